@@ -1,0 +1,1 @@
+"""What is installed: pure functions from the final file system to facts."""

@@ -1,0 +1,236 @@
+"""The facts that the inventory finds: interpreters, packages, distributions, leftovers.
+
+Every fact names its ``layer`` (a number, counted from 0): the one that put it into the image as
+it stands. The instruction behind a layer is in the report's list of layers.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+from pyimginspect.model import Evidence
+
+__all__ = [
+    "BaseImage",
+    "BuildTool",
+    "Cache",
+    "Distribution",
+    "Environment",
+    "Interpreter",
+    "Libc",
+    "LibcFlavor",
+    "OperatingSystem",
+    "OsPackage",
+    "PackageEvent",
+]
+
+LibcFlavor = Literal["glibc", "musl", "ucrt", "none", "unknown"]
+"""``ucrt`` on Windows, ``none`` where nothing in the image is dynamically linked."""
+
+
+class OperatingSystem(Struct, frozen=True, kw_only=True):
+    """What ``os-release`` says (os-release(5)); empty strings where it says nothing."""
+
+    id: str = ""
+    version_id: str = ""
+    codename: str = ""
+    pretty_name: str = ""
+    id_like: tuple[str, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+
+
+class Libc(Struct, frozen=True, kw_only=True):
+    """The C library: its flavour, its version (``2.36``, ``1.2.5``) and how we know.
+
+    ``foreign_loaders`` are loaders of another C library that are in the image too.
+    """
+
+    flavor: LibcFlavor
+    version: str | None = None
+    path: str = ""
+    loader: str = ""
+    layer: int | None = None
+    foreign_loaders: tuple[str, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+
+
+class PackageEvent(Struct, frozen=True, kw_only=True, gc=False):
+    """A change of one OS package between the databases of successive layers."""
+
+    layer: int
+    action: Literal["installed", "upgraded", "removed"]
+    version: str
+
+
+class OsPackage(Struct, frozen=True, kw_only=True):
+    """A package of the operating system's package manager, installed in the final image.
+
+    ``automatic`` is ``False`` for what someone asked for by name, ``None`` where the manager
+    does not tell. ``depends`` is a conjunction of alternatives: each inner tuple lists names any
+    of which will do (versions and architecture qualifiers dropped; pre-dependencies included).
+    ``provides`` are the other names it answers to. ``installed_size`` is what the database
+    claims, in bytes; ``size`` the bytes of the files that it owns in the final file system.
+    ``layer`` is the one whose database first shows the version that is there now.
+    ``virtual`` marks apk's virtual packages (``apk add --virtual``). ``essential`` packages are
+    never removed on their own accord (dpkg: Essential or Important).
+    """
+
+    manager: Literal["dpkg", "apk", "rpm"]
+    name: str
+    version: str
+    architecture: str = ""
+    source: str = ""
+    maintainer: str = ""
+    section: str = ""
+    automatic: bool | None = None
+    essential: bool = False
+    virtual: bool = False
+    depends: tuple[tuple[str, ...], ...] = ()
+    recommends: tuple[tuple[str, ...], ...] = ()
+    suggests: tuple[tuple[str, ...], ...] = ()
+    conflicts: tuple[str, ...] = ()
+    provides: tuple[str, ...] = ()
+    installed_size: int = 0
+    size: int = 0
+    layer: int
+    history: tuple[PackageEvent, ...] = ()
+
+
+class Interpreter(Struct, frozen=True, kw_only=True):
+    """One Python interpreter; links, hard links and virtual environments are no second one.
+
+    ``path`` is the real executable, ``aliases`` the other paths that lead to it, ``size`` the
+    bytes of executable, libpython and standard library, each file once. ``packages`` own it,
+    ``layer`` put the executable there. ``effective`` is true for the one that the image's
+    ENTRYPOINT, CMD or PATH would start, and ``effective_because`` says why.
+    ``site_packages`` are the directories it would import third-party code from.
+    """
+
+    path: str
+    version: str
+    implementation: str = "cpython"
+    origin: str = "unknown"
+    aliases: tuple[str, ...] = ()
+    prefix: str = ""
+    stdlib: str = ""
+    libpython: str = ""
+    site_packages: tuple[str, ...] = ()
+    architecture: str = ""
+    libc: LibcFlavor = "unknown"
+    libc_version: str | None = None
+    packages: tuple[str, ...] = ()
+    layer: int
+    size: int = 0
+    effective: bool = False
+    effective_because: str = ""
+    externally_managed: bool = False
+    evidence: tuple[Evidence, ...] = ()
+
+
+class Environment(Struct, frozen=True, kw_only=True):
+    """A virtual environment (PEP 405): a directory with ``pyvenv.cfg``.
+
+    ``base`` is the path of the interpreter it rests on, or ``None`` where ``home`` does not
+    lead to one inside the image; ``broken`` then says what is wrong.
+    """
+
+    path: str
+    home: str
+    base: str | None = None
+    version: str = ""
+    creator: str = ""
+    system_site_packages: bool = False
+    site_packages: tuple[str, ...] = ()
+    broken: str = ""
+    layer: int
+    size: int = 0
+
+
+class Distribution(Struct, frozen=True, kw_only=True):
+    """An installed Python distribution (``.dist-info``, ``.egg-info``).
+
+    ``name`` is normalised (PEP 503). ``location`` is the directory that is on ``sys.path``,
+    ``metadata`` the path of its metadata, ``size`` the bytes of the files in RECORD, or of its
+    directories where there is no RECORD. ``installer`` is who put it there: ``pip``, ``uv``,
+    ``conda``, or ``dpkg``, ``apk``, ``rpm`` where ``package`` owns it. ``tags`` are the wheel's
+    (PEP 425); ``interpreters`` the paths of interpreters and environments that import it.
+    """
+
+    name: str
+    version: str
+    location: str
+    metadata: str
+    size: int = 0
+    files: int = 0
+    installer: str = ""
+    package: str = ""
+    requested: bool | None = None
+    direct_url: str = ""
+    tags: tuple[str, ...] = ()
+    interpreters: tuple[str, ...] = ()
+    layer: int
+
+
+BuildToolKind = Literal[
+    "meta",
+    "compiler",
+    "binutils",
+    "build-system",
+    "headers",
+    "static-library",
+    "toolchain",
+    "version-control",
+]
+
+
+class BuildTool(Struct, frozen=True, kw_only=True):
+    """Something that is needed to build software, and not to run it.
+
+    Either a package of the OS (``package``; ``path`` is then its most telling file, or empty)
+    or a file that no package owns. ``paths`` counts the files behind ``size``.
+    ``kept_by`` are packages, installed for their own sake, that depend on it.
+    """
+
+    name: str
+    category: BuildToolKind
+    package: str = ""
+    path: str = ""
+    size: int = 0
+    paths: int = 0
+    layer: int
+    kept_by: tuple[str, ...] = ()
+
+
+class Cache(Struct, frozen=True, kw_only=True):
+    """What a package manager left to speed up a next time that never comes, or other debris.
+
+    ``layers`` maps the number of each layer that stores part of it to the bytes there.
+    """
+
+    kind: str
+    path: str
+    size: int
+    files: int
+    layers: dict[int, int]
+
+
+class BaseImage(Struct, frozen=True, kw_only=True):
+    """The image that this one was built from, as far as history and content tell.
+
+    ``family`` is ``python``, ``debian``, ``ubuntu``, ``alpine``, ``ubi``, ``distroless``,
+    ``wolfi``, ``windows``, ``scratch`` or ``unknown``; ``variant`` is ``slim``, ``full``,
+    ``alpine``, ``windowsservercore`` or empty; ``layers`` how many of the image's layers, from
+    the lowest up, are the base's. ``confidence`` is ``certain``, ``likely`` or ``guess``.
+    """
+
+    family: str
+    variant: str = ""
+    version: str = ""
+    distribution: str = ""
+    official: bool = False
+    layers: int = 0
+    name: str = ""
+    confidence: Literal["certain", "likely", "guess"] = "guess"
+    evidence: tuple[Evidence, ...] = ()
