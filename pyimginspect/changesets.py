@@ -1,0 +1,220 @@
+"""Layers put on top of each other: whiteouts, replacements, merges, links.
+
+The rules are those of the OCI image specification (layer.md, "Applying changesets") as Docker
+carries them out: whiteouts hide what lower layers hold, a directory over a directory merges,
+everything else replaces, and a name whose parent is a symbolic link goes through that link.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+from pyimginspect.errors import CorruptLayerError
+from pyimginspect.model import Entry, Layer, Note
+from pyimginspect.rootfs import Node, Removal, RootFS, follow
+
+__all__ = ["OPAQUE", "WHITEOUT", "apply_layers"]
+
+WHITEOUT = ".wh."
+OPAQUE = ".wh..wh..opq"
+_RESERVED = ".wh..wh."
+_UNKNOWN_DIRECTORY = 0o755
+
+
+def apply_layers(layers: Iterable[Layer]) -> RootFS:
+    """Fold layers, the lowest first, into the file system that a container would see.
+
+    Raises :class:`CorruptLayerError` for a layer that no container engine could apply: an entry
+    below a circle of links, or a whiteout of ``.`` or ``..``.
+    """
+    builder = _Builder()
+    applied = tuple(layers)
+    for layer in applied:
+        builder.apply(layer)
+    return RootFS(
+        applied,
+        builder.nodes,
+        builder.children,
+        tuple(sorted(builder.removals, key=lambda r: (r.layer, r.position))),
+        tuple(builder.notes),
+    )
+
+
+def _directory(path: str, layer: int) -> Node:
+    """Return a node for a directory that entries imply and none describes."""
+    entry = Entry(
+        path=path,
+        kind="directory",
+        mode=_UNKNOWN_DIRECTORY,
+        uid=0,
+        gid=0,
+        size=0,
+        stored=0,
+        offset=0,
+        mtime=0,
+    )
+    return Node(path=path, layer=layer, position=-1, entry=entry)
+
+
+class _Builder:
+    """The fold's state: the file system so far, and what it has lost."""
+
+    def __init__(self) -> None:
+        self.nodes: dict[str, Node] = {"": _directory("", 0)}
+        self.children: dict[str, set[str]] = {}
+        self.removals: list[Removal] = []
+        self.notes: list[Note] = []
+        # How many names content has that has more than one, by (layer, position).
+        self._names: dict[tuple[int, int], int] = {}
+        # Where the parents named by entries really are; those reached through links apart,
+        # because any change of a link may lead them elsewhere.
+        self._literal: set[str] = {""}
+        self._through_links: dict[str, str] = {}
+
+    def apply(self, layer: Layer) -> None:
+        """Put one layer on top."""
+        entries = layer.index.entries
+        whiteouts = [n for n, entry in enumerate(entries) if WHITEOUT in entry.path]
+        hidden = set()
+        for position in whiteouts:
+            # Whiteouts speak of lower layers only, wherever in the archive they stand.
+            if self._whiteout(entries[position], position, layer.number):
+                hidden.add(position)
+        for position, entry in enumerate(entries):
+            if position in hidden:
+                continue
+            parent = entry.path.rpartition("/")[0]
+            real = parent if parent in self._literal else self._enter(parent, entry, layer.number)
+            self._add(real, entry, position, layer.number)
+
+    def _whiteout(self, entry: Entry, position: int, layer: int) -> bool:
+        """Carry out a whiteout; return whether the entry is one, or aufs's own."""
+        parent, _, name = entry.path.rpartition("/")
+        if f"/{_RESERVED}" in f"/{parent}":
+            self._account(layer, position, entry, layer, "deleted")
+            return True
+        if not name.startswith(WHITEOUT):
+            return False
+        self._account(layer, position, entry, layer, "deleted")
+        where = parent if parent in self._literal else follow(self.nodes, parent)
+        if name == OPAQUE:
+            for path in list(self.children.get(where, ())) if where is not None else ():
+                self._remove(path, layer, "deleted")
+            return True
+        if name.startswith(_RESERVED):
+            return True
+        victim = name[len(WHITEOUT) :]
+        if victim in ("", ".", ".."):
+            raise CorruptLayerError("whiteout of nothing", layer=str(layer), entry=entry.path)
+        path = f"{where}/{victim}" if where else victim
+        if where is not None and path in self.nodes:
+            self._remove(path, layer, "deleted")
+        return True
+
+    def _enter(self, parent: str, entry: Entry, layer: int) -> str:
+        """Return the real directory behind ``parent``, made where it is missing."""
+        known = self._through_links.get(parent)
+        if known is not None:
+            return known
+
+        def make(path: str) -> None:
+            if path in self.nodes:
+                self.notes.append(Note(what="a file is used as a directory", path=path))
+                self._remove(path, layer, "overwritten")
+            self._put(path.rpartition("/")[0], _directory(path, layer))
+
+        real = follow(self.nodes, parent, make)
+        if real is None:
+            raise CorruptLayerError(
+                "the entry's directory is a circle of links", layer=str(layer), entry=entry.path
+            )
+        if real == parent:
+            self._literal.add(parent)
+        else:
+            self._through_links[parent] = real
+        return real
+
+    def _add(self, parent: str, entry: Entry, position: int, layer: int) -> None:
+        name = entry.path.rpartition("/")[2]
+        path = f"{parent}/{name}" if parent else name
+        origin = None
+        if entry.kind == "hardlink":
+            origin = self._target(entry)
+            if origin is None or origin.kind == "directory":
+                self.notes.append(Note(what="hard link to no file", path=path, layer=layer))
+                return
+            key = (origin.layer, origin.position)
+            old = self.nodes.get(path)
+            if old is not None and (old.content.layer, old.content.position) == key:
+                return  # a link to what it already is
+            self._names[key] = self._names.get(key, 1) + 1
+        node = Node(path=path, layer=layer, position=position, entry=entry, origin=origin)
+        old = self.nodes.get(path)
+        if old is not None and not (entry.kind == "directory" and old.kind == "directory"):
+            successor = position if entry.kind == "file" else -1
+            self._remove(path, layer, "overwritten", successor)
+        self._put(parent, node)
+
+    def _put(self, parent: str, node: Node) -> None:
+        self.nodes[node.path] = node
+        if node.path:
+            self.children.setdefault(parent, set()).add(node.path)
+
+    def _target(self, entry: Entry) -> Node | None:
+        parent, _, name = entry.target.rpartition("/")
+        real = parent if parent in self._literal else follow(self.nodes, parent)
+        if real is None or not name:
+            return None
+        node = self.nodes.get(f"{real}/{name}" if real else name)
+        return node.content if node is not None else None
+
+    def _remove(
+        self,
+        top: str,
+        killer: int,
+        how: Literal["overwritten", "deleted"],
+        successor: int = -1,
+    ) -> None:
+        """Take ``top`` and all below it away, and note the content that loses its last name."""
+        parent = top.rpartition("/")[0]
+        self.children[parent].discard(top)
+        stack = [top]
+        while stack:
+            path = stack.pop()
+            node = self.nodes.pop(path)
+            if node.kind == "directory":
+                stack.extend(self.children.pop(path, ()))
+                self._literal.clear()
+                self._literal.add("")
+                self._through_links.clear()
+            elif node.kind == "symlink":
+                self._through_links.clear()
+            content = node.content
+            key = (content.layer, content.position)
+            if key in self._names:
+                self._names[key] -= 1
+                if self._names[key]:
+                    continue
+            after = successor if path == top else -1
+            self._account(content.layer, content.position, content.entry, killer, how, after)
+
+    def _account(
+        self,
+        layer: int,
+        position: int,
+        entry: Entry,
+        killer: int,
+        how: Literal["overwritten", "deleted"],
+        successor: int = -1,
+    ) -> None:
+        if entry.stored:
+            self.removals.append(
+                Removal(
+                    layer=layer,
+                    position=position,
+                    killer=killer,
+                    how="repeated" if how == "overwritten" and layer == killer else how,
+                    successor=successor,
+                )
+            )

@@ -1,0 +1,140 @@
+"""The ledger: every stored byte of every layer, in exactly one account.
+
+``live`` bytes are what the final file system shows. All others are waste, by how they were lost:
+``overwritten`` by a later layer (the same content and metadata again, ``identical``; only other
+metadata, ``metadata``; other content, ``changed``; not known which, ``unknown``), ``deleted`` by
+a later layer, or ``repeated``: stored twice by one layer. The copy that survives is live, never
+waste. The accounts of a layer add up to the bytes of content that the layer stores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+from msgspec import Struct
+
+from pyimginspect.model import Entry, Layer
+from pyimginspect.rootfs import Removal, RootFS
+
+__all__ = ["Account", "Compare", "LayerAccount", "Ledger", "Loss", "keep_books"]
+
+Account = Literal["identical", "metadata", "changed", "unknown", "deleted", "repeated"]
+
+Compare = Callable[[Layer, Entry, Layer, Entry], bool | None]
+"""Whether two files of one length hold the same content; ``None`` where it cannot be told."""
+
+
+class Loss(Struct, frozen=True, kw_only=True, gc=False):
+    """One stored file that the final file system does not show.
+
+    ``layer`` stores its ``size`` bytes, ``killer`` is the layer that took it away.
+    """
+
+    path: str
+    layer: int
+    killer: int
+    size: int
+    account: Account
+
+
+class LayerAccount(Struct, frozen=True, kw_only=True):
+    """What became of the bytes that one layer stores. ``stored`` is the sum of all others."""
+
+    layer: int
+    stored: int = 0
+    live: int = 0
+    identical: int = 0
+    metadata: int = 0
+    changed: int = 0
+    unknown: int = 0
+    deleted: int = 0
+    repeated: int = 0
+
+    @property
+    def overwritten(self) -> int:
+        """Bytes whose path a later layer stores again."""
+        return self.identical + self.metadata + self.changed + self.unknown
+
+    @property
+    def waste(self) -> int:
+        """Bytes that are stored and not live."""
+        return self.overwritten + self.deleted + self.repeated
+
+
+class Ledger(Struct, frozen=True, kw_only=True):
+    """The accounts of all layers, and every loss behind them, by layer and path."""
+
+    layers: tuple[LayerAccount, ...]
+    losses: tuple[Loss, ...]
+
+    @property
+    def stored(self) -> int:
+        """Bytes of file content in all layers."""
+        return sum(account.stored for account in self.layers)
+
+    @property
+    def waste(self) -> int:
+        """Bytes that are stored and not live, in all layers."""
+        return sum(account.waste for account in self.layers)
+
+
+def keep_books(rootfs: RootFS, compare: Compare | None = None) -> Ledger:
+    """Settle the accounts of the layers behind ``rootfs``.
+
+    ``compare`` is asked about overwritten files of the same length whose checksums the indexes
+    do not hold; without it such files are ``unknown``.
+    """
+    layers = {layer.number: layer for layer in rootfs.layers}
+    losses = []
+    sums: dict[int, dict[str, int]] = {number: {} for number in layers}
+    for removal in rootfs.removals:
+        entry = layers[removal.layer].index.entries[removal.position]
+        account: Account
+        if removal.how == "overwritten":
+            account = _overwritten(layers, removal, compare)
+        else:
+            account = removal.how
+        losses.append(
+            Loss(
+                path=entry.path,
+                layer=removal.layer,
+                killer=removal.killer,
+                size=entry.stored,
+                account=account,
+            )
+        )
+        sums[removal.layer][account] = sums[removal.layer].get(account, 0) + entry.stored
+    accounts = []
+    for number, layer in layers.items():
+        stored = layer.index.stored
+        lost = sums[number]
+        accounts.append(
+            LayerAccount(layer=number, stored=stored, live=stored - sum(lost.values()), **lost)
+        )
+    losses.sort(key=lambda loss: (loss.layer, loss.path, loss.killer))
+    return Ledger(layers=tuple(accounts), losses=tuple(losses))
+
+
+def _overwritten(layers: dict[int, Layer], removal: Removal, compare: Compare | None) -> Account:
+    if removal.successor < 0:
+        return "changed"  # a directory, a link or a device stands there now
+    old_layer, new_layer = layers[removal.layer], layers[removal.killer]
+    old = old_layer.index.entries[removal.position]
+    new = new_layer.index.entries[removal.successor]
+    if old.size != new.size:
+        return "changed"
+    same: bool | None
+    if old_layer.index.checksums is not None and new_layer.index.checksums is not None:
+        before = old_layer.index.checksums[removal.position]
+        same = before == new_layer.index.checksums[removal.successor]
+    else:
+        same = compare(old_layer, old, new_layer, new) if compare is not None else None
+    if same is None:
+        return "unknown"
+    if not same:
+        return "changed"
+    kept = (old.mode, old.uid, old.gid, old.mtime, old.xattrs)
+    return (
+        "identical" if kept == (new.mode, new.uid, new.gid, new.mtime, new.xattrs) else "metadata"
+    )
