@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from tests.elf import elf
 from tests.tars import (
     Compression,
     Content,
@@ -33,8 +34,19 @@ from tests.tars import (
     names,
     tar,
 )
+from tests.trees import (
+    BASE_PACKAGES,
+    debian_base,
+    debian_python,
+    debian_python_packages,
+    dist_info,
+    dpkg_status,
+    official_env,
+    official_python,
+)
 
 __all__ = [
+    "BASE_PACKAGES",
     "Compression",
     "Content",
     "Device",
@@ -47,9 +59,15 @@ __all__ = [
     "Link",
     "Tree",
     "compress",
+    "debian_base",
+    "debian_python",
+    "debian_python_packages",
     "digest",
+    "dist_info",
     "docker25_archive",
     "docker_archive",
+    "dpkg_status",
+    "elf",
     "image",
     "kaniko_archive",
     "layer",
@@ -57,6 +75,8 @@ __all__ = [
     "oci_archive",
     "oci_files",
     "oci_layout",
+    "official_env",
+    "official_python",
     "tar",
 ]
 
