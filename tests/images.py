@@ -36,6 +36,7 @@ from tests.tars import (
 )
 from tests.trees import (
     BASE_PACKAGES,
+    Package,
     debian_base,
     debian_python,
     debian_python_packages,
@@ -57,6 +58,7 @@ __all__ = [
     "Image",
     "Index",
     "Link",
+    "Package",
     "Tree",
     "compress",
     "debian_base",

@@ -203,12 +203,12 @@ def debian_python(
     version: str = "3.11.2",
     *,
     more: Mapping[str, Package] = {},
+    manual: Collection[str] = ("python3",),
     below: Mapping[str, Package] = BASE_PACKAGES,
 ) -> dict[str, Content]:
-    """What `apt-get install python3` (and `more`, by name) adds on top of a Debian base."""
-    brought = debian_python_packages(version)
-    automatic = brought.keys() - {"python3"} if not more else brought.keys()
-    return dpkg_status({**brought, **more}, below=below, automatic=automatic)
+    """What `apt-get install` of the `manual` packages adds to a Debian base: Python and `more`."""
+    packages = {**debian_python_packages(version), **more}
+    return dpkg_status(packages, below=below, automatic=packages.keys() - set(manual))
 
 
 def debian_python_packages(version: str = "3.11.2") -> dict[str, Package]:

@@ -201,7 +201,7 @@ def test_automatic_packages_are_what_apt_would_remove() -> None:
     alone = tree_content(debian_python(), "var/lib/apt/extended_states")
     assert "Package: python3-minimal\n" in alone
     assert "Package: python3\n" not in alone
-    brought = debian_python(more={"python3-yaml": {"Depends": "python3"}})
+    brought = debian_python(more={"python3-yaml": {"Depends": "python3"}}, manual=["python3-yaml"])
     assert "Package: python3\n" in tree_content(brought, "var/lib/apt/extended_states")
 
 
