@@ -1,0 +1,1 @@
+"""What `scripts/build_corpus` builds the corpus from, and where the corpus lies."""
