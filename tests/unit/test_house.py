@@ -1,0 +1,199 @@
+"""The house of the project: which room may import from which, and what the front door shows."""
+
+import ast
+import configparser
+import importlib
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import pyimginspect
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "pyimginspect"
+NAME = PACKAGE.name
+LONGEST_MODULE = 380
+
+# Who may import from whom. A room may always import from itself, but for those in APART.
+# The public API and the commands compose everything; no one composes the commands.
+NOUNS = {"errors", "model"}
+BELOW_REPORT = NOUNS | {"layers", "sources", "rootfs", "inventory"}
+LIBRARY = BELOW_REPORT | {"report", "analyzers", "policy", "formats", "compare", "fleet"}
+ROOMS: dict[str, set[str]] = {
+    "errors": set(),
+    "model": {"errors"},
+    "layers": NOUNS,
+    "sources": NOUNS | {"layers"},
+    "rootfs": NOUNS,
+    "inventory": NOUNS | {"rootfs"},
+    "report": NOUNS | {"inventory"},
+    "analyzers": NOUNS | {"inventory", "report"},
+    "policy": NOUNS | {"report"},
+    "formats": NOUNS | {"report"},
+    "compare": NOUNS | {"report"},
+    "fleet": NOUNS | {"report"},
+    "api": LIBRARY,
+    "__init__": LIBRARY | {"api"},
+    "cli": LIBRARY | {"api", "__init__"},
+    "__main__": {"cli"},
+}
+SHARED_ROOMS = {"changesets": "rootfs", "ledger": "rootfs"}
+
+# One file a subject: these import no file of their own room but the private ones (`_text.py`).
+APART = {"analyzers", "formats"}
+
+# The distribution in setup.cfg that brings a module of another name.
+DISTRIBUTIONS = {"backports": "backports.zstd", "cyclonedx": "cyclonedx-python-lib"}
+STANDARD = {*sys.stdlib_module_names, "compression"}  # the last from 3.14
+
+MODULES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in sorted(PACKAGE.rglob("*.py"))
+}
+
+
+def room_of(module: str) -> str:
+    parts = module.split(".")
+    name = parts[1] if len(parts) > 1 else "__init__"
+    return SHARED_ROOMS.get(name, name)
+
+
+def imports(path: Path) -> Iterator[tuple[int, str]]:
+    """Line and module of every import in a file, wherever it stands: in functions, under
+    `if TYPE_CHECKING`, or by `import_module("…")`."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: relative import"
+            assert node.module is not None
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                yield node.lineno, inner if inner in MODULES else node.module
+        elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+            called = ast.unparse(node.func)
+            if called.endswith(("import_module", "__import__")):
+                yield node.lineno, str(node.args[0].value)
+
+
+def violations(module: str, path: Path) -> list[str]:
+    room = room_of(module)
+    found = []
+    for line, target in imports(path):
+        if target.split(".")[0] != NAME:
+            continue
+        other = room_of(target)
+        if other == room:
+            private = target.rpartition(".")[2].startswith("_")
+            allowed = room not in APART or path.name == "__init__.py" or private
+        else:
+            allowed = other in ROOMS[room]
+        if not allowed:
+            found.append(f"{path.relative_to(ROOT)}:{line} imports {target}")
+    return found
+
+
+def test_every_module_has_a_room() -> None:
+    assert {room_of(module) for module in MODULES} <= set(ROOMS)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_go_one_way(module: str) -> None:
+    assert violations(module, MODULES[module]) == []
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("rootfs", "from pyimginspect.sources import archive"),
+        ("model", "import pyimginspect.layers.tar"),
+        ("layers.tar", "def f():\n    from pyimginspect.rootfs import RootFS"),
+        ("report", "if TYPE_CHECKING:\n    from pyimginspect import analyzers"),
+        ("formats.table", "import_module('pyimginspect.cli')"),
+        ("formats.table", "from pyimginspect.formats import json"),
+        ("analyzers.libc", "from pyimginspect.analyzers.caches import CACHES"),
+        ("api", "from pyimginspect.cli import main"),
+        ("layers.tar", "import pyimginspect"),
+    ],
+)
+def test_the_check_sees_what_it_should(module: str, source: str, tmp_path: Path) -> None:
+    path = tmp_path / f"{module.rpartition('.')[2]}.py"
+    path.write_text(source)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(globals(), "ROOT", tmp_path)
+        for name in ("sources", "analyzers", "formats.json"):
+            patch.setitem(MODULES, f"{NAME}.{name}", path)
+        assert len(violations(f"{NAME}.{module}", path)) == 1
+
+
+def test_the_rooms_have_an_order() -> None:
+    """No circle in the table itself: following it always ends."""
+    above = dict(ROOMS)
+    while above:
+        free = {room for room, allowed in above.items() if not allowed & above.keys()}
+        assert free, f"a circle among {sorted(above)}"
+        above = {room: allowed for room, allowed in above.items() if room not in free}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_modules_are_short(module: str) -> None:
+    lines = MODULES[module].read_text(encoding="utf-8").count("\n")
+    assert lines <= LONGEST_MODULE, "look for the seam"
+
+
+# --- the front door -------------------------------------------------------------------------------
+def documented_names() -> list[str]:
+    """The names of the table rows of `docs/api.md`: `| [`name(…)`] | what it is |`."""
+    text = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    return re.findall(r"^\| `(\w+)", text, flags=re.MULTILINE)
+
+
+def test_the_public_names_are_the_documented_ones() -> None:
+    assert sorted(pyimginspect.__all__) == sorted(documented_names())
+
+
+def test_every_public_name_resolves() -> None:
+    for name in pyimginspect.__all__:
+        assert getattr(pyimginspect, name) is not None, name
+    assert set(pyimginspect.__all__) <= set(dir(pyimginspect))
+    with pytest.raises(AttributeError, match="no_such_name"):
+        pyimginspect.no_such_name  # noqa: B018
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_all_names_of_a_module_exist(module: str) -> None:
+    loaded = importlib.import_module(module)
+    for name in getattr(loaded, "__all__", ()):
+        assert hasattr(loaded, name), name
+
+
+def loaded_by(statement: str) -> set[str]:
+    """The top-level modules that a fresh interpreter has after `statement`."""
+    code = f"{statement}\nimport json, sys\nprint(json.dumps([*sys.modules]))"
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    return {name.partition(".")[0] for name in json.loads(run.stdout)}
+
+
+def test_importing_the_package_loads_no_third_party_but_msgspec() -> None:
+    extra = loaded_by("import pyimginspect") - loaded_by("pass")
+    assert NAME in extra
+    assert extra - {NAME, "msgspec"} - STANDARD == set()
+
+
+def test_third_parties_are_declared() -> None:
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg", encoding="utf-8")
+    extras = setup["options.extras_require"]
+    lines = "\n".join([setup["options"]["install_requires"], extras["sbom"], extras["fleet"]])
+    declared = {re.split(r"[\[<>=;! ]", line)[0] for line in lines.split("\n") if line}
+    used = {
+        target.partition(".")[0] for path in MODULES.values() for _, target in imports(path)
+    } - {NAME, *STANDARD}
+    assert {DISTRIBUTIONS.get(name, name) for name in used} <= declared
