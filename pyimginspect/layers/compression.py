@@ -1,0 +1,176 @@
+"""Compressed streams, told by their first bytes and never by what a manifest claims.
+
+gzip (RFC 1952, any number of members), zstd (RFC 8878, any number of frames, skippable ones
+included), xz, bzip2, and no compression at all.
+"""
+
+from __future__ import annotations
+
+import bz2
+import lzma
+import zlib
+from collections.abc import Callable
+from typing import Any, BinaryIO, Literal, Protocol, cast
+
+from pyimginspect.errors import CorruptLayerError, LimitError, PyimginspectError, TruncatedError
+
+__all__ = ["CHUNK", "MAGIC_LENGTH", "Compression", "Decompressed", "sniff"]
+
+Compression = Literal["none", "gzip", "zstd", "xz", "bzip2"]
+
+CHUNK = 1 << 18
+MAGIC_LENGTH = 6
+
+
+def sniff(head: bytes) -> Compression:
+    """Tell the compression of a stream from its first six bytes."""
+    if head.startswith(b"\x1f\x8b\x08"):
+        return "gzip"
+    if head.startswith(b"\x28\xb5\x2f\xfd"):
+        return "zstd"
+    if len(head) >= 4 and head[1:4] == b"\x2a\x4d\x18" and 0x50 <= head[0] <= 0x5F:
+        return "zstd"  # a skippable frame first, as eStargz-like formats write
+    if head.startswith(b"\xfd7zXZ\0"):
+        return "xz"
+    if head.startswith(b"BZh"):
+        return "bzip2"
+    return "none"
+
+
+class _Decompressor(Protocol):
+    """The one interface of the standard library's decompressor objects."""
+
+    eof: bool
+    unused_data: bytes
+    needs_input: bool
+
+    def decompress(self, data: bytes, max_length: int = ..., /) -> bytes: ...
+
+
+class _Zlib:
+    """The interface of ``bz2.BZ2Decompressor`` around ``zlib.decompressobj``."""
+
+    def __init__(self) -> None:
+        self._object = zlib.decompressobj(wbits=31)
+        self.needs_input = True
+
+    @property
+    def eof(self) -> bool:
+        return self._object.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._object.unused_data
+
+    def decompress(self, data: bytes, max_length: int = -1, /) -> bytes:
+        out = self._object.decompress(self._object.unconsumed_tail + data, max(0, max_length))
+        self.needs_input = not self._object.unconsumed_tail and len(out) < max_length
+        return out
+
+
+def _gzip() -> _Decompressor:
+    try:
+        from isal import igzip_lib
+    except ImportError:  # no wheel for this machine: slower, and the same bytes
+        return cast(_Decompressor, _Zlib())
+    return cast(_Decompressor, igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP))
+
+
+def _zstd() -> _Decompressor:
+    return cast(_Decompressor, _zstd_module().ZstdDecompressor())
+
+
+def _zstd_module() -> Any:
+    try:
+        from compression import zstd  # Python 3.14 on
+    except ImportError:
+        from backports import zstd  # type: ignore[no-redef,unused-ignore]
+    return zstd
+
+
+_MAKERS: dict[str, Callable[[], _Decompressor]] = {
+    "gzip": _gzip,
+    "zstd": _zstd,
+    "xz": lambda: cast(_Decompressor, lzma.LZMADecompressor(memlimit=1 << 28)),
+    "bzip2": lambda: cast(_Decompressor, bz2.BZ2Decompressor()),
+}
+
+
+class Decompressed:
+    """The uncompressed bytes of a stream, chunk by chunk, within a limit.
+
+    Raises :class:`TruncatedError`, :class:`CorruptLayerError`, or :class:`LimitError` when more
+    than ``floor`` bytes come out and they are more than ``expansion`` times what went in.
+    """
+
+    def __init__(
+        self, stream: BinaryIO, compression: Compression, *, expansion: int, floor: int
+    ) -> None:
+        self._stream = stream
+        self._make = _MAKERS.get(compression)
+        self._expansion = expansion
+        self._floor = floor
+        self._decompressor: _Decompressor | None = None
+        self._input = b""
+        self._ended = False
+        self.consumed = 0
+        self.produced = 0
+
+    def read_chunk(self) -> bytes:
+        """Return the next bytes, at most :data:`CHUNK` or so; none at the end."""
+        if self._make is None:
+            data = self._stream.read(CHUNK)
+            self.consumed += len(data)
+        else:
+            data = self._decompress(self._make)
+        self.produced += len(data)
+        if self.produced > self._floor and self.produced > self._expansion * self.consumed:
+            raise LimitError(
+                f"{self.consumed:,} compressed bytes became more than {self.produced:,}",
+                hint="this looks like a decompression bomb",
+            )
+        return data
+
+    def _decompress(self, make: Callable[[], _Decompressor]) -> bytes:
+        try:
+            while not self._ended:
+                if self._decompressor is None:
+                    self._decompressor = make()
+                current = self._decompressor
+                if current.needs_input and not self._input:
+                    self._input = self._stream.read(CHUNK // 4)
+                    self.consumed += len(self._input)
+                    if not self._input:
+                        raise TruncatedError("the compressed layer ends too early")
+                data = current.decompress(self._input, CHUNK)
+                self._input = b""
+                if current.eof:
+                    self._begin_next(current.unused_data)
+                if data:
+                    return data
+        except (EOFError, OSError, ValueError, zlib.error, lzma.LZMAError) as exc:
+            raise CorruptLayerError(f"the compressed layer is damaged: {exc}") from exc
+        except PyimginspectError:
+            raise
+        except Exception as exc:
+            # isal and zstd have exception classes of their own, of no common base.
+            if type(exc).__name__ not in ("IsalError", "ZstdError", "error"):
+                raise
+            raise CorruptLayerError(f"the compressed layer is damaged: {exc}") from exc
+        return b""
+
+    def _begin_next(self, rest: bytes) -> None:
+        """Look whether another member or frame follows; zeros after the last one are padding."""
+        while True:
+            rest = rest.lstrip(b"\0")
+            more = self._stream.read(CHUNK // 4) if len(rest) < MAGIC_LENGTH else b""
+            self.consumed += len(more)
+            if not more:
+                break
+            rest += more
+        self._decompressor = None
+        self._input = rest
+        if not rest:
+            self._ended = True
+        elif sniff(rest[:MAGIC_LENGTH]) == "none":
+            raise CorruptLayerError("the compressed layer is followed by other bytes")

@@ -1,0 +1,259 @@
+"""Two ways through a layer: seeking over what nobody wants, or reading every byte once.
+
+Both implement :class:`pyimginspect.layers.tar.Cursor`, and give random access to the content of
+the member that they stand at.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import BinaryIO, Protocol
+
+from pyimginspect.errors import TruncatedError
+from pyimginspect.layers.compression import Decompressed
+from pyimginspect.layers.elf import RandomAccess, wanted_ranges
+
+try:
+    from isal.isal_zlib import crc32
+except ImportError:  # no wheel for this machine: slower, and the same sums
+    from zlib import crc32
+
+__all__ = ["ContentCursor", "Held", "SeekCursor", "StreamCursor"]
+
+_HEAD = 1 << 16
+_KEEP_WHOLE = 24 << 20
+
+
+class ContentCursor(Protocol):
+    """A cursor that can also show the content that it stands at, without leaving it."""
+
+    @property
+    def position(self) -> int:
+        """Bytes before the cursor."""
+
+    def take(self, count: int) -> bytes:
+        """Return the next ``count`` bytes, fewer at the end of the layer only."""
+
+    def advance_to(self, position: int) -> None:
+        """Move on to ``position``."""
+
+    def peek(self, count: int) -> bytes:
+        """Return up to ``count`` bytes, and stay."""
+
+    def content(self, size: int, *, whole: bool) -> RandomAccess:
+        """Return random access to the next ``size`` bytes; valid until the cursor moves.
+
+        Unless the ``whole`` is asked for, only those parts of a big file that
+        :func:`~pyimginspect.layers.elf.wanted_ranges` names may be there.
+        """
+
+    def checksum(self, size: int, held: RandomAccess | None) -> int | None:
+        """Return the CRC-32 of the next ``size`` bytes where they are read anyway."""
+
+
+class Held:
+    """A file's content in memory, or parts of it, each an ``(offset, bytes)``."""
+
+    def __init__(self, size: int, parts: list[tuple[int, bytes | memoryview]]) -> None:
+        self.size = size
+        self._parts = parts
+
+    def read_at(self, offset: int, length: int, /) -> bytes | memoryview:
+        """Return bytes as :class:`RandomAccess` says."""
+        if offset >= self.size:
+            return b""
+        for start, data in self._parts:
+            if start <= offset < start + len(data):
+                return memoryview(data)[offset - start : offset - start + length]
+        raise LookupError(offset)
+
+
+class SeekCursor:
+    """Over an uncompressed layer in a file: what nobody wants is never read."""
+
+    def __init__(self, file: BinaryIO, start: int, size: int) -> None:
+        self._file = file
+        self._start = start
+        self._size = size
+        self.position = 0
+        file.seek(start)
+
+    def take(self, count: int) -> bytes:
+        """Return the next ``count`` bytes, fewer at the end of the layer only."""
+        wanted = min(count, self._size - self.position)
+        data = self._file.read(wanted) if wanted > 0 else b""
+        if len(data) < wanted:
+            raise TruncatedError("the file ends within the layer")
+        self.position += len(data)
+        return data
+
+    def advance_to(self, position: int) -> None:
+        """Move on to ``position``."""
+        if position > self._size:
+            raise TruncatedError("the layer ends within an entry")
+        if position != self.position:
+            self._file.seek(self._start + position)
+            self.position = position
+
+    def peek(self, count: int) -> bytes:
+        """Return up to ``count`` bytes, and stay."""
+        data = self._file.read(min(count, self._size - self.position))
+        self._file.seek(self._start + self.position)
+        return data
+
+    def content(self, size: int, *, whole: bool) -> RandomAccess:
+        """Return random access to the next ``size`` bytes, always the whole."""
+        if self.position + size > self._size:
+            raise TruncatedError("the layer ends within an entry")
+        return _InFile(self._file, self._start + self.position, size)
+
+    def checksum(self, size: int, held: RandomAccess | None) -> int | None:
+        """Return nothing: the content is not read."""
+        return None
+
+    def finish(self) -> int:
+        """Return the length of the whole layer."""
+        return self._size
+
+
+class _InFile:
+    """A file's content, read from the archive when asked for; the cursor seeks after it."""
+
+    def __init__(self, file: BinaryIO, start: int, size: int) -> None:
+        self._file = file
+        self._start = start
+        self.size = size
+
+    def read_at(self, offset: int, length: int, /) -> bytes:
+        """Return bytes as :class:`RandomAccess` says."""
+        self._file.seek(self._start + offset)
+        return self._file.read(max(0, min(length, self.size - offset)))
+
+
+class StreamCursor:
+    """Over a layer that goes by once; every byte is read, and summed up on the way."""
+
+    def __init__(self, source: Decompressed, *, digest: bool = False) -> None:
+        self._source = source
+        self._chunk = b""
+        self._at = 0
+        self._before = 0  # bytes of the layer before the chunk
+        self._hash = hashlib.sha256() if digest else None
+        # What content() had to read past: where, for which file, and its sum.
+        self._passed: tuple[int, RandomAccess | None, int] = (-1, None, 0)
+
+    @property
+    def position(self) -> int:
+        """Bytes before the cursor."""
+        return self._before + self._at
+
+    def _next(self) -> bool:
+        data = self._source.read_chunk()
+        if not data:
+            return False
+        if self._hash is not None:
+            self._hash.update(data)
+        self._before += len(self._chunk)
+        self._chunk = data
+        self._at = 0
+        return True
+
+    def take(self, count: int) -> bytes:
+        """Return the next ``count`` bytes, fewer at the end of the layer only."""
+        end = self._at + count
+        if end <= len(self._chunk):
+            data = self._chunk[self._at : end]
+            self._at = end
+            return data
+        parts = [self._chunk[self._at :]]
+        missing = count - len(parts[0])
+        self._at = len(self._chunk)
+        while missing and self._next():
+            part = self._chunk[:missing]
+            self._at = len(part)
+            missing -= len(part)
+            parts.append(part)
+        return b"".join(parts)
+
+    def advance_to(self, position: int) -> None:
+        """Move on to ``position``."""
+        while position > self._before + len(self._chunk):
+            if not self._next():
+                raise TruncatedError("the layer ends within an entry")
+        self._at = position - self._before
+
+    def peek(self, count: int) -> bytes:
+        """Return up to ``count`` bytes, and stay."""
+        if self._at + count > len(self._chunk):
+            self._refill(count)
+        return self._chunk[self._at : self._at + count]
+
+    def _refill(self, count: int) -> None:
+        """Make the chunk hold ``count`` bytes after the cursor, unless the layer ends."""
+        rest = self._chunk[self._at :]
+        before = self.position
+        parts = [rest]
+        length = len(rest)
+        while length < count and self._next():
+            parts.append(self._chunk)
+            length += len(self._chunk)
+        self._chunk = b"".join(parts)
+        self._before = before
+        self._at = 0
+
+    def content(self, size: int, *, whole: bool) -> RandomAccess:
+        """Return random access to the next ``size`` bytes; of a big file, maybe to parts."""
+        if size > _KEEP_WHOLE and not whole:
+            return self._parts(size)
+        if self._at + size > len(self._chunk):
+            self._refill(size)
+        if self._at + size > len(self._chunk):
+            raise TruncatedError("the layer ends within an entry")
+        return Held(size, [(0, memoryview(self._chunk)[self._at : self._at + size])])
+
+    def _parts(self, size: int) -> RandomAccess:
+        start = self.position
+        ranges = wanted_ranges(self.peek(_HEAD), size)
+        parts: list[tuple[int, bytes | memoryview]] = []
+        crc = 0
+        at = 0
+        for offset, length in ranges:
+            crc = self._sum(offset - at, crc)
+            data = self.take(length)
+            crc = crc32(data, crc)
+            parts.append((offset, data))
+            at = offset + length
+        crc = self._sum(size - at, crc)
+        if self.position != start + size:
+            raise TruncatedError("the layer ends within an entry")
+        held = Held(size, parts)
+        self._passed = (start, held, crc)
+        return held
+
+    def _sum(self, count: int, crc: int) -> int:
+        """Move over ``count`` bytes, adding them to ``crc``."""
+        while count:
+            if self._at == len(self._chunk) and not self._next():
+                raise TruncatedError("the layer ends within an entry")
+            end = min(len(self._chunk), self._at + count)
+            crc = crc32(memoryview(self._chunk)[self._at : end], crc)
+            count -= end - self._at
+            self._at = end
+        return crc
+
+    def checksum(self, size: int, held: RandomAccess | None) -> int | None:
+        """Return the CRC-32 of the next ``size`` bytes, or of those that ``held`` has passed."""
+        if held is not None and self._passed[1] is held:
+            return self._passed[2]
+        return self._sum(size, 0)
+
+    def finish(self) -> int:
+        """Read what is left after the archive, and return the length of the whole layer."""
+        self._at = len(self._chunk)
+        while self._next():
+            self._at = len(self._chunk)
+        return self.position
+
+    def diff_id(self) -> str | None:
+        """Return the SHA-256 of all bytes, after :meth:`finish`, where it was asked for."""
+        return f"sha256:{self._hash.hexdigest()}" if self._hash is not None else None

@@ -1,0 +1,251 @@
+"""One layer's bytes → its :class:`~pyimginspect.model.LayerIndex`, in one pass."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+from collections.abc import Callable
+from typing import Any, BinaryIO
+
+from msgspec import Struct
+
+from pyimginspect.errors import LayerError, TruncatedError
+from pyimginspect.layers import rpmdb, strings
+from pyimginspect.layers.blobs import Blob, BytesBlob, FileBlob
+from pyimginspect.layers.compression import CHUNK, MAGIC_LENGTH, Decompressed, sniff
+from pyimginspect.layers.cursors import ContentCursor, SeekCursor, StreamCursor
+from pyimginspect.layers.elf import MAGIC, RandomAccess, read_elf
+from pyimginspect.layers.limits import DEFAULT_LIMITS, Limits
+from pyimginspect.layers.probes import Probe
+from pyimginspect.layers.tar import read_entries
+from pyimginspect.layers.texts import shebang, wants_text
+from pyimginspect.model import (
+    Digest,
+    ElfFile,
+    Entry,
+    LayerIndex,
+    Note,
+    RpmPackage,
+)
+
+__all__ = ["Indexed", "Progress", "index_layer"]
+
+Progress = Callable[[int], None]
+"""Told the bytes of the blob, as stored, that have been read since the last call."""
+
+_SCRIPT_HEAD = 1024
+_SMALLEST_ELF = 52
+
+
+class Indexed(Struct, frozen=True, kw_only=True):
+    """An index, and the digests of the very bytes that it was made from.
+
+    ``digest`` is of the blob as stored, ``diff_id`` of the uncompressed layer; both are ``None``
+    unless they were asked for. ``blob_size`` counts the stored bytes.
+    """
+
+    index: LayerIndex
+    blob_size: int
+    digest: Digest | None = None
+    diff_id: Digest | None = None
+
+
+def index_layer(
+    blob: Blob,
+    *,
+    digests: bool = False,
+    probes: tuple[Probe, ...] = (),
+    limits: Limits = DEFAULT_LIMITS,
+    progress: Progress | None = None,
+) -> Indexed:
+    """Index one layer, whatever its compression.
+
+    An uncompressed layer in a file is sought through, and only its headers and the contents
+    that probes ask for are read; with ``digests``, or from a stream, every byte is. Raises
+    :class:`LayerError` (truncated, corrupt, unsafe, over a limit) and names the entry.
+    """
+    stream = blob.open()
+    with contextlib.closing(stream):
+        head = _read_up_to(stream, MAGIC_LENGTH)
+        kind = sniff(head)
+        if kind == "none" and not digests and isinstance(blob, FileBlob | BytesBlob):
+            return _seek_through(blob, probes, limits, progress)
+        counted = _Counted(stream, head, digests, progress)
+        source = Decompressed(
+            counted, kind, expansion=limits.expansion, floor=limits.expansion_floor
+        )
+        cursor = StreamCursor(source, digest=digests)
+        collector = _Collector(cursor, probes, limits)
+        index = collector.collect(cursor.finish, checksums=True)
+        counted.drain()
+        return Indexed(
+            index=index,
+            blob_size=counted.count,
+            digest=counted.digest(),
+            diff_id=cursor.diff_id(),
+        )
+
+
+def _seek_through(
+    blob: FileBlob | BytesBlob,
+    probes: tuple[Probe, ...],
+    limits: Limits,
+    progress: Progress | None,
+) -> Indexed:
+    if isinstance(blob, FileBlob):
+        file: BinaryIO = open(blob.path, "rb", buffering=1 << 15)  # noqa: SIM115 - closed below
+        start = blob.offset
+    else:
+        file, start = io.BytesIO(blob.data), 0
+    with file:
+        cursor = SeekCursor(file, start, blob.size)
+        index = _Collector(cursor, probes, limits).collect(cursor.finish, checksums=False)
+    if progress is not None:
+        progress(blob.size)
+    return Indexed(index=index, blob_size=blob.size)
+
+
+def _read_up_to(stream: BinaryIO, count: int) -> bytes:
+    data = b""
+    while len(data) < count:
+        more = stream.read(count - len(data))
+        if not more:
+            break
+        data += more
+    return data
+
+
+class _Counted(io.RawIOBase, BinaryIO):  # type: ignore[misc]
+    """A stream whose first bytes were read already; counts, and hashes, all that goes by."""
+
+    def __init__(
+        self, stream: BinaryIO, head: bytes, digest: bool, progress: Progress | None
+    ) -> None:
+        self._stream = stream
+        self._head = head
+        self._hash = hashlib.sha256() if digest else None
+        self._progress = progress
+        self.count = 0
+
+    def read(self, count: int | None = -1, /) -> bytes:
+        data, self._head = self._head, b""
+        if not data:
+            data = self._stream.read(CHUNK if count is None or count < 0 else count)
+        self.count += len(data)
+        if self._hash is not None:
+            self._hash.update(data)
+        if self._progress is not None:
+            self._progress(len(data))
+        return data
+
+    def drain(self) -> None:
+        """Read what is left."""
+        while self.read(CHUNK):
+            pass
+
+    def digest(self) -> Digest | None:
+        """Return the digest of all that was read, where it was asked for."""
+        return Digest(f"sha256:{self._hash.hexdigest()}") if self._hash is not None else None
+
+
+class _Collector:
+    """What one pass over a layer gathers."""
+
+    def __init__(self, cursor: ContentCursor, probes: tuple[Probe, ...], limits: Limits) -> None:
+        self._cursor = cursor
+        self._probes = probes
+        self._limits = limits
+        self._left = limits.texts
+        self._elf: dict[int, ElfFile] = {}
+        self._texts: dict[int, bytes] = {}
+        self._scripts: dict[int, str] = {}
+        self._strings: dict[int, str] = {}
+        self._rpm: dict[int, tuple[RpmPackage, ...]] = {}
+        self._extra: dict[str, dict[int, Any]] = {}
+        self._notes: list[Note] = []
+
+    def collect(self, finish: Callable[[], int], *, checksums: bool) -> LayerIndex:
+        """Read the whole layer; ``finish`` returns its length once the archive has ended."""
+        cursor = self._cursor
+        entries: list[Entry] = []
+        sums: dict[int, int] = {}
+        add = entries.append
+        last = ""
+        try:
+            for entry in read_entries(cursor, self._limits):
+                last = entry.path
+                add(entry)
+                if not entry.stored:
+                    continue
+                held = None
+                head = cursor.peek(4)
+                if (
+                    head == MAGIC
+                    or head[:2] == b"#!"
+                    or self._probes
+                    or wants_text(last)
+                    or strings.wants(last)
+                    or rpmdb.wants(last)
+                ):
+                    held = self._probe(len(entries) - 1, entry, head)
+                if checksums:
+                    crc = cursor.checksum(entry.stored, held)
+                    if crc is not None:
+                        sums[len(entries) - 1] = crc
+            size = finish()
+        except LayerError as exc:
+            if exc.entry is None and isinstance(exc, TruncatedError) and last:
+                exc.message += f", after entry '{last}'"
+            raise
+        return LayerIndex(
+            size=size,
+            entries=tuple(entries),
+            elf=self._elf,
+            texts=self._texts,
+            scripts=self._scripts,
+            strings=self._strings,
+            rpm=self._rpm,
+            extra=self._extra,
+            notes=tuple(self._notes),
+            checksums=sums if checksums else None,
+        )
+
+    def _probe(self, position: int, entry: Entry, head: bytes) -> RandomAccess | None:
+        path, size = entry.path, entry.stored
+        if head[:2] == b"#!" and entry.mode & 0o111:
+            self._scripts[position] = shebang(self._cursor.peek(min(size, _SCRIPT_HEAD)))
+        elf = head == MAGIC and size >= _SMALLEST_ELF
+        text, version, database = wants_text(path), strings.wants(path), rpmdb.wants(path)
+        others = [probe for probe in self._probes if probe.wants(path, size, head)]
+        whole = bool(text or version or database or others)
+        if whole and size > self._limits.content:
+            self._note(f"content of {size:,} bytes was not looked at", entry)
+            text = version = database = whole = False
+            others = []
+        if not elf and not whole:
+            return None
+        held = self._cursor.content(size, whole=whole)
+        if elf:
+            self._elf[position] = read_elf(held)
+        if version and (found := strings.find_version(path, held)):
+            self._strings[position] = found
+        if text:
+            self._keep_text(position, entry, held)
+        if database:
+            self._rpm[position] = rpmdb.read_rpmdb(path, held.read_at(0, size))
+        for probe in others:
+            if (fact := probe.read(path, held)) is not None:
+                self._extra.setdefault(probe.name, {})[position] = fact
+        return held
+
+    def _keep_text(self, position: int, entry: Entry, held: RandomAccess) -> None:
+        size = entry.stored
+        if size > self._limits.text or size > self._left:
+            self._note(f"text of {size:,} bytes was not kept", entry)
+            return
+        self._left -= size
+        self._texts[position] = bytes(held.read_at(0, size))
+
+    def _note(self, what: str, entry: Entry) -> None:
+        self._notes.append(Note(what=what, path=entry.path))

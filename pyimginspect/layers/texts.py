@@ -1,0 +1,78 @@
+"""Which small text files are worth keeping: those that some reader of this package asks for."""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["shebang", "wants_text"]
+
+_DIST_INFO = (".dist-info/",)
+_EGG_INFO = (".egg-info/", "/EGG-INFO/")
+_METADATA = _DIST_INFO + _EGG_INFO
+
+# A file's name, and what its directory must end with; no condition where there is none.
+_NAMES: dict[str, tuple[str, ...]] = {
+    "METADATA": _DIST_INFO,
+    "RECORD": _DIST_INFO,
+    "WHEEL": _METADATA,
+    "INSTALLER": _METADATA,
+    "REQUESTED": _METADATA,
+    "direct_url.json": _METADATA,
+    "top_level.txt": _METADATA,
+    "PKG-INFO": _EGG_INFO,
+    "installed-files.txt": _EGG_INFO,
+    "pyvenv.cfg": (),
+    "build-details.json": (),
+    "EXTERNALLY-MANAGED": (),
+    "patchlevel.h": (),
+    "os-release": ("etc/", "usr/lib/"),
+    "alpine-release": ("etc/",),
+    "debian_version": ("etc/",),
+    "redhat-release": ("etc/",),
+    "ld.so.conf": ("etc/",),
+    "ld.so.cache": ("etc/",),
+    "world": ("etc/apk/",),
+    "installed": ("lib/apk/db/",),
+    "status": ("var/lib/dpkg/",),
+    "diversions": ("var/lib/dpkg/",),
+    "extended_states": ("var/lib/apt/",),
+    "apt.conf": ("etc/apt/",),
+    "sources.list": ("etc/apt/",),
+    "container-manifest-2": ("var/lib/rpmmanifest/",),
+}
+# A file's ending, and what its whole path must match.
+_ENDINGS: dict[str, re.Pattern[str]] = {
+    "list": re.compile(r"(var/lib/dpkg/info|etc/apt/sources\.list\.d)/[^/]+"),
+    "sources": re.compile(r"etc/apt/sources\.list\.d/[^/]+"),
+    "conf": re.compile(r"(usr/)?etc/ld\.so\.conf\.d/[^/]+|etc/apt/apt\.conf\.d/[^/]+"),
+    "path": re.compile(r"etc/ld-musl-[^/]+"),
+    "pth": re.compile(r".*/(site|dist)-packages/[^/]+"),
+    "egg-link": re.compile(r".*/(site|dist)-packages/[^/]+"),
+    "egg-info": re.compile(r".*[^/]"),
+    "json": re.compile(r".*conda-meta/[^/]+"),
+    "py": re.compile(r".*/_sysconfigdata_[^/]+"),
+}
+_DIRECTORIES = ("var/lib/dpkg/status.d/", "etc/apt/apt.conf.d/")
+
+
+def wants_text(path: str) -> bool:
+    """Whether the content of the file at ``path`` is kept in the layer's index."""
+    directory, _, name = path.rpartition("/")
+    places = _NAMES.get(name)
+    if places is not None:
+        return not places or f"{directory}/".endswith(places)
+    pattern = _ENDINGS.get(name.rpartition(".")[2])
+    if pattern is not None and pattern.fullmatch(path):
+        return True
+    return path.startswith(_DIRECTORIES)
+
+
+def shebang(head: bytes) -> str:
+    """Return the first line of a script, and the second where the first only leads there.
+
+    pip and distlib write ``#!/bin/sh`` and then ``'''exec' "/long/path/python" …`` for an
+    interpreter whose path is too long, or has a space, for a kernel's ``#!``.
+    """
+    lines = head.split(b"\n", 2)
+    kept = lines[:2] if len(lines) > 1 and lines[1].startswith(b"'''exec'") else lines[:1]
+    return b"\n".join(kept).decode("utf-8", "surrogateescape").rstrip("\r")
