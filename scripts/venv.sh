@@ -18,7 +18,9 @@ find_python() {
             return
         fi
     done
-    fail "needs Python 3.11 or later: $(${PYTHON:-python3} --version 2>&1 || true) is what there is." \
+    candidate=${PYTHON:-python3}
+    fail "needs Python 3.11 or later, and $candidate is" \
+        "$("$candidate" --version 2>/dev/null || echo "not there")." \
         "Install one, or name it: PYTHON=/path/to/python3.13 $0"
 }
 
@@ -47,7 +49,7 @@ PY
 # need_venv EXTRAS: afterwards "$venv/bin/python" can import the package, with those extras.
 need_venv() {
     local extras=$1 stamp state
-    stamp=$venv/installed-${extras//,/-}
+    stamp=$venv/installed${extras:+-$extras}
     if ! "$venv/bin/python" -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
         make_venv
     fi
