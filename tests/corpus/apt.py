@@ -57,7 +57,7 @@ def _read(path: Path) -> Iterator[Source]:
                 name.strip().lower(): value.split()
                 for name, _, value in (line.partition(":") for line in lines)
             }
-            if "deb" in fields.get("types", ()):
+            if "deb" in fields.get("types", ()) and fields.get("enabled") != ["no"]:
                 for suite in fields.get("suites", ()):
                     yield from (Source(suite=suite, uri=uri) for uri in fields.get("uris", ()))
     elif path.suffix == ".list":

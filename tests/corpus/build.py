@@ -41,6 +41,7 @@ def build(corpus: Corpus, names: Sequence[str]) -> None:
     corpus.root.mkdir(parents=True, exist_ok=True)
     with (corpus.root / "build.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        shutil.rmtree(corpus.root / "scratch", ignore_errors=True)  # Of a run that was killed.
         stale = [recipe for recipe in _with_bases(names) if not _up_to_date(corpus, recipe)]
         if stale:
             with Engine(corpus.engine) as engine:
@@ -127,18 +128,19 @@ def _write_context(recipe: Recipe, inputs: list[Path], context: Path) -> None:
 
 def _write_pip_settings(folder: Path) -> None:
     """How this machine's pip reaches an index, as a file for the build's pip."""
-    folder.mkdir()
-    shutil.copy(CERTIFICATES, folder / "certificates.pem")
-    lines = ["[global]", "cert = /dev/shm/pip/certificates.pem"]
     listing = subprocess.run(
-        ["python3", "-m", "pip", "config", "list"], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False
     ).stdout
+    machine = {}
     for line in listing.splitlines():  # Such as: global.index-url='https://…'
         name, _, value = line.partition("=")
-        option = name.rpartition(".")[2]
-        if option in PIP_SETTINGS:
-            lines.append(f"{option} = {ast.literal_eval(value)}")
-    (folder / "pip.conf").write_text("\n".join(lines) + "\n")
+        machine[name.rpartition(".")[2]] = str(ast.literal_eval(value))
+    folder.mkdir()
+    shutil.copy(machine.get("cert", CERTIFICATES), folder / "certificates.pem")
+    settings: dict[str, str] = {name: machine[name] for name in PIP_SETTINGS if name in machine}
+    settings["cert"] = "/dev/shm/pip/certificates.pem"
+    lines = (f"{name} = {value}\n" for name, value in settings.items())
+    (folder / "pip.conf").write_text("[global]\n" + "".join(lines))
 
 
 def _keep(corpus: Corpus, engine: Engine, recipe: Recipe) -> None:
@@ -193,7 +195,8 @@ def _move(source: Path, target: Path) -> None:
 @contextmanager
 def _scratch(corpus: Corpus) -> Iterator[Path]:
     """A directory on the corpus's file system, so that what is made in it can be renamed."""
-    folder = Path(tempfile.mkdtemp(prefix="scratch-", dir=corpus.root))
+    (corpus.root / "scratch").mkdir(exist_ok=True)
+    folder = Path(tempfile.mkdtemp(dir=corpus.root / "scratch"))
     try:
         yield folder
     finally:

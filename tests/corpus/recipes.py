@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Final
 
-from tests.corpus import apt, cpython, debian, musl
+from tests.corpus import cpython, debian, musl
 
 FOLDER: Final = Path(__file__).parent / "images"
 FIXTURES: Final = Path(
@@ -81,8 +81,8 @@ def _hash(*parts: str) -> str:
     return digest.hexdigest()[:16]
 
 
-DEBIAN: Final = Input("debian", debian.make, (debian, apt))
-SOURCE: Final = Input("cpython-source", cpython.make, (cpython, apt))
+DEBIAN: Final = Input("debian", debian.make, (debian,))
+SOURCE: Final = Input("cpython-source", cpython.make, (cpython,))
 MUSL: Final = Input("cpython-musl", musl.make, (musl,), needs=(SOURCE,))
 
 RECIPES: Final = {
