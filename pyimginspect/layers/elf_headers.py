@@ -1,0 +1,243 @@
+"""The outside of an ELF file: its header, its program headers, and what of a big file to keep.
+
+Section headers are never looked at: a stripped file has none, and no loader uses them.
+
+Sources: System V gABI, chapters 4 and 5; ``elf.h`` of the GNU C library for the numbers.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any, Literal, NamedTuple, Protocol
+
+__all__ = [
+    "MAGIC",
+    "PT_DYNAMIC",
+    "PT_GNU_STACK",
+    "PT_INTERP",
+    "PT_LOAD",
+    "PT_NOTE",
+    "WHOLE_UP_TO",
+    "Form",
+    "RandomAccess",
+    "Segment",
+    "UnreadableError",
+    "loaded_ranges",
+    "read_headers",
+    "wanted_ranges",
+]
+
+MAGIC = b"\x7fELF"
+
+WHOLE_UP_TO = 64 << 20
+"""Bytes: a stream reader keeps files up to this size whole, of bigger ones `wanted_ranges`."""
+
+PT_LOAD, PT_DYNAMIC, PT_INTERP, PT_NOTE, PT_GNU_STACK = 1, 2, 3, 4, 0x6474E551
+_PF_X, _PF_R = 1, 4
+_HEAD = 1024  # bytes; one read that nearly always holds all program headers
+_PROGRAM_HEADERS = 64 << 10  # bytes; Linux refuses more too (load_elf_phdrs in fs/binfmt_elf.c)
+
+_KINDS: dict[int, Literal["executable", "shared", "relocatable", "core"]] = {
+    1: "relocatable",
+    2: "executable",
+    3: "shared",
+    4: "core",
+}
+
+# What `uname -m` says on such a machine, where it is one name: (big-endian, bits) tell the rest.
+_MACHINES = {
+    3: "i386",
+    4: "m68k",
+    40: "arm",
+    62: "x86_64",
+    183: "aarch64",
+}
+_MACHINES_BY_FORM = {
+    2: {("big", 32): "sparc"},
+    8: {
+        ("big", 32): "mips",
+        ("big", 64): "mips64",
+        ("little", 32): "mipsel",
+        ("little", 64): "mips64el",
+    },
+    20: {("big", 32): "ppc", ("little", 32): "ppcle"},
+    21: {("big", 64): "ppc64", ("little", 64): "ppc64le"},
+    22: {("big", 32): "s390", ("big", 64): "s390x"},
+    43: {("big", 64): "sparc64"},
+    243: {("little", 32): "riscv32", ("little", 64): "riscv64"},
+    258: {("little", 32): "loongarch32", ("little", 64): "loongarch64"},
+}
+
+
+class RandomAccess(Protocol):
+    """The content of one file, or the parts of it that were kept.
+
+    ``read_at`` returns the bytes from ``offset`` on, fewer than ``length`` only where the file
+    or the part that was kept ends, none at or after the end of the file. It raises
+    :class:`LookupError` where the byte at ``offset`` is in the file and was not kept.
+    """
+
+    @property
+    def size(self) -> int: ...  # noqa: D102
+
+    def read_at(self, offset: int, length: int, /) -> bytes | memoryview: ...  # noqa: D102
+
+
+class UnreadableError(Exception):
+    """Something in the file does not hold; the message says what."""
+
+
+class Form(NamedTuple):
+    """The records of one class (32 or 64 bits) and byte order."""
+
+    bits: Literal[32, 64]
+    endian: Literal["little", "big"]
+    header: struct.Struct
+    segment: struct.Struct
+    words: str
+    need: struct.Struct
+    need_version: struct.Struct
+    definition: struct.Struct
+    note: struct.Struct
+    word: struct.Struct
+
+
+def _form(bits: Literal[32, 64], endian: Literal["little", "big"]) -> Form:
+    order = "<" if endian == "little" else ">"
+    return Form(
+        bits=bits,
+        endian=endian,
+        header=struct.Struct(order + ("16xHHI3QIHHHHHH" if bits == 64 else "16xHHI3IIHHHHHH")),
+        segment=struct.Struct(order + ("IIQQQQQQ" if bits == 64 else "IIIIIIII")),
+        words=order + "%d" + ("Q" if bits == 64 else "I"),
+        need=struct.Struct(order + "HHIII"),
+        need_version=struct.Struct(order + "IHHII"),
+        definition=struct.Struct(order + "HHHHIII"),
+        note=struct.Struct(order + "III"),
+        word=struct.Struct(order + "I"),
+    )
+
+
+_FORMS = {  # by EI_CLASS and EI_DATA
+    b"\1\1": _form(32, "little"),
+    b"\1\2": _form(32, "big"),
+    b"\2\1": _form(64, "little"),
+    b"\2\2": _form(64, "big"),
+}
+
+
+Segment = tuple[int, int, int, int, int, int, int, int]
+"""A program header as ELF64 has it: type, flags, offset and (virtual, physical) address, size in
+the file and in memory, alignment. A plain tuple: there are ten in a file, and time is short."""
+
+
+def read_headers(content: RandomAccess, facts: dict[str, Any]) -> tuple[Form, list[Segment]]:
+    """Return the form of the file and its program headers; put the header's facts in place."""
+    head = bytes(content.read_at(0, _HEAD))
+    if head[:4] != MAGIC:
+        raise UnreadableError("it does not begin as one")
+    form = _FORMS.get(head[4:6])
+    if form is None:
+        raise UnreadableError("neither 32 nor 64 bits, or no known byte order")
+    facts["bits"], facts["endian"] = form.bits, form.endian
+    if len(head) < form.header.size:
+        raise UnreadableError("the header is cut off")
+    kind, machine, _, _, offset, _, flags, _, entry, count, *_ = form.header.unpack_from(head)
+    facts["kind"] = _KINDS.get(kind, "other")
+    facts["machine"] = _machine(machine, form)
+    facts["flags"] = flags
+    if not count:
+        return form, []
+    length = count * entry
+    if entry != form.segment.size or length > _PROGRAM_HEADERS:
+        raise UnreadableError(f"{count} program headers of {entry} bytes each")
+    if offset + length <= len(head):
+        table: bytes | memoryview = head[offset : offset + length]
+    elif offset + length <= content.size:
+        table = content.read_at(offset, length)
+    else:
+        raise UnreadableError("the program headers are not all in the file")
+    return form, _segments(form, table)
+
+
+def _segments(form: Form, table: bytes | memoryview) -> list[Segment]:
+    if form.bits == 64:
+        return list(form.segment.iter_unpack(table))
+    return [  # ELF32 has the flags last but one
+        (kind, flags, offset, address, physical, in_file, in_memory, align)
+        for kind, offset, address, physical, in_file, in_memory, flags, align in (
+            form.segment.iter_unpack(table)
+        )
+    ]
+
+
+def _machine(number: int, form: Form) -> str:
+    return (
+        _MACHINES.get(number)
+        or _MACHINES_BY_FORM.get(number, {}).get((form.endian, form.bits))
+        or f"EM_{number}"
+    )
+
+
+def wanted_ranges(head: bytes, size: int) -> list[tuple[int, int]]:
+    """Return the ``(offset, length)`` ranges of a big file that `read_elf` is likely to need.
+
+    ``head`` are the first bytes (4 KiB or more), ``size`` is the whole file's. The ranges are
+    in order, apart from each other and inside of the file.
+
+    Linkers put string and version tables at the front, before or among the first of the
+    symbols; ``patchelf`` (and ``auditwheel`` with it) moves them to small segments of their own at
+    the end; PT_DYNAMIC is near the end in both. So: the front, every segment that is small, and
+    the end. For libraries and programs between 64 MB and 788 MB (LLVM, TensorFlow, polars, OpenCV,
+    rustc, Node, dockerd …) that was enough, every time. At most 34 MiB are asked for.
+    """
+    front, small, most_small, end = 16 << 20, 1 << 20, 16, 1 << 20
+    wanted = [(0, front), (max(0, size - end), size)]
+    try:
+        _, segments = read_headers(_Bytes(head, size), {})
+    except (UnreadableError, LookupError):
+        segments = []
+    wanted += [
+        (offset, offset + in_file)
+        for _, _, offset, _, _, in_file, _, _ in segments
+        if in_file <= small
+    ][:most_small]
+    ranges: list[tuple[int, int]] = []
+    for start, stop in sorted(wanted):
+        stop = min(stop, size)
+        if ranges and start <= ranges[-1][1]:
+            ranges[-1] = (ranges[-1][0], max(stop, ranges[-1][1]))
+        elif start < stop:
+            ranges.append((start, stop))
+    return [(start, stop - start) for start, stop in ranges]
+
+
+def loaded_ranges(content: RandomAccess) -> list[tuple[int, int]]:
+    """Return the ``(offset, length)`` of what a loader maps: read-only data, code, the rest.
+
+    Nothing where the headers cannot be read.
+    """
+    try:
+        _, segments = read_headers(content, {})
+    except (UnreadableError, LookupError):
+        return []
+    order = {_PF_R: 0, _PF_R | _PF_X: 1}
+    loads = sorted(
+        (order.get(flags & 7, 2), offset, min(in_file, content.size - offset))
+        for kind, flags, offset, _, _, in_file, _, _ in segments
+        if kind == PT_LOAD and offset < content.size
+    )
+    return [(offset, length) for _, offset, length in loads]
+
+
+class _Bytes:
+    """The first bytes of a file of ``size`` bytes."""
+
+    def __init__(self, head: bytes, size: int) -> None:
+        self.head = head
+        self.size = size
+
+    def read_at(self, offset: int, length: int, /) -> bytes:
+        if len(self.head) <= offset < self.size:
+            raise LookupError(offset)
+        return self.head[offset : offset + length]
