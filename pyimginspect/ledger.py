@@ -14,15 +14,15 @@ from typing import Literal
 
 from msgspec import Struct
 
-from pyimginspect.model import Entry, Layer
+from pyimginspect.model import Layer
 from pyimginspect.rootfs import Removal, RootFS
 
-__all__ = ["Account", "Compare", "LayerAccount", "Ledger", "Loss", "keep_books"]
+__all__ = ["Account", "Checksum", "LayerAccount", "Ledger", "Loss", "keep_books"]
 
 Account = Literal["identical", "metadata", "changed", "unknown", "deleted", "repeated"]
 
-Compare = Callable[[Layer, Entry, Layer, Entry], bool | None]
-"""Whether two files of one length hold the same content; ``None`` where it cannot be told."""
+Checksum = Callable[[int, int], int | None]
+"""CRC-32 of the content of a layer's entry, by their numbers; ``None`` where it is not known."""
 
 
 class Loss(Struct, frozen=True, kw_only=True, gc=False):
@@ -79,11 +79,11 @@ class Ledger(Struct, frozen=True, kw_only=True):
         return sum(account.waste for account in self.layers)
 
 
-def keep_books(rootfs: RootFS, compare: Compare | None = None) -> Ledger:
+def keep_books(rootfs: RootFS, checksum: Checksum | None = None) -> Ledger:
     """Settle the accounts of the layers behind ``rootfs``.
 
-    ``compare`` is asked about overwritten files of the same length whose checksums the indexes
-    do not hold; without it such files are ``unknown``.
+    ``checksum`` is asked for those that the indexes do not hold, when a file was overwritten by
+    one of the same length; without it such files are ``unknown``.
     """
     layers = {layer.number: layer for layer in rootfs.layers}
     losses = []
@@ -92,7 +92,7 @@ def keep_books(rootfs: RootFS, compare: Compare | None = None) -> Ledger:
         entry = layers[removal.layer].index.entries[removal.position]
         account: Account
         if removal.how == "overwritten":
-            account = _overwritten(layers, removal, compare)
+            account = _overwritten(layers, removal, checksum)
         else:
             account = removal.how
         losses.append(
@@ -116,7 +116,7 @@ def keep_books(rootfs: RootFS, compare: Compare | None = None) -> Ledger:
     return Ledger(layers=tuple(accounts), losses=tuple(losses))
 
 
-def _overwritten(layers: dict[int, Layer], removal: Removal, compare: Compare | None) -> Account:
+def _overwritten(layers: dict[int, Layer], removal: Removal, checksum: Checksum | None) -> Account:
     if removal.successor < 0:
         return "changed"  # a directory, a link or a device stands there now
     old_layer, new_layer = layers[removal.layer], layers[removal.killer]
@@ -124,17 +124,19 @@ def _overwritten(layers: dict[int, Layer], removal: Removal, compare: Compare | 
     new = new_layer.index.entries[removal.successor]
     if old.size != new.size:
         return "changed"
-    same: bool | None
-    if old_layer.index.checksums is not None and new_layer.index.checksums is not None:
-        before = old_layer.index.checksums[removal.position]
-        same = before == new_layer.index.checksums[removal.successor]
-    else:
-        same = compare(old_layer, old, new_layer, new) if compare is not None else None
-    if same is None:
+    before = _sum(old_layer, removal.position, checksum)
+    after = _sum(new_layer, removal.successor, checksum) if before is not None else None
+    if before is None or after is None:
         return "unknown"
-    if not same:
+    if before != after:
         return "changed"
     kept = (old.mode, old.uid, old.gid, old.mtime, old.xattrs)
     return (
         "identical" if kept == (new.mode, new.uid, new.gid, new.mtime, new.xattrs) else "metadata"
     )
+
+
+def _sum(layer: Layer, position: int, checksum: Checksum | None) -> int | None:
+    if layer.index.checksums is not None:
+        return layer.index.checksums.get(position)
+    return checksum(layer.number, position) if checksum is not None else None

@@ -64,7 +64,7 @@ class StreamBlob:
         return self._stream
 
 
-class _Section(io.RawIOBase, BinaryIO):  # type: ignore[misc]
+class _Section(io.RawIOBase, BinaryIO):
     """A file from ``offset`` on, ``size`` bytes long, and seekable within."""
 
     def __init__(self, path: str, offset: int, size: int) -> None:

@@ -7,6 +7,7 @@ included), xz, bzip2, and no compression at all.
 from __future__ import annotations
 
 import bz2
+import importlib
 import lzma
 import zlib
 from collections.abc import Callable
@@ -82,9 +83,9 @@ def _zstd() -> _Decompressor:
 
 def _zstd_module() -> Any:
     try:
-        from compression import zstd  # Python 3.14 on
+        zstd = importlib.import_module("compression.zstd")  # Python 3.14 on
     except ImportError:
-        from backports import zstd  # type: ignore[no-redef,unused-ignore]
+        zstd = importlib.import_module("backports.zstd")
     return zstd
 
 

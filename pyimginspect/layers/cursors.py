@@ -12,6 +12,7 @@ from typing import BinaryIO, Protocol
 from pyimginspect.errors import TruncatedError
 from pyimginspect.layers.compression import Decompressed
 from pyimginspect.layers.elf import RandomAccess, wanted_ranges
+from pyimginspect.model import Digest
 
 try:
     from isal.isal_zlib import crc32
@@ -254,6 +255,6 @@ class StreamCursor:
             self._at = len(self._chunk)
         return self.position
 
-    def diff_id(self) -> str | None:
+    def diff_id(self) -> Digest | None:
         """Return the SHA-256 of all bytes, after :meth:`finish`, where it was asked for."""
-        return f"sha256:{self._hash.hexdigest()}" if self._hash is not None else None
+        return Digest(f"sha256:{self._hash.hexdigest()}") if self._hash is not None else None

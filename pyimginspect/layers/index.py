@@ -116,7 +116,7 @@ def _read_up_to(stream: BinaryIO, count: int) -> bytes:
     return data
 
 
-class _Counted(io.RawIOBase, BinaryIO):  # type: ignore[misc]
+class _Counted(io.RawIOBase, BinaryIO):
     """A stream whose first bytes were read already; counts, and hashes, all that goes by."""
 
     def __init__(

@@ -1,1 +1,1 @@
-"""sources."""
+"""A reference → an :class:`~pyimginspect.model.Image`, wherever the image lives."""

@@ -1,0 +1,201 @@
+"""Manifests, indexes and configurations: JSON that an image brought, as typed records.
+
+Sources: OCI image specification v1.1 (descriptor.md, image-index.md, manifest.md, config.md);
+Docker image specification v1.2 for ``manifest.json`` of ``docker save``.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from pyimginspect.errors import ManifestError, UnsupportedError
+from pyimginspect.model import Digest, History, ImageConfig, Platform, decode_json, parse_digest
+
+__all__ = [
+    "Descriptor",
+    "DockerImage",
+    "Manifest",
+    "check_layer_type",
+    "parse_config",
+    "parse_docker_manifest",
+    "parse_document",
+]
+
+_T = TypeVar("_T")
+
+_REF_NAME = "org.opencontainers.image.ref.name"
+_CONTAINERD_NAME = "io.containerd.image.name"
+_ATTESTATION = "vnd.docker.reference.type"
+
+
+class _Platform(Struct):
+    os: str = ""
+    architecture: str = ""
+    variant: str | None = None
+    os_version: str | None = msgspec.field(default=None, name="os.version")
+
+
+class Descriptor(Struct, frozen=True, rename="camel"):
+    """A pointer to a blob (descriptor.md)."""
+
+    digest: str
+    size: int = -1
+    media_type: str = ""
+    platform: _Platform | None = None
+    annotations: dict[str, str] | None = None
+    artifact_type: str | None = None
+    data: str | None = None
+    urls: list[str] | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names that annotations give the image behind the descriptor."""
+        notes = self.annotations or {}
+        return tuple(notes[key] for key in (_CONTAINERD_NAME, _REF_NAME) if notes.get(key))
+
+    @property
+    def is_attestation(self) -> bool:
+        """Whether this is no image, but something said about one (BuildKit's attestations)."""
+        if self.artifact_type or _ATTESTATION in (self.annotations or {}):
+            return True
+        return self.platform is not None and self.platform.os == "unknown"
+
+    def on(self) -> Platform | None:
+        """Return the platform that the descriptor names, if it names one."""
+        if self.platform is None or not self.platform.os:
+            return None
+        return Platform(
+            os=self.platform.os,
+            architecture=self.platform.architecture,
+            variant=self.platform.variant or "",
+            os_version=self.platform.os_version or "",
+        )
+
+
+class Manifest(Struct, frozen=True, rename="camel"):
+    """An image manifest or an image index, whichever its fields make it."""
+
+    schema_version: int = 0
+    media_type: str = ""
+    artifact_type: str | None = None
+    manifests: list[Descriptor] | None = None
+    config: Descriptor | None = None
+    layers: list[Descriptor] | None = None
+    annotations: dict[str, str] | None = None
+
+
+class DockerImage(Struct, frozen=True, rename="pascal"):
+    """One image of ``docker save``'s ``manifest.json``; all names are members of the archive."""
+
+    config: str
+    layers: list[str] | None = None
+    repo_tags: list[str] | None = None
+
+
+class _RootFS(Struct):
+    diff_ids: list[str] | None = None
+
+
+class _History(Struct):
+    created: str | None = None
+    created_by: str | None = None
+    author: str | None = None
+    comment: str | None = None
+    empty_layer: bool | None = None
+
+
+class _Settings(Struct, rename="pascal"):
+    env: list[str] | None = None
+    entrypoint: list[str] | None = None
+    cmd: list[str] | None = None
+    shell: list[str] | None = None
+    user: str | None = None
+    working_dir: str | None = None
+    labels: dict[str, str] | None = None
+
+
+class _Config(Struct):
+    os: str | None = None
+    architecture: str | None = None
+    variant: str | None = None
+    os_version: str | None = msgspec.field(default=None, name="os.version")
+    created: str | None = None
+    config: _Settings | None = None
+    rootfs: _RootFS | None = None
+    history: list[_History] | None = None
+
+
+def _decode(data: bytes, kind: Any, what: str) -> Any:
+    decode_json(data, what)  # says it in one way where it is no JSON at all
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except msgspec.ValidationError as exc:
+        raise ManifestError(f"{what} is not as specified: {exc}") from exc
+
+
+def parse_document(data: bytes, what: str) -> Manifest:
+    """Read an image manifest or an image index; schema 1 is refused as unsupported."""
+    document: Manifest = _decode(data, Manifest, what)
+    if document.schema_version == 1:
+        raise UnsupportedError(
+            f"{what} is of Docker's schema 1", hint="push the image again with a current client"
+        )
+    return document
+
+
+def parse_docker_manifest(data: bytes, what: str) -> list[DockerImage]:
+    """Read ``manifest.json`` of a ``docker save`` archive."""
+    images: list[DockerImage] | None = _decode(data, list[DockerImage] | None, what)
+    if not images:
+        raise ManifestError(f"{what} lists no image")
+    return images
+
+
+def parse_config(data: bytes, what: str) -> ImageConfig:
+    """Read an image configuration (config.md)."""
+    raw: _Config = _decode(data, _Config, what)
+    settings = raw.config or _Settings()
+    diff_ids = (raw.rootfs.diff_ids if raw.rootfs is not None else None) or []
+    return ImageConfig(
+        platform=Platform(
+            os=raw.os or "linux",
+            architecture=raw.architecture or "amd64",
+            variant=raw.variant or "",
+            os_version=raw.os_version or "",
+        ),
+        created=raw.created,
+        env=tuple(settings.env or ()),
+        entrypoint=tuple(settings.entrypoint or ()),
+        cmd=tuple(settings.cmd or ()),
+        shell=tuple(settings.shell or ()),
+        user=settings.user or "",
+        working_dir=settings.working_dir or "",
+        labels=settings.labels or {},
+        diff_ids=tuple(parse_digest(diff_id) for diff_id in diff_ids),
+        history=tuple(
+            History(
+                created=step.created,
+                created_by=step.created_by or "",
+                author=step.author or "",
+                comment=step.comment or "",
+                empty_layer=bool(step.empty_layer),
+            )
+            for step in raw.history or ()
+        ),
+    )
+
+
+def check_layer_type(media_type: str) -> None:
+    """Raise :class:`UnsupportedError` for a layer that is no tar archive, or an encrypted one."""
+    if "encrypted" in media_type:
+        raise UnsupportedError("the layer is encrypted", hint="decrypt the image first")
+    if "erofs" in media_type or "squashfs" in media_type:
+        raise UnsupportedError(f"layers of type {media_type} are not read")
+
+
+def descriptor_digest(descriptor: Descriptor) -> Digest:
+    """Return a descriptor's digest, checked."""
+    return parse_digest(descriptor.digest)

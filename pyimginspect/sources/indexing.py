@@ -1,0 +1,191 @@
+"""The layers of a chosen image, indexed: from the cache, or several at once."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from msgspec import Struct
+
+from pyimginspect.errors import DigestMismatchError, LayerError, PyimginspectError
+from pyimginspect.layers import FileBlob, Indexed, index_layer
+from pyimginspect.layers.blobs import Blob
+from pyimginspect.layers.compression import MAGIC_LENGTH, sniff
+from pyimginspect.model import History, Image, ImageConfig, Layer, LayerIndex
+from pyimginspect.sources.options import Options, default_workers
+from pyimginspect.sources.selection import LayerRef, Selection
+
+__all__ = ["Fetch", "Opened", "build_image", "check_digests", "index_all", "layer_label"]
+
+Fetch = Callable[[LayerRef], Blob | Indexed]
+"""Return a layer's bytes, or its index where they have gone by already."""
+
+
+class Opened(Struct, frozen=True, kw_only=True):
+    """An image with all its layers indexed; ``blobs`` are those that can be read again."""
+
+    image: Image
+    blobs: dict[int, FileBlob] = {}
+
+    def checksum(self, layer: int, position: int) -> int | None:
+        """Return the CRC-32 of an entry's content, read from the archive now if that is possible.
+
+        ``layer`` is the layer's number, ``position`` that of the entry in its index.
+        """
+        blob = self.blobs.get(layer)
+        if blob is None:
+            return None
+        entry = self.image.layers[layer].index.entries[position]
+        crc = 0
+        left = entry.stored
+        with blob.open() as file:
+            file.seek(entry.offset)
+            while left:
+                data = file.read(min(left, 1 << 20))
+                crc = zlib.crc32(data, crc)
+                left -= len(data)
+        return crc
+
+
+def layer_label(number: int, ref: LayerRef) -> str:
+    """Return how messages name a layer: its number, and enough of its digest to find it."""
+    digest = ref.digest or ref.diff_id
+    return f"{number} ({digest[:19]})" if digest else f"{number} ({ref.name})"
+
+
+def index_all(selection: Selection, fetch: Fetch, options: Options) -> dict[int, Indexed]:
+    """Index every layer of ``selection``; equal ones once.
+
+    Compressed layers are read in parallel, the largest first, since decompressors run beside
+    each other; uncompressed ones in a file one after the other, since sought through they cost
+    Python time alone.
+    """
+    done: dict[int, Indexed] = {}
+    first: dict[tuple[str, str | None], int] = {}
+    jobs: list[tuple[int, LayerRef, Blob]] = []
+    for number, ref in enumerate(selection.layers):
+        same = first.setdefault((ref.name, ref.digest), number)
+        if same != number:
+            continue
+        cached = options.cache.get(ref.diff_id, ref.digest) if options.cache else None
+        if cached is not None and not options.verify:
+            done[number] = Indexed(index=cached, blob_size=ref.size or cached.size)
+            options.progress.finish(layer_label(number, ref), cached=True)
+            continue
+        try:
+            got = fetch(ref)
+        except PyimginspectError as exc:
+            raise exc.at(layer=layer_label(number, ref)) from exc
+        if isinstance(got, Indexed):
+            done[number] = got
+        else:
+            jobs.append((number, ref, got))
+    done.update(_run(jobs, options))
+    for number, ref in enumerate(selection.layers):
+        done[number] = done[first[ref.name, ref.digest]]
+        try:
+            check_digests(done[number], ref)
+        except LayerError as exc:
+            raise exc.at(layer=layer_label(number, ref)) from exc
+        _remember(done[number], options)
+    return done
+
+
+def _run(jobs: list[tuple[int, LayerRef, Blob]], options: Options) -> dict[int, Indexed]:
+    serial = [job for job in jobs if _is_plain(job[2])]
+    parallel = [job for job in jobs if not _is_plain(job[2])]
+    parallel.sort(key=lambda job: -(job[2].size or 0))
+    workers = min(options.workers or default_workers(), len(parallel))
+    done: dict[int, Indexed] = {}
+    if workers > 1:
+        with ThreadPoolExecutor(workers, thread_name_prefix="layer") as pool:
+            futures = [(job[0], pool.submit(_one, job, options)) for job in parallel]
+            try:
+                done.update((number, future.result()) for number, future in futures)
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+    else:
+        serial = serial + parallel
+    for job in serial:
+        done[job[0]] = _one(job, options)
+    return done
+
+
+def _is_plain(blob: Blob) -> bool:
+    if not isinstance(blob, FileBlob):
+        return False
+    with blob.open() as file:
+        return sniff(file.read(MAGIC_LENGTH)) == "none"
+
+
+def _one(job: tuple[int, LayerRef, Blob], options: Options) -> Indexed:
+    number, ref, blob = job
+    label = layer_label(number, ref)
+    options.progress.begin(label, blob.size)
+    try:
+        indexed = index_layer(
+            blob,
+            digests=options.verify or (options.cache is not None and not _is_plain(blob)),
+            probes=options.probes,
+            limits=options.limits,
+            progress=lambda count: options.progress.advance(label, count),
+        )
+    except LayerError as exc:
+        raise exc.at(layer=label) from exc
+    options.progress.finish(label, cached=False)
+    return indexed
+
+
+def check_digests(indexed: Indexed, ref: LayerRef) -> None:
+    """Raise :class:`DigestMismatchError` where computed digests are not the claimed ones."""
+    for what, computed, claimed in (
+        ("blob", indexed.digest, ref.digest),
+        ("uncompressed layer", indexed.diff_id, ref.diff_id),
+    ):
+        if computed is None or claimed is None or not claimed.startswith("sha256:"):
+            continue
+        if computed != claimed:
+            raise DigestMismatchError(f"the {what} is {computed[:19]}…, not {claimed[:19]}…")
+
+
+def _remember(indexed: Indexed, options: Options) -> None:
+    if options.cache is not None and indexed.diff_id is not None:
+        options.cache.put(indexed.diff_id, indexed.digest, indexed.index)
+
+
+def build_image(
+    selection: Selection, indexed: dict[int, Indexed], *, reference: str, source: str
+) -> Image:
+    """Put the chosen image and its indexed layers together."""
+    steps = _steps(selection.config, len(selection.layers))
+    layers = tuple(
+        Layer(
+            number=number,
+            index=indexed[number].index if number in indexed else LayerIndex(size=0),
+            diff_id=ref.diff_id,
+            digest=ref.digest,
+            media_type=ref.media_type,
+            blob_size=indexed[number].blob_size if number in indexed else ref.size,
+            history=steps[number],
+            absent=number not in indexed,
+        )
+        for number, ref in enumerate(selection.layers)
+    )
+    return Image(
+        reference=reference,
+        source=source,
+        config=selection.config,
+        layers=layers,
+        names=selection.names,
+        digest=selection.digest,
+        config_digest=selection.config_digest,
+        annotations=selection.annotations,
+    )
+
+
+def _steps(config: ImageConfig, count: int) -> list[History | None]:
+    """Return the step of the history behind each layer; history is optional, and may be short."""
+    steps: list[History | None] = [step for step in config.history if not step.empty_layer]
+    return (steps + [None] * count)[:count]

@@ -1,0 +1,74 @@
+"""What a caller may ask of any source."""
+
+from __future__ import annotations
+
+import os
+from typing import Protocol
+
+from msgspec import Struct
+
+from pyimginspect.layers import DEFAULT_LIMITS, Limits, Probe
+from pyimginspect.model import Digest, LayerIndex, Platform
+
+__all__ = ["LayerCache", "NoProgress", "Options", "Reporter", "default_workers"]
+
+LARGEST_DOCUMENT = 4 << 20
+"""Bytes of a manifest, index or configuration: the limit that registries have too."""
+
+
+class LayerCache(Protocol):
+    """Where indexes of layers seen before are kept, by the digest of their verified content."""
+
+    def get(self, diff_id: Digest | None, digest: Digest | None) -> LayerIndex | None:
+        """Return the index of a layer, by either of its digests."""
+
+    def put(self, diff_id: Digest, digest: Digest | None, index: LayerIndex) -> None:
+        """Keep an index; both digests must have been computed from the bytes themselves."""
+
+
+class Reporter(Protocol):
+    """Told how the reading goes on; called from several threads."""
+
+    def begin(self, label: str, total: int | None) -> None:
+        """A layer is about to be read; ``total`` is its length in bytes as stored, if known."""
+
+    def advance(self, label: str, count: int) -> None:
+        """``count`` more bytes of that layer have been read."""
+
+    def finish(self, label: str, *, cached: bool) -> None:
+        """The layer has been read, or came from the cache."""
+
+
+class NoProgress:
+    """A reporter that says nothing."""
+
+    def begin(self, label: str, total: int | None) -> None:
+        """Say nothing."""
+
+    def advance(self, label: str, count: int) -> None:
+        """Say nothing."""
+
+    def finish(self, label: str, *, cached: bool) -> None:
+        """Say nothing."""
+
+
+def default_workers() -> int:
+    """Return how many layers to read at once: as many as there are processors, up to 8."""
+    return max(1, min(8, os.cpu_count() or 1))
+
+
+class Options(Struct, frozen=True, kw_only=True):
+    """How to open an image.
+
+    ``platform`` picks one image of a multi-platform index, ``verify`` holds every blob of a
+    local archive against its digest (what comes over a network always is), ``cache`` is used
+    when given, ``workers`` layers are read at once.
+    """
+
+    platform: Platform | None = None
+    verify: bool = False
+    probes: tuple[Probe, ...] = ()
+    limits: Limits = DEFAULT_LIMITS
+    cache: LayerCache | None = None
+    progress: Reporter = NoProgress()
+    workers: int = 0
