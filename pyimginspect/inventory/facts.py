@@ -67,6 +67,8 @@ class PackageEvent(Struct, frozen=True, kw_only=True, gc=False):
 class OsPackage(Struct, frozen=True, kw_only=True):
     """A package of the operating system's package manager, installed in the final image.
 
+    ``key`` is what the package goes by wherever one is named: its name, or, where several
+    packages share that, ``name:architecture``, and so on until no other has it.
     ``automatic`` is ``False`` for what someone asked for by name, ``None`` where the manager
     does not tell. ``depends`` is a conjunction of alternatives: each inner tuple lists names any
     of which will do (versions and architecture qualifiers dropped; pre-dependencies included).
@@ -78,6 +80,7 @@ class OsPackage(Struct, frozen=True, kw_only=True):
     """
 
     manager: Literal["dpkg", "apk", "rpm"]
+    key: str = ""
     name: str
     version: str
     architecture: str = ""

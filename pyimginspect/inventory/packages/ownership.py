@@ -1,0 +1,93 @@
+"""Which package owns which file of the final file system."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+
+from pyimginspect.rootfs import RootFS
+
+__all__ = ["LiveFiles", "own", "stored_by_layer"]
+
+
+class LiveFiles:
+    """Finds the paths that a package claims in the final file system.
+
+    Packages name their files as they were built: ``lib/…`` on a system where ``lib`` is a link
+    to ``usr/lib``. The directory that a name leads through is resolved, the last part is not:
+    a package owns its links, and not what they point at.
+    """
+
+    def __init__(self, rootfs: RootFS) -> None:
+        self._rootfs = rootfs
+        # Asked tens of thousands of times: what can be is left to dictionaries and sets.
+        self._stored = {
+            path: node.entry.stored
+            for path, node in rootfs.nodes.items()
+            if node.entry.kind != "directory"
+        }
+        self._linked = {path for path, node in rootfs.nodes.items() if node.origin is not None}
+        self._parents: dict[str, tuple[str | None, frozenset[str]]] = {}
+
+    def select(self, claimed: Collection[str]) -> frozenset[str]:
+        """Return the real paths of ``claimed`` that are there; no directories.
+
+        A directory belongs to nobody, as every package that puts something in it names it; nor
+        does a link in the place of a directory, through which other claimed paths lead.
+        """
+        found = self._stored.keys() & claimed
+        through: set[str] = set()
+        for path in set(claimed).difference(self._rootfs.nodes):
+            parent, _, name = path.rpartition("/")
+            if parent not in self._parents:
+                self._parents[parent] = self._follow(parent)
+            real, links = self._parents[parent]
+            if real is not None:
+                through |= links
+                path = f"{real}/{name}" if real else name
+                if path in self._stored:
+                    found.add(path)
+        return frozenset(found - through)
+
+    def size(self, paths: frozenset[str]) -> int:
+        """Return the bytes of content that the layers store for ``paths``, hard links once."""
+        if self._linked.isdisjoint(paths):
+            return sum(map(self._stored.__getitem__, paths))
+        return sum(stored_by_layer(self._rootfs, paths).values())
+
+    def _follow(self, directory: str) -> tuple[str | None, frozenset[str]]:
+        """Return the real path of a directory, and the links that stand on the way to it."""
+        links = set()
+        path = directory
+        while path:
+            node = self._rootfs.get(path)
+            if node is not None and node.kind == "symlink":
+                links.add(path)
+            path = path.rpartition("/")[0]
+        return self._rootfs.resolve(directory), frozenset(links)
+
+
+def stored_by_layer(rootfs: RootFS, paths: Iterable[str]) -> dict[int, int]:
+    """Return the bytes that each layer stores for live ``paths``, content with several names once.
+
+    Layers that store nothing of it are left out.
+    """
+    contents = {}
+    for path in paths:
+        content = rootfs[path].content
+        if content.entry.stored:
+            contents[content.layer, content.position] = content.entry.stored
+    layers: dict[int, int] = {}
+    for (layer, _), stored in sorted(contents.items()):
+        layers[layer] = layers.get(layer, 0) + stored
+    return layers
+
+
+def own(files: Mapping[str, Iterable[str]]) -> dict[str, tuple[str, ...]]:
+    """Turn the files of each package into the packages of each file, the latter sorted."""
+    owners: dict[str, tuple[str, ...]] = {}
+    for key in sorted(files):
+        alone = dict.fromkeys(files[key], (key,))
+        shared = {path: (*owners[path], key) for path in owners.keys() & alone.keys()}
+        owners |= alone
+        owners |= shared
+    return owners

@@ -1,0 +1,110 @@
+"""How Debian packages say what they need of each other, and how their versions compare.
+
+Sources: deb-control(5) and Debian Policy 7.1 for the syntax of relations, deb-version(7) for the
+order of versions.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Literal, cast
+
+from msgspec import Struct
+
+__all__ = ["Operator", "Relation", "compare_versions", "names", "read_relations"]
+
+Operator = Literal["", "<<", "<=", "=", ">=", ">>"]
+
+
+class Relation(Struct, frozen=True, gc=False):
+    """One alternative of a dependency: a name, and the version and architecture it must have.
+
+    ``operator`` is empty where any version will do. ``architecture`` is what stands behind the
+    colon (``any``, ``native``, ``amd64``), or empty.
+    """
+
+    name: str
+    operator: Operator = ""
+    version: str = ""
+    architecture: str = ""
+
+
+# Deprecated forms of deb-control(5): "<" means "<=", ">" means ">=".
+_OPERATORS = {"<": "<=", ">": ">="}
+_RELATION = re.compile(
+    r"\s*([^\s:(\[<,|]+)(?::([^\s(\[<]+))?\s*(?:\(\s*(<<|<=|=|>=|>>|<|>)\s*([^\s)]+)\s*\))?"
+)
+
+
+def read_relations(text: str) -> Iterator[tuple[Relation, ...]]:
+    """Yield the alternatives of every clause of ``text``, a field such as ``Depends``.
+
+    Restrictions to architectures (``[amd64]``) and build profiles are dropped: a package that is
+    installed carries only those that apply to it. What is no relation is left out.
+    """
+    for clause in text.split(","):
+        alternatives = []
+        for alternative in clause.split("|"):
+            match = _RELATION.match(alternative)
+            if match:
+                name, architecture, operator, version = match.groups(default="")
+                operator = _OPERATORS.get(operator, operator)
+                alternatives.append(Relation(name, cast(Operator, operator), version, architecture))
+        if alternatives:
+            yield tuple(alternatives)
+
+
+def names(text: str) -> tuple[tuple[str, ...], ...]:
+    """Return the names alone of what ``text`` asks for: clauses, each of them alternatives."""
+    clauses = []
+    for clause in text.split(","):
+        alternatives = []
+        for alternative in clause.split("|"):
+            # Beyond the name there may be ":any", " (>= 1)", " [amd64]" and " <!nocheck>".
+            name = alternative.partition("(")[0].partition(":")[0].split(None, 1)
+            if name:
+                alternatives.append(name[0])
+        if alternatives:
+            clauses.append(tuple(alternatives))
+    return tuple(clauses)
+
+
+_PART = re.compile(r"(\D*)(\d*)", re.ASCII)
+# A tilde sorts before everything, even the end; letters before all that is no letter.
+_RANK = {chr(code): code + (0 if chr(code).isalpha() else 256) for code in range(128)} | {"~": -1}
+
+
+def compare_versions(one: str, other: str) -> int:
+    """Return a number below, at or above zero as ``one`` is older, equal or newer."""
+    first, second = _sort_key(one), _sort_key(other)
+    return (first > second) - (first < second)
+
+
+def _sort_key(version: str) -> tuple[int, list[tuple[list[int], int]], list[tuple[list[int], int]]]:
+    epoch, colon, rest = version.partition(":")
+    if not colon:
+        epoch, rest = "0", version
+    upstream, dash, revision = rest.rpartition("-")
+    if not dash:
+        upstream, revision = rest, ""
+    number = int(epoch[:9]) if epoch[:9].isascii() and epoch[:9].isdecimal() else 0
+    return number, _parts(upstream), _parts(revision)
+
+
+def _parts(text: str) -> list[tuple[list[int], int]]:
+    # The 0 that ends each run of characters stands for "nothing": after "~", before all others.
+    # An absent revision equals "0", as does a number without digits.
+    parts = [
+        ([*(_RANK.get(character, 512) for character in word), 0], _number(digits))
+        for word, digits in _PART.findall(text)
+    ]
+    while parts and parts[-1] == ([0], 0):
+        parts.pop()
+    parts.append(([0], 0))
+    return parts
+
+
+def _number(digits: str) -> int:
+    # Numbers of a hostile length would cost quadratic time, and Python refuses them.
+    return int(digits[:64] or "0")

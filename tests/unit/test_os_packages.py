@@ -1,0 +1,193 @@
+"""From layers to packages: which layer brought each, and whose each file is."""
+
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+from pyimginspect.changesets import apply_layers
+from pyimginspect.inventory.packages import PackageDatabase, find_os_packages
+from pyimginspect.layers import BytesBlob, index_layer
+from pyimginspect.model import Layer
+from pyimginspect.rootfs import RootFS
+from tests.images import Content, HardLink, Link, layer
+from tests.trees import BASE_PACKAGES, debian_base, debian_python, dpkg_status
+
+
+def rootfs(trees: Sequence[Mapping[str, Content]]) -> RootFS:
+    return apply_layers(
+        Layer(number=number, index=index_layer(BytesBlob(data=layer(tree))).index)
+        for number, tree in enumerate(trees)
+    )
+
+
+def packages(*trees: Mapping[str, Content]) -> PackageDatabase:
+    return find_os_packages(rootfs(trees))
+
+
+def history(database: PackageDatabase, key: str) -> list[tuple[int, str, str]]:
+    every = {package.key: package for package in (*database.packages, *database.removed)}
+    return [(event.layer, event.action, event.version) for event in every[key].history]
+
+
+A1 = {"a": {"Version": "1"}}
+A2 = {"a": {"Version": "2"}}
+B = {"b": {"Version": "1"}}
+
+
+def test_each_package_has_the_layer_that_brought_it() -> None:
+    database = packages(debian_base(), {"app": "x"}, debian_python())
+    assert {package.key: package.layer for package in database.packages} == {
+        "base-files": 0,
+        "dash": 0,
+        "libc6": 0,
+        "libpython3-stdlib": 2,
+        "libpython3.11-minimal": 2,
+        "libpython3.11-stdlib": 2,
+        "python3": 2,
+        "python3-minimal": 2,
+        "python3.11": 2,
+        "python3.11-minimal": 2,
+    }
+    assert [p.key for p in database.packages if p.automatic is False] == [
+        "base-files",
+        "dash",
+        "libc6",
+        "python3",
+    ]
+    assert [p.key for p in database.packages if p.essential] == ["base-files", "dash"]
+    assert database["python3.11-minimal"].depends == (("libc6",), ("libpython3.11-minimal",))
+
+
+@pytest.mark.parametrize(
+    ("databases", "key", "expected"),
+    [
+        ([A1], "a", [(0, "installed", "1")]),
+        ([A1, A1], "a", [(0, "installed", "1")]),
+        ([A1, A2], "a", [(0, "installed", "1"), (1, "upgraded", "2")]),
+        ([A2, A1, A1], "a", [(0, "installed", "2"), (1, "upgraded", "1")]),
+        ([A1, B], "a", [(0, "installed", "1"), (1, "removed", "1")]),
+        (
+            [A1, B, {**A1, **B}],
+            "a",
+            [(0, "installed", "1"), (1, "removed", "1"), (2, "installed", "1")],
+        ),
+    ],
+)
+def test_history(
+    databases: list[dict[str, dict[str, str]]], key: str, expected: list[tuple[int, str, str]]
+) -> None:
+    database = packages(*(dpkg_status(each) for each in databases))
+    assert history(database, key) == expected
+
+
+def test_a_package_of_two_architectures_is_two_packages() -> None:
+    tree = dpkg_status({"libc6": {"Multi-Arch": "same", "files": ["usr/lib/a/libc.so"]}})
+    foreign = "\n\nPackage: libc6\nStatus: install ok installed\nArchitecture: i386\nVersion: 1\n"
+    tree["var/lib/dpkg/status"] = str(tree["var/lib/dpkg/status"]) + foreign
+    tree["var/lib/dpkg/info/libc6:i386.list"] = (
+        "/.\n/usr/lib/i\n/usr/lib/i/libc.so\n/usr/share/doc\n"
+    )
+    database = packages({"usr/lib/a/libc.so": "a", "usr/lib/i/libc.so": "iii", **tree})
+    assert [(p.key, p.size) for p in database.packages] == [("libc6:amd64", 1), ("libc6:i386", 3)]
+    assert database.owner("usr/lib/i/libc.so") == ("libc6:i386",)
+
+
+def test_owners_through_merged_usr() -> None:
+    database = packages(debian_base())
+    loader = "usr/lib64/ld-linux-x86-64.so.2"
+    assert database.files("libc6") == (
+        "usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2",
+        "usr/lib/x86_64-linux-gnu/libc.so.6",
+        loader,
+    )
+    assert database.owner(loader) == ("libc6",)
+    # The links that merge /usr stand where packages name directories: they belong to none.
+    assert database.owner("lib") == database.owner("usr/lib") == ()
+
+
+def test_a_link_that_leads_to_a_directory_has_an_owner() -> None:
+    database = packages(
+        {
+            **dpkg_status({"data": {"files": {"usr/share/data/x": "x"}}}),
+            "usr/share/doc/data": Link("../data"),
+            "var/lib/dpkg/info/data.list": "/.\n/usr\n/usr/share/data\n/usr/share/doc/data\n",
+        }
+    )
+    assert database.files("data") == ("usr/share/doc/data",)
+
+
+def test_files_that_are_gone_belong_to_no_one() -> None:
+    database = packages(
+        dpkg_status({"a": {"files": {"usr/share/doc/a": "text", "usr/bin/a": "abc"}}}),
+        {"usr/share/doc/.wh.a": ""},
+    )
+    assert database.files("a") == ("usr/bin/a",)
+    assert database["a"].size == 3
+
+
+def test_a_hard_link_counts_once() -> None:
+    tree = dpkg_status({"perl": {"files": {"usr/bin/perl": "12345", "usr/bin/perl5": "12345"}}})
+    tree["usr/bin/perl5"] = HardLink("usr/bin/perl")
+    database = packages(tree)
+    assert database.files("perl") == ("usr/bin/perl", "usr/bin/perl5")
+    assert database["perl"].size == 5
+
+
+def test_a_shared_file_has_both_owners() -> None:
+    files = {"usr/share/doc/x": "x"}
+    database = packages(dpkg_status({"b": {"files": files}, "a": {"files": files}}))
+    assert database.owner("usr/share/doc/x") == ("a", "b")
+
+
+def test_a_diverted_file_belongs_under_its_new_name() -> None:
+    database = packages(
+        {
+            **dpkg_status(
+                {
+                    "common": {"files": {"usr/bin/pg_config": "wrapper"}},
+                    "libpq-dev": {"files": ["usr/bin/pg_config"]},
+                }
+            ),
+            "usr/bin/pg_config.libpq-dev": "original",
+            "var/lib/dpkg/diversions": (
+                "/usr/bin/pg_config\n/usr/bin/pg_config.libpq-dev\ncommon\n"
+            ),
+        }
+    )
+    assert database.owner("usr/bin/pg_config") == ("common",)
+    assert database.owner("usr/bin/pg_config.libpq-dev") == ("libpq-dev",)
+
+
+DISTROLESS = "var/lib/dpkg/status.d"
+
+
+def test_distroless() -> None:
+    zeros = "0" * 32
+    database = packages(
+        {
+            f"{DISTROLESS}/base": "Package: base-files\nVersion: 12\nArchitecture: amd64\n",
+            f"{DISTROLESS}/base.md5sums": f"{zeros}  etc/debian_version\n",
+            "etc/debian_version": "12.9\n",
+        },
+        {
+            f"{DISTROLESS}/libc6": "Package: libc6\nVersion: 2.36-9\nArchitecture: amd64\n",
+            f"{DISTROLESS}/libc6.md5sums": f"{zeros}  lib/libc.so.6\n",
+            "lib/libc.so.6": "libc",
+        },
+    )
+    assert [(p.key, p.version, p.layer, p.size, p.automatic) for p in database.packages] == [
+        ("base-files", "12", 0, 5, None),
+        ("libc6", "2.36-9", 1, 4, None),
+    ]
+    assert database.owner("etc/debian_version") == ("base-files",)
+
+
+def test_without_a_database_there_is_nothing() -> None:
+    database = packages({"bin/sh": "x"})
+    assert (database.packages, database.removed, database.notes) == ((), (), ())
+    assert database.owner("bin/sh") == ()
+    assert database.get("libc6") is None
+
+
+def test_the_database_of_the_base_is_a_real_one() -> None:
+    assert {package.key for package in packages(debian_base()).packages} == set(BASE_PACKAGES)
