@@ -31,7 +31,8 @@ _GLIBC_TEXT = re.compile(
 )
 # musl's ldso/dynlink.c has the banner, src/internal/version.c the version, on its own.
 _MUSL_BANNER = b"musl libc ("
-_MUSL_TEXT = re.compile(rb"(?<![0-9.])(\d{1,3}\.\d{1,3}\.\d{1,3}(?:-git-\d+-g[0-9a-f]{4,40})?)\0")
+# Compiled expressions are fast when they begin with a literal, hence the look-behind after it.
+_MUSL_TEXT = re.compile(rb"1\.(?<![0-9.]1\.)(\d{1,3}\.\d{1,3}(?:-git-\d{1,6}-g[0-9a-f]{4,40})?)\0")
 _PYPY_TEXT = re.compile(rb"PyPy (\d{1,3}\.\d{1,3}\.\d{1,3}(?:-\w{1,10})?) with ")
 _REST_OF_VERSION = re.compile(rb"\d{1,3}(?:(?:a|b|rc)\d{1,2})?\+?\0")
 
@@ -67,7 +68,7 @@ def libc_version(path: str, content: RandomAccess) -> str | None:
             if version is None:
                 version = _MUSL_TEXT.search(piece)
             if banner and version:
-                return version[1].decode()
+                return "1." + version[1].decode()
     return None
 
 

@@ -1,0 +1,414 @@
+"""`read_elf`: tables of built files, hostile files, and what is kept of big ones."""
+
+import random
+import struct
+import time
+from typing import Any, Literal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pyimginspect.layers.elf import WHOLE_UP_TO, read_elf, wanted_ranges
+from pyimginspect.model import ElfFile, VersionNeed
+from tests.elf import elf
+
+
+class Content:
+    """A whole file, as a layer pass holds it."""
+
+    def __init__(self, data: bytes | memoryview) -> None:
+        self.view = memoryview(data)
+        self.size = len(data)
+
+    def read_at(self, offset: int, length: int, /) -> memoryview:
+        assert 0 <= offset < self.size or offset == 0, "read_elf must stay inside of the file"
+        assert length >= 0
+        return self.view[offset : offset + length]
+
+
+class Kept:
+    """The parts of a big file that `wanted_ranges` names."""
+
+    def __init__(self, data: bytes | memoryview, ranges: list[tuple[int, int]]) -> None:
+        self.view = memoryview(data)
+        self.size = len(data)
+        self.ranges = ranges
+
+    def read_at(self, offset: int, length: int, /) -> memoryview:
+        for start, kept in self.ranges:
+            if start <= offset < start + kept:
+                return self.view[offset : min(offset + length, start + kept)]
+        raise LookupError(offset)
+
+
+def read(data: bytes) -> ElfFile:
+    return read_elf(Content(data))
+
+
+FORMS: list[tuple[str, Literal[32, 64], Literal["little", "big"], str]] = [
+    ("x86_64", 64, "little", "x86_64"),
+    ("x86_64", 32, "little", "x86_64"),  # x32
+    ("aarch64", 64, "little", "aarch64"),
+    ("i386", 32, "little", "i386"),
+    ("arm", 32, "little", "arm"),
+    ("ppc64", 64, "little", "ppc64le"),
+    ("ppc64", 64, "big", "ppc64"),
+    ("s390x", 64, "big", "s390x"),
+    ("s390x", 32, "big", "s390"),
+    ("riscv64", 64, "little", "riscv64"),
+    ("riscv64", 32, "little", "riscv32"),
+]
+
+
+@pytest.mark.parametrize(("machine", "bits", "endian", "name"), FORMS)
+@pytest.mark.parametrize("base", [0, 0x400000])
+@pytest.mark.parametrize("sections", [True, False])
+def test_everything_of_every_form(
+    machine: str,
+    bits: Literal[32, 64],
+    endian: Literal["little", "big"],
+    name: str,
+    base: int,
+    sections: bool,
+) -> None:
+    data = elf(
+        machine=machine,
+        bits=bits,
+        endian=endian,
+        base=base,
+        sections=sections,
+        executable=base != 0,
+        interp="/lib/ld-linux.so.2",
+        needed=["libz.so.1", "libc.so.6"],
+        soname="libx.so.1",
+        runpath="$ORIGIN/../lib:/opt/x:",
+        verneed={"libz.so.1": ["ZLIB_1.2.3"], "libc.so.6": ["GLIBC_2.34", "GLIBC_2.17"]},
+        verdef=["X_1", "X_2"],
+        stack_size=0x100000,
+        build_id=bytes(range(20)),
+    )
+    assert read(data) == ElfFile(
+        bits=bits,
+        endian=endian,
+        machine=name,
+        kind="executable" if base else "shared",
+        dynamic=True,
+        interpreter="/lib/ld-linux.so.2",
+        needed=("libz.so.1", "libc.so.6"),
+        soname="libx.so.1",
+        runpath=("$ORIGIN/../lib", "/opt/x", ""),
+        version_needs=(
+            VersionNeed(library="libz.so.1", versions=("ZLIB_1.2.3",)),
+            VersionNeed(library="libc.so.6", versions=("GLIBC_2.34", "GLIBC_2.17")),
+        ),
+        version_definitions=("X_1", "X_2"),
+        build_id=bytes(range(20)).hex(),
+        stack_size=0x100000,
+    )
+
+
+def test_a_static_program_has_no_dynamic_section() -> None:
+    facts = read(elf(static=True, executable=True, base=0x400000))
+    assert (facts.dynamic, facts.needed, facts.error, facts.stack_size) == (False, (), "", 0)
+
+
+def test_rpath_is_told_from_runpath() -> None:
+    assert read(elf(rpath="/a:/b")).rpath == ("/a", "/b")
+    assert read(elf(rpath="/a:/b")).runpath == ()
+
+
+def test_names_that_are_not_utf_8_survive() -> None:
+    data = elf(needed=["libab.so"]).replace(b"libab.so\0", b"lib\xff\xfe.so\0")
+    assert read(data).needed == ("lib\udcff\udcfe.so",)
+
+
+def test_a_string_table_too_big_to_copy() -> None:
+    names = [f"lib{'x' * 300}{number}.so" for number in range(500)]
+    assert read(elf(needed=names, soname="libshort.so")) == ElfFile(
+        bits=64,
+        endian="little",
+        machine="x86_64",
+        kind="shared",
+        dynamic=True,
+        needed=tuple(names),
+        soname="libshort.so",
+        stack_size=0,
+    )
+
+
+def test_an_object_file_and_a_core_are_no_errors() -> None:
+    for number, kind in ((1, "relocatable"), (4, "core"), (0xFE00, "other")):
+        data = bytearray(elf(static=True))
+        struct.pack_into("<H", data, 16, number)
+        assert (read(bytes(data)).kind, read(bytes(data)).error) == (kind, "")
+
+
+def test_a_machine_without_a_name_has_its_number() -> None:
+    data = bytearray(elf())
+    struct.pack_into("<H", data, 18, 4711)
+    assert read(bytes(data)).machine == "EM_4711"
+
+
+def weak(data: bytes) -> bytes:
+    """Mark the first needed version as weak (`vna_flags`, after a head of 16 and 4 of hash)."""
+    facts = read(data)
+    assert facts.version_needs
+    head = struct.pack("<HHIII", 1, len(facts.version_needs[0].versions), 0, 16, 0)
+    at = next(
+        i
+        for i in range(0, len(data), 4)
+        if data[i : i + 4] == head[:4] and data[i + 8 : i + 16] == head[8:]
+    )
+    return data[: at + 20] + struct.pack("<H", 2) + data[at + 22 :]
+
+
+def test_weak_versions() -> None:
+    facts = read(weak(elf(verneed={"libc.so.6": ["GLIBC_2.38", "GLIBC_2.2.5"]})))
+    assert facts.version_needs == (
+        VersionNeed(
+            library="libc.so.6", versions=("GLIBC_2.38", "GLIBC_2.2.5"), weak=("GLIBC_2.38",)
+        ),
+    )
+
+
+# --- hostile files --------------------------------------------------------------------------------
+def patched(data: bytes, at: int, code: str, *values: int) -> bytes:
+    changed = bytearray(data)
+    struct.pack_into("<" + code, changed, at, *values)
+    return bytes(changed)
+
+
+def segment(data: bytes, kind: int) -> int:
+    """Where the program header of this kind is."""
+    offset, count = struct.unpack_from("<Q", data, 32)[0], struct.unpack_from("<H", data, 56)[0]
+    return next(
+        offset + 56 * i
+        for i in range(count)
+        if struct.unpack_from("<I", data, offset + 56 * i)[0] == kind
+    )
+
+
+def dynamic_value(data: bytes, tag: int) -> int:
+    """Where the value of a dynamic entry is."""
+    offset, size = struct.unpack_from("<Q", data, segment(data, 2) + 8)[0], len(data)
+    return next(
+        at + 8 for at in range(offset, size, 16) if struct.unpack_from("<Q", data, at)[0] == tag
+    )
+
+
+def dynamic_target(data: bytes, tag: int) -> int:
+    """Where in the file (built at address 0) the value of a dynamic entry points to."""
+    return int(struct.unpack_from("<Q", data, dynamic_value(data, tag))[0])
+
+
+GOOD = elf(
+    interp="/lib64/ld-linux-x86-64.so.2",
+    needed=["libz.so.1", "libc.so.6"],
+    soname="libx.so.1",
+    rpath="$ORIGIN",
+    verneed={"libc.so.6": ["GLIBC_2.34", "GLIBC_2.17"], "libz.so.1": ["ZLIB_1.2"]},
+    verdef=["X_1", "X_2"],
+    build_id=b"\1" * 20,
+)
+MANY = 0xFFFFFFFF
+DT_STRTAB, DT_STRSZ, DT_SONAME, DT_VERDEF, DT_VERNEED = 5, 10, 14, 0x6FFFFFFC, 0x6FFFFFFE
+
+HOSTILE = {
+    "nothing": (b"", "it does not begin as one"),
+    "a script": (b"#!/bin/sh\n" * 10, "it does not begin as one"),
+    "magic alone": (b"\x7fELF", "neither 32 nor 64 bits, or no known byte order"),
+    "no class": (patched(GOOD, 4, "B", 3), "neither 32 nor 64 bits, or no known byte order"),
+    "a header cut off": (GOOD[:40], "the header is cut off"),
+    "65,535 program headers": (
+        patched(GOOD, 56, "H", 0xFFFF),
+        "65535 program headers of 56 bytes each",
+    ),
+    "program headers of another size": (
+        patched(GOOD, 54, "H", 8),
+        "5 program headers of 8 bytes each",
+    ),
+    "program headers far away": (
+        patched(GOOD, 32, "Q", 2**63),
+        "the program headers are not all in the file",
+    ),
+    "cut after the program headers": (
+        GOOD[: 64 + 5 * 56],
+        "the interpreter's name has no end",
+    ),
+    "an endless interpreter": (
+        patched(GOOD, segment(GOOD, 3) + 8, "Q", len(GOOD)) + b"x" * 9000,
+        "the interpreter's name has no end",
+    ),
+    "a dynamic section nowhere": (
+        patched(GOOD, segment(GOOD, 2) + 16, "Q", 2**64 - 1),
+        "PT_DYNAMIC at 0xffffffffffffffff is not in the file",
+    ),
+    "a string table nowhere": (
+        patched(GOOD, dynamic_value(GOOD, DT_STRTAB), "Q", 2**40),
+        "DT_STRTAB at 0x10000000000 is not in the file",
+    ),
+    "no string table": (
+        patched(GOOD, dynamic_value(GOOD, DT_STRTAB) - 8, "Q", 0x70000000),
+        "the dynamic section has names and no string table",
+    ),
+    "a name far away": (
+        patched(GOOD, dynamic_value(GOOD, DT_SONAME), "Q", 2**64 - 1),
+        "the name at 0xffffffffffffffff of the string table has no end",
+    ),
+    "version needs in a circle": (
+        # vn_next and vna_next are distances without a sign: the smallest step is one byte.
+        patched(GOOD, dynamic_target(GOOD, DT_VERNEED) + 12, "I", 1),
+        None,
+    ),
+    "2^16 versions in a circle": (
+        patched(GOOD, dynamic_target(GOOD, DT_VERNEED) + 2, "H", 0xFFFF),
+        "more than 4096 versions",
+    ),
+    "versions far away": (
+        patched(GOOD, dynamic_target(GOOD, DT_VERNEED) + 8, "I", MANY),
+        "DT_VERNEED leads out of the file",
+    ),
+    "definitions far away": (
+        patched(GOOD, dynamic_target(GOOD, DT_VERDEF) + 16, "I", MANY),
+        "DT_VERDEF leads out of the file",
+    ),
+    "a definition without a name": (
+        patched(GOOD, dynamic_target(GOOD, DT_VERDEF) + 28 + 12, "I", MANY),
+        "DT_VERDEF leads out of the file",
+    ),
+}
+
+
+@pytest.mark.parametrize(("data", "error"), HOSTILE.values(), ids=HOSTILE.keys())
+def test_hostile_files_end_as_recorded_errors(data: bytes, error: str | None) -> None:
+    facts = read(data)
+    if error is None:
+        assert facts.error.startswith("unreadable ELF: ")
+    else:
+        assert facts.error == f"unreadable ELF: {error}"
+
+
+def test_what_was_read_before_the_error_is_kept() -> None:
+    facts = read(patched(GOOD, dynamic_target(GOOD, DT_VERNEED) + 8, "I", MANY))
+    assert facts.needed == ("libz.so.1", "libc.so.6")
+    assert facts.rpath == ("$ORIGIN",)
+    assert facts.build_id == "01" * 20
+
+
+def bomb(kind: str) -> bytes:
+    """Files in which every count is as high, and every table as big, as it can be."""
+    if kind == "dynamic":  # a dynamic section of 256 MiB of DT_NEEDED without an end
+        data = patched(GOOD, segment(GOOD, 2) + 32, "QQ", 1 << 28, 1 << 28)
+        start = struct.unpack_from("<Q", data, segment(GOOD, 2) + 8)[0]
+        return data[:start] + struct.pack("<QQ", 1, 1) * (1 << 16)
+    if kind == "needs":  # each record overlaps with the next by all but one byte
+        data = patched(GOOD, segment(GOOD, 1) + 32, "QQ", 1 << 28, 1 << 28)
+        data = patched(data, dynamic_value(GOOD, DT_VERNEED), "Q", len(data))
+        return data + b"\1" * (1 << 20)
+    if kind == "names":  # 4,096 names, each the tail of one that is as long as a name may be
+        names = b"x" * (60 << 10) + b"\0"
+        data = patched(GOOD, segment(GOOD, 1) + 32, "QQ", 1 << 28, 1 << 28)
+        data = patched(data, dynamic_value(GOOD, DT_STRTAB), "Q", len(data))
+        data = patched(data, dynamic_value(GOOD, DT_STRSZ), "Q", 2**64 - 1)
+        data += names
+        where = len(data)
+        data += b"".join(struct.pack("<QQ", 1, number) for number in range(4095))
+        data += struct.pack("<QQQQ", DT_STRTAB, len(GOOD), 0, 0)
+        return patched(data, segment(GOOD, 2) + 8, "QQQQ", where, where, where, 4097 * 16)
+    notes = struct.pack("<III", 0, 0, 7) * 400  # 1,170 segments of notes
+    header = struct.pack("<IIQQQQQQ", 4, 4, 64 + 1170 * 56, 0, 0, len(notes), len(notes), 4)
+    head = patched(patched(GOOD[:64], 56, "H", 1170), 32, "Q", 64)
+    return head + header * 1170 + notes
+
+
+@pytest.mark.parametrize("kind", ["dynamic", "needs", "names", "notes"])
+def test_bombs_cost_milliseconds(kind: str) -> None:
+    content = Content(bomb(kind))
+    times = []
+    for _ in range(5):
+        start = time.perf_counter()
+        facts = read_elf(content)
+        times.append(time.perf_counter() - start)
+    assert bool(facts.error) == (kind != "notes")
+    assert min(times) < 0.025
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.data())
+def test_mutated_files_never_raise(data: st.DataObject) -> None:
+    changed = bytearray(GOOD)
+    for _ in range(data.draw(st.integers(1, 12))):
+        at = data.draw(st.integers(0, len(changed) - 1))
+        width = data.draw(st.sampled_from([1, 2, 4, 8]))
+        value = data.draw(
+            st.sampled_from([0, 1, 0x7F, 2**15, 2**16 - 1, 2**31, 2**32 - 1, 2**63, 2**64 - 1])
+            | st.integers(0, 2**64 - 1)
+        )
+        changed[at : at + width] = (value % 2 ** (8 * width)).to_bytes(width, "little")
+    cut = data.draw(st.integers(0, len(changed)) | st.just(len(changed)))
+    facts = read(bytes(changed[:cut]))
+    assert facts.error == "" or facts.error.startswith("unreadable ELF: ")
+
+
+def test_a_thousand_random_mutations_of_every_form() -> None:
+    dice = random.Random(20261122)
+    for machine, bits, endian, _ in FORMS:
+        good = elf(machine=machine, bits=bits, endian=endian, needed=["liba.so"], verdef=["A_1"])
+        for _ in range(100):
+            changed = bytearray(good)
+            for _ in range(dice.randint(1, 30)):
+                changed[dice.randrange(4, len(changed))] = dice.choice((0, 1, 0x7F, 0x80, 0xFF))
+            facts = read(bytes(changed))
+            assert facts.error == "" or facts.error.startswith("unreadable ELF: ")
+
+
+# --- big files ------------------------------------------------------------------------------------
+def big(tables_at_the_end: bool) -> tuple[bytes, dict[str, Any]]:
+    """A file just over the limit, laid out as by a linker or as by patchelf after it."""
+    facts = {"needed": ("libc.so.6",), "rpath": ("$ORIGIN",)}
+    small = elf(needed=["libc.so.6"], rpath="$ORIGIN", sections=False)
+    filler = bytes(WHOLE_UP_TO)
+    if not tables_at_the_end:
+        return small + filler, facts
+    load, dynamic = segment(small, 1), segment(small, 2)
+    start = len(small) + len(filler)
+    for header in (load, dynamic):
+        _, _, offset, address = struct.unpack_from("<IIQQ", small, header)
+        if header == dynamic:
+            offset += start
+        else:
+            offset = start
+        small = patched(small, header + 8, "QQ", offset, address)
+    return small + filler + small, facts
+
+
+@pytest.mark.parametrize("tables_at_the_end", [False, True])
+def test_of_big_files_the_wanted_ranges_suffice(tables_at_the_end: bool) -> None:
+    data, expected = big(tables_at_the_end)
+    ranges = wanted_ranges(data[:4096], len(data))
+    facts = read_elf(Kept(data, ranges))
+    assert facts == read(data)
+    assert {name: getattr(facts, name) for name in expected} == expected
+    assert sum(length for _, length in ranges) <= 34 << 20
+
+
+def test_wanted_ranges_are_in_order_and_inside_whatever_the_headers_say() -> None:
+    head = bomb("notes")[:4096]
+    for size in (100, 5000, 1 << 20, 1 << 30):
+        for data in (head, GOOD[:1000], b"", b"\x7fELF\2\1"):
+            end = 0
+            for offset, length in wanted_ranges(data, size):
+                assert offset >= end
+                assert length > 0
+                end = offset + length
+            assert end <= size
+
+
+def test_a_big_file_of_unusual_layout_is_recorded() -> None:
+    data, _ = big(tables_at_the_end=True)
+    facts = read_elf(Kept(data, [(0, 16 << 20)]))
+    assert facts.error == (
+        "unreadable ELF: it is too big to be kept whole and was laid out unusually"
+    )
+    assert facts.machine == "x86_64"
