@@ -233,11 +233,17 @@ class _Collector:
         if text:
             self._keep_text(position, entry, held)
         if database:
-            self._rpm[position] = rpmdb.read_rpmdb(path, held.read_at(0, size))
+            self._read_rpmdb(position, entry, held)
         for probe in others:
             if (fact := probe.read(path, held)) is not None:
                 self._extra.setdefault(probe.name, {})[position] = fact
         return held
+
+    def _read_rpmdb(self, position: int, entry: Entry, held: RandomAccess) -> None:
+        try:
+            self._rpm[position] = rpmdb.read_rpmdb(entry.path, held.read_at(0, entry.stored))
+        except LayerError as exc:  # the layer is whole, one file in it is not
+            self._note(f"rpm database could not be read: {exc.message}", entry)
 
     def _keep_text(self, position: int, entry: Entry, held: RandomAccess) -> None:
         size = entry.stored

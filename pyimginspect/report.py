@@ -1,0 +1,203 @@
+"""The result: facts about an image, findings, and the report that holds them.
+
+Everything here is plain data: JSON, MessagePack and the published JSON Schema come from these
+definitions. Reports of one ``schema_version`` can be read by any release that writes it; fields
+may be added, never changed in meaning.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, Literal, Self
+
+import msgspec
+from msgspec import Struct
+
+from pyimginspect.errors import ReportError
+from pyimginspect.inventory.facts import (
+    BaseImage,
+    BuildTool,
+    Cache,
+    Distribution,
+    Environment,
+    Interpreter,
+    Libc,
+    OperatingSystem,
+    OsPackage,
+)
+from pyimginspect.ledger import LayerAccount, Loss
+from pyimginspect.model import Evidence, Note
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "SEVERITIES",
+    "Finding",
+    "ImageFacts",
+    "LayerFacts",
+    "Report",
+    "Severity",
+    "Waste",
+]
+
+SCHEMA_VERSION = 1
+
+Severity = Literal["error", "warning", "note"]
+"""``error``: it will fail, or has; ``warning``: against the policy; ``note``: good to know."""
+
+SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
+
+
+class Finding(Struct, frozen=True, kw_only=True):
+    """One thing that is wrong, with what shows it and what mends it.
+
+    ``subject`` is what the finding is about, in words that survive a rebuild of the image (a
+    package, a path, an interpreter): with ``rule`` it makes the ``fingerprint``. ``message`` is
+    one line. ``layers`` are the numbers of the layers that brought it, ``instruction`` what the
+    Dockerfile said there. ``paths`` and ``packages`` may be a selection: the evidence says of
+    how many. ``saving`` is in bytes: how much smaller the layers would be with the fix, 0 where
+    the fix saves nothing or nobody can tell. ``fix`` is an edit in words that can be pasted.
+    """
+
+    rule: str
+    severity: Severity
+    subject: str
+    message: str
+    evidence: tuple[Evidence, ...]
+    layers: tuple[int, ...] = ()
+    instruction: str = ""
+    paths: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
+    saving: int = 0
+    fix: str = ""
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits that stay the same from build to build of an image."""
+        return hashlib.sha256(f"{self.rule}\0{self.subject}".encode()).hexdigest()[:16]
+
+    @property
+    def order(self) -> tuple[object, ...]:
+        """Sort key: the worst first, then what saves most, then by name."""
+        return (SEVERITIES.index(self.severity), -self.saving, self.rule, self.subject)
+
+
+class ImageFacts(Struct, frozen=True, kw_only=True):
+    """Which image was looked at, and where. ``environment`` holds only what bears on Python."""
+
+    reference: str
+    source: str
+    names: tuple[str, ...] = ()
+    digest: str | None = None
+    config_digest: str | None = None
+    platform: str = ""
+    created: str | None = None
+    user: str = ""
+    entrypoint: tuple[str, ...] = ()
+    cmd: tuple[str, ...] = ()
+    environment: dict[str, str] = {}
+
+
+class LayerFacts(Struct, frozen=True, kw_only=True):
+    """One layer: how large, by which instruction, and what became of its bytes.
+
+    ``size`` is the length of the uncompressed archive, ``blob_size`` that of the blob as the
+    source stores it; ``account`` says what became of the bytes of file content. ``base`` tells
+    the layers of the base image from those built on it.
+    """
+
+    number: int
+    instruction: str
+    size: int
+    entries: int
+    account: LayerAccount
+    diff_id: str | None = None
+    digest: str | None = None
+    blob_size: int | None = None
+    created: str | None = None
+    base: bool = False
+    absent: bool = False
+
+
+class Waste(Struct, frozen=True, kw_only=True):
+    """Bytes that ship and that no container sees; ``largest`` are the biggest of ``files``."""
+
+    size: int
+    overwritten: int
+    deleted: int
+    repeated: int
+    files: int
+    largest: tuple[Loss, ...] = ()
+
+
+class Report(Struct, frozen=True, kw_only=True):
+    """All that is known of an image, and what is wrong with it; worst findings first.
+
+    ``size`` is the bytes of file content in all layers, ``live`` those that a container sees.
+    ``notes`` are what limits or oddities of the image kept us from knowing.
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    tool_version: str
+    image: ImageFacts
+    size: int
+    live: int
+    os: OperatingSystem
+    base: BaseImage
+    libc: Libc
+    pythons: tuple[Interpreter, ...]
+    environments: tuple[Environment, ...]
+    distributions: tuple[Distribution, ...]
+    os_packages: tuple[OsPackage, ...]
+    build_tools: tuple[BuildTool, ...]
+    caches: tuple[Cache, ...]
+    layers: tuple[LayerFacts, ...]
+    waste: Waste
+    findings: tuple[Finding, ...]
+    notes: tuple[Note, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as plain dicts, lists, strings and numbers, ready for JSON.
+
+        Bytes of names that are no UTF-8 are spelled out, as ``\\udcff``.
+        """
+        result: dict[str, Any] = _encodable(msgspec.to_builtins(self, str_keys=True))
+        return result
+
+    def to_json(self, *, indent: int = 2) -> str:
+        """Return the report as JSON, the same characters from run to run."""
+        try:
+            data = msgspec.json.encode(self)
+        except UnicodeEncodeError:
+            data = msgspec.json.encode(self.to_dict())
+        return msgspec.json.format(data, indent=indent).decode() + "\n"
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self:
+        """Read what :meth:`to_json` wrote.
+
+        Raises :class:`ReportError` for anything else, or for another schema version.
+        """
+        try:
+            version = msgspec.json.decode(text, type=_Versioned).schema_version
+            if version != SCHEMA_VERSION:
+                raise ReportError(
+                    f"the report has schema version {version}, this release reads {SCHEMA_VERSION}"
+                )
+            return msgspec.json.decode(text, type=cls)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
+            raise ReportError(f"not a report of this tool: {exc}") from exc
+
+
+class _Versioned(Struct):
+    schema_version: int
+
+
+def _encodable(value: Any) -> Any:
+    """Return plain data with undecodable bytes of names, which no JSON can hold, spelled out."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode() if not value.isascii() else value
+    if isinstance(value, dict):
+        return {_encodable(key): _encodable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_encodable(item) for item in value]
+    return value
