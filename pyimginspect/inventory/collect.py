@@ -1,0 +1,74 @@
+"""All facts of one image, gathered once for the analyzers and the report."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from pyimginspect.inventory.base import find_base
+from pyimginspect.inventory.build_tools import find_build_tools
+from pyimginspect.inventory.caches import find_caches
+from pyimginspect.inventory.distributions import find_distributions
+from pyimginspect.inventory.environments import find_environments
+from pyimginspect.inventory.facts import (
+    BaseImage,
+    BuildTool,
+    Cache,
+    Distribution,
+    Environment,
+    Interpreter,
+    Libc,
+    OperatingSystem,
+)
+from pyimginspect.inventory.instructions import instruction_of
+from pyimginspect.inventory.interpreters import find_interpreters
+from pyimginspect.inventory.libc import find_libc, find_os
+from pyimginspect.inventory.packages import PackageDatabase, find_os_packages
+from pyimginspect.ledger import Ledger
+from pyimginspect.model import Image
+from pyimginspect.rootfs import RootFS
+
+__all__ = ["Inventory", "take_inventory"]
+
+
+class Inventory(Struct, frozen=True, kw_only=True):
+    """What an analyzer may know: the image, its final file system, its ledger, and all facts.
+
+    ``instructions`` are the layers' steps of the Dockerfile, by layer number, cleaned.
+    """
+
+    image: Image
+    rootfs: RootFS
+    ledger: Ledger
+    instructions: tuple[str, ...]
+    os: OperatingSystem
+    libc: Libc
+    base: BaseImage
+    packages: PackageDatabase
+    interpreters: tuple[Interpreter, ...]
+    environments: tuple[Environment, ...]
+    distributions: tuple[Distribution, ...]
+    build_tools: tuple[BuildTool, ...]
+    caches: tuple[Cache, ...]
+
+
+def take_inventory(image: Image, rootfs: RootFS, ledger: Ledger) -> Inventory:
+    """Find everything that is installed in an image."""
+    packages = find_os_packages(rootfs)
+    interpreters = find_interpreters(rootfs, image.config, packages)
+    environments = find_environments(rootfs, interpreters)
+    base = find_base(image, rootfs)
+    return Inventory(
+        image=image,
+        rootfs=rootfs,
+        ledger=ledger,
+        instructions=tuple(instruction_of(layer.history) for layer in image.layers),
+        os=find_os(rootfs),
+        libc=find_libc(rootfs),
+        base=base,
+        packages=packages,
+        interpreters=interpreters,
+        environments=environments,
+        distributions=find_distributions(rootfs, packages, interpreters, environments),
+        build_tools=find_build_tools(rootfs, packages, base),
+        caches=find_caches(rootfs),
+    )
