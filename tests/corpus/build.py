@@ -82,6 +82,7 @@ def _build_image(corpus: Corpus, engine: Engine, recipe: Recipe) -> None:
     if recipe.fixture and not recipe.fixture.exists():
         say(f"{recipe.name}: skipped, since {recipe.fixture} is not there")
         return
+    key = recipe.key  # Before anything is read, lest a file be changed meanwhile.
     inputs = [_made(corpus, used) for used in recipe.inputs]
     tag = corpus.tag(recipe.name)
     with _timed(f"{recipe.name}: image"), _scratch(corpus) as context:
@@ -92,7 +93,7 @@ def _build_image(corpus: Corpus, engine: Engine, recipe: Recipe) -> None:
             load_image(corpus, engine, recipe.base)
         _write_context(recipe, inputs, context)
         engine.build(context, tag)
-    _keep(corpus, engine, recipe)
+    _keep(corpus, engine, recipe.name, key)
 
 
 def _made(corpus: Corpus, wanted: Input) -> Path:
@@ -143,9 +144,9 @@ def _write_pip_settings(folder: Path) -> None:
     (folder / "pip.conf").write_text("[global]\n" + "".join(lines))
 
 
-def _keep(corpus: Corpus, engine: Engine, recipe: Recipe) -> None:
+def _keep(corpus: Corpus, engine: Engine, name: str, key: str) -> None:
     """Write the image in every form, then the stamp that says it is complete."""
-    name, tag = recipe.name, corpus.tag(recipe.name)
+    tag = corpus.tag(name)
     corpus.stamp_file(name).unlink(missing_ok=True)
     with _timed(f"{name}: docker save"), _scratch(corpus) as scratch:
         engine.save(tag, scratch / "image")
@@ -163,7 +164,7 @@ def _keep(corpus: Corpus, engine: Engine, recipe: Recipe) -> None:
             run([*copy, source, f"oci:{scratch / 'layout'}:latest"])
             _move(scratch / "layout", corpus.oci(name, compression))
     stamp = {
-        "key": recipe.key,
+        "key": key,
         "id": engine.image_id(tag),
         "entries": _count_entries(corpus.archive(name)),
     }
