@@ -35,6 +35,9 @@ WHOLE_UP_TO = 64 << 20
 PT_LOAD, PT_DYNAMIC, PT_INTERP, PT_NOTE, PT_GNU_STACK = 1, 2, 3, 4, 0x6474E551
 _PF_X, _PF_R = 1, 4
 _HEAD = 1024  # bytes; one read that nearly always holds all program headers
+_FRONT, _LONGEST_FRONT, _SMALL, _END = 16 << 20, 128 << 20, 1 << 20, 1 << 20  # bytes
+_RANGES = 20
+_WITHOUT_HEADERS = 256 << 20  # bytes
 _PROGRAM_HEADERS = 64 << 10  # bytes; Linux refuses more too (load_elf_phdrs in fs/binfmt_elf.c)
 
 _KINDS: dict[int, Literal["executable", "shared", "relocatable", "core"]] = {
@@ -185,23 +188,26 @@ def wanted_ranges(head: bytes, size: int) -> list[tuple[int, int]]:
     ``head`` are the first bytes (4 KiB or more), ``size`` is the whole file's. The ranges are
     in order, apart from each other and inside of the file.
 
-    Linkers put string and version tables at the front, before or among the first of the
-    symbols; ``patchelf`` (and ``auditwheel`` with it) moves them to small segments of their own at
-    the end; PT_DYNAMIC is near the end in both. So: the front, every segment that is small, and
-    the end. For libraries and programs between 64 MB and 788 MB (LLVM, TensorFlow, polars, OpenCV,
-    rustc, Node, dockerd …) that was enough, every time. At most 34 MiB are asked for.
+    Linkers put the string and version tables into the first segment, after the symbols, which
+    can make them start late (82 MB of strings in TensorFlow) where that segment is read-only;
+    ``patchelf`` (and ``auditwheel`` with it) moves them to small segments of their own at the
+    end. PT_DYNAMIC is a segment, and small. BOLT moves the program headers themselves to a place
+    that only the file tells.
     """
-    front, small, most_small, end = 16 << 20, 1 << 20, 16, 1 << 20
-    wanted = [(0, front), (max(0, size - end), size)]
+    wanted = [(0, _FRONT), (max(0, size - _END), size)]
     try:
         _, segments = read_headers(_Bytes(head, size), {})
-    except (UnreadableError, LookupError):
+    except UnreadableError:
         segments = []
-    wanted += [
-        (offset, offset + in_file)
-        for _, _, offset, _, _, in_file, _, _ in segments
-        if in_file <= small
-    ][:most_small]
+    except LookupError:
+        segments = []
+        if size <= _WITHOUT_HEADERS:
+            return [(0, size)]
+    for kind, flags, offset, _, _, in_file, _, _ in segments:
+        if in_file <= _SMALL and len(wanted) < _RANGES:
+            wanted.append((offset, offset + in_file))
+        elif kind == PT_LOAD and flags == _PF_R and not offset:
+            wanted.append((0, min(in_file, _LONGEST_FRONT)))
     ranges: list[tuple[int, int]] = []
     for start, stop in sorted(wanted):
         stop = min(stop, size)
