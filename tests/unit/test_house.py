@@ -44,7 +44,8 @@ ROOMS: dict[str, set[str]] = {
 }
 SHARED_ROOMS = {"changesets": "rootfs", "ledger": "rootfs"}
 
-# One file a subject: these import no file of their own room but the private ones (`_text.py`).
+# One file a subject: these import no file of their own room but what they are made of (`rule.py`)
+# and private ones (`_text.py`).
 APART = {"analyzers", "formats"}
 
 # The distribution in setup.cfg that brings a module of another name.
@@ -89,7 +90,7 @@ def violations(module: str, path: Path) -> list[str]:
             continue
         other = room_of(target)
         if other == room:
-            private = target.rpartition(".")[2].startswith("_")
+            private = target.rpartition(".")[2].startswith("_") or target.endswith(".rule")
             allowed = room not in APART or path.name == "__init__.py" or private
         else:
             allowed = other in ROOMS[room]
