@@ -32,10 +32,14 @@ __all__ = [
     "SCHEMA_VERSION",
     "SEVERITIES",
     "Finding",
+    "Gone",
     "ImageFacts",
     "LayerFacts",
     "Report",
+    "RuleVerdict",
     "Severity",
+    "Verdict",
+    "Waived",
     "Waste",
 ]
 
@@ -129,11 +133,63 @@ class Waste(Struct, frozen=True, kw_only=True):
     largest: tuple[Loss, ...] = ()
 
 
+class Waived(Struct, frozen=True, kw_only=True):
+    """A finding that the policy lets pass, why, and until when (``YYYY-MM-DD``, or for ever)."""
+
+    finding: Finding
+    reason: str
+    expires: str = ""
+
+
+class Gone(Struct, frozen=True, kw_only=True):
+    """A finding that the baseline knows and that this image no longer has."""
+
+    fingerprint: str
+    rule: str
+    subject: str
+    message: str = ""
+
+
+class RuleVerdict(Struct, frozen=True, kw_only=True):
+    """How the image fares by one rule: the numbers of findings, and of those that fail it."""
+
+    rule: str
+    passed: bool
+    findings: int = 0
+    failing: int = 0
+    waived: int = 0
+    accepted: int = 0
+
+
+class Verdict(Struct, frozen=True, kw_only=True):
+    """What a policy and a baseline make of the findings: pass or fail, by rule and in all.
+
+    ``fail_on`` is the least severity that fails; ``None``: nothing does. ``accepted`` are the
+    findings that the baseline knew already, ``gone`` those that it knew and that are no more.
+    """
+
+    policy: str
+    passed: bool
+    fail_on: Severity | None = None
+    rules: tuple[RuleVerdict, ...] = ()
+    waived: tuple[Waived, ...] = ()
+    accepted: tuple[Finding, ...] = ()
+    gone: tuple[Gone, ...] = ()
+
+    def fails(self, finding: Finding) -> bool:
+        """Whether a finding of this severity fails the image."""
+        if self.fail_on is None:
+            return False
+        return SEVERITIES.index(finding.severity) <= SEVERITIES.index(self.fail_on)
+
+
 class Report(Struct, frozen=True, kw_only=True):
     """All that is known of an image, and what is wrong with it; worst findings first.
 
     ``size`` is the bytes of file content in all layers, ``live`` those that a container sees.
-    ``notes`` are what limits or oddities of the image kept us from knowing.
+    ``notes`` are what limits or oddities of the image kept us from knowing. Once a policy was
+    applied, ``verdict`` is its outcome, and ``findings`` are those that it neither switched off
+    nor waived, and that the baseline does not know.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -154,6 +210,7 @@ class Report(Struct, frozen=True, kw_only=True):
     waste: Waste
     findings: tuple[Finding, ...]
     notes: tuple[Note, ...] = ()
+    verdict: Verdict | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as plain dicts, lists, strings and numbers, ready for JSON.
