@@ -21,11 +21,12 @@ from pyimginspect.inventory.facts import (
     Distribution,
     Environment,
     Interpreter,
+    LayerAccount,
     Libc,
+    Loss,
     OperatingSystem,
     OsPackage,
 )
-from pyimginspect.ledger import LayerAccount, Loss
 from pyimginspect.model import Evidence, Note
 
 __all__ = [

@@ -10,6 +10,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from pyimginspect.ledger import LayerAccount, Loss
 from pyimginspect.model import Evidence
 
 __all__ = [
@@ -19,8 +20,10 @@ __all__ = [
     "Distribution",
     "Environment",
     "Interpreter",
+    "LayerAccount",
     "Libc",
     "LibcFlavor",
+    "Loss",
     "OperatingSystem",
     "OsPackage",
     "PackageEvent",
