@@ -49,7 +49,7 @@ def read_rpmdb(path: str, data: bytes | memoryview) -> tuple[RpmPackage, ...]:
 
 
 def _read(data: bytes) -> tuple[RpmPackage, ...]:
-    packages = []
+    packages: list[RpmPackage] = []
     paths, headers = _MOST_PATHS, len(data)
     for blob in _blobs(data):
         # Pages that many records share could make much out of a small file.
@@ -100,7 +100,8 @@ def _sqlite_blobs(data: bytes) -> Iterator[bytes]:
                 if not isinstance(blob, bytes):
                     raise CorruptLayerError("a header of the rpm database is no blob")
                 yield blob
-    except sqlite3.Error as exc:
+    except (sqlite3.Error, ValueError) as exc:
+        # A ValueError is a message of sqlite's that quotes a damaged name: no UTF-8.
         raise CorruptLayerError(f"the rpm database cannot be read: {exc}") from exc
 
 

@@ -9,7 +9,10 @@ import msgspec
 from msgspec import Struct
 
 from pyimginspect.inventory.facts import OsPackage
-from pyimginspect.inventory.packages.installations import Installation, dpkg_installation
+from pyimginspect.inventory.packages.from_apk import installed_by_apk
+from pyimginspect.inventory.packages.from_dpkg import installed_by_dpkg
+from pyimginspect.inventory.packages.from_rpm import installed_by_rpm
+from pyimginspect.inventory.packages.installation import Installation, Record
 from pyimginspect.inventory.packages.ownership import LiveFiles, own
 from pyimginspect.model import Note
 from pyimginspect.rootfs import RootFS
@@ -31,6 +34,7 @@ class PackageDatabase(Struct, frozen=True, kw_only=True, eq=False):
     by_key: Mapping[str, OsPackage] = {}
     files_by_key: Mapping[str, frozenset[str]] = {}
     owners: Mapping[str, tuple[str, ...]] = {}
+    records: Mapping[str, Record] = {}
 
     def __contains__(self, key: object) -> bool:
         return key in self.by_key
@@ -55,12 +59,12 @@ class PackageDatabase(Struct, frozen=True, kw_only=True, eq=False):
 
 
 def find_os_packages(rootfs: RootFS) -> PackageDatabase:
-    """Read the databases of dpkg, with the layer that installed, upgraded or removed each package.
+    """Read dpkg's, apk's and rpm's databases, with what each layer did to each package.
 
     What a database claims is compared with the final file system: a package owns only what is
     there. Files that maintainer scripts made, alternatives among them, are nobody's.
     """
-    installations = (dpkg_installation(rootfs),)
+    installations = (installed_by_apk(rootfs), installed_by_dpkg(rootfs), installed_by_rpm(rootfs))
     claims = sorted(
         (claim for installation in installations for claim in installation.claims),
         key=lambda claim: _order(claim.package),
@@ -79,6 +83,7 @@ def find_os_packages(rootfs: RootFS) -> PackageDatabase:
         by_key=dict(zip(keys, packages, strict=True)),
         files_by_key=files,
         owners=own(files),
+        records={key: claim.record for key, claim in zip(keys, claims, strict=True)},
     )
 
 

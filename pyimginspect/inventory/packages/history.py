@@ -6,15 +6,20 @@ upgrades or removes a package holds a complete picture of what was installed whe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TypeVar
 
 from pyimginspect.inventory.facts import PackageEvent
 from pyimginspect.rootfs import RootFS
 
-__all__ = ["Identity", "databases_by_layer", "trace"]
+__all__ = ["Events", "Identity", "databases_by_layer", "last_change", "past", "trace"]
 
 Identity = tuple[str, ...]
 """What makes a package the same one in two databases, such as name and architecture."""
+
+Events = Mapping[Identity, tuple[PackageEvent, ...]]
+
+_R = TypeVar("_R")
 
 
 def trace(
@@ -42,6 +47,51 @@ def trace(
             events[identity] = (*events[identity], event)
         before = after
     return events
+
+
+def past(
+    rootfs: RootFS,
+    snapshots: list[tuple[int, dict[Identity, _R]]],
+    live: Mapping[Identity, _R],
+    version: Callable[[_R], str],
+    database: str,
+) -> tuple[Events, dict[Identity, _R]]:
+    """Return the events of all packages, and the last records of those that are not ``live``.
+
+    Where the final file system shows less than the last snapshot, because the file ``database``
+    itself was deleted, its packages were removed by the layer that deleted it.
+    """
+    versions = [
+        (layer, {identity: version(record) for identity, record in records.items()})
+        for layer, records in snapshots
+    ]
+    if snapshots and snapshots[-1][1].keys() != live.keys():
+        layer = _deleted_in(rootfs, database)
+        versions.append((layer, {identity: version(record) for identity, record in live.items()}))
+    gone = {
+        identity: record
+        for _, records in snapshots
+        for identity, record in records.items()
+        if identity not in live
+    }
+    return trace(versions), gone
+
+
+def _deleted_in(rootfs: RootFS, path: str) -> int:
+    """Return the layer that deleted ``path`` or what is below it; the last one if none did."""
+    layers = {layer.number: layer.index.entries for layer in rootfs.layers}
+    killers = (
+        removal.killer
+        for removal in rootfs.removals
+        if removal.how == "deleted"
+        and (layers[removal.layer][removal.position].path + "/").startswith(f"{path}/")
+    )
+    return max(killers, default=max(layers))
+
+
+def last_change(history: tuple[PackageEvent, ...]) -> int:
+    """Return the layer that brought the version that is there now, or was there last."""
+    return next((event.layer for event in history[::-1] if event.action != "removed"), 0)
 
 
 def databases_by_layer(

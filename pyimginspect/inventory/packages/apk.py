@@ -1,0 +1,111 @@
+"""apk's database: the packages that are installed, and the world that was asked for.
+
+Source: apk-tools' manual pages apk-package(5), apk-world(5), and the wiki's "Apk spec".
+The letters: P name, V version, A architecture, S and I sizes, T description, o origin,
+m maintainer, D dependencies, p provides, i install-if, k priority among providers, F directory,
+R file in it. An empty line ends a record.
+"""
+
+from __future__ import annotations
+
+import re
+
+from msgspec import Struct
+
+__all__ = ["INSTALLED", "WORLD", "ApkPackage", "capability", "parse_installed", "parse_world"]
+
+INSTALLED = ("usr/lib/apk/db/installed", "lib/apk/db/installed")
+WORLD = "etc/apk/world"
+
+_VIRTUAL = "virtual meta package"
+
+
+class ApkPackage(Struct, frozen=True, kw_only=True, gc=False):
+    """A record of the database; dependencies are kept as they are written.
+
+    ``size`` is the installed size in bytes. ``virtual`` marks what ``apk add --virtual`` made
+    up: a package without files, to delete by one name what was added under it.
+    """
+
+    name: str
+    version: str
+    architecture: str = ""
+    origin: str = ""
+    maintainer: str = ""
+    size: int = 0
+    virtual: bool = False
+    depends: tuple[str, ...] = ()
+    provides: tuple[str, ...] = ()
+    install_if: tuple[str, ...] = ()
+    priority: int = 0
+    files: tuple[str, ...] = ()
+
+
+def parse_installed(
+    data: bytes, known: dict[str, ApkPackage | None] | None = None
+) -> list[ApkPackage]:
+    """Return the packages of ``installed``; ``known`` remembers records read before."""
+    known = {} if known is None else known
+    packages = []
+    for record in data.decode("utf-8", "surrogateescape").split("\n\n"):
+        try:
+            package = known[record]
+        except KeyError:
+            package = known[record] = _read_record(record)
+        if package is not None:
+            packages.append(package)
+    return packages
+
+
+def _read_record(record: str) -> ApkPackage | None:
+    fields: dict[str, str] = {}
+    files = []
+    prefix = ""
+    for line in record.split("\n"):
+        letter = line[:2]
+        if letter == "R:":
+            files.append(prefix + line[2:])
+        elif letter == "F:":
+            prefix = f"{line[2:]}/" if line[2:] else ""
+        elif letter not in _OF_FILES:
+            fields.setdefault(letter, line[2:])
+    name = fields.get("P:", "")
+    if not name:
+        return None
+    return ApkPackage(
+        name=name,
+        version=fields.get("V:", ""),
+        architecture=fields.get("A:", ""),
+        origin=fields.get("o:", name),
+        maintainer=fields.get("m:", ""),
+        size=_number(fields.get("I:", "")),
+        virtual=fields.get("T:") == _VIRTUAL or name.startswith("."),
+        depends=tuple(fields.get("D:", "").split()),
+        provides=tuple(fields.get("p:", "").split()),
+        install_if=tuple(fields.get("i:", "").split()),
+        priority=_number(fields.get("k:", "")),
+        files=tuple(files),
+    )
+
+
+_OF_FILES = frozenset({"a:", "Z:", "M:"})
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isdecimal() and len(text) <= 15 else 0
+
+
+def parse_world(data: bytes) -> list[str]:
+    """Return the dependencies in ``world``: what someone asked for, as it is written."""
+    return data.decode("utf-8", "surrogateescape").split()
+
+
+_NAME_END = re.compile(r"[<>=~@]")
+
+
+def capability(dependency: str) -> str:
+    """Return what a dependency asks for, without version, repository, or ``!`` for a conflict.
+
+    That is the name of a package or of something provided: ``so:…``, ``cmd:…``, ``pc:…``.
+    """
+    return _NAME_END.split(dependency.removeprefix("!"), maxsplit=1)[0]
