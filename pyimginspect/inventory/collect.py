@@ -21,7 +21,8 @@ from pyimginspect.inventory.facts import (
 )
 from pyimginspect.inventory.instructions import instruction_of
 from pyimginspect.inventory.interpreters import find_interpreters
-from pyimginspect.inventory.libc import find_libc, find_os
+from pyimginspect.inventory.libc import find_libc
+from pyimginspect.inventory.os_release import find_os
 from pyimginspect.inventory.packages import PackageDatabase, find_os_packages
 from pyimginspect.ledger import Ledger
 from pyimginspect.model import Image
@@ -63,7 +64,11 @@ def take_inventory(image: Image, rootfs: RootFS, ledger: Ledger) -> Inventory:
         ledger=ledger,
         instructions=tuple(instruction_of(layer.history) for layer in image.layers),
         os=find_os(rootfs),
-        libc=find_libc(rootfs),
+        libc=find_libc(
+            rootfs,
+            [python.path for python in sorted(interpreters, key=lambda p: not p.effective)],
+            packages.packages,
+        ),
         base=base,
         packages=packages,
         interpreters=interpreters,
