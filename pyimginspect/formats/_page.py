@@ -1,0 +1,150 @@
+"""A page of text for a terminal: titles, tables and paragraphs that keep within its columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import wcwidth
+from msgspec import Struct
+from tabulate import tabulate
+
+from pyimginspect.errors import printable
+
+__all__ = ["WIDEST", "Column", "Page"]
+
+WIDEST = 100
+_NARROWEST = 60
+_GAP = 2  # columns between columns
+_LONGEST = 1000  # columns of a paragraph
+_LEAST = 24  # what an elastic column keeps as long as others have more
+_COLOURS = {"bold": "1", "error": "31", "warning": "33", "note": "36", "good": "32", "dim": "2"}
+
+# For outputs that cannot show them.
+_PLAIN = {"…": "...", "·": "-", "→": "->"}
+
+
+class Column(Struct, frozen=True):
+    """How a column of a table is set.
+
+    ``keep`` is the end that stays where a text is too long: that of a path tells more than its
+    beginning. The ``elastic`` column takes what room the others leave.
+    The words of a ``tinted`` column are names of colours.
+    """
+
+    title: str
+    keep: Literal["start", "end"] = "start"
+    right: bool = False
+    elastic: bool = False
+    tinted: bool = False
+    widest: int = 30
+
+
+class Page:
+    """Collects lines of at most ``width`` columns, in characters that ``encoding`` can show."""
+
+    def __init__(self, *, width: int, color: bool, encoding: str) -> None:
+        self.width = max(_NARROWEST, min(width, WIDEST))
+        self.lines: list[str] = []
+        self._color = color
+        self._encoding = encoding
+        self._plain = {mark: plain for mark, plain in _PLAIN.items() if not self._shows(mark)}
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines) + "\n"
+
+    def _shows(self, text: str) -> bool:
+        try:
+            text.encode(self._encoding)
+        except UnicodeEncodeError:
+            return False
+        return True
+
+    def clean(self, text: str) -> str:
+        """Return text in one line, without what would steer a terminal or cannot be shown."""
+        text = printable(text)
+        if text.isascii():
+            return text
+        for mark, plain in self._plain.items():
+            text = text.replace(mark, plain)
+        return text.encode(self._encoding, "backslashreplace").decode(self._encoding)
+
+    def colour(self, text: str, name: str) -> str:
+        """Return text in a colour, where colours are wanted."""
+        return f"\x1b[{_COLOURS[name]}m{text}\x1b[0m" if self._color else text
+
+    def shorten(self, text: str, room: int, keep: Literal["start", "end"] = "start") -> str:
+        """Return clean text in at most ``room`` columns, with an ellipsis for the rest."""
+        text = self.clean(text[:_LONGEST] if keep == "start" else text[-_LONGEST:])
+        taken = wcwidth.width(text)
+        if taken <= room:
+            return text
+        mark = self.clean("…")
+        left = room - len(mark)
+        if keep == "start":
+            return wcwidth.clip(text, 0, left).rstrip() + mark
+        return mark + wcwidth.clip(text, taken - left, taken).lstrip()
+
+    def blank(self) -> None:
+        """Leave a line free, but not two."""
+        if self.lines and self.lines[-1]:
+            self.lines.append("")
+
+    def title(self, text: str) -> None:
+        """Begin a section."""
+        self.blank()
+        self.lines.append(self.colour(self.shorten(text, self.width), "bold"))
+
+    def paragraph(self, text: str, *, label: str = "", indent: int = 0, hang: int = 0) -> None:
+        """Add wrapped text after a label, its further lines ``hang`` columns further in."""
+        first = " " * indent + label.ljust(hang)
+        self.lines += wcwidth.wrap(
+            self.shorten(text, _LONGEST),
+            self.width,
+            initial_indent=first,
+            subsequent_indent=" " * (indent + hang),
+            break_on_hyphens=False,
+        ) or [first.rstrip()]
+
+    def table(self, columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
+        """Add a table of at least one row."""
+        # A column that is empty in every row says nothing.
+        used = [n for n, _ in enumerate(columns) if any(row[n] for row in rows)]
+        columns = [columns[n] for n in used]
+        rows = [[row[n] for n in used] for row in rows]
+        widths = []
+        for n, column in enumerate(columns):
+            widest = max(wcwidth.width(self.clean(row[n])) for row in rows)
+            widths.append(
+                max(len(column.title), min(widest, self.width if column.elastic else column.widest))
+            )
+        self._fit(columns, widths)
+        cells = [
+            [
+                self.shorten(cell, room, column.keep)
+                for cell, room, column in zip(row, widths, columns, strict=True)
+            ]
+            for row in rows
+        ]
+        for n, column in enumerate(columns):
+            for row in cells if column.tinted else ():
+                row[n] = self.colour(row[n], row[n])
+        # The head is rows like any other: tabulate would make columns wider than it need be.
+        head = [[column.title for column in columns], ["-" * room for room in widths]]
+        text = tabulate(
+            head + cells,
+            tablefmt="plain",
+            disable_numparse=True,
+            colalign=["right" if column.right else "left" for column in columns],
+        )
+        self.lines += [line.rstrip() for line in text.split("\n")]
+
+    def _fit(self, columns: Sequence[Column], widths: list[int]) -> None:
+        """Take columns from the elastic ones, then from the widest, until the table fits."""
+        excess = sum(widths) + _GAP * (len(widths) - 1) - self.width
+        while excess > 0:
+            elastic = [n for n, c in enumerate(columns) if c.elastic and widths[n] > _LEAST]
+            others = [n for n, c in enumerate(columns) if not c.right]
+            widest = max(elastic or others, key=lambda n: widths[n])
+            widths[widest] -= 1
+            excess -= 1

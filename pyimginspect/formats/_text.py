@@ -1,0 +1,85 @@
+"""Words and numbers as people read them, shared by the formats for terminals and for pages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import humanize
+
+from pyimginspect.errors import printable
+from pyimginspect.report import SEVERITIES, Finding, Report
+
+__all__ = [
+    "base_words",
+    "count",
+    "listing",
+    "saving_of",
+    "severity_words",
+    "size",
+    "verdict_words",
+]
+
+
+def size(number: int) -> str:
+    """Return bytes in decimal units, as ``docker images`` prints them: ``41.2 MB``."""
+    text: str = humanize.naturalsize(number, format="%.1f")
+    return text.replace(" Bytes", " B").replace(" Byte", " B")
+
+
+def count(number: int, noun: str, plural: str = "") -> str:
+    """Return a number with its noun: ``1 layer``, ``2,014 files``."""
+    word = noun if number == 1 else plural or f"{noun}s"
+    return f"{humanize.intcomma(number)} {word}"
+
+
+def listing(items: Iterable[str], most: int = 5) -> str:
+    """Return names as a list of at most ``most``, and how many more there are."""
+    names = list(items)
+    rest = len(names) - most
+    if rest <= 0:
+        return ", ".join(names)
+    return f"{', '.join(names[:most])} and {rest:,} more"
+
+
+def saving_of(findings: Iterable[Finding], report: Report) -> int:
+    """Return the bytes that fixing ``findings`` would save at most.
+
+    Two findings may speak of the same bytes, so the sum is only a bound; so is the image's size.
+    """
+    return min(sum(finding.saving for finding in findings), report.size)
+
+
+def severity_words(findings: Iterable[Finding]) -> str:
+    """Return how many findings of each severity there are, worst first: ``1 error, 2 notes``."""
+    found = [finding.severity for finding in findings]
+    words = [count(found.count(level), level) for level in SEVERITIES if level in found]
+    return ", ".join(words) or "none"
+
+
+def base_words(report: Report) -> str:
+    """Return the base image in a phrase: ``python 3.13 slim on debian 12 (official, certain)``."""
+    base = report.base
+    words = " ".join(word for word in (base.family, base.version, base.variant) if word)
+    if base.distribution and base.distribution != base.family:
+        words += f" on {base.distribution}"
+    official = "official, " if base.official else ""
+    return printable(f"{words} ({official}{base.confidence})")
+
+
+def verdict_words(report: Report) -> str:
+    """Return the verdict of the policy in a phrase, or nothing where none was asked for."""
+    verdict = report.verdict
+    if verdict is None:
+        return ""
+    words = f"{'passes' if verdict.passed else 'fails'} the policy {printable(verdict.policy)}"
+    asides = [
+        f"{humanize.intcomma(number)} {word}"
+        for number, word in (
+            (sum(rule.failing for rule in verdict.rules), "failing"),
+            (len(verdict.waived), "waived"),
+            (len(verdict.accepted), "known before"),
+            (len(verdict.gone), "mended"),
+        )
+        if number
+    ]
+    return f"{words} ({', '.join(asides)})" if asides else words

@@ -1,0 +1,54 @@
+"""The published schema: it is what the types say, and it describes real reports."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from pyimginspect.formats import render
+from pyimginspect.formats.json import schema
+from pyimginspect.report import Report
+from tests.reports import bad_report, clean_report, judged_report, with_strings
+
+PUBLISHED = Path(__file__).resolve().parents[2] / "docs" / "schema" / "report.schema.json"
+
+
+def published() -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(PUBLISHED.read_text(encoding="utf-8"))
+    return document
+
+
+def test_the_published_schema_is_that_of_the_types() -> None:
+    assert published() == schema(), "run scripts/make_schema"
+
+
+def test_the_schema_is_one() -> None:
+    jsonschema.Draft202012Validator.check_schema(published())
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        pytest.param(clean_report(), id="clean"),
+        pytest.param(bad_report(), id="bad"),
+        pytest.param(judged_report(), id="judged"),
+        pytest.param(with_strings(bad_report(), "\x1b\udcff\u2028"), id="hostile"),
+    ],
+)
+def test_a_report_follows_the_schema(report: Report) -> None:
+    validator = jsonschema.Draft202012Validator(published())
+    validator.validate(json.loads(render(report, "json")))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("schema_version", 2), ("findings", [{"rule": "x"}]), ("size", "much"), ("libc", None)],
+)
+def test_what_is_no_report_does_not_follow_the_schema(key: str, value: object) -> None:
+    document = {**json.loads(render(bad_report(), "json")), key: value}
+    validator = jsonschema.Draft202012Validator(published())
+    assert not validator.is_valid(document)
+    del document[key]
+    assert not validator.is_valid(document)

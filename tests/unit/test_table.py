@@ -1,0 +1,256 @@
+"""The table: literal pages at two widths, and hostile strings that cannot leave their place."""
+
+import re
+import textwrap
+
+import pytest
+import wcwidth
+
+from pyimginspect.formats import render
+from pyimginspect.model import Note
+from tests.reports import bad_report, clean_report, finding, judged_report, with_strings
+
+ESCAPES = re.compile(r"\x1b\[\d*m")
+WIDE = "漢字かな交じり文" * 20
+EMOJI = "👩‍👩‍👧‍👦🇩🇪é̂" * 30
+
+# Pages of 100 columns begin at the margin, or they would not fit here.
+HEAD_AT_100 = """\
+bad.tar · acme/bad:1.4 · linux/amd64 · docker-archive
+base      python 3.13 slim on debian 12 (official, certain)
+size      560.2 MB in 7 layers, 8.0 MB of it dead; the fixes below save up to 273.5 MB
+findings  1 error, 2 warnings, 1 note
+
+#  severity     saves  finding
+-  --------  --------  -----------------------------------------------------------------------
+1  error      36.2 MB  A second Python, 3.11.2 from Debian, stands beside the 3.13.1 that runs
+2  warning   210.0 MB  A compiler that nothing needs at run time was left in: gcc-12 and make
+3  warning    19.3 MB  apt's package lists were left in var/lib/apt/lists
+4  note        8.0 MB  tmp/model.bin is deleted in layer 6, and still ships in layer 5
+"""
+JUDGED_HEAD = """\
+bad.tar · acme/bad:1.4 · linux/amd64 · docker-archive
+base      python 3.13 slim on debian 12 (official, certain)
+size      560.2 MB in 7 layers, 8.0 MB of it dead; the fixes below save up to 44.2 MB
+findings  1 error, 1 note
+verdict   fails the policy python-slim (1 failing, 1 waived, 1 known before, 1 mended)
+"""
+SET_ASIDE = """\
+Set aside
+why     rule                 finding
+------  -------------------  -----------------------------------------------------------------------
+waived  package-cache        apt's package lists were left in var/lib/apt/lists (the mirror is slow…
+known   leftover-build-tool  A compiler that nothing needs at run time was left in: gcc-12 and make
+mended  package-cache        pip's cache was left in root/.cache/pip
+"""
+
+
+def test_a_clean_image_at_80_columns() -> None:
+    assert render(clean_report(), "table", width=80) == textwrap.dedent("""\
+        acme/good:1.4 · linux/amd64 · docker-archive
+        base      python 3.13 slim on debian 12 (official, certain)
+        size      130.2 MB in 6 layers
+        findings  none
+
+        Pythons
+        version  path                      origin        layer     size
+        -------  ------------------------  ------------  -----  -------  ----------
+        3.13.1   usr/local/bin/python3.13  source build      2  41.2 MB  runs (CMD)
+
+        C library
+        glibc 2.36 (usr/lib/x86_64-linux-gnu/libc.so.6, layer 0)
+
+        Layers
+        #      size        instruction
+        -  --------  ----  --------------------------------------------
+        0   78.0 MB  base  debian.sh --arch 'amd64' out/ 'bookworm'
+        1    9.0 MB  base  RUN apt-get install -y ca-certificates
+        2   43.0 MB  base  RUN wget -O python.tar.xz …; make install
+        3       0 B  base  RUN for src in idle3 pip3 pydoc3; do …; done
+        4  180.0 kB        RUN pip install --no-cache-dir requests
+        5     400 B        COPY app /app
+
+        Installed
+        1 package and 1 Python distribution; the JSON report lists them.
+        """)
+
+
+def test_a_bad_image_at_80_columns() -> None:
+    assert render(bad_report(), "table", width=80) == textwrap.dedent("""\
+        bad.tar · acme/bad:1.4 · linux/amd64 · docker-archive
+        base      python 3.13 slim on debian 12 (official, certain)
+        size      560.2 MB in 7 layers, 8.0 MB of it dead; the fixes below save up to
+                  273.5 MB
+        findings  1 error, 2 warnings, 1 note
+
+        #  severity     saves  finding
+        -  --------  --------  ---------------------------------------------------------
+        1  error      36.2 MB  A second Python, 3.11.2 from Debian, stands beside the 3…
+        2  warning   210.0 MB  A compiler that nothing needs at run time was left in: g…
+        3  warning    19.3 MB  apt's package lists were left in var/lib/apt/lists
+        4  note        8.0 MB  tmp/model.bin is deleted in layer 6, and still ships in…
+
+        1. error: duplicate-python · saves 36.2 MB
+           A second Python, 3.11.2 from Debian, stands beside the 3.13.1 that runs
+           because   python3-yaml → python3 → python3.11 → python3.11-minimal
+                     (usr/bin/python3.11)
+           layer     4: RUN apt-get update && apt-get install -y build-essential
+                     python3-yaml
+           packages  python3-yaml, python3, python3.11, python3.11-minimal
+           path      usr/lib/python3.11
+           fix       Drop python3-yaml from apt-get install; write pyyaml into
+                     requirements.txt.
+
+        2. warning: leftover-build-tool · saves 210.0 MB
+           A compiler that nothing needs at run time was left in: gcc-12 and make
+           because   gcc-12 is installed
+           layer     4: RUN apt-get update && apt-get install -y build-essential
+                     python3-yaml
+           packages  build-essential, gcc-12, make
+           fix       Build in a first stage, or purge in the same RUN:
+                     apt-get purge -y --auto-remove build-essential
+
+        3. warning: package-cache · saves 19.3 MB
+           apt's package lists were left in var/lib/apt/lists
+           because   7 files (var/lib/apt/lists)
+           layer     4: RUN apt-get update && apt-get install -y build-essential
+                     python3-yaml
+           fix       End the RUN with && rm -rf /var/lib/apt/lists/*
+
+        4. note: deleted-but-shipped · saves 8.0 MB
+           tmp/model.bin is deleted in layer 6, and still ships in layer 5
+           because   a whiteout in layer 6 (tmp/model.bin, layer 6)
+           layer     5: ADD https://example.org/model.bin /tmp/model.bin
+           fix       Fetch, use and delete it in one RUN.
+
+        Pythons
+        version  path                      origin          layer     size
+        -------  ------------------------  --------------  -----  -------  ----------
+        3.13.1   usr/local/bin/python3.13  source build        2  41.2 MB  runs (CMD)
+        3.11.2   usr/bin/python3.11        debian package      4  36.2 MB
+        3.13.1   opt/venv                  environment         6  15.0 MB
+
+        C library
+        glibc 2.36 (usr/lib/x86_64-linux-gnu/libc.so.6, layer 0)
+
+        Layers
+        #      size    dead        instruction
+        -  --------  ------  ----  -----------------------------------------------------
+        0   78.0 MB          base  debian.sh --arch 'amd64' out/ 'bookworm'
+        1    9.0 MB          base  RUN apt-get install -y ca-certificates
+        2   43.0 MB          base  RUN wget -O python.tar.xz …; make install
+        3       0 B          base  RUN for src in idle3 pip3 pydoc3; do …; done
+        4  420.0 MB                RUN apt-get update && apt-get install -y build-essen…
+        5    8.0 MB  8.0 MB        ADD https://example.org/model.bin /tmp/model.bin
+        6    2.2 MB                RUN pip install requests && rm /tmp/model.bin
+
+        Dead bytes: 8.0 MB in 1 file
+          size  lost by  stored in  path
+        ------  -------  ---------  -------------
+        8.0 MB  layer 6    layer 5  tmp/model.bin
+
+        Caches
+        kind          size  files  layers  path
+        ---------  -------  -----  ------  -----------------
+        apt lists  19.3 MB      7  4       var/lib/apt/lists
+
+        Build tools
+        name    category          size  layer  kept by          path
+        ------  ------------  --------  -----  ---------------  ------------------------
+        gcc-12  compiler      210.0 MB      4  build-essential  …x86_64-linux-gnu-gcc-12
+        make    build-system  240.0 kB      4                   usr/bin/make
+
+        Installed
+        6 packages and 2 Python distributions; the JSON report lists them.
+
+        What could not be known
+        - no contents over 8 MB are read (layer 5, tmp/model.bin)
+        """)
+
+
+def test_the_head_of_a_bad_image_at_100_columns() -> None:
+    text = render(bad_report(), "table", width=100)
+    assert text.partition("\n1. error")[0] == HEAD_AT_100
+
+
+def test_what_a_policy_set_aside_is_told() -> None:
+    text = render(judged_report(), "table", width=100)
+    assert text.partition("\n#  severity")[0] == JUDGED_HEAD
+    assert SET_ASIDE in text
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "ascii", "cp437"])
+@pytest.mark.parametrize(
+    ("asked", "widest"), [(20, 60), (60, 60), (80, 80), (100, 100), (500, 100)]
+)
+@pytest.mark.parametrize(
+    "text",
+    ["", "\x1b[31m\r\n\x07", "x" * 5000, WIDE, EMOJI, "\u202e\u2028\udcff\u200b", "a b " * 400],
+    ids=["plain", "controls", "long", "wide", "emoji", "invisible", "words"],
+)
+def test_no_line_is_wider_than_asked(text: str, asked: int, widest: int, encoding: str) -> None:
+    report = with_strings(judged_report(), text)
+    page = render(report, "table", width=asked, encoding=encoding)
+    assert max(wcwidth.width(line) for line in page.splitlines()) <= widest
+    assert page.encode(encoding).decode(encoding) == page
+    assert all(line.isprintable() for line in page.split("\n"))
+
+
+def test_a_hostile_string_comes_out_as_escapes() -> None:
+    report = clean_report(findings=(finding("r", "s", message="a\nb\x1b[2J\u202e\udcff"),))
+    assert r"a\nb\x1b[2J\u202e\udcff" in render(report, "table", width=100)
+
+
+def test_an_output_without_the_characters_gets_others() -> None:
+    report = clean_report(findings=(finding("r", "s", message="ä → b" + "." * 100),))
+    page = render(report, "table", encoding="ascii")
+    assert r"1  warning   \xe4 -> b....." in page
+    assert "...\n" in page
+
+
+def test_colours_only_when_asked_and_nothing_else_changes() -> None:
+    plain, coloured = (render(bad_report(), "table", color=color) for color in (False, True))
+    assert "\x1b" not in plain
+    assert ESCAPES.sub("", coloured) == plain
+    assert "\x1b[31merror\x1b[0m" in coloured
+
+
+@pytest.mark.parametrize(
+    ("changes", "hidden"),
+    [
+        ({"caches": ()}, "Caches"),
+        ({"build_tools": ()}, "Build tools"),
+        ({"notes": ()}, "What could not be known"),
+        ({"pythons": (), "environments": ()}, "Pythons"),
+        ({"layers": ()}, "Layers"),
+        ({"os_packages": (), "distributions": ()}, "Installed"),
+    ],
+)
+def test_an_empty_section_is_not_shown(changes: dict[str, object], hidden: str) -> None:
+    titles = render(bad_report(), "table").splitlines()
+    assert hidden in titles
+    assert hidden not in render(bad_report(**changes), "table").splitlines()
+
+
+@pytest.mark.parametrize(
+    ("paths", "told"),
+    [
+        (["a", "b"], "   path      a\n   path      b\n"),
+        ([str(n) for n in range(9)], "   path      5\n             and 3 more paths\n"),
+    ],
+)
+def test_long_lists_end_with_how_many_are_left(paths: list[str], told: str) -> None:
+    report = clean_report(findings=(finding("r", "s", paths=tuple(paths)),))
+    assert told in render(report, "table")
+
+
+def test_many_notes_are_counted() -> None:
+    report = clean_report(notes=tuple(Note(what=f"oddity {n}") for n in range(1_025)))
+    page = render(report, "table")
+    assert "- oddity 19\n- and 1,005 more\n" in page
+
+
+def test_savings_that_overlap_never_exceed_the_image() -> None:
+    findings = tuple(finding("r", str(n), saving=100_000_000) for n in range(3))
+    report = clean_report(findings=findings)
+    assert "save up to 130.2 MB" in render(report, "table", width=100)
