@@ -32,6 +32,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "ld.so.conf": ("etc/",),
     "ld.so.cache": ("etc/",),
     "world": ("etc/apk/",),
+    "docker": ("etc/dpkg/dpkg.cfg.d/",),
     "installed": ("lib/apk/db/",),
     "status": ("var/lib/dpkg/",),
     "diversions": ("var/lib/dpkg/",),
