@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from pyimginspect.errors import ReportError
 from pyimginspect.inventory.facts import (
+    Area,
     BaseImage,
     BuildTool,
     Cache,
@@ -190,7 +191,7 @@ class Report(Struct, frozen=True, kw_only=True):
     ``size`` is the bytes of file content in all layers, ``live`` those that a container sees.
     ``notes`` are what limits or oddities of the image kept us from knowing. Once a policy was
     applied, ``verdict`` is its outcome, and ``findings`` are those that it neither switched off
-    nor waived, and that the baseline does not know.
+    nor waived, and that the baseline does not know. ``areas`` say where all stored bytes are.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -212,6 +213,7 @@ class Report(Struct, frozen=True, kw_only=True):
     findings: tuple[Finding, ...]
     notes: tuple[Note, ...] = ()
     verdict: Verdict | None = None
+    areas: tuple[Area, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as plain dicts, lists, strings and numbers, ready for JSON.

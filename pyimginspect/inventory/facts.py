@@ -14,6 +14,7 @@ from pyimginspect.ledger import LayerAccount, Loss
 from pyimginspect.model import Evidence
 
 __all__ = [
+    "Area",
     "BaseImage",
     "BuildTool",
     "Cache",
@@ -27,6 +28,7 @@ __all__ = [
     "OperatingSystem",
     "OsPackage",
     "PackageEvent",
+    "Use",
 ]
 
 LibcFlavor = Literal["glibc", "musl", "ucrt", "none", "unknown"]
@@ -240,3 +242,21 @@ class BaseImage(Struct, frozen=True, kw_only=True):
     name: str = ""
     confidence: Literal["certain", "likely", "guess"] = "guess"
     evidence: tuple[Evidence, ...] = ()
+
+
+Use = Literal["live", "build-tool", "cache", "second-python", "overwritten", "deleted", "repeated"]
+"""What stored bytes are for, or how they were lost."""
+
+
+class Area(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """A piece of the map of stored bytes: one large file, or many small ones of a directory.
+
+    ``path`` is a file where ``files`` is 0; else a directory, below which ``files`` files that
+    have no area of their own hold ``size`` bytes between them.
+    """
+
+    layer: int
+    path: str
+    size: int
+    use: Use = "live"
+    files: int = 0
