@@ -18,6 +18,7 @@ from pyimginspect.layers.cursors import ContentCursor, SeekCursor, StreamCursor
 from pyimginspect.layers.elf import MAGIC, RandomAccess, read_elf
 from pyimginspect.layers.limits import DEFAULT_LIMITS, Limits
 from pyimginspect.layers.probes import Probe
+from pyimginspect.layers.stargz import without_markers
 from pyimginspect.layers.tar import read_entries
 from pyimginspect.layers.texts import shebang, wants_text
 from pyimginspect.model import (
@@ -198,7 +199,7 @@ class _Collector:
             if exc.entry is None and isinstance(exc, TruncatedError) and last:
                 exc.message += f", after entry '{last}'"
             raise
-        return LayerIndex(
+        index = LayerIndex(
             size=size,
             entries=tuple(entries),
             elf=self._elf,
@@ -210,6 +211,7 @@ class _Collector:
             notes=tuple(self._notes),
             checksums=sums if checksums else None,
         )
+        return without_markers(index)
 
     def _probe(self, position: int, entry: Entry, head: bytes) -> RandomAccess | None:
         path, size = entry.path, entry.stored

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from pyimginspect.errors import ManifestError, UnsupportedError
-from pyimginspect.model import Digest, History, ImageConfig, Platform, decode_json, parse_digest
+from pyimginspect.model import History, ImageConfig, Platform, decode_json, parse_digest
 
 __all__ = [
     "Descriptor",
@@ -93,6 +93,7 @@ class DockerImage(Struct, frozen=True, rename="pascal"):
     config: str
     layers: list[str] | None = None
     repo_tags: list[str] | None = None
+    layer_sources: dict[str, Descriptor] | None = None  # of foreign layers, by diff ID
 
 
 class _RootFS(Struct):
@@ -194,8 +195,3 @@ def check_layer_type(media_type: str) -> None:
         raise UnsupportedError("the layer is encrypted", hint="decrypt the image first")
     if "erofs" in media_type or "squashfs" in media_type:
         raise UnsupportedError(f"layers of type {media_type} are not read")
-
-
-def descriptor_digest(descriptor: Descriptor) -> Digest:
-    """Return a descriptor's digest, checked."""
-    return parse_digest(descriptor.digest)

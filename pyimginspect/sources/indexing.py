@@ -5,10 +5,16 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 from msgspec import Struct
 
-from pyimginspect.errors import DigestMismatchError, LayerError, PyimginspectError
+from pyimginspect.errors import (
+    DigestMismatchError,
+    LayerError,
+    ManifestError,
+    PyimginspectError,
+)
 from pyimginspect.layers import FileBlob, Indexed, index_layer
 from pyimginspect.layers.blobs import Blob
 from pyimginspect.layers.compression import MAGIC_LENGTH, sniff
@@ -18,8 +24,8 @@ from pyimginspect.sources.selection import LayerRef, Selection
 
 __all__ = ["Fetch", "Opened", "build_image", "check_digests", "index_all", "layer_label"]
 
-Fetch = Callable[[LayerRef], Blob | Indexed]
-"""Return a layer's bytes, or its index where they have gone by already."""
+Fetch = Callable[[LayerRef], Blob | Indexed | None]
+"""Return a layer's bytes, or its index where they have gone by already; ``None`` if absent."""
 
 
 class Opened(Struct, frozen=True, kw_only=True):
@@ -54,53 +60,79 @@ def layer_label(number: int, ref: LayerRef) -> str:
     return f"{number} ({digest[:19]})" if digest else f"{number} ({ref.name})"
 
 
-def index_all(selection: Selection, fetch: Fetch, options: Options) -> dict[int, Indexed]:
-    """Index every layer of ``selection``; equal ones once.
+def index_all(
+    selection: Selection, fetch: Fetch, options: Options, *, remote: bool = False
+) -> dict[int, Indexed]:
+    """Index every layer of ``selection`` that there is, by its number; equal ones once.
 
     Compressed layers are read in parallel, the largest first, since decompressors run beside
     each other; uncompressed ones in a file one after the other, since sought through they cost
-    Python time alone.
+    Python time alone. What is ``remote`` is always held against its digests.
     """
     done: dict[int, Indexed] = {}
     first: dict[tuple[str, str | None], int] = {}
-    jobs: list[tuple[int, LayerRef, Blob]] = []
+    jobs: list[_Job] = []
     for number, ref in enumerate(selection.layers):
         same = first.setdefault((ref.name, ref.digest), number)
         if same != number:
             continue
-        cached = options.cache.get(ref.diff_id, ref.digest) if options.cache else None
-        if cached is not None and not options.verify:
-            done[number] = Indexed(index=cached, blob_size=ref.size or cached.size)
-            options.progress.finish(layer_label(number, ref), cached=True)
-            continue
+        label = layer_label(number, ref)
         try:
             got = fetch(ref)
+            if got is None:
+                if ref.foreign:
+                    continue  # Windows: its makers forbid to pass these on, and archives obey
+                raise ManifestError("the manifest names it, and it is not there")
+            _check_size(got, ref)
+            cached = None
+            if options.cache is not None and (remote or not options.verify):
+                cached = options.cache.get(ref.diff_id, ref.digest)
         except PyimginspectError as exc:
-            raise exc.at(layer=layer_label(number, ref)) from exc
+            raise exc.at(layer=label) from exc
         if isinstance(got, Indexed):
             done[number] = got
+        elif cached is not None:
+            size = got.size if got.size is not None else ref.size or 0
+            done[number] = Indexed(index=cached, blob_size=size)
+            options.progress.finish(label, cached=True)
         else:
-            jobs.append((number, ref, got))
+            jobs.append(_Job(number, label, ref, got, remote or options.verify))
     done.update(_run(jobs, options))
     for number, ref in enumerate(selection.layers):
-        done[number] = done[first[ref.name, ref.digest]]
-        try:
-            check_digests(done[number], ref)
-        except LayerError as exc:
-            raise exc.at(layer=layer_label(number, ref)) from exc
-        _remember(done[number], options)
+        if (same := first[ref.name, ref.digest]) in done:
+            done[number] = done[same]
+            _check(done[number], ref, layer_label(number, ref))
+            _remember(done[number], options)
     return done
 
 
-def _run(jobs: list[tuple[int, LayerRef, Blob]], options: Options) -> dict[int, Indexed]:
-    serial = [job for job in jobs if _is_plain(job[2])]
-    parallel = [job for job in jobs if not _is_plain(job[2])]
-    parallel.sort(key=lambda job: -(job[2].size or 0))
+class _Job(NamedTuple):
+    """A layer to be read; ``digests`` tells whether it must be held against its own."""
+
+    number: int
+    label: str
+    ref: LayerRef
+    blob: Blob
+    digests: bool
+
+
+def _check_size(got: Blob | Indexed, ref: LayerRef) -> None:
+    size = got.blob_size if isinstance(got, Indexed) else got.size
+    if None not in (size, ref.size) and size != ref.size:
+        raise DigestMismatchError(
+            f"the blob has {size:,} bytes, not {ref.size:,} as its manifest says"
+        )
+
+
+def _run(jobs: list[_Job], options: Options) -> dict[int, Indexed]:
+    serial = [job for job in jobs if _is_plain(job.blob)]
+    parallel = [job for job in jobs if not _is_plain(job.blob)]
+    parallel.sort(key=lambda job: -(job.blob.size or 0))
     workers = min(options.workers or default_workers(), len(parallel))
     done: dict[int, Indexed] = {}
     if workers > 1:
         with ThreadPoolExecutor(workers, thread_name_prefix="layer") as pool:
-            futures = [(job[0], pool.submit(_one, job, options)) for job in parallel]
+            futures = [(job.number, pool.submit(_one, job, options)) for job in parallel]
             try:
                 done.update((number, future.result()) for number, future in futures)
             except BaseException:
@@ -109,7 +141,7 @@ def _run(jobs: list[tuple[int, LayerRef, Blob]], options: Options) -> dict[int, 
     else:
         serial = serial + parallel
     for job in serial:
-        done[job[0]] = _one(job, options)
+        done[job.number] = _one(job, options)
     return done
 
 
@@ -120,22 +152,29 @@ def _is_plain(blob: Blob) -> bool:
         return sniff(file.read(MAGIC_LENGTH)) == "none"
 
 
-def _one(job: tuple[int, LayerRef, Blob], options: Options) -> Indexed:
-    number, ref, blob = job
-    label = layer_label(number, ref)
-    options.progress.begin(label, blob.size)
+def _one(job: _Job, options: Options) -> Indexed:
+    options.progress.begin(job.label, job.blob.size)
     try:
+        # Hashing an uncompressed layer in a file would cost far more than reading its headers,
+        # so what the cache could keep of it is not worth having (docs/cache.md).
         indexed = index_layer(
-            blob,
-            digests=options.verify or (options.cache is not None and not _is_plain(blob)),
+            job.blob,
+            digests=job.digests or (options.cache is not None and not _is_plain(job.blob)),
             probes=options.probes,
             limits=options.limits,
-            progress=lambda count: options.progress.advance(label, count),
+            progress=lambda count: options.progress.advance(job.label, count),
         )
+    except PyimginspectError as exc:
+        raise exc.at(layer=job.label) from exc
+    options.progress.finish(job.label, cached=False)
+    return indexed
+
+
+def _check(indexed: Indexed, ref: LayerRef, label: str) -> None:
+    try:
+        check_digests(indexed, ref)
     except LayerError as exc:
         raise exc.at(layer=label) from exc
-    options.progress.finish(label, cached=False)
-    return indexed
 
 
 def check_digests(indexed: Indexed, ref: LayerRef) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 
 from pyimginspect.errors import ImageNotFoundError
+from pyimginspect.sources.files import open_path
 from pyimginspect.sources.indexing import Opened
 from pyimginspect.sources.options import Options
-from pyimginspect.sources.saved import open_saved
 
 __all__ = ["open_reference"]
 
@@ -21,7 +21,7 @@ def open_reference(reference: str, options: Options) -> Opened:
     path, name = _split(rest)
     if not os.path.exists(path):
         raise ImageNotFoundError("there is no such file", image=reference)
-    return open_saved(path, options, name=name, reference=reference)
+    return open_path(path, options, name=name, reference=reference)
 
 
 def _split(text: str) -> tuple[str, str | None]:

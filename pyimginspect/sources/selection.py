@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import platform as host
 from typing import NamedTuple, Protocol, TypeVar
 
 from msgspec import Struct
 
-from pyimginspect.errors import ImageNotFoundError, ManifestError, PlatformError
+from pyimginspect.errors import (
+    DigestMismatchError,
+    ImageNotFoundError,
+    ManifestError,
+    PlatformError,
+)
 from pyimginspect.model import Digest, ImageConfig, Platform, parse_digest
 from pyimginspect.sources.documents import (
     Descriptor,
-    DockerImage,
     Manifest,
     check_layer_type,
     parse_config,
@@ -21,7 +26,16 @@ from pyimginspect.sources.documents import (
     parse_document,
 )
 
-__all__ = ["LayerRef", "Selection", "Store", "host_platform", "select_docker", "select_oci"]
+__all__ = [
+    "LayerRef",
+    "Selection",
+    "Store",
+    "check_document",
+    "check_platform",
+    "host_platform",
+    "select_docker",
+    "select_oci",
+]
 
 _T = TypeVar("_T")
 
@@ -36,8 +50,11 @@ class Store(Protocol):
     def document(self, name: str) -> bytes | None:
         """Return a small document, or ``None`` where there is none of that name."""
 
-    def blob_document(self, digest: Digest) -> bytes | None:
-        """Return a small blob by its digest, or ``None`` where it is absent."""
+    def blob_document(self, digest: Digest, *, manifest: bool = False) -> bytes | None:
+        """Return a small blob by its digest, or ``None`` where it is absent.
+
+        Registries keep each ``manifest`` (an index is one too) apart from other blobs.
+        """
 
 
 class LayerRef(Struct, frozen=True, kw_only=True):
@@ -85,11 +102,12 @@ def _same_name(wanted: str, name: str) -> bool:
     return wanted == name or full(wanted) == full(name) or name.endswith(f":{wanted}")
 
 
-def select_docker(data: bytes, store: Store, name: str | None) -> Selection:
+def select_docker(data: bytes, store: Store, name: str | None, *, verify: bool) -> Selection:
     """Choose an image of a ``docker save`` archive by tag; ``data`` is its ``manifest.json``.
 
-    Raises :class:`ImageNotFoundError`, listing what there is, where there are several and no
-    tag is given, or none has it.
+    ``verify`` holds the configuration against the digest that is its name. Raises
+    :class:`ImageNotFoundError`, listing what there is, where there are several and no tag is
+    given, or none has it.
     """
     images = parse_docker_manifest(data, "manifest.json")
     chosen = images
@@ -101,25 +119,57 @@ def select_docker(data: bytes, store: Store, name: str | None) -> Selection:
     config = store.document(image.config)
     if config is None:
         raise ManifestError(f"the configuration '{image.config}' is absent")
+    claimed = _digest_in_name(image.config)
+    if verify and claimed is not None:
+        check_document(config, claimed, "the configuration")
     parsed = parse_config(config, "the configuration")
+    foreign = image.layer_sources or {}
     layers = [
-        LayerRef(name=layer, diff_id=diff_id)
+        LayerRef(name=layer, diff_id=diff_id, foreign=diff_id in foreign)
         for layer, diff_id in _paired(image.layers or [], parsed)
     ]
     return Selection(
         config=parsed,
         layers=tuple(layers),
         names=tuple(tag for i in chosen for tag in i.repo_tags or ()),
-        config_digest=_docker_id(image),
+        config_digest=Digest(f"sha256:{hashlib.sha256(config).hexdigest()}"),
     )
 
 
-def _docker_id(image: DockerImage) -> Digest | None:
-    name = image.config.rpartition("/")[2].removesuffix(".json").removeprefix("sha256:")
+def _digest_in_name(member: str) -> Digest | None:
+    name = member.rpartition("/")[2].removesuffix(".json").removeprefix("sha256:")
     try:
         return parse_digest(f"sha256:{name}")
     except ManifestError:
         return None
+
+
+def check_document(data: bytes, digest: Digest, what: str) -> None:
+    """Raise :class:`DigestMismatchError` unless ``digest`` is that of ``data``."""
+    algorithm = digest.partition(":")[0]
+    computed = f"{algorithm}:{hashlib.new(algorithm, data).hexdigest()}"
+    if computed != digest:
+        raise DigestMismatchError(f"{what} is {computed[:19]}…, not {digest[:19]}…")
+
+
+def _content(
+    descriptor: Descriptor, store: Store, what: str, *, manifest: bool = False
+) -> bytes | None:
+    """Return what a descriptor points to, held against its digest; ``None`` where absent.
+
+    A descriptor may carry the content itself (descriptor.md, "data").
+    """
+    digest = parse_digest(descriptor.digest)
+    if descriptor.data is not None:
+        try:
+            data: bytes | None = base64.b64decode(descriptor.data, validate=True)
+        except (binascii.Error, ValueError) as exc:
+            raise ManifestError(f"the data of {what}'s descriptor is not base64") from exc
+    else:
+        data = store.blob_document(digest, manifest=manifest)
+    if data is not None:
+        check_document(data, digest, what)
+    return data
 
 
 def _not_one(wanted: str | None, there: list[str]) -> ImageNotFoundError:
@@ -152,7 +202,9 @@ def select_oci(
     """
     document = parse_document(data, "the index")
     if document.config is not None:
-        return _from_manifest(document, None, (), store)
+        selection = _from_manifest(document, None, (), store)
+        check_platform(selection, platform)
+        return selection
     candidates = _expand(document, store)
     if not candidates:
         return None
@@ -191,10 +243,11 @@ def _nested(descriptor: Descriptor, store: Store) -> Manifest | None:
     kind = descriptor.media_type
     if kind and "index" not in kind and "list" not in kind:
         return None
-    data = store.blob_document(parse_digest(descriptor.digest))
+    what = f"the document {descriptor.digest[:19]}"
+    data = _content(descriptor, store, what, manifest=True)
     if data is None:
         return None
-    document = parse_document(data, f"the document {descriptor.digest[:19]}")
+    document = parse_document(data, what)
     return document if document.manifests is not None else None
 
 
@@ -206,18 +259,44 @@ def _by_platform(
     if wanted is None and len({c.descriptor.digest for c in candidates}) > 1:
         wanted = host_platform()
     chosen = [c for c, on in named if wanted is None or on is None or wanted.accepts(on)]
+    data = _manifest(chosen[0], store) if chosen else None
+    if data is None and platform is None:
+        chosen, data = _only_one_there(candidates, store)
     if not chosen:
         raise _no_platform(wanted, [str(on) for _, on in named if on is not None])
-    names = tuple(dict.fromkeys(name for c in candidates for name in c.names))
-    candidate = chosen[0]
-    digest = parse_digest(candidate.descriptor.digest)
-    data = store.blob_document(digest)
+    digest = parse_digest(chosen[0].descriptor.digest)
     if data is None:
         raise ManifestError(f"the manifest {digest[:19]} is absent")
+    names = tuple(dict.fromkeys(name for c in candidates for name in c.names))
     selection = _from_manifest(parse_document(data, "the manifest"), digest, names, store)
+    check_platform(selection, platform)
+    return selection
+
+
+def _manifest(candidate: _Candidate, store: Store) -> bytes | None:
+    return _content(candidate.descriptor, store, "the manifest", manifest=True)
+
+
+def _only_one_there(
+    candidates: list[_Candidate], store: Store
+) -> tuple[list[_Candidate], bytes | None]:
+    """Find the one image whose manifest is there: a containerd store lists those it lacks too."""
+    there: dict[str, tuple[_Candidate, bytes]] = {}
+    for candidate in candidates:
+        data = _manifest(candidate, store)
+        if data is not None:
+            there[candidate.descriptor.digest] = candidate, data
+        if len(there) > 1:
+            return [], None
+    for candidate, data in there.values():
+        return [candidate], data
+    return candidates[:1], None
+
+
+def check_platform(selection: Selection, platform: Platform | None) -> None:
+    """Raise :class:`PlatformError` where the image chosen is not for ``platform``."""
     if platform is not None and not platform.accepts(selection.config.platform):
         raise _no_platform(platform, [str(selection.config.platform)])
-    return selection
 
 
 def _no_platform(wanted: Platform | None, there: list[str]) -> PlatformError:
@@ -232,39 +311,27 @@ def _from_manifest(
 ) -> Selection:
     if manifest.config is None:
         raise ManifestError("the manifest names no configuration")
-    config_digest = parse_digest(manifest.config.digest)
-    data = _inline(manifest.config) or store.blob_document(config_digest)
+    data = _content(manifest.config, store, "the configuration")
     if data is None:
-        raise ManifestError(f"the configuration {config_digest[:19]} is absent")
+        raise ManifestError(f"the configuration {manifest.config.digest[:19]} is absent")
     config = parse_config(data, "the configuration")
-    layers = []
-    for descriptor, diff_id in _paired(manifest.layers or [], config):
-        check_layer_type(descriptor.media_type)
-        layers.append(
-            LayerRef(
-                digest=parse_digest(descriptor.digest),
-                diff_id=diff_id,
-                media_type=descriptor.media_type,
-                size=descriptor.size if descriptor.size >= 0 else None,
-                foreign="foreign" in descriptor.media_type
-                or "nondistributable" in descriptor.media_type,
-            )
-        )
     return Selection(
         config=config,
-        layers=tuple(layers),
+        layers=tuple(_layer_ref(d, i) for d, i in _paired(manifest.layers or [], config)),
         names=names,
         digest=digest,
-        config_digest=config_digest,
+        config_digest=parse_digest(manifest.config.digest),
         annotations=manifest.annotations or {},
     )
 
 
-def _inline(descriptor: Descriptor) -> bytes | None:
-    """Return the content that a descriptor carries itself (descriptor.md, "data")."""
-    if descriptor.data is None:
-        return None
-    try:
-        return base64.b64decode(descriptor.data, validate=True)
-    except (binascii.Error, ValueError) as exc:
-        raise ManifestError("a descriptor's data is not base64") from exc
+def _layer_ref(descriptor: Descriptor, diff_id: Digest) -> LayerRef:
+    kind = descriptor.media_type
+    check_layer_type(kind)
+    return LayerRef(
+        digest=parse_digest(descriptor.digest),
+        diff_id=diff_id,
+        media_type=kind,
+        size=descriptor.size if descriptor.size >= 0 else None,
+        foreign="foreign" in kind or "nondistributable" in kind,
+    )

@@ -6,17 +6,28 @@ import os
 import posixpath
 from pathlib import Path
 
-from pyimginspect.errors import ArchiveError, LayerError, ManifestError
-from pyimginspect.layers import BytesBlob, FileBlob
+from pyimginspect.errors import ArchiveError, LayerError, LimitError, ManifestError
+from pyimginspect.layers import FileBlob, Limits
 from pyimginspect.layers.cursors import SeekCursor
-from pyimginspect.layers.tar import read_entries
+from pyimginspect.layers.tar import normalise, read_entries
 from pyimginspect.model import Digest, Entry
 from pyimginspect.sources.options import LARGEST_DOCUMENT
 from pyimginspect.sources.selection import LayerRef
 
-__all__ = ["ArchiveStore", "LayoutStore", "blob_path", "damaged", "resolve_member"]
+__all__ = [
+    "OUTER_LIMITS",
+    "ArchiveStore",
+    "LayoutStore",
+    "blob_path",
+    "damaged",
+    "member_name",
+    "resolve_member",
+]
 
 _MAX_LINKS = 40
+
+OUTER_LIMITS = Limits(entries=200_000)
+"""Of the archive itself, whose members are layers and documents."""
 
 
 def blob_path(digest: Digest) -> str:
@@ -34,8 +45,17 @@ def resolve_member(name: str, links: dict[str, str]) -> str:
     raise ArchiveError(f"the member '{name}' is a circle of links")
 
 
+def member_name(ref: LayerRef) -> str:
+    """Return the name under which an archive or a layout holds a layer."""
+    if ref.name or ref.digest is None:
+        return ref.name
+    return blob_path(ref.digest)
+
+
 def damaged(exc: LayerError, *, begun: bool) -> ArchiveError:
     """Return the error for an outer archive that cannot be read, ``begun`` or not at all."""
+    if isinstance(exc, LimitError):
+        return ArchiveError(f"the archive is not read: {exc}")
     if begun:
         return ArchiveError(f"the archive is damaged: {exc}")
     return ArchiveError("the file is no archive of an image", hint="expected a tar archive")
@@ -52,7 +72,7 @@ class ArchiveStore:
         size = os.path.getsize(path)
         try:
             with open(path, "rb", buffering=1 << 12) as file:
-                for entry in read_entries(SeekCursor(file, 0, size)):
+                for entry in read_entries(SeekCursor(file, 0, size), OUTER_LIMITS):
                     self._note(entry)
         except LayerError as exc:
             raise damaged(exc, begun=bool(self._files or self._links)) from exc
@@ -65,6 +85,10 @@ class ArchiveStore:
             target = entry.target if entry.kind == "symlink" else f"/{entry.target}"
             self._links[entry.path] = target
             self._files.pop(entry.path, None)
+
+    def members(self) -> list[str]:
+        """Return the names of all files in the archive."""
+        return [*self._files, *self._links]
 
     def _find(self, name: str) -> Entry | None:
         return self._files.get(resolve_member(name, self._links).lstrip("/"))
@@ -80,43 +104,50 @@ class ArchiveStore:
             file.seek(entry.offset)
             return file.read(entry.stored)
 
-    def blob_document(self, digest: Digest) -> bytes | None:
+    def blob_document(self, digest: Digest, *, manifest: bool = False) -> bytes | None:
         """Return a small blob of the OCI layout in the archive."""
         return self.document(blob_path(digest))
 
-    def fetch(self, ref: LayerRef) -> FileBlob:
-        """Return a layer's bytes; raise :class:`ManifestError` where they are absent."""
-        entry = self._find(ref.name or blob_path(ref.digest or Digest("")))
+    def fetch(self, ref: LayerRef) -> FileBlob | None:
+        """Return a layer's bytes, or ``None`` where they are absent."""
+        entry = self._find(member_name(ref))
         if entry is None:
-            raise ManifestError("the manifest names this layer, and the archive does not hold it")
+            return None
         return FileBlob(path=self.path, offset=entry.offset, size=entry.stored)
 
 
 class LayoutStore:
-    """A directory with an OCI layout."""
+    """A directory with an OCI layout. Its blobs may be symbolic links."""
 
     def __init__(self, path: str) -> None:
         self._root = Path(path)
 
+    def _path(self, name: str) -> Path | None:
+        """Return a regular file of the layout; its name cannot lead out of it."""
+        path = self._root / normalise(name.encode("utf-8", "surrogateescape"))
+        return path if path.is_file() else None
+
     def document(self, name: str) -> bytes | None:
         """Return a small file of the layout."""
-        path = self._root / name
-        try:
-            if path.stat().st_size > LARGEST_DOCUMENT:
-                raise ManifestError(f"'{name}' is too large for a document")
-            return path.read_bytes()
-        except FileNotFoundError:
+        path = self._path(name)
+        if path is None:
             return None
+        try:
+            with path.open("rb") as file:
+                data = file.read(LARGEST_DOCUMENT + 1)
         except OSError as exc:
             raise ArchiveError(f"'{name}' cannot be read: {exc.strerror}") from exc
+        if len(data) > LARGEST_DOCUMENT:
+            raise ManifestError(f"'{name}' has too many bytes for a document")
+        return data
 
-    def blob_document(self, digest: Digest) -> bytes | None:
+    def blob_document(self, digest: Digest, *, manifest: bool = False) -> bytes | None:
         """Return a small blob."""
         return self.document(blob_path(digest))
 
-    def fetch(self, ref: LayerRef) -> FileBlob | BytesBlob:
-        """Return a layer's bytes; raise :class:`ManifestError` where they are absent."""
-        path = self._root / blob_path(ref.digest or Digest(""))
-        if not path.is_file():
-            raise ManifestError("the manifest names this layer, and the layout does not hold it")
+    def fetch(self, ref: LayerRef) -> FileBlob | None:
+        """Return a layer's bytes, or ``None`` where they are absent."""
+        path = self._path(member_name(ref))
+        if path is None:
+            return None
         return FileBlob(path=str(path), offset=0, size=path.stat().st_size)

@@ -8,40 +8,47 @@ the manifest decides afterwards what of it was meant.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
 from typing import BinaryIO
 
-from pyimginspect.errors import LayerError, ManifestError
+from pyimginspect.errors import LayerError, LimitError
 from pyimginspect.layers import Indexed, StreamBlob, index_layer
-from pyimginspect.layers.compression import Decompressed, sniff
+from pyimginspect.layers.compression import MAGIC_LENGTH, Decompressed, sniff
 from pyimginspect.layers.cursors import StreamCursor
 from pyimginspect.layers.tar import BLOCK, read_entries
 from pyimginspect.model import Digest, Entry
+from pyimginspect.sources.detection import HEAD, is_document
 from pyimginspect.sources.options import LARGEST_DOCUMENT, Options
 from pyimginspect.sources.selection import LayerRef
-from pyimginspect.sources.stores import blob_path, damaged, resolve_member
+from pyimginspect.sources.stores import (
+    OUTER_LIMITS,
+    blob_path,
+    damaged,
+    member_name,
+    resolve_member,
+)
 
-__all__ = ["StreamStore"]
+__all__ = ["Peeked", "StreamStore", "decompressed"]
 
-_MAX_DOCUMENTS = 2000
+_ALL_DOCUMENTS = 64 << 20
 
 
 class StreamStore:
     """The parts of an archive that has gone by."""
 
     def __init__(self, stream: BinaryIO, options: Options) -> None:
-        """Read the archive to its end.
+        """Read the archive, uncompressed, to its end.
 
         Raises :class:`ArchiveError` for what is no tar archive, or a damaged one. A damaged
         layer is reported by :meth:`fetch`, if it is asked for.
         """
         self._options = options
         self._documents: dict[str, bytes] = {}
+        self._kept = 0
         self._layers: dict[str, Indexed | LayerError] = {}
         self._links: dict[str, str] = {}
-        cursor = StreamCursor(_decompressed(stream, options))
+        cursor = StreamCursor(Decompressed(stream, "none", expansion=1, floor=0))
         try:
-            for entry in read_entries(cursor):
+            for entry in read_entries(cursor, OUTER_LIMITS):
                 self._pass(entry, cursor)
             cursor.finish()
         except LayerError as exc:
@@ -55,15 +62,21 @@ class StreamStore:
             self._links[name] = f"/{entry.target}"
         elif entry.kind == "file":
             self._links.pop(name, None)
+            self._documents.pop(name, None)
+            self._layers.pop(name, None)
             head = cursor.peek(BLOCK)[: entry.stored]
-            if _is_document(head):
+            if is_document(head):
                 self._keep(entry, cursor)
-            elif _is_layer(name, head, entry.stored):
+            elif len(head) in (0, BLOCK) or sniff(head[:MAGIC_LENGTH]) != "none":
                 self._index(entry, cursor)
 
     def _keep(self, entry: Entry, cursor: StreamCursor) -> None:
-        if entry.stored <= LARGEST_DOCUMENT and len(self._documents) < _MAX_DOCUMENTS:
-            self._documents[entry.path] = cursor.take(entry.stored)
+        if entry.stored > LARGEST_DOCUMENT:
+            return
+        self._kept += entry.stored
+        if self._kept > _ALL_DOCUMENTS:
+            raise LimitError(f"documents of more than {_ALL_DOCUMENTS:,} bytes")
+        self._documents[entry.path] = cursor.take(entry.stored)
 
     def _index(self, entry: Entry, cursor: StreamCursor) -> None:
         options = self._options
@@ -82,60 +95,79 @@ class StreamStore:
             self._layers[entry.path] = exc
         options.progress.finish(label, cached=False)
 
+    def members(self) -> list[str]:
+        """Return the names of the documents and layers that went by."""
+        return [*self._documents, *self._layers, *self._links]
+
     def document(self, name: str) -> bytes | None:
         """Return a small member."""
         return self._documents.get(resolve_member(name, self._links).lstrip("/"))
 
-    def blob_document(self, digest: Digest) -> bytes | None:
+    def blob_document(self, digest: Digest, *, manifest: bool = False) -> bytes | None:
         """Return a small blob of the OCI layout in the archive."""
         return self.document(blob_path(digest))
 
-    def fetch(self, ref: LayerRef) -> Indexed:
-        """Return a layer's index; raise what reading it raised."""
-        name = ref.name or blob_path(ref.digest or Digest(""))
-        found = self._layers.get(resolve_member(name, self._links).lstrip("/"))
-        if found is None:
-            raise ManifestError("the manifest names this layer, and the archive does not hold it")
+    def fetch(self, ref: LayerRef) -> Indexed | None:
+        """Return a layer's index, or ``None`` where it is absent; raise what reading it raised."""
+        found = self._layers.get(resolve_member(member_name(ref), self._links).lstrip("/"))
         if isinstance(found, LayerError):
             raise found
         return found
 
 
-def _decompressed(stream: BinaryIO, options: Options) -> Decompressed:
-    head = b""
-    while len(head) < 6 and (more := stream.read(6 - len(head))):
-        head += more
+def decompressed(stream: BinaryIO, options: Options) -> Peeked:
+    """Return what is in a stream that may be compressed as a whole."""
+    raw = Peeked(stream)
     limits = options.limits
-    return Decompressed(
-        _Prefixed(head, stream.read),
-        sniff(head),
+    source = Decompressed(
+        raw,
+        sniff(raw.peek(MAGIC_LENGTH)),
         expansion=limits.expansion,
         floor=limits.expansion_floor,
     )
+    return Peeked(_Chunks(source))
 
 
-def _is_document(head: bytes) -> bool:
-    return head.lstrip()[:1] in (b"{", b"[", b"n")  # a manifest may be a bare null
+class Peeked(io.RawIOBase, BinaryIO):
+    """A stream whose beginning can be looked at before it is read."""
 
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._held = b""
 
-def _is_layer(name: str, head: bytes, size: int) -> bool:
-    if name.endswith(("/json", "/VERSION")) or name in ("oci-layout", "repositories"):
-        return False
-    return size == 0 or sniff(head[:6]) != "none" or len(head) == BLOCK
-
-
-class _Prefixed(io.RawIOBase, BinaryIO):
-    """A stream whose first bytes were read already."""
-
-    def __init__(self, head: bytes, read: Callable[[int], bytes]) -> None:
-        self._head = head
-        self._read = read
+    def peek(self, count: int = HEAD) -> bytes:
+        """Return the first ``count`` bytes, fewer where the stream ends before; and stay."""
+        parts = [self._held]
+        length = len(self._held)
+        while length < count and (more := self._stream.read(count - length)):
+            parts.append(more)
+            length += len(more)
+        self._held = b"".join(parts)
+        return self._held[:count]
 
     def read(self, count: int | None = -1, /) -> bytes:
-        if self._head:
-            head, self._head = self._head, b""
-            return head
-        return self._read(1 << 18 if count is None or count < 0 else count)
+        """Return some bytes, at most ``count`` where that is positive; none at the end."""
+        if not self._held:
+            return self._stream.read(HEAD if count is None or count < 0 else count)
+        end = len(self._held) if count is None or count < 0 else count
+        data, self._held = self._held[:end], self._held[end:]
+        return data
+
+
+class _Chunks(io.RawIOBase, BinaryIO):
+    """What a decompressor gives, as a stream."""
+
+    def __init__(self, source: Decompressed) -> None:
+        self._source = source
+        self._rest = b""
+
+    def read(self, count: int | None = -1, /) -> bytes:
+        data = self._rest or self._source.read_chunk()
+        if count is None or count < 0 or len(data) <= count:
+            self._rest = b""
+            return data
+        self._rest = data[count:]
+        return data[:count]
 
 
 class _Member(io.RawIOBase, BinaryIO):

@@ -1,0 +1,120 @@
+"""A path or a stream → the image in it, told by its content and not by its name."""
+
+from __future__ import annotations
+
+import os
+from typing import BinaryIO
+
+from pyimginspect.errors import ArchiveError, ImageNotFoundError, PyimginspectError
+from pyimginspect.layers import FileBlob, StreamBlob
+from pyimginspect.layers.compression import MAGIC_LENGTH, sniff
+from pyimginspect.sources.detection import HEAD, contents_of, looks_like_rootfs
+from pyimginspect.sources.filesystems import open_directory, open_rootfs
+from pyimginspect.sources.indexing import Opened
+from pyimginspect.sources.options import Options
+from pyimginspect.sources.saved import Form, NoDocumentError, open_store
+from pyimginspect.sources.stores import ArchiveStore, LayoutStore
+from pyimginspect.sources.streams import StreamStore, decompressed
+
+__all__ = ["open_path", "open_stream"]
+
+_HINT = "rootfs:PATH takes it as a root file system"
+
+
+def open_path(
+    path: str, options: Options, *, name: str | None, reference: str, form: Form | None = None
+) -> Opened:
+    """Open what is at ``path``; ``name`` chooses one of several images there.
+
+    ``form`` says what it is, if that is not to be guessed. Raises :class:`ImageNotFoundError`,
+    :class:`ArchiveError`, :class:`ManifestError`, :class:`PlatformError`,
+    :class:`UnsupportedError` or :class:`LayerError`.
+    """
+    try:
+        if os.path.isdir(path):
+            return _directory(path, options, name, reference, form)
+        with open(path, "rb") as file:
+            if sniff(file.read(MAGIC_LENGTH)) == "none":
+                file.seek(0)
+                return _plain(file, path, options, name, reference, form)
+            file.seek(0)
+            return _stream(file, options, name, reference, form)
+    except FileNotFoundError as exc:
+        raise ImageNotFoundError("there is no such file", image=reference) from exc
+    except OSError as exc:
+        raise ArchiveError(f"it cannot be read: {exc.strerror}", image=reference) from exc
+    except PyimginspectError as exc:
+        raise exc.at(image=reference) from exc.__cause__
+
+
+def open_stream(
+    stream: BinaryIO,
+    options: Options,
+    *,
+    name: str | None,
+    reference: str,
+    form: Form | None = None,
+) -> Opened:
+    """Open what goes by once in ``stream``. Raises as :func:`open_path` does."""
+    try:
+        return _stream(stream, options, name, reference, form)
+    except OSError as exc:
+        raise ArchiveError(f"it cannot be read: {exc.strerror}", image=reference) from exc
+    except PyimginspectError as exc:
+        raise exc.at(image=reference) from exc.__cause__
+
+
+def _directory(
+    path: str, options: Options, name: str | None, reference: str, form: Form | None
+) -> Opened:
+    is_layout = any(
+        os.path.exists(os.path.join(path, document)) for document in ("index.json", "manifest.json")
+    )
+    if form == "rootfs" or (form is None and not is_layout and looks_like_rootfs(os.listdir(path))):
+        return open_directory(path, options, reference=reference)
+    if not is_layout:
+        raise ArchiveError("the directory is no OCI layout: it has no index.json", hint=_HINT)
+    return open_store(
+        LayoutStore(path), options, name=name, reference=reference, found_as="oci", form=form
+    )
+
+
+def _plain(
+    file: BinaryIO,
+    path: str,
+    options: Options,
+    name: str | None,
+    reference: str,
+    form: Form | None,
+) -> Opened:
+    """Open an uncompressed archive, which can be sought through."""
+    if not os.path.isfile(path):  # a named pipe, a device
+        return _stream(file, options, name, reference, form)
+    whole = FileBlob(path=path, offset=0, size=os.path.getsize(path))
+    if form == "rootfs" or (form is None and contents_of(file.read(HEAD)) == "rootfs"):
+        return open_rootfs(whole, options, reference=reference)
+    store = ArchiveStore(path)
+    try:
+        return open_store(
+            store, options, name=name, reference=reference, found_as="oci-archive", form=form
+        )
+    except NoDocumentError:
+        if form is None and looks_like_rootfs(store.members()):
+            return open_rootfs(whole, options, reference=reference)
+        raise
+
+
+def _stream(
+    stream: BinaryIO, options: Options, name: str | None, reference: str, form: Form | None
+) -> Opened:
+    inner = decompressed(stream, options)
+    if form == "rootfs" or (form is None and contents_of(inner.peek()) == "rootfs"):
+        return open_rootfs(StreamBlob(inner), options, reference=reference)
+    return open_store(
+        StreamStore(inner, options),
+        options,
+        name=name,
+        reference=reference,
+        found_as="oci-archive",
+        form=form,
+    )
