@@ -42,7 +42,12 @@ ROOMS: dict[str, set[str]] = {
     "cli": LIBRARY | {"api", "__init__"},
     "__main__": {"cli"},
 }
-SHARED_ROOMS = {"changesets": "rootfs", "ledger": "rootfs"}
+SHARED_ROOMS = {
+    "changesets": "rootfs",
+    "ledger": "rootfs",
+    "rules": "report",
+    "comparison": "report",
+}
 
 # One file a subject: these import no file of their own room but what they are made of (`rule.py`)
 # and private ones (`_text.py`).

@@ -1,0 +1,61 @@
+"""What a rule is: the words that explain its findings, wherever they are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+from msgspec import Struct
+
+from pyimginspect.model import Evidence
+from pyimginspect.report import Finding, Severity
+
+__all__ = ["Rule"]
+
+
+class Rule(Struct, frozen=True, kw_only=True):
+    """What a rule is about, for people: its page in ``docs/rules/`` begins with these words.
+
+    ``id`` is lower case with hyphens and never changes. ``title`` is a phrase, ``what`` says
+    what a finding means, ``why`` why it matters, ``fix`` what to do, ``example`` is a piece of a
+    Dockerfile that has the fault, and one that has not. ``severity`` is what its findings have
+    unless they say otherwise. ``policy`` is the part of the default policy that it serves.
+    """
+
+    id: str
+    title: str
+    severity: Severity
+    policy: Literal["base", "bindings", "native", "size", "soundness"]
+    what: str
+    why: str
+    fix: str
+    example: str = ""
+
+    def finding(
+        self,
+        *,
+        subject: str,
+        message: str,
+        evidence: Iterable[Evidence],
+        severity: Severity | None = None,
+        layers: Iterable[int] = (),
+        instruction: str = "",
+        paths: Iterable[str] = (),
+        packages: Iterable[str] = (),
+        saving: int = 0,
+        fix: str = "",
+    ) -> Finding:
+        """Return a finding of this rule, of the rule's severity and with its fix unless given."""
+        return Finding(
+            rule=self.id,
+            severity=severity or self.severity,
+            subject=subject,
+            message=message,
+            evidence=tuple(evidence),
+            layers=tuple(sorted(set(layers))),
+            instruction=instruction,
+            paths=tuple(paths),
+            packages=tuple(packages),
+            saving=saving,
+            fix=fix or self.fix,
+        )
