@@ -1,0 +1,286 @@
+"""Compilers, headers and their like: what building needs, and running does not.
+
+Found are packages by their names and files that no package owns, as far as they came with the
+layers above the base image: what a base brings is a question of the choice of base. The names are
+in ``data/build_tools.json``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import cache
+
+from msgspec import Struct
+
+from pyimginspect.inventory.contents import Contents
+from pyimginspect.inventory.facts import BaseImage, BuildTool, BuildToolKind, OsPackage
+from pyimginspect.inventory.packages import PackageDatabase
+from pyimginspect.inventory.tables import read_table
+from pyimginspect.rootfs import RootFS
+
+__all__ = ["find_build_tools", "kind_of_package"]
+
+_HEADERS = ("usr/include/", "usr/local/include/")
+# What is in directories that are one thing, in any place, and in which kind of thing.
+_MARKS: Mapping[str, BuildToolKind] = {
+    "/.git/HEAD": "version-control",
+    "/.hg/requires": "version-control",
+    "/.svn/wc.db": "version-control",
+    "/.cargo/bin": "toolchain",
+    "/.rustup/toolchains": "toolchain",
+    "/node_modules": "toolchain",
+}
+_ENDS = tuple(_MARKS)
+# Where the official images of Rust and Go have them.
+_PLACES = ("usr/local/cargo", "usr/local/rustup", "usr/local/go")
+_RUNTIME = re.compile(r"run|rt$")
+_TEMPORARY = re.compile(r"build|dev|te?mp|make|compil|fetch")
+
+
+class _Table(Struct, frozen=True, kw_only=True):
+    source: str
+    date: str
+    packages: dict[str, dict[BuildToolKind, str]]
+    files: dict[BuildToolKind, str]
+
+
+class _Patterns(Struct, frozen=True):
+    """The table's patterns, ready to match; of several kinds that match the first counts."""
+
+    packages: dict[str, dict[BuildToolKind, re.Pattern[str]]]
+    files: dict[BuildToolKind, re.Pattern[str]]
+    any_file: re.Pattern[str]
+
+
+@cache
+def _patterns() -> _Patterns:
+    table = read_table("build_tools", _Table)
+    return _Patterns(
+        {
+            manager: {kind: re.compile(pattern) for kind, pattern in kinds.items()}
+            for manager, kinds in table.packages.items()
+        },
+        {kind: re.compile(pattern) for kind, pattern in table.files.items()},
+        re.compile("|".join(table.files.values())),
+    )
+
+
+def find_build_tools(
+    rootfs: RootFS, packages: PackageDatabase, base: BaseImage
+) -> tuple[BuildTool, ...]:
+    """Return the build tools that layers above the base brought and left, the largest first."""
+    contents = Contents(rootfs)
+    tools = [*_from_packages(packages, base.layers)]
+    tools += _from_files(rootfs, packages, contents, base.layers)
+    return tuple(sorted(tools, key=lambda tool: (-tool.size, tool.name, tool.path)))
+
+
+# --- packages -----------------------------------------------------------------------------------
+def kind_of_package(package: OsPackage) -> BuildToolKind | None:
+    """Return what kind of build tool a package is, ``None`` for anything else."""
+    if package.virtual:
+        return "meta" if _is_temporary(package) else None
+    for kind, pattern in _patterns().packages[package.manager].items():
+        if pattern.fullmatch(package.name):
+            return kind
+    return None
+
+
+def _is_temporary(package: OsPackage) -> bool:
+    """Whether a virtual package was meant to be deleted: ``.build-deps``, not ``.python-rundeps``.
+
+    Where the name does not say so, it counts what was added under it.
+    """
+    if _RUNTIME.search(package.name):
+        return False
+    if _TEMPORARY.search(package.name):
+        return True
+    patterns = _patterns().packages[package.manager].values()
+    return any(
+        pattern.fullmatch(name)
+        for names in package.depends
+        for name in names
+        for pattern in patterns
+    )
+
+
+def _from_packages(packages: PackageDatabase, base_layers: int) -> Iterator[BuildTool]:
+    kinds = {
+        package.key: kind
+        for package in packages.packages
+        if (kind := kind_of_package(package)) is not None
+    }
+    left = [key for key in kinds if _brought(packages[key]) >= base_layers]
+    needs = _Needs(packages, kinds) if left else None
+    for key in left:
+        package = packages[key]
+        files = packages.files(key)
+        yield BuildTool(
+            name=package.name,
+            category=kinds[key],
+            package=key,
+            path=_most_telling(files),
+            size=package.size,
+            paths=len(files),
+            layer=_brought(package),
+            kept_by=needs.keepers(key) if needs is not None else (),
+        )
+
+
+def _brought(package: OsPackage) -> int:
+    """The layer that installed the package, whoever upgraded it since."""
+    return next(
+        (event.layer for event in package.history[::-1] if event.action == "installed"),
+        package.layer,
+    )
+
+
+def _most_telling(files: Sequence[str]) -> str:
+    """A program, if there is one, or a header or library; documentation only for want of those."""
+    for part in ("/bin/", "cc1", "/include/", "/lib/"):
+        found = next((path for path in files if part in f"/{path}"), None)
+        if found is not None:
+            return found
+    return files[0] if files else ""
+
+
+class _Needs:
+    """Who needs a build tool for its own sake: what was asked for, and is no build tool itself."""
+
+    def __init__(self, packages: PackageDatabase, tools: Mapping[str, BuildToolKind]) -> None:
+        self._packages = packages
+        self._tools = tools
+        providers: dict[str, list[str]] = {}
+        for package in packages.packages:
+            for name in (package.name, *package.provides):
+                providers.setdefault(name, []).append(package.key)
+        self._needed_by: dict[str, set[str]] = {}
+        for package in packages.packages:
+            if package.key in tools:
+                continue
+            for alternatives in package.depends:
+                for name in alternatives:
+                    for key in providers.get(name, ()):
+                        self._needed_by.setdefault(key, set()).add(package.key)
+
+    def keepers(self, key: str) -> tuple[str, ...]:
+        """Return the packages asked for by name, no build tools, that cannot do without ``key``."""
+        seen = {key}
+        todo = [key]
+        found = []
+        while todo:
+            for other in self._needed_by.get(todo.pop(), ()):
+                if other in seen:
+                    continue
+                seen.add(other)
+                todo.append(other)
+                package = self._packages[other]
+                if package.automatic is not True or package.essential:
+                    found.append(other)
+        return tuple(sorted(found))
+
+
+# --- files that no package owns ------------------------------------------------------------------
+def _from_files(
+    rootfs: RootFS, packages: PackageDatabase, contents: Contents, base_layers: int
+) -> Iterator[BuildTool]:
+    groups = _group(rootfs)
+    for (name, kind, top), paths in groups.items():
+        left = [
+            path
+            for path in paths
+            if rootfs[path].kind == "file"
+            and rootfs[path].content.layer >= base_layers
+            and not packages.owner(path)
+        ]
+        if not left:
+            continue
+        sums = contents.by_layer(contents.behind(left))
+        yield BuildTool(
+            name=name,
+            category=kind,
+            path=top,
+            size=sum(sums.values()),
+            paths=len(left),
+            layer=max(sums, key=lambda layer: (sums[layer], -layer), default=rootfs[left[0]].layer),
+        )
+
+
+_Group = tuple[str, BuildToolKind, str]
+
+
+def _group(rootfs: RootFS) -> dict[_Group, list[str]]:
+    """Return candidates by what they belong to: a tree, a directory of headers, or themselves."""
+    groups: dict[_Group, list[str]] = {}
+    prefixes = tuple(_conda_prefixes(rootfs))
+    tops: set[str] = set()
+    for top, kind in _marked(rootfs):
+        if not _is_within(top, tops) and not _installed(top, prefixes):
+            tops.add(top)
+            name = top.rpartition("/")[2]
+            groups[name, kind, top] = [node.path for node in rootfs.walk(top)]
+    for path in _loose(rootfs):
+        if _installed(path, prefixes) or _is_within(path, tops):
+            continue
+        found = _loose_kind(path)
+        if found is not None:
+            groups.setdefault(found, []).append(path)
+    return groups
+
+
+def _marked(rootfs: RootFS) -> list[tuple[str, BuildToolKind]]:
+    """Return top directory and kind of trees that are one thing, outer ones first."""
+    found: list[tuple[str, BuildToolKind]] = []
+    for path in rootfs.nodes:
+        if path.endswith(_ENDS):
+            end = next(end for end in _ENDS if path.endswith(end))
+            name = end.split("/")[1]
+            found.append((path[: len(path) - len(end) + 1] + name, _MARKS[end]))
+    found += [(path, "toolchain") for path in _PLACES if path in rootfs]
+    return sorted(found)
+
+
+def _loose(rootfs: RootFS) -> Iterable[str]:
+    nodes = rootfs.nodes
+    yield from (path for path in nodes if "bin/" in path or "/gcc/" in path)
+    yield from (path for path in nodes if path.endswith(".a"))
+    yield from (path for path in nodes if path.startswith(_HEADERS))
+
+
+def _loose_kind(path: str) -> _Group | None:
+    directory, _, name = path.rpartition("/")
+    for top in _HEADERS:
+        if path.startswith(top):
+            first = path[len(top) :].partition("/")[0]
+            # The headers that the official build of Python installs are its own.
+            if re.match(r"python\d", first):
+                return None
+            return first, "headers", f"{top}{first}"
+    if name.endswith(".a"):
+        return name, "static-library", path
+    in_bin = directory.endswith("bin") or "/gcc/" in f"{directory}/"
+    if in_bin and _patterns().any_file.fullmatch(name):
+        for kind, pattern in _patterns().files.items():
+            if pattern.fullmatch(name):
+                return name, kind, path
+    return None
+
+
+def _conda_prefixes(rootfs: RootFS) -> Iterator[str]:
+    for path in rootfs.nodes:
+        if path.endswith("/conda-meta/history"):
+            yield path.removesuffix("conda-meta/history")
+
+
+def _installed(path: str, prefixes: tuple[str, ...]) -> bool:
+    """Whether pip or conda put the file there: it is part of a distribution, for whatever use."""
+    return "/site-packages/" in path or "/dist-packages/" in path or path.startswith(prefixes)
+
+
+def _is_within(path: str, tops: Collection[str]) -> bool:
+    while path and tops:
+        path = path.rpartition("/")[0]
+        if path in tops:
+            return True
+    return False

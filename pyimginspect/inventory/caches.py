@@ -1,0 +1,143 @@
+"""Caches of package managers and other debris: what nobody will read in a container.
+
+Where each tool keeps its cache is in its manual; those below a home directory are looked for
+everywhere, as any user may have run the tool. Bytecode and test suites are listed for information:
+someone may want them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pyimginspect.inventory.contents import Contents
+from pyimginspect.inventory.facts import Cache
+from pyimginspect.rootfs import RootFS
+
+__all__ = ["INFORMATION", "find_caches"]
+
+INFORMATION = frozenset({"bytecode", "tests"})
+"""Kinds that are listed and that are no fault."""
+
+_APT_LISTS = "var/lib/apt/lists"
+_APT_CACHE = "var/cache/apt"
+_PLACES = {
+    "var/cache/apk": "apk",
+    "etc/apk/cache": "apk",
+    "var/cache/dnf": "dnf",
+    "var/cache/libdnf5": "dnf",
+    "var/cache/yum": "yum",
+    "var/cache/zypp": "zypper",
+    "var/cache/pip": "pip",
+    "usr/local/share/.cache/yarn": "yarn",
+}
+_IN_HOMES = {
+    "/.cache/pip": "pip",
+    "/.cache/uv": "uv",
+    "/.cache/pypoetry": "poetry",
+    "/.cache/pipenv": "pipenv",
+    "/.cache/pdm": "pdm",
+    "/.cache/hatch": "hatch",
+    "/.cache/go-build": "go",
+    "/.cache/ccache": "ccache",
+    "/.cache/yarn": "yarn",
+    "/.ccache": "ccache",
+    "/.npm/_cacache": "npm",
+    "/.cargo/registry": "cargo",
+    "/go/pkg/mod/cache": "go",
+}
+_ENDS = tuple(_IN_HOMES)
+
+
+def find_caches(rootfs: RootFS) -> tuple[Cache, ...]:
+    """Return all caches that are in the final file system, the largest first.
+
+    Bytes count where every name of a file is in the cache: a cache that only holds further names
+    of installed files (uv's, often) weighs nothing.
+    """
+    contents = Contents(rootfs)
+    found = []
+    for kind, top, paths in _candidates(rootfs):
+        layers = contents.by_layer(contents.behind(paths))
+        if layers:
+            found.append(
+                Cache(
+                    kind=kind,
+                    path=top,
+                    size=sum(layers.values()),
+                    files=len(paths),
+                    layers=layers,
+                )
+            )
+    return tuple(sorted(found, key=lambda cache: (-cache.size, cache.path, cache.kind)))
+
+
+def _candidates(rootfs: RootFS) -> Iterator[tuple[str, str, list[str]]]:
+    """Yield kind, top directory and paths of files of everything that may be a cache."""
+    yield from _apt(rootfs)
+    for top, kind in _PLACES.items():
+        if top in rootfs:
+            yield kind, top, _files(rootfs, top)
+    seen: set[str] = set(_PLACES)
+    for top in sorted(path for path in rootfs.nodes if path.endswith(_ENDS)):
+        kind = next(kind for end, kind in _IN_HOMES.items() if top.endswith(end))
+        if top not in seen:
+            yield kind, top, _files(rootfs, top)
+    for mark in [path for path in rootfs.nodes if path.endswith("/conda-meta/history")]:
+        top = mark.removesuffix("conda-meta/history") + "pkgs"
+        if top in rootfs:
+            yield "conda", top, _files(rootfs, top)
+    yield from _information(rootfs)
+
+
+def _files(rootfs: RootFS, top: str) -> list[str]:
+    return [node.path for node in rootfs.walk(top) if node.kind == "file"]
+
+
+def _apt(rootfs: RootFS) -> Iterator[tuple[str, str, list[str]]]:
+    lists = _files(rootfs, _APT_LISTS)
+    # `apt-get dist-clean` leaves the signed files that say what a repository's lists should be,
+    # lest an attacker could roll them back: apt-get(8).
+    if any(not path.endswith(("Release", "Release.gpg", "/lock")) for path in lists):
+        yield "apt-lists", _APT_LISTS, lists
+    archives = [path for path in _files(rootfs, f"{_APT_CACHE}/archives") if path.endswith(".deb")]
+    if archives:
+        yield "apt-archives", f"{_APT_CACHE}/archives", archives
+    binary = [path for path in rootfs.children(_APT_CACHE) if path.endswith(".bin")]
+    if binary:
+        yield "apt-index", _APT_CACHE, binary
+
+
+def _information(rootfs: RootFS) -> Iterator[tuple[str, str, list[str]]]:
+    """Bytecode and test suites, summed up by the directory that Python imports from."""
+    nodes = rootfs.nodes
+    kinds = {
+        "bytecode": [path for path in nodes if path.endswith(".pyc") and "/__pycache__/" in path],
+        "tests": [
+            path
+            for path in nodes
+            if ("/tests/" in path or "/test/" in path) and not path.endswith(".pyc")
+        ],
+    }
+    libraries: dict[str, str] = {}
+    for kind, paths in kinds.items():
+        tops: dict[str, list[str]] = {}
+        for path in paths:
+            directory = path.rpartition("/")[0]
+            top = libraries.get(directory)
+            if top is None:
+                top = libraries[directory] = _library(path)
+            if top:
+                tops.setdefault(top, []).append(path)
+        for top in sorted(tops):
+            yield kind, top, [path for path in tops[top] if nodes[path].kind == "file"]
+
+
+def _library(path: str) -> str:
+    """Return the directory of packages that ``path`` is in, or the standard library's."""
+    for part in ("/site-packages/", "/dist-packages/"):
+        before, found, _ = path.partition(part)
+        if found:
+            return f"{before}{part[:-1]}"
+    before, found, after = path.partition("/lib/python")
+    version = after.partition("/")[0]
+    return f"{before}{found}{version}" if found else ""

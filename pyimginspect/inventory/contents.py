@@ -1,0 +1,55 @@
+"""Which stored bytes would go if some paths were not there: hard links make it no plain sum."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pyimginspect.rootfs import RootFS
+
+__all__ = ["Content", "Contents"]
+
+Content = tuple[int, int]
+"""The content of a file: the layer and the position of the entry that stores it."""
+
+
+class Contents:
+    """The contents behind the paths of a file system, those with several names told apart."""
+
+    def __init__(self, rootfs: RootFS) -> None:
+        self._nodes = rootfs.nodes
+        self._layers = {layer.number: layer.index.entries for layer in rootfs.layers}
+        self._names: dict[Content, set[str]] = {}
+        for path, node in rootfs.nodes.items():
+            origin = node.origin
+            if origin is not None:
+                names = self._names.setdefault((origin.layer, origin.position), set())
+                names.add(path)
+                # The name that came with the content counts while it is still the same file.
+                first = rootfs.get(origin.path)
+                if first is not None and first.content is origin:
+                    names.add(origin.path)
+
+    def behind(self, paths: Iterable[str]) -> frozenset[Content]:
+        """Return what is stored for ``paths`` and for no other path."""
+        chosen = set(paths)
+        nodes = self._nodes
+        found = set()
+        for path in chosen:
+            node = nodes[path]
+            content = node.origin or node
+            if content.entry.stored:
+                found.add((content.layer, content.position))
+        shared = self._names.keys() & found
+        found -= {content for content in shared if not self._names[content] <= chosen}
+        return frozenset(found)
+
+    def by_layer(self, contents: Iterable[Content]) -> dict[int, int]:
+        """Return the bytes that each layer stores of ``contents``, by layer number."""
+        sums: dict[int, int] = {}
+        for layer, position in contents:
+            sums[layer] = sums.get(layer, 0) + self._layers[layer][position].stored
+        return dict(sorted(sums.items()))
+
+    def size(self, contents: Iterable[Content]) -> int:
+        """Return the bytes that the layers store of ``contents``."""
+        return sum(self._layers[layer][position].stored for layer, position in contents)
