@@ -1,0 +1,154 @@
+"""The Pythons of an image: which there are, which version, from where, and which one starts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from pyimginspect.inventory.facts import Interpreter
+from pyimginspect.inventory.interpreters.effective import Start, find_start
+from pyimginspect.inventory.interpreters.executables import (
+    Executable,
+    find_executables,
+    python_name,
+)
+from pyimginspect.inventory.interpreters.origins import find_origin, is_externally_managed
+from pyimginspect.inventory.interpreters.versions import version_of
+from pyimginspect.inventory.libc import libc_of_program
+from pyimginspect.inventory.packages import PackageDatabase
+from pyimginspect.inventory.packages.ownership import stored_by_layer
+from pyimginspect.inventory.pyvenv import home_programs, pyvenv_directories
+from pyimginspect.inventory.search_path import expand, home_of, python_path, site_directories
+from pyimginspect.model import ImageConfig
+from pyimginspect.rootfs import RootFS
+
+__all__ = ["find_interpreters", "interpreter_files"]
+
+_SITES = ("site-packages", "dist-packages")
+
+
+def find_interpreters(
+    rootfs: RootFS, config: ImageConfig, packages: PackageDatabase
+) -> tuple[Interpreter, ...]:
+    """Find every Python interpreter of the final file system, sorted by path.
+
+    Links, hard links, the names that a merged ``/usr`` doubles, virtual environments and conda's
+    package cache are no further ones. At most one is ``effective``.
+    """
+    environment = config.environment()
+    search = environment.get("LD_LIBRARY_PATH", "").split(":")
+    executables = find_executables(rootfs, [directory for directory in search if directory])
+    names = _names(rootfs, executables)
+    start = find_start(rootfs, config, names.__contains__)
+    chosen = names[start.path] if start is not None else ""
+    return tuple(
+        _describe(rootfs, each, config, packages, start if each.path == chosen else None)
+        for each in executables
+    )
+
+
+def _names(rootfs: RootFS, executables: tuple[Executable, ...]) -> Mapping[str, str]:
+    """Return, for everything that starts an interpreter, the path of its executable."""
+    names = {}
+    for executable in executables:
+        for path in (executable.path, *executable.aliases):
+            names[path] = executable.path
+    installed = dict(names)
+    for directory, pyvenv in pyvenv_directories(rootfs):
+        for program in rootfs.children(f"{directory}/bin"):
+            name = program.rpartition("/")[2]
+            if python_name(name) is None:
+                continue
+            # A copy is no interpreter: its base is where ``home`` says.
+            for path in (program, *home_programs(pyvenv, name)):
+                real = rootfs.resolve(path)
+                if real in installed:
+                    names[program] = installed[real]
+                    break
+    return names
+
+
+def _describe(
+    rootfs: RootFS,
+    executable: Executable,
+    config: ImageConfig,
+    packages: PackageDatabase,
+    start: Start | None,
+) -> Interpreter:
+    layout = executable.layout
+    version, evidence = version_of(rootfs, executable, packages, config.environment())
+    origin = find_origin(rootfs, executable, packages)
+    libc = libc_of_program(rootfs, executable.path, packages.packages)
+    files = interpreter_files(rootfs, executable.path, layout.libpython, layout.stdlib)
+    return Interpreter(
+        path=executable.path,
+        version=version,
+        implementation=executable.implementation,
+        origin=origin.name,
+        aliases=executable.aliases,
+        prefix=layout.prefix,
+        stdlib=layout.stdlib,
+        libpython=layout.libpython,
+        site_packages=_site_packages(rootfs, executable, config, packages),
+        architecture=executable.elf.machine,
+        libc=libc.flavor,
+        libc_version=libc.version,
+        packages=_owners(executable, packages),
+        layer=rootfs[executable.path].content.layer,
+        size=sum(stored_by_layer(rootfs, files).values()),
+        effective=start is not None,
+        effective_because=start.because if start is not None else "",
+        externally_managed=is_externally_managed(rootfs, executable),
+        evidence=(*evidence, *origin.evidence),
+    )
+
+
+def _owners(executable: Executable, packages: PackageDatabase) -> tuple[str, ...]:
+    """Return the packages that own the executable, its other names, or its own library."""
+    layout = executable.layout
+    paths = (executable.path, *executable.aliases, layout.libpython, f"{layout.stdlib}/os.py")
+    return tuple(sorted({key for path in paths for key in packages.owner(path)}))
+
+
+def _site_packages(
+    rootfs: RootFS, executable: Executable, config: ImageConfig, packages: PackageDatabase
+) -> tuple[str, ...]:
+    environment = config.environment()
+    series = executable.series
+    owners = packages.owner(executable.path)
+    name = f"{'pypy' if executable.implementation == 'pypy' else 'python'}{series}"
+    places = [
+        *python_path(environment, config.working_dir),
+        f"{home_of(config.user, environment)}/.local/lib/{name}/site-packages",
+        *site_directories(
+            executable.layout.prefix,
+            executable.layout.stdlib,
+            series,
+            executable.implementation,
+            executable.abi,
+            packages[owners[0]].manager if owners else "",
+        ),
+    ]
+    return expand(rootfs, places)
+
+
+def interpreter_files(
+    rootfs: RootFS, executable: str, libpython: str, stdlib: str
+) -> tuple[str, ...]:
+    """Return the paths of an interpreter's own files: third-party code is none of them."""
+    files = [path for path in (executable, libpython) if path in rootfs]
+    if stdlib and rootfs[stdlib].kind == "file":
+        files.append(stdlib)
+    elif stdlib:
+        files += _files_below(rootfs, stdlib)
+    return tuple(files)
+
+
+def _files_below(rootfs: RootFS, top: str) -> Iterator[str]:
+    todo = [top]
+    while todo:
+        for path in rootfs.children(todo.pop()):
+            kind = rootfs[path].kind
+            if kind == "file":
+                yield path
+            elif kind == "directory" and path.rpartition("/")[2] not in _SITES:
+                todo.append(path)

@@ -1,0 +1,125 @@
+"""Where an interpreter has its standard library, its libpython and its third-party code.
+
+Source: CPython's ``Modules/getpath.py``: from the executable's directory upwards, the first one
+with ``lib/python3.X/os.py`` is the prefix (``lib64`` on Fedora's family); a standard library may
+also be one zip file beside it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from msgspec import Struct
+
+from pyimginspect.inventory.interpreters.libraries import find_library
+from pyimginspect.model import ElfFile
+from pyimginspect.rootfs import RootFS
+
+__all__ = ["Layout", "above", "find_layout", "joined"]
+
+_LIBRARY_DIRECTORIES = ("lib", "lib64")
+_LIBPYTHON = re.compile(
+    r"libpython\d\.\d{1,2}[tdmu]{0,3}\.so(?:\.1\.0)?|libpypy[\w.-]*\.so(?:\.\d+)*"
+)
+_SERIES_DIRECTORY = re.compile(r"(?:python|pypy)(\d\.\d{1,2})t?d?")
+
+
+class Layout(Struct, frozen=True, kw_only=True):
+    """The directories of an installation; empty strings for what is not there.
+
+    ``prefix`` is the directory that holds ``lib/python3.X``, ``stdlib`` the real path of the
+    standard library: a directory, or a zip file. ``libpython`` is the shared library that a
+    loader would give the executable; empty where Python is linked into the executable.
+    """
+
+    prefix: str = ""
+    stdlib: str = ""
+    libpython: str = ""
+    series: str = ""
+
+
+def joined(directory: str, name: str) -> str:
+    """Return the path of ``name`` in ``directory``, which may be the root."""
+    return f"{directory}/{name}" if directory else name
+
+
+def above(path: str) -> Iterator[str]:
+    """Yield the directories above ``path``, the nearest first, the root last."""
+    while path:
+        path = path.rpartition("/")[0]
+        yield path
+
+
+def find_layout(
+    rootfs: RootFS,
+    path: str,
+    elf: ElfFile,
+    implementation: str,
+    series: str,
+    abi: str,
+    search: tuple[str, ...] = (),
+) -> Layout:
+    """Find what belongs to the executable at ``path``, a real path."""
+    libpython = ""
+    for name in elf.needed:
+        if _LIBPYTHON.fullmatch(name):
+            libpython = find_library(rootfs, path, elf, name, search) or ""
+    names = _stdlib_names(implementation, series, abi)
+    starts = [path, libpython] if libpython else [path]
+    for start in starts:
+        for prefix in above(start):
+            stdlib = _stdlib_in(rootfs, prefix, names)
+            if stdlib is None:
+                continue
+            match = _SERIES_DIRECTORY.fullmatch(stdlib.rpartition("/")[2])
+            return Layout(
+                prefix=prefix,
+                stdlib=stdlib,
+                libpython=libpython,
+                series=match[1] if match else series,
+            )
+    return Layout(prefix=_bin_parent(path), libpython=libpython, series=series)
+
+
+def _bin_parent(path: str) -> str:
+    return path.rpartition("/")[0].rpartition("/")[0]
+
+
+def _stdlib_names(implementation: str, series: str, abi: str) -> tuple[str, ...]:
+    """Return what the directory of the standard library may be called, the likeliest first."""
+    if implementation == "pypy":
+        # PyPy before 7.3.8 kept a tree of its own: lib-python/3 beside the executable.
+        return (f"pypy{series}", f"lib-python/{series[:1] or '3'}")
+    if not series:
+        return ()
+    return (f"python{series}t", f"python{series}") if "t" in abi else (f"python{series}",)
+
+
+def _stdlib_in(rootfs: RootFS, prefix: str, names: tuple[str, ...]) -> str | None:
+    """Return the real path of the standard library below ``prefix``, if there is one."""
+    for library in _LIBRARY_DIRECTORIES:
+        directory = joined(prefix, library)
+        if directory not in rootfs:
+            continue
+        for name in names or _series_directories(rootfs, directory):
+            if _has_os(rootfs, f"{directory}/{name}"):
+                return rootfs.resolve(f"{directory}/{name}")
+            archive = f"{directory}/{name.replace('.', '')}.zip"
+            if archive in rootfs:
+                return rootfs.resolve(archive)
+    for name in names:
+        if name.startswith("lib-python") and _has_os(rootfs, joined(prefix, name)):
+            return rootfs.resolve(joined(prefix, name))
+    return None
+
+
+def _series_directories(rootfs: RootFS, directory: str) -> list[str]:
+    """Return the only ``python3.X`` in a directory: an executable ``python`` may mean that."""
+    names = [path.rpartition("/")[2] for path in rootfs.children(directory)]
+    found = [name for name in names if _SERIES_DIRECTORY.fullmatch(name)]
+    return found if len(found) == 1 else []
+
+
+def _has_os(rootfs: RootFS, directory: str) -> bool:
+    return any(rootfs.resolve(f"{directory}/{name}") is not None for name in ("os.py", "os.pyc"))

@@ -1,0 +1,93 @@
+"""Where an interpreter comes from: an OS package, a build from source, or another manager."""
+
+from __future__ import annotations
+
+import re
+
+from msgspec import Struct
+
+from pyimginspect.inventory.interpreters.executables import Executable
+from pyimginspect.inventory.interpreters.layout import joined
+from pyimginspect.inventory.os_release import find_os
+from pyimginspect.inventory.packages import PackageDatabase
+from pyimginspect.model import Evidence
+from pyimginspect.rootfs import RootFS
+
+__all__ = ["Origin", "find_origin", "is_externally_managed"]
+
+_PPA_VERSION = re.compile(r"\+[a-z]{4,12}\d{1,2}$")
+
+# A piece of the executable's path, and the tool that lays Pythons out like that.
+_PLACES: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"(?:.*/)?\.?pyenv/versions/[^/]+/bin/[^/]+"), "pyenv"),
+    (re.compile(r"(?:.*/)?uv/python/(?:cpython|pypy)-[^/]+/(?:.*/)?[^/]+"), "uv"),
+    (re.compile(r"nix/store/[^/]*python[^/]*/bin/[^/]+"), "nix"),
+    (re.compile(r"(?:.*/)?Cellar/python(?:@[^/]+)?/[^/]+/.*"), "homebrew"),
+    (re.compile(r"var/lang/bin/[^/]+"), "lambda"),
+)
+
+
+class Origin(Struct, frozen=True, kw_only=True):
+    """A name for where an interpreter comes from, and what shows it.
+
+    ``source`` for a build from source, the ID of ``os-release`` (``debian``, ``alpine``) for a
+    package of the distribution, else ``deadsnakes``, ``conda``, ``pyenv``, ``uv``, ``pypy``,
+    ``lambda``, ``nix`` or ``homebrew``.
+    """
+
+    name: str
+    evidence: tuple[Evidence, ...] = ()
+
+
+def find_origin(rootfs: RootFS, executable: Executable, packages: PackageDatabase) -> Origin:
+    """Tell where an interpreter comes from: its owner first, then the marks of other tools."""
+    owners = packages.owner(executable.path)
+    if owners:
+        return _packaged(rootfs, owners[0], packages)
+    prefix = executable.layout.prefix
+    record = next(
+        (
+            path
+            for path in rootfs.children(joined(prefix, "conda-meta"))
+            if re.match(r"(?:python|pypy)-\d.*\.json", path.rpartition("/")[2])
+        ),
+        None,
+    )
+    if record is not None:
+        return _shown("conda", "conda installed it", record)
+    for pattern, name in _PLACES:
+        if pattern.fullmatch(executable.path):
+            return _shown(name, f"where {name} puts interpreters", executable.path)
+    marker = f"{executable.layout.stdlib}/EXTERNALLY-MANAGED"
+    if b"managed by uv" in rootfs.texts.get(marker, b""):
+        return _shown("uv", "says that uv manages it", marker)
+    versions = prefix.rpartition("/")[0]
+    if versions.rpartition("/")[2] == "versions" and f"{versions[:-9]}/shims" in rootfs:
+        return _shown("pyenv", "pyenv's shims", f"{versions[:-9]}/shims")
+    if executable.implementation == "pypy":
+        return _shown("pypy", "no package owns it", executable.path)
+    return _shown("source", "no package owns it", executable.path)
+
+
+def _shown(name: str, what: str, path: str) -> Origin:
+    return Origin(name=name, evidence=(Evidence(what=what, path=path),))
+
+
+def _packaged(rootfs: RootFS, key: str, packages: PackageDatabase) -> Origin:
+    package = packages[key]
+    evidence = (Evidence(what=f"package {key} owns it", package=key, layer=package.layer),)
+    if "deadsnakes" in package.maintainer.lower() or (
+        _PPA_VERSION.search(package.version)
+        and any(
+            b"deadsnakes" in text
+            for path, text in rootfs.texts.items()
+            if path.startswith("etc/apt/sources.list.d/")
+        )
+    ):
+        return Origin(name="deadsnakes", evidence=evidence)
+    return Origin(name=find_os(rootfs).id or package.manager, evidence=evidence)
+
+
+def is_externally_managed(rootfs: RootFS, executable: Executable) -> bool:
+    """Whether the standard library carries the mark of PEP 668 that keeps pip out."""
+    return f"{executable.layout.stdlib}/EXTERNALLY-MANAGED" in rootfs

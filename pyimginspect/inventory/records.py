@@ -1,0 +1,105 @@
+"""Which files belong to a distribution: what RECORD lists, or else what its metadata names.
+
+Sources: "Recording installed projects" of the PyPA specifications for ``RECORD``; setuptools'
+documentation for ``installed-files.txt`` and ``top_level.txt`` of ``.egg-info``.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+
+from msgspec import Struct
+
+from pyimginspect.rootfs import RootFS
+
+__all__ = ["Row", "files_of", "place_of", "read_record"]
+
+_MOST_ROWS = 1_000_000
+
+
+class Row(Struct, frozen=True, gc=False):
+    """One line of RECORD: the path as it is written there, hash and size where it has them."""
+
+    path: str
+    hash: str = ""
+    size: int | None = None
+
+
+def read_record(data: bytes) -> Iterator[Row]:
+    """Yield the rows of a RECORD; what is no row is left out."""
+    text = data.decode("utf-8", "surrogateescape").replace("\0", "")
+    # A reader in strict mode would raise at the first bad quote, this one goes on.
+    for number, cells in enumerate(csv.reader(text.splitlines())):
+        if number >= _MOST_ROWS:
+            return
+        if cells and cells[0]:
+            size = cells[2] if len(cells) > 2 else ""
+            yield Row(
+                cells[0],
+                cells[1] if len(cells) > 1 else "",
+                int(size) if size.isascii() and size.isdecimal() and len(size) < 19 else None,
+            )
+
+
+def _record_paths(data: bytes, location: str) -> list[str]:
+    """Return where the files of a RECORD are; tens of thousands are asked for in every image."""
+    text = data.decode("utf-8", "surrogateescape")
+    if '"' in text or "\r" in text:
+        return [place_of(location, row.path) for row in read_record(data)]
+    prefix = f"{location}/" if location else ""
+    return [
+        prefix + line.partition(",")[0]
+        if line[0] not in "./"
+        else place_of(location, line.partition(",")[0])
+        for line in text.split("\n")
+        if line
+    ]
+
+
+def place_of(location: str, path: str) -> str:
+    """Return the path in the image of what a RECORD in ``location`` calls ``path``.
+
+    Absolute paths are of the image; ``..`` above the root stays in the root.
+    """
+    if path.startswith("/"):
+        location = ""
+    elif "./" not in path and "//" not in path and not path.endswith("/.."):
+        return f"{location}/{path}" if location else path
+    parts: list[str] = []
+    for part in f"{location}/{path}".split("/"):
+        if part == "..":
+            del parts[-1:]
+        elif part not in ("", "."):
+            parts.append(part)
+    return "/".join(parts)
+
+
+def files_of(rootfs: RootFS, location: str, metadata: str) -> tuple[str, ...]:
+    """Return the paths in the image that belong to a distribution, whether they are there or not.
+
+    ``metadata`` is its ``.dist-info`` or ``.egg-info``. Without a list of files it is that, and
+    the packages and modules that ``top_level.txt`` names.
+    """
+    record = rootfs.texts.get(f"{metadata}/RECORD")
+    if record is not None:
+        return tuple(_record_paths(record, location))
+    listed = rootfs.texts.get(f"{metadata}/installed-files.txt")
+    if listed is not None:
+        lines = listed.decode("utf-8", "surrogateescape").splitlines()
+        return tuple(place_of(metadata, line) for line in lines if line)
+    return tuple(_by_names(rootfs, location, metadata))
+
+
+def _by_names(rootfs: RootFS, location: str, metadata: str) -> Iterator[str]:
+    tops = [metadata]
+    text = rootfs.texts.get(f"{metadata}/top_level.txt", b"").decode("utf-8", "surrogateescape")
+    for name in text.split():
+        if "/" not in name and name not in (".", ".."):
+            tops += [f"{location}/{name}", f"{location}/{name}.py"]
+    for top in tops:
+        node = rootfs.get(top)
+        if node is not None and node.kind == "file":
+            yield top
+        elif node is not None:
+            yield from (below.path for below in rootfs.walk(top) if below.kind == "file")

@@ -1,0 +1,98 @@
+"""Which directories an interpreter imports third-party code from, as ``site`` makes them up.
+
+Sources: CPython's ``Lib/site.py``; Debian's and Fedora's changes to it; PEP 405 for virtual
+environments; PEP 370 for the user's own directory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from pyimginspect.rootfs import RootFS
+
+__all__ = ["expand", "home_of", "python_path", "site_directories"]
+
+_MOST_LINES = 10_000
+"""Lines of one ``.pth`` file that are looked at."""
+
+
+def site_directories(
+    prefix: str, stdlib: str, series: str, implementation: str, abi: str, manager: str
+) -> Iterator[str]:
+    """Yield the directories that ``site`` looks for, in its order; some may not be there.
+
+    ``manager`` is the package manager that owns the executable, or empty. ``lib64`` counts for
+    builds that have their standard library there (``sys.platlibdir``).
+    """
+    name = f"{'pypy' if implementation == 'pypy' else 'python'}{series}"
+    if "t" in abi:
+        name += "t"
+    base = f"{prefix}/" if prefix else ""
+    if manager == "dpkg":
+        major = "pypy3" if implementation == "pypy" else f"python{series[:1]}"
+        yield f"usr/local/lib/{name}/dist-packages"
+        yield f"{base}lib/{major}/dist-packages"
+        yield f"{base}lib/{name}/dist-packages"
+        return
+    libraries = ("lib64", "lib") if "lib64" in stdlib.split("/") else ("lib",)
+    if manager == "rpm" and prefix == "usr":
+        yield from (f"usr/local/{library}/{name}/site-packages" for library in libraries)
+    yield from (f"{base}{library}/{name}/site-packages" for library in libraries)
+    if implementation == "pypy":
+        yield f"{base}site-packages"  # PyPy before 7.3.8
+
+
+def home_of(user: str, environment: Mapping[str, str]) -> str:
+    """Return the home directory of the image's user, as far as its configuration tells."""
+    home = environment.get("HOME", "").strip("/")
+    if home:
+        return home
+    name = user.partition(":")[0]
+    return "root" if name in ("", "0", "root") else f"home/{name}"
+
+
+def python_path(environment: Mapping[str, str], working_directory: str) -> Iterator[str]:
+    """Yield the directories that ``PYTHONPATH`` names."""
+    value = environment.get("PYTHONPATH", "")
+    for part in value.split(":") if value else ():
+        # An empty part means the directory that the program was started in.
+        place = part if part.startswith("/") else f"{working_directory}/{part}"
+        yield place.strip("/")
+
+
+def expand(rootfs: RootFS, directories: Iterable[str]) -> tuple[str, ...]:
+    """Return those of ``directories`` that are there, with what their ``.pth`` files add.
+
+    Real paths, each once, in the order of the search. Lines of ``.pth`` files that begin with
+    ``import`` are code, and what they would add remains unknown.
+    """
+    found: dict[str, None] = {}
+    for directory in directories:
+        real = _directory(rootfs, directory)
+        if real is None or real in found:
+            continue
+        found[real] = None
+        for path in rootfs.children(real):
+            # Python 3.13 and newer leave hidden files out.
+            if path.endswith(".pth") and not path.rpartition("/")[2].startswith("."):
+                for added in _pth_directories(rootfs, real, path):
+                    found.setdefault(added)
+    return tuple(found)
+
+
+def _pth_directories(rootfs: RootFS, site: str, path: str) -> Iterator[str]:
+    text = rootfs.texts.get(path, b"").decode("utf-8", "surrogateescape")
+    for line in text.split("\n", _MOST_LINES)[:_MOST_LINES]:
+        line = line.rstrip()
+        if not line or line.startswith(("#", "import ", "import\t")):
+            continue
+        real = _directory(rootfs, line if line.startswith("/") else f"{site}/{line}")
+        if real is not None:
+            yield real
+
+
+def _directory(rootfs: RootFS, path: str) -> str | None:
+    real = rootfs.resolve(path)
+    if not real:  # nothing there; and whatever lies in the root is no package of Python's
+        return None
+    return real if rootfs[real].kind == "directory" else None
