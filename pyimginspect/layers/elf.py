@@ -68,9 +68,10 @@ def read_elf(content: RandomAccess) -> ElfFile:
     try:
         _read(content, facts)
     except UnreadableError as error:
-        facts["error"] = f"unreadable ELF: {error}"
+        facts.setdefault("error", f"unreadable ELF: {error}")
     except LookupError:
-        facts["error"] = "unreadable ELF: it is too big to be kept whole and was laid out unusually"
+        unusual = "unreadable ELF: it is too big to be kept whole and was laid out unusually"
+        facts.setdefault("error", unusual)
     return ElfFile(**facts)
 
 
@@ -87,7 +88,7 @@ def _read(content: RandomAccess, facts: dict[str, Any]) -> None:
         elif kind == PT_GNU_STACK:
             facts["stack_size"] = segment[6]
         elif kind == PT_INTERP and "interpreter" not in facts:
-            facts["interpreter"] = _interpreter(content, segment)
+            _read_interpreter(content, segment, facts)
         elif kind == PT_NOTE and "build_id" not in facts and notes < _NOTE_SEGMENTS:
             notes += 1
             build_id = _build_id(content, form, segment)
@@ -99,13 +100,14 @@ def _read(content: RandomAccess, facts: dict[str, Any]) -> None:
         _Dynamic(content, form, loads).read(dynamic, facts)
 
 
-def _interpreter(content: RandomAccess, segment: Segment) -> str:
+def _read_interpreter(content: RandomAccess, segment: Segment, facts: dict[str, Any]) -> None:
     _, _, offset, _, _, in_file, _, _ = segment
     data = bytes(content.read_at(offset, min(in_file, _PATH))) if offset < content.size else b""
     end = data.find(b"\0")
-    if end < 0:
-        raise UnreadableError("the interpreter's name has no end")
-    return data[:end].decode("utf-8", "surrogateescape")
+    if end < 0:  # no reason to leave out what other segments tell
+        facts["error"] = "unreadable ELF: the interpreter's name has no end"
+    else:
+        facts["interpreter"] = data[:end].decode("utf-8", "surrogateescape")
 
 
 def _build_id(content: RandomAccess, form: Form, segment: Segment) -> str:
