@@ -40,6 +40,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "apt.conf": ("etc/apt/",),
     "sources.list": ("etc/apt/",),
     "container-manifest-2": ("var/lib/rpmmanifest/",),
+    "packages.toml": ("usr/lib/sysimage/libdnf5/",),
 }
 # A file's ending, and what its whole path must match.
 _ENDINGS: dict[str, re.Pattern[str]] = {
