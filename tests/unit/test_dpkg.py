@@ -58,6 +58,7 @@ def test_a_stanza_becomes_a_package() -> None:
         version="3.11.2-1+b1",
         architecture="amd64",
         source="python3-defaults",
+        source_version="3.11.2-1",
         maintainer="Matthias Klose <doko@debian.org>",
         section="python",
         priority="optional",

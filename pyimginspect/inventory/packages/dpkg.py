@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 __all__ = [
-    "CONFIG",
     "DIVERSIONS",
     "EXTENDED_STATES",
     "INFO",
@@ -31,7 +30,6 @@ STATUS_D = "var/lib/dpkg/status.d"
 INFO = "var/lib/dpkg/info"
 DIVERSIONS = "var/lib/dpkg/diversions"
 EXTENDED_STATES = "var/lib/apt/extended_states"
-CONFIG = "etc/apt/apt.conf"
 
 
 class DpkgPackage(Struct, frozen=True, kw_only=True, gc=False):
@@ -45,6 +43,7 @@ class DpkgPackage(Struct, frozen=True, kw_only=True, gc=False):
     version: str
     architecture: str = ""
     source: str = ""
+    source_version: str = ""
     maintainer: str = ""
     section: str = ""
     priority: str = ""
@@ -86,15 +85,18 @@ def _read_stanza(stanza: str) -> DpkgPackage | None:
     want, _, status = get("status", "install ok installed").partition(" ")
     if not name or status.rpartition(" ")[2] not in _INSTALLED:
         return None
-    source = get("source", name).partition(" ")[0]
+    version = get("version", "")
+    # "name (version)" where the source package's version is another, or its name alone.
+    source, _, source_version = get("source", name).partition(" ")
     size = get("installed-size", "")
     depends = get("depends", "")
     before = get("pre-depends", "")
     return DpkgPackage(
         name=name,
-        version=get("version", ""),
+        version=version,
         architecture=get("architecture", ""),
         source=source,
+        source_version=source_version.strip("() ") or version,
         maintainer=get("maintainer", ""),
         section=get("section", ""),
         priority=get("priority", ""),

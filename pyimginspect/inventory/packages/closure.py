@@ -1,0 +1,206 @@
+"""Why a package is here, and what would go with it if it went."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from msgspec import Struct
+
+from pyimginspect.inventory.packages.apt_conf import AutoRemove, read_auto_remove
+from pyimginspect.inventory.packages.database import PackageDatabase
+from pyimginspect.inventory.packages.graph import Graph, Node, members
+from pyimginspect.inventory.packages.needed import needed_by_apk, needed_by_apt, needed_by_dnf
+from pyimginspect.inventory.packages.ownership import stored_by_layer
+from pyimginspect.model import Note
+from pyimginspect.rootfs import RootFS
+
+__all__ = ["RemovalPlan", "find_orphans", "plan_removal", "why"]
+
+
+def why(graph: Graph, key: str) -> tuple[tuple[str, ...], ...]:
+    """Return how packages that someone asked for lead to ``key``: the reasons that it is here.
+
+    Each chain begins with such a package, ends with ``key``, and is the shortest between them;
+    none leads through another package that was asked for. Chains of requirements come first, the
+    shortest first; where there are none, chains may lead over recommendations. Where the package
+    manager does not tell what was asked for, chains begin with what nothing else needs.
+    """
+    if key not in graph.nodes:
+        return ()
+    strong = _chains(graph, key, recommended=False)
+    return strong or _chains(graph, key, recommended=True)
+
+
+def _chains(graph: Graph, key: str, *, recommended: bool) -> tuple[tuple[str, ...], ...]:
+    towards: dict[str, str] = {key: ""}
+    frontier = [key]
+    ends = []
+    while frontier:
+        following = []
+        for current in frontier:
+            needing = graph.required_by[current]
+            if recommended:
+                needing = tuple(sorted({*needing, *graph.recommended_by[current]}))
+            if _asked_for(graph.nodes[current], needing):
+                ends.append(current)
+                if current != key:
+                    continue
+            for one in needing:
+                if one not in towards:
+                    towards[one] = current
+                    following.append(one)
+        frontier = sorted(following)
+    chains = []
+    for end in ends:
+        chain = [end]
+        while towards[chain[-1]]:
+            chain.append(towards[chain[-1]])
+        chains.append(tuple(chain))
+    return tuple(sorted(chains, key=lambda chain: (len(chain), chain)))
+
+
+def _asked_for(node: Node, needing: tuple[str, ...]) -> bool:
+    if node.package.automatic is None:
+        return not needing
+    return not node.package.automatic
+
+
+class RemovalPlan(Struct, frozen=True, kw_only=True):
+    """What goes when ``roots`` go, as their package manager would have it; keys, sorted.
+
+    ``dependents`` need the roots, and go with them. ``orphaned`` packages came along with
+    something that goes, and nothing that stays needs them. ``already_orphaned`` were not needed
+    before, and the manager takes them on the way. ``orphans_known`` is false where the manager
+    does not tell what was asked for (rpm without dnf's records): both are empty then.
+    ``layers`` maps the layers to the bytes they store for the files that go, ``size`` is their
+    sum; ``already_size`` is the part of it that the already orphaned account for.
+    """
+
+    roots: tuple[str, ...]
+    dependents: tuple[str, ...] = ()
+    orphaned: tuple[str, ...] = ()
+    already_orphaned: tuple[str, ...] = ()
+    orphans_known: bool = True
+    size: int = 0
+    already_size: int = 0
+    layers: dict[int, int] = {}
+    notes: tuple[Note, ...] = ()
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """All that goes, sorted."""
+        return tuple(
+            sorted((*self.roots, *self.dependents, *self.orphaned, *self.already_orphaned))
+        )
+
+
+def plan_removal(
+    rootfs: RootFS, database: PackageDatabase, graph: Graph, roots: Iterable[str]
+) -> RemovalPlan:
+    """Say what ``apt-get purge --auto-remove``, ``apk del -r`` or ``dnf remove`` would remove.
+
+    ``roots`` are keys; those that are not installed are passed over. apt might rather install
+    an alternative that its lists offer: what is told here is what it does without lists.
+    """
+    chosen = {key for key in roots if key in graph.nodes}
+    settings = read_auto_remove(rootfs.texts)
+    dependents = _dependents(graph, chosen)
+    gone = chosen | dependents
+    managers = {graph.nodes[key].package.manager for key in chosen}
+    before = _orphans(graph, managers, settings)
+    after = _orphans(graph, managers, settings, gone, _left_behind(graph, dependents, settings))
+    already = before & after
+    layers = stored_by_layer(rootfs, _only_owned_by(database, gone | after))
+    without = stored_by_layer(rootfs, _only_owned_by(database, (gone | after) - already))
+    size = sum(layers.values())
+    return RemovalPlan(
+        roots=tuple(sorted(chosen)),
+        dependents=tuple(sorted(dependents)),
+        orphaned=tuple(sorted(after - before)),
+        already_orphaned=tuple(sorted(already)),
+        orphans_known=_telling(graph, managers) == managers,
+        size=size,
+        already_size=size - sum(without.values()),
+        layers=layers,
+        notes=settings.notes,
+    )
+
+
+def find_orphans(rootfs: RootFS, graph: Graph) -> tuple[str, ...]:
+    """Return the packages that nothing needs as things are, sorted.
+
+    They are what ``apt-get autoremove`` would remove, or ``apk`` at the next occasion, or
+    ``dnf autoremove``. There are none where the manager does not tell what was asked for.
+    """
+    managers = {node.package.manager for node in graph.nodes.values()}
+    return tuple(sorted(_orphans(graph, managers, read_auto_remove(rootfs.texts))))
+
+
+def _dependents(graph: Graph, roots: set[str]) -> set[str]:
+    """Return what cannot stay without ``roots``: of some clause, no satisfying package is left."""
+    gone = set(roots)
+    todo = sorted(roots)
+    while todo:
+        for key in graph.required_by[todo.pop()]:
+            if key not in gone and any(
+                gone.issuperset(one for alternative in clause for one in alternative)
+                for clause in graph.nodes[key].requires
+            ):
+                gone.add(key)
+                todo.append(key)
+    return gone - roots
+
+
+def _left_behind(graph: Graph, dependents: set[str], settings: AutoRemove) -> set[str]:
+    """Return what apt takes for asked for once a metapackage over it is gone."""
+    metapackages = (
+        graph.nodes[key]
+        for key in dependents
+        if settings.outlives(graph.nodes[key].package.section)
+    )
+    return {key for node in metapackages for key in members(node.requires + node.recommends)}
+
+
+def _telling(graph: Graph, managers: Collection[str]) -> set[str]:
+    """Return those of ``managers`` that know what was asked for."""
+    return {
+        node.package.manager
+        for node in graph.nodes.values()
+        if node.package.automatic is not None and node.package.manager in managers
+    }
+
+
+def _orphans(
+    graph: Graph,
+    managers: Collection[str],
+    settings: AutoRemove,
+    gone: Collection[str] = (),
+    kept: Collection[str] = (),
+) -> set[str]:
+    """Return what nothing needs once ``gone`` is gone, and ``kept`` counts as asked for."""
+    orphans: set[str] = set()
+    for manager in sorted(_telling(graph, managers)):
+        stay = {
+            key: node
+            for key, node in graph.nodes.items()
+            if node.package.manager == manager and key not in gone
+        }
+        asked = {key for key, node in stay.items() if not node.package.automatic or key in kept}
+        if manager == "dpkg":
+            needed = needed_by_apt(stay, asked, settings)
+        elif manager == "apk":
+            needed = needed_by_apk(stay, asked)
+        else:
+            needed = needed_by_dnf(stay, asked)
+        orphans |= stay.keys() - needed
+    return orphans
+
+
+def _only_owned_by(database: PackageDatabase, keys: set[str]) -> set[str]:
+    """Return the files that no package but ``keys`` owns: those that are deleted with them."""
+    return {
+        path
+        for key in keys
+        for path in database.files_by_key.get(key, ())
+        if keys.issuperset(database.owners[path])
+    }

@@ -1,0 +1,108 @@
+"""Which packages are still needed, by the rules of apt, of apk and of dnf.
+
+All three begin with what someone asked for and follow dependencies. They differ in which of
+several packages that satisfy one dependency they hold on to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+
+from pyimginspect.inventory.packages.apt_conf import AutoRemove
+from pyimginspect.inventory.packages.graph import Node, members
+from pyimginspect.inventory.packages.relations import compare_versions
+
+__all__ = ["needed_by_apk", "needed_by_apt", "needed_by_dnf"]
+
+Nodes = Mapping[str, Node]
+
+
+def needed_by_apt(nodes: Nodes, asked: Collection[str], settings: AutoRemove) -> set[str]:
+    """Return what ``apt-get autoremove`` keeps of ``nodes`` (apt.conf(5), "AutoRemove").
+
+    It holds on to every alternative that is there, and to every package that satisfies it, but
+    of several packages of one source only to those of the newest version.
+    """
+    needed: set[str] = set()
+    todo = [
+        key
+        for key, node in nodes.items()
+        if key in asked or node.spared or settings.spares(node.package.name)
+    ]
+    while todo:
+        key = todo.pop()
+        if key in needed:
+            continue
+        needed.add(key)
+        node = nodes[key]
+        clauses = node.requires
+        if settings.recommends:
+            clauses += node.recommends
+        if settings.suggests:
+            clauses += node.suggests
+        for clause in clauses:
+            for alternative in clause:
+                todo.extend(_newest(nodes, [one for one in alternative if one in nodes]))
+    return needed
+
+
+def _newest(nodes: Nodes, keys: list[str]) -> Iterator[str]:
+    if len(keys) < 2:
+        yield from keys
+        return
+    newest: dict[str, str] = {}
+    for key in keys:
+        source, version = nodes[key].package.source, nodes[key].source_version
+        if source not in newest or compare_versions(version, newest[source]) > 0:
+            newest[source] = version
+    for key in keys:
+        if nodes[key].source_version == newest[nodes[key].package.source]:
+            yield key
+
+
+def needed_by_apk(nodes: Nodes, asked: Collection[str]) -> set[str]:
+    """Return what ``apk`` keeps of ``nodes`` for the world ``asked``.
+
+    Of several providers one will do: one that is needed anyway, else the one of the highest
+    priority. A package with a condition (``install_if``) is there while the condition holds.
+    """
+    needed: set[str] = set()
+    choices: list[list[str]] = []
+    todo = sorted(asked)
+    while True:
+        while todo:
+            key = todo.pop()
+            if key in needed or key not in nodes:
+                continue
+            needed.add(key)
+            for clause in nodes[key].requires:
+                providers = [one for one in clause[0] if one in nodes]
+                if len(providers) == 1:
+                    todo.append(providers[0])
+                elif providers:
+                    choices.append(providers)
+        todo = [
+            key
+            for key, node in nodes.items()
+            if node.install_if
+            and key not in needed
+            and all(needed.intersection(clause[0]) for clause in node.install_if)
+        ]
+        choices = [providers for providers in choices if needed.isdisjoint(providers)]
+        if not todo and choices:
+            first = min(choices)
+            todo = [min(first, key=lambda key: (-nodes[key].priority, key))]
+        if not todo:
+            return needed
+
+
+def needed_by_dnf(nodes: Nodes, asked: Collection[str]) -> set[str]:
+    """Return what ``dnf autoremove`` keeps: requirements and recommendations of what was asked."""
+    needed: set[str] = set()
+    todo = sorted(asked)
+    while todo:
+        key = todo.pop()
+        if key in nodes and key not in needed:
+            needed.add(key)
+            todo.extend(members(nodes[key].requires + nodes[key].recommends))
+    return needed

@@ -1,0 +1,385 @@
+"""Why a package is here, and what goes with it: written down as graphs of a few packages."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from pyimginspect.changesets import apply_layers
+from pyimginspect.inventory.packages import (
+    RemovalPlan,
+    dependency_graph,
+    find_orphans,
+    find_os_packages,
+    plan_removal,
+    why,
+)
+from pyimginspect.inventory.packages.apt_conf import AutoRemove, read_auto_remove
+from pyimginspect.layers import BytesBlob, index_layer
+from pyimginspect.model import Layer
+from pyimginspect.rootfs import RootFS
+from tests.images import Content, layer
+from tests.rpms import header, sqlite_database
+from tests.trees import Package, dpkg_status
+
+DOCKER = {
+    "etc/apt/apt.conf.d/docker-autoremove-suggests": 'Apt::AutoRemove::SuggestsImportant "false";'
+}
+
+
+def rootfs(*trees: Mapping[str, Content]) -> RootFS:
+    indexes = (index_layer(BytesBlob(data=layer(tree))).index for tree in trees)
+    return apply_layers(Layer(number=number, index=index) for number, index in enumerate(indexes))
+
+
+def dpkg(manual: str, **packages: Mapping[str, str]) -> dict[str, Content]:
+    """Packages by name, ``_`` for ``-``; those not in `manual` came along."""
+    named = {name.replace("_", "-"): fields for name, fields in packages.items()}
+    return dpkg_status(named, automatic=named.keys() - set(manual.split()))
+
+
+def apk(world: str, **records: str) -> dict[str, Content]:
+    """Records by package name, ``_`` for ``-``."""
+    text = "\n".join(
+        f"P:{name.replace('_', '-')}\nV:1\n{lines}\n" for name, lines in records.items()
+    )
+    return {"lib/apk/db/installed": text, "etc/apk/world": world.replace(" ", "\n")}
+
+
+def plan(files: RootFS, *roots: str) -> RemovalPlan:
+    database = find_os_packages(files)
+    return plan_removal(files, database, dependency_graph(database), roots)
+
+
+def reasons(files: RootFS, key: str) -> tuple[tuple[str, ...], ...]:
+    return why(dependency_graph(find_os_packages(files)), key)
+
+
+PSYCOPG2 = dpkg(
+    "python3-psycopg2 python3-yaml git",
+    python3_psycopg2={"Depends": "python3, libpq5"},
+    python3_yaml={"Depends": "python3:any, libyaml-0-2", "Recommends": "extra"},
+    python3={"Depends": "python3.11", "Multi-Arch": "allowed"},
+    extra={},
+    git={"Depends": "perl"},
+    perl={},
+    libpq5={},
+    libyaml_0_2={"Package": "libyaml-0-2"},
+    **{"python3.11": {"Depends": "libssl3"}, "libssl3": {}, "left-over": {}},
+)
+
+
+# --- why ------------------------------------------------------------------------------------------
+def test_chains_are_the_shortest_from_what_was_asked_for() -> None:
+    assert reasons(rootfs(PSYCOPG2), "libssl3") == (
+        ("python3-psycopg2", "python3", "python3.11", "libssl3"),
+        ("python3-yaml", "python3", "python3.11", "libssl3"),
+    )
+
+
+def test_what_was_asked_for_is_its_own_reason_and_others_follow() -> None:
+    tree = dpkg("a b c", a={"Depends": "b"}, b={"Depends": "c"}, c={})
+    assert reasons(rootfs(tree), "b") == (("b",), ("a", "b"))
+    # Whatever leads to c through b is the reason for b, not for c.
+    assert reasons(rootfs(tree), "c") == (("c",), ("b", "c"))
+
+
+def test_a_recommendation_is_a_reason_where_there_is_no_better() -> None:
+    assert reasons(rootfs(PSYCOPG2), "extra") == (("python3-yaml", "extra"),)
+
+
+def test_a_circle_has_no_beginning() -> None:
+    tree = dpkg("", a={"Depends": "b"}, b={"Depends": "a"})
+    assert reasons(rootfs(tree), "a") == ()
+
+
+def test_what_is_not_installed_has_no_reason() -> None:
+    assert reasons(rootfs(PSYCOPG2), "emacs") == ()
+
+
+def test_a_name_that_is_provided_is_a_link_of_the_chain() -> None:
+    tree = dpkg("app", app={"Depends": "mail-agent"}, exim4={"Provides": "mail-agent (= 4)"})
+    assert reasons(rootfs(tree), "exim4") == (("app", "exim4"),)
+
+
+def test_without_knowledge_of_wishes_chains_begin_where_no_one_needs() -> None:
+    blobs = [
+        header({"name": "curl", "version": "8", "requires": ["libcurl.so.4", "/bin/sh"]}),
+        header({"name": "libcurl", "version": "8", "provides": ["libcurl.so.4"]}),
+        header(
+            {
+                "name": "bash",
+                "version": "5",
+                "basenames": ["sh"],
+                "dirindexes": [0],
+                "dirnames": ["/bin/"],
+            }
+        ),
+    ]
+    files = rootfs({"var/lib/rpm/rpmdb.sqlite": sqlite_database(blobs)})
+    assert reasons(files, "libcurl") == (("curl", "libcurl"),)
+    assert reasons(files, "bash") == (("curl", "bash"),)
+
+
+# --- apt ------------------------------------------------------------------------------------------
+def test_the_parts_of_a_removal() -> None:
+    result = plan(rootfs(PSYCOPG2, DOCKER), "python3")
+    assert result == RemovalPlan(
+        roots=("python3",),
+        dependents=("python3-psycopg2", "python3-yaml"),
+        orphaned=("extra", "libpq5", "libssl3", "libyaml-0-2", "python3.11"),
+        already_orphaned=("left-over",),
+    )
+    assert result.packages == (
+        "extra",
+        "left-over",
+        "libpq5",
+        "libssl3",
+        "libyaml-0-2",
+        "python3",
+        "python3-psycopg2",
+        "python3-yaml",
+        "python3.11",
+    )
+
+
+@pytest.mark.parametrize(
+    ("field", "settings", "goes"),
+    [
+        ("Depends", "", False),
+        ("Pre-Depends", "", False),
+        ("Recommends", "", False),
+        ("Suggests", "", False),
+        ("Suggests", 'APT::AutoRemove::SuggestsImportant "false";', True),
+        ("Recommends", 'APT::AutoRemove::SuggestsImportant "false";', False),
+        ("Recommends", 'APT { AutoRemove { RecommendsImportant "0"; }; };', True),
+        ("Enhances", "", True),
+    ],
+)
+def test_what_holds_a_package(field: str, settings: str, goes: bool) -> None:
+    tree = dpkg("root holder", root={"Depends": "held"}, holder={field: "held"}, held={})
+    result = plan(rootfs(tree, {"etc/apt/apt.conf.d/90test": settings}), "root")
+    assert ("held" in result.orphaned) is goes
+
+
+@pytest.mark.parametrize(
+    ("fields", "goes"),
+    [
+        ({}, True),
+        ({"Essential": "yes"}, False),
+        ({"Important": "yes"}, False),
+        ({"Protected": "yes"}, False),
+        ({"Priority": "required"}, False),
+        ({"Priority": "important"}, True),
+        ({"Status": "hold ok installed"}, False),
+    ],
+)
+def test_what_is_never_an_orphan(fields: dict[str, str], goes: bool) -> None:
+    result = plan(rootfs(dpkg("root", root={"Depends": "held"}, held=fields)), "root")
+    assert ("held" in result.orphaned) is goes
+
+
+def test_names_that_are_never_removed() -> None:
+    tree = dpkg("root", root={"Depends": "linux-image-6, other"}, **{"linux-image-6": {}}, other={})
+    text = 'APT { NeverAutoRemove { "^linux-image-[a-z0-9]*$"; }; };'
+    conf = {"etc/apt/apt.conf.d/01autoremove": text}
+    assert plan(rootfs(tree, conf), "root").orphaned == ("other",)
+
+
+def test_a_metapackage_leaves_behind_what_it_brought() -> None:
+    tree = dpkg(
+        "root desktop",
+        root={},
+        desktop={"Depends": "root, editor", "Section": "metapackages"},
+        editor={},
+    )
+    conf = {"etc/apt/apt.conf": 'APT::Never-MarkAuto-Sections { "metapackages"; };'}
+    assert plan(rootfs(tree), "root").orphaned == ("editor",)
+    assert plan(rootfs(tree, conf), "root").orphaned == ()
+
+
+@pytest.mark.parametrize(
+    ("depends", "goes"),
+    [
+        ("root", True),
+        ("root | other", False),
+        ("root | absent", True),
+        ("root | other (>= 2)", True),
+        ("root | other (>= 1)", False),
+        ("root | virtual", False),
+        ("root | virtual (>= 1)", True),
+        ("root | versioned (>= 3)", False),
+        ("root, other", True),
+    ],
+)
+def test_what_cannot_stay(depends: str, goes: bool) -> None:
+    tree = dpkg(
+        "root other user",
+        root={},
+        user={"Depends": depends},
+        other={"Version": "1.0-1", "Provides": "virtual, versioned (= 3)"},
+    )
+    assert (plan(rootfs(tree), "root").dependents == ("user",)) is goes
+
+
+def test_orphans_as_things_are() -> None:
+    files = rootfs(PSYCOPG2, DOCKER)
+    assert find_orphans(files, dependency_graph(find_os_packages(files))) == ("left-over",)
+
+
+def test_bytes_by_layer_and_shared_files_stay() -> None:
+    base = dpkg_status({"keep": {"files": {"etc/shared": "12345"}}})
+    python: dict[str, Package] = {
+        "root": {"Depends": "lib", "files": {"usr/bin/root": "root"}},
+        "lib": {"files": {"usr/lib/lib": "library", "etc/shared": "12345"}},
+    }
+    upper = dpkg_status(python, below={"keep": {}}, automatic={"lib"})
+    files = rootfs(base, upper, {"usr/lib/lib": "changed later"})
+    result = plan(files, "root")
+    assert result.packages == ("lib", "root")
+    assert result.layers == {1: len("root"), 2: len("changed later")}
+    assert result.size == sum(result.layers.values())
+    assert result.already_size == 0
+
+
+def test_nothing_to_remove() -> None:
+    assert plan(rootfs(PSYCOPG2), "emacs") == RemovalPlan(roots=())
+
+
+# --- apk ------------------------------------------------------------------------------------------
+ALPINE = apk(
+    "app .build-deps=1 busybox",
+    app="D:so:libz.so.1",
+    zlib="p:so:libz.so.1=1.3",
+    _build_deps="D:musl-utils",
+    busybox="p:cmd:sh=1 /bin/sh",
+    musl_utils="D:scanelf",
+    scanelf="",
+    app_doc="i:app=1 docs",
+    docs="",
+    left="",
+).copy()
+ALPINE["lib/apk/db/installed"] = str(ALPINE["lib/apk/db/installed"]).replace(
+    "P:-build-deps", "P:.build-deps"
+)
+
+
+def test_a_virtual_package_takes_along_what_it_brought() -> None:
+    result = plan(rootfs(ALPINE), ".build-deps")
+    assert (result.dependents, result.orphaned) == ((), ("musl-utils", "scanelf"))
+    assert result.already_orphaned == ("app-doc", "docs", "left")
+
+
+def test_what_apk_adds_by_itself_stays_while_the_reasons_do() -> None:
+    tree = {**ALPINE, "etc/apk/world": "app\ndocs\nbusybox\n"}
+    assert plan(rootfs(tree), "docs").orphaned == ("app-doc",)
+    assert "app-doc" not in plan(rootfs(tree), "busybox").packages
+
+
+def test_a_library_takes_along_those_that_need_it() -> None:
+    result = plan(rootfs(ALPINE), "zlib")
+    assert (result.dependents, result.orphaned) == (("app",), ())
+
+
+def test_of_several_providers_one_is_needed() -> None:
+    records = {"app": "D:cmd:vi", "busybox": "p:cmd:vi=1\nk:10", "vim": "p:cmd:vi=9\nk:50"}
+    files = rootfs(apk("app", **records))
+    assert find_orphans(files, dependency_graph(find_os_packages(files))) == ("busybox",)
+    files = rootfs(apk("app busybox", **records))
+    assert find_orphans(files, dependency_graph(find_os_packages(files))) == ("vim",)
+
+
+# --- dnf ------------------------------------------------------------------------------------------
+RPMS = sqlite_database(
+    [
+        header({"name": "git", "version": "2", "arch": "x", "requires": ["perl"]}),
+        header({"name": "perl", "version": "5", "arch": "x", "recommends": ["docs"]}),
+        header({"name": "docs", "version": "5", "arch": "x"}),
+        header({"name": "bash", "version": "5", "arch": "x"}),
+    ]
+)
+REASONS = """
+version = "1.0"
+[packages]
+"git.x" = {reason = "User"}
+"perl.x" = {reason = "Dependency"}
+"docs.x" = {reason = "Weak Dependency"}
+"bash.x" = {reason = "External User"}
+"""
+
+
+def test_dnf5_knows_what_it_brought() -> None:
+    files = rootfs(
+        {
+            "usr/lib/sysimage/rpm/rpmdb.sqlite": RPMS,
+            "usr/lib/sysimage/libdnf5/packages.toml": REASONS,
+        }
+    )
+    assert plan(files, "git") == RemovalPlan(roots=("git",), orphaned=("docs", "perl"))
+    assert reasons(files, "docs") == (("git", "perl", "docs"),)
+
+
+def test_rpm_alone_does_not_know_orphans() -> None:
+    result = plan(rootfs({"usr/lib/sysimage/rpm/rpmdb.sqlite": RPMS}), "perl")
+    assert result == RemovalPlan(roots=("perl",), dependents=("git",), orphans_known=False)
+
+
+# --- apt.conf -------------------------------------------------------------------------------------
+def test_apt_conf() -> None:
+    settings = read_auto_remove(
+        {
+            "etc/apt/apt.conf.d/01autoremove": b"""
+// a comment; APT::AutoRemove::RecommendsImportant "no";
+APT
+{
+  NeverAutoRemove
+  {
+    "^firmware-linux.*";   # another
+    "^a\\.b$";
+    "(a+)+$";
+  };
+  /* Never-MarkAuto-Sections { "wrong"; }; */
+  Never-MarkAuto-Sections { "metapackages"; "tasks"; };
+};
+DPkg::Post-Invoke { "rm -f /x || true"; };
+""",
+            "etc/apt/apt.conf.d/02more": b'APT::NeverAutoRemove:: "^gcc";',
+            "etc/apt/apt.conf.d/50x.dpkg-old": b'APT::AutoRemove::SuggestsImportant "no";',
+            "etc/apt/apt.conf.d/60x.conf": b"aPt::autoremove { recommendsimportant off; };",
+            "etc/apt/apt.conf": b"#clear APT::Never-MarkAuto-Sections;",
+        }
+    )
+    assert (settings.recommends, settings.suggests) == (False, True)
+    assert [
+        name for name in ("firmware-linux-x", "a.b", "axb", "gcc-12") if settings.spares(name)
+    ] == [
+        "firmware-linux-x",
+        "a.b",
+        "gcc-12",
+    ]
+    assert settings.lasting == ()
+    assert [note.what for note in settings.notes] == [
+        "APT::NeverAutoRemove '(a+)+$' is not understood"
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "}",
+        '"',
+        '"";',
+        "a",
+        "a;",
+        "a::",
+        '::"x";',
+        "{{{{" * 100,
+        "/*",
+        "#clear",
+        ";;",
+        "}}};",
+    ],
+)
+def test_strange_configurations_change_nothing(text: str) -> None:
+    assert read_auto_remove({"etc/apt/apt.conf": text.encode()}) == AutoRemove()
