@@ -34,9 +34,7 @@ def find_interpreters(
     Links, hard links, the names that a merged ``/usr`` doubles, virtual environments and conda's
     package cache are no further ones. At most one is ``effective``.
     """
-    environment = config.environment()
-    search = environment.get("LD_LIBRARY_PATH", "").split(":")
-    executables = find_executables(rootfs, [directory for directory in search if directory])
+    executables = find_executables(rootfs, config.environment())
     names = _names(rootfs, executables)
     start = find_start(rootfs, config, names.__contains__)
     chosen = names[start.path] if start is not None else ""

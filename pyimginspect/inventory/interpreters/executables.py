@@ -8,11 +8,12 @@ which may share all their content by hard links, are several.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec import Struct
 
 from pyimginspect.inventory.interpreters.layout import Layout, find_layout
+from pyimginspect.inventory.loader import Loader
 from pyimginspect.model import ElfFile
 from pyimginspect.rootfs import RootFS
 
@@ -68,15 +69,17 @@ def environment_of(rootfs: RootFS, executable: str) -> str | None:
     return None
 
 
-def find_executables(rootfs: RootFS, search: Iterable[str] = ()) -> tuple[Executable, ...]:
+def find_executables(
+    rootfs: RootFS, environment: Mapping[str, str] | None = None
+) -> tuple[Executable, ...]:
     """Find the Python executables that are no part of a virtual environment, each once.
 
-    ``search`` are directories that ``LD_LIBRARY_PATH`` adds to a loader's own. Copies that conda
-    keeps under ``pkgs/`` are not installed, and no interpreters.
+    ``environment`` is the image's: a loader heeds it. Copies that conda keeps under ``pkgs/`` are
+    not installed, and no interpreters.
     """
     found: dict[tuple[int, int, str], list[Executable]] = {}
     links = _links(rootfs)
-    search = tuple(search)
+    loader = Loader(rootfs, environment)
     for path, elf in rootfs.elf.items():
         name = python_name(path)
         if (
@@ -87,7 +90,7 @@ def find_executables(rootfs: RootFS, search: Iterable[str] = ()) -> tuple[Execut
             or environment_of(rootfs, path) is not None
         ):
             continue
-        executable = _describe(rootfs, path, name, elf, links.get(path, ()), search)
+        executable = _describe(rootfs, path, name, elf, links.get(path, ()), loader)
         content = rootfs[path].content
         key = (content.layer, content.position, executable.layout.stdlib)
         found.setdefault(key, []).append(executable)
@@ -119,12 +122,12 @@ def _describe(
     name: PythonName,
     elf: ElfFile,
     links: Iterable[str],
-    search: tuple[str, ...],
+    loader: Loader,
 ) -> Executable:
     aliases = tuple(sorted(links))
     series = name.series if "." in name.series else ""
     series = series or _series_of(aliases, elf)
-    layout = find_layout(rootfs, path, elf, name.implementation, series, name.abi, search)
+    layout = find_layout(rootfs, path, elf, name.implementation, series, name.abi, loader)
     return Executable(
         path=path,
         aliases=aliases,

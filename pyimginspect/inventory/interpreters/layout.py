@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from pyimginspect.inventory.interpreters.libraries import find_library
+from pyimginspect.inventory.loader import Loader
 from pyimginspect.model import ElfFile
 from pyimginspect.rootfs import RootFS
 
@@ -58,13 +58,10 @@ def find_layout(
     implementation: str,
     series: str,
     abi: str,
-    search: tuple[str, ...] = (),
+    loader: Loader,
 ) -> Layout:
     """Find what belongs to the executable at ``path``, a real path."""
-    libpython = ""
-    for name in elf.needed:
-        if _LIBPYTHON.fullmatch(name):
-            libpython = find_library(rootfs, path, elf, name, search) or ""
+    libpython = _libpython(rootfs, path, elf, loader)
     names = _stdlib_names(implementation, series, abi)
     starts = [path, libpython] if libpython else [path]
     for start in starts:
@@ -80,6 +77,20 @@ def find_layout(
                 series=match[1] if match else series,
             )
     return Layout(prefix=_bin_parent(path), libpython=libpython, series=series)
+
+
+def _libpython(rootfs: RootFS, path: str, elf: ElfFile, loader: Loader) -> str:
+    """Return the real path of the libpython that the executable would get, if it needs one."""
+    names = [name for name in elf.needed if _LIBPYTHON.fullmatch(name)]
+    if not names:
+        return ""
+    resolution = loader.program(path).resolution
+    if not resolution.problem:
+        return resolution.needed.get(names[0], "")
+    # Without a loader nothing runs; it is still told whose library lies beside the executable.
+    prefix = _bin_parent(path)
+    places = (f"{joined(prefix, library)}/{names[0]}" for library in _LIBRARY_DIRECTORIES)
+    return next((real for real in map(rootfs.resolve, places) if real is not None), "")
 
 
 def _bin_parent(path: str) -> str:
