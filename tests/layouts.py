@@ -1,11 +1,20 @@
-"""OCI layouts put together by hand, for what `tests.images` would not write: odd or broken ones."""
+"""OCI layouts put together by hand, for what `tests.images` would not write: odd or broken ones.
+
+`FIXTURES` is where real images of other projects are, if they are.
+"""
 
 import base64
 import json
+import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from tests.images import Image, digest
+
+FIXTURES = Path(
+    os.environ.get("PYIMGINSPECT_FIXTURES", Path(__file__).parents[2] / "shared" / "fixtures")
+)
 
 MEDIA = "application/vnd.oci.image"
 

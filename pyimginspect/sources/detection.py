@@ -13,7 +13,7 @@ from pyimginspect.errors import LayerError
 from pyimginspect.layers.cursors import SeekCursor
 from pyimginspect.layers.tar import BLOCK, read_entries
 
-__all__ = ["HEAD", "Contents", "contents_of", "is_document", "is_tar", "looks_like_rootfs"]
+__all__ = ["HEAD", "Contents", "contents_of", "is_tar", "looks_like_rootfs"]
 
 HEAD = 1 << 18
 """Bytes at the beginning of an archive that tell what it is."""
@@ -60,8 +60,3 @@ def is_tar(block: bytes) -> bool:
         return int(digits, 8) == sum(block[:148]) + sum(block[156:BLOCK]) + 8 * ord(" ")
     except ValueError:
         return False
-
-
-def is_document(head: bytes) -> bool:
-    """Whether a member that begins so may be JSON: an object, a list, or a bare ``null``."""
-    return not is_tar(head) and head.lstrip(b" \t\r\n")[:1] in (b"{", b"[", b"n")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import BinaryIO
 
-from pyimginspect.errors import ArchiveError, ImageNotFoundError, PyimginspectError
+from pyimginspect.errors import ArchiveError, ImageNotFoundError, LayerError, PyimginspectError
 from pyimginspect.layers import FileBlob, StreamBlob
 from pyimginspect.layers.compression import MAGIC_LENGTH, sniff
 from pyimginspect.sources.detection import HEAD, contents_of, looks_like_rootfs
@@ -13,7 +13,7 @@ from pyimginspect.sources.filesystems import open_directory, open_rootfs
 from pyimginspect.sources.indexing import Opened
 from pyimginspect.sources.options import Options
 from pyimginspect.sources.saved import Form, NoDocumentError, open_store
-from pyimginspect.sources.stores import ArchiveStore, LayoutStore
+from pyimginspect.sources.stores import ArchiveStore, LayoutStore, damaged
 from pyimginspect.sources.streams import StreamStore, decompressed
 
 __all__ = ["open_path", "open_stream"]
@@ -108,7 +108,11 @@ def _stream(
     stream: BinaryIO, options: Options, name: str | None, reference: str, form: Form | None
 ) -> Opened:
     inner = decompressed(stream, options)
-    if form == "rootfs" or (form is None and contents_of(inner.peek()) == "rootfs"):
+    try:
+        head = inner.peek()
+    except LayerError as exc:
+        raise damaged(exc, begun=True) from exc
+    if form == "rootfs" or (form is None and contents_of(head) == "rootfs"):
         return open_rootfs(StreamBlob(inner), options, reference=reference)
     return open_store(
         StreamStore(inner, options),

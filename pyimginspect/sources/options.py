@@ -17,13 +17,22 @@ LARGEST_DOCUMENT = 4 << 20
 
 
 class LayerCache(Protocol):
-    """Where indexes of layers seen before are kept, by the digest of their verified content."""
+    """Where indexes of layers seen before are kept, by the digest of their verified content.
+
+    Manifests and configurations too, so that an image seen before need not be asked for.
+    """
 
     def get(self, diff_id: Digest | None, digest: Digest | None) -> LayerIndex | None:
         """Return the index of a layer, by either of its digests."""
 
     def put(self, diff_id: Digest, digest: Digest | None, index: LayerIndex) -> None:
         """Keep an index; both digests must have been computed from the bytes themselves."""
+
+    def get_document(self, digest: Digest) -> bytes | None:
+        """Return a manifest, index or configuration."""
+
+    def put_document(self, data: bytes) -> None:
+        """Keep a manifest, index or configuration, under the SHA-256 of its bytes."""
 
 
 class Reporter(Protocol):

@@ -1,36 +1,122 @@
-"""What the user wrote → the source that opens it."""
+"""What the user wrote → the source that opens it (docs/sources.md tells the order)."""
 
 from __future__ import annotations
 
 import os
+import re
+import sys
+from collections.abc import Callable
+from typing import get_args
 
-from pyimginspect.errors import ImageNotFoundError
-from pyimginspect.sources.files import open_path
+from pyimginspect.errors import (
+    DaemonError,
+    ImageNotFoundError,
+    InvalidReferenceError,
+    PyimginspectError,
+)
+from pyimginspect.sources.files import open_path, open_stream
 from pyimginspect.sources.indexing import Opened
 from pyimginspect.sources.options import Options
+from pyimginspect.sources.reference import parse_name
+from pyimginspect.sources.saved import Form
 
-__all__ = ["open_reference"]
+__all__ = ["PREFIXES", "open_reference"]
+
+_Open = Callable[[str, Options, str], Opened]
+
+_ARCHIVE = re.compile(r".*\.(tar|tgz|tbz2?|txz|tzst)(\.(gz|zst|zstd|xz|bz2))?(:[^/]*)?", re.DOTALL)
+
+
+def _docker(text: str, options: Options, reference: str) -> Opened:
+    from pyimginspect.sources.daemon import open_docker
+
+    return open_docker(text, options, reference=reference)
+
+
+def _podman(text: str, options: Options, reference: str) -> Opened:
+    from pyimginspect.sources.daemon import open_podman
+
+    return open_podman(text, options, reference=reference)
+
+
+def _registry(text: str, options: Options, reference: str) -> Opened:
+    from pyimginspect.sources.registry import open_registry
+
+    return open_registry(text, options, reference=reference)
+
+
+_NAMED: dict[str, _Open] = {"docker": _docker, "podman": _podman, "registry": _registry}
+_FORMS: dict[str, Form] = {form: form for form in get_args(Form)}
+
+PREFIXES = (*_NAMED, *_FORMS)
+"""What may stand before a colon to say where an image is."""
 
 
 def open_reference(reference: str, options: Options) -> Opened:
-    """Open an image by path, ``PATH:TAG``, or with a prefix that names the kind of source."""
-    rest = reference
-    for prefix in ("docker-archive:", "oci-archive:", "oci:"):
-        if reference.startswith(prefix):
-            rest = reference.removeprefix(prefix)
-    path, name = _split(rest)
-    if not os.path.exists(path):
-        raise ImageNotFoundError("there is no such file", image=reference)
-    return open_path(path, options, name=name, reference=reference)
+    """Open an image, wherever it lives.
+
+    Without a prefix an existing path is opened as what its content says, and a name is looked
+    for in Docker, then in Podman, then in its registry. ``-`` is standard input.
+
+    Raises :class:`InvalidReferenceError`, :class:`ImageNotFoundError`, and what the source
+    raises: :class:`SourceError` and :class:`LayerError` in their many kinds.
+    """
+    prefix, colon, rest = reference.partition(":")
+    try:
+        if colon and prefix in _NAMED:
+            return _NAMED[prefix](rest, options, reference)
+        if colon and prefix in _FORMS:
+            return _saved(rest, options, reference, _FORMS[prefix])
+        if reference == "-" or _exists(reference):
+            return _saved(reference, options, reference, None)
+        return _search(reference, options)
+    except PyimginspectError as exc:
+        raise exc.at(image=reference) from exc.__cause__
 
 
-def _split(text: str) -> tuple[str, str | None]:
+def _saved(text: str, options: Options, reference: str, form: Form | None) -> Opened:
+    if text == "-" or text.startswith("-:"):
+        if sys.stdin.isatty():
+            raise InvalidReferenceError("standard input is a terminal", hint="pipe an archive in")
+        name = text[2:] or None
+        return open_stream(sys.stdin.buffer, options, name=name, reference=reference, form=form)
+    path, name = split_path(text)
+    return open_path(path, options, name=name, reference=reference, form=form)
+
+
+def _exists(text: str) -> bool:
+    return text != "" and os.path.exists(split_path(text)[0])
+
+
+def split_path(text: str) -> tuple[str, str | None]:
     """Split ``PATH:TAG`` where PATH exists; a tag may hold colons too."""
     if os.path.exists(text):
         return text, None
-    start = text.find(":", 2)
+    start = text.find(":", 2)  # not that of C:\\
     while start > 0:
         if os.path.exists(text[:start]):
             return text[:start], text[start + 1 :]
         start = text.find(":", start + 1)
     return text, None
+
+
+def _search(reference: str, options: Options) -> Opened:
+    """Ask every place that may know an image by its name, one after the other."""
+    if "\0" in reference or _ARCHIVE.fullmatch(reference) or reference.startswith((".", "/", "~")):
+        raise ImageNotFoundError("there is no such file")
+    parse_name(reference)
+    said = []
+    for place, open_named in _NAMED.items():
+        try:
+            return open_named(reference, options, reference)
+        except (DaemonError, ImageNotFoundError) as exc:
+            said.append(f"{place}: {exc.message}")
+        except PyimginspectError as exc:
+            if not said or place != "registry":
+                raise
+            said.append(f"{place}: {exc.message}")
+            raise type(exc)("; ".join(said), hint=exc.hint) from exc
+    raise ImageNotFoundError(
+        f"not a path, and nobody has it: {'; '.join(said)}",
+        hint="save it with docker save, or name its place: docker:, podman:, registry:",
+    )

@@ -44,7 +44,9 @@ def open_store(
     found_as: str,
     form: Form | None = None,
 ) -> Opened:
-    """Open the image called ``name`` in ``store``; ``found_as`` is what the source is called.
+    """Open the image called ``name`` in ``store``.
+
+    ``found_as`` is what the source is called, but for an archive that is Docker's.
 
     Raises :class:`ImageNotFoundError`, :class:`ArchiveError`, :class:`ManifestError`,
     :class:`PlatformError`, :class:`UnsupportedError` or :class:`LayerError`.
@@ -70,11 +72,11 @@ def _select(
     if index is not None:
         selection = select_oci(index, store, name=name, platform=options.platform)
         if selection is not None and (selection.layers or docker is None):
-            return selection, "docker-archive" if docker is not None else found_as
+            return selection, _called(found_as) if docker is not None else found_as
     if docker is not None:
         selection = select_docker(docker, store, name, verify=options.verify)
         check_platform(selection, options.platform)
-        return selection, "docker-archive"
+        return selection, _called(found_as)
     if index is not None:
         raise ManifestError("index.json lists no image")
     wanted = {None: "no manifest.json and no index.json", "docker-archive": "no manifest.json"}
@@ -82,3 +84,7 @@ def _select(
         f"{wanted.get(form, 'no index.json')}: this is no archive of an image",
         hint="docker save and skopeo write such archives",
     )
+
+
+def _called(found_as: str) -> str:
+    return "docker-archive" if found_as in ("oci", "oci-archive") else found_as

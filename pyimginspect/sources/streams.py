@@ -1,8 +1,8 @@
 """An archive that goes by once: standard input, an engine's ``save``, a compressed file.
 
 Nothing is spooled to disk, and the members may come in any order (the manifest is often the
-last): small documents are kept, everything that looks like a layer is indexed as it passes, and
-the manifest decides afterwards what of it was meant.
+last): everything that looks like a layer is indexed as it passes, everything else that is small
+is kept, and the manifest decides afterwards what of it was meant.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ import io
 from typing import BinaryIO
 
 from pyimginspect.errors import LayerError, LimitError
-from pyimginspect.layers import Indexed, StreamBlob, index_layer
+from pyimginspect.layers import BytesBlob, Indexed, StreamBlob, index_layer
 from pyimginspect.layers.compression import MAGIC_LENGTH, Decompressed, sniff
 from pyimginspect.layers.cursors import StreamCursor
 from pyimginspect.layers.tar import BLOCK, read_entries
 from pyimginspect.model import Digest, Entry
-from pyimginspect.sources.detection import HEAD, is_document
+from pyimginspect.sources.detection import HEAD, is_tar
 from pyimginspect.sources.options import LARGEST_DOCUMENT, Options
 from pyimginspect.sources.selection import LayerRef
 from pyimginspect.sources.stores import (
@@ -65,18 +65,17 @@ class StreamStore:
             self._documents.pop(name, None)
             self._layers.pop(name, None)
             head = cursor.peek(BLOCK)[: entry.stored]
-            if is_document(head):
-                self._keep(entry, cursor)
-            elif len(head) in (0, BLOCK) or sniff(head[:MAGIC_LENGTH]) != "none":
+            if not head or is_tar(head) or sniff(head[:MAGIC_LENGTH]) != "none":
                 self._index(entry, cursor)
+            elif entry.stored <= LARGEST_DOCUMENT:
+                self._keep(entry, cursor)
+            elif head.lstrip()[:1] not in (b"{", b"["):
+                self._index(entry, cursor)  # a damaged layer: reading it will tell
 
     def _keep(self, entry: Entry, cursor: StreamCursor) -> None:
-        if entry.stored > LARGEST_DOCUMENT:
-            return
         self._kept += entry.stored
-        if self._kept > _ALL_DOCUMENTS:
-            raise LimitError(f"documents of more than {_ALL_DOCUMENTS:,} bytes")
-        self._documents[entry.path] = cursor.take(entry.stored)
+        if self._kept <= _ALL_DOCUMENTS:
+            self._documents[entry.path] = cursor.take(entry.stored)
 
     def _index(self, entry: Entry, cursor: StreamCursor) -> None:
         options = self._options
@@ -101,17 +100,23 @@ class StreamStore:
 
     def document(self, name: str) -> bytes | None:
         """Return a small member."""
-        return self._documents.get(resolve_member(name, self._links).lstrip("/"))
+        found = self._documents.get(resolve_member(name, self._links).lstrip("/"))
+        if found is None and self._kept > _ALL_DOCUMENTS:
+            raise LimitError(f"more than {_ALL_DOCUMENTS:,} bytes of documents")
+        return found
 
     def blob_document(self, digest: Digest, *, manifest: bool = False) -> bytes | None:
         """Return a small blob of the OCI layout in the archive."""
         return self.document(blob_path(digest))
 
-    def fetch(self, ref: LayerRef) -> Indexed | None:
+    def fetch(self, ref: LayerRef) -> Indexed | BytesBlob | None:
         """Return a layer's index, or ``None`` where it is absent; raise what reading it raised."""
-        found = self._layers.get(resolve_member(member_name(ref), self._links).lstrip("/"))
+        name = resolve_member(member_name(ref), self._links).lstrip("/")
+        found = self._layers.get(name)
         if isinstance(found, LayerError):
             raise found
+        if found is None and name in self._documents:
+            return BytesBlob(data=self._documents[name])  # no layer, as reading it will tell
         return found
 
 

@@ -1,7 +1,6 @@
 """Saved images of every kind: the same image comes out, whatever it was packed in."""
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,11 +31,7 @@ from tests.images import (
     oci_layout,
     tar,
 )
-from tests.layouts import blob_name, layout
-
-FIXTURES = Path(
-    os.environ.get("PYIMGINSPECT_FIXTURES", Path(__file__).parents[2].parent / "shared/fixtures")
-)
+from tests.layouts import FIXTURES, blob_name, layout
 
 BASE = layer(
     {

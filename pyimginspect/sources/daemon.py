@@ -1,0 +1,215 @@
+"""Images of a Docker Engine or of a Podman service: their ``save``, read as it comes."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import msgspec
+
+from pyimginspect.errors import DaemonError, ImageNotFoundError, ManifestError
+from pyimginspect.layers import Indexed
+from pyimginspect.model import Digest, ImageConfig, decode_json, parse_digest
+from pyimginspect.sources.documents import parse_config
+from pyimginspect.sources.indexing import Opened, build_image
+from pyimginspect.sources.options import LayerCache, Options
+from pyimginspect.sources.reference import parse_name
+from pyimginspect.sources.saved import open_store
+from pyimginspect.sources.selection import LayerRef, Selection, check_platform, select_oci
+from pyimginspect.sources.streams import StreamStore
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+__all__ = ["open_docker", "open_podman", "podman_addresses"]
+
+# An engine writes the whole image to a disk of its own before it sends the first byte.
+_TIMEOUT = 600
+_CHUNK = 1 << 20
+
+
+def open_docker(text: str, options: Options, *, reference: str) -> Opened:
+    """Open an image of the Docker Engine that ``docker`` itself would speak to.
+
+    That is ``DOCKER_HOST`` (with ``DOCKER_TLS_VERIFY`` and ``DOCKER_CERT_PATH``), else the
+    current context, else the local socket. ``text`` is a name, or an image ID. Raises
+    :class:`DaemonError`, :class:`ImageNotFoundError`, and what reading an archive raises.
+    """
+    parse_name(text)
+    with _translated("Docker"):
+        import docker
+
+        with contextlib.closing(docker.from_env(timeout=_TIMEOUT)) as client:
+            return _open(client, text, options, reference, "docker")
+
+
+def open_podman(text: str, options: Options, *, reference: str) -> Opened:
+    """Open an image of a Podman service, rootless or root's. Raises as :func:`open_docker`."""
+    parse_name(text)
+    addresses = [a for a in podman_addresses() if not a.startswith("unix:") or _is_there(a)]
+    if not addresses:
+        raise DaemonError(
+            "no Podman service runs here", hint="systemctl --user start podman.socket"
+        )
+    with _translated("Podman"):
+        import docker
+
+        for last, address in zip([*[False] * (len(addresses) - 1), True], addresses, strict=True):
+            client = docker.DockerClient(base_url=address, timeout=_TIMEOUT)
+            with contextlib.closing(client):
+                try:
+                    return _open(client, text, options, reference, "podman")
+                except docker.errors.ImageNotFound:
+                    if last:
+                        raise
+    raise AssertionError("the last address returns or raises")
+
+
+def podman_addresses() -> list[str]:
+    """Return where a Podman service may listen: ``CONTAINER_HOST`` alone where it is set."""
+    if host := os.environ.get("CONTAINER_HOST"):
+        return [host.replace("unix://", "unix:///", 1) if host.count("/") < 3 else host]
+    found = []
+    if runtime := os.environ.get("XDG_RUNTIME_DIR"):
+        found.append(f"{runtime}/podman/podman.sock")
+    if sys.platform != "win32":
+        found.append(f"/run/user/{os.getuid()}/podman/podman.sock")
+        found.append("/run/podman/podman.sock")
+    home = os.path.expanduser("~/.local/share/containers/podman/machine/podman.sock")
+    return [f"unix://{path}" for path in dict.fromkeys([*found, home])]
+
+
+def _is_there(address: str) -> bool:
+    return Path(address.removeprefix("unix://")).exists()
+
+
+@contextlib.contextmanager
+def _translated(service: str) -> Iterator[None]:
+    """Turn the errors of the SDK and of its HTTP library into ours."""
+    import docker.errors
+    import requests
+    import urllib3
+
+    try:
+        yield
+    except docker.errors.ImageNotFound as exc:
+        raise ImageNotFoundError(f"{service} has no such image") from exc
+    except docker.errors.APIError as exc:
+        said = exc.explanation or exc.response.reason if exc.response is not None else str(exc)
+        raise DaemonError(f"{service} refused: {str(said)[:300]}") from exc
+    except (docker.errors.DockerException, requests.RequestException) as exc:
+        raise DaemonError(f"no {service} service answers: {_reason(exc)}") from exc
+    except (urllib3.exceptions.HTTPError, OSError) as exc:
+        raise DaemonError(f"the {service} service went away: {_reason(exc)}") from exc
+
+
+def _reason(exc: BaseException) -> str:
+    """Return what an error's innermost cause says; the outer ones wrap it in their own words."""
+    inner: BaseException = exc
+    while (cause := inner.__cause__ or inner.__context__) is not None:
+        inner = cause
+    if isinstance(inner, OSError) and inner.strerror:
+        return inner.strerror
+    return (str(inner) or type(inner).__name__)[:200]
+
+
+def _open(client: DockerClient, text: str, options: Options, reference: str, source: str) -> Opened:
+    known: dict[str, Any] = client.api.inspect_image(text)
+    opened = _from_cache(known, options, reference, source) if options.cache else None
+    if opened is None:
+        recorded = _Recorded(_Saved(client.api.get_image(text, chunk_size=_CHUNK)), options)
+        opened = open_store(recorded, options, name=None, reference=reference, found_as=source)
+        if options.cache is not None:
+            for data in recorded.documents:
+                options.cache.put_document(data)
+    names = tuple(sorted(known.get("RepoTags") or ()))
+    return msgspec.structs.replace(opened, image=msgspec.structs.replace(opened.image, names=names))
+
+
+class _Recorded(StreamStore):
+    """What goes by, and the documents that were asked for."""
+
+    def __init__(self, stream: BinaryIO, options: Options) -> None:
+        super().__init__(stream, options)
+        self.documents: list[bytes] = []
+
+    def document(self, name: str) -> bytes | None:
+        """Return a small member, and remember it."""
+        data = super().document(name)
+        if data is not None:
+            self.documents.append(data)
+        return data
+
+
+class _Saved(io.RawIOBase, BinaryIO):
+    """The chunks of a response as a stream."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self._rest = b""
+
+    def read(self, count: int | None = -1, /) -> bytes:
+        data = self._rest or next(self._chunks, b"")
+        if count is None or count < 0 or len(data) <= count:
+            self._rest = b""
+            return data
+        self._rest = data[count:]
+        return data[:count]
+
+
+# --- an image seen before -------------------------------------------------------------------------
+def _from_cache(
+    known: dict[str, Any], options: Options, reference: str, source: str
+) -> Opened | None:
+    """Return the image without a byte of it, if all that it is made of has been seen before.
+
+    An image's ID is the digest of its configuration, or of its manifest where the engine keeps
+    images in containerd's store; either leads to the diff IDs, and these to the indexes.
+    """
+    cache = options.cache
+    if cache is None or options.verify:
+        return None
+    try:
+        identity = parse_digest(str(known.get("Id")))
+        data = cache.get_document(identity)
+        selection = _select(data, identity, cache, options) if data is not None else None
+    except ManifestError:
+        return None
+    if selection is None:
+        return None
+    indexed = {}
+    for number, ref in enumerate(selection.layers):
+        index = cache.get(ref.diff_id, ref.digest)
+        if index is None:
+            return None
+        size = ref.size if ref.size is not None else index.size
+        indexed[number] = Indexed(index=index, blob_size=size)
+    check_platform(selection, options.platform)
+    image = build_image(selection, indexed, reference=reference, source=source)
+    return Opened(image=image)
+
+
+class _Kept:
+    """The documents in the cache, as a store."""
+
+    def __init__(self, cache: LayerCache) -> None:
+        self._cache = cache
+
+    def document(self, name: str) -> bytes | None:
+        return None
+
+    def blob_document(self, digest: Digest, *, manifest: bool = False) -> bytes | None:
+        return self._cache.get_document(digest)
+
+
+def _select(data: bytes, identity: Digest, cache: LayerCache, options: Options) -> Selection | None:
+    if "rootfs" in decode_json(data, "the configuration"):
+        config: ImageConfig = parse_config(data, "the configuration")
+        layers = tuple(LayerRef(name=d, diff_id=d) for d in config.diff_ids)
+        return Selection(config=config, layers=layers, config_digest=identity)
+    return select_oci(data, _Kept(cache), name=None, platform=options.platform)

@@ -1,0 +1,96 @@
+"""Names of images: ``python``, ``ghcr.io/acme/api:1.4``, ``localhost:5000/x@sha256:…``.
+
+The grammar is that of the reference implementation of the OCI distribution specification
+(distribution/reference, ``reference.go`` and ``normalize.go``), with Docker's familiar names.
+"""
+
+from __future__ import annotations
+
+import re
+
+from msgspec import Struct
+
+from pyimginspect.errors import InvalidReferenceError, ManifestError
+from pyimginspect.model import Digest, parse_digest
+
+__all__ = ["Name", "parse_name"]
+
+_PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_REPOSITORY = re.compile(rf"{_PART}(?:/{_PART})*")
+_LABEL = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
+_HOST = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-fA-F:]+\])(?::[0-9]+)?")
+_TAG = re.compile(r"\w[\w.-]{0,127}", re.ASCII)
+_LONGEST_REPOSITORY = 255
+_HUB = "docker.io"
+
+
+class Name(Struct, frozen=True, kw_only=True):
+    """A reference in full: registry, repository, and a tag or a digest or both."""
+
+    registry: str
+    repository: str
+    tag: str | None = None
+    digest: Digest | None = None
+
+    @property
+    def familiar(self) -> str:
+        """The name as people write it: without the parts that Docker adds by itself."""
+        text = f"{self.registry}/{self.repository}"
+        if self.registry == _HUB:
+            text = self.repository.removeprefix("library/")
+        if self.tag is not None:
+            text = f"{text}:{self.tag}"
+        return f"{text}@{self.digest}" if self.digest is not None else text
+
+    def __str__(self) -> str:
+        text = f"{self.registry}/{self.repository}"
+        if self.tag is not None:
+            text = f"{text}:{self.tag}"
+        return f"{text}@{self.digest}" if self.digest is not None else text
+
+
+def parse_name(text: str) -> Name:
+    """Read the name of an image; without tag and digest the tag is ``latest``.
+
+    Raises :class:`InvalidReferenceError`, saying what is wrong with it.
+    """
+    rest, at, digest_text = text.partition("@")
+    digest = None
+    if at:
+        try:
+            digest = parse_digest(digest_text)
+        except ManifestError as exc:
+            raise _invalid(text, "what follows the @ is no digest") from exc
+    tag: str | None = None
+    colon = rest.rfind(":")
+    if colon > rest.rfind("/"):
+        rest, tag = rest[:colon], rest[colon + 1 :]
+        if not _TAG.fullmatch(tag):
+            raise _invalid(text, f"'{tag[:130]}' is no tag")
+    registry, repository = _split(rest)
+    if not _HOST.fullmatch(registry):
+        raise _invalid(text, f"'{registry[:100]}' is no host name")
+    if len(repository) > _LONGEST_REPOSITORY or not _REPOSITORY.fullmatch(repository):
+        if _REPOSITORY.fullmatch(repository.lower()):
+            raise _invalid(text, "names of images are lowercase")
+        raise _invalid(text, "it is neither a path that exists nor the name of an image")
+    if tag is None and digest is None:
+        tag = "latest"
+    return Name(registry=registry, repository=repository, tag=tag, digest=digest)
+
+
+def _split(text: str) -> tuple[str, str]:
+    """Split host and repository: a first part is a host by its dot, colon or capitals."""
+    first, slash, rest = text.partition("/")
+    is_host = first == "localhost" or first.lower() != first or bool(set(".:[") & set(first))
+    if not slash or not is_host:
+        first, rest = _HUB, text
+    elif first == "index.docker.io":
+        first = _HUB
+    if first == _HUB and "/" not in rest:
+        rest = f"library/{rest}"
+    return first, rest
+
+
+def _invalid(text: str, why: str) -> InvalidReferenceError:
+    return InvalidReferenceError(why, image=text[:300])
