@@ -79,7 +79,9 @@ class Finding(Struct, frozen=True, kw_only=True):
     @property
     def fingerprint(self) -> str:
         """16 hexadecimal digits that stay the same from build to build of an image."""
-        return hashlib.sha256(f"{self.rule}\0{self.subject}".encode()).hexdigest()[:16]
+        # A name that is no UTF-8 counts as it is spelled in a report that was written and read.
+        name = f"{self.rule}\0{self.subject}".encode("utf-8", "backslashreplace")
+        return hashlib.sha256(name).hexdigest()[:16]
 
     @property
     def order(self) -> tuple[object, ...]:

@@ -29,8 +29,53 @@ from pyimginspect.report import (
     Waived,
     Waste,
 )
+from pyimginspect.rules import Rule
 
-__all__ = ["bad_report", "clean_report", "finding", "judged_report", "with_strings"]
+__all__ = ["RULES", "bad_report", "clean_report", "finding", "judged_report", "with_strings"]
+
+RULES = {
+    rule.id: rule
+    for rule in (
+        Rule(
+            id="duplicate-python",
+            title="More than one Python",
+            severity="error",
+            policy="bindings",
+            what="The image has an interpreter beside the one that runs.",
+            why="Each has its own packages and its own security fixes.",
+            fix="Install bindings with pip.",
+            example="RUN apt-get install -y python3-yaml",
+        ),
+        Rule(
+            id="leftover-build-tool",
+            title="Build tools were left in",
+            severity="warning",
+            policy="size",
+            what="A compiler or its like is in the image.",
+            why="It is never run again.",
+            fix="Build in a first stage.",
+        ),
+        Rule(
+            id="package-cache",
+            title="A package manager's cache was left in",
+            severity="warning",
+            policy="size",
+            what="A cache is in the image.",
+            why="It is never read again.",
+            fix="Delete it in the same RUN.",
+        ),
+        Rule(
+            id="deleted-but-shipped",
+            title="Deleted files still ship",
+            severity="note",
+            policy="size",
+            what="A later layer deletes what an earlier one stores.",
+            why="A layer is never smaller than what was put into it.",
+            fix="Delete it in the same RUN.",
+        ),
+    )
+}
+"""A small catalogue: the rules that the reports of this module speak of."""
 
 _APT = "RUN apt-get update && apt-get install -y build-essential python3-yaml"
 _SITE = "usr/local/lib/python3.13/site-packages"

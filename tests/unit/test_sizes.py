@@ -96,7 +96,9 @@ def areas(found: tuple[Area, ...]) -> list[tuple[int, str, int, str, int]]:
     ],
 )
 def test_areas(
-    layers: list[dict[str, int]], uses: dict[str, Use], expected: list[tuple[int, str, int, str]]
+    layers: list[dict[str, int]],
+    uses: dict[str, Use],
+    expected: list[tuple[int, str, int, str, int]],
 ) -> None:
     assert areas(map_sizes(rootfs(*layers), uses)) == expected
 

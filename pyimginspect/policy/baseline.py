@@ -1,0 +1,67 @@
+"""What was there when a team adopted the tool: known findings, which a later run may have."""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import Struct
+
+from pyimginspect.errors import PolicyError
+from pyimginspect.report import Finding, Gone, Report
+
+__all__ = ["BASELINE_VERSION", "Baseline", "read_baseline", "write_baseline"]
+
+BASELINE_VERSION = 1
+
+
+class Baseline(Struct, frozen=True, kw_only=True):
+    """The findings of an earlier run, by fingerprints that do not change with a rebuild."""
+
+    baseline_version: int = BASELINE_VERSION
+    tool_version: str = ""
+    findings: tuple[Gone, ...] = ()
+
+
+class _Versioned(Struct):
+    baseline_version: int
+
+
+def write_baseline(report: Report) -> str:
+    """Return a baseline, as JSON, that knows all findings of a report but those waived."""
+    known = report.verdict.accepted if report.verdict is not None else ()
+    findings = {finding.fingerprint: _remember(finding) for finding in (*report.findings, *known)}
+    baseline = Baseline(
+        tool_version=report.tool_version,
+        findings=tuple(sorted(findings.values(), key=lambda known: (known.rule, known.subject))),
+    )
+    data = msgspec.json.encode(baseline)
+    return msgspec.json.format(data, indent=2).decode() + "\n"
+
+
+def read_baseline(text: str | bytes, source: str = "baseline") -> Baseline:
+    """Read what :func:`write_baseline` wrote.
+
+    Raises :class:`PolicyError` for anything else, a baseline of another version among it.
+    """
+    try:
+        version = msgspec.json.decode(text, type=_Versioned).baseline_version
+        if version != BASELINE_VERSION:
+            raise PolicyError(
+                f"{source} has version {version}, this release reads {BASELINE_VERSION}",
+                hint="write it anew with --write-baseline",
+            )
+        return msgspec.json.decode(text, type=Baseline)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
+        raise PolicyError(f"{source} is no baseline: {exc}") from exc
+
+
+def _remember(finding: Finding) -> Gone:
+    # A name that is no UTF-8 cannot be in JSON; its fingerprint has been taken of it as it is.
+    def spell(text: str) -> str:
+        return text.encode("utf-8", "backslashreplace").decode()
+
+    return Gone(
+        fingerprint=finding.fingerprint,
+        rule=finding.rule,
+        subject=spell(finding.subject),
+        message=spell(finding.message),
+    )

@@ -1,0 +1,169 @@
+"""From a policy file to a policy."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+from packaging.utils import canonicalize_name
+
+from pyimginspect.errors import PolicyError
+from pyimginspect.policy.settings import BUILTIN, OWN_RULES, Policy, RuleSettings, Waiver
+from pyimginspect.policy.tables import Table, lines_of, nearest
+from pyimginspect.report import SEVERITIES, Severity
+from pyimginspect.rules import Rule
+
+__all__ = ["find_policy", "load_policy", "parse_policy"]
+
+_FILE = ".pyimginspect.toml"
+_PROJECT = "pyproject.toml"
+_SECTION = ("tool", "pyimginspect")
+_LARGEST = 1_000_000  # bytes
+
+
+def find_policy(directory: Path) -> Path | None:
+    """Return the policy file of a directory: its own, or a ``pyproject.toml`` with a section.
+
+    Directories above are not searched: what a policy demands should not depend on where the
+    project lies.
+    """
+    own = directory / _FILE
+    if own.is_file():
+        return own
+    project = directory / _PROJECT
+    if project.is_file() and _has_section(_read(project)):
+        return project
+    return None
+
+
+def load_policy(path: Path, rules: Mapping[str, Rule]) -> Policy:
+    """Read a policy file; ``rules`` is the catalogue, by which names of rules are checked.
+
+    Raises :class:`PolicyError` for a file that cannot be read or is not as it should be; the
+    message names line and key.
+    """
+    return parse_policy(_read(path), rules, source=str(path), project=path.name == _PROJECT)
+
+
+def parse_policy(
+    text: str, rules: Mapping[str, Rule], *, source: str = "policy", project: bool = False
+) -> Policy:
+    """Read a policy from TOML; in a ``project``, from its section ``[tool.pyimginspect]``.
+
+    Raises :class:`PolicyError`, with ``source`` in its message.
+    """
+    try:
+        document: dict[str, Any] = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as exc:
+        raise PolicyError(f"{source}: not TOML: {exc}") from exc
+    place: tuple[str, ...] = ()
+    for key in _SECTION if project else ():
+        document = document.get(key, {})
+        place = (*place, key)
+        if not isinstance(document, dict):
+            raise PolicyError(f"{source}: {'.'.join(place)} must be a table")
+    table = Table(document, source, lines_of(text), place)
+    base = BUILTIN[table.choice("extends", BUILTIN) or "python-slim"]
+    waivers = tuple(_waiver(item, rules) for item in table.tables("waivers"))
+    policy = msgspec.structs.replace(
+        base,
+        name=table.string("name") or (base.name if document.keys() <= {"extends"} else source),
+        fail_on=_fail_on(table, base.fail_on),
+        rules={**base.rules, **_rules(table.table("rules"), rules)},
+        allowed_bases=table.strings("allowed-bases"),
+        allowed_packages=table.strings("allowed-packages"),
+        expected_libc=table.choice("expected-libc", ("glibc", "musl")),
+        max_size=_max_size(table),
+        max_waste=table.amount("max-waste"),
+        dlopen=_dlopen(table.table("dlopen")),
+        waivers=waivers,
+    )
+    table.finish()
+    return policy
+
+
+def _read(path: Path) -> str:
+    try:
+        if path.stat().st_size > _LARGEST:
+            raise PolicyError(f"{path} is too large for a policy")
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        reason = exc.strerror if isinstance(exc, OSError) and exc.strerror else exc
+        raise PolicyError(f"cannot read {path}: {reason}") from exc
+
+
+def _has_section(text: str) -> bool:
+    """Whether a ``pyproject.toml`` speaks of us; one that is broken is its other readers' care."""
+    try:
+        document: Any = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return False
+    for key in _SECTION:
+        document = document.get(key) if isinstance(document, dict) else None
+    return document is not None
+
+
+def _fail_on(table: Table, default: Severity | None) -> Severity | None:
+    chosen = table.choice("fail-on", (*SEVERITIES, "never"))
+    if chosen is None:
+        return default
+    return None if chosen == "never" else cast(Severity, chosen)
+
+
+def _max_size(table: Table) -> int | None:
+    amount = table.amount("max-size")
+    if amount is not None and amount.percent:
+        raise table.error("must be bytes: it is the whole that others are shares of", "max-size")
+    return amount.bytes if amount is not None else None
+
+
+def _rules(table: Table, rules: Mapping[str, Rule]) -> dict[str, RuleSettings]:
+    """Read ``[rules]``: each is ``"off"``, a severity, or a table of settings."""
+    known = {*rules, *OWN_RULES}
+    settings = {}
+    for name in table:
+        if name not in known:
+            raise table.error("is no rule", name, nearest(name, known))
+        if not table.is_table(name):
+            word = table.choice(name, ("off", *SEVERITIES))
+            settings[name] = (
+                RuleSettings(enabled=False)
+                if word == "off"
+                else RuleSettings(enabled=True, severity=cast(Severity, word))
+            )
+            continue
+        options = table.table(name)
+        severity = options.choice("severity", SEVERITIES)
+        enabled = options.flag("enabled")
+        settings[name] = RuleSettings(
+            enabled=True if enabled is None else enabled,
+            severity=cast("Severity | None", severity),
+            min_saving=options.amount("min-saving"),
+        )
+        options.finish()
+    return settings
+
+
+def _dlopen(table: Table) -> dict[str, tuple[str, ...]]:
+    return {canonicalize_name(name): table.strings(name) for name in table}
+
+
+def _waiver(table: Table, rules: Mapping[str, Rule]) -> Waiver:
+    rule, reason = table.string("rule"), table.string("reason")
+    if rule is None or reason is None:
+        raise table.error(f"has no {'rule' if rule is None else 'reason'}")
+    known = {*rules, *OWN_RULES}
+    if not any(character in rule for character in "*?[") and rule not in known:
+        raise table.error("is no rule", "rule", nearest(rule, known))
+    waiver = Waiver(
+        rule=rule,
+        reason=reason,
+        paths=table.strings("path"),
+        packages=table.strings("package"),
+        expires=table.date("expires"),
+    )
+    table.finish()
+    return waiver

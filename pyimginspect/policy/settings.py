@@ -1,0 +1,130 @@
+"""What a policy may say, the built-in policies, and the rules that only a policy can break."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Literal
+
+from msgspec import Struct
+
+from pyimginspect.report import Severity
+from pyimginspect.rules import Rule
+
+__all__ = ["BUILTIN", "OWN_RULES", "Amount", "Policy", "RuleSettings", "Waiver"]
+
+
+class Amount(Struct, frozen=True, kw_only=True):
+    """So many bytes, or so many hundredths of the image's size."""
+
+    bytes: int = 0
+    percent: float = 0.0
+
+    def of(self, whole: int) -> int:
+        """Return the amount in bytes, for an image of ``whole`` bytes."""
+        return self.bytes + int(whole * self.percent / 100)
+
+
+class RuleSettings(Struct, frozen=True, kw_only=True):
+    """What a policy says of one rule; ``None`` leaves things as they are.
+
+    Findings that would save less than ``min_saving`` do not count.
+    """
+
+    enabled: bool | None = None
+    severity: Severity | None = None
+    min_saving: Amount | None = None
+
+
+class Waiver(Struct, frozen=True, kw_only=True):
+    """A finding that is let pass on purpose.
+
+    ``rule`` is a pattern of rules; ``paths`` and ``packages`` are patterns that must cover every
+    path or package that the finding names: a waiver never hides more than it says. The last day
+    on which it holds is ``expires``.
+    """
+
+    rule: str
+    reason: str
+    paths: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
+    expires: datetime.date | None = None
+
+    @property
+    def words(self) -> str:
+        """The waiver in a phrase that stays the same as long as it covers the same."""
+        scope = [*self.paths, *self.packages]
+        return f"{self.rule} ({', '.join(scope)})" if scope else self.rule
+
+
+class Policy(Struct, frozen=True, kw_only=True):
+    """Which rules hold, how severe they are, what is let pass, and what fails an image.
+
+    ``groups`` are the parts of the catalogue that hold at all (see :class:`Rule`), ``None``: all.
+    ``fail_on`` is the least severity that fails an image; ``None``: nothing does.
+    ``allowed_bases`` and ``allowed_packages`` are patterns, as of file names. ``dlopen`` names
+    the libraries that distributions load without saying so, by normalised distribution name.
+    """
+
+    name: str
+    groups: frozenset[str] | None = None
+    fail_on: Severity | None = "warning"
+    rules: dict[str, RuleSettings] = {}
+    allowed_bases: tuple[str, ...] = ()
+    allowed_packages: tuple[str, ...] = ()
+    expected_libc: Literal["glibc", "musl"] | None = None
+    max_size: int | None = None
+    max_waste: Amount | None = None
+    dlopen: dict[str, tuple[str, ...]] = {}
+    waivers: tuple[Waiver, ...] = ()
+
+
+BUILTIN: dict[str, Policy] = {
+    # The three rules of packaging, and that the image works at all.
+    "python-slim": Policy(name="python-slim"),
+    # Only what keeps a program from running.
+    "minimal": Policy(name="minimal", groups=frozenset({"native", "soundness"}), fail_on="error"),
+    # Everything that is worth a word.
+    "strict": Policy(name="strict", fail_on="note"),
+}
+
+_OWN = (
+    Rule(
+        id="expired-waiver",
+        title="A waiver has expired",
+        severity="warning",
+        policy="soundness",
+        what="The policy lets a finding pass until a day that is over.",
+        why="A waiver with a date is a promise to mend something by then.",
+        fix="Mend what it covered and delete the waiver, or agree on a new date.",
+    ),
+    Rule(
+        id="base-not-allowed",
+        title="The base image is none of those that the policy allows",
+        severity="warning",
+        policy="base",
+        what="The image was built on another base than the policy's allowed-bases name.",
+        why="A team that agrees on few bases updates them in one place.",
+        fix="Start FROM an allowed base, or add this one to allowed-bases.",
+    ),
+    Rule(
+        id="unexpected-libc",
+        title="The C library is another than the policy expects",
+        severity="error",
+        policy="native",
+        what="The policy's expected-libc names another C library than this image has.",
+        why="Wheels and libraries that were built for one C library do not load on another.",
+        fix="Start from a base with the expected C library, or change expected-libc.",
+    ),
+    Rule(
+        id="image-too-large",
+        title="The image is larger than the policy allows",
+        severity="warning",
+        policy="size",
+        what="The layers store more bytes than max-size, or more dead bytes than max-waste.",
+        why="Every pull moves these bytes, and every node keeps them.",
+        fix="Mend the findings that save most; --plan lists the edits.",
+    ),
+)
+
+OWN_RULES: dict[str, Rule] = {rule.id: rule for rule in _OWN}
+"""Rules that the policy itself judges by, for the catalogue."""
