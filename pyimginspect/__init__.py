@@ -1,1 +1,42 @@
-"""Inspect how Python was packaged in a container image, from its layers alone."""
+"""Inspect how Python was packaged in a container image, from its layers alone.
+
+>>> import pyimginspect
+>>> report = pyimginspect.inspect("acme/api:1.4")  # doctest: +SKIP
+
+Nothing of an image is ever run. Importing this package costs little: what it exposes is loaded
+when it is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pyimginspect.api import OpenedImage, inspect, open_image
+    from pyimginspect.errors import PyimginspectError
+    from pyimginspect.report import Finding, Report
+
+__all__ = ["Finding", "OpenedImage", "PyimginspectError", "Report", "inspect", "open_image"]
+
+_HOMES = {
+    "Finding": "report",
+    "OpenedImage": "api",
+    "PyimginspectError": "errors",
+    "Report": "report",
+    "inspect": "api",
+    "open_image": "api",
+}
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

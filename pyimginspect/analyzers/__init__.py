@@ -1,1 +1,23 @@
-"""analyzers."""
+"""Facts → findings. One file a subject; each analyzer knows nothing of the others.
+
+A third party registers its own under the entry point group ``pyimginspect.analyzers``: an
+:class:`Analyzer`.
+"""
+
+from __future__ import annotations
+
+from pyimginspect.analyzers.rule import Analyzer, Rule
+
+__all__ = ["BUILTIN", "Analyzer", "Rule", "all_analyzers"]
+
+GROUP = "pyimginspect.analyzers"
+
+BUILTIN: tuple[Analyzer, ...] = ()
+
+
+def all_analyzers() -> tuple[Analyzer, ...]:
+    """Return the built-in analyzers, and those of installed third parties by their rule."""
+    from importlib.metadata import entry_points
+
+    others = [point.load() for point in entry_points(group=GROUP)]
+    return BUILTIN + tuple(sorted(others, key=lambda analyzer: analyzer.rule.id))

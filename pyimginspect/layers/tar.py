@@ -159,7 +159,7 @@ def _pax_records(data: bytes) -> Iterator[tuple[str, bytes]]:
     while position < len(data):
         space = data.find(b" ", position, position + 12)
         digits = data[position:space]
-        end = position + int(digits) if space > 0 and digits.isdigit() else 0
+        end = position + int(digits) if space > position and digits.isdigit() else -1
         if end <= space or end > len(data) or data[end - 1] != 0x0A:
             raise CorruptLayerError("an extended header's record does not hold")
         key, equals, value = data[space + 1 : end - 1].partition(b"=")

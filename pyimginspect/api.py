@@ -1,0 +1,204 @@
+"""From a reference to a report: the public functions, and the rooms put together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
+
+from pyimginspect.analyzers import Analyzer, all_analyzers
+from pyimginspect.changesets import apply_layers
+from pyimginspect.errors import LayerError
+from pyimginspect.inventory.collect import Inventory, take_inventory
+from pyimginspect.layers import registered
+from pyimginspect.ledger import Ledger, keep_books
+from pyimginspect.model import Image, Layer, Note, Platform
+from pyimginspect.report import Finding, ImageFacts, LayerFacts, Report, Waste
+from pyimginspect.rootfs import RootFS
+from pyimginspect.sources.indexing import Opened
+from pyimginspect.sources.options import LayerCache, NoProgress, Options, Reporter
+from pyimginspect.sources.resolve import open_reference
+
+
+__all__ = ["OpenedImage", "inspect", "open_image"]
+
+_LARGEST_LOSSES = 20
+_TOLD_VARIABLES = ("PATH", "PYTHON", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "PIP_", "UV_", "LANG")
+
+
+class OpenedImage:
+    """An image whose layers have been read; everything else is worked out when asked for."""
+
+    def __init__(self, opened: Opened) -> None:
+        self._opened = opened
+
+    @property
+    def image(self) -> Image:
+        """The image: its configuration, and its layers with their indexes."""
+        return self._opened.image
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The layers, the lowest first."""
+        return self.image.layers
+
+    @cached_property
+    def rootfs(self) -> RootFS:
+        """The file system that a container would see.
+
+        Raises :class:`~pyimginspect.errors.CorruptLayerError` for a layer that none can apply.
+        """
+        try:
+            return apply_layers(self.layers)
+        except LayerError as exc:
+            raise exc.at(image=self.image.reference) from exc
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """What became of every stored byte."""
+        return keep_books(self.rootfs, self._opened.checksum)
+
+    @cached_property
+    def inventory(self) -> Inventory:
+        """All facts: interpreters, packages, distributions, leftovers."""
+        return take_inventory(self.image, self.rootfs, self.ledger)
+
+    def report(self, analyzers: tuple[Analyzer, ...] | None = None) -> Report:
+        """Judge the facts by the built-in and installed analyzers, or by those given."""
+        chosen = analyzers if analyzers is not None else all_analyzers()
+        findings = [finding for each in chosen for finding in each.run(self.inventory)]
+        return _report(self.inventory, sorted(findings, key=lambda finding: finding.order))
+
+
+@contextmanager
+def open_image(
+    reference: str,
+    *,
+    platform: str | Platform | None = None,
+    verify: bool = False,
+    cache: LayerCache | None = None,
+    progress: Reporter | None = None,
+) -> Iterator[OpenedImage]:
+    """Open an image by tag, by path, or with a prefix that names the kind of source.
+
+    ``platform`` (``os/architecture[/variant]``) picks one of a multi-platform image; ``verify``
+    holds every blob of a local archive against its digest. Raises
+    :class:`~pyimginspect.errors.PyimginspectError`.
+    """
+    options = Options(
+        platform=Platform.parse(platform) if isinstance(platform, str) else platform,
+        verify=verify,
+        probes=registered(),
+        cache=cache,
+        progress=progress or NoProgress(),
+    )
+    yield OpenedImage(open_reference(reference, options))
+
+
+def inspect(
+    reference: str,
+    *,
+    platform: str | Platform | None = None,
+    verify: bool = False,
+    cache: LayerCache | None = None,
+    progress: Reporter | None = None,
+) -> Report:
+    """Inspect an image and return the report. Arguments and errors as :func:`open_image`."""
+    with open_image(
+        reference, platform=platform, verify=verify, cache=cache, progress=progress
+    ) as image:
+        return image.report()
+
+
+def _tool_version() -> str:
+    try:
+        return version("pyimginspect")
+    except PackageNotFoundError:  # run from a source tree that was never installed
+        return "0"
+
+
+def _report(inventory: Inventory, findings: list[Finding]) -> Report:
+    image, ledger = inventory.image, inventory.ledger
+    losses = sorted(ledger.losses, key=lambda loss: (-loss.size, loss.path, loss.layer))
+    accounts = ledger.layers
+    stored = ledger.stored
+    return Report(
+        tool_version=_tool_version(),
+        image=_image_facts(image),
+        size=stored,
+        live=stored - ledger.waste,
+        os=inventory.os,
+        base=inventory.base,
+        libc=inventory.libc,
+        pythons=inventory.interpreters,
+        environments=inventory.environments,
+        distributions=inventory.distributions,
+        os_packages=inventory.packages.packages,
+        build_tools=inventory.build_tools,
+        caches=inventory.caches,
+        layers=_layer_facts(inventory),
+        waste=Waste(
+            size=ledger.waste,
+            overwritten=sum(account.overwritten for account in accounts),
+            deleted=sum(account.deleted for account in accounts),
+            repeated=sum(account.repeated for account in accounts),
+            files=len(losses),
+            largest=tuple(losses[:_LARGEST_LOSSES]),
+        ),
+        findings=tuple(findings),
+        notes=_notes(inventory),
+    )
+
+
+def _image_facts(image: Image) -> ImageFacts:
+    config = image.config
+    return ImageFacts(
+        reference=image.reference,
+        source=image.source,
+        names=image.names,
+        digest=image.digest,
+        config_digest=image.config_digest,
+        platform=str(image.platform),
+        created=config.created,
+        user=config.user,
+        entrypoint=config.entrypoint,
+        cmd=config.cmd,
+        environment={
+            name: value
+            for name, value in sorted(config.environment().items())
+            if name.startswith(_TOLD_VARIABLES)
+        },
+    )
+
+
+def _layer_facts(inventory: Inventory) -> tuple[LayerFacts, ...]:
+    return tuple(
+        LayerFacts(
+            number=layer.number,
+            instruction=instruction,
+            size=layer.index.size,
+            entries=len(layer.index.entries),
+            account=account,
+            diff_id=layer.diff_id,
+            digest=layer.digest,
+            blob_size=layer.blob_size,
+            created=layer.history.created if layer.history is not None else None,
+            base=layer.number < inventory.base.layers,
+            absent=layer.absent,
+        )
+        for layer, account, instruction in zip(
+            inventory.image.layers, inventory.ledger.layers, inventory.instructions, strict=True
+        )
+    )
+
+
+def _notes(inventory: Inventory) -> tuple[Note, ...]:
+    """Gather what limits and oddities kept us from knowing, each with its layer."""
+    notes = list(inventory.rootfs.notes)
+    for layer in inventory.image.layers:
+        if layer.absent:
+            notes.append(Note(what="the layer is not in the archive", layer=layer.number))
+        for note in layer.index.notes:
+            notes.append(Note(what=note.what, path=note.path, layer=layer.number))
+    return tuple(notes)

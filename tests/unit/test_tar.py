@@ -1,0 +1,354 @@
+"""The tar header reader, against tables of cases, tarfile and GNU tar."""
+
+import contextlib
+import io
+import random
+import shutil
+import struct
+import subprocess
+import tarfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pyimginspect.errors import (
+    CorruptLayerError,
+    LayerError,
+    LimitError,
+    TruncatedError,
+    UnsafePathError,
+)
+from pyimginspect.layers.cursors import SeekCursor
+from pyimginspect.layers.limits import Limits
+from pyimginspect.layers.tar import normalise, read_entries
+from pyimginspect.model import Entry
+from tests.images import Device, Fifo, File, HardLink, Link, layer
+from tests.tars import Content, Format
+
+
+def entries(data: bytes, **limits: int) -> list[Entry]:
+    return list(read_entries(SeekCursor(io.BytesIO(data), 0, len(data)), Limits(**limits)))
+
+
+def raw_header(
+    name: bytes = b"x",
+    *,
+    size: bytes = b"00000000000\0",
+    kind: bytes = b"0",
+    link: bytes = b"",
+    magic: bytes = b"ustar\x0000",
+    tail: bytes = b"",
+    signed: bool = False,
+) -> bytes:
+    """A header written field by field, with a checksum that holds."""
+    block = struct.pack(
+        "100s8s8s8s12s12s8s1s100s8s32s32s8s8s155s12s",
+        name,
+        b"0000644\0",
+        b"0000000\0",
+        b"0000000\0",
+        size,
+        b"00000000000\0",
+        b" " * 8,
+        kind,
+        link,
+        magic,
+        b"",
+        b"",
+        b"",
+        b"",
+        tail,
+        b"",
+    )
+    values = [byte - 256 if signed and byte > 127 else byte for byte in block]
+    return block[:148] + b"%06o\0 " % sum(values) + block[156:]
+
+
+END = bytes(1024)
+
+LONG = "d" * 90 + "/" + "f" * 150
+KINDS: dict[str, Content] = {
+    "file": "content",
+    "empty": "",
+    "directory/": None,
+    "directory/set": File("x", mode=0o4755, uid=1000, gid=2000),
+    "symlink": Link("../anywhere/../it likes"),
+    "hardlink": HardLink("file"),
+    "null": Device(major=1, minor=3),
+    "disk": Device(major=8, minor=0, block=True),
+    "pipe": Fifo(),
+    "ünï": "x",
+    LONG: "long",
+    "to-long": Link(LONG),
+    "hard-to-long": HardLink(LONG),
+    "new\nline\x1b[31m": "x",
+}
+
+
+@pytest.mark.parametrize("fmt", ["pax", "gnu"])
+def test_reads_what_tarfile_reads(fmt: Format) -> None:
+    data = layer(KINDS, fmt=fmt)
+    with tarfile.open(fileobj=io.BytesIO(data)) as oracle:
+        members = oracle.getmembers()
+    found = entries(data)
+    assert [e.path for e in found] == [m.name for m in members]
+    assert [(e.mode, e.uid, e.gid, e.mtime) for e in found] == [
+        (m.mode, m.uid, m.gid, m.mtime) for m in members
+    ]
+    assert [e.stored for e in found] == [m.size if m.isreg() else 0 for m in members]
+    assert [e.offset for e in found] == [m.offset_data for m in members]
+    assert [e.target for e in found] == [m.linkname for m in members]
+    assert {e.path: e.kind for e in found} | {"directory/set": "file"} == {
+        "file": "file",
+        "empty": "file",
+        "directory": "directory",
+        "directory/set": "file",
+        "symlink": "symlink",
+        "hardlink": "hardlink",
+        "null": "character",
+        "disk": "block",
+        "pipe": "fifo",
+        "ünï": "file",
+        LONG: "file",
+        "to-long": "symlink",
+        "hard-to-long": "hardlink",
+        "new\nline\x1b[31m": "file",
+    }
+    assert {e.path: e.device for e in found if e.device} == {"null": (1, 3), "disk": (8, 0)}
+
+
+def test_names_that_are_no_utf8_survive() -> None:
+    (entry,) = entries(raw_header(b"caf\xe9") + END)
+    assert entry.path == "caf\udce9"
+    assert entry.path.encode("utf-8", "surrogateescape") == b"caf\xe9"
+
+
+def test_ustar_prefix_is_part_of_the_name_and_gnu_has_none() -> None:
+    (posix,) = entries(raw_header(b"name", tail=b"some/prefix") + END)
+    assert posix.path == "some/prefix/name"
+    # GNU tar keeps times in those bytes.
+    (gnu,) = entries(raw_header(b"name", tail=b"14371573312\0", magic=b"ustar  \0") + END)
+    assert gnu.path == "name"
+
+
+def test_v7_directories_are_known_by_their_slash() -> None:
+    (entry,) = entries(raw_header(b"dir/", kind=b"\0", magic=bytes(8)) + END)
+    assert (entry.path, entry.kind) == ("dir", "directory")
+
+
+def test_checksums_of_signed_characters_are_accepted() -> None:
+    (entry,) = entries(raw_header("é".encode(), signed=True) + END)
+    assert entry.path == "é"
+
+
+@pytest.mark.parametrize(
+    ("field", "size"),
+    [
+        (b"00000000005\0", 5),
+        (b"          5\0", 5),
+        (b"5\0\0\0\0\0\0\0\0\0\0\0", 5),
+        (b"\x80" + (5).to_bytes(11, "big"), 5),
+    ],
+)
+def test_ways_to_write_a_size(field: bytes, size: int) -> None:
+    (entry,) = entries(raw_header(size=field) + b"hello" + bytes(507) + END)
+    assert entry.stored == entry.size == size
+
+
+def test_pax_records_override_the_header() -> None:
+    data = layer(
+        {
+            "x": File(
+                "12345",
+                pax={
+                    "path": "other/name",
+                    "mtime": "-12.75",
+                    "uid": "3000000",
+                    "SCHILY.xattr.security.capability": "\x01\x02",
+                    "SCHILY.xattr.user.a": "b",
+                },
+            )
+        }
+    )
+    (entry,) = entries(data)
+    assert (entry.path, entry.mtime, entry.uid) == ("other/name", -12, 3_000_000)
+    assert entry.xattrs == ("security.capability=0102", "user.a=62")
+
+
+def test_global_headers_are_ignored_as_docker_does() -> None:
+    record = b"19 path=elsewhere!\n"
+    data = raw_header(b"g", kind=b"g", size=b"%011o\0" % len(record)) + record.ljust(512, b"\0")
+    assert [e.path for e in entries(data + raw_header(b"here") + END)] == ["here"]
+
+
+@pytest.mark.skipif(shutil.which("tar") is None, reason="GNU tar is not installed")
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--format=gnu", "--sparse"],
+        ["--format=pax", "--sparse", "--sparse-version=0.0"],
+        ["--format=pax", "--sparse", "--sparse-version=0.1"],
+        ["--format=pax", "--sparse", "--sparse-version=1.0"],
+    ],
+)
+def test_sparse_files_of_gnu_tar(tmp_path: Path, options: list[str]) -> None:
+    with (tmp_path / "holes").open("wb") as file:
+        for at in range(0, 40 << 20, 1 << 20):  # more extents than the header has room for
+            file.seek(at)
+            file.write(b"data" * 1024)
+        file.truncate(41 << 20)
+    (tmp_path / "after").write_text("follows")
+    archive = tmp_path / "a.tar"
+    done = subprocess.run(
+        ["tar", "-C", str(tmp_path), "-cf", str(archive), *options, "holes", "after"],
+        check=False,
+    )
+    if done.returncode:
+        pytest.skip("this tar is not GNU tar")
+    holes, after = entries(archive.read_bytes())
+    assert (holes.path, holes.kind, holes.size) == ("holes", "file", 41 << 20)
+    assert 40 * 4096 <= holes.stored < 1 << 20
+    assert (after.path, after.stored) == ("after", 7)
+
+
+@pytest.mark.parametrize(
+    ("raw", "path"),
+    [
+        (b"a", "a"),
+        (b"./a", "a"),
+        (b"/a", "a"),
+        (b"//a//b/", "a/b"),
+        (b"./", ""),
+        (b".", ""),
+        (b"/", ""),
+        (b"a/./b", "a/b"),
+        (b"a/../b", "b"),
+        (b"a/b/..", "a"),
+        (b".hidden", ".hidden"),
+        (b"..data/x", "..data/x"),
+        (b"a/.wh.b", "a/.wh.b"),
+        (b"a/", "a"),
+    ],
+)
+def test_names_are_normalised(raw: bytes, path: str) -> None:
+    assert normalise(raw) == path
+
+
+@given(st.text("ab./", min_size=1, max_size=12))
+def test_normalising_twice_changes_nothing(text: str) -> None:
+    try:
+        path = normalise(text.encode())
+    except UnsafePathError:
+        return
+    assert normalise(path.encode()) == path
+    assert not {"", ".", ".."} & set(path.split("/")) or path == ""
+
+
+@pytest.mark.parametrize("name", [b"../x", b"a/../../x", b"/..", b"..", b"./../a"])
+@pytest.mark.parametrize("kind", [b"0", b"1"])
+def test_names_that_lead_out_are_refused(name: bytes, kind: bytes) -> None:
+    inside, outside = (b"x", name) if kind == b"1" else (name, b"")
+    with pytest.raises(UnsafePathError, match="out of the image"):
+        entries(raw_header(inside, kind=kind, link=outside) + END)
+
+
+def claims(size: bytes) -> bytes:
+    return raw_header(size=size) + END
+
+
+def pax(record: bytes) -> bytes:
+    size = b"%011o\0" % len(record)
+    padded = record + bytes(-len(record) % 512)
+    return raw_header(b"h", kind=b"x", size=size) + padded + raw_header() + END
+
+
+BAD: Mapping[str, tuple[bytes, type[LayerError], str]] = {
+    "half a header": (raw_header()[:300], TruncatedError, "closing zero block"),
+    "no end block": (raw_header(), TruncatedError, "closing zero block"),
+    "content missing": (claims(b"00000010000\0")[:700], TruncatedError, "within an entry"),
+    "claims 2^63 bytes": (
+        claims(b"\x80\0\0\0\x80" + bytes(7)),
+        CorruptLayerError,
+        "claims 9,223,372,036,854,775,808 bytes",
+    ),
+    "claims 2^50 bytes": (claims(b"\x80\0\0\0\0\x04" + bytes(6)), TruncatedError, "within an"),
+    "negative size": (claims(b"\xff" * 12), CorruptLayerError, "claims -1 bytes"),
+    "no number": (claims(b"12zz5678901\0"), CorruptLayerError, "no number"),
+    "unknown type": (raw_header(kind=b"Z") + END, CorruptLayerError, "type b'Z'"),
+    "a file as root": (raw_header(b".") + END, CorruptLayerError, "root of the image"),
+    "goes on": (bytes(512) + raw_header() + END, CorruptLayerError, "goes on after a zero block"),
+    "describes nothing": (
+        pax(b"10 path=a\n")[:1024] + END,
+        CorruptLayerError,
+        "describes no entry",
+    ),
+    "huge extended header": (
+        raw_header(kind=b"x", size=b"77777777777\0") + END,
+        LimitError,
+        "claims 8,589,934,591 bytes",
+    ),
+    "record too long": (pax(b"99 path=a\n"), CorruptLayerError, "record does not hold"),
+    "record too short": (pax(b"3 path=a\n"), CorruptLayerError, "record does not hold"),
+    "record without length": (pax(b"path=a\n"), CorruptLayerError, "record does not hold"),
+    "record without value": (pax(b"9 pathab\n"), CorruptLayerError, "no value"),
+    "pax size no number": (pax(b"12 size=1e9\n"), CorruptLayerError, "'size' of an extended"),
+    "pax mtime nan": (pax(b"13 mtime=nan\n"), CorruptLayerError, "'mtime' of an extended"),
+    "long name": (pax(b"5010 path=" + b"a" * 4999 + b"\n"), LimitError, "a name of 4,999 bytes"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_what_does_not_hold_is_a_typed_error(name: str) -> None:
+    data, error, message = BAD[name]
+    with pytest.raises(error, match=message):
+        entries(data)
+
+
+def test_more_entries_than_the_limit() -> None:
+    assert len(entries(layer({"a": "", "b": ""}), entries=2)) == 2
+    with pytest.raises(LimitError, match="more than 1 entries"):
+        entries(layer({"a": "", "b": ""}), entries=1)
+
+
+def test_no_bytes_at_all_are_an_empty_layer() -> None:
+    assert entries(b"") == []
+    assert entries(END) == []
+    assert entries(bytes(512)) == []
+
+
+SMALL = layer({"etc/": None, "etc/a": "x" * 700, "etc/" + "n" * 120: "y", "l": Link("etc/a")})
+
+
+@pytest.mark.parametrize("length", range(512, len(SMALL) - 1024, 512))
+def test_truncated_at_any_block_it_is_an_error(length: int) -> None:
+    with pytest.raises(TruncatedError):
+        entries(SMALL[:length])
+
+
+def test_one_closing_block_is_enough() -> None:
+    assert entries(SMALL[:-512]) == entries(SMALL)
+
+
+HEADERS = [0, 512, 512 * 4]
+FLIPS: list[Callable[[int], int]] = [lambda b: b ^ 1, lambda b: b ^ 0x80, lambda b: 0 if b else 7]
+
+
+@pytest.mark.parametrize("start", HEADERS)
+def test_flipped_bytes_in_a_header_are_noticed(start: int) -> None:
+    rng = random.Random(start)
+    for position in rng.sample(range(512), 128):
+        damaged = bytearray(SMALL)
+        damaged[start + position] = rng.choice(FLIPS)(damaged[start + position])
+        if 154 <= position < 156:  # what follows the digits of the checksum says nothing
+            continue
+        with pytest.raises(LayerError):
+            entries(bytes(damaged))
+
+
+@given(st.binary(max_size=3000))
+def test_noise_is_an_error_or_nothing(data: bytes) -> None:
+    with contextlib.suppress(LayerError):
+        entries(data)
