@@ -1,0 +1,358 @@
+"""Layers on top of each other, against tables of cases and a naive replay."""
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pyimginspect.changesets import apply_layers
+from pyimginspect.errors import CorruptLayerError
+from pyimginspect.layers import BytesBlob, index_layer
+from pyimginspect.ledger import Ledger, keep_books
+from pyimginspect.model import Layer
+from pyimginspect.rootfs import RootFS
+from tests.images import Directory, File, HardLink, Link, Tree, elf, layer
+
+
+def stack(*trees: Tree) -> tuple[Layer, ...]:
+    return tuple(
+        Layer(number=number, index=index_layer(BytesBlob(data=layer(tree)), digests=True).index)
+        for number, tree in enumerate(trees)
+    )
+
+
+def applied(*trees: Tree) -> RootFS:
+    return apply_layers(stack(*trees))
+
+
+def listing(rootfs: RootFS) -> dict[str, int]:
+    """Every path that an entry describes, with the layer that put it there."""
+    return {path: rootfs[path].layer for path in rootfs if rootfs[path].position >= 0}
+
+
+CASES: dict[str, tuple[Sequence[Tree], dict[str, int]]] = {
+    "nothing": ([], {}),
+    "an empty layer": ([{}], {}),
+    "one above the other": ([{"a": "1"}, {"b": "2"}], {"a": 0, "b": 1}),
+    "the higher wins": ([{"a": "1"}, {"a": "2"}], {"a": 1}),
+    "the last of one name wins": ([[("a", "1"), ("a", "2")]], {"a": 0}),
+    "whiteout": ([{"d/": None, "d/a": "1"}, {"d/.wh.a": ""}], {"d": 0}),
+    "whiteout of a directory": (
+        [{"d/": None, "d/a": "1", "d/e/": None, "d/e/b": "2"}, {".wh.d": ""}],
+        {},
+    ),
+    "whiteout of nothing": ([{"a": "1"}, {".wh.b": "", "x/.wh.y": ""}], {"a": 0}),
+    "whiteout hides lower layers only": (
+        [{"a": "old"}, {"a": "new", ".wh.a": ""}],
+        {"a": 1},
+    ),
+    "whiteout and file the other way round": (
+        [{"a": "old"}, {".wh.a": "", "a": "new"}],
+        {"a": 1},
+    ),
+    "whiteout through a linked directory": (
+        [{"usr/bin/ls": "1", "bin": Link("usr/bin")}, {"bin/.wh.ls": ""}],
+        {"bin": 0},
+    ),
+    "opaque": (
+        [{"d/": None, "d/a": "1", "d/e/b": "2"}, {"d/.wh..wh..opq": "", "d/c": "3"}],
+        {"d": 0, "d/c": 1},
+    ),
+    "opaque wherever it stands": (
+        [{"d/": None, "d/a": "1"}, {"d/c": "3", "d/.wh..wh..opq": ""}],
+        {"d": 0, "d/c": 1},
+    ),
+    "opaque at the root": ([{"a": "1", "b/c": "2"}, {".wh..wh..opq": "", "d": "3"}], {"d": 1}),
+    "aufs's own files are none of the image's": (
+        [{".wh..wh.aufs": "", ".wh..wh.plnk/": None, ".wh..wh.plnk/1.2": "x", "a": "1"}],
+        {"a": 0},
+    ),
+    "directory over directory merges": (
+        [{"d/": None, "d/a": "1"}, {"d/": Directory(mode=0o700), "d/b": "2"}],
+        {"d": 1, "d/a": 0, "d/b": 1},
+    ),
+    "file over directory replaces": ([{"d/": None, "d/a": "1"}, {"d": "2"}], {"d": 1}),
+    "directory over file replaces": ([{"d": "1"}, {"d/": None, "d/a": "2"}], {"d": 1, "d/a": 1}),
+    "directory over link replaces": (
+        [{"usr/bin/": None, "usr/bin/x": "1", "bin": Link("usr/bin")}, {"bin/": None}],
+        {"usr/bin": 0, "usr/bin/x": 0, "bin": 1},
+    ),
+    "a name goes through its linked directory": (
+        [{"usr/bin/": None, "bin": Link("usr/bin")}, {"bin/y": "1"}],
+        {"usr/bin": 0, "bin": 0, "usr/bin/y": 1},
+    ),
+    "through an absolute link": (
+        [{"usr/lib/": None, "lib": Link("/usr/lib")}, {"lib/x/": None, "lib/x/y": "1"}],
+        {"usr/lib": 0, "lib": 0, "usr/lib/x": 1, "usr/lib/x/y": 1},
+    ),
+    "through a link that climbs too far": (
+        [{"a/": None, "b": Link("../../../a")}, {"b/x": "1"}],
+        {"a": 0, "b": 0, "a/x": 1},
+    ),
+    "a link that changes its mind": (
+        [
+            {"one/": None, "two/": None, "to": Link("one")},
+            [("to/a", "1")],
+            [("to", Link("two")), ("to/b", "2")],
+        ],
+        {"one": 0, "two": 0, "to": 2, "one/a": 1, "two/b": 2},
+    ),
+    "a directory replaced by a link within a layer": (
+        [[("d/", None), ("d/a", "1"), ("e/", None), ("d", Link("e")), ("d/b", "2")]],
+        {"d": 0, "e": 0, "e/b": 0},
+    ),
+    "hard links": ([{"a": "1", "b": HardLink("a")}], {"a": 0, "b": 0}),
+    "a hard link outlives its target": ([{"a": "1", "b": HardLink("a")}, {".wh.a": ""}], {"b": 0}),
+    "a hard link to nothing is not there": ([{"b": HardLink("a")}], {}),
+    "a hard link to itself is not there": ([{"b": HardLink("b")}], {}),
+    "a hard link to a directory is not there": ([{"d/": None, "b": HardLink("d")}], {"d": 0}),
+    "a file used as a directory": ([{"a": "1"}, {"a/b": "2"}], {"a/b": 1}),
+    "dot files are files": ([{".whatever": "1", "d/.wh": "2"}], {".whatever": 0, "d/.wh": 0}),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_layers_put_together(name: str) -> None:
+    trees, expected = CASES[name]
+    assert listing(applied(*trees)) == expected
+
+
+def test_directories_that_nobody_describes_are_there() -> None:
+    rootfs = applied({"a/b/c": "1"})
+    assert sorted(rootfs.nodes) == ["", "a", "a/b", "a/b/c"]
+    assert rootfs["a/b"].kind == "directory"
+    assert rootfs["a/b"].position == -1
+
+
+@pytest.mark.parametrize(
+    ("trees", "message"),
+    [
+        ([{"a": Link("b"), "b": Link("a")}, {"a/x": "1"}], "circle of links"),
+        ([{"a": Link("a"), "a/x": "1"}], "circle of links"),
+        ([{".wh...": ""}], "whiteout of nothing"),
+        ([{"d/.wh.": ""}], "whiteout of nothing"),
+    ],
+)
+def test_layers_that_no_engine_could_apply(trees: Sequence[Tree], message: str) -> None:
+    with pytest.raises(CorruptLayerError, match=message) as caught:
+        applied(*trees)
+    assert caught.value.layer == str(len(trees) - 1)
+    assert caught.value.entry
+
+
+@pytest.mark.parametrize(
+    ("path", "real"),
+    [
+        ("usr/bin/python3.11", "usr/bin/python3.11"),
+        ("usr/bin/python3", "usr/bin/python3.11"),
+        ("bin/python", "usr/bin/python3.11"),
+        ("/bin/python", "usr/bin/python3.11"),
+        ("usr/../bin/./python3", "usr/bin/python3.11"),
+        ("bin", "usr/bin"),
+        ("", ""),
+        ("/", ""),
+        ("usr/bin/python3/x", None),
+        ("usr/bin/none", None),
+        ("none/bin", None),
+        ("dangling", None),
+        ("circle/x", None),
+    ],
+)
+def test_real_paths(path: str, real: str | None) -> None:
+    rootfs = applied(
+        {
+            "usr/bin/python3.11": "x",
+            "usr/bin/python3": Link("python3.11"),
+            "usr/bin/python": Link("/bin/python3"),
+            "bin": Link("usr/bin"),
+            "dangling": Link("nowhere"),
+            "circle": Link("circle"),
+        }
+    )
+    assert rootfs.resolve(path) == real
+
+
+def test_facts_follow_the_files() -> None:
+    rootfs = applied(
+        {
+            "usr/lib/a.so": elf(soname="a"),
+            "usr/lib/gone.so": elf(soname="gone"),
+            "lib": Link("usr/lib"),
+            "etc/os-release": "ID=old\n",
+        },
+        {
+            "lib/b.so": elf(soname="b"),
+            "usr/lib/b2.so": HardLink("usr/lib/b.so"),
+            "usr/lib/.wh.gone.so": "",
+            "etc/os-release": "ID=new\n",
+        },
+    )
+    assert {path: fact.soname for path, fact in rootfs.elf.items()} == {
+        "usr/lib/a.so": "a",
+        "usr/lib/b.so": "b",
+        "usr/lib/b2.so": "b",
+    }
+    assert rootfs.texts == {"etc/os-release": b"ID=new\n"}
+    assert rootfs["usr/lib/b2.so"].content == rootfs["usr/lib/b.so"]
+    assert [node.path for node in rootfs.walk("usr")] == [
+        "usr/lib",
+        "usr/lib/a.so",
+        "usr/lib/b.so",
+        "usr/lib/b2.so",
+    ]
+    assert rootfs.children("etc") == ["etc/os-release"]
+
+
+# --- the ledger -----------------------------------------------------------------------------------
+def books(*trees: Tree) -> Ledger:
+    return keep_books(applied(*trees))
+
+
+LEDGER: dict[str, tuple[Sequence[Tree], dict[tuple[int, str], tuple[str, int, int]]]] = {
+    "nothing lost": ([{"a": "12345"}, {"b": "1"}], {}),
+    "deleted": ([{"a": "12345"}, {".wh.a": ""}], {(0, "a"): ("deleted", 1, 5)}),
+    "deleted with its directory": (
+        [{"d/a": "123", "d/b": "45"}, {".wh.d": ""}],
+        {(0, "d/a"): ("deleted", 1, 3), (0, "d/b"): ("deleted", 1, 2)},
+    ),
+    "hidden by an opaque directory": (
+        [{"d/a": "123"}, {"d/.wh..wh..opq": "", "d/b": "1"}],
+        {(0, "d/a"): ("deleted", 1, 3)},
+    ),
+    "the same again": ([{"a": "123"}, {"a": "123"}], {(0, "a"): ("identical", 1, 3)}),
+    "chown": ([{"a": "123"}, {"a": File("123", uid=5)}], {(0, "a"): ("metadata", 1, 3)}),
+    "touch": ([{"a": "123"}, {"a": File("123", mtime=5)}], {(0, "a"): ("metadata", 1, 3)}),
+    "changed": ([{"a": "123"}, {"a": "124"}], {(0, "a"): ("changed", 1, 3)}),
+    "grown": ([{"a": "123"}, {"a": "1234"}], {(0, "a"): ("changed", 1, 3)}),
+    "emptied": ([{"a": "123"}, {"a": ""}], {(0, "a"): ("changed", 1, 3)}),
+    "replaced by a link": ([{"a": "123"}, {"a": Link("b")}], {(0, "a"): ("changed", 1, 3)}),
+    "directory replaced by a file": (
+        [{"d/a": "123"}, {"d": "1"}],
+        {(0, "d/a"): ("changed", 1, 3)},
+    ),
+    "twice in one layer": ([[("a", "123"), ("a", "12")]], {(0, "a"): ("repeated", 0, 3)}),
+    "over and over": (
+        [{"a": "1"}, {"a": "12"}, {"a": "123"}],
+        {(0, "a"): ("changed", 1, 1), (1, "a"): ("changed", 2, 2)},
+    ),
+    "deleted and written anew": (
+        [{"a": "123"}, {".wh.a": ""}, {"a": "123"}],
+        {(0, "a"): ("deleted", 1, 3)},
+    ),
+    "a second name keeps it": ([{"a": "123", "b": HardLink("a")}, {".wh.a": ""}], {}),
+    "until that goes too": (
+        [{"a": "123", "b": HardLink("a")}, {".wh.a": ""}, {".wh.b": ""}],
+        {(0, "a"): ("deleted", 2, 3)},
+    ),
+    "aufs's own files": ([{".wh..wh.plnk/1": "123"}], {(0, ".wh..wh.plnk/1"): ("deleted", 0, 3)}),
+    "a whiteout that holds bytes": ([{".wh.a": "123"}], {(0, ".wh.a"): ("deleted", 0, 3)}),
+}
+
+
+@pytest.mark.parametrize("name", LEDGER)
+def test_losses(name: str) -> None:
+    trees, expected = LEDGER[name]
+    ledger = books(*trees)
+    assert {
+        (loss.layer, loss.path): (loss.account, loss.killer, loss.size) for loss in ledger.losses
+    } == expected
+    assert ledger.waste == sum(size for _, _, size in expected.values())
+
+
+def test_without_checksums_nobody_knows_whether_it_changed() -> None:
+    layers = tuple(
+        Layer(number=n, index=index_layer(BytesBlob(data=layer({"a": text}))).index)
+        for n, text in enumerate(["123", "124"])
+    )
+    rootfs = apply_layers(layers)
+    assert [loss.account for loss in keep_books(rootfs).losses] == ["unknown"]
+    sums = {(0, 0): 1, (1, 0): 1}
+    told = keep_books(rootfs, lambda number, position: sums[number, position])
+    assert [loss.account for loss in told.losses] == ["identical"]
+
+
+# --- laws -----------------------------------------------------------------------------------------
+NAMES = st.sampled_from(["a", "b", "c", "d"])
+PATHS = st.lists(NAMES, min_size=1, max_size=3).map("/".join)
+FILES = st.text("xyz", max_size=4).map(File)
+
+
+@st.composite
+def trees(draw: st.DrawFn) -> list[tuple[str, File | Directory]]:
+    """Entries with their parents before them, and whiteouts."""
+    tree: list[tuple[str, File | Directory]] = []
+    for path in draw(st.lists(PATHS, max_size=6)):
+        kind = draw(st.sampled_from(["file", "directory", "whiteout", "opaque"]))
+        parent, slash, name = path.rpartition("/")
+        if kind == "whiteout":
+            tree.append((f"{parent}{slash}.wh.{name}", File("")))
+        elif kind == "opaque":
+            tree.append((f"{path}/.wh..wh..opq", File("")))
+        else:
+            tree.append((path, draw(FILES) if kind == "file" else Directory()))
+    return tree
+
+
+def replay(all_trees: Sequence[Sequence[tuple[str, File | Directory]]]) -> dict[str, str | None]:
+    """The same rules, carried out on a flat dictionary the slow way."""
+    state: dict[str, str | None] = {}
+
+    def drop(path: str, *, itself: bool = True) -> None:
+        for known in list(state):
+            if (itself and known == path) or known.startswith(f"{path}/"):
+                del state[known]
+
+    for tree in all_trees:
+        for path, _ in tree:
+            parent, slash, name = path.rpartition("/")
+            if name == ".wh..wh..opq":
+                if state.get(parent, "") is None:
+                    drop(parent, itself=False)
+            elif name.startswith(".wh."):
+                drop(f"{parent}{slash}{name[4:]}")
+        for path, item in tree:
+            name = path.rpartition("/")[2]
+            if name.startswith(".wh."):
+                continue
+            parts = path.split("/")
+            for end in range(1, len(parts)):
+                parent = "/".join(parts[:end])
+                if state.get(parent, "") is not None:
+                    state[parent] = None
+            content = item.data if isinstance(item, File) else None
+            if not (content is None and state.get(path, "") is None):
+                drop(path)
+            state[path] = str(content) if content is not None else None
+    return state
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(trees(), max_size=4))
+def test_the_fold_equals_a_slow_replay(
+    all_trees: list[list[tuple[str, File | Directory]]],
+) -> None:
+    tars = [layer(tree) for tree in all_trees]
+    rootfs = applied(*all_trees)
+
+    def content(path: str) -> str | None:
+        node = rootfs[path]
+        if node.kind == "directory":
+            return None
+        start = node.entry.offset
+        return tars[node.layer][start : start + node.size].decode()
+
+    assert {path: content(path) for path in rootfs if path} == replay(all_trees)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(trees(), max_size=5))
+def test_the_accounts_add_up(all_trees: list[list[tuple[str, File | Directory]]]) -> None:
+    layers = stack(*all_trees)
+    rootfs = apply_layers(layers)
+    ledger = keep_books(rootfs)
+    for account, one in zip(ledger.layers, layers, strict=True):
+        assert account.stored == one.index.stored == account.live + account.waste
+    live = sum(node.size for node in rootfs.nodes.values() if node.kind == "file")
+    assert sum(account.live for account in ledger.layers) == live
+    assert ledger.waste == sum(loss.size for loss in ledger.losses)
