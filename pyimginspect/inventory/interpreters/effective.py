@@ -54,8 +54,8 @@ def find_start(
                 because = f"{name} starts {word}"
                 if chain:
                     because += f", a script for {chain[-1]}"
-                if not because.endswith(program):
-                    because += f": {program}"
+                if not because.endswith(f"/{program}"):
+                    because += f": /{program}"
                 return Start(path=program, because=because)
             interpreter = shebang_program(rootfs, program)
             if interpreter is None:
@@ -71,11 +71,11 @@ def _first_on_path(
     for name in ("python3", "python"):
         program = _which(rootfs, config, name)
         if program is not None and is_python(program):
-            return Start(path=program, because=f"the first {name} on PATH: {program}")
+            return Start(path=program, because=f"the first {name} on PATH: /{program}")
     for directory in search_directories(config):
         for path in rootfs.children(directory):
             if python_name(path) is not None and is_python(path):
-                return Start(path=path, because=f"the first Python on PATH, {path}")
+                return Start(path=path, because=f"the first Python on PATH, /{path}")
     return None
 
 

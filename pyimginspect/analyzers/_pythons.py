@@ -1,0 +1,144 @@
+"""What several analyzers say of interpreters and of packages in the same words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pyimginspect.inventory.bindings import Binding
+from pyimginspect.inventory.collect import Inventory
+from pyimginspect.inventory.facts import Distribution, Interpreter, OsPackage
+from pyimginspect.inventory.packages.ownership import stored_by_layer
+from pyimginspect.inventory.sights import Sight, effective_sight
+
+__all__ = [
+    "brought_in",
+    "bytecode",
+    "command_of",
+    "described",
+    "first_layer",
+    "instruction",
+    "listed",
+    "main_python",
+    "megabytes",
+    "replacement",
+    "sight_of",
+    "twin_of",
+]
+
+_COMMANDS = {"dpkg": "apt-get", "apk": "apk add", "rpm": "dnf"}
+_IMPLEMENTATIONS = {"cpython": "Python", "pypy": "PyPy"}
+_ORIGINS = {
+    "alpine": "Alpine's",
+    "amzn": "Amazon Linux's",
+    "debian": "Debian's",
+    "fedora": "Fedora's",
+    "rhel": "Red Hat's",
+    "ubuntu": "Ubuntu's",
+}
+
+
+def megabytes(size: int) -> str:
+    """Return a size for a sentence: ``36.2 MB``, ``12 kB``."""
+    if size < 100_000:
+        return f"{-(-size // 1000)} kB"
+    return f"{size / 1_000_000:,.1f} MB"
+
+
+def listed(names: Iterable[str], most: int = 4) -> str:
+    """Return ``a, b and c``; beyond ``most`` names only how many more there are."""
+    every = list(names)
+    if len(every) > most:
+        every = [*every[: most - 1], f"{len(every) - most + 1} more"]
+    return " and ".join(filter(None, [", ".join(every[:-1]), *every[-1:]]))
+
+
+def main_python(inventory: Inventory) -> Interpreter | None:
+    """Return the Python that the image is about: the effective one, else the base's, if any."""
+    pythons = sorted(inventory.interpreters, key=lambda python: (python.layer, python.path))
+    return next((python for python in pythons if python.effective), pythons[0] if pythons else None)
+
+
+def described(python: Interpreter) -> str:
+    """Return ``Debian's Python 3.11.2``, ``PyPy 3.10 from conda``, ``Python 3.13.1 in /opt``."""
+    name = f"{_IMPLEMENTATIONS.get(python.implementation, python.implementation)} {python.version}"
+    if python.origin in _ORIGINS:
+        return f"{_ORIGINS[python.origin]} {name}"
+    if python.origin in ("source", "unknown"):
+        return f"{name} in /{python.prefix}"
+    return f"{name} from {python.origin}"
+
+
+def first_layer(package: OsPackage) -> int:
+    """Return the layer that installed a package, though a later one may have upgraded it."""
+    layer = package.layer
+    for event in package.history[::-1]:
+        if event.action == "removed":
+            break
+        layer = event.layer
+    return layer
+
+
+def brought_in(inventory: Inventory, python: Interpreter) -> int:
+    """Return the layer that brought an interpreter."""
+    owners = inventory.packages.owner(python.path)
+    return first_layer(inventory.packages[owners[0]]) if owners else python.layer
+
+
+def instruction(inventory: Inventory, layer: int) -> str:
+    """Return the step of the Dockerfile behind a layer, or nothing where it is not known."""
+    return inventory.instructions[layer] if layer < len(inventory.instructions) else ""
+
+
+def command_of(package: OsPackage) -> str:
+    """Return the command that installs packages of this manager."""
+    return _COMMANDS[package.manager]
+
+
+def replacement(
+    inventory: Inventory, key: str, binding: Binding | None, twin: Distribution | None = None
+) -> str:
+    """Return what to do about a package that was asked for, as an edit of the Dockerfile.
+
+    ``twin`` is what the started interpreter has already.
+    """
+    package = inventory.packages[key]
+    line = f"the {command_of(package)} line of layer {first_layer(package)}"
+    if twin is not None:
+        return f"drop {key} from {line}: {twin.name} {twin.version} is installed without it"
+    if binding is None:
+        return f"drop {key} from {line}, or keep it to a build stage"
+    if binding.project:
+        return f"replace {key} by {binding.project} in requirements, and drop it from {line}"
+    return f"install {listed(binding.modules)} with pip in place of {key}, and drop it from {line}"
+
+
+def sight_of(inventory: Inventory) -> Sight | None:
+    """Return what a container starts, and what that can import."""
+    return effective_sight(
+        inventory.rootfs, inventory.image.config, inventory.interpreters, inventory.environments
+    )
+
+
+def twin_of(
+    inventory: Inventory, binding: Binding | None, sight: Sight | None
+) -> Distribution | None:
+    """Return what the started interpreter has under the name of a binding, from elsewhere."""
+    if binding is None or sight is None:
+        return None
+    names = {each.name for each in binding.distributions} | {binding.project}
+    for each in inventory.distributions:
+        if each.name in names and sight.owner in each.interpreters:
+            return each if each.package != binding.package else None
+    return None
+
+
+def bytecode(inventory: Inventory, keys: Iterable[str]) -> int:
+    """Return the bytes of ``__pycache__`` beside the modules of packages, owned by nobody."""
+    packages, rootfs = inventory.packages, inventory.rootfs
+    compiled: set[str] = set()
+    for key in keys:
+        sources = (path for path in packages.files(key) if path.endswith(".py"))
+        for directory in {path.rpartition("/")[0] for path in sources}:
+            cache = rootfs.children(f"{directory}/__pycache__")
+            compiled.update(path for path in cache if not packages.owner(path))
+    return sum(stored_by_layer(rootfs, compiled).values())

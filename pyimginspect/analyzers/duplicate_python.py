@@ -1,0 +1,224 @@
+"""More than one Python in an image, and who brought the second."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+from msgspec import Struct
+
+from pyimginspect.analyzers._pythons import (
+    brought_in,
+    bytecode,
+    described,
+    first_layer,
+    instruction,
+    listed,
+    main_python,
+    megabytes,
+    replacement,
+    sight_of,
+    twin_of,
+)
+from pyimginspect.analyzers.rule import Analyzer, Rule
+from pyimginspect.inventory.bindings import find_bindings
+from pyimginspect.inventory.collect import Inventory
+from pyimginspect.inventory.facts import Interpreter
+from pyimginspect.inventory.packages import (
+    Graph,
+    RemovalPlan,
+    dependency_graph,
+    plan_removal,
+    why,
+)
+from pyimginspect.model import Evidence
+from pyimginspect.report import Finding
+
+__all__ = ["ANALYZER", "duplicate_python"]
+
+_MOST_CHAINS = 5
+
+RULE = Rule(
+    id="duplicate-python",
+    title="more than one Python",
+    severity="warning",
+    policy="bindings",
+    what="""The image has a second Python interpreter that its base image did not bring. The
+finding names it, the packages that pulled it in and the chain of dependencies from them to it, the
+layer and the instruction, and everything that would go if those packages went, by the package
+manager's own rules. Links, hard links, virtual environments and a merged /usr make no second
+interpreter.""",
+    why="""Two interpreters do not share a sys.path: what apt installs for one, the other cannot
+import, and which of them a script gets hangs on PATH and on its first line. The second one brings a
+standard library and a graph of dependencies, often tens of megabytes, perhaps another version, and
+has to be patched like the first. Official python images build Python into /usr/local, unknown to
+the package manager, so that asking apt for any python3-… package installs Debian's own as well.""",
+    fix="""Install Python packages with pip (or uv) for the interpreter that the image is about, and
+drop those of the operating system. What only needs Python while building belongs into a build
+stage.""",
+    example="""# two interpreters: Debian's comes along with python3-psycopg2
+FROM python:3.13-slim
+RUN apt-get update && apt-get install -y python3-psycopg2
+
+# one
+FROM python:3.13-slim
+RUN pip install --no-cache-dir psycopg2-binary
+""",
+)
+
+
+class _Reason(Struct, frozen=True, kw_only=True):
+    """Why a package manager has an interpreter: the chains to it, and what would go with it.
+
+    ``fixes`` say what to do about each of the packages at the heads of the chains.
+    """
+
+    chains: tuple[tuple[str, ...], ...]
+    plan: RemovalPlan
+    fixes: tuple[str, ...]
+    recommended: bool
+
+
+def duplicate_python(inventory: Inventory) -> Iterator[Finding]:
+    """Report every interpreter but the one that the image is about.
+
+    A second one that came with the base image, as the first did, is the choice of base.
+    """
+    main = main_python(inventory)
+    if main is None:
+        return
+    base = inventory.base.layers
+    main_in_base = brought_in(inventory, main) < base
+    graph = None
+    for python in inventory.interpreters:
+        in_base = brought_in(inventory, python) < base
+        if python.path == main.path or (in_base and main_in_base):
+            continue
+        reason = None
+        if python.packages and not in_base:
+            graph = graph or dependency_graph(inventory.packages)
+            reason = _reason(inventory, graph, python)
+        yield _finding(inventory, main, python, reason, in_base=in_base)
+
+
+def _reason(inventory: Inventory, graph: Graph, python: Interpreter) -> _Reason | None:
+    owners = inventory.packages.owner(python.path)
+    chains = [chain for owner in owners for chain in why(graph, owner)]
+    roots = sorted({chain[0] for chain in chains})
+    if not roots:
+        return None
+    found = find_bindings(inventory.packages, inventory.interpreters, inventory.distributions)
+    bindings = {binding.package: binding for binding in found}
+    sight = sight_of(inventory)
+    return _Reason(
+        chains=tuple(chains),
+        plan=plan_removal(inventory.rootfs, inventory.packages, graph, roots),
+        fixes=tuple(
+            replacement(
+                inventory, key, bindings.get(key), twin_of(inventory, bindings.get(key), sight)
+            )
+            for key in roots
+        ),
+        recommended=any(
+            upper not in graph.required_by[lower]
+            for chain in chains
+            for upper, lower in pairwise(chain)
+        ),
+    )
+
+
+def _finding(
+    inventory: Inventory,
+    main: Interpreter,
+    python: Interpreter,
+    reason: _Reason | None,
+    *,
+    in_base: bool,
+) -> Finding:
+    layer = brought_in(inventory, python)
+    if reason is not None:
+        roots = reason.plan.roots
+        by = f"{listed(roots, 3)} brought it"
+        packages: tuple[str, ...] = _gone(reason.plan)
+        saving = reason.plan.size - reason.plan.already_size
+        layers = {layer, *(first_layer(inventory.packages[key]) for key in roots)}
+        fix = "; ".join(reason.fixes) + f": saves {megabytes(saving)}"
+    else:
+        by = "the base image has it" if in_base else f"layer {layer} brought it"
+        packages, saving, layers = python.packages, python.size, {layer}
+        fix = _fix(main, python, in_base=in_base)
+    return RULE.finding(
+        subject=python.path,
+        message=f"{described(python)} beside {described(main)}: {by}",
+        evidence=_evidence(inventory, main, python, reason),
+        layers=layers,
+        instruction=instruction(inventory, layer),
+        paths=(python.path, *python.aliases),
+        packages=packages,
+        saving=saving,
+        fix=fix,
+    )
+
+
+def _gone(plan: RemovalPlan) -> tuple[str, ...]:
+    """Return what goes because the roots go, and would not go anyway."""
+    return tuple(sorted({*plan.packages} - {*plan.already_orphaned}))
+
+
+def _fix(main: Interpreter, python: Interpreter, *, in_base: bool) -> str:
+    if in_base:
+        return (
+            f"use /{python.path}, or start from a base image without Python"
+            f" and keep /{main.path} alone: saves {megabytes(python.size)}"
+        )
+    return (
+        f"install what needs /{python.path} for /{main.path}, and drop the step of layer"
+        f" {python.layer} that brings it: saves {megabytes(python.size)}"
+    )
+
+
+def _evidence(
+    inventory: Inventory, main: Interpreter, python: Interpreter, reason: _Reason | None
+) -> Iterator[Evidence]:
+    because = main.effective_because or "nothing says which one starts"
+    yield Evidence(what=f"the image is about /{main.path}: {because}", path=main.path)
+    yield from (each for each in python.evidence[-1:])
+    if reason is not None:
+        for chain in reason.chains[:_MOST_CHAINS]:
+            package = inventory.packages[chain[0]]
+            yield Evidence(what=" → ".join(chain), package=chain[0], layer=first_layer(package))
+        if len(reason.chains) > _MOST_CHAINS:
+            yield Evidence(what=f"{len(reason.chains) - _MOST_CHAINS} more chains")
+        if reason.recommended:
+            yield Evidence(what="recommended, not required: --no-install-recommends keeps it out")
+        yield from _removal(inventory, reason.plan)
+    for environment in inventory.environments:
+        if environment.base == python.path:
+            yield Evidence(what=f"/{environment.path} rests on it", path=environment.path)
+    only = [
+        f"{each.name} {each.version}"
+        for each in inventory.distributions
+        if each.interpreters == (python.path,)
+    ]
+    if only:
+        yield Evidence(what=f"only it imports {listed(only)}")
+
+
+def _removal(inventory: Inventory, plan: RemovalPlan) -> Iterator[Evidence]:
+    gone = _gone(plan)
+    where = listed([f"{megabytes(size)} in layer {layer}" for layer, size in plan.layers.items()])
+    what = f"without {listed(plan.roots)} these {len(gone)} packages go, {where}"
+    yield Evidence(what=f"{what}: {', '.join(gone)}")
+    compiled = bytecode(inventory, gone)
+    if compiled:
+        yield Evidence(what=f"and {megabytes(compiled)} of bytecode that no package owns")
+    if not plan.orphans_known:
+        yield Evidence(what="what else would go is not known: nothing tells what was asked for")
+    if plan.already_orphaned:
+        yield Evidence(
+            what="nothing needs these, with or without it: "
+            f"{listed(plan.already_orphaned, 8)} ({megabytes(plan.already_size)})"
+        )
+
+
+ANALYZER = Analyzer(rule=RULE, run=duplicate_python)

@@ -1,0 +1,129 @@
+"""Python packages from the operating system's package manager."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pyimginspect.analyzers._pythons import (
+    first_layer,
+    instruction,
+    listed,
+    megabytes,
+    replacement,
+    sight_of,
+    twin_of,
+)
+from pyimginspect.analyzers.rule import Analyzer, Rule
+from pyimginspect.inventory.bindings import Binding, find_bindings
+from pyimginspect.inventory.collect import Inventory
+from pyimginspect.inventory.facts import Distribution
+from pyimginspect.inventory.packages import Graph, dependency_graph, plan_removal
+from pyimginspect.inventory.sights import Sight
+from pyimginspect.model import Evidence
+from pyimginspect.report import Finding
+
+__all__ = ["ANALYZER", "os_python_binding"]
+
+RULE = Rule(
+    id="os-python-binding",
+    title="Python packages from the operating system",
+    severity="warning",
+    policy="bindings",
+    what="""A package of the operating system ships importable Python: python3-yaml, py3-lxml. The
+finding says which distribution of PyPI it is, by the metadata that the package itself carries, and
+whether the interpreter that the image starts can import it at all.""",
+    why="""The operating system's Python packages are built for the operating system's Python. In
+an official python image that is another one than the interpreter in /usr/local: it has to be
+installed with them, and what they contain cannot be imported where the application runs. Their
+versions are the distribution's, years behind at times, and a requirements file knows nothing of
+them.""",
+    fix="""Ask pip for the distribution in place of the package, and drop the package. A library
+that the distribution needs at run time (libpq5, libxml2) may stay: those are what the operating
+system's package manager is for.""",
+    example="""# psycopg2 for Debian's Python; python in /usr/local cannot import it
+FROM python:3.13-slim
+RUN apt-get update && apt-get install -y python3-psycopg2
+
+# psycopg2 where the application runs, its native library from Debian
+FROM python:3.13-slim
+RUN apt-get update && apt-get install -y --no-install-recommends libpq5
+RUN pip install --no-cache-dir psycopg2-binary
+""",
+)
+
+
+def os_python_binding(inventory: Inventory) -> Iterator[Finding]:
+    """Report the OS packages with importable Python that layers above the base brought."""
+    sight = sight_of(inventory)
+    graph = None
+    bindings = find_bindings(inventory.packages, inventory.interpreters, inventory.distributions)
+    for binding in bindings:
+        if first_layer(inventory.packages[binding.package]) >= inventory.base.layers:
+            graph = graph or dependency_graph(inventory.packages)
+            yield _finding(inventory, graph, binding, sight)
+
+
+def _finding(inventory: Inventory, graph: Graph, binding: Binding, sight: Sight | None) -> Finding:
+    key = binding.package
+    package = inventory.packages[key]
+    layer = first_layer(package)
+    importable = sight is not None and not {*binding.locations}.isdisjoint(sight.directories)
+    twin = twin_of(inventory, binding, sight)
+    plan = plan_removal(inventory.rootfs, inventory.packages, graph, [key])
+    saving = plan.size - plan.already_size
+    message = f"{key} is {_name(binding)}"
+    if importable:
+        message += ", from the package manager in place of pip"
+    elif sight is not None:
+        message += f", which /{sight.path} cannot import"
+    fix = replacement(inventory, key, binding, twin)
+    return RULE.finding(
+        subject=package.name,
+        severity="note" if importable or package.automatic else None,
+        message=message,
+        evidence=_evidence(inventory, binding, sight, twin),
+        layers=(layer,),
+        instruction=instruction(inventory, layer),
+        paths=[each.metadata for each in binding.distributions] or binding.locations,
+        packages=(key,),
+        saving=saving,
+        fix=f"{fix}: saves {megabytes(saving)}" if saving else fix,
+    )
+
+
+def _name(binding: Binding) -> str:
+    """Return what the package is to Python: ``psycopg2 2.9.5``, or the modules it brings."""
+    if binding.distributions:
+        return listed([f"{each.name} {each.version}" for each in binding.distributions])
+    return f"the Python of {listed(binding.modules)}"
+
+
+def _evidence(
+    inventory: Inventory, binding: Binding, sight: Sight | None, twin: Distribution | None
+) -> Iterator[Evidence]:
+    package = inventory.packages[binding.package]
+    asked = {True: "came along with another package", False: "was asked for by name"}
+    if package.automatic is not None:
+        yield Evidence(
+            what=f"{binding.package} {package.version} {asked[package.automatic]}",
+            package=binding.package,
+            layer=first_layer(package),
+        )
+    for each in binding.distributions:
+        yield Evidence(
+            what=f"its metadata says {each.name} {each.version}",
+            path=each.metadata,
+            layer=each.layer,
+            package=binding.package,
+        )
+    for location in binding.locations:
+        yield Evidence(what=f"it puts {listed(binding.modules)} into /{location}", path=location)
+    if sight is not None:
+        where = listed([f"/{directory}" for directory in sight.directories]) or "nowhere"
+        yield Evidence(what=f"/{sight.path} imports third-party code from {where}", path=sight.path)
+    if twin is not None:
+        by = f" from {twin.installer}" if twin.installer else ""
+        yield Evidence(what=f"it has {twin.name} {twin.version}{by}", path=twin.metadata)
+
+
+ANALYZER = Analyzer(rule=RULE, run=os_python_binding)

@@ -1,0 +1,89 @@
+"""OS packages that ship importable Python, and what each of them is called on PyPI."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+
+from msgspec import Struct
+
+from pyimginspect.inventory.facts import Distribution, Interpreter
+from pyimginspect.inventory.packages import PackageDatabase
+from pyimginspect.inventory.tables import read_table
+
+__all__ = ["Binding", "find_bindings"]
+
+_MARK = "-packages/"
+_CODE = (".py", ".so", ".pyc")
+_NO_MODULE = frozenset({"__pycache__", "bin", "share"})
+
+
+class _Table(Struct, frozen=True, kw_only=True):
+    """``projects``: packages without metadata of their own; ``wheels``: projects that have none
+    of their own, and the one that has them for the same module."""
+
+    source: str
+    date: str
+    projects: dict[str, str]
+    wheels: dict[str, str]
+
+
+@cache
+def _table() -> _Table:
+    return read_table("pypi_names", _Table)
+
+
+class Binding(Struct, frozen=True, kw_only=True):
+    """An OS package with Python code in a directory that some Python may import from.
+
+    ``package`` is its key, ``modules`` the names that can be imported, ``locations`` the
+    directories that hold them, ``distributions`` those whose metadata the package owns.
+    ``project`` is what to ask pip for, or empty where nothing tells; of a project without
+    wheels it is the one that has them.
+    """
+
+    package: str
+    modules: tuple[str, ...]
+    locations: tuple[str, ...]
+    distributions: tuple[Distribution, ...] = ()
+    project: str = ""
+
+
+def find_bindings(
+    packages: PackageDatabase,
+    interpreters: Iterable[Interpreter],
+    distributions: Iterable[Distribution],
+) -> tuple[Binding, ...]:
+    """Return the packages that ship importable Python, by key; interpreters' own are none."""
+    own = {key for interpreter in interpreters for key in interpreter.packages}
+    metadata: dict[str, list[Distribution]] = {}
+    for distribution in distributions:
+        if distribution.package:
+            metadata.setdefault(distribution.package, []).append(distribution)
+    modules: dict[str, set[tuple[str, str]]] = {}
+    for path, keys in packages.owners.items():
+        if _MARK not in path or not path.endswith(_CODE):
+            continue
+        head, mark, rest = path.partition(_MARK)
+        module = rest.partition("/")[0].partition(".")[0]
+        if head.endswith(("/site", "/dist")) and module and module not in _NO_MODULE:
+            for key in keys:
+                modules.setdefault(key, set()).add((head + mark[:-1], module))
+    return tuple(
+        Binding(
+            package=key,
+            modules=tuple(sorted({module for _, module in modules[key]})),
+            locations=tuple(sorted({location for location, _ in modules[key]})),
+            distributions=tuple(metadata.get(key, ())),
+            project=_project(packages[key].name, metadata.get(key, ())),
+        )
+        for key in sorted(modules)
+        if key not in own
+    )
+
+
+def _project(package: str, distributions: Iterable[Distribution]) -> str:
+    table = _table()
+    for distribution in distributions:
+        return table.wheels.get(distribution.name, distribution.name)
+    return table.projects.get(package, "")
