@@ -20,8 +20,7 @@ from pyimginspect.sources.indexing import Opened
 from pyimginspect.sources.options import LayerCache, NoProgress, Options, Reporter
 from pyimginspect.sources.resolve import open_reference
 
-
-__all__ = ["OpenedImage", "inspect", "open_image"]
+__all__ = ["OpenedImage", "inspect", "open_image", "tool_version"]
 
 _LARGEST_LOSSES = 20
 _TOLD_VARIABLES = ("PATH", "PYTHON", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "PIP_", "UV_", "LANG")
@@ -111,7 +110,8 @@ def inspect(
         return image.report()
 
 
-def _tool_version() -> str:
+def tool_version() -> str:
+    """Return the version of this package."""
     try:
         return version("pyimginspect")
     except PackageNotFoundError:  # run from a source tree that was never installed
@@ -124,7 +124,7 @@ def _report(inventory: Inventory, findings: list[Finding]) -> Report:
     accounts = ledger.layers
     stored = ledger.stored
     return Report(
-        tool_version=_tool_version(),
+        tool_version=tool_version(),
         image=_image_facts(image),
         size=stored,
         live=stored - ledger.waste,
@@ -199,6 +199,7 @@ def _notes(inventory: Inventory) -> tuple[Note, ...]:
     for layer in inventory.image.layers:
         if layer.absent:
             notes.append(Note(what="the layer is not in the archive", layer=layer.number))
-        for note in layer.index.notes:
-            notes.append(Note(what=note.what, path=note.path, layer=layer.number))
+        notes.extend(
+            Note(what=note.what, path=note.path, layer=layer.number) for note in layer.index.notes
+        )
     return tuple(notes)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pyimginspect.analyzers.rule import Analyzer, Rule
 
-__all__ = ["BUILTIN", "Analyzer", "Rule", "all_analyzers"]
+__all__ = ["BUILTIN", "Analyzer", "Rule", "all_analyzers", "catalogue"]
 
 GROUP = "pyimginspect.analyzers"
 
@@ -21,3 +21,8 @@ def all_analyzers() -> tuple[Analyzer, ...]:
 
     others = [point.load() for point in entry_points(group=GROUP)]
     return BUILTIN + tuple(sorted(others, key=lambda analyzer: analyzer.rule.id))
+
+
+def catalogue() -> dict[str, Rule]:
+    """Return the rules of all analyzers, by their id."""
+    return {analyzer.rule.id: analyzer.rule for analyzer in all_analyzers()}

@@ -1,0 +1,65 @@
+"""The command's arguments, and what ``--help`` says of them."""
+
+from __future__ import annotations
+
+import argparse
+
+from pyimginspect.formats import FORMATS
+
+__all__ = ["build_parser"]
+
+_DESCRIPTION = """\
+Say what is wrong with how Python was packaged in a container image, from its layers alone.
+Nothing of the image is run."""
+
+_EPILOG = """\
+IMAGE is a path (an archive of docker save, an OCI archive or layout, a root file system) or a
+name (asked of Docker, then Podman, then the registry). PATH:TAG chooses one of several images
+in an archive. A prefix picks the kind of source: docker:, podman:, registry:, docker-archive:,
+oci:, oci-archive:, rootfs:, or - for standard input.
+
+Exit status: 0 nothing at or above --fail-on, 1 findings, 2 could not inspect."""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the one command."""
+    parser = argparse.ArgumentParser(
+        prog="pyimginspect",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("images", nargs="*", metavar="IMAGE", help="what to inspect")
+    source = parser.add_argument_group("the image")
+    source.add_argument("--platform", metavar="OS/ARCH", help="one of a multi-platform image")
+    source.add_argument(
+        "--verify", action="store_true", help="hold every byte of a local archive to its digest"
+    )
+    out = parser.add_argument_group("the report")
+    out.add_argument("-f", "--format", metavar="FORMAT", help=f"one of {', '.join(FORMATS)}")
+    out.add_argument(
+        "-o",
+        "--output",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="write to FILE, in the format of its suffix; may be given again",
+    )
+    out.add_argument(
+        "--color", choices=("auto", "always", "never"), default="auto", help="colour the table"
+    )
+    out.add_argument("-q", "--quiet", action="store_true", help="no progress, no messages")
+    policy = parser.add_argument_group("the policy")
+    policy.add_argument("--policy", metavar="FILE", help="instead of .pyimginspect.toml here")
+    policy.add_argument(
+        "--fail-on",
+        choices=("error", "warning", "note", "never"),
+        help="the least severity that makes the exit status 1 (default: warning)",
+    )
+    policy.add_argument("--baseline", metavar="FILE", help="findings to accept")
+    policy.add_argument("--write-baseline", metavar="FILE", help="accept what is there now")
+    policy.add_argument("--rules", action="store_true", help="list the rules, and stop")
+    policy.add_argument("--explain", metavar="RULE", help="explain a rule, and stop")
+    parser.add_argument("--version", action="store_true", help="print the version, and stop")
+    return parser

@@ -1,0 +1,228 @@
+"""The command: arguments → inspect → render → exit status, and nothing else."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import datetime
+import difflib
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from pyimginspect import api, formats
+from pyimginspect.analyzers import catalogue
+from pyimginspect.arguments import build_parser
+from pyimginspect.errors import (
+    InvalidReferenceError,
+    PolicyError,
+    PyimginspectError,
+    ReportError,
+    printable,
+)
+from pyimginspect.policy import (
+    BUILTIN,
+    Baseline,
+    Policy,
+    apply_policy,
+    find_policy,
+    load_policy,
+    read_baseline,
+    write_baseline,
+)
+from pyimginspect.report import Report
+from pyimginspect.rules import Rule
+
+__all__ = ["main"]
+
+_CLEAN, _FINDINGS, _FAILED = 0, 1, 2
+_WIDEST = 100
+_DEFAULT_POLICY = "python-slim"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status: 0 clean, 1 findings, 2 could not inspect."""
+    # File names of an image may hold what the terminal's encoding does not have.
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        status = _run(build_parser().parse_args(arguments))
+        sys.stdout.flush()
+    except PyimginspectError as exc:
+        return _complain(str(exc))
+    except KeyboardInterrupt:
+        return _complain("interrupted")
+    except BrokenPipeError:
+        # Whoever read us has gone, as `head` does; nothing more can be said to them.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _FAILED
+    except Exception as exc:
+        if os.environ.get("PYIMGINSPECT_DEBUG"):
+            raise
+        return _complain(
+            f"a fault in pyimginspect itself: {type(exc).__name__}: {exc} "
+            "(PYIMGINSPECT_DEBUG=1 shows where; please report it)"
+        )
+    return status
+
+
+def _complain(message: str) -> int:
+    with contextlib.suppress(OSError):
+        print(f"pyimginspect: {printable(message)}", file=sys.stderr)
+    return _FAILED
+
+
+def _run(args: argparse.Namespace) -> int:
+    if args.version:
+        print(f"pyimginspect {api.tool_version()}")
+        return _CLEAN
+    if args.rules:
+        _print_rules(catalogue())
+        return _CLEAN
+    if args.explain:
+        print(_explanation(_rule(args.explain)), end="")
+        return _CLEAN
+    if not args.images:
+        raise InvalidReferenceError("no image given", hint="pyimginspect --help")
+    outputs = _outputs(args)
+    policy, baseline = _policy(args), _baseline(args)
+    reports = []
+    status = _CLEAN
+    for reference in args.images:
+        try:
+            report = api.inspect(reference, platform=args.platform, verify=args.verify)
+        except PyimginspectError as exc:
+            if len(args.images) == 1:
+                raise
+            status = _complain(str(exc.at(image=reference)))
+            continue
+        today = datetime.datetime.now(datetime.UTC).date()
+        reports.append(apply_policy(report, policy, catalogue(), today=today, baseline=baseline))
+    for target, name in outputs:
+        _write(reports, target, name, args)
+    if args.write_baseline and reports:
+        _replace(Path(args.write_baseline), write_baseline(reports[0]))
+        return status
+    failed = any(report.verdict is not None and not report.verdict.passed for report in reports)
+    return status or (_FINDINGS if failed else _CLEAN)
+
+
+def _policy(args: argparse.Namespace) -> Policy:
+    if args.policy in BUILTIN:
+        policy = BUILTIN[args.policy]
+    else:
+        path = Path(args.policy) if args.policy else find_policy(Path())
+        policy = load_policy(path, catalogue()) if path else BUILTIN[_DEFAULT_POLICY]
+    if args.fail_on:
+        fail_on = None if args.fail_on == "never" else args.fail_on
+        policy = msgspec.structs.replace(policy, fail_on=fail_on)
+    return policy
+
+
+def _baseline(args: argparse.Namespace) -> Baseline | None:
+    if not args.baseline:
+        return None
+    try:
+        return read_baseline(Path(args.baseline).read_bytes(), args.baseline)
+    except OSError as exc:
+        raise PolicyError(f"{args.baseline} cannot be read: {exc.strerror}") from exc
+
+
+def _outputs(args: argparse.Namespace) -> list[tuple[Path | None, str]]:
+    """Return where to write, and in which format; ``None`` is standard output."""
+    outputs: list[tuple[Path | None, str]] = []
+    for name in args.output:
+        path = Path(name)
+        if any(path == other for other, _ in outputs):
+            raise ReportError(f"two outputs to one file, '{name}'")
+        outputs.append((path, args.format or formats.format_for(path)))
+    if not outputs:
+        outputs.append((None, args.format or "table"))
+    for _, chosen in outputs:
+        if chosen not in formats.FORMATS:
+            hint = _nearest(chosen, formats.FORMATS)
+            raise ReportError(f"there is no format '{chosen}'", hint=hint)
+    if len(args.images) > 1 and any(chosen not in ("table", "json") for _, chosen in outputs):
+        raise ReportError("several images go into a table or JSON only")
+    return outputs
+
+
+def _write(reports: list[Report], target: Path | None, name: str, args: argparse.Namespace) -> None:
+    terminal = target is None and sys.stdout.isatty()
+    color = args.color == "always" or (
+        args.color == "auto" and terminal and not os.environ.get("NO_COLOR")
+    )
+    width = min(_WIDEST, shutil.get_terminal_size().columns) if terminal else _WIDEST
+    texts = [
+        formats.render(
+            report,
+            name,
+            width=width,
+            color=color,
+            encoding=sys.stdout.encoding if target is None else "utf-8",
+            rules=catalogue(),
+        )
+        for report in reports
+    ]
+    text = "\n".join(texts)
+    if name == "json" and len(args.images) > 1:
+        text = "[\n" + ",\n".join(part.rstrip("\n") for part in texts) + "\n]\n"
+    if target is None:
+        sys.stdout.write(text)
+    else:
+        _replace(target, text)
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a file whole or not at all: beside it, then renamed."""
+    try:
+        handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+                file.write(text)
+            umask = os.umask(0)
+            os.umask(umask)
+            os.chmod(beside, 0o666 & ~umask)
+            os.replace(beside, path)
+        except BaseException:
+            os.unlink(beside)
+            raise
+    except OSError as exc:
+        raise ReportError(f"{path} cannot be written: {exc.strerror}") from exc
+
+
+def _rule(name: str) -> Rule:
+    rules = catalogue()
+    if name not in rules:
+        raise PolicyError(f"there is no rule '{name}'", hint=_nearest(name, rules))
+    return rules[name]
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(sorted(known))}"
+
+
+def _print_rules(rules: dict[str, Rule]) -> None:
+    longest = max((len(name) for name in rules), default=0)
+    for name, rule in sorted(rules.items()):
+        print(f"{name:{longest}}  {rule.severity:7}  {rule.title}")
+
+
+def _explanation(rule: Rule) -> str:
+    """Return a rule's page for the terminal."""
+    parts = [
+        f"{rule.id} ({rule.severity}): {rule.title}",
+        rule.what,
+        f"Why it matters\n{rule.why}",
+        f"What to do\n{rule.fix}",
+    ]
+    if rule.example:
+        parts.append(f"Example\n{rule.example.rstrip()}")
+    return "\n\n".join(parts) + "\n"
