@@ -39,7 +39,8 @@ ROOMS: dict[str, set[str]] = {
     "fleet": NOUNS | {"report"},
     "api": LIBRARY,
     "__init__": LIBRARY | {"api"},
-    "cli": LIBRARY | {"api", "__init__"},
+    "arguments": LIBRARY,
+    "cli": LIBRARY | {"api", "arguments", "__init__"},
     "__main__": {"cli"},
 }
 SHARED_ROOMS = {
