@@ -205,21 +205,25 @@ def debian_python(
     more: Mapping[str, Package] = {},
     manual: Collection[str] = ("python3",),
     below: Mapping[str, Package] = BASE_PACKAGES,
+    padding: int = 0,
 ) -> dict[str, Content]:
     """What `apt-get install` of the `manual` packages adds to a Debian base: Python and `more`."""
-    packages = {**debian_python_packages(version), **more}
+    packages = {**debian_python_packages(version, padding=padding), **more}
     return dpkg_status(packages, below=below, automatic=packages.keys() - set(manual))
 
 
-def debian_python_packages(version: str = "3.11.2") -> dict[str, Package]:
-    """Debian's Python as Debian splits it: executable, minimal library, standard library, links."""
+def debian_python_packages(version: str = "3.11.2", *, padding: int = 0) -> dict[str, Package]:
+    """Debian's Python as Debian splits it: executable, minimal library, standard library, links.
+
+    `padding` makes the executable that many bytes larger.
+    """
     series = ".".join(version.split(".")[:2])
     lib = f"usr/lib/python{series}"
     executable = elf(
         needed=["libm.so.6", "libexpat.so.1", "libz.so.1", "libc.so.6"],
         interp=GLIBC_LOADER,
         verneed={"libc.so.6": ["GLIBC_2.2.5", "GLIBC_2.35"]},
-        extra=f"\0{version}\0".encode(),
+        extra=f"\0{version}\0".encode() + bytes(padding),
     )
     struct = elf(needed=["libc.so.6"], verneed={"libc.so.6": ["GLIBC_2.2.5"]})
     struct_name = f"_struct.cpython-{series.replace('.', '')}-x86_64-linux-gnu.so"
@@ -295,9 +299,11 @@ def official_env(version: str = "3.13.1") -> tuple[str, ...]:
     return (f"PATH={path}", f"PYTHON_VERSION={version}", f"PYTHON_SHA256={'0' * 64}")
 
 
-def official_python(version: str = "3.13.1", *, musl: bool = False) -> dict[str, Content]:
+def official_python(
+    version: str = "3.13.1", *, musl: bool = False, padding: int = 0
+) -> dict[str, Content]:
     """CPython in `/usr/local` as the official images build it: stub executable, shared libpython,
-    headers, standard library, pip and the usual links."""
+    headers, standard library, pip and the usual links. `padding` makes libpython larger."""
     series = ".".join(version.split(".")[:2])
     tag = f"cpython-{series.replace('.', '')}-x86_64-linux-{'musl' if musl else 'gnu'}"
     libc = "libc.musl-x86_64.so.1" if musl else "libc.so.6"
@@ -309,7 +315,8 @@ def official_python(version: str = "3.13.1", *, musl: bool = False) -> dict[str,
         interp=MUSL_LOADER if musl else GLIBC_LOADER,
         verneed=versions,
     )
-    shared = elf(soname=library, needed=[libc], verneed=versions, extra=f"\0{version}\0".encode())
+    text = f"\0{version}\0".encode() + bytes(padding)
+    shared = elf(soname=library, needed=[libc], verneed=versions, extra=text)
     bin_, lib = "usr/local/bin", f"usr/local/lib/python{series}"
     script = f"#!/{bin_}/python{series}\nimport sys\n"
     tree: dict[str, Content] = {
