@@ -54,14 +54,18 @@ def traced(loader: Path, path: Path, library_path: str = "") -> Trace:
         elif (match := FOUND_BY_PATH.fullmatch(line)) and match[1] != str(GLIBC):
             libraries.append((match[1], match[1]))
     versions = VERSION.findall(done.stdout + done.stderr)
-    return Trace(libraries, sorted((version, by) for _, version, by in versions))
+    return Trace(libraries, sorted((version, real_path(by)) for _, version, by in versions))
+
+
+def real_path(path: str) -> str:
+    return str(Path(path).resolve())
 
 
 def ours(resolution: Resolution) -> Trace:
     """What we say, in the loader's words."""
     return Trace(
         [(d.opened if "/" in d.name else d.name, d.opened) for d in resolution.dependencies],
-        sorted((m.version, f"/{m.needed_by}") for m in resolution.mismatches),
+        sorted((m.version, real_path(f"/{m.needed_by}")) for m in resolution.mismatches),
     )
 
 
@@ -76,9 +80,7 @@ def check(rootfs: RootFS, paths: list[str]) -> None:
     different = {}
     for path in paths:
         expected, got = traced(GLIBC, Path("/", path)), ours(loader.library(path))
-        got = Trace(got.libraries, [(v, str(Path(by).resolve())) for v, by in got.versions])
-        real = [(v, str(Path(by).resolve())) for v, by in expected.versions]
-        if (expected.libraries, real) != got:
+        if expected != got:
             different[path] = (expected, got)
     assert different == {}
 
