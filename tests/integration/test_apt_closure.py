@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,7 +25,8 @@ CONFIGURATIONS = {
     "apt's own settings": "",
     "as Debian's images": 'Apt::AutoRemove::SuggestsImportant "false";\n',
     "as Debian's machines": """\
-APT { NeverAutoRemove { "^p0[0-3]$"; "7"; }; Never-MarkAuto-Sections { "metapackages"; "tasks"; }; };
+APT { NeverAutoRemove { "^p0[0-3]$"; "7"; }; };
+APT { Never-MarkAuto-Sections { "metapackages"; "tasks"; }; };
 """,
     "only what is required": """\
 APT::AutoRemove { RecommendsImportant "0"; SuggestsImportant "no"; };
@@ -36,11 +36,11 @@ SYSTEMS = 60
 
 
 @pytest.fixture(scope="module")
-def apt(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Apt]:
+def apt(tmp_path_factory: pytest.TempPathFactory) -> Apt:
     reason = why_unavailable()
     if reason is not None:
         missing(reason)
-    yield Apt(tmp_path_factory.mktemp("apt"))
+    return Apt(tmp_path_factory.mktemp("apt"))
 
 
 def system(status: str, states: str, configuration: str) -> RootFS:
@@ -92,7 +92,7 @@ def test_a_package_on_hold(apt: Apt, state: str, goes: bool) -> None:
     assert ("held" in plan.packages) is goes
 
 
-def test_the_machine_that_runs_this(tmp_path: Path, apt: Apt) -> None:
+def test_the_machine_that_runs_this(apt: Apt) -> None:
     """Hundreds of real packages, each removed in turn from what is installed here."""
     status = Path("/var/lib/dpkg/status")
     states = Path("/var/lib/apt/extended_states")

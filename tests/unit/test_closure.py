@@ -13,7 +13,7 @@ from pyimginspect.inventory.packages import (
     plan_removal,
     why,
 )
-from pyimginspect.inventory.packages.apt_conf import AutoRemove, read_auto_remove
+from pyimginspect.inventory.packages.apt_conf import AutoRemove, parse_auto_remove
 from pyimginspect.layers import BytesBlob, index_layer
 from pyimginspect.model import Layer
 from pyimginspect.rootfs import RootFS
@@ -178,6 +178,13 @@ def test_what_is_never_an_orphan(fields: dict[str, str], goes: bool) -> None:
     assert ("held" in result.orphaned) is goes
 
 
+def test_priorities_count_only_where_apt_has_no_lists() -> None:
+    tree = dpkg("root", root={"Depends": "held"}, held={"Priority": "required"})
+    lists: dict[str, Content] = {"var/lib/apt/lists/deb_dists_main_Packages.lz4": "x"}
+    assert plan(rootfs(tree), "root").orphaned == ()
+    assert plan(rootfs(tree, lists), "root").orphaned == ("held",)
+
+
 def test_names_that_are_never_removed() -> None:
     tree = dpkg("root", root={"Depends": "linux-image-6, other"}, **{"linux-image-6": {}}, other={})
     text = 'APT { NeverAutoRemove { "^linux-image-[a-z0-9]*$"; }; };'
@@ -275,6 +282,12 @@ def test_what_apk_adds_by_itself_stays_while_the_reasons_do() -> None:
     assert "app-doc" not in plan(rootfs(tree), "busybox").packages
 
 
+def test_what_apk_would_bring_back_is_kept() -> None:
+    tree = {**ALPINE, "etc/apk/world": "app docs busybox"}
+    result = plan(rootfs(tree), "app-doc")
+    assert (result.roots, result.kept) == ((), ("app-doc",))
+
+
 def test_a_library_takes_along_those_that_need_it() -> None:
     result = plan(rootfs(ALPINE), "zlib")
     assert (result.dependents, result.orphaned) == (("app",), ())
@@ -325,7 +338,7 @@ def test_rpm_alone_does_not_know_orphans() -> None:
 
 # --- apt.conf -------------------------------------------------------------------------------------
 def test_apt_conf() -> None:
-    settings = read_auto_remove(
+    settings = parse_auto_remove(
         {
             "etc/apt/apt.conf.d/01autoremove": b"""
 // a comment; APT::AutoRemove::RecommendsImportant "no";
@@ -382,4 +395,4 @@ DPkg::Post-Invoke { "rm -f /x || true"; };
     ],
 )
 def test_strange_configurations_change_nothing(text: str) -> None:
-    assert read_auto_remove({"etc/apt/apt.conf": text.encode()}) == AutoRemove()
+    assert parse_auto_remove({"etc/apt/apt.conf": text.encode()}) == AutoRemove()

@@ -9,13 +9,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
+import msgspec
 from msgspec import Struct
 
 from pyimginspect.model import Note
+from pyimginspect.rootfs import RootFS
 
-__all__ = ["AutoRemove", "read_auto_remove"]
+__all__ = ["AutoRemove", "parse_auto_remove", "read_auto_remove"]
 
 _MAIN = "etc/apt/apt.conf"
+_LISTS_OF_PACKAGES = "var/lib/apt/lists"
 _PARTS = "etc/apt/apt.conf.d/"
 # Which files of the directory count: apt.conf(5), first paragraph.
 _PART_NAME = re.compile(r"[\w.-]+", re.ASCII)
@@ -29,10 +32,15 @@ class AutoRemove(Struct, frozen=True, kw_only=True):
 
     ``never`` are regular expressions that packages' names are searched with. Packages in one of
     the ``lasting`` sections leave what they depend on behind as if it had been asked for.
+
+    ``required`` tells whether ``Priority: required`` keeps a package. The archive overrides the
+    priority that a package was built with, and apt goes by its lists where it has them. What
+    came along automatically was not there from the beginning, so the archive did not require it.
     """
 
     recommends: bool = True
     suggests: bool = True
+    required: bool = True
     never: tuple[re.Pattern[str], ...] = ()
     lasting: tuple[str, ...] = ()
     notes: tuple[Note, ...] = ()
@@ -48,8 +56,14 @@ class AutoRemove(Struct, frozen=True, kw_only=True):
         return bool(section) and any(name in self.lasting for name in names)
 
 
-def read_auto_remove(texts: Mapping[str, bytes]) -> AutoRemove:
+def read_auto_remove(rootfs: RootFS) -> AutoRemove:
     """Read the settings from an image's ``apt.conf`` and ``apt.conf.d``; apt's own else."""
+    has_lists = any("_Packages" in path for path in rootfs.children(_LISTS_OF_PACKAGES))
+    return msgspec.structs.replace(parse_auto_remove(rootfs.texts), required=not has_lists)
+
+
+def parse_auto_remove(texts: Mapping[str, bytes]) -> AutoRemove:
+    """Read the settings from the contents of apt's configuration files, by path."""
     settings: dict[str, str] = {}
     lists: dict[str, list[str]] = {}
     parts = sorted(path for path in texts if path.startswith(_PARTS))

@@ -68,15 +68,17 @@ def _asked_for(node: Node, needing: tuple[str, ...]) -> bool:
 class RemovalPlan(Struct, frozen=True, kw_only=True):
     """What goes when ``roots`` go, as their package manager would have it; keys, sorted.
 
-    ``dependents`` need the roots, and go with them. ``orphaned`` packages came along with
-    something that goes, and nothing that stays needs them. ``already_orphaned`` were not needed
-    before, and the manager takes them on the way. ``orphans_known`` is false where the manager
-    does not tell what was asked for (rpm without dnf's records): both are empty then.
+    ``kept`` are those that stay all the same: apk brings them along for the sake of others
+    (``install_if``). ``dependents`` need the roots, and go with them. ``orphaned`` packages came
+    along with something that goes, and nothing that stays needs them. ``already_orphaned`` were
+    not needed before, and the manager takes them on the way. ``orphans_known`` is false where
+    the manager does not tell what was asked for (rpm without dnf's records): both are empty then.
     ``layers`` maps the layers to the bytes they store for the files that go, ``size`` is their
     sum; ``already_size`` is the part of it that the already orphaned account for.
     """
 
     roots: tuple[str, ...]
+    kept: tuple[str, ...] = ()
     dependents: tuple[str, ...] = ()
     orphaned: tuple[str, ...] = ()
     already_orphaned: tuple[str, ...] = ()
@@ -100,13 +102,14 @@ def plan_removal(
     """Say what ``apt-get purge --auto-remove``, ``apk del -r`` or ``dnf remove`` would remove.
 
     ``roots`` are keys; those that are not installed are passed over. apt might rather install
-    an alternative that its lists offer: what is told here is what it does without lists.
+    an alternative that its lists offer: what is told here is what it does with what is there.
     """
-    chosen = {key for key in roots if key in graph.nodes}
-    settings = read_auto_remove(rootfs.texts)
-    dependents = _dependents(graph, chosen)
-    gone = chosen | dependents
-    managers = {graph.nodes[key].package.manager for key in chosen}
+    wanted = {key for key in roots if key in graph.nodes}
+    settings = read_auto_remove(rootfs)
+    gone = wanted | _dependents(graph, wanted)
+    gone -= _brought_back(graph, gone)
+    chosen, dependents = wanted & gone, gone - wanted
+    managers = {graph.nodes[key].package.manager for key in wanted}
     before = _orphans(graph, managers, settings)
     after = _orphans(graph, managers, settings, gone, _left_behind(graph, dependents, settings))
     already = before & after
@@ -115,6 +118,7 @@ def plan_removal(
     size = sum(layers.values())
     return RemovalPlan(
         roots=tuple(sorted(chosen)),
+        kept=tuple(sorted(wanted - chosen)),
         dependents=tuple(sorted(dependents)),
         orphaned=tuple(sorted(after - before)),
         already_orphaned=tuple(sorted(already)),
@@ -133,7 +137,7 @@ def find_orphans(rootfs: RootFS, graph: Graph) -> tuple[str, ...]:
     ``dnf autoremove``. There are none where the manager does not tell what was asked for.
     """
     managers = {node.package.manager for node in graph.nodes.values()}
-    return tuple(sorted(_orphans(graph, managers, read_auto_remove(rootfs.texts))))
+    return tuple(sorted(_orphans(graph, managers, read_auto_remove(rootfs))))
 
 
 def _dependents(graph: Graph, roots: set[str]) -> set[str]:
@@ -149,6 +153,13 @@ def _dependents(graph: Graph, roots: set[str]) -> set[str]:
                 gone.add(key)
                 todo.append(key)
     return gone - roots
+
+
+def _brought_back(graph: Graph, gone: set[str]) -> set[str]:
+    """Return what apk would keep of ``gone`` though the world asks for none of it any more."""
+    nodes = {k: node for k, node in graph.nodes.items() if node.package.manager == "apk"}
+    asked = {key for key, node in nodes.items() if not node.package.automatic} - gone
+    return gone & needed_by_apk(nodes, asked)
 
 
 def _left_behind(graph: Graph, dependents: set[str], settings: AutoRemove) -> set[str]:

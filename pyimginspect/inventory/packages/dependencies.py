@@ -135,7 +135,8 @@ def _dpkg_nodes(database: PackageDatabase, records: Mapping[str, DpkgPackage]) -
             recommends=look.clauses(record.recommends, architecture),
             suggests=look.clauses(record.suggests, architecture),
             source_version=record.source_version,
-            spared=record.essential or record.held or record.priority == "required",
+            spared=record.essential or record.held,
+            required=record.priority == "required",
         )
     return nodes
 

@@ -20,7 +20,8 @@ class Node(Struct, frozen=True, kw_only=True):
     A clause that nothing installed satisfies is left out: it is broken, or about something that
     is no package. ``install_if`` is apk's condition for bringing a package along by itself and
     ``priority`` apk's preference among providers. ``source_version`` is that of the source
-    package (dpkg). ``spared`` packages are never removed for want of a reason to be there.
+    package (dpkg). ``spared`` packages are never removed for want of a reason to be there, nor
+    ``required`` ones, if their priority is to be believed (:class:`AutoRemove`).
     """
 
     package: OsPackage
@@ -31,6 +32,7 @@ class Node(Struct, frozen=True, kw_only=True):
     source_version: str = ""
     priority: int = 0
     spared: bool = False
+    required: bool = False
 
 
 class Graph(Struct, frozen=True, kw_only=True, eq=False):

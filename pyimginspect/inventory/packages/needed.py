@@ -27,7 +27,10 @@ def needed_by_apt(nodes: Nodes, asked: Collection[str], settings: AutoRemove) ->
     todo = [
         key
         for key, node in nodes.items()
-        if key in asked or node.spared or settings.spares(node.package.name)
+        if key in asked
+        or node.spared
+        or (node.required and settings.required)
+        or settings.spares(node.package.name)
     ]
     while todo:
         key = todo.pop()
