@@ -22,6 +22,7 @@ except ImportError:  # no wheel for this machine: slower, and the same sums
 __all__ = ["ContentCursor", "Held", "SeekCursor", "StreamCursor"]
 
 _HEAD = 1 << 16
+_WINDOW = 1 << 13
 _KEEP_WHOLE = 24 << 20
 
 
@@ -70,40 +71,72 @@ class Held:
 
 
 class SeekCursor:
-    """Over an uncompressed layer in a file: what nobody wants is never read."""
+    """Over an uncompressed layer in a file: what nobody wants is never read.
+
+    ``file`` should be unbuffered: the cursor reads a window of its own, wide enough for the
+    headers of small files that follow each other.
+    """
 
     def __init__(self, file: BinaryIO, start: int, size: int) -> None:
         self._file = file
         self._start = start
         self._size = size
-        self.position = 0
-        file.seek(start)
+        self._window = b""
+        self._base = 0  # where in the layer the window begins
+        self._at = 0
+
+    @property
+    def position(self) -> int:
+        """Bytes before the cursor."""
+        return self._base + self._at
 
     def take(self, count: int) -> bytes:
         """Return the next ``count`` bytes, fewer at the end of the layer only."""
-        wanted = min(count, self._size - self.position)
-        data = self._file.read(wanted) if wanted > 0 else b""
-        if len(data) < wanted:
-            raise TruncatedError("the file ends within the layer")
-        self.position += len(data)
+        end = self._at + count
+        if end > len(self._window):
+            self._fill(count)
+            end = count
+        data = self._window[self._at : end]
+        self._at += len(data)
         return data
+
+    def _fill(self, count: int) -> None:
+        """Begin the window at the cursor, and make it hold ``count`` bytes if there are any."""
+        self._base += self._at
+        self._at = 0
+        wanted = min(max(count, _WINDOW), self._size - self._base)
+        self._file.seek(self._start + self._base)
+        parts = []
+        while wanted > 0 and (data := self._file.read(wanted)):
+            parts.append(data)
+            wanted -= len(data)
+        if wanted > 0:
+            raise TruncatedError("the file ends within the layer")
+        self._window = b"".join(parts)
 
     def advance_to(self, position: int) -> None:
         """Move on to ``position``."""
+        at = position - self._base
+        if at <= len(self._window):
+            self._at = at
+            return
         if position > self._size:
             raise TruncatedError("the layer ends within an entry")
-        if position != self.position:
-            self._file.seek(self._start + position)
-            self.position = position
+        self._window = b""
+        self._base = position
+        self._at = 0
 
     def peek(self, count: int) -> bytes:
         """Return up to ``count`` bytes, and stay."""
-        data = self._file.read(min(count, self._size - self.position))
-        self._file.seek(self._start + self.position)
-        return data
+        if self._at + count > len(self._window):
+            self._fill(count)
+        return self._window[self._at : self._at + count]
 
     def content(self, size: int, *, whole: bool) -> RandomAccess:
         """Return random access to the next ``size`` bytes, always the whole."""
+        at = self._at
+        if at + size <= len(self._window):
+            return Held(size, [(0, memoryview(self._window)[at : at + size])])
         if self.position + size > self._size:
             raise TruncatedError("the layer ends within an entry")
         return _InFile(self._file, self._start + self.position, size)

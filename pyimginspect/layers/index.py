@@ -95,7 +95,7 @@ def _seek_through(
     progress: Progress | None,
 ) -> Indexed:
     if isinstance(blob, FileBlob):
-        file: BinaryIO = open(blob.path, "rb", buffering=1 << 15)  # noqa: SIM115 - closed below
+        file: BinaryIO = open(blob.path, "rb", buffering=0)  # noqa: SIM115 - closed below
         start = blob.offset
     else:
         file, start = io.BytesIO(blob.data), 0

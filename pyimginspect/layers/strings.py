@@ -23,6 +23,7 @@ _MUSL = re.compile(r"ld-musl-[\w-]+\.so\.\d|libc\.musl-[\w-]+\.so\.\d|libc\.so")
 _PYTHON = re.compile(
     r"(?:libpython|python|platform-python)([23])\.(\d{1,2})[a-z]{0,3}(?:\.so(?:\.\d+){0,2})?"
 )
+_BEGINNINGS = ("lib", "ld-musl-", "python", "platform-python")
 _PYPY = re.compile(r"libpypy[\w.-]*\.so(?:\.\d+)*")
 
 # glibc's csu/version.c: "GNU C Library (<packager>) <stable|development> release version 2.36."
@@ -40,6 +41,9 @@ _REST_OF_VERSION = re.compile(rb"\d{1,3}(?:(?:a|b|rc)\d{1,2})?\+?\0")
 def wants(path: str) -> bool:
     """Whether the file of this name may hold a version that :func:`find_version` finds."""
     name = path.rpartition("/")[2]
+    # Asked of every file: the patterns are for the few that may be.
+    if not name.startswith(_BEGINNINGS):
+        return False
     return any(pattern.fullmatch(name) for pattern in (_GLIBC, _MUSL, _PYTHON, _PYPY))
 
 

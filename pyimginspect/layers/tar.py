@@ -74,7 +74,7 @@ def read_entries(cursor: Cursor, limits: Limits = DEFAULT_LIMITS) -> Iterator[En
         fields = _FIELDS.unpack(block)
         _check_sum(block, fields[4], fields[0])
         flag = fields[5]
-        size = _number(fields[2], fields[0])
+        size = _octal(fields[2], fields[0])
         if flag in b"xgLK":
             _read_extension(cursor, flag, size, extended, limits)
             continue
@@ -104,7 +104,7 @@ def _check_end(cursor: Cursor, extended: dict[str, bytes]) -> None:
 def _check_sum(block: bytes, field: bytes, name: bytes) -> None:
     # Adler-32's low half is 1 + the sum of the bytes, modulo 65,521: the whole sum of a header
     # without a loop in Python. The checksum field itself counts as eight spaces.
-    expected = _number(field, name)
+    expected = _octal(field, name)
     total = (adler32(block) & 0xFFFF) - 1 - sum(field) + 256
     if (total - expected) % _ADLER:
         signed = sum(b - 256 if b > 127 else b for b in block[:148] + block[156:]) + 256
@@ -114,6 +114,14 @@ def _check_sum(block: bytes, field: bytes, name: bytes) -> None:
 
 def _text(field: bytes) -> str:
     return field.partition(b"\0")[0].decode("utf-8", "surrogateescape")
+
+
+def _octal(field: bytes, name: bytes) -> int:
+    """Read a number, most quickly where it is written as nearly all are."""
+    try:
+        return int(field.rstrip(b"\0 "), 8)
+    except ValueError:
+        return _number(field, name)
 
 
 def _number(field: bytes, name: bytes) -> int:
@@ -178,17 +186,17 @@ def _entry(
     extended: dict[str, bytes],
     limits: Limits,
 ) -> Entry:
-    raw = fields[0].partition(b"\0")[0]
-    if block[257:263] == b"ustar\0" and block[345]:
+    raw = fields[0].rstrip(b"\0")
+    if b"\0" in raw:
+        raw = raw.partition(b"\0")[0]
+    if block[345] and block[257:263] == b"ustar\0":
         raw = fields[11].partition(b"\0")[0] + b"/" + raw
-    link = fields[6].partition(b"\0")[0]
-    mtime = _number(fields[3], fields[0])
+    mtime = _octal(fields[3], fields[0])
     mode, uid, gid = owner
     xattrs: tuple[str, ...] = ()
     logical = None
     if extended:
         raw = extended.get("GNU.sparse.name", extended.get("path", raw))
-        link = extended.get("linkpath", link)
         size = _decimal(extended, "size", size)
         uid = _decimal(extended, "uid", uid)
         gid = _decimal(extended, "gid", gid)
@@ -212,10 +220,10 @@ def _entry(
     if not 0 <= stored <= _LARGEST:
         raise CorruptLayerError(f"an entry claims {size:,} bytes", entry=path)
     target = ""
-    if kind == "symlink":
+    if kind in ("symlink", "hardlink"):
+        link = extended.get("linkpath") or fields[6].partition(b"\0")[0]
         target = link.decode("utf-8", "surrogateescape")
-    elif kind == "hardlink":
-        target = normalise(link, limits)
+        target = normalise(link, limits) if kind == "hardlink" else target
     return Entry(
         path=path,
         kind=kind,
