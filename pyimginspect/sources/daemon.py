@@ -119,7 +119,7 @@ def _reason(exc: BaseException) -> str:
 
 
 def _open(client: DockerClient, text: str, options: Options, reference: str, source: str) -> Opened:
-    known: dict[str, Any] = client.api.inspect_image(text)
+    known: dict[str, Any] = client.images.get(text).attrs
     opened = _from_cache(known, options, reference, source) if options.cache else None
     if opened is None:
         recorded = _Recorded(_Saved(client.api.get_image(text, chunk_size=_CHUNK)), options)

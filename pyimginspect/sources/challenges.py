@@ -1,0 +1,137 @@
+"""Answering a registry that wants to know who asks.
+
+Sources: RFC 9110, 11.6.1 (``WWW-Authenticate``); the token authentication of the distribution
+project (docs/spec/auth/token.md, oauth.md).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+
+from pyimginspect.errors import AuthenticationError, ManifestError, RegistryError
+from pyimginspect.model import decode_json
+from pyimginspect.sources.credentials import Credentials
+
+__all__ = [
+    "Authorization",
+    "Challenge",
+    "bypass",
+    "fetch_token",
+    "is_loopback",
+    "parse_challenges",
+    "read_body",
+]
+
+Challenge = dict[str, str]
+
+_LONGEST_HEADER = 8192
+_LARGEST_TOKEN = 1 << 20
+_ASKED: tuple[str, ...] = ("service", "scope")
+_SCHEME = re.compile(r"\s*,?\s*([A-Za-z][A-Za-z0-9-]*)(?=\s|$)\s*")
+_PARAMETER = re.compile(r"\s*,?\s*([A-Za-z_]+)\s*=\s*(?:\"([^\"]*)\"|([^\s,\"]+))")
+
+
+def parse_challenges(header: str) -> dict[str, Challenge]:
+    """Return the parameters of each challenge of a header, by its scheme in lower case."""
+    header = header[:_LONGEST_HEADER]
+    found: dict[str, Challenge] = {}
+    position = 0
+    while scheme := _SCHEME.match(header, position):
+        parameters = found.setdefault(scheme[1].lower(), {})
+        position = scheme.end()
+        while parameter := _PARAMETER.match(header, position):
+            value = parameter[2] if parameter[2] is not None else parameter[3]
+            parameters.setdefault(parameter[1].lower(), value)
+            position = parameter.end()
+    return found
+
+
+def fetch_token(
+    session: requests.Session,
+    challenge: Challenge,
+    credentials: Credentials | None,
+    timeout: tuple[int, int],
+) -> str | None:
+    """Return the token that a challenge asks for, or ``None`` where it is refused.
+
+    Raises :class:`RegistryError` where the token service does not work.
+    """
+    asked: dict[str, str] = {name: challenge[name] for name in _ASKED if name in challenge}
+    form: dict[str, str] | None = None
+    authorization = None
+    if credentials is not None and credentials.refresh_token is not None:
+        form = {**asked, "grant_type": "refresh_token", "client_id": "pyimginspect"}
+        form["refresh_token"] = credentials.refresh_token
+    elif credentials is not None:
+        authorization = credentials.basic
+    try:
+        with session.request(
+            "GET" if form is None else "POST",
+            challenge["realm"],
+            params=asked if form is None else None,
+            data=form,
+            auth=Authorization(authorization),
+            proxies=bypass(challenge["realm"]),
+            timeout=timeout,
+            stream=True,
+            allow_redirects=False,
+        ) as response:
+            if response.status_code in (400, 401, 403):
+                return None
+            if response.status_code != 200:
+                raise RegistryError(f"the token service answers {response.status_code}")
+            document = decode_json(read_body(response, _LARGEST_TOKEN), "the token")
+    except requests.RequestException as exc:
+        raise RegistryError(f"the token service does not answer: {type(exc).__name__}") from exc
+    except ManifestError as exc:
+        raise AuthenticationError("what the token service answers is no token") from exc
+    if isinstance(document, dict):
+        for name in ("token", "access_token"):
+            if isinstance(document.get(name), str) and document[name].isascii():
+                return str(document[name])
+    raise AuthenticationError("what the token service answers is no token")
+
+
+class Authorization(requests.auth.AuthBase):
+    """An ``Authorization`` header, or none: what ``.netrc`` says is not for registries."""
+
+    def __init__(self, value: str | None) -> None:
+        self._value = value
+
+    def __call__(self, request: Any) -> Any:
+        """Add the header to a request."""
+        if self._value is not None:
+            request.headers["Authorization"] = self._value
+        return request
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host, perhaps with a port, is this machine."""
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+        return name == "localhost" or ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def bypass(url: str) -> dict[str, str]:
+    """Return the ``proxies`` for a request: the environment's, but none to this machine."""
+    netloc = urlsplit(url).netloc
+    return {"no_proxy": urlsplit(url).hostname or ""} if is_loopback(netloc) else {}
+
+
+def read_body(response: requests.Response, limit: int) -> bytes:
+    """Return the whole body; raise :class:`ManifestError` beyond ``limit`` bytes."""
+    parts: list[bytes] = []
+    length = 0
+    for part in response.iter_content(1 << 16):
+        parts.append(part)
+        length += len(part)
+        if length > limit:
+            raise ManifestError(f"the answer has more than {limit:,} bytes")
+    return b"".join(parts)

@@ -1,0 +1,259 @@
+"""Images of a registry (OCI distribution specification v1.1, "Pull")."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from typing import BinaryIO
+from urllib.parse import quote
+
+import msgspec
+import requests
+import urllib3
+
+from pyimginspect.errors import (
+    AuthenticationError,
+    DigestMismatchError,
+    ImageNotFoundError,
+    ManifestError,
+    RegistryError,
+)
+from pyimginspect.model import Digest
+from pyimginspect.sources.challenges import read_body
+from pyimginspect.sources.indexing import Opened, build_image, index_all
+from pyimginspect.sources.options import LARGEST_DOCUMENT, LayerCache, Options
+from pyimginspect.sources.reference import Name, parse_name
+from pyimginspect.sources.selection import LayerRef, check_document, select_oci
+from pyimginspect.sources.transport import ATTEMPTS, Transport, reason, wait
+
+__all__ = ["open_registry"]
+
+_ACCEPT = ", ".join(
+    [
+        "application/vnd.oci.image.index.v1+json",
+        "application/vnd.oci.image.manifest.v1+json",
+        "application/vnd.docker.distribution.manifest.list.v2+json",
+        "application/vnd.docker.distribution.manifest.v2+json",
+    ]
+)
+_BROKEN = (requests.RequestException, urllib3.exceptions.HTTPError, OSError)
+
+
+def open_registry(text: str, options: Options, *, reference: str) -> Opened:
+    """Open an image of a registry; only layers that the cache does not hold are fetched.
+
+    Everything is held against its digest. ``http://`` before the name allows a registry
+    without TLS, as every registry on this machine is. Raises :class:`RegistryError`,
+    :class:`AuthenticationError`, :class:`ImageNotFoundError`, :class:`ManifestError`,
+    :class:`PlatformError`, :class:`UnsupportedError` or :class:`LayerError`.
+    """
+    plain = text.startswith("http://")
+    name = parse_name(text.removeprefix("http://").removeprefix("https://"))
+    transport = Transport(name.registry, plain=plain)
+    try:
+        store = _Repository(transport, name, options.cache)
+        data, digest = store.top()
+        selection = select_oci(data, store, name=None, platform=options.platform)
+        if selection is None:
+            raise ManifestError("the index lists no image")
+        if selection.digest is None:
+            selection = msgspec.structs.replace(selection, digest=digest)
+        indexed = index_all(selection, store.fetch, options, remote=True)
+    finally:
+        transport.close()
+    selection = msgspec.structs.replace(selection, names=(name.familiar,))
+    image = build_image(selection, indexed, reference=reference, source="registry")
+    return Opened(image=image)
+
+
+class _Repository:
+    """One repository of a registry, as a store of documents and layers."""
+
+    def __init__(self, transport: Transport, name: Name, cache: LayerCache | None) -> None:
+        self._transport = transport
+        self._name = name
+        self._base = f"/v2/{quote(name.repository)}"
+        self._cache = cache
+
+    def top(self) -> tuple[bytes, Digest]:
+        """Return the manifest or index that the name stands for, and its digest."""
+        wanted = self._name.digest
+        if wanted is not None:
+            data = self.blob_document(wanted, manifest=True)
+            if data is None:
+                raise self._unknown()
+            check_document(data, wanted, "the manifest")
+            return data, wanted
+        found = self._document(f"manifests/{self._name.tag}")
+        if found is None:
+            raise self._unknown()
+        data, claimed = found
+        computed = Digest(f"sha256:{hashlib.sha256(data).hexdigest()}")
+        if claimed is not None and claimed.startswith("sha256:") and claimed != computed:
+            raise DigestMismatchError(
+                f"the manifest is {computed[:19]}…, not {claimed[:19]}… as the registry says"
+            )
+        return data, computed
+
+    def _unknown(self) -> ImageNotFoundError:
+        return ImageNotFoundError(f"{self._name.registry} has no image {self._name}")
+
+    def document(self, name: str) -> bytes | None:
+        """Return nothing: documents of a registry have no names."""
+        return None
+
+    def blob_document(self, digest: Digest, *, manifest: bool = False) -> bytes | None:
+        """Return a document by its digest, from the cache where it is there."""
+        data = self._cache.get_document(digest) if self._cache is not None else None
+        if data is None:
+            found = self._document(f"{'manifests' if manifest else 'blobs'}/{digest}")
+            if found is None:
+                return None
+            data = found[0]
+            check_document(data, digest, "the document")
+            if self._cache is not None:
+                self._cache.put_document(data)
+        return data
+
+    def _document(self, path: str) -> tuple[bytes, str | None] | None:
+        for attempt in range(ATTEMPTS):
+            with self._transport.get(f"{self._base}/{path}", Accept=_ACCEPT) as response:
+                if response.status_code == 404:
+                    return None
+                _check_status(response, self._name.registry)
+                if "html" in response.headers.get("Content-Type", ""):
+                    raise RegistryError(
+                        f"{self._name.registry} answers with a web page: it is no registry"
+                    )
+                try:
+                    data = read_body(response, LARGEST_DOCUMENT)
+                except _BROKEN as exc:
+                    if attempt == ATTEMPTS - 1:
+                        raise _went_away(self._name.registry, exc) from exc
+                    wait(attempt)
+                    continue
+                return data, response.headers.get("Docker-Content-Digest")
+        raise AssertionError("the last attempt returns or raises")
+
+    def fetch(self, ref: LayerRef) -> RemoteBlob | None:
+        """Return a layer that is fetched when it is opened; ``None`` for one kept elsewhere."""
+        if ref.digest is None or ref.size is None:
+            raise ManifestError("its descriptor has no size")
+        path = f"{self._base}/blobs/{ref.digest}"
+        if ref.foreign:
+            with self._transport.get(path, method="HEAD") as response:
+                if response.status_code == 404:
+                    return None
+        return RemoteBlob(self._transport, path, ref.size)
+
+
+class RemoteBlob:
+    """A blob of a registry."""
+
+    def __init__(self, transport: Transport, path: str, size: int) -> None:
+        self.transport = transport
+        self.path = path
+        self.size: int | None = size
+
+    def open(self) -> BinaryIO:
+        """Return a reader at the first byte; the connection is made when it is read."""
+        return _Reader(self, self.size or 0)
+
+
+class _Reader(io.RawIOBase, BinaryIO):
+    """A blob as it comes; a connection that breaks is made again where it broke."""
+
+    def __init__(self, blob: RemoteBlob, size: int) -> None:
+        self._blob = blob
+        self._size = size
+        self._position = 0
+        self._response: requests.Response | None = None
+        self._failures = 0
+
+    def read(self, count: int | None = -1, /) -> bytes:
+        wanted = self._size - self._position
+        if count is not None and count >= 0:
+            wanted = min(wanted, count)
+        if self._position == self._size:
+            self._check_end()
+        while wanted:
+            try:
+                if self._response is None:
+                    self._response = self._connect()
+                data: bytes = self._response.raw.read(wanted)
+                if data:
+                    self._position += len(data)
+                    self._failures = 0
+                    return data
+                cause: BaseException | None = None
+            except _BROKEN as exc:
+                cause = exc
+            self._again(cause)
+        return b""
+
+    def _again(self, cause: BaseException | None) -> None:
+        """Prepare to go on after a break, unless nothing has come for too often."""
+        self._drop()
+        registry = self._blob.transport.registry
+        if self._failures == ATTEMPTS - 1:
+            if cause is None:
+                raise DigestMismatchError(
+                    f"{registry} sends {self._position:,} bytes of {self._size:,}, and no more"
+                )
+            raise _went_away(registry, cause) from cause
+        wait(self._failures)
+        self._failures += 1
+
+    def _connect(self) -> requests.Response:
+        headers = {"Range": f"bytes={self._position}-"} if self._position else {}
+        transport = self._blob.transport
+        response = transport.get(self._blob.path, **headers)
+        if response.status_code == 404:
+            response.close()
+            raise ManifestError(f"{transport.registry} does not have it")
+        _check_status(response, transport.registry)
+        if self._position and response.status_code == 206:
+            begins = f"bytes {self._position}-"
+            if not response.headers.get("Content-Range", "").startswith(begins):
+                response.close()
+                raise RegistryError(f"{transport.registry} sends another range than asked for")
+        elif self._position:  # it knows no ranges: all once more, up to where it broke
+            left = self._position
+            while left and (data := response.raw.read(min(left, 1 << 18))):
+                left -= len(data)
+        return response
+
+    def _check_end(self) -> None:
+        if self._response is None:
+            return
+        response, self._response = self._response, None
+        try:
+            more = response.raw.read(1)
+        except _BROKEN:
+            more = b""
+        finally:
+            response.close()
+        if more:
+            raise DigestMismatchError(f"the blob has more than {self._size:,} bytes")
+
+    def _drop(self) -> None:
+        if self._response is not None:
+            self._response.close()
+            self._response = None
+
+    def close(self) -> None:
+        self._drop()
+        super().close()
+
+
+def _check_status(response: requests.Response, registry: str) -> None:
+    if response.status_code == 403:
+        response.close()
+        raise AuthenticationError(f"{registry} denies access", hint=f"docker login {registry}")
+    if response.status_code not in (200, 206):
+        response.close()
+        raise RegistryError(f"{registry} answers {response.status_code}")
+
+
+def _went_away(registry: str, cause: BaseException) -> RegistryError:
+    return RegistryError(f"{registry} went away: {reason(cause)}")
