@@ -6,13 +6,36 @@ A third party registers its own under the entry point group ``pyimginspect.analy
 
 from __future__ import annotations
 
+from pyimginspect.analyzers import (
+    base_not_official_slim,
+    deleted_but_shipped,
+    duplicate_python,
+    leftover_build_tool,
+    leftover_headers,
+    leftover_virtual_package,
+    os_python_binding,
+    overwritten_files,
+    package_cache,
+    rewritten_metadata,
+)
 from pyimginspect.analyzers.rule import Analyzer, Rule
 
 __all__ = ["BUILTIN", "Analyzer", "Rule", "all_analyzers", "catalogue"]
 
 GROUP = "pyimginspect.analyzers"
 
-BUILTIN: tuple[Analyzer, ...] = ()
+BUILTIN: tuple[Analyzer, ...] = (
+    base_not_official_slim.ANALYZER,
+    deleted_but_shipped.ANALYZER,
+    duplicate_python.ANALYZER,
+    leftover_build_tool.ANALYZER,
+    leftover_headers.ANALYZER,
+    leftover_virtual_package.ANALYZER,
+    os_python_binding.ANALYZER,
+    overwritten_files.ANALYZER,
+    package_cache.ANALYZER,
+    rewritten_metadata.ANALYZER,
+)
 
 
 def all_analyzers() -> tuple[Analyzer, ...]:
