@@ -14,12 +14,18 @@ from functools import cache
 from msgspec import Struct
 
 from pyimginspect.inventory.contents import Contents
-from pyimginspect.inventory.facts import BaseImage, BuildTool, BuildToolKind, OsPackage
-from pyimginspect.inventory.packages import PackageDatabase
+from pyimginspect.inventory.facts import (
+    BaseImage,
+    BuildTool,
+    BuildToolKind,
+    Distribution,
+    OsPackage,
+)
+from pyimginspect.inventory.packages import Graph, PackageDatabase, dependency_graph
 from pyimginspect.inventory.tables import read_table
 from pyimginspect.rootfs import RootFS
 
-__all__ = ["find_build_tools", "kind_of_package"]
+__all__ = ["brought", "find_build_tools", "kind_of_package", "loose_files", "users_at_run_time"]
 
 _HEADERS = ("usr/include/", "usr/local/include/")
 # What is in directories that are one thing, in any place, and in which kind of thing.
@@ -41,6 +47,7 @@ _TEMPORARY = re.compile(r"build|dev|te?mp|make|compil|fetch")
 class _Table(Struct, frozen=True, kw_only=True):
     source: str
     date: str
+    used_at_run_time: dict[str, list[BuildToolKind]]
     packages: dict[str, dict[BuildToolKind, str]]
     files: dict[BuildToolKind, str]
 
@@ -51,6 +58,7 @@ class _Patterns(Struct, frozen=True):
     packages: dict[str, dict[BuildToolKind, re.Pattern[str]]]
     files: dict[BuildToolKind, re.Pattern[str]]
     any_file: re.Pattern[str]
+    users: dict[str, frozenset[BuildToolKind]]
 
 
 @cache
@@ -63,6 +71,7 @@ def _patterns() -> _Patterns:
         },
         {kind: re.compile(pattern) for kind, pattern in table.files.items()},
         re.compile("|".join(table.files.values())),
+        {name: frozenset(kinds) for name, kinds in table.used_at_run_time.items()},
     )
 
 
@@ -74,6 +83,20 @@ def find_build_tools(
     tools = [*_from_packages(packages, base.layers)]
     tools += _from_files(rootfs, packages, contents, base.layers)
     return tuple(sorted(tools, key=lambda tool: (-tool.size, tool.name, tool.path)))
+
+
+def users_at_run_time(
+    tools: Iterable[BuildTool], distributions: Iterable[Distribution]
+) -> tuple[str, ...]:
+    """Return the distributions that are known to run tools of these kinds, sorted.
+
+    Triton, for one, compiles when it is first called.
+    """
+    kinds = {tool.category for tool in tools}
+    users = _patterns().users
+    return tuple(
+        sorted({one.name for one in distributions if kinds & users.get(one.name, frozenset())})
+    )
 
 
 # --- packages -----------------------------------------------------------------------------------
@@ -111,8 +134,8 @@ def _from_packages(packages: PackageDatabase, base_layers: int) -> Iterator[Buil
         for package in packages.packages
         if (kind := kind_of_package(package)) is not None
     }
-    left = [key for key in kinds if _brought(packages[key]) >= base_layers]
-    needs = _Needs(packages, kinds) if left else None
+    left = [key for key in kinds if brought(packages[key]) >= base_layers]
+    graph = dependency_graph(packages) if left else None
     for key in left:
         package = packages[key]
         files = packages.files(key)
@@ -123,13 +146,13 @@ def _from_packages(packages: PackageDatabase, base_layers: int) -> Iterator[Buil
             path=_most_telling(files),
             size=package.size,
             paths=len(files),
-            layer=_brought(package),
-            kept_by=needs.keepers(key) if needs is not None else (),
+            layer=brought(package),
+            kept_by=_keepers(graph, kinds, key) if graph is not None else (),
         )
 
 
-def _brought(package: OsPackage) -> int:
-    """The layer that installed the package, whoever upgraded it since."""
+def brought(package: OsPackage) -> int:
+    """Return the layer that installed the package, whoever upgraded it since."""
     return next(
         (event.layer for event in package.history[::-1] if event.action == "installed"),
         package.layer,
@@ -145,57 +168,28 @@ def _most_telling(files: Sequence[str]) -> str:
     return files[0] if files else ""
 
 
-class _Needs:
-    """Who needs a build tool for its own sake: what was asked for, and is no build tool itself."""
-
-    def __init__(self, packages: PackageDatabase, tools: Mapping[str, BuildToolKind]) -> None:
-        self._packages = packages
-        self._tools = tools
-        providers: dict[str, list[str]] = {}
-        for package in packages.packages:
-            for name in (package.name, *package.provides):
-                providers.setdefault(name, []).append(package.key)
-        self._needed_by: dict[str, set[str]] = {}
-        for package in packages.packages:
-            if package.key in tools:
+def _keepers(graph: Graph, kinds: Mapping[str, BuildToolKind], key: str) -> tuple[str, ...]:
+    """Return the packages asked for by name, no build tools, that cannot do without ``key``."""
+    seen = {key}
+    todo = [key]
+    found = []
+    while todo:
+        for other in graph.required_by[todo.pop()]:
+            if other in seen or other in kinds:
                 continue
-            for alternatives in package.depends:
-                for name in alternatives:
-                    for key in providers.get(name, ()):
-                        self._needed_by.setdefault(key, set()).add(package.key)
-
-    def keepers(self, key: str) -> tuple[str, ...]:
-        """Return the packages asked for by name, no build tools, that cannot do without ``key``."""
-        seen = {key}
-        todo = [key]
-        found = []
-        while todo:
-            for other in self._needed_by.get(todo.pop(), ()):
-                if other in seen:
-                    continue
-                seen.add(other)
-                todo.append(other)
-                package = self._packages[other]
-                if package.automatic is not True or package.essential:
-                    found.append(other)
-        return tuple(sorted(found))
+            seen.add(other)
+            todo.append(other)
+            package = graph.nodes[other].package
+            if package.automatic is not True or package.essential:
+                found.append(other)
+    return tuple(sorted(found))
 
 
 # --- files that no package owns ------------------------------------------------------------------
 def _from_files(
     rootfs: RootFS, packages: PackageDatabase, contents: Contents, base_layers: int
 ) -> Iterator[BuildTool]:
-    groups = _group(rootfs)
-    for (name, kind, top), paths in groups.items():
-        left = [
-            path
-            for path in paths
-            if rootfs[path].kind == "file"
-            and rootfs[path].content.layer >= base_layers
-            and not packages.owner(path)
-        ]
-        if not left:
-            continue
+    for (name, kind, top), left in _left_files(rootfs, packages, base_layers).items():
         sums = contents.by_layer(contents.behind(left))
         yield BuildTool(
             name=name,
@@ -208,6 +202,33 @@ def _from_files(
 
 
 _Group = tuple[str, BuildToolKind, str]
+
+
+def loose_files(
+    rootfs: RootFS, packages: PackageDatabase, base: BaseImage
+) -> dict[tuple[str, str], list[str]]:
+    """Return the files behind the build tools that are no packages, by their name and path."""
+    return {
+        (name, top): left
+        for (name, _, top), left in _left_files(rootfs, packages, base.layers).items()
+    }
+
+
+def _left_files(
+    rootfs: RootFS, packages: PackageDatabase, base_layers: int
+) -> dict[_Group, list[str]]:
+    found = {}
+    for group, paths in _group(rootfs).items():
+        left = [
+            path
+            for path in paths
+            if rootfs[path].kind == "file"
+            and rootfs[path].content.layer >= base_layers
+            and not packages.owner(path)
+        ]
+        if left:
+            found[group] = left
+    return found
 
 
 def _group(rootfs: RootFS) -> dict[_Group, list[str]]:

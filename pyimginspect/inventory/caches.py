@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pyimginspect.inventory.contents import Contents
-from pyimginspect.inventory.facts import Cache
+from pyimginspect.inventory.facts import Cache, Loss
+from pyimginspect.ledger import Ledger
 from pyimginspect.rootfs import RootFS
 
-__all__ = ["INFORMATION", "find_caches"]
+__all__ = ["INFORMATION", "edit_of", "find_caches", "lost_in"]
 
 INFORMATION = frozenset({"bytecode", "tests"})
 """Kinds that are listed and that are no fault."""
@@ -69,6 +70,38 @@ def find_caches(rootfs: RootFS) -> tuple[Cache, ...]:
                 )
             )
     return tuple(sorted(found, key=lambda cache: (-cache.size, cache.path, cache.kind)))
+
+
+def lost_in(cache: Cache, ledger: Ledger, base_layers: int) -> Iterator[Loss]:
+    """Yield what layers above the base stored in a cache and later layers overwrote."""
+    prefix = f"{cache.path}/"
+    ending = ".bin" if cache.kind == "apt-index" else ""
+    for loss in ledger.losses:
+        if loss.layer < base_layers or loss.account == "deleted":
+            continue
+        if loss.path.startswith(prefix) and loss.path.endswith(ending):
+            yield loss
+
+
+_EDITS = {
+    "apt-lists": "End the RUN with && rm -rf /var/lib/apt/lists/*",
+    "apt-archives": "End the RUN with && apt-get clean",
+    "apt-index": "End the RUN with && rm -f /var/cache/apt/*.bin",
+    "apk": "apk add --no-cache",
+    "pip": "pip install --no-cache-dir",
+    "uv": "uv pip install --no-cache",
+    "poetry": "End the RUN with && poetry cache clear --all .",
+    "npm": "End the RUN with && npm cache clean --force",
+    "conda": "End the RUN with && conda clean -afy",
+    "dnf": "End the RUN with && dnf clean all",
+    "yum": "End the RUN with && yum clean all",
+    "zypper": "End the RUN with && zypper clean --all",
+}
+
+
+def edit_of(cache: Cache) -> str:
+    """Return the edit that keeps a cache out of the image, to paste into its instruction."""
+    return _EDITS.get(cache.kind, f"End the RUN with && rm -rf /{cache.path}")
 
 
 def _candidates(rootfs: RootFS) -> Iterator[tuple[str, str, list[str]]]:

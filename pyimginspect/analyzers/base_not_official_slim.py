@@ -1,0 +1,88 @@
+"""The base image is not an official python:3.X-slim."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pyimginspect.analyzers.rule import Analyzer, Rule
+from pyimginspect.inventory.build_tools import brought, kind_of_package
+from pyimginspect.inventory.collect import Inventory
+from pyimginspect.inventory.facts import BaseImage
+from pyimginspect.model import Evidence
+from pyimginspect.report import Finding
+
+__all__ = ["ANALYZER"]
+
+RULE = Rule(
+    id="base-not-official-slim",
+    title="The base image is not an official python slim image",
+    severity="warning",
+    policy="base",
+    what="The image has a Python and was not built from python:3.X-slim.",
+    why="The official slim images hold one CPython, built from source, with nothing that only a"
+    " build needs, on the smallest Debian that manylinux wheels run on. The full variant brings"
+    " compilers, version control and hundreds of development packages; a distribution's image"
+    " brings the distribution's Python, or none.",
+    fix="Begin with FROM python:3.X-slim; build in a stage of its own from the same image.",
+    example="""# at fault
+FROM python:3.13
+
+# better
+FROM python:3.13-slim
+""",
+)
+
+
+def run(inventory: Inventory) -> Iterator[Finding]:
+    """Judge the base image of an image with a Python, where the base is known."""
+    base = inventory.base
+    if not inventory.interpreters or base.family == "unknown" or base.confidence == "guess":
+        return
+    if base.family == "python" and base.variant == "slim":
+        return
+    name = base.name or " ".join(filter(None, (base.family, base.version)))
+    version = base.version if base.family == "python" else inventory.interpreters[0].version
+    series = ".".join(version.split(".")[:2])
+    evidence = list(base.evidence)
+    packages: list[str] = []
+    saving = 0
+    if base.variant == "full":
+        packages, saving = _only_for_building(inventory)
+        what = f"{len(packages):,} packages of the base are for building: estimated by their names"
+        evidence.append(Evidence(what=what))
+    yield RULE.finding(
+        subject=" ".join(filter(None, (base.family, base.variant))),
+        message=f"the base image is {name}: {_WORDS.get(_kind(base), _OTHER)}",
+        evidence=evidence,
+        layers=range(base.layers),
+        packages=packages,
+        saving=saving,
+        fix=f"FROM python:{series}-slim",
+    )
+
+
+_OTHER = "not an official python image"
+_WORDS = {
+    "full": "the full variant, with compilers and headers",
+    "alpine": "musl, for which wheels may be missing; see the findings about its C library",
+    "windowsservercore": "Windows, which has no slim variant",
+}
+
+
+def _kind(base: BaseImage) -> str:
+    return base.variant if base.family == "python" else ""
+
+
+def _only_for_building(inventory: Inventory) -> tuple[list[str], int]:
+    """Return the base's packages that are build tools by name, and their bytes."""
+    found = [
+        package
+        for package in inventory.packages.packages
+        if brought(package) < inventory.base.layers
+        and not package.essential
+        and kind_of_package(package) is not None
+    ]
+    return [package.key for package in found], sum(package.size for package in found)
+
+
+ANALYZER = Analyzer(rule=RULE, run=run)

@@ -1,0 +1,52 @@
+"""An operating system that gets no more security fixes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pyimginspect.analyzers.rule import Analyzer, Rule
+from pyimginspect.inventory.collect import Inventory
+from pyimginspect.inventory.end_of_life import system_end
+from pyimginspect.model import Evidence
+from pyimginspect.report import Finding
+
+__all__ = ["ANALYZER"]
+
+RULE = Rule(
+    id="eol-distribution",
+    title="The distribution is past its end of life",
+    severity="warning",
+    policy="base",
+    what="The distribution's release gets no more security fixes without a contract. For Debian"
+    " that is the end of long-term support, for Ubuntu that of standard support.",
+    why="apt-get upgrade finds nothing any more, whatever is found wrong with OpenSSL or the C"
+    " library. Sooner or later the packages also leave the mirrors, and the build fails.",
+    fix="Move to a supported release, with the base image's next tag.",
+    example="""# at fault
+FROM python:3.11-slim-buster
+
+# better
+FROM python:3.11-slim-bookworm
+""",
+)
+
+
+def run(inventory: Inventory) -> Iterator[Finding]:
+    """Judge the release that ``os-release`` names."""
+    system = inventory.os
+    end = system_end(system.id, system.version_id, inventory.image)
+    if end is None or not end.over:
+        return
+    name = system.pretty_name or f"{system.id} {system.version_id}"
+    yield RULE.finding(
+        subject=f"{system.id} {system.version_id}",
+        message=f"{name} is past its end of life: {end.date}",
+        evidence=[
+            *system.evidence,
+            Evidence(what=f"end of life {end.date}, judged on {end.seen}: {end.source}"),
+        ],
+        layers=[0] if inventory.image.layers else [],
+    )
+
+
+ANALYZER = Analyzer(rule=RULE, run=run)

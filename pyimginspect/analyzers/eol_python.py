@@ -1,0 +1,59 @@
+"""A Python whose series gets no more security fixes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pyimginspect.analyzers.rule import Analyzer, Rule
+from pyimginspect.inventory.collect import Inventory
+from pyimginspect.inventory.end_of_life import python_end
+from pyimginspect.model import Evidence
+from pyimginspect.report import Finding
+
+__all__ = ["ANALYZER"]
+
+RULE = Rule(
+    id="eol-python",
+    title="Python is past its end of life",
+    severity="warning",
+    policy="base",
+    what="The python.org release team no longer mends this series of CPython. Interpreters that a"
+    " distribution's package owns are judged too: whether the distribution still mends them is"
+    " its own affair.",
+    why="Security bugs that are found from now on stay. The official images of the series are no"
+    " longer rebuilt either, so their Debian packages age too.",
+    fix="Move to a series that is supported: docs.python.org/3/whatsnew tells what changed.",
+    example="""# at fault
+FROM python:3.8-slim
+
+# better
+FROM python:3.13-slim
+""",
+)
+
+
+def run(inventory: Inventory) -> Iterator[Finding]:
+    """Judge every CPython by its series."""
+    for python in inventory.interpreters:
+        if python.implementation != "cpython":
+            continue
+        end = python_end(python.version, inventory.image)
+        if end is None or not end.over:
+            continue
+        series = ".".join(python.version.split(".")[:2])
+        yield RULE.finding(
+            subject=f"{series} {python.path}",
+            severity="note" if python.packages and not python.effective else None,
+            message=f"Python {python.version} is past its end of life: {end.date}",
+            evidence=[
+                *python.evidence,
+                Evidence(what=f"end of life {end.date}, judged on {end.seen}: {end.source}"),
+            ],
+            layers=[python.layer],
+            instruction=inventory.instructions[python.layer],
+            paths=[python.path],
+            packages=python.packages,
+        )
+
+
+ANALYZER = Analyzer(rule=RULE, run=run)

@@ -1,0 +1,95 @@
+"""Compilers, make, git and their like that the application's layers brought and left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import get_args
+
+from pyimginspect.analyzers._leftovers import (
+    asked_for,
+    left_by_layer,
+    listed,
+    proofs,
+    purge_words,
+    size_of_loose,
+    size_of_packages,
+    tool_evidence,
+)
+from pyimginspect.analyzers.rule import Analyzer, Rule
+from pyimginspect.inventory.build_tools import brought, users_at_run_time
+from pyimginspect.inventory.collect import Inventory
+from pyimginspect.inventory.contents import Contents
+from pyimginspect.inventory.facts import BuildToolKind
+from pyimginspect.inventory.leftovers import find_leftovers
+from pyimginspect.model import Evidence
+from pyimginspect.report import Finding
+
+__all__ = ["ANALYZER"]
+
+RULE = Rule(
+    id="leftover-build-tool",
+    title="Build tools are left in the image",
+    severity="warning",
+    policy="size",
+    what="A layer above the base image installed compilers, linkers, build systems or version"
+    " control, and they are still there. Tools that a package installed for its own sake depends"
+    " on are not reported, nor are those of the base image.",
+    why="They were needed once, to build. In the image they are bytes that every host pulls, and"
+    " programs that an intruder finds ready. Deleting them in a later layer saves nothing: the"
+    " layer that has them ships all the same.",
+    fix="Build in a stage of its own and copy the result, or purge the tools in the RUN that"
+    " installed them.",
+    example="""# at fault
+RUN apt-get update && apt-get install -y build-essential
+RUN pip install -r requirements.txt
+
+# better
+FROM python:3.13-slim AS builder
+RUN apt-get update && apt-get install -y --no-install-recommends build-essential
+RUN python -m venv /opt/venv && /opt/venv/bin/pip install --no-cache-dir -r requirements.txt
+FROM python:3.13-slim
+COPY --from=builder /opt/venv /opt/venv
+""",
+)
+
+_CATEGORIES = frozenset(get_args(BuildToolKind)) - {"headers", "static-library"}
+
+
+def run(inventory: Inventory) -> Iterator[Finding]:
+    """Find them, one finding for each layer that brought some."""
+    leftovers = find_leftovers(
+        inventory.rootfs, inventory.packages, inventory.base, inventory.build_tools
+    )
+    contents = Contents(inventory.rootfs)
+    for layer, tools in left_by_layer(inventory, leftovers, _CATEGORIES).items():
+        keys = leftovers.tools.get(layer, ())
+        asked = asked_for(inventory, layer, tools)
+        names = [package.name for package in asked] or [f"/{tool.path}" for tool in tools]
+        users = users_at_run_time(tools, inventory.distributions)
+        evidence = [*tool_evidence(inventory, tools)]
+        if len(keys) > len(tools):
+            evidence.append(Evidence(what=f"{len(keys):,} packages would go with them"))
+        evidence += proofs(
+            proof for proof in leftovers.kept if brought(inventory.packages[proof.package]) == layer
+        )
+        evidence += [Evidence(what=f"{user} uses such tools at run time") for user in users]
+        purge = purge_words(asked) if asked else ""
+        yield RULE.finding(
+            subject=" ".join(names[:3]),
+            severity="note" if users else None,
+            message=f"{listed(names)}: build tools are left in the image",
+            evidence=evidence,
+            layers=[layer],
+            instruction=inventory.instructions[layer],
+            paths=[tool.path for tool in tools if tool.path],
+            packages=keys,
+            saving=size_of_packages(inventory, contents, keys)
+            + size_of_loose(inventory, contents, tools),
+            fix=f"Build in a stage of its own and COPY the result from there; or end the same RUN"
+            f" with && {purge}"
+            if purge
+            else "",
+        )
+
+
+ANALYZER = Analyzer(rule=RULE, run=run)

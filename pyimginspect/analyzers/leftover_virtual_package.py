@@ -1,0 +1,77 @@
+"""apk's virtual packages of build dependencies that nobody deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pyimginspect.analyzers._leftovers import listed, size_of_packages
+from pyimginspect.analyzers.rule import Analyzer, Rule
+from pyimginspect.inventory.build_tools import brought, kind_of_package
+from pyimginspect.inventory.collect import Inventory
+from pyimginspect.inventory.contents import Contents
+from pyimginspect.inventory.leftovers import find_leftovers
+from pyimginspect.model import Evidence
+from pyimginspect.report import Finding
+
+__all__ = ["ANALYZER"]
+
+RULE = Rule(
+    id="leftover-virtual-package",
+    title="A virtual package of build dependencies is left",
+    severity="warning",
+    policy="size",
+    what="apk add --virtual gave what a build needs a name of its own, so that it could be deleted"
+    " by that name, and it was not.",
+    why="A virtual package such as .build-deps has no other purpose than to be deleted: what was"
+    " added under it was meant to go.",
+    fix="Delete the virtual package in the RUN that added it.",
+    example="""# at fault
+RUN apk add --virtual .build-deps gcc musl-dev && pip install cffi
+
+# better
+RUN apk add --no-cache --virtual .build-deps gcc musl-dev \\
+    && pip install --no-cache-dir cffi \\
+    && apk del --no-network .build-deps
+""",
+)
+
+
+def run(inventory: Inventory) -> Iterator[Finding]:
+    """Find them, each by its name."""
+    virtual = [
+        package
+        for package in inventory.packages.packages
+        if package.virtual and kind_of_package(package) == "meta"
+    ]
+    if not virtual:
+        return
+    leftovers = find_leftovers(
+        inventory.rootfs, inventory.packages, inventory.base, inventory.build_tools
+    )
+    contents = Contents(inventory.rootfs)
+    for package in virtual:
+        layer = brought(package)
+        keys = leftovers.virtual.get(layer, ())
+        members = [name for names in package.depends for name in names[:1]]
+        going = [key for key in keys if key != package.key]
+        evidence = [Evidence(what=f"holds {listed(members, 12)}", layer=layer, package=package.key)]
+        if going:
+            evidence.append(Evidence(what=f"{listed(going, 12)} would go with it", layer=layer))
+        elif layer < inventory.base.layers:
+            evidence.append(Evidence(what="the base image has it", layer=layer))
+        else:
+            what = "everything it holds is also there for other reasons: nothing would go with it"
+            evidence.append(Evidence(what=what, layer=layer))
+        yield RULE.finding(
+            subject=package.name,
+            message=f"the virtual package {package.name} was never deleted",
+            evidence=evidence,
+            layers=[layer],
+            instruction=inventory.instructions[layer],
+            packages=keys or (package.key,),
+            saving=size_of_packages(inventory, contents, keys),
+            fix=f"End the same RUN with && apk del --no-network {package.name}",
+        )
+
+
+ANALYZER = Analyzer(rule=RULE, run=run)

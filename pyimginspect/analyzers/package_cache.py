@@ -1,0 +1,81 @@
+"""Caches of package managers that nobody will read in a container."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pyimginspect.analyzers._leftovers import NOTABLE
+from pyimginspect.analyzers.rule import Analyzer, Rule
+from pyimginspect.inventory.caches import INFORMATION, edit_of, lost_in
+from pyimginspect.inventory.collect import Inventory
+from pyimginspect.inventory.facts import Cache
+from pyimginspect.model import Evidence
+from pyimginspect.report import Finding
+
+__all__ = ["ANALYZER"]
+
+RULE = Rule(
+    id="package-cache",
+    title="A package manager's cache is left in the image",
+    severity="warning",
+    policy="size",
+    what="apt's lists, downloaded packages, pip's or another tool's cache are in the image.",
+    why="A cache speeds up the next run of a tool. An image is built once and not added to: the"
+    " cache only ships. apt's lists are also out of date soon.",
+    fix="Tell the tool to keep no cache, or delete it in the same RUN; a cache mount"
+    " (RUN --mount=type=cache) keeps it outside of the image.",
+    example="""# at fault
+RUN apt-get update && apt-get install -y libpq5
+RUN pip install -r requirements.txt
+
+# better
+RUN apt-get update && apt-get install -y --no-install-recommends libpq5 \\
+    && rm -rf /var/lib/apt/lists/*
+RUN pip install --no-cache-dir -r requirements.txt
+""",
+)
+
+
+def run(inventory: Inventory) -> Iterator[Finding]:
+    """Find them, one finding for each cache."""
+    for cache in inventory.caches:
+        stored = {n: size for n, size in cache.layers.items() if n >= inventory.base.layers}
+        if cache.kind in INFORMATION or not stored:
+            continue
+        lost: dict[int, int] = {}
+        for loss in lost_in(cache, inventory.ledger, inventory.base.layers):
+            lost[loss.layer] = lost.get(loss.layer, 0) + loss.size
+        saving = sum(stored.values()) + sum(lost.values())
+        layers = sorted({*stored, *lost})
+        heaviest = max(layers, key=lambda n: (stored.get(n, 0) + lost.get(n, 0), -n))
+        yield RULE.finding(
+            subject=cache.path,
+            severity=None if saving >= NOTABLE else "note",
+            message=f"/{cache.path} is left in the image: {_WORDS.get(cache.kind, 'a cache')}",
+            evidence=[*_evidence(cache, stored, lost)],
+            layers=layers,
+            instruction=inventory.instructions[heaviest],
+            paths=[cache.path],
+            saving=saving,
+            fix=edit_of(cache),
+        )
+
+
+_WORDS = {
+    "apt-lists": "apt's lists of packages",
+    "apt-archives": "packages that apt downloaded",
+    "apt-index": "apt's binary index",
+}
+
+
+def _evidence(cache: Cache, stored: dict[int, int], lost: dict[int, int]) -> Iterator[Evidence]:
+    for layer in sorted({*stored, *lost}):
+        if stored.get(layer):
+            what = f"{stored[layer]:,} bytes of {cache.kind} cache are stored here"
+            yield Evidence(what=what, path=cache.path, layer=layer)
+        if lost.get(layer):
+            what = f"{lost[layer]:,} more bytes were overwritten by later layers"
+            yield Evidence(what=what, path=cache.path, layer=layer)
+
+
+ANALYZER = Analyzer(rule=RULE, run=run)

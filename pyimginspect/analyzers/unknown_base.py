@@ -1,0 +1,44 @@
+"""Nobody can tell what the image was built from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pyimginspect.analyzers.rule import Analyzer, Rule
+from pyimginspect.inventory.collect import Inventory
+from pyimginspect.report import Finding
+
+__all__ = ["ANALYZER"]
+
+RULE = Rule(
+    id="unknown-base",
+    title="The base image is not known",
+    severity="note",
+    policy="base",
+    what="Neither the history nor the contents tell which image this one was built from, or"
+    " they only allow a guess: a squashed or imported image, or a base that few people use.",
+    why="What the base brought cannot be told from what the application added, so findings about"
+    " leftovers are less sure, and the policy on base images cannot be checked.",
+    fix="Say the base image with --base IMAGE, or the number of its layers with --base N; keep"
+    " the history when squashing.",
+)
+
+
+def run(inventory: Inventory) -> Iterator[Finding]:
+    """Report a base that is unknown, or no more than a guess."""
+    base = inventory.base
+    if base.family != "unknown" and base.confidence != "guess":
+        return
+    what = base.name or base.distribution or base.family
+    known = base.family not in ("unknown", "scratch")
+    yield RULE.finding(
+        subject="base image",
+        message=f"the base image is not known; it may be {what}"
+        if known
+        else f"the base image is not known: {base.distribution or base.family}",
+        evidence=base.evidence,
+        layers=range(base.layers),
+    )
+
+
+ANALYZER = Analyzer(rule=RULE, run=run)

@@ -1,0 +1,66 @@
+"""When support for a Python or a distribution ends: a table, and no look at the clock.
+
+A report must not change from one day to the next, so "past its end" is judged by the day that the
+table was made, or the day that the image was made, whichever is later.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+from msgspec import Struct
+
+from pyimginspect.inventory.tables import read_table
+from pyimginspect.model import Image
+
+__all__ = ["EndOfLife", "python_end", "system_end"]
+
+
+class EndOfLife(Struct, frozen=True, kw_only=True):
+    """The day on which support ends or ended, as ISO 8601 has it.
+
+    ``over`` is judged on the day ``seen``, ``source`` is where the dates are from.
+    """
+
+    date: str
+    over: bool
+    seen: str
+    source: str
+
+
+class _Table(Struct, frozen=True, kw_only=True):
+    source: str
+    date: str
+    python: dict[str, str]
+    systems: dict[str, dict[str, str]]
+
+
+@cache
+def _table() -> _Table:
+    return read_table("end_of_life", _Table)
+
+
+def python_end(version: str, image: Image) -> EndOfLife | None:
+    """Return the end of a Python's series, ``None`` for a series that the table has not."""
+    return _judge(_table().python.get(_first(version, 2)), image)
+
+
+def system_end(name: str, version: str, image: Image) -> EndOfLife | None:
+    """Return the end of a distribution, by ``ID`` and ``VERSION_ID`` of its ``os-release``."""
+    versions = _table().systems.get(name, {})
+    date = versions.get(_first(version, 2)) or versions.get(_first(version, 1))
+    return _judge(date, image)
+
+
+def _first(version: str, parts: int) -> str:
+    return ".".join(version.split(".")[:parts])
+
+
+def _judge(date: str | None, image: Image) -> EndOfLife | None:
+    if date is None:
+        return None
+    table = _table()
+    made = (image.config.created or "")[:10]
+    # ISO dates sort as text; what an image claims is no date, or absurd, may not hide an end.
+    seen = max(table.date, made) if made[:2] == "20" and made[4:5] == "-" else table.date
+    return EndOfLife(date=date, over=date < seen, seen=seen, source=table.source)

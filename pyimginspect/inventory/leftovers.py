@@ -1,0 +1,190 @@
+"""What would go with the build tools, what must stay, and whose bytes that would be.
+
+``apt-get purge --auto-remove`` is not the measure here: a build that keeps its tools to a stage of
+its own never installs them, so that what only recommended them is no reason to keep them. What a
+program outside of all packages needs (a wheel's extension, linked to ``libpq.so.5``) is one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+
+from msgspec import Struct
+
+from pyimginspect.inventory.build_tools import brought, kind_of_package
+from pyimginspect.inventory.facts import BaseImage, BuildTool
+from pyimginspect.inventory.packages import Graph, PackageDatabase, dependency_graph
+from pyimginspect.inventory.packages.graph import members
+from pyimginspect.rootfs import RootFS
+
+__all__ = ["Kept", "Leftovers", "files_of_packages", "find_leftovers", "without"]
+
+_INFO = "var/lib/dpkg/info"
+
+
+class Kept(Struct, frozen=True, kw_only=True):
+    """A runtime package that came along with build tools and that must stay: the proof.
+
+    The ELF file at ``path``, which is no package's, needs ``library``, which ``package`` holds.
+    """
+
+    package: str
+    library: str
+    path: str
+
+
+class Leftovers(Struct, frozen=True, kw_only=True):
+    """The packages that an image could do without if its build tools had gone with the build.
+
+    ``tools``, ``headers`` and ``virtual`` share them out, each by the layer that installed them:
+    headers and static libraries, what virtual packages hold, and all else. ``recommended`` came
+    along with packages that stay, and only by recommendation.
+    """
+
+    tools: Mapping[int, tuple[str, ...]] = {}
+    headers: Mapping[int, tuple[str, ...]] = {}
+    virtual: Mapping[int, tuple[str, ...]] = {}
+    recommended: Mapping[int, tuple[str, ...]] = {}
+    kept: tuple[Kept, ...] = ()
+
+
+def find_leftovers(
+    rootfs: RootFS, packages: PackageDatabase, base: BaseImage, build_tools: Iterable[BuildTool]
+) -> Leftovers:
+    """Find what goes with the build tools that no runtime package depends on."""
+    tools = {tool.package for tool in build_tools if tool.package and not tool.kept_by}
+    if not any(brought(package) >= base.layers for package in packages.packages):
+        return Leftovers()
+    graph = dependency_graph(packages)
+    free, kept = without(rootfs, packages, graph, base, tools)
+    dragged = _needs(graph, tools, recommended=True)
+    mine = free & (dragged | tools)
+    virtual = _needs(graph, [key for key in tools if packages[key].virtual], recommended=False)
+    groups: dict[str, dict[int, list[str]]] = {}
+    programs = [key for key in tools if not _is_header(packages, key)]
+    of_programs = _needs(graph, programs, recommended=True)
+    for key in sorted(free):
+        layer = brought(packages[key])
+        if key not in mine:
+            group = "recommended"
+        elif key in virtual:
+            group = "virtual"
+        else:
+            header = _is_header(packages, key)
+            group = "headers" if header or key not in of_programs else "tools"
+        groups.setdefault(group, {}).setdefault(layer, []).append(key)
+    return Leftovers(
+        **{
+            group: {layer: tuple(keys) for layer, keys in sorted(layers.items())}
+            for group, layers in groups.items()
+        },
+        kept=kept,
+    )
+
+
+def _is_header(packages: PackageDatabase, key: str) -> bool:
+    return kind_of_package(packages[key]) in ("headers", "static-library")
+
+
+def without(
+    rootfs: RootFS,
+    packages: PackageDatabase,
+    graph: Graph,
+    base: BaseImage,
+    dropped: Collection[str],
+) -> tuple[frozenset[str], tuple[Kept, ...]]:
+    """Return what layers above the base need not install if ``dropped`` packages are not wanted.
+
+    These are the dropped and what nothing that stays depends on, and the proofs for those that
+    stay because a file that is no package's needs them.
+    """
+    roots = [
+        package.key
+        for package in packages.packages
+        if package.key not in dropped
+        and (brought(package) < base.layers or package.essential or package.automatic is not True)
+    ]
+    free = graph.nodes.keys() - _needs(graph, roots, recommended=False)
+    kept = tuple(_proofs(rootfs, packages, free))
+    if kept:
+        roots += [proof.package for proof in kept]
+        free = graph.nodes.keys() - _needs(graph, roots, recommended=False)
+    return frozenset(free), kept
+
+
+def _needs(graph: Graph, roots: Iterable[str], *, recommended: bool) -> set[str]:
+    """Return ``roots`` and all that they lean on, any alternative and any provider of it."""
+    found: set[str] = set()
+    todo = list(roots)
+    while todo:
+        key = todo.pop()
+        if key in found:
+            continue
+        found.add(key)
+        node = graph.nodes[key]
+        todo.extend(members(node.requires))
+        if recommended:
+            todo.extend(members(node.recommends + node.suggests))
+    return found
+
+
+def _proofs(rootfs: RootFS, packages: PackageDatabase, free: Collection[str]) -> Iterator[Kept]:
+    """Yield one proof for each of ``free`` whose library a file that no package owns needs."""
+    libraries = {
+        path.rpartition("/")[2]: key
+        for key in sorted(free)
+        for path in packages.files(key)
+        if ".so" in path
+    }
+    if not libraries:
+        return
+    proven = set()
+    for path, elf in rootfs.elf.items():
+        for library in elf.needed:
+            key = libraries.get(library)
+            if key is None or key in proven or packages.owner(path):
+                continue
+            proven.add(key)
+            yield Kept(package=key, library=library, path=path)
+
+
+# --- bytes --------------------------------------------------------------------------------------
+def files_of_packages(
+    rootfs: RootFS, packages: PackageDatabase, keys: Collection[str]
+) -> frozenset[str]:
+    """Return the files that would not be there without the packages ``keys``.
+
+    Those that they own alone, dpkg's notes about them, and the bytecode of their modules, which
+    maintainer scripts compile and nobody owns.
+    """
+    chosen = set(keys)
+    owned = [
+        path
+        for key in keys
+        for path in packages.files(key)
+        if chosen.issuperset(packages.owner(path))
+    ]
+    found = {path for path in owned if rootfs[path].kind == "file"}
+    found.update(_notes(rootfs, packages, chosen))
+    found.update(_bytecode(rootfs, owned))
+    return frozenset(found)
+
+
+def _notes(rootfs: RootFS, packages: PackageDatabase, keys: Collection[str]) -> Iterator[str]:
+    names = {packages[key].name for key in keys if packages[key].manager == "dpkg"}
+    for path in rootfs.children(_INFO) if names else ():
+        stem = path[len(_INFO) + 1 :].rpartition(".")[0]
+        if stem.partition(":")[0] in names:
+            yield path
+
+
+def _bytecode(rootfs: RootFS, owned: Sequence[str]) -> Iterator[str]:
+    sources: dict[str, set[str]] = {}
+    for path in owned:
+        if path.endswith(".py"):
+            directory, _, name = path.rpartition("/")
+            sources.setdefault(directory, set()).add(name[:-3])
+    for directory, stems in sources.items():
+        for path in rootfs.children(f"{directory}/__pycache__"):
+            if path.rpartition("/")[2].partition(".")[0] in stems:
+                yield path
