@@ -3,56 +3,67 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import PurePath
 from typing import Any
 
 from pyimginspect.errors import ReportError
+from pyimginspect.formats._dockerfile import Dockerfile
 from pyimginspect.report import Report
 
-__all__ = ["FORMATS", "format_for", "render"]
+__all__ = ["FORMATS", "Dockerfile", "format_for", "render"]
 
 
-def _table(report: Report, options: Mapping[str, Any]) -> str:
-    from pyimginspect.formats import table
-
-    terminal = {name: options[name] for name in ("width", "color", "encoding") if name in options}
-    return table.render(report, **terminal)
-
-
-def _json(report: Report, options: Mapping[str, Any]) -> str:
-    from pyimginspect.formats import json
-
-    return json.render(report)
-
-
-# A format's module, and what that needs, is loaded when it is asked for.
-_RENDERERS: dict[str, Callable[[Report, Mapping[str, Any]], str]] = {
-    "table": _table,
-    "json": _json,
+# The options of render() that each format takes. A module, and what it needs, is loaded when its
+# format is asked for.
+_OPTIONS: dict[str, tuple[str, ...]] = {
+    "table": ("width", "color", "encoding"),
+    "json": (),
+    "markdown": (),
+    "html": ("rules",),
+    "sarif": ("rules", "dockerfile"),
+    "junit": ("rules",),
+    "github": ("dockerfile",),
+    "cyclonedx": (),
 }
 
-FORMATS = tuple(_RENDERERS)
+FORMATS = tuple(_OPTIONS)
 """The names that :func:`render` knows."""
 
 _SUFFIXES = {
-    ".txt": "table",
+    ".cdx.json": "cyclonedx",
+    ".sarif.json": "sarif",
     ".json": "json",
+    ".sarif": "sarif",
+    ".html": "html",
+    ".htm": "html",
+    ".md": "markdown",
+    ".xml": "junit",
+    ".txt": "table",
 }
 
 
 def render(report: Report, format_name: str = "table", **options: Any) -> str:
     """Return ``report`` in a format of :data:`FORMATS`.
 
-    Of the options each format takes what concerns it: ``width`` (columns), ``color`` and
-    ``encoding`` the table.
+    Of the options each format takes what concerns it: the table ``width`` (columns), ``color``
+    and ``encoding``; SARIF, JUnit and HTML ``rules`` (the catalogue, by rule); SARIF and GitHub
+    ``dockerfile`` (a :class:`Dockerfile`, whose lines findings then name).
 
-    Raises :class:`ReportError` for a format that does not exist.
+    Raises :class:`ReportError` for a format that does not exist, or whose library is missing.
     """
-    renderer = _RENDERERS.get(format_name)
-    if renderer is None:
+    if format_name not in _OPTIONS:
         raise ReportError(f"there is no format '{format_name}'", hint=_suggest(format_name))
-    return renderer(report, options)
+    try:
+        module = import_module(f"{__name__}.{format_name}")
+    except ModuleNotFoundError as exc:
+        raise ReportError(
+            f"the format '{format_name}' needs the module {exc.name}",
+            hint="pip install 'pyimginspect[sbom]'",
+        ) from exc
+    wanted = {name: options[name] for name in _OPTIONS[format_name] if name in options}
+    text: str = module.render(report, **wanted)
+    return text
 
 
 def format_for(path: str | PurePath) -> str:
@@ -61,9 +72,9 @@ def format_for(path: str | PurePath) -> str:
     Raises :class:`ReportError` where the suffix is none that a format has.
     """
     name = PurePath(path).name.lower()
-    for suffix in sorted(_SUFFIXES, key=len, reverse=True):
+    for suffix, format_name in _SUFFIXES.items():
         if name.endswith(suffix):
-            return _SUFFIXES[suffix]
+            return format_name
     raise ReportError(
         f"no format goes with the name '{path}'", hint=f"the suffixes are {', '.join(_SUFFIXES)}"
     )

@@ -1,0 +1,71 @@
+"""The verdict as JUnit XML: a test case a finding, and one for each rule that found nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from xml.etree import ElementTree
+
+from pyimginspect.errors import printable
+from pyimginspect.formats._text import size
+from pyimginspect.report import Finding, Report
+from pyimginspect.rules import Rule
+
+__all__ = ["render"]
+
+
+def render(report: Report, *, rules: Mapping[str, Rule] | None = None) -> str:
+    """Return a test suite for the image, in the dialect of Jenkins' xUnit plugin.
+
+    What the policy fails is a failure; without a policy, errors and warnings are. What a waiver
+    or the baseline lets pass is skipped.
+    """
+    name = report.image.names[0] if report.image.names else report.image.reference
+    suite = ElementTree.Element("testsuite", name=printable(name))
+    verdict = report.verdict
+    failures = skipped = 0
+    for finding in report.findings:
+        case = _case(suite, finding.rule, finding.subject)
+        if verdict.fails(finding) if verdict is not None else finding.severity != "note":
+            failures += 1
+            failure = ElementTree.SubElement(
+                case, "failure", message=printable(finding.message), type=finding.severity
+            )
+            failure.text = _details(finding)
+        else:
+            ElementTree.SubElement(case, "system-out").text = _details(finding)
+    aside = [(item.finding, item.reason) for item in verdict.waived] if verdict else []
+    aside += [(finding, "known to the baseline") for finding in verdict.accepted] if verdict else []
+    for finding, reason in aside:
+        skipped += 1
+        case = _case(suite, finding.rule, finding.subject)
+        ElementTree.SubElement(case, "skipped", message=printable(reason))
+    found = {finding.rule for finding in [*report.findings, *(f for f, _ in aside)]}
+    names = {rule.rule for rule in verdict.rules} if verdict is not None else {*(rules or {})}
+    for rule in sorted(names - found):
+        _case(suite, rule, "")
+    counts = {"tests": len(suite), "failures": failures, "errors": 0, "skipped": skipped}
+    suite.attrib.update({key: str(value) for key, value in counts.items()})
+    suite.set("time", "0")
+    suites = ElementTree.Element("testsuites", name="pyimginspect")
+    suites.attrib.update({key: str(counts[key]) for key in ("tests", "failures", "errors")})
+    suites.append(suite)
+    ElementTree.indent(suites)
+    text = ElementTree.tostring(suites, encoding="unicode")
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{text}\n'
+
+
+def _case(suite: ElementTree.Element, rule: str, subject: str) -> ElementTree.Element:
+    name = printable(f"{rule}: {subject}" if subject else rule)
+    return ElementTree.SubElement(
+        suite, "testcase", classname=f"pyimginspect.{printable(rule)}", name=name, time="0"
+    )
+
+
+def _details(finding: Finding) -> str:
+    lines = [finding.message, *(f"because {evidence.what}" for evidence in finding.evidence)]
+    if finding.layers:
+        numbers = ", ".join(map(str, finding.layers))
+        lines.append(f"layer {numbers}: {finding.instruction}".removesuffix(": "))
+    if finding.saving:
+        lines.append(f"saves {size(finding.saving)}")
+    return "\n".join(map(printable, [*lines, *finding.fix.splitlines()]))

@@ -1,0 +1,158 @@
+"""The findings as SARIF 2.1.0, for code-scanning pages.
+
+The rules are those of OASIS "Static Analysis Results Interchange Format (SARIF) Version 2.1.0";
+section numbers below are of that document.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import quote
+
+from pyimginspect.errors import printable
+from pyimginspect.formats._dockerfile import Dockerfile, instruction_of
+from pyimginspect.formats._text import size
+from pyimginspect.report import Finding, Report
+from pyimginspect.rules import Rule
+
+__all__ = ["render"]
+
+_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+
+
+def render(
+    report: Report, *, rules: Mapping[str, Rule] | None = None, dockerfile: Dockerfile | None = None
+) -> str:
+    """Return the findings as a SARIF log of one run.
+
+    ``rules`` is the catalogue, for the help of each rule. A finding is placed at the line of
+    ``dockerfile`` that brought it, or at the path in the image that shows it.
+    """
+    verdict = report.verdict
+    waived = verdict.waived if verdict is not None else ()
+    known = verdict.accepted if verdict is not None else ()
+    findings = [*report.findings, *known, *(item.finding for item in waived)]
+    catalogue = _rules(findings, rules or {})
+    numbers = {rule["id"]: number for number, rule in enumerate(catalogue)}
+    results = []
+    for finding in findings:
+        result = _result(report, finding, dockerfile)
+        result["ruleIndex"] = numbers[finding.rule]
+        if verdict is not None and (known or verdict.gone):
+            result["baselineState"] = "unchanged" if finding in known else "new"
+        results.append(result)
+    for item, result in zip(waived, results[-len(waived) :] if waived else [], strict=True):
+        # §3.35: what was decided outside the file that is scanned.
+        result["suppressions"] = [
+            {"kind": "external", "status": "accepted", "justification": printable(item.reason)}
+        ]
+    log = {
+        "$schema": _SCHEMA,
+        "version": "2.1.0",
+        "runs": [
+            {
+                "tool": {
+                    "driver": {
+                        "name": "pyimginspect",
+                        "version": report.tool_version,
+                        "rules": catalogue,
+                    }
+                },
+                # Tells the runs on several images of one repository apart (§3.17.3).
+                "automationDetails": {"id": f"pyimginspect/{_image(report)}/"},
+                "columnKind": "unicodeCodePoints",
+                "results": results,
+            }
+        ],
+    }
+    return json.dumps(log, indent=2, ensure_ascii=False) + "\n"
+
+
+def _image(report: Report) -> str:
+    names = report.image.names
+    return printable(names[0] if names else report.image.reference)
+
+
+def _rules(findings: Iterable[Finding], rules: Mapping[str, Rule]) -> list[dict[str, Any]]:
+    described = {rule.id: _rule(rule) for rule in rules.values()}
+    for finding in findings:
+        # A third party's analyzer may bring a rule that no catalogue has.
+        described.setdefault(finding.rule, {"id": finding.rule})
+    return [described[name] for name in sorted(described)]
+
+
+def _rule(rule: Rule) -> dict[str, Any]:
+    example = f"\n\n```dockerfile\n{rule.example.strip()}\n```" if rule.example else ""
+    return {
+        "id": rule.id,
+        "name": "".join(word.capitalize() for word in rule.id.split("-")),
+        "shortDescription": {"text": rule.title},
+        "fullDescription": {"text": rule.what},
+        "help": {
+            "text": f"{rule.what}\n\n{rule.why}\n\n{rule.fix}",
+            "markdown": f"{rule.what}\n\n**Why.** {rule.why}\n\n**Fix.** {rule.fix}{example}",
+        },
+        "defaultConfiguration": {"level": rule.severity},
+        "properties": {"tags": [rule.policy]},
+    }
+
+
+def _result(report: Report, finding: Finding, dockerfile: Dockerfile | None) -> dict[str, Any]:
+    text = printable(finding.message)
+    if finding.saving:
+        text += f" (saves {size(finding.saving)})"
+    if finding.fix:
+        text += "\n" + "\n".join(map(printable, finding.fix.splitlines()))
+    return {
+        "ruleId": finding.rule,
+        "level": finding.severity,
+        "message": {"text": text},
+        "locations": [_location(report, finding, dockerfile)],
+        # GitHub tells alerts apart by the first, others by whatever they know (§3.27.17).
+        "partialFingerprints": {
+            "primaryLocationLineHash": finding.fingerprint,
+            "pyimginspect/v1": finding.fingerprint,
+        },
+        "properties": {
+            "subject": printable(finding.subject),
+            "saving": finding.saving,
+            "layers": list(finding.layers),
+            "instruction": printable(instruction_of(report, finding)),
+            "evidence": [printable(evidence.what) for evidence in finding.evidence],
+        },
+    }
+
+
+def _location(report: Report, finding: Finding, dockerfile: Dockerfile | None) -> dict[str, Any]:
+    paths = [*finding.paths, *(e.path for e in finding.evidence if e.path)]
+    logical = [
+        {
+            "name": printable(path),
+            "kind": "resource",
+            "fullyQualifiedName": _qualified(report, path),
+        }
+        for path in paths[:1]
+    ]
+    uri, region = _uri(paths[0] if paths else _image(report)), {"startLine": 1}
+    if dockerfile is not None:
+        uri = _uri(dockerfile.path)
+        lines = dockerfile.lines_of(instruction_of(report, finding))
+        if lines is not None:
+            region = {"startLine": lines[0], "endLine": lines[1]}
+    location: dict[str, Any] = {
+        "physicalLocation": {"artifactLocation": {"uri": uri}, "region": region}
+    }
+    if logical:
+        location["logicalLocations"] = logical
+    return location
+
+
+def _qualified(report: Report, path: str) -> str:
+    return f"{_image(report)}:/{printable(path)}"
+
+
+def _uri(path: str) -> str:
+    """Return a path as a relative URI (RFC 3986); a colon in its first part is no scheme."""
+    return quote(path.replace("\\", "/"), safe="/", errors="surrogateescape")
