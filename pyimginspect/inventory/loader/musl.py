@@ -14,7 +14,6 @@ from pyimginspect.inventory.loader.search import (
     Loaded,
     Look,
     Step,
-    directory_of,
 )
 from pyimginspect.model import ElfFile
 from pyimginspect.rootfs import RootFS
@@ -60,7 +59,7 @@ class MuslSearch:
         """
         run_path = loaded.elf.runpath or loaded.elf.rpath
         inherited = loaded.parent.inherited if loaded.parent else ()
-        own = _run_path(run_path, directory_of(loaded.opened))
+        own = _run_path(run_path, loaded.opened.rpartition("/")[0])
         loaded.inherited = tuple(dict.fromkeys((*own, *inherited)))
         steps: list[Step] = []
         if self._environment:

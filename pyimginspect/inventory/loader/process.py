@@ -87,6 +87,8 @@ class Loader:
         if process is None:
             return self._start(real, f"/{path.lstrip('/')}").resolution
         ready = process.resolution
+        if elf.error:
+            return Resolution(path=real, problem=elf.error)
         if process.search is None or process.main is None:
             return Resolution(path=real, problem=ready.problem)
         main = process.main.elf
@@ -124,7 +126,7 @@ class Loader:
     def _loader_for(self, elf: ElfFile) -> tuple[LibcFlavor, str, str]:
         """Return whose rules hold for a file, the loader's real path, and what is wrong."""
         flavor, _ = wanted_libc(elf)
-        if elf.error and not elf.dynamic:
+        if elf.error:
             return flavor, "", elf.error
         if elf.interpreter:
             real = self._rootfs.resolve(elf.interpreter)

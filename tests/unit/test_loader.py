@@ -1,0 +1,466 @@
+"""The simulated loaders: tables of small systems, and processes with extensions."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from pyimginspect.inventory.loader import Loader, Resolution
+from pyimginspect.inventory.loader.glibc import GlibcSearch
+from pyimginspect.inventory.loader.search import Loaded
+from pyimginspect.model import ElfFile
+from tests.elf import elf
+from tests.images import Content, Link
+from tests.systems import MUSL, MUSL_FILES, X86, glibc, rootfs
+from tests.unit.test_ld_so_cache import new_cache
+
+LIB = "/usr/lib/x86_64-linux-gnu"
+TRIPLET = "lib/x86_64-linux-gnu"
+
+
+def library(name: str, *needed: str, **more: str) -> bytes:
+    return elf(soname=name, needed=needed, **more)  # type: ignore[arg-type]
+
+
+def program(*needed: str, **more: str) -> bytes:
+    return elf(needed=[*needed, "libc.so.6"], interp=X86, **more)  # type: ignore[arg-type]
+
+
+def resolve(
+    files: Mapping[str, Content], path: str = "usr/bin/app", env: Mapping[str, str] = {}
+) -> Resolution:
+    return Loader(rootfs({**glibc(), **files}), env).library(path)
+
+
+def where(resolution: Resolution) -> dict[str, tuple[str, str]]:
+    """What became of each library but libc: how it was found, and where."""
+    return {
+        d.name: (d.how, d.opened) if d.path else ("", "")
+        for d in resolution.dependencies
+        if d.name != "libc.so.6"
+    }
+
+
+CACHED = {"etc/ld.so.cache": new_cache([("liba.so.1", "/opt/a/liba.so.1", 0x303)])}
+A = library("liba.so.1")
+
+ORDERS: dict[str, tuple[dict[str, Content], dict[str, str], tuple[str, str]]] = {
+    "built-in multiarch directory": (
+        {"usr/bin/app": program("liba.so.1"), f"usr/{TRIPLET}/liba.so.1": A},
+        {},
+        ("default", f"/{TRIPLET}/liba.so.1"),
+    ),
+    "built-in directory": (
+        {"usr/bin/app": program("liba.so.1"), "usr/lib/liba.so.1": A},
+        {},
+        ("default", "/lib/liba.so.1"),
+    ),
+    "/usr/local/lib is not built in": (
+        {
+            "usr/bin/app": program("liba.so.1"),
+            "usr/local/lib/liba.so.1": A,
+            "etc/ld.so.conf": "/usr/local/lib\n",
+        },
+        {},
+        ("", ""),
+    ),
+    "the cache": (
+        {"usr/bin/app": program("liba.so.1"), "opt/a/liba.so.1": A, **CACHED},
+        {},
+        ("cache", "/opt/a/liba.so.1"),
+    ),
+    "a cache that is out of date": (
+        {"usr/bin/app": program("liba.so.1"), "opt/b/liba.so.1": A, **CACHED},
+        {},
+        ("", ""),
+    ),
+    "the cache comes before the built-in directories": (
+        {
+            "usr/bin/app": program("liba.so.1"),
+            "opt/a/liba.so.1": A,
+            "usr/lib/liba.so.1": A,
+            **CACHED,
+        },
+        {},
+        ("cache", "/opt/a/liba.so.1"),
+    ),
+    "DT_RUNPATH comes before the cache": (
+        {
+            "usr/bin/app": program("liba.so.1", runpath="$ORIGIN/../r"),
+            "usr/r/liba.so.1": A,
+            "opt/a/liba.so.1": A,
+            **CACHED,
+        },
+        {},
+        ("runpath", "/usr/bin/../r/liba.so.1"),
+    ),
+    "LD_LIBRARY_PATH comes before DT_RUNPATH": (
+        {
+            "usr/bin/app": program("liba.so.1", runpath="/r"),
+            "r/liba.so.1": A,
+            "env/liba.so.1": A,
+        },
+        {"LD_LIBRARY_PATH": "relative::/nowhere;/env/"},
+        ("environment", "/env/liba.so.1"),
+    ),
+    "DT_RPATH comes before LD_LIBRARY_PATH": (
+        {"usr/bin/app": program("liba.so.1", rpath="/r"), "r/liba.so.1": A, "env/liba.so.1": A},
+        {"LD_LIBRARY_PATH": "/env"},
+        ("rpath", "/r/liba.so.1"),
+    ),
+    "DT_RPATH does not count beside DT_RUNPATH": (
+        {
+            "usr/bin/app": program("liba.so.1", rpath="/r", runpath="/n"),
+            "r/liba.so.1": A,
+            "env/liba.so.1": A,
+        },
+        {"LD_LIBRARY_PATH": "/env"},
+        ("environment", "/env/liba.so.1"),
+    ),
+    "$LIB and $PLATFORM": (
+        {
+            "usr/bin/app": program("liba.so.1", runpath="/o/$LIB/${PLATFORM}"),
+            f"o/{TRIPLET}/x86_64/liba.so.1": A,
+        },
+        {},
+        ("runpath", f"/o/{TRIPLET}/x86_64/liba.so.1"),
+    ),
+    "another machine's file is passed over": (
+        {
+            "usr/bin/app": program("liba.so.1", runpath="/arm:/r"),
+            "arm/liba.so.1": elf(machine="aarch64", soname="liba.so.1"),
+            "r/liba.so.1": A,
+        },
+        {},
+        ("runpath", "/r/liba.so.1"),
+    ),
+    "through links of file and directory": (
+        {
+            "usr/bin/app": program("liba.so.1", runpath="/r"),
+            "r": Link("usr/real"),
+            "usr/real/liba.so.1": Link("liba.so.1.0.0"),
+            "usr/real/liba.so.1.0.0": A,
+        },
+        {},
+        ("runpath", "/r/liba.so.1"),
+    ),
+    "a name with a slash": (
+        {"usr/bin/app": program("/o/liba.so.1"), "o/liba.so.1": A},
+        {},
+        ("path", "/o/liba.so.1"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("files", "env", "expected"), ORDERS.values(), ids=ORDERS.keys())
+def test_the_order_of_glibc(
+    files: dict[str, Content], env: dict[str, str], expected: tuple[str, str]
+) -> None:
+    (found,) = where(resolve(files, env=env)).values()
+    assert found == expected
+
+
+def test_what_was_searched_in_vain() -> None:
+    files = {"usr/bin/app": program("liba.so.1", runpath="/r"), **CACHED}
+    (missing,) = resolve(files).failures
+    assert (missing.name, missing.needed_by) == ("liba.so.1", "usr/bin/app")
+    assert missing.searched == (
+        "/r",
+        "/etc/ld.so.cache",
+        f"/{TRIPLET}",
+        LIB,
+        "/lib",
+        "/usr/lib",
+    )
+
+
+def test_another_machines_files_are_told_where_no_other_is_found() -> None:
+    files = {
+        "usr/bin/app": program("liba.so.1"),
+        "usr/lib/liba.so.1": elf(machine="aarch64", soname="liba.so.1"),
+    }
+    (missing,) = resolve(files).failures
+    assert missing.passed_over == ("usr/lib/liba.so.1",) * 2  # as /lib and as /usr/lib
+
+
+def test_a_file_that_is_no_library_makes_the_loader_give_up() -> None:
+    files: dict[str, Content] = {
+        "usr/bin/app": program("liba.so.1"),
+        f"usr/{TRIPLET}/liba.so.1": "INPUT(liba.so.2)",
+        "usr/lib/liba.so.1": A,
+    }
+    (broken,) = resolve(files).failures
+    assert (broken.path, broken.broken) == (f"usr/{TRIPLET}/liba.so.1", "it is no ELF file")
+
+
+def test_libraries_of_libraries_and_who_asked() -> None:
+    files = {
+        "usr/bin/app": program("liba.so.1"),
+        "usr/lib/liba.so.1": library("liba.so.1", "libb.so.1"),
+    }
+    resolution = resolve(files)
+    assert [(d.name, d.needed_by) for d in resolution.failures] == [
+        ("libb.so.1", "usr/lib/liba.so.1")
+    ]
+    assert resolution.needed == {
+        "liba.so.1": "usr/lib/liba.so.1",
+        "libc.so.6": f"usr/{TRIPLET}/libc.so.6",
+    }
+
+
+@pytest.mark.parametrize(("kind", "found"), [("rpath", True), ("runpath", False)])
+def test_only_rpath_counts_for_the_libraries_of_libraries(kind: str, found: bool) -> None:
+    files = {
+        "usr/bin/app": program("liba.so.1", **{kind: "/r"}),
+        "r/liba.so.1": library("liba.so.1", "libb.so.1"),
+        "r/libb.so.1": library("libb.so.1"),
+    }
+    assert resolve(files).loads is found
+
+
+def test_no_default_directories() -> None:
+    system = rootfs({**glibc(), "usr/lib/liba.so.1": A, "opt/a/liba.so.1": A, **CACHED})
+    facts = ElfFile(bits=64, endian="little", machine="x86_64", flags_1=0x800)
+    search = GlibcSearch(system, LIB[1:] + "/ld-linux-x86-64.so.2", facts, {})
+    asker = Loaded("/usr/bin/app", "usr/bin/app", facts)
+    assert search.find("liba.so.1", asker).opened == "/opt/a/liba.so.1"
+    assert search.find("libc.so.6", asker).real == ""
+
+
+def test_better_processors_are_recorded_or_served() -> None:
+    files = {
+        **glibc(),
+        "usr/bin/app": program("liba.so.1"),
+        "usr/lib/liba.so.1": A,
+        "usr/lib/glibc-hwcaps/x86-64-v3/liba.so.1": A,
+    }
+    better = "usr/lib/glibc-hwcaps/x86-64-v3/liba.so.1"
+    plain = Loader(rootfs(files)).library("usr/bin/app").dependencies[0]
+    assert (plain.path, plain.alternatives) == ("usr/lib/liba.so.1", (better,))
+    served = Loader(rootfs(files), hwcaps=("x86-64-v3",)).library("usr/bin/app").dependencies[0]
+    assert (served.path, served.alternatives) == (better, ())
+
+
+def test_preloads_come_first_and_are_dispensable() -> None:
+    files = {"usr/bin/app": program(), "opt/libjemalloc.so.2": library("libjemalloc.so.2")}
+    env = {"LD_PRELOAD": "/opt/libjemalloc.so.2:/opt/gone.so"}
+    resolution = resolve(files, env=env)
+    assert [(d.name, d.how, d.path) for d in resolution.dependencies[:2]] == [
+        ("/opt/libjemalloc.so.2", "preload", "opt/libjemalloc.so.2"),
+        ("/opt/gone.so", "preload", ""),
+    ]
+    assert resolution.loads
+
+
+# --- symbol versions ------------------------------------------------------------------------------
+def needing(**versions: list[str]) -> bytes:
+    verneed = {name.replace("_so_", ".so."): wanted for name, wanted in versions.items()}
+    return elf(needed=list(verneed), interp=X86, verneed=verneed)
+
+
+@pytest.mark.parametrize(
+    ("defined", "missing"),
+    [
+        (["A_1", "A_2"], []),
+        (["A_1"], ["A_2"]),
+        ([], []),  # a library without versions is taken as it is
+    ],
+)
+def test_versions(defined: list[str], missing: list[str]) -> None:
+    files = {
+        "usr/bin/app": needing(liba_so_1=["A_1", "A_2"]),
+        "usr/lib/liba.so.1": elf(soname="liba.so.1", verdef=defined),
+    }
+    resolution = resolve(files)
+    assert [(m.version, m.name, m.path, m.needed_by) for m in resolution.mismatches] == [
+        (version, "liba.so.1", "usr/lib/liba.so.1", "usr/bin/app") for version in missing
+    ]
+    assert resolution.loads == (not missing)
+
+
+# --- processes ------------------------------------------------------------------------------------
+PYTHON: dict[str, Content] = {
+    "usr/local/bin/python3.11": elf(
+        needed=["libpython3.11.so.1.0", "libc.so.6"], interp=X86, runpath="$ORIGIN/../lib"
+    ),
+    "usr/local/lib/libpython3.11.so.1.0": library(
+        "libpython3.11.so.1.0", "libz.so.1", "libc.so.6", rpath="/opt/python-libs"
+    ),
+    "opt/python-libs/libz.so.1": library("libz.so.1"),
+}
+SITE = "usr/local/lib/python3.11/site-packages"
+
+
+def imported(extension: bytes, **more: Content) -> Resolution:
+    files = {**glibc(), **PYTHON, f"{SITE}/x.so": extension}
+    files |= {path.replace("__", "/"): data for path, data in more.items()}
+    loader = Loader(rootfs(files))
+    process = loader.program("usr/local/bin/python3.11")
+    assert process.resolution.loads
+    return loader.library(f"{SITE}/x.so", process)
+
+
+def test_what_the_interpreter_has_loaded_is_there() -> None:
+    resolution = imported(elf(needed=["libpython3.11.so.1.0", "libz.so.1", "libc.so.6"]))
+    assert resolution.loads
+    assert resolution.dependencies == ()
+    assert resolution.needed["libz.so.1"] == "opt/python-libs/libz.so.1"
+
+
+def test_the_same_file_alone_lacks_it() -> None:
+    resolution = resolve({**PYTHON, "x.so": elf(needed=["libz.so.1"])}, "x.so")
+    assert [d.name for d in resolution.failures] == ["libz.so.1"]
+
+
+def test_the_rpath_of_who_calls_dlopen_counts() -> None:
+    found = imported(elf(needed=["liba.so.1"]), **{"opt__python-libs__liba.so.1": A})
+    assert [(d.name, d.how) for d in found.dependencies] == [("liba.so.1", "rpath")]
+
+
+def test_one_file_under_two_names_is_loaded_once() -> None:
+    resolution = imported(
+        elf(needed=["libz2.so"]), **{"usr__lib__libz2.so": Link("/opt/python-libs/libz.so.1")}
+    )
+    assert resolution.dependencies == ()
+    assert resolution.needed == {"libz2.so": "opt/python-libs/libz.so.1"}
+
+
+def test_an_extension_for_another_machine() -> None:
+    resolution = imported(elf(machine="aarch64", needed=["libc.so.6"]))
+    assert resolution.problem == "it is for aarch64 (64 bits), the process is x86_64 (64 bits)"
+
+
+@pytest.mark.parametrize(
+    ("files", "problem"),
+    [
+        ({"app": elf(interp=MUSL)}, "its loader /lib/ld-musl-x86_64.so.1 is not there"),
+        ({"app": elf(needed=["libc.musl-x86_64.so.1"])}, "there is no loader for x86_64"),
+        ({"app": elf(static=True, executable=True)}, ""),
+        ({"app": elf(interp=X86)[:300]}, "unreadable ELF"),
+    ],
+)
+def test_programs_that_no_loader_starts(files: dict[str, Content], problem: str) -> None:
+    resolution = resolve(files, "app")
+    assert resolution.problem.startswith(problem)
+    assert bool(resolution.problem) == bool(problem)
+
+
+def test_a_path_without_an_elf_file() -> None:
+    with pytest.raises(KeyError):
+        resolve({}, "nowhere")
+
+
+# --- musl -----------------------------------------------------------------------------------------
+def on_musl(
+    files: Mapping[str, Content], path: str = "app", env: Mapping[str, str] = {}
+) -> Resolution:
+    return Loader(rootfs({**MUSL_FILES, **files}), env).library(path)
+
+
+def musl_program(*needed: str, **more: str) -> bytes:
+    return elf(needed=[*needed, "libc.musl-x86_64.so.1"], interp=MUSL, **more)  # type: ignore[arg-type]
+
+
+MUSL_ORDERS: dict[str, tuple[dict[str, Content], dict[str, str], tuple[str, str]]] = {
+    "/usr/local/lib is built in": (
+        {"app": musl_program("liba.so.1"), "usr/local/lib/liba.so.1": A},
+        {},
+        ("default", "/usr/local/lib/liba.so.1"),
+    ),
+    "a path file in place of what is built in": (
+        {
+            "app": musl_program("liba.so.1"),
+            "usr/lib/liba.so.1": A,
+            "o/liba.so.1": A,
+            "etc/ld-musl-x86_64.path": "/n\n/o:/p\n",
+        },
+        {},
+        ("default", "/o/liba.so.1"),
+    ),
+    "LD_LIBRARY_PATH comes first of all": (
+        {"app": musl_program("liba.so.1", rpath="/r"), "r/liba.so.1": A, "e/liba.so.1": A},
+        {"LD_LIBRARY_PATH": "/e"},
+        ("environment", "/e/liba.so.1"),
+    ),
+    "the run path": (
+        {"app": musl_program("liba.so.1", runpath="$ORIGIN/r"), "r/liba.so.1": A},
+        {},
+        ("runpath", "/r/liba.so.1"),
+    ),
+    "a token that musl does not know": (
+        {"app": musl_program("liba.so.1", runpath="$LIB:/r"), "r/liba.so.1": A},
+        {},
+        ("", ""),
+    ),
+}
+
+
+@pytest.mark.parametrize(("files", "env", "expected"), MUSL_ORDERS.values(), ids=MUSL_ORDERS.keys())
+def test_the_order_of_musl(
+    files: dict[str, Content], env: dict[str, str], expected: tuple[str, str]
+) -> None:
+    (found,) = where(on_musl(files, env=env)).values()
+    assert found == expected
+
+
+def test_musl_takes_glibcs_names_for_its_own_and_compares_no_versions() -> None:
+    extension = elf(
+        needed=["libc.so.6", "libm.so.6", "libpthread.so.0", "ld-linux-x86-64.so.2"],
+        verneed={"libc.so.6": ["GLIBC_2.34"]},
+    )
+    loader = Loader(rootfs({**MUSL_FILES, "bin/python3.11": musl_program(), "x.so": extension}))
+    resolution = loader.library("x.so", loader.program("bin/python3.11"))
+    assert [(d.name, d.path) for d in resolution.dependencies] == [("ld-linux-x86-64.so.2", "")]
+    assert resolution.mismatches == ()
+    assert resolution.needed["libm.so.6"] == "lib/ld-musl-x86_64.so.1"
+
+
+def test_musl_does_not_pass_over_another_machines_file() -> None:
+    files: dict[str, Content] = {
+        "app": musl_program("liba.so.1"),
+        "lib/liba.so.1": elf(machine="aarch64", soname="liba.so.1"),
+        "usr/lib/liba.so.1": A,
+    }
+    (broken,) = on_musl(files).failures
+    assert (broken.path, broken.broken) == ("lib/liba.so.1", "it is for another machine")
+
+
+def test_run_paths_are_inherited_on_musl() -> None:
+    files = {
+        "app": musl_program("liba.so.1", runpath="/r"),
+        "r/liba.so.1": library("liba.so.1", "libb.so.1"),
+        "r/libb.so.1": library("libb.so.1"),
+    }
+    assert on_musl(files).loads
+
+
+def test_gcompat_follows_the_rules_of_musl() -> None:
+    files: dict[str, Content] = {
+        "lib/ld-linux-x86-64.so.2": elf(needed=["libc.musl-x86_64.so.1"]),
+        "lib64/ld-linux-x86-64.so.2": Link("../lib/ld-linux-x86-64.so.2"),
+        "app": program("liba.so.1"),
+        "usr/local/lib/liba.so.1": A,
+    }
+    resolution = on_musl(files)
+    assert (resolution.flavor, resolution.loader) == ("musl", "lib/ld-linux-x86-64.so.2")
+    assert where(resolution)["liba.so.1"] == ("default", "/usr/local/lib/liba.so.1")
+
+
+# --- hostile systems ------------------------------------------------------------------------------
+def test_a_circle_of_libraries_ends() -> None:
+    files = {
+        "usr/bin/app": program("lib0.so"),
+        **{f"usr/lib/lib{n}.so": library(f"lib{n}.so", f"lib{(n + 1) % 50}.so") for n in range(50)},
+    }
+    assert len(resolve(files).dependencies) == 51
+
+
+def test_a_program_that_is_its_own_loader() -> None:
+    data = elf(interp="/app", needed=["/app", "app"])
+    resolution = resolve({"app": data}, "app")
+    assert [d.name for d in resolution.failures] in ([], ["app"])
+
+
+def test_names_that_are_not_utf_8() -> None:
+    data = program("libab.so.1").replace(b"libab.so.1\0", b"lib\xff\xfe.so.1\0")
+    (missing,) = resolve({"usr/bin/app": data}).failures
+    assert missing.name == "lib\udcff\udcfe.so.1"
