@@ -14,7 +14,7 @@ NAME = "pyvenv.cfg"
 
 
 class Pyvenv(Struct, frozen=True, kw_only=True):
-    """The keys that matter: where the base's executable lies, its version, who made it.
+    """The keys that matter: where the base lies, its version, who made it.
 
     ``home`` is spelled as the file has it. ``version`` is that of the base when it was made, as
     ``venv`` (``version``), ``virtualenv`` and uv (``version_info``) write it; ``creator`` is one
@@ -22,7 +22,6 @@ class Pyvenv(Struct, frozen=True, kw_only=True):
     """
 
     home: str = ""
-    executable: str = ""
     version: str = ""
     creator: str = "venv"
     system_site_packages: bool = False
@@ -39,7 +38,6 @@ def parse_pyvenv(data: bytes) -> Pyvenv:
     creator = next((name for name in ("uv", "virtualenv") if name in keys), "venv")
     return Pyvenv(
         home=keys.get("home", ""),
-        executable=keys.get("base-executable") or keys.get("executable", ""),
         version=version.split(".final")[0],
         creator=creator,
         system_site_packages=keys.get("include-system-site-packages", "").lower() == "true",

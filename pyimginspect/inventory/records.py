@@ -64,7 +64,7 @@ def place_of(location: str, path: str) -> str:
     """
     if path.startswith("/"):
         location = ""
-    elif "./" not in path and "//" not in path and not path.endswith("/.."):
+    elif "./" not in path and "//" not in path and path[-1] not in "./":
         return f"{location}/{path}" if location else path
     parts: list[str] = []
     for part in f"{location}/{path}".split("/"):
@@ -83,7 +83,7 @@ def files_of(rootfs: RootFS, location: str, metadata: str) -> tuple[str, ...]:
     """
     record = rootfs.texts.get(f"{metadata}/RECORD")
     if record is not None:
-        return tuple(_record_paths(record, location))
+        return tuple(dict.fromkeys(_record_paths(record, location)))
     listed = rootfs.texts.get(f"{metadata}/installed-files.txt")
     if listed is not None:
         lines = listed.decode("utf-8", "surrogateescape").splitlines()
