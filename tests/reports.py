@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from pyimginspect.formats import Dockerfile
 from pyimginspect.inventory.facts import (
     BaseImage,
     BuildTool,
@@ -31,8 +32,27 @@ from pyimginspect.report import (
 )
 from pyimginspect.rules import Rule
 
-__all__ = ["RULES", "bad_report", "clean_report", "finding", "judged_report", "with_strings"]
+__all__ = [
+    "DOCKERFILE",
+    "RULES",
+    "bad_report",
+    "clean_report",
+    "finding",
+    "judged_report",
+    "with_strings",
+]
 
+DOCKERFILE = Dockerfile(
+    path="docker/Dockerfile",
+    text="# The image with everything wrong.\n"
+    "FROM python:3.13-slim\n"
+    "RUN apt-get update && \\\n"
+    "    # bindings and a compiler\n"
+    "    apt-get install -y build-essential python3-yaml\n"
+    "\n"
+    "ADD --chown=1:1 https://example.org/model.bin /tmp/model.bin\n"
+    "RUN pip install requests && rm /tmp/model.bin\n",
+)
 RULES = {
     rule.id: rule
     for rule in (

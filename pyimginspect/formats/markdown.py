@@ -26,6 +26,7 @@ _MOST_FINDINGS = 20
 _MOST_PATHS = 10
 _LONGEST = 300  # characters of a name or a message: a comment on GitHub holds 65,536
 _MARKUP = re.compile(r"([\\`*_\[\]!|~$])")
+_LINKS = re.compile(r"(://|www\.|[@#])", re.IGNORECASE)
 _ICONS = {"error": "🔴", "warning": "🟡", "note": "🔵"}
 
 
@@ -68,9 +69,12 @@ def _text(text: str) -> str:
         text = text[:_LONGEST] + "…"
     text = text.replace("&", "&amp;").replace("<", "&lt;")
     text = _MARKUP.sub(r"\\\1", text)
-    # An empty comment parts the text, so that no autolinker and no mention sees it whole.
-    text = re.sub(r"([@#])", r"\1<!-- -->", text)
-    return re.sub(r"(?i)(://|www\.)", r"<!-- -->\1<!-- -->", text)
+    return _part(text)
+
+
+def _part(text: str) -> str:
+    """Put empty comments where an autolinker, or a mention, would have to see the text whole."""
+    return _LINKS.sub(r"\1<!-- -->", text)
 
 
 def _code(text: str) -> str:
@@ -144,7 +148,7 @@ def _html(text: str) -> str:
     """Return text for within HTML, where Markdown is not read but mentions are."""
     text = printable(text)[:_LONGEST]
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return re.sub(r"([@#])", r"\1<!-- -->", text)
+    return _part(text)
 
 
 def _aside(report: Report) -> list[str]:
