@@ -119,4 +119,6 @@ def bdb_database(blobs: Sequence[bytes], *, page_size: int = 512, order: str = "
     struct.pack_into(f"{order}8x3I2H2B", page, 0, 1, 0, 0, len(items), end, 0, 13)
     meta = bytearray(page_size)
     struct.pack_into(f"{order}8x4I2B", meta, 0, 0, 0x061561, 9, page_size, 0, 8)
+    struct.pack_into(f"{order}I", meta, 32, 1 + len(overflow))  # the last page
+    struct.pack_into(f"{order}32I", meta, 96, *[1] * 32)  # The bucket is in page 1.
     return bytes(meta) + bytes(page) + b"".join(overflow)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import zip_longest
 from typing import Literal, cast
 
 from msgspec import Struct
@@ -77,32 +78,39 @@ _RANK = {chr(code): code + (0 if chr(code).isalpha() else 256) for code in range
 
 def compare_versions(one: str, other: str) -> int:
     """Return a number below, at or above zero as ``one`` is older, equal or newer."""
-    first, second = _sort_key(one), _sort_key(other)
-    return (first > second) - (first < second)
+    first, second = _split(one), _split(other)
+    if first[0] != second[0]:
+        return first[0] - second[0]
+    return _compare(first[1], second[1]) or _compare(first[2], second[2])
 
 
-def _sort_key(version: str) -> tuple[int, list[tuple[list[int], int]], list[tuple[list[int], int]]]:
+def _split(version: str) -> tuple[int, str, str]:
+    """Return epoch, upstream version and revision; an absent revision is an empty one."""
     epoch, colon, rest = version.partition(":")
     if not colon:
-        epoch, rest = "0", version
+        epoch, rest = "", version
     upstream, dash, revision = rest.rpartition("-")
-    if not dash:
-        upstream, revision = rest, ""
-    number = int(epoch[:9]) if epoch[:9].isascii() and epoch[:9].isdecimal() else 0
-    return number, _parts(upstream), _parts(revision)
+    return _number(epoch) if epoch.isdecimal() else 0, *(
+        (upstream, revision) if dash else (rest, "")
+    )
 
 
-def _parts(text: str) -> list[tuple[list[int], int]]:
-    # The 0 that ends each run of characters stands for "nothing": after "~", before all others.
-    # An absent revision equals "0", as does a number without digits.
-    parts = [
-        ([*(_RANK.get(character, 512) for character in word), 0], _number(digits))
-        for word, digits in _PART.findall(text)
-    ]
-    while parts and parts[-1] == ([0], 0):
-        parts.pop()
-    parts.append(([0], 0))
-    return parts
+_Part = tuple[list[int], int]
+_NOTHING: _Part = ([0], 0)
+
+
+def _compare(one: str, other: str) -> int:
+    for first, second in zip_longest(_parts(one), _parts(other), fillvalue=_NOTHING):
+        if first != second:
+            return -1 if first < second else 1
+    return 0
+
+
+def _parts(text: str) -> Iterator[_Part]:
+    """Yield runs of other characters and the number behind each; no digits count as 0."""
+    for word, digits in _PART.findall(text):
+        # The 0 at the end stands for "no more": after a tilde, before all else.
+        yield [*(_RANK.get(character, 512) for character in word), 0], _number(digits)
 
 
 def _number(digits: str) -> int:
