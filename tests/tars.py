@@ -6,7 +6,7 @@ import io
 import lzma
 import sys
 import tarfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -77,7 +77,7 @@ class Fifo(Attributes):
 
 
 Content = bytes | str | None | File | Directory | Link | HardLink | Device | Fifo
-Tree = Mapping[str, Content] | Iterable[tuple[str, Content]]
+Tree = Mapping[str, Content] | Sequence[tuple[str, Content]]
 
 
 # --- layers ---------------------------------------------------------------------------------------
