@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, Literal, Protocol, cast
 
 from pyimginspect.errors import CorruptLayerError, LimitError, PyimginspectError, TruncatedError
 
-__all__ = ["CHUNK", "MAGIC_LENGTH", "Compression", "Decompressed", "sniff"]
+__all__ = ["CHUNK", "MAGIC_LENGTH", "Compression", "Decompressed", "sniff", "zstd_module"]
 
 Compression = Literal["none", "gzip", "zstd", "xz", "bzip2"]
 
@@ -78,10 +78,11 @@ def _gzip() -> _Decompressor:
 
 
 def _zstd() -> _Decompressor:
-    return cast(_Decompressor, _zstd_module().ZstdDecompressor())
+    return cast(_Decompressor, zstd_module().ZstdDecompressor())
 
 
-def _zstd_module() -> Any:
+def zstd_module() -> Any:
+    """Return the standard library's zstd, or its backport before Python 3.14."""
     try:
         zstd = importlib.import_module("compression.zstd")  # Python 3.14 on
     except ImportError:

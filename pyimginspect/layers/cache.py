@@ -1,0 +1,362 @@
+"""Indexes of layers seen before, in one sqlite file that any number of processes may share.
+
+The key is a **verified** diff ID together with the versions of all probes and the limits, so an
+index that this code would make differently is not found. For compressed layers a second table
+leads from a blob's digest to its diff ID, and a third keeps manifests and configurations.
+
+The cache may always be lost and never be wrong: what is damaged is dropped, what cannot be
+written is not, and whoever asks gets ``None`` and reads the layer. docs/cache.md tells more.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+import os
+import sqlite3
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+from msgspec import Struct
+
+from pyimginspect.errors import CacheError
+from pyimginspect.layers.limits import DEFAULT_LIMITS, Limits
+from pyimginspect.layers.probes import Probe, version_key
+from pyimginspect.layers.stored import StoredIndexError, decode_index, encode_index
+from pyimginspect.model import Digest, LayerIndex
+
+__all__ = ["DEFAULT_SIZE", "Cache", "CacheInfo", "cache_directory", "cache_info", "clear_cache"]
+
+DEFAULT_SIZE = 512 << 20
+"""Bytes that the cache may grow to: the indexes of some hundred big images."""
+
+_FILE = "layers-1.sqlite3"  # a change of the tables is another file, so releases do not quarrel
+_APPLICATION = 0x50594949  # "PYII": the mark of our files among sqlite's
+_BUSY_SECONDS = 5.0
+_FRESH_SECONDS = 3600  # a use is not noted again within an hour: reading should not write
+_SEAL = 8
+_TABLES = """
+CREATE TABLE layers (
+    diff_id TEXT, versions TEXT, size INTEGER, used INTEGER, data BLOB,
+    PRIMARY KEY (diff_id, versions));
+CREATE TABLE blobs (digest TEXT PRIMARY KEY, diff_id TEXT);
+CREATE TABLE documents (
+    digest TEXT PRIMARY KEY, size INTEGER, used INTEGER, data BLOB);
+"""
+_T = TypeVar("_T")
+_log = logging.getLogger(__name__)
+
+
+class CacheInfo(Struct, frozen=True, kw_only=True):
+    """What a cache holds; ``size`` is in bytes on disk, ``limit`` what it may grow to."""
+
+    path: str
+    size: int
+    layers: int
+    documents: int
+    limit: int = DEFAULT_SIZE
+
+
+def cache_directory(directory: str | os.PathLike[str] | None = None) -> Path:
+    """Return where the cache is: ``directory``, ``PYIMGINSPECT_CACHE_DIR``, or the user's own."""
+    named = directory or os.environ.get("PYIMGINSPECT_CACHE_DIR")
+    if named:
+        return Path(named)
+    from platformdirs import user_cache_path
+
+    return user_cache_path("pyimginspect", appauthor=False)
+
+
+class Cache:
+    """An open cache; a context manager, and safe to use from several threads."""
+
+    def __init__(
+        self,
+        directory: str | os.PathLike[str] | None = None,
+        *,
+        probes: tuple[Probe, ...] = (),
+        limits: Limits = DEFAULT_LIMITS,
+        size: int = DEFAULT_SIZE,
+        warn: Callable[[str], None] = _log.warning,
+    ) -> None:
+        """Open the cache in ``directory``, made if needed; see :func:`cache_directory`.
+
+        ``size`` bounds the bytes kept. A file there that is damaged, or no cache, is set aside
+        and ``warn`` told. Raises :class:`CacheError` where no cache can be had.
+        """
+        self.path = cache_directory(directory) / _FILE
+        self._versions = version_key(probes)
+        if limits != DEFAULT_LIMITS:
+            self._versions += f",{limits}"
+        self._size = size
+        self._warn = warn
+        self._lock = threading.Lock()
+        self._writable = True
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._database = self._connect()
+        except (OSError, sqlite3.Error) as exc:
+            raise CacheError(f"no cache at {self.path.parent}: {exc}", hint="--no-cache") from exc
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
+
+    # --- indexes ----------------------------------------------------------------------------------
+    def get(self, diff_id: Digest | None, digest: Digest | None) -> LayerIndex | None:
+        """Return the index of a layer, by its diff ID or by the digest of its compressed blob.
+
+        Where both are given and are known not to belong together there is none: whoever reads
+        the layer will find out why.
+        """
+        return self._guarded(lambda: self._get(diff_id, digest))
+
+    def _get(self, diff_id: Digest | None, digest: Digest | None) -> LayerIndex | None:
+        if digest is not None:
+            known = self._row("SELECT diff_id FROM blobs WHERE digest = ?", digest)
+            if known is not None and diff_id not in (None, known[0]):
+                return None
+            diff_id = diff_id if known is None else known[0]
+        key = (diff_id, self._versions)
+        where = "WHERE diff_id = ? AND versions = ?"
+        found = self._row(f"SELECT data, used FROM layers {where}", *key)
+        if found is None:
+            return None
+        try:
+            index = decode_index(_unsealed(found[0], key))
+        except StoredIndexError:
+            self._write(f"DELETE FROM layers {where}", key)
+            self._warn(f"a damaged entry was dropped from the cache {self.path}")
+            return None
+        now = int(time.time())
+        if now - found[1] > _FRESH_SECONDS:
+            self._write(f"UPDATE layers SET used = ? {where}", (now, *key))
+        return index
+
+    def put(self, diff_id: Digest, digest: Digest | None, index: LayerIndex) -> None:
+        """Keep an index; both digests must have been computed from the bytes themselves."""
+        with self._lock:
+            data = _seal((diff_id, self._versions)) + encode_index(index)
+            row = (diff_id, self._versions, len(data), int(time.time()), data)
+            self._write("INSERT OR REPLACE INTO layers VALUES (?, ?, ?, ?, ?)", row)
+            if digest not in (None, diff_id):
+                self._write("INSERT OR REPLACE INTO blobs VALUES (?, ?)", (digest, diff_id))
+            self._evict()
+
+    # --- documents --------------------------------------------------------------------------------
+    def get_document(self, digest: Digest) -> bytes | None:
+        """Return a manifest, index or configuration."""
+        return self._guarded(lambda: self._get_document(digest))
+
+    def _get_document(self, digest: Digest) -> bytes | None:
+        found = self._row("SELECT data, used FROM documents WHERE digest = ?", digest)
+        if found is None or _digest(found[0]) != digest:
+            return None
+        now = int(time.time())
+        if now - found[1] > _FRESH_SECONDS:
+            self._write("UPDATE documents SET used = ? WHERE digest = ?", (now, digest))
+        return bytes(found[0])
+
+    def put_document(self, data: bytes) -> None:
+        """Keep a manifest, index or configuration, under the SHA-256 of its bytes."""
+        with self._lock:
+            row = (_digest(data), len(data), int(time.time()), data)
+            self._write("INSERT OR REPLACE INTO documents VALUES (?, ?, ?, ?)", row)
+
+    # --- as a whole -------------------------------------------------------------------------------
+    def info(self) -> CacheInfo:
+        """Return how much there is. Raises :class:`CacheError` for a file that is damaged."""
+        try:
+            counts = [
+                int(self._database.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
+                for table in ("layers", "documents")
+            ]
+        except sqlite3.Error as exc:
+            raise CacheError(f"{self.path} is damaged: {exc}", hint="--cache-clear") from exc
+        files = [self.path, Path(f"{self.path}-wal"), Path(f"{self.path}-shm")]
+        size = sum(file.stat().st_size for file in files if file.exists())
+        return CacheInfo(
+            path=str(self.path), size=size, layers=counts[0], documents=counts[1], limit=self._size
+        )
+
+    def clear(self) -> None:
+        """Forget everything. Raises :class:`CacheError` where that is not possible."""
+        try:
+            with self._lock:
+                for table in ("layers", "blobs", "documents"):
+                    self._database.execute(f"DELETE FROM {table}")
+                self._database.execute("VACUUM")
+                self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.Error as exc:
+            raise CacheError(f"{self.path} cannot be cleared: {exc}") from exc
+
+    # --- sqlite -----------------------------------------------------------------------------------
+    def _connect(self) -> sqlite3.Connection:
+        for last in (False, True):
+            try:
+                return _open(self.path)
+            except sqlite3.OperationalError:
+                raise  # no permission, no space, a lock: the file itself may be well
+            except sqlite3.DatabaseError:
+                if last:  # and not another process's file, which has come in between
+                    self._set_aside()
+        return _open(self.path)
+
+    def _set_aside(self) -> None:
+        """Move the file out of the way: it may be somebody's, so it is not deleted."""
+        number = 1
+        while (aside := Path(f"{self.path}.damaged-{number}")).exists():
+            number += 1
+        for suffix in ("", "-wal", "-shm"):
+            with contextlib.suppress(FileNotFoundError):
+                os.replace(f"{self.path}{suffix}", f"{aside}{suffix}")
+        self._warn(f"the cache {self.path} is damaged, or is none; it is now {aside.name}")
+
+    def _guarded(self, read: Callable[[], _T | None]) -> _T | None:
+        """Read; what goes wrong with the file means that there is nothing in it."""
+        with self._lock:
+            try:
+                return read()
+            except sqlite3.OperationalError:
+                return None  # locked for too long, or gone: read the layer instead
+            except sqlite3.DatabaseError:
+                self._recover()
+                return None
+
+    def _row(self, statement: str, *values: str | None) -> tuple[Any, ...] | None:
+        row: tuple[Any, ...] | None = self._database.execute(statement, values).fetchone()
+        return row
+
+    def _recover(self) -> None:
+        """Begin anew after damage, unless another process has done so already."""
+        self._database.close()
+        try:
+            with contextlib.closing(_open(self.path)) as again:
+                sound = again.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok"
+        except sqlite3.DatabaseError:
+            sound = False
+        try:
+            if not sound:
+                self._set_aside()
+            self._database = _open(self.path)
+        except (OSError, sqlite3.Error):
+            self._database = sqlite3.connect(":memory:", check_same_thread=False)
+            self._database.executescript(_TABLES)
+            self._writable = False
+
+    def _write(self, statement: str, values: tuple[Any, ...]) -> None:
+        """Change the database, or leave it: a full disk is no reason to stop."""
+        if not self._writable:
+            return
+        try:
+            self._database.execute(statement, values)
+        except sqlite3.OperationalError as exc:
+            if "locked" not in str(exc):
+                self._writable = False
+                self._warn(f"the cache {self.path} cannot be written: {exc}")
+        except sqlite3.DatabaseError:
+            self._recover()
+
+    def _evict(self) -> None:
+        """Drop what was used least recently until a tenth of the room is free again."""
+        try:
+            used = self._database.execute(
+                "SELECT (SELECT total(size) FROM layers) + (SELECT total(size) FROM documents)"
+            ).fetchone()[0]
+            if used <= self._size:
+                return
+            oldest = self._database.execute(
+                "SELECT 'layers', rowid, size, used FROM layers UNION ALL"
+                " SELECT 'documents', rowid, size, used FROM documents ORDER BY used, size DESC"
+            ).fetchall()
+        except sqlite3.Error:
+            return
+        for table, row, size, _ in oldest:
+            if used <= self._size * 0.9:
+                break
+            self._write(f"DELETE FROM {table} WHERE rowid = ?", (row,))
+            used -= size
+        self._write("DELETE FROM blobs WHERE diff_id NOT IN (SELECT diff_id FROM layers)", ())
+        self._write("PRAGMA incremental_vacuum", ())
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    if not path.exists():
+        _create(path)
+    database = _sqlite(path)
+    try:
+        if database.execute("PRAGMA application_id").fetchone()[0] != _APPLICATION:
+            raise sqlite3.DatabaseError("it belongs to another program")
+        database.execute("PRAGMA synchronous = NORMAL")
+        database.execute("SELECT count(*) FROM layers WHERE diff_id = ''").fetchone()
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _create(path: Path) -> None:
+    """Make an empty cache, and give it its name when it is whole: others may be waiting for it."""
+    handle, name = tempfile.mkstemp(prefix=f"{path.name}.", dir=path.parent)
+    os.close(handle)
+    try:
+        with contextlib.closing(_sqlite(Path(name))) as database:
+            database.execute("PRAGMA auto_vacuum = INCREMENTAL")
+            database.execute("PRAGMA journal_mode = WAL")
+            database.executescript(_TABLES)
+            database.execute(f"PRAGMA application_id = {_APPLICATION}")
+        try:
+            os.link(name, path)
+        except FileExistsError:
+            pass  # another process was first
+        except OSError:
+            os.replace(name, path)  # a file system without links
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name)
+
+
+def _sqlite(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(
+        path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+    )
+
+
+def _seal(key: tuple[str | None, str]) -> bytes:
+    """Return what begins an entry, so that damage to the tables cannot show it as another's."""
+    return hashlib.sha256(repr(key).encode()).digest()[:_SEAL]
+
+
+def _unsealed(data: bytes, key: tuple[str | None, str]) -> bytes:
+    if data[:_SEAL] != _seal(key):
+        raise StoredIndexError("another entry's index")
+    return data[_SEAL:]
+
+
+def _digest(data: bytes) -> Digest:
+    return Digest(f"sha256:{hashlib.sha256(data).hexdigest()}")
+
+
+def cache_info(directory: str | os.PathLike[str] | None = None) -> CacheInfo:
+    """Return what the cache in ``directory`` holds. Raises :class:`CacheError`."""
+    with Cache(directory) as cache:
+        return cache.info()
+
+
+def clear_cache(directory: str | os.PathLike[str] | None = None) -> CacheInfo:
+    """Empty the cache in ``directory``, and return what it held. Raises :class:`CacheError`."""
+    with Cache(directory) as cache:
+        before = cache.info()
+        cache.clear()
+        return before

@@ -1,0 +1,85 @@
+"""An index as bytes: MessagePack, compressed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from pyimginspect.layers.compression import zstd_module
+from pyimginspect.model import LayerIndex
+
+__all__ = ["StoredIndexError", "decode_index", "encode_index"]
+
+_PLAIN = b"\x01"
+_ESCAPED = b"\x02"  # with names that are no UTF-8, which MessagePack's strings must be
+_RAW_NAME = 1  # MessagePack extension type of such a name
+_LEVEL = 3
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(LayerIndex)
+
+
+class StoredIndexError(ValueError):
+    """These bytes are no index."""
+
+
+def encode_index(index: LayerIndex) -> bytes:
+    """Return an index as bytes, the same for equal indexes."""
+    try:
+        return _PLAIN + _compressed(_encoder.encode(index))
+    except UnicodeEncodeError:
+        return _ESCAPED + _compressed(_encoder.encode(_escaped(index)))
+
+
+def decode_index(data: bytes) -> LayerIndex:
+    """Return the index that :func:`encode_index` wrote; raise :class:`StoredIndexError`."""
+    zstd = zstd_module()
+    try:
+        packed = zstd.decompress(memoryview(data)[1:])
+        if data[:1] == _PLAIN:
+            return _decoder.decode(packed)
+        plain = msgspec.msgpack.decode(packed, ext_hook=_unescaped, strict=False)
+        return msgspec.convert(plain, LayerIndex)
+    except (zstd.ZstdError, msgspec.MsgspecError, ValueError) as exc:
+        raise StoredIndexError("these bytes are no index") from exc
+
+
+def _compressed(data: bytes) -> bytes:
+    zstd = zstd_module()
+    parameter = zstd.CompressionParameter
+    options = {parameter.compression_level: _LEVEL, parameter.checksum_flag: 1}
+    compressed: bytes = zstd.compress(data, options=options)
+    return compressed
+
+
+def _escaped(value: Any) -> Any:
+    if isinstance(value, str) and not value.isascii():
+        raw = value.encode("utf-8", "surrogateescape")
+        return value if _is_utf8(raw) else msgspec.msgpack.Ext(_RAW_NAME, raw)
+    if isinstance(value, dict):
+        return {_escaped(key): _escaped(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [_escaped(item) for item in value]
+    if isinstance(value, msgspec.Struct):
+        fields = {
+            field.encode_name: getattr(value, field.name) for field in msgspec.structs.fields(value)
+        }
+        if value.__struct_config__.array_like:
+            return [_escaped(item) for item in fields.values()]
+        return {name: _escaped(item) for name, item in fields.items()}
+    return value
+
+
+def _unescaped(code: int, data: memoryview) -> str:
+    if code != _RAW_NAME:
+        raise ValueError(f"an extension of type {code}")
+    return bytes(data).decode("utf-8", "surrogateescape")
+
+
+def _is_utf8(raw: bytes) -> bool:
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,0 +1,517 @@
+"""The cache: what it gives back, what it refuses, and how it survives what happens to files."""
+
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pyimginspect.errors import CacheError, DigestMismatchError
+from pyimginspect.layers import BytesBlob, Limits, index_layer
+from pyimginspect.layers import cache as cache_module
+from pyimginspect.layers.cache import Cache, cache_directory, cache_info, clear_cache
+from pyimginspect.layers.stored import StoredIndexError, decode_index, encode_index
+from pyimginspect.model import Digest, LayerIndex
+from pyimginspect.sources.options import Options
+from pyimginspect.sources.resolve import open_reference
+from tests.contract import content
+from tests.images import (
+    File,
+    compress,
+    docker_archive,
+    elf,
+    image,
+    kaniko_archive,
+    layer,
+    oci_archive,
+    oci_layout,
+    tar,
+)
+from tests.layouts import layout
+
+LAYER = layer({"etc/": None, "etc/os-release": "ID=debian\n", "bin/sh": elf(needed=["libc.so.6"])})
+SAMPLE = image([LAYER, {"a": "1" * 5000}, {"b": "2" * 9000}], tag="sample:1")
+INDEX = index_layer(BytesBlob(data=LAYER), digests=True).index
+ONE = Digest("sha256:" + "1" * 64)
+TWO = Digest("sha256:" + "2" * 64)
+BLOB = Digest("sha256:" + "b" * 64)
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Iterator[Cache]:
+    with Cache(tmp_path / "cache") as opened:
+        yield opened
+
+
+class Warnings(list[str]):
+    """What a cache warned of."""
+
+    def __call__(self, message: str) -> None:
+        self.append(message)
+
+
+# --- encoding -------------------------------------------------------------------------------------
+NAMES = layer(
+    {"caf\udce9": "latin-1", "ok/ünïcode": "x", "l\udcff": File(b"#!/bin/\xff\n", mode=0o755)}
+)
+
+
+@pytest.mark.parametrize(
+    "blob",
+    [LAYER, NAMES, layer(), b"", layer({"dev/null": None})],
+    ids=["sample", "names that are no UTF-8", "no entries", "no bytes", "a directory"],
+)
+@pytest.mark.parametrize("digests", [False, True])
+def test_an_index_comes_back_as_it_was(blob: bytes, digests: bool) -> None:
+    index = index_layer(BytesBlob(data=blob), digests=digests).index
+    assert decode_index(encode_index(index)) == index
+    assert encode_index(index) == encode_index(decode_index(encode_index(index)))
+
+
+def test_facts_of_other_probes_come_back() -> None:
+    facts = {"x": {3: {"a": [1, None, 2.5, b"\xff", "\udcff", True]}}}
+    index = LayerIndex(size=1, extra=facts)
+    assert decode_index(encode_index(index)) == index
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"\x01", b"\x02junk", b"\x09" * 40, encode_index(INDEX)[:-5]]
+)
+def test_other_bytes_are_no_index(data: bytes) -> None:
+    with pytest.raises(StoredIndexError):
+        decode_index(data)
+
+
+def test_any_changed_byte_is_an_index_or_an_error() -> None:
+    whole = encode_index(INDEX)
+    for at in range(0, len(whole), 3):
+        changed = bytearray(whole)
+        changed[at] ^= 0x10
+        try:
+            decode_index(bytes(changed))
+        except StoredIndexError:
+            continue
+
+
+# --- what is kept ---------------------------------------------------------------------------------
+def test_found_by_diff_id_and_by_the_digest_of_the_blob(cache: Cache) -> None:
+    assert cache.get(ONE, None) is None
+    cache.put(ONE, BLOB, INDEX)
+    assert cache.get(ONE, None) == INDEX
+    assert cache.get(ONE, BLOB) == INDEX
+    assert cache.get(None, BLOB) == INDEX
+    assert cache.get(ONE, TWO) == INDEX, "the same layer, compressed in another way"
+    assert cache.get(TWO, None) is None
+    assert cache.get(None, None) is None
+
+
+def test_a_blob_known_to_be_another_layer_is_not_found(cache: Cache) -> None:
+    """A manifest that pairs a blob with a diff ID that is not its own must not get an answer."""
+    cache.put(ONE, BLOB, INDEX)
+    cache.put(TWO, None, LayerIndex(size=5))
+    assert cache.get(TWO, BLOB) is None
+
+
+class OneProbe:
+    name = "example"
+    version = 1
+
+    def wants(self, path: str, size: int, head: bytes) -> bool:
+        return False
+
+    def read(self, path: str, content: object) -> Any:
+        return None
+
+
+class NewerProbe(OneProbe):
+    version = 2
+
+
+def test_other_probes_and_limits_are_other_keys(tmp_path: Path) -> None:
+    settings: list[dict[str, Any]] = [
+        {},
+        {"probes": (OneProbe(),)},
+        {"probes": (NewerProbe(),)},
+        {"limits": Limits(text=5)},
+    ]
+    for number, setting in enumerate(settings):
+        with Cache(tmp_path, **setting) as cache:
+            assert cache.get(ONE, None) is None
+            cache.put(ONE, None, LayerIndex(size=number))
+    for number, setting in enumerate(settings):
+        with Cache(tmp_path, **setting) as cache:
+            assert cache.get(ONE, None) == LayerIndex(size=number)
+
+
+def test_documents_by_their_digest(cache: Cache) -> None:
+    cache.put_document(SAMPLE.config_bytes)
+    assert cache.get_document(Digest(SAMPLE.config_digest)) == SAMPLE.config_bytes
+    assert cache.get_document(ONE) is None
+
+
+def test_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYIMGINSPECT_CACHE_DIR", str(tmp_path / "named"))
+    assert cache_directory() == tmp_path / "named"
+    assert cache_directory(tmp_path / "given") == tmp_path / "given"
+    monkeypatch.delenv("PYIMGINSPECT_CACHE_DIR")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache_directory().name == "pyimginspect"
+
+
+def test_info_and_clear(tmp_path: Path) -> None:
+    with Cache(tmp_path) as cache:
+        cache.put(ONE, BLOB, INDEX)
+        cache.put_document(b"{}")
+    before = cache_info(tmp_path)
+    assert (before.layers, before.documents) == (1, 1)
+    assert before.size > len(encode_index(INDEX))
+    assert clear_cache(tmp_path).layers == 1
+    after = cache_info(tmp_path)
+    assert (after.layers, after.documents) == (0, 0)
+    with Cache(tmp_path) as cache:
+        assert cache.get(ONE, BLOB) is None
+
+
+# --- bounded --------------------------------------------------------------------------------------
+def noise(number: int) -> LayerIndex:
+    """An index of about 100 kB that cannot be compressed."""
+    return LayerIndex(size=number, texts={0: random.Random(number).randbytes(100_000)})
+
+
+def number_digest(number: int) -> Digest:
+    return Digest(f"sha256:{number:064x}")
+
+
+def test_what_was_used_least_recently_goes_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1_000_000.0
+    monkeypatch.setattr(cache_module.time, "time", lambda: now)
+    with Cache(tmp_path, size=1_000_000) as cache:
+        for number in range(9):
+            cache.put(number_digest(number), None, noise(number))
+            now += 10_000
+        assert cache.get(number_digest(0), None) is not None  # used again: now the youngest
+        now += 10_000
+        for number in range(9, 12):
+            cache.put(number_digest(number), number_digest(number + 100), noise(number))
+            now += 10_000
+        kept = [n for n in range(12) if cache.get(number_digest(n), None) is not None]
+        # Twice the limit was passed, and a tenth of the room made free: 1 to 4 went.
+        assert kept == [0, 5, 6, 7, 8, 9, 10, 11]
+        assert cache.get(None, number_digest(111)) == noise(11)
+        assert cache.info().size < 2_500_000
+
+
+def test_reading_does_not_write(tmp_path: Path) -> None:
+    with Cache(tmp_path) as cache:
+        cache.put(ONE, None, INDEX)
+        before = cache._database.total_changes
+        for _ in range(5):
+            cache.get(ONE, None)
+        assert cache._database.total_changes == before
+
+
+# --- what happens to files ------------------------------------------------------------------------
+FILE = "layers-1.sqlite3"
+
+
+def foreign_database(path: Path) -> None:
+    database = sqlite3.connect(path)
+    database.execute("CREATE TABLE precious (value)")
+    database.execute("INSERT INTO precious VALUES ('gold')")
+    database.commit()
+    database.close()
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        pytest.param(lambda path: path.touch(), id="nothing"),
+        pytest.param(lambda path: path.write_bytes(b"no database at all" * 100), id="text"),
+        pytest.param(
+            lambda path: path.write_bytes(b"SQLite format 3\0" + b"\xff" * 5000), id="junk"
+        ),
+        pytest.param(foreign_database, id="another program's"),
+    ],
+)
+def test_a_file_that_is_no_cache_is_set_aside(write: Any, tmp_path: Path) -> None:
+    write(tmp_path / FILE)
+    was = (tmp_path / FILE).read_bytes()
+    warnings = Warnings()
+    with Cache(tmp_path, warn=warnings) as cache:
+        cache.put(ONE, None, INDEX)
+        assert cache.get(ONE, None) == INDEX
+    assert (tmp_path / f"{FILE}.damaged-1").read_bytes() == was
+    (message,) = warnings
+    assert str(tmp_path / FILE) in message
+    assert "damaged-1" in message
+    with Cache(tmp_path, warn=warnings) as cache:
+        assert cache.get(ONE, None) == INDEX
+    assert len(warnings) == 1
+
+
+@pytest.mark.parametrize("keep", [0.1, 0.5, 0.9])
+def test_a_file_that_lost_its_end(keep: float, tmp_path: Path) -> None:
+    with Cache(tmp_path) as cache:
+        for number in range(20):
+            cache.put(number_digest(number), None, noise(number))
+    path = tmp_path / FILE
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * keep)])
+    with Cache(tmp_path, warn=Warnings()) as cache:
+        for number in range(20):
+            assert cache.get(number_digest(number), None) in (None, noise(number))
+        cache.put(ONE, None, INDEX)
+        assert cache.get(ONE, None) == INDEX
+
+
+def test_damage_anywhere_gives_an_answer_or_none(tmp_path: Path) -> None:
+    with Cache(tmp_path) as cache:
+        for number in range(5):
+            cache.put(number_digest(number), number_digest(number + 100), noise(number))
+    path = tmp_path / FILE
+    data = path.read_bytes()
+    generator = random.Random(1)
+    for _ in range(60):
+        changed = bytearray(data)
+        start = generator.randrange(len(data) - 200)
+        changed[start : start + 200] = generator.randbytes(200)
+        for old in tmp_path.iterdir():
+            old.unlink()
+        path.write_bytes(changed)
+        with Cache(tmp_path, warn=Warnings()) as cache:
+            for number in range(5):
+                assert cache.get(number_digest(number), None) in (None, noise(number))
+            cache.put(ONE, None, INDEX)
+
+
+def test_a_damaged_entry_is_dropped_with_a_warning(tmp_path: Path) -> None:
+    warnings = Warnings()
+    with Cache(tmp_path, warn=warnings) as cache:
+        cache.put(ONE, None, INDEX)
+        cache._database.execute("UPDATE layers SET data = x'0102'")
+        assert cache.get(ONE, None) is None
+        assert cache.info().layers == 0
+        cache.put_document(b"{}")
+        cache._database.execute("UPDATE documents SET data = x'0102'")
+        (digest,) = cache._database.execute("SELECT digest FROM documents").fetchone()
+        assert cache.get_document(digest) is None
+    assert len(warnings) == 1
+
+
+def test_a_full_disk_is_no_error(tmp_path: Path) -> None:
+    warnings = Warnings()
+    with Cache(tmp_path, warn=warnings) as cache:
+        cache.put(ONE, None, INDEX)
+        pages = cache._database.execute("PRAGMA page_count").fetchone()[0]
+        cache._database.execute(f"PRAGMA max_page_count = {pages + 2}")
+        for number in range(5):
+            cache.put(number_digest(number), None, noise(number))
+        assert cache.get(ONE, None) == INDEX
+    assert len(warnings) == 1
+    assert "full" in warnings[0]
+    with Cache(tmp_path) as cache:
+        assert cache.get(ONE, None) == INDEX
+        cache.put(TWO, None, INDEX)
+        assert cache.get(TWO, None) == INDEX
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write all")
+def test_a_directory_that_cannot_be_written(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(CacheError, match="--no-cache"):
+        Cache(tmp_path / "below")
+
+
+def test_a_directory_that_cannot_be(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(CacheError, match="--no-cache"):
+        Cache(tmp_path / "file" / "below")
+
+
+WRITER = """
+import random, sys
+from pyimginspect.layers.cache import Cache
+from pyimginspect.model import LayerIndex
+first = int(sys.argv[2])
+with Cache(sys.argv[1]) as cache:
+    print("ready", flush=True)
+    for number in range(first, first + int(sys.argv[3])):
+        texts = {0: random.Random(number).randbytes(20_000)}
+        cache.put(f"sha256:{number:064x}", None, LayerIndex(size=number, texts=texts))
+        assert cache.get(f"sha256:{number:064x}", None).size == number
+"""
+
+
+def writer(directory: Path, first: int, count: int) -> subprocess.Popen[str]:
+    arguments = [str(directory), str(first), str(count)]
+    return subprocess.Popen(
+        [sys.executable, "-c", WRITER, *arguments], stdout=subprocess.PIPE, text=True
+    )
+
+
+def test_many_processes_at_once(tmp_path: Path) -> None:
+    processes = [writer(tmp_path, first * 100, 40) for first in range(6)]
+    for process in processes:
+        with process:
+            process.communicate(timeout=60)
+        assert process.returncode == 0
+    with Cache(tmp_path) as cache:
+        for first in range(6):
+            for number in range(first * 100, first * 100 + 40):
+                found = cache.get(number_digest(number), None)
+                assert found is not None
+                assert found.size == number
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
+def test_a_killed_process_leaves_it_usable(tmp_path: Path) -> None:
+    for attempt in range(4):
+        with writer(tmp_path, attempt * 100_000, 100_000) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            time.sleep(0.05 * attempt)
+            process.send_signal(signal.SIGKILL)
+        warnings = Warnings()
+        with Cache(tmp_path, warn=warnings) as cache:
+            assert cache._database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+            cache.put(ONE, None, INDEX)
+            assert cache.get(ONE, None) == INDEX
+        assert warnings == []
+
+
+def test_many_threads_at_once(cache: Cache) -> None:
+    failures: list[int] = []
+
+    def work(first: int) -> None:
+        for number in range(first, first + 30):
+            cache.put(number_digest(number), None, LayerIndex(size=number))
+            if cache.get(number_digest(number), None) != LayerIndex(size=number):
+                failures.append(number)
+
+    threads = [threading.Thread(target=work, args=(start * 30,)) for start in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+
+
+# --- with images ----------------------------------------------------------------------------------
+class Counting:
+    """A cache that counts what it is asked and told."""
+
+    def __init__(self, cache: Cache) -> None:
+        self._cache = cache
+        self.hits = 0
+        self.puts: list[str] = []
+
+    def get(self, diff_id: Digest | None, digest: Digest | None) -> LayerIndex | None:
+        found = self._cache.get(diff_id, digest)
+        self.hits += found is not None
+        return found
+
+    def put(self, diff_id: Digest, digest: Digest | None, index: LayerIndex) -> None:
+        self.puts.append(diff_id)
+        self._cache.put(diff_id, digest, index)
+
+    def get_document(self, digest: Digest) -> bytes | None:
+        return self._cache.get_document(digest)
+
+    def put_document(self, data: bytes) -> None:
+        self._cache.put_document(data)
+
+
+def write(tmp_path: Path, data: bytes) -> str:
+    path = tmp_path / "image.tar"
+    path.write_bytes(data)
+    return str(path)
+
+
+@pytest.mark.parametrize("form", ["oci", "oci-archive", "kaniko", "docker in gzip", "oci in zstd"])
+def test_a_second_look_reads_no_layer(form: str, tmp_path: Path, cache: Cache) -> None:
+    forms = {
+        "oci-archive": lambda: write(tmp_path, oci_archive(SAMPLE)),
+        "oci": lambda: str(oci_layout(SAMPLE, tmp_path / "oci", compression="zstd")),
+        "kaniko": lambda: write(tmp_path, kaniko_archive(SAMPLE)),
+        "docker in gzip": lambda: write(tmp_path, compress(docker_archive(SAMPLE), "gzip")),
+        "oci in zstd": lambda: write(tmp_path, compress(oci_archive(SAMPLE), "zstd")),
+    }
+    reference = forms[form]()
+    plain = open_reference(reference, Options()).image
+    counting = Counting(cache)
+    first = open_reference(reference, Options(cache=counting)).image
+    assert counting.hits == 0
+    assert counting.puts == list(SAMPLE.diff_ids)
+    second = open_reference(reference, Options(cache=counting)).image
+    assert second == first
+    assert content(first) == content(plain)
+    if " in " not in form:
+        assert counting.hits == 3
+        assert counting.puts == list(SAMPLE.diff_ids), "nothing is written that is there"
+
+
+def test_one_new_layer_is_the_only_one_read(tmp_path: Path, cache: Cache) -> None:
+    open_reference(str(oci_layout(SAMPLE, tmp_path / "one")), Options(cache=cache))
+    more = image([*SAMPLE.layers, {"c": "3"}])
+    path = oci_layout(more, tmp_path / "two")
+    for blob in SAMPLE.layers:  # what is cached need not even be readable
+        packed = path / "blobs/sha256" / Path(next_blob(path, blob)).name
+        packed.write_bytes(bytes(packed.stat().st_size))
+    counting = Counting(cache)
+    found = open_reference(str(path), Options(cache=counting)).image
+    assert counting.puts == [more.diff_ids[-1]]
+    assert [len(one.index.entries) for one in found.layers] == [3, 1, 1, 1]
+
+
+def next_blob(path: Path, blob: bytes) -> str:
+    packed = compress(blob, "gzip")
+    return next(str(p) for p in path.rglob("*") if p.is_file() and p.read_bytes() == packed)
+
+
+def test_an_uncompressed_local_archive_is_not_hashed_for_the_cache(
+    tmp_path: Path, cache: Cache
+) -> None:
+    """Reading its headers is faster than hashing its bytes: see docs/cache.md."""
+    reference = write(tmp_path, docker_archive(SAMPLE))
+    counting = Counting(cache)
+    open_reference(reference, Options(cache=counting))
+    assert counting.puts == []
+    open_reference(reference, Options(cache=counting, verify=True))
+    assert counting.puts == list(SAMPLE.diff_ids), "hashed anyway, so kept"
+
+
+@pytest.mark.parametrize("how", ["gzip", None])
+@pytest.mark.parametrize("verify", [False, True])
+def test_a_lying_archive_does_not_poison_the_cache(
+    how: Any, verify: bool, tmp_path: Path, cache: Cache
+) -> None:
+    """The configuration claims a well-known layer, and the archive holds another one."""
+    evil = [compress(layer({"evil": "x"}), how), *(compress(b, how) for b in SAMPLE.layers[1:])]
+    reference = write(tmp_path, tar(layout(SAMPLE, evil)))
+    if verify or how:
+        with pytest.raises(DigestMismatchError):
+            open_reference(reference, Options(cache=cache, verify=verify))
+    else:
+        open_reference(reference, Options(cache=cache))
+    assert cache.get(Digest(SAMPLE.diff_ids[0]), None) is None
+    honest = str(oci_layout(SAMPLE, tmp_path / "honest"))
+    found = open_reference(honest, Options(cache=cache)).image
+    assert [e.path for e in found.layers[0].index.entries] == ["etc", "etc/os-release", "bin/sh"]
+
+
+def test_verifying_reads_all_again(tmp_path: Path, cache: Cache) -> None:
+    path = oci_layout(SAMPLE, tmp_path / "oci")
+    open_reference(str(path), Options(cache=cache))
+    counting = Counting(cache)
+    open_reference(str(path), Options(cache=counting, verify=True))
+    assert counting.puts == list(SAMPLE.diff_ids)
