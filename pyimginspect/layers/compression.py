@@ -19,7 +19,7 @@ __all__ = ["CHUNK", "MAGIC_LENGTH", "Compression", "Decompressed", "sniff", "zst
 
 Compression = Literal["none", "gzip", "zstd", "xz", "bzip2"]
 
-CHUNK = 1 << 18
+CHUNK = 1 << 20
 MAGIC_LENGTH = 6
 
 
