@@ -141,18 +141,25 @@ def find_orphans(rootfs: RootFS, graph: Graph) -> tuple[str, ...]:
 
 
 def _dependents(graph: Graph, roots: set[str]) -> set[str]:
-    """Return what cannot stay without ``roots``: of some clause, no satisfying package is left."""
+    """Return what cannot stay without ``roots``: of some clause, no satisfying package is left.
+
+    ``apk del -r`` takes all that leans on them, though others might satisfy it as well.
+    """
     gone = set(roots)
     todo = sorted(roots)
     while todo:
         for key in graph.required_by[todo.pop()]:
-            if key not in gone and any(
-                gone.issuperset(one for alternative in clause for one in alternative)
-                for clause in graph.nodes[key].requires
-            ):
+            if key not in gone and _goes_with(graph.nodes[key], gone):
                 gone.add(key)
                 todo.append(key)
     return gone - roots
+
+
+def _goes_with(node: Node, gone: set[str]) -> bool:
+    return node.package.manager == "apk" or any(
+        gone.issuperset(one for alternative in clause for one in alternative)
+        for clause in node.requires
+    )
 
 
 def _brought_back(graph: Graph, gone: set[str]) -> set[str]:
