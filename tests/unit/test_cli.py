@@ -1,0 +1,240 @@
+"""The command: what it prints where, and with which exit status."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pyimginspect.cli import main
+from tests.images import (
+    Link,
+    compress,
+    debian_base,
+    docker_archive,
+    image,
+    layer,
+    oci_archive,
+    official_env,
+    official_python,
+    tar,
+)
+
+ROOT = Path(__file__).resolve().parents[2]
+
+CLEAN = image(
+    [debian_base(), official_python("3.11.2"), {}],
+    history=[
+        "# debian.sh --arch 'amd64' out/ 'bookworm' '@1700000000'",
+        "ENV PYTHON_VERSION=3.11.2",
+        "RUN /bin/sh -c set -eux; wget -O python.tar.xz "
+        '"https://www.python.org/ftp/python/${PYTHON_VERSION%%[a-z]*}/Python-$PYTHON_VERSION.tar.xz"'
+        "; make install # buildkit",
+        "RUN /bin/sh -c set -eux; for src in idle3 pip3 pydoc3 python3 python3-config; do "
+        "ln -svT $src; done # buildkit",
+        'CMD ["python3"]',
+    ],
+    env=official_env("3.11.2"),
+    cmd=["python3"],
+    tag="clean:1",
+)
+DIRTY = image(
+    [{"etc/os-release": "ID=debian\n"}, {"root/.cache/pip/wheels/x": "x" * 4_000_000}],
+    tag="dirty:1",
+)
+
+
+@pytest.fixture
+def dirty(tmp_path: Path) -> str:
+    path = tmp_path / "dirty.tar"
+    path.write_bytes(docker_archive(DIRTY))
+    return str(path)
+
+
+def run(*arguments: str) -> int:
+    return main(list(arguments))
+
+
+def test_findings_make_the_status_one(dirty: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(dirty) == 1
+    out, err = capsys.readouterr()
+    assert "/root/.cache/pip is left in the image" in out
+    assert err == ""
+
+
+@pytest.mark.parametrize(
+    ("fail_on", "status"), [("note", 1), ("warning", 1), ("error", 0), ("never", 0)]
+)
+def test_the_threshold(dirty: str, fail_on: str, status: int) -> None:
+    assert run("--fail-on", fail_on, dirty) == status
+
+
+def test_json_is_the_same_from_run_to_run(dirty: str) -> None:
+    command = [sys.executable, "-m", "pyimginspect", "--format", "json", dirty]
+    outputs = {
+        subprocess.run(
+            command,
+            capture_output=True,
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            cwd=ROOT,
+            check=False,
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+    (output,) = outputs
+    assert json.loads(output)["schema_version"] == 1
+
+
+def test_several_outputs_of_one_run(dirty: str, tmp_path: Path) -> None:
+    text, data = tmp_path / "report.txt", tmp_path / "report.json"
+    assert run("-o", str(text), "-o", str(data), dirty) == 1
+    assert "package-cache" in text.read_text()
+    assert json.loads(data.read_text())["image"]["names"] == ["dirty:1"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "dirty.tar",
+        "report.json",
+        "report.txt",
+    ]
+
+
+def test_several_images(dirty: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--format", "json", dirty, dirty) == 1
+    assert [one["image"]["names"] for one in json.loads(capsys.readouterr().out)] == [
+        ["dirty:1"],
+        ["dirty:1"],
+    ]
+    missing = str(tmp_path / "missing.tar")
+    assert run("--format", "json", missing, dirty) == 2
+    out, err = capsys.readouterr()
+    assert len(json.loads(out)) == 1
+    assert "missing.tar" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "no image given"),
+        (["--format", "jsn", "x"], "there is no format 'jsn' (did you mean 'json'?)"),
+        (["-o", "report.xyz", "x"], "report.xyz"),
+        (["-o", "a.json", "-o", "a.json", "x"], "two outputs to one file"),
+        (["--explain", "duplicate-pyton"], "did you mean 'duplicate-python'?"),
+        (["--platform", "linux", "x"], "'linux' is no platform"),
+        (["--baseline", "none.json", "x"], "none.json cannot be read"),
+        (["--policy", "none.toml", "x"], "none.toml"),
+    ],
+)
+def test_wrong_arguments_are_one_line(
+    arguments: list[str],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "x").write_bytes(docker_archive(DIRTY))
+    monkeypatch.chdir(tmp_path)
+    assert run(*arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("pyimginspect: ")
+    assert err.count("\n") == 1
+    assert message in err
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
+
+
+EVIL = "evil\x1b]0;owned\x07\nname\u202e"
+BAD: dict[str, bytes] = {
+    "not an archive": b"hello\n",
+    "empty": b"",
+    "no manifest": tar({"repositories": "{}"}),
+    "null manifest": tar({"manifest.json": "null"}),
+    "truncated": docker_archive(DIRTY)[:-4096],
+    "truncated gzip": compress(docker_archive(DIRTY), "gzip")[:-100],
+    "evil names": docker_archive(image([layer({f"../{EVIL}": "x"})])),
+    "circle": docker_archive(image([{EVIL: Link(EVIL)}, {f"{EVIL}/x": "y"}])),
+    "zero manifests": oci_archive([]),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_images_are_one_line_and_status_two(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "bad.tar"
+    path.write_bytes(BAD[name])
+    done = subprocess.run(
+        [sys.executable, "-m", "pyimginspect", "-o", "report.json", "-o", "report.txt", str(path)],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith(f"pyimginspect: {path}: ")
+    assert done.stderr.endswith("\n")
+    assert done.stderr[:-1].isprintable()
+    assert [left.name for left in tmp_path.iterdir()] == ["bad.tar"]
+
+
+def test_a_fault_of_our_own_is_one_line_too(
+    dirty: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("by\nzero")
+
+    monkeypatch.setattr("pyimginspect.api.inspect", fail)
+    assert run(dirty) == 2
+    err = capsys.readouterr().err
+    assert err.startswith(
+        "pyimginspect: a fault in pyimginspect itself: ZeroDivisionError: by\\nzero"
+    )
+    assert err.count("\n") == 1
+    monkeypatch.setenv("PYIMGINSPECT_DEBUG", "1")
+    with pytest.raises(ZeroDivisionError):
+        run(dirty)
+
+
+def test_a_reader_that_goes_away_is_no_traceback(dirty: str) -> None:
+    done = subprocess.run(
+        f"{sys.executable} -m pyimginspect {dirty} | head -n 1",
+        shell=True,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
+    assert done.stdout.count("\n") == 1
+    assert done.stderr == ""
+
+
+def test_the_catalogue_and_its_pages(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--rules") == 0
+    listed = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    assert listed == sorted(listed)
+    assert {"duplicate-python", "package-cache"} <= set(listed)
+    for rule in listed:
+        assert run("--explain", rule) == 0
+        page = capsys.readouterr().out
+        assert page.startswith(f"{rule} (")
+        assert "\n\nWhy it matters\n" in page
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--version") == 0
+    assert capsys.readouterr().out.startswith("pyimginspect ")
+
+
+def test_a_clean_image_is_status_zero(tmp_path: Path) -> None:
+    path = tmp_path / "clean.tar"
+    path.write_bytes(docker_archive(CLEAN))
+    assert run(str(path)) == 0
+
+
+def test_baselines_accept_what_was_there(
+    dirty: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    baseline = str(tmp_path / "baseline.json")
+    assert run("--write-baseline", baseline, dirty) == 0
+    assert run("--baseline", baseline, dirty) == 0
+    assert run(dirty) == 1
