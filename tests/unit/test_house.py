@@ -23,7 +23,8 @@ LONGEST_MODULE = 380
 # The public API and the commands compose everything; no one composes the commands.
 NOUNS = {"errors", "model"}
 BELOW_REPORT = NOUNS | {"layers", "sources", "rootfs", "inventory"}
-LIBRARY = BELOW_REPORT | {"report", "analyzers", "policy", "formats", "compare", "fleet"}
+ABOVE_REPORT = {"analyzers", "plan", "policy", "formats", "compare", "fleet", "progress"}
+LIBRARY = BELOW_REPORT | {"report"} | ABOVE_REPORT
 ROOMS: dict[str, set[str]] = {
     "errors": set(),
     "model": {"errors"},
@@ -33,10 +34,12 @@ ROOMS: dict[str, set[str]] = {
     "inventory": NOUNS | {"rootfs"},
     "report": NOUNS | {"inventory"},
     "analyzers": NOUNS | {"inventory", "report"},
+    "plan": NOUNS | {"rootfs", "inventory", "report"},
     "policy": NOUNS | {"report"},
     "formats": NOUNS | {"report"},
     "compare": NOUNS | {"report"},
     "fleet": NOUNS | {"report"},
+    "progress": NOUNS | {"sources"},
     "api": LIBRARY,
     "__init__": LIBRARY | {"api"},
     "arguments": LIBRARY,
@@ -55,7 +58,11 @@ SHARED_ROOMS = {
 APART = {"analyzers", "formats"}
 
 # The distribution in setup.cfg that brings a module of another name.
-DISTRIBUTIONS = {"backports": "backports.zstd", "cyclonedx": "cyclonedx-python-lib"}
+DISTRIBUTIONS = {
+    "backports": "backports.zstd",
+    "cyclonedx": "cyclonedx-python-lib",
+    "packageurl": "packageurl-python",
+}
 STANDARD = {*sys.stdlib_module_names, "compression"}  # the last from 3.14
 
 MODULES = {
