@@ -10,6 +10,8 @@ from pyimginspect.analyzers import (
     base_not_official_slim,
     deleted_but_shipped,
     duplicate_python,
+    eol_distribution,
+    eol_python,
     leftover_build_tool,
     leftover_headers,
     leftover_virtual_package,
@@ -17,6 +19,7 @@ from pyimginspect.analyzers import (
     overwritten_files,
     package_cache,
     rewritten_metadata,
+    unknown_base,
 )
 from pyimginspect.analyzers.rule import Analyzer, Rule
 
@@ -28,6 +31,8 @@ BUILTIN: tuple[Analyzer, ...] = (
     base_not_official_slim.ANALYZER,
     deleted_but_shipped.ANALYZER,
     duplicate_python.ANALYZER,
+    eol_distribution.ANALYZER,
+    eol_python.ANALYZER,
     leftover_build_tool.ANALYZER,
     leftover_headers.ANALYZER,
     leftover_virtual_package.ANALYZER,
@@ -35,6 +40,7 @@ BUILTIN: tuple[Analyzer, ...] = (
     overwritten_files.ANALYZER,
     package_cache.ANALYZER,
     rewritten_metadata.ANALYZER,
+    unknown_base.ANALYZER,
 )
 
 
