@@ -15,7 +15,6 @@ __all__ = [
     "NOTABLE",
     "add_words",
     "asked_for",
-    "is_journal",
     "left_by_layer",
     "listed",
     "proofs",
@@ -29,29 +28,6 @@ NOTABLE = 1_000_000
 """Bytes from which debris is against the policy; below, it is good to know."""
 
 _MOST = 12
-
-# What package managers rewrite whenever they run, and what no edit of a Dockerfile avoids but
-# running them less often.
-_JOURNALS = (
-    "etc/ld.so.cache",
-    "lib/apk/db/",
-    "run/",
-    "usr/lib/apk/db/",
-    "usr/lib/sysimage/",
-    "var/cache/apt/",
-    "var/cache/debconf/",
-    "var/cache/ldconfig/",
-    "var/lib/apt/",
-    "var/lib/dnf/",
-    "var/lib/dpkg/",
-    "var/lib/rpm/",
-    "var/log/",
-)
-
-
-def is_journal(path: str) -> bool:
-    """Whether a file belongs to a package manager's own books; apt's lists are no such thing."""
-    return path.startswith(_JOURNALS) and not path.startswith("var/lib/apt/lists/")
 
 
 def listed(names: Sequence[str], most: int = 3) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pyimginspect.analyzers.rule import Analyzer, Rule
-from pyimginspect.inventory.build_tools import brought, kind_of_package
+from pyimginspect.inventory.build_tools import only_for_building
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.facts import BaseImage
 from pyimginspect.model import Evidence
@@ -47,7 +47,8 @@ def run(inventory: Inventory) -> Iterator[Finding]:
     packages: list[str] = []
     saving = 0
     if base.variant == "full":
-        packages, saving = _only_for_building(inventory)
+        packages = only_for_building(inventory.packages, base)
+        saving = sum(inventory.packages[key].size for key in packages)
         what = f"{len(packages):,} packages of the base are for building: estimated by their names"
         evidence.append(Evidence(what=what))
     yield RULE.finding(
@@ -71,18 +72,6 @@ _WORDS = {
 
 def _kind(base: BaseImage) -> str:
     return base.variant if base.family == "python" else ""
-
-
-def _only_for_building(inventory: Inventory) -> tuple[list[str], int]:
-    """Return the base's packages that are build tools by name, and their bytes."""
-    found = [
-        package
-        for package in inventory.packages.packages
-        if brought(package) < inventory.base.layers
-        and not package.essential
-        and kind_of_package(package) is not None
-    ]
-    return [package.key for package in found], sum(package.size for package in found)
 
 
 ANALYZER = Analyzer(rule=RULE, run=run)

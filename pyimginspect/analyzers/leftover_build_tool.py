@@ -16,11 +16,12 @@ from pyimginspect.analyzers._leftovers import (
     tool_evidence,
 )
 from pyimginspect.analyzers.rule import Analyzer, Rule
-from pyimginspect.inventory.build_tools import brought, users_at_run_time
+from pyimginspect.inventory.build_tools import brought
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.contents import Contents
-from pyimginspect.inventory.facts import BuildToolKind
+from pyimginspect.inventory.facts import BuildToolKind, Distribution
 from pyimginspect.inventory.leftovers import find_leftovers
+from pyimginspect.inventory.tool_names import python_build_tools, users_at_run_time
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
 
@@ -60,6 +61,7 @@ def run(inventory: Inventory) -> Iterator[Finding]:
     leftovers = find_leftovers(
         inventory.rootfs, inventory.packages, inventory.base, inventory.build_tools
     )
+    yield from _from_pypi(inventory)
     contents = Contents(inventory.rootfs)
     for layer, tools in left_by_layer(inventory, leftovers, _CATEGORIES).items():
         keys = leftovers.tools.get(layer, ())
@@ -89,6 +91,33 @@ def run(inventory: Inventory) -> Iterator[Finding]:
             f" with && {purge}"
             if purge
             else "",
+        )
+
+
+def _from_pypi(inventory: Inventory) -> Iterator[Finding]:
+    """Find build tools that pip installed, one finding for each layer and place."""
+    found: dict[tuple[int, str], list[Distribution]] = {}
+    for tool in python_build_tools(inventory.rootfs, inventory.distributions):
+        if tool.layer >= inventory.base.layers and not tool.package:
+            found.setdefault((tool.layer, tool.location), []).append(tool)
+    for (layer, location), tools in sorted(found.items()):
+        names = [tool.name for tool in tools]
+        yield RULE.finding(
+            subject=f"{' '.join(names[:3])} {location}",
+            message=f"{listed(names)}: build tools from PyPI are left in /{location}",
+            evidence=[
+                Evidence(
+                    what=f"{tool.name} {tool.version}: nothing installed requires it",
+                    path=tool.metadata,
+                    layer=tool.layer,
+                )
+                for tool in tools
+            ],
+            layers=[layer],
+            instruction=inventory.instructions[layer],
+            paths=[tool.metadata for tool in tools],
+            saving=sum(tool.size for tool in tools),
+            fix=f"End the RUN that builds with && python -m pip uninstall -y {' '.join(names)}",
         )
 
 

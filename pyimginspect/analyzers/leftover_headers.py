@@ -16,11 +16,12 @@ from pyimginspect.analyzers._leftovers import (
     tool_evidence,
 )
 from pyimginspect.analyzers.rule import Analyzer, Rule
-from pyimginspect.inventory.build_tools import brought, users_at_run_time
+from pyimginspect.inventory.build_tools import brought
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.contents import Contents
 from pyimginspect.inventory.facts import OsPackage
 from pyimginspect.inventory.leftovers import Kept, Leftovers, find_leftovers
+from pyimginspect.inventory.tool_names import users_at_run_time
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
 

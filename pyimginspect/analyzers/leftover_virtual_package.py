@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 from pyimginspect.analyzers._leftovers import listed, size_of_packages
 from pyimginspect.analyzers.rule import Analyzer, Rule
-from pyimginspect.inventory.build_tools import brought, kind_of_package
+from pyimginspect.inventory.build_tools import brought
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.contents import Contents
 from pyimginspect.inventory.leftovers import find_leftovers
+from pyimginspect.inventory.tool_names import kind_of_package
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pyimginspect.analyzers._leftovers import NOTABLE, is_journal, listed
+from pyimginspect.analyzers._leftovers import NOTABLE, listed
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.facts import Loss
+from pyimginspect.inventory.journals import is_journal
 from pyimginspect.inventory.losses import top_directories
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding

@@ -9,23 +9,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from functools import cache
-
-from msgspec import Struct
 
 from pyimginspect.inventory.contents import Contents
 from pyimginspect.inventory.facts import (
     BaseImage,
     BuildTool,
     BuildToolKind,
-    Distribution,
     OsPackage,
 )
 from pyimginspect.inventory.packages import Graph, PackageDatabase, dependency_graph
-from pyimginspect.inventory.tables import read_table
+from pyimginspect.inventory.tool_names import kind_of_package, tool_patterns
 from pyimginspect.rootfs import RootFS
 
-__all__ = ["brought", "find_build_tools", "kind_of_package", "loose_files", "users_at_run_time"]
+__all__ = ["brought", "find_build_tools", "loose_files", "only_for_building"]
 
 _HEADERS = ("usr/include/", "usr/local/include/")
 # What is in directories that are one thing, in any place, and in which kind of thing.
@@ -40,39 +36,6 @@ _MARKS: Mapping[str, BuildToolKind] = {
 _ENDS = tuple(_MARKS)
 # Where the official images of Rust and Go have them.
 _PLACES = ("usr/local/cargo", "usr/local/rustup", "usr/local/go")
-_RUNTIME = re.compile(r"run|rt$")
-_TEMPORARY = re.compile(r"build|dev|te?mp|make|compil|fetch")
-
-
-class _Table(Struct, frozen=True, kw_only=True):
-    source: str
-    date: str
-    used_at_run_time: dict[str, list[BuildToolKind]]
-    packages: dict[str, dict[BuildToolKind, str]]
-    files: dict[BuildToolKind, str]
-
-
-class _Patterns(Struct, frozen=True):
-    """The table's patterns, ready to match; of several kinds that match the first counts."""
-
-    packages: dict[str, dict[BuildToolKind, re.Pattern[str]]]
-    files: dict[BuildToolKind, re.Pattern[str]]
-    any_file: re.Pattern[str]
-    users: dict[str, frozenset[BuildToolKind]]
-
-
-@cache
-def _patterns() -> _Patterns:
-    table = read_table("build_tools", _Table)
-    return _Patterns(
-        {
-            manager: {kind: re.compile(pattern) for kind, pattern in kinds.items()}
-            for manager, kinds in table.packages.items()
-        },
-        {kind: re.compile(pattern) for kind, pattern in table.files.items()},
-        re.compile("|".join(table.files.values())),
-        {name: frozenset(kinds) for name, kinds in table.used_at_run_time.items()},
-    )
 
 
 def find_build_tools(
@@ -85,49 +48,18 @@ def find_build_tools(
     return tuple(sorted(tools, key=lambda tool: (-tool.size, tool.name, tool.path)))
 
 
-def users_at_run_time(
-    tools: Iterable[BuildTool], distributions: Iterable[Distribution]
-) -> tuple[str, ...]:
-    """Return the distributions that are known to run tools of these kinds, sorted.
-
-    Triton, for one, compiles when it is first called.
-    """
-    kinds = {tool.category for tool in tools}
-    users = _patterns().users
-    return tuple(
-        sorted({one.name for one in distributions if kinds & users.get(one.name, frozenset())})
-    )
+def only_for_building(packages: PackageDatabase, base: BaseImage) -> list[str]:
+    """Return the packages of the base image that are build tools by their names, sorted."""
+    return [
+        package.key
+        for package in packages.packages
+        if brought(package) < base.layers
+        and not package.essential
+        and kind_of_package(package) is not None
+    ]
 
 
 # --- packages -----------------------------------------------------------------------------------
-def kind_of_package(package: OsPackage) -> BuildToolKind | None:
-    """Return what kind of build tool a package is, ``None`` for anything else."""
-    if package.virtual:
-        return "meta" if _is_temporary(package) else None
-    for kind, pattern in _patterns().packages[package.manager].items():
-        if pattern.fullmatch(package.name):
-            return kind
-    return None
-
-
-def _is_temporary(package: OsPackage) -> bool:
-    """Whether a virtual package was meant to be deleted: ``.build-deps``, not ``.python-rundeps``.
-
-    Where the name does not say so, it counts what was added under it.
-    """
-    if _RUNTIME.search(package.name):
-        return False
-    if _TEMPORARY.search(package.name):
-        return True
-    patterns = _patterns().packages[package.manager].values()
-    return any(
-        pattern.fullmatch(name)
-        for names in package.depends
-        for name in names
-        for pattern in patterns
-    )
-
-
 def _from_packages(packages: PackageDatabase, base_layers: int) -> Iterator[BuildTool]:
     kinds = {
         package.key: kind
@@ -281,8 +213,8 @@ def _loose_kind(path: str) -> _Group | None:
     if name.endswith(".a"):
         return name, "static-library", path
     in_bin = directory.endswith("bin") or "/gcc/" in f"{directory}/"
-    if in_bin and _patterns().any_file.fullmatch(name):
-        for kind, pattern in _patterns().files.items():
+    if in_bin and tool_patterns().any_file.fullmatch(name):
+        for kind, pattern in tool_patterns().files.items():
             if pattern.fullmatch(name):
                 return name, kind, path
     return None

@@ -11,10 +11,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
-from pyimginspect.inventory.build_tools import brought, kind_of_package
+from pyimginspect.inventory.build_tools import brought
 from pyimginspect.inventory.facts import BaseImage, BuildTool
 from pyimginspect.inventory.packages import Graph, PackageDatabase, dependency_graph
 from pyimginspect.inventory.packages.graph import members
+from pyimginspect.inventory.tool_names import kind_of_package
 from pyimginspect.rootfs import RootFS
 
 __all__ = ["Kept", "Leftovers", "files_of_packages", "find_leftovers", "without"]

@@ -36,7 +36,7 @@ ROOMS: dict[str, set[str]] = {
     "analyzers": NOUNS | {"inventory", "report"},
     "plan": NOUNS | {"rootfs", "inventory", "report"},
     "policy": NOUNS | {"report"},
-    "formats": NOUNS | {"report"},
+    "formats": NOUNS | {"report", "plan"},
     "compare": NOUNS | {"report"},
     "fleet": NOUNS | {"report"},
     "progress": NOUNS | {"sources"},

@@ -1,0 +1,65 @@
+"""A plan as text: the edits that make an image smaller, what each saves, and all together."""
+
+from __future__ import annotations
+
+from pyimginspect.formats._page import Page
+from pyimginspect.formats._text import size
+from pyimginspect.plan import Edit, Plan
+
+__all__ = ["render"]
+
+_INDENT = 4
+
+
+def render(plan: Plan, *, width: int = 80, color: bool = False, encoding: str = "utf-8") -> str:
+    """Return the plan in lines of at most ``width`` columns (60 to 100)."""
+    page = Page(width=width, color=color, encoding=encoding)
+    page.title(f"Plan for {plan.reference}")
+    if not plan.edits:
+        page.paragraph("Nothing to edit: every layer's bytes are of use.")
+        return str(page)
+    page.paragraph(
+        f"{size(plan.size)} now, {size(plan.after)} after all edits: saves {size(plan.saving)}"
+        f" ({plan.saving / max(plan.size, 1):.0%})."
+    )
+    page.paragraph(
+        f"In a registry about {size(plan.compressed)} now,"
+        f" {size(plan.compressed - plan.compressed_saving)} after (estimated)."
+    )
+    if sum(edit.saving for edit in plan.edits) > plan.saving:
+        page.paragraph("Several edits save the same bytes: the total counts them once.")
+    for number, edit in enumerate(plan.edits, 1):
+        _edit(page, number, edit)
+    return str(page)
+
+
+def _edit(page: Page, number: int, edit: Edit) -> None:
+    page.blank()
+    about = "about " if edit.estimated else ""
+    page.paragraph(f"{edit.words}: saves {about}{size(edit.saving)}", label=f"{number}.", hang=4)
+    layers = f"layer {edit.layer}"
+    if edit.others:
+        layers += f", and {_ranges(edit.others)}"
+    page.paragraph(f"{layers}: {edit.instruction}"[:400], indent=_INDENT, label="in", hang=6)
+    if edit.command:
+        page.paragraph(edit.command, indent=_INDENT, label=_LABELS.get(edit.kind, "add"), hang=6)
+    if edit.keep:
+        page.paragraph(" ".join(edit.keep), indent=_INDENT, label="keep", hang=6)
+    if edit.rules:
+        page.paragraph(", ".join(edit.rules), indent=_INDENT, label="rule", hang=6)
+
+
+_LABELS = {"base": "use", "delete-early": "move", "builder-stage": "use"}
+
+
+def _ranges(numbers: tuple[int, ...]) -> str:
+    """Return numbers with runs of them as ranges: ``6 to 9, 12``."""
+    runs: list[list[int]] = []
+    for number in sorted(numbers):
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ", ".join(
+        f"{run[0]} to {run[-1]}" if len(run) > 2 else ", ".join(map(str, run)) for run in runs
+    )

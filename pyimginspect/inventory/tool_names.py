@@ -1,0 +1,126 @@
+"""What is a build tool by its name: packages of operating systems, files, Python distributions.
+
+The names are in ``data/build_tools.json``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import cache
+
+from msgspec import Struct
+
+from pyimginspect.inventory.facts import BuildTool, BuildToolKind, Distribution, OsPackage
+from pyimginspect.inventory.tables import read_table
+from pyimginspect.rootfs import RootFS
+
+__all__ = [
+    "ToolPatterns",
+    "kind_of_package",
+    "python_build_tools",
+    "tool_patterns",
+    "users_at_run_time",
+]
+
+_RUNTIME = re.compile(r"run|rt$")
+_TEMPORARY = re.compile(r"build|dev|te?mp|make|compil|fetch")
+
+
+class _Table(Struct, frozen=True, kw_only=True):
+    source: str
+    date: str
+    used_at_run_time: dict[str, list[BuildToolKind]]
+    distributions: list[str]
+    packages: dict[str, dict[BuildToolKind, str]]
+    files: dict[BuildToolKind, str]
+
+
+class ToolPatterns(Struct, frozen=True):
+    """The table's patterns, ready to match; of several kinds that match the first counts."""
+
+    packages: dict[str, dict[BuildToolKind, re.Pattern[str]]]
+    files: dict[BuildToolKind, re.Pattern[str]]
+    any_file: re.Pattern[str]
+    users: dict[str, frozenset[BuildToolKind]]
+    distributions: frozenset[str]
+
+
+@cache
+def tool_patterns() -> ToolPatterns:
+    """Return the names of the table as patterns."""
+    table = read_table("build_tools", _Table)
+    return ToolPatterns(
+        {
+            manager: {kind: re.compile(pattern) for kind, pattern in kinds.items()}
+            for manager, kinds in table.packages.items()
+        },
+        {kind: re.compile(pattern) for kind, pattern in table.files.items()},
+        re.compile("|".join(table.files.values())),
+        {name: frozenset(kinds) for name, kinds in table.used_at_run_time.items()},
+        frozenset(table.distributions),
+    )
+
+
+def kind_of_package(package: OsPackage) -> BuildToolKind | None:
+    """Return what kind of build tool a package is, ``None`` for anything else."""
+    if package.virtual:
+        return "meta" if _is_temporary(package) else None
+    for kind, pattern in tool_patterns().packages[package.manager].items():
+        if pattern.fullmatch(package.name):
+            return kind
+    return None
+
+
+def _is_temporary(package: OsPackage) -> bool:
+    """Whether a virtual package was meant to be deleted: ``.build-deps``, not ``.python-rundeps``.
+
+    Where the name does not say so, it counts what was added under it.
+    """
+    if _RUNTIME.search(package.name):
+        return False
+    if _TEMPORARY.search(package.name):
+        return True
+    patterns = tool_patterns().packages[package.manager].values()
+    return any(
+        pattern.fullmatch(name)
+        for names in package.depends
+        for name in names
+        for pattern in patterns
+    )
+
+
+def users_at_run_time(
+    tools: Iterable[BuildTool], distributions: Iterable[Distribution]
+) -> tuple[str, ...]:
+    """Return the distributions that are known to run tools of these kinds, sorted.
+
+    Triton, for one, compiles when it is first called.
+    """
+    kinds = {tool.category for tool in tools}
+    users = tool_patterns().users
+    return tuple(
+        sorted({one.name for one in distributions if kinds & users.get(one.name, frozenset())})
+    )
+
+
+_REQUIRES = re.compile(rb"^Requires-Dist:\s*([\w.-]+)([^\n]*)$", re.MULTILINE)
+
+
+def python_build_tools(
+    rootfs: RootFS, distributions: Iterable[Distribution]
+) -> tuple[Distribution, ...]:
+    """Return the distributions that build others (CMake, Cython) and that no other requires."""
+    every = tuple(distributions)
+    tools = [one for one in every if one.name in tool_patterns().distributions]
+    if not tools:
+        return ()
+    required = set()
+    for one in every:
+        if one.name not in tool_patterns().distributions:
+            for name, condition in _REQUIRES.findall(
+                rootfs.texts.get(f"{one.metadata}/METADATA", b"")
+            ):
+                if b"extra ==" not in condition:
+                    required.add(re.sub(r"[-_.]+", "-", name.decode()).lower())
+    return tuple(one for one in tools if one.name not in required)

@@ -1,0 +1,244 @@
+"""The Dockerfile of an image, written again from its history, with the edits of a plan in it.
+
+A history leaves things out: ``--mount``, the stage that a ``COPY`` took from, the contents of a
+build context. What is written here is to be read, and compared with the Dockerfile at hand.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable, Iterator, Sequence
+
+import msgspec
+
+from pyimginspect.errors import printable
+from pyimginspect.inventory.collect import Inventory
+from pyimginspect.inventory.instructions import Step
+from pyimginspect.model import ImageConfig
+from pyimginspect.plan import commands
+from pyimginspect.plan.records import Edit, EditKind, Plan
+from pyimginspect.plan.stages import build_results, runtime_packages
+from pyimginspect.plan.workshop import Workshop
+
+__all__ = ["reconstruct"]
+
+_ENDS_OF_BASES = ('["python3"]', '["python"]', '["bash"]', '["/bin/bash"]', '["/bin/sh"]', '["sh"]')
+_ASSIGNMENT = re.compile(r"(?:^|\s)([A-Za-z_][\w.-]*)=")
+_HASHED = re.compile(r"(?:file|dir|multi):[0-9a-f]{32,}")
+# In this order commands are added to a RUN: what deletes comes after what uses.
+_ORDER: tuple[EditKind, ...] = (
+    "leave-out",
+    "bindings",
+    "no-recommends",
+    "delete-early",
+    "owner",
+    "purge",
+    "environment",
+    "clean-cache",
+)
+
+
+def reconstruct(inventory: Inventory, plan: Plan) -> str:
+    """Return a Dockerfile with the edits of ``plan`` applied, each marked by a comment."""
+    shop = Workshop(inventory)
+    steps = _application_steps(shop)
+    base = next((edit.command for edit in plan.edits if edit.kind == "base"), "")
+    if not base:
+        base = f"FROM {inventory.base.name or 'scratch'}"
+    lines = [f"# Made from the history of {printable(plan.reference)}; edits are marked '# plan:'."]
+    if not inventory.base.name:
+        lines.append("# The base image is not known: put its name after FROM.")
+    if not steps:
+        return "\n".join([*lines, base, "# The history has no step of the application.", ""])
+    writer = _Writer(shop, plan)
+    staged = next((edit for edit in plan.edits if edit.kind == "builder-stage"), None)
+    if staged is None:
+        lines += ["", base]
+        for step in steps:
+            lines += writer.write(step)
+    else:
+        lines += _two_stages(shop, writer, base, steps, staged)
+    return "\n".join(lines) + "\n"
+
+
+def _application_steps(shop: Workshop) -> list[Step]:
+    """Return the steps above the base image's."""
+    layers = shop.base
+    if sum(step.layer is not None for step in shop.steps) != len(shop.inventory.image.layers):
+        return []
+    first = 0
+    for number, step in enumerate(shop.steps):
+        if step.layer is not None and step.layer < layers:
+            first = number + 1
+    for number in range(first, len(shop.steps)):
+        step = shop.steps[number]
+        if step.layer is not None:
+            break
+        if step.word == "CMD" and step.text in _ENDS_OF_BASES and number + 1 < len(shop.steps):
+            first = number + 1
+            break
+    return list(shop.steps[first:])
+
+
+def _two_stages(
+    shop: Workshop, writer: _Writer, base: str, steps: Sequence[Step], staged: Edit
+) -> Iterator[str]:
+    last = max((staged.layer, *staged.others))
+    cut = max(n for n, step in enumerate(steps) if step.layer == last) + 1
+    results = build_results(shop, staged.layer, last)
+    yield ""
+    yield f"# plan: {staged.words}"
+    yield f"{base} AS builder"
+    for step in steps[:cut]:
+        if step.word not in ("CMD", "ENTRYPOINT"):
+            yield from writer.plain(step)
+    yield "# plan: gather what the build made"
+    yield "USER root"
+    names = [shlex.quote(path) for path in results if path.isprintable()]
+    # The parents of what is copied keep owner and mode; links stay links.
+    yield "RUN mkdir /result && cd / && cp -a --parents \\"
+    yield from (f"    {name} \\" for name in names or ["etc/hostname"])
+    yield "    /result"
+    yield ""
+    yield base
+    for step in steps[:cut]:
+        if step.layer is not None and step.layer < staged.layer:
+            yield from writer.write(step)
+    packages = runtime_packages(shop, staged.layer, last, writer.left_out)
+    if packages:
+        yield "# plan: what the build's results need at run time"
+        yield f"RUN {_install(packages)}"
+    yield "COPY --from=builder /result/ /"
+    for step in steps[:cut]:
+        if step.layer is None or step.word == "WORKDIR":
+            yield from writer.write(step)
+    for step in steps[cut:]:
+        yield from writer.write(step)
+
+
+def _install(packages: Sequence[tuple[str, str]]) -> str:
+    names = " ".join(name for _, name in packages)
+    if packages[0][0] == "apk":
+        return f"apk add --no-cache {names}"
+    if packages[0][0] == "rpm":
+        return f"dnf install -y --setopt=install_weak_deps=False {names} && dnf clean all"
+    return (
+        f"apt-get update \\\n    && apt-get install -y --no-install-recommends {names} \\\n"
+        "    && rm -rf /var/lib/apt/lists/*"
+    )
+
+
+class _Writer:
+    """Writes steps as instructions, with the edits of their layers."""
+
+    def __init__(self, shop: Workshop, plan: Plan) -> None:
+        self._config = shop.inventory.image.config
+        self._steps = shop.steps
+        self._edits: dict[int, list[Edit]] = {}
+        self._needless: dict[int, str] = {}
+        for edit in plan.edits:
+            if edit.kind not in ("base", "builder-stage"):
+                self._edits.setdefault(edit.layer, []).append(edit)
+            if edit.kind in ("delete-early", "owner"):
+                self._needless.update(dict.fromkeys(edit.others, edit.words))
+        self.left_out = {
+            name for edit in plan.edits if edit.kind == "bindings" for name in edit.packages
+        }
+
+    def plain(self, step: Step) -> Iterator[str]:
+        """Write a step as it was."""
+        if step.word == "RUN":
+            yield from _run(step, commands.collapse(step.text))
+        else:
+            yield from self._other(step)
+
+    def write(self, step: Step) -> Iterator[str]:
+        """Write a step as it should be."""
+        layer = step.layer
+        edits = self._edits.get(layer, []) if layer is not None else []
+        if layer in self._needless:
+            yield f"# plan: gone: {printable(step.line)[:200]}"
+            return
+        edits = sorted(
+            edits, key=lambda e: _ORDER.index(e.kind) if e.kind in _ORDER else len(_ORDER)
+        )
+        yield from (f"# plan: {printable(edit.words)}" for edit in edits)
+        if step.word == "RUN":
+            command: str | None = commands.collapse(step.text)
+            if edits and command is not None and commands.is_simple(command):
+                command = _edited(command, edits)
+            if command:
+                yield from _run(step, command)
+        else:
+            owner = next((edit.command for edit in edits if edit.kind == "owner"), "")
+            if owner and "--chown" not in step.text:
+                step = msgspec.structs.replace(step, text=f"{owner} {step.text}")
+            yield from self._other(step)
+
+    def _other(self, step: Step) -> Iterator[str]:
+        """Write what is no ``RUN``, from the image's configuration where the history is lossy."""
+        word, text = step.word, step.text
+        config = self._config
+        if word in ("CMD", "ENTRYPOINT", "SHELL"):
+            if step is not [other for other in self._steps if other.word == word][-1]:
+                return
+            values = {"CMD": config.cmd, "ENTRYPOINT": config.entrypoint, "SHELL": config.shell}
+            text = msgspec.json.encode(values[word]).decode() if values[word] else "[]"
+        elif word in ("ENV", "LABEL"):
+            text = _assignments(text, config, word)
+        elif word == "HEALTHCHECK":
+            yield f"# {printable(step.line)}"
+            return
+        elif word in ("COPY", "ADD") and _HASHED.search(text):
+            yield "# The history does not tell what was copied:"
+        if word:
+            yield f"{word} {printable(text)}"
+        elif text:
+            yield f"# {printable(text)}"
+
+
+def _edited(command: str, edits: Iterable[Edit]) -> str:
+    """Return a command with the edits of its layer, empty where nothing is left to run."""
+    for edit in edits:
+        if edit.kind in ("leave-out", "bindings"):
+            for manager in ("apt", "apk", "dnf"):
+                dropped = commands.drop_packages(command, manager, edit.packages, edit.keep)
+                command = command if dropped is None else dropped
+            if edit.command:
+                command = f"{command} && {edit.command}" if command else edit.command
+        elif edit.command.startswith("--"):
+            for manager in ("apt", "apk", "pip", "uv"):
+                if edit.kind == "no-recommends" and manager == "apt":
+                    command = commands.add_option(command, "apt", edit.command)
+                elif edit.kind == "clean-cache" and f"{manager} cache" in edit.words:
+                    command = commands.add_option(command, manager, edit.command)
+        elif edit.kind != "advice" and edit.command and command:
+            command = f"{command} && {edit.command}"
+    return command
+
+
+def _run(step: Step, command: str) -> Iterator[str]:
+    if "\n" in command:
+        yield "RUN <<'END_OF_RUN'"
+        yield from (printable(line) for line in command.split("\n"))
+        yield "END_OF_RUN"
+        return
+    yield from f"RUN {commands.join(commands.split(command))}".split("\n")
+
+
+def _assignments(text: str, config: ImageConfig, word: str) -> str:
+    """Quote the values of ``ENV`` and ``LABEL``, which the history shows without quotes."""
+    known = config.environment().keys() if word == "ENV" else config.labels.keys()
+    marks = [match for match in _ASSIGNMENT.finditer(text) if match[1] in known]
+    if not marks:
+        return text
+    parts = []
+    for number, mark in enumerate(marks):
+        end = marks[number + 1].start() if number + 1 < len(marks) else len(text)
+        value = text[mark.end() : end]
+        if re.fullmatch(r"[\w./:@%+,-]*", value) is None:
+            escaped = re.sub(r'(["\\$])', r"\\\1", value.strip('"'))
+            value = f'"{escaped}"'
+        parts.append(f"{mark[1]}={value}")
+    return " ".join(parts)

@@ -1,0 +1,162 @@
+"""Edits that store nothing which no container sees: caches, late deletions, second copies."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from pyimginspect.inventory.caches import INFORMATION
+from pyimginspect.inventory.contents import Content
+from pyimginspect.inventory.journals import is_journal
+from pyimginspect.inventory.losses import top_directories, what_was_lost
+from pyimginspect.plan import commands
+from pyimginspect.plan.records import Edit
+from pyimginspect.plan.workshop import LEAST, Proposal, Workshop
+from pyimginspect.rootfs import Removal
+
+__all__ = ["edits_of_caches", "edits_of_deleted", "edits_of_overwritten", "edits_of_owners"]
+
+_CHOWN = re.compile(r"chown\s+(?:-\w*R\w*|--recursive)\s+([\w.-]+(?::[\w.-]*)?)\s+(\S+)")
+
+
+def edits_of_caches(shop: Workshop) -> Iterator[Proposal]:
+    """Propose to keep no cache, for each instruction that leaves some."""
+    for cache in shop.inventory.caches:
+        if cache.kind in INFORMATION:
+            continue
+        prefix = f"{cache.path}/"
+        ending = ".bin" if cache.kind == "apt-index" else ""
+        paths = [
+            node.path
+            for node in shop.inventory.rootfs.walk(cache.path)
+            if node.kind == "file" and node.path.endswith(ending)
+        ]
+        live = shop.contents.behind(paths)
+        lost = shop.lost(
+            lambda removal, path: removal.how != "deleted" and path.startswith(prefix)  # noqa: B023
+        )
+        by_layer: dict[int, set[Content]] = {}
+        for content in live | lost:
+            by_layer.setdefault(content[0], set()).add(content)
+        for layer, contents in sorted(by_layer.items()):
+            if layer >= shop.base and shop.contents.size(contents) >= LEAST:
+                words, command = _cache_edit(cache.kind, cache.path)
+                edit = shop.edit(
+                    "clean-cache", layer, words, command=command, rules=("package-cache",)
+                )
+                yield Proposal(edit, frozenset(contents))
+
+
+_OPTIONS = {"pip": "--no-cache-dir", "apk": "--no-cache", "uv": "--no-cache"}
+_CLEANERS = {
+    "apt-lists": "rm -rf /var/lib/apt/lists/*",
+    "apt-archives": "apt-get clean",
+    "apt-index": "rm -f /var/cache/apt/*.bin",
+    "dnf": "dnf clean all",
+    "yum": "yum clean all",
+    "conda": "conda clean -afy",
+}
+
+
+def _cache_edit(kind: str, path: str) -> tuple[str, str]:
+    if kind in _OPTIONS:
+        return f"keep no {kind} cache: {_OPTIONS[kind]}", _OPTIONS[kind]
+    return f"leave no {kind} cache behind", _CLEANERS.get(kind, f"rm -rf /{path}")
+
+
+def edits_of_deleted(shop: Workshop) -> Iterator[Proposal]:
+    """Propose to delete where files are made, for each layer that deletes too late."""
+    killers: dict[int, list[Removal]] = {}
+    for removal in shop.inventory.rootfs.removals:
+        if removal.how != "deleted" or not shop.base <= removal.layer < removal.killer:
+            continue
+        if not is_journal(shop.path(removal)):
+            killers.setdefault(removal.killer, []).append(removal)
+    for killer, removals in sorted(killers.items()):
+        makers = sorted({removal.layer for removal in removals})
+        lost = [
+            loss
+            for loss in shop.inventory.ledger.losses
+            if loss.killer == killer and loss.account == "deleted" and loss.layer in makers
+        ]
+        names = what_was_lost(lost, shop.packages, killer)
+        movable = len(makers) == 1 and all(
+            (command := shop.command(layer)) is not None and commands.is_simple(command)
+            for layer in (*makers, killer)
+        )
+        where = f"layer {makers[0]}" if len(makers) == 1 else f"layers {makers[0]} to {makers[-1]}"
+        edit = shop.edit(
+            "delete-early" if movable else "advice",
+            makers[-1],
+            f"delete {names[0]} in the RUN that made it ({where}), not in layer {killer}",
+            command=(shop.command(killer) or "") if movable else "",
+            rules=("deleted-but-shipped",),
+            others=[killer],
+        )
+        yield Proposal(edit, frozenset((r.layer, r.position) for r in removals))
+
+
+def edits_of_owners(shop: Workshop) -> Iterator[Proposal]:
+    """Propose ``--chown`` where a later layer stores files again for other metadata."""
+    killers: dict[int, list[Removal]] = {}
+    for removal in shop.inventory.rootfs.removals:
+        if removal.killer < shop.base or removal.how != "overwritten":
+            continue
+        if shop.account(removal) == "metadata" and not is_journal(shop.path(removal)):
+            killers.setdefault(removal.killer, []).append(removal)
+    for killer, removals in sorted(killers.items()):
+        # Of files of the base only the second copy can be spared, by leaving the first alone.
+        contents = frozenset(
+            (r.layer, r.position) if r.layer >= shop.base else (killer, r.successor)
+            for r in removals
+        )
+        if shop.contents.size(contents) < LEAST:
+            continue
+        makers = sorted({r.layer for r in removals})
+        maker = shop.by_layer.get(makers[0])
+        command = shop.command(killer) or ""
+        parts = [part for _, part in commands.split(command)]
+        match = _CHOWN.fullmatch(parts[0]) if len(parts) == 1 else None
+        movable = len(makers) == 1 and makers[0] >= shop.base and maker is not None
+        if match and movable and maker is not None and maker.word in ("COPY", "ADD"):
+            words = f"give the files their owner as they come, not in layer {killer}"
+            option = f"--chown={match[1]}"
+            edit = _owner_edit(shop, makers[0], words, option, killer)
+        elif match and movable and maker is not None and maker.word == "RUN":
+            words = f"chown in the RUN that makes the files, not in layer {killer}"
+            edit = _owner_edit(shop, makers[0], words, match[0], killer)
+        else:
+            words = "change owner and mode where the files are made, or leave them as they are"
+            edit = shop.edit("advice", killer, words, rules=("rewritten-metadata",))
+        yield Proposal(edit, contents)
+
+
+def _owner_edit(shop: Workshop, layer: int, words: str, command: str, killer: int) -> Edit:
+    return shop.edit(
+        "owner", layer, words, command=command, rules=("rewritten-metadata",), others=[killer]
+    )
+
+
+def edits_of_overwritten(shop: Workshop) -> Iterator[Proposal]:
+    """Propose to store once what a later layer stores again with other content, or the same."""
+    caches = tuple(f"{c.path}/" for c in shop.inventory.caches if c.kind not in INFORMATION)
+    killers: dict[int, list[Removal]] = {}
+    for removal in shop.inventory.rootfs.removals:
+        if removal.layer < shop.base or removal.how == "deleted":
+            continue
+        path = shop.path(removal)
+        if is_journal(path) or path.startswith(caches) or shop.account(removal) == "metadata":
+            continue
+        killers.setdefault(removal.killer, []).append(removal)
+    for killer, removals in sorted(killers.items()):
+        contents = frozenset((r.layer, r.position) for r in removals)
+        if shop.contents.size(contents) >= LEAST:
+            lost = {(r.layer, shop.path(r)) for r in removals}
+            losses = [
+                loss
+                for loss in shop.inventory.ledger.losses
+                if loss.killer == killer and (loss.layer, loss.path) in lost
+            ]
+            words = f"store {top_directories(losses)[0]} once: layer {killer} stores it again"
+            edit = shop.edit("advice", killer, words, rules=("overwritten-files",))
+            yield Proposal(edit, contents)

@@ -1,0 +1,107 @@
+"""Edits about Python itself: bindings from the OS, copied environments, the base image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pyimginspect.inventory.bindings import find_bindings
+from pyimginspect.inventory.build_tools import brought, only_for_building
+from pyimginspect.inventory.leftovers import without
+from pyimginspect.inventory.packages import dependency_graph
+from pyimginspect.inventory.records import files_of
+from pyimginspect.inventory.tool_names import python_build_tools
+from pyimginspect.plan.workshop import Proposal, Workshop
+
+__all__ = ["edits_of_base", "edits_of_bindings", "edits_of_environments"]
+
+
+def edits_of_bindings(shop: Workshop) -> Iterator[Proposal]:
+    """Propose pip for Python packages that the OS's package manager was asked for."""
+    inventory = shop.inventory
+    by_layer: dict[int, list[str]] = {}
+    wanted: dict[int, list[str]] = {}
+    found = find_bindings(shop.packages, inventory.interpreters, inventory.distributions)
+    for binding in found:
+        package = shop.packages[binding.package]
+        layer = brought(package)
+        if layer < shop.base or package.automatic is not False:
+            continue
+        by_layer.setdefault(layer, []).append(binding.package)
+        known = {each.name for each in binding.distributions} | {binding.project}
+        twins = [each for each in inventory.distributions if each.name in known]
+        if all(each.package for each in twins):
+            wanted.setdefault(layer, []).append(binding.project or binding.modules[0])
+    if not by_layer:
+        return
+    graph = dependency_graph(shop.packages)
+    tools = {tool.package for tool in inventory.build_tools if tool.package and not tool.kept_by}
+    for layer, keys in sorted(by_layer.items()):
+        already, before = without(inventory.rootfs, shop.packages, graph, inventory.base, tools)
+        free, kept = without(
+            inventory.rootfs, shop.packages, graph, inventory.base, tools | {*keys}
+        )
+        names = [shop.packages[key].name for key in keys]
+        asks = wanted.get(layer, [])
+        words = f"do not install {' '.join(names)}"
+        words += (
+            f"; pip install {' '.join(asks)}, which adds their size"
+            if asks
+            else (": pip has installed the same for the Python in use")
+        )
+        edit = shop.edit(
+            "bindings",
+            layer,
+            words,
+            command=f"pip install --no-cache-dir {' '.join(asks)}" if asks else "",
+            packages=names,
+            keep=sorted({shop.packages[p.package].name for p in {*kept} - {*before}}),
+            rules=("os-python-binding", "duplicate-python"),
+            estimated=bool(asks),
+        )
+        yield Proposal(edit, shop.behind_packages(free - already))
+
+
+def edits_of_environments(shop: Workshop) -> Iterator[Proposal]:
+    """Propose to take build tools from PyPI out of environments that were copied in."""
+    inventory = shop.inventory
+    by_place: dict[tuple[int, str], list[str]] = {}
+    for tool in python_build_tools(inventory.rootfs, inventory.distributions):
+        if tool.layer >= shop.base and not tool.package:
+            by_place.setdefault((tool.layer, tool.location), []).append(tool.metadata)
+    metadata = {each.metadata: each for each in inventory.distributions}
+    for (layer, location), found in sorted(by_place.items()):
+        paths = [
+            path
+            for each in found
+            for path in files_of(inventory.rootfs, location, each)
+            if (node := inventory.rootfs.get(path)) is not None and node.kind == "file"
+        ]
+        names = [metadata[each].name for each in found]
+        prefix = location.partition("/lib/")[0]
+        edit = shop.edit(
+            "environment",
+            layer,
+            f"take {' '.join(names)} out of /{prefix} before it is copied, or after the build",
+            command=f"/{prefix}/bin/python -m pip uninstall -y {' '.join(names)}",
+            packages=names,
+            rules=("leftover-build-tool",),
+        )
+        yield Proposal(edit, shop.contents.behind(paths))
+
+
+def edits_of_base(shop: Workshop) -> Iterator[Proposal]:
+    """Propose the slim variant in place of the full one; what that saves is an estimate."""
+    base = shop.inventory.base
+    if base.family != "python" or base.variant != "full" or not base.layers:
+        return
+    keys = only_for_building(shop.packages, base)
+    series = ".".join(base.version.split(".")[:2])
+    edit = shop.edit(
+        "base",
+        0,
+        f"begin with the slim variant; {base.name} brings {len(keys)} packages for building",
+        command=f"FROM python:{series}-slim",
+        rules=("base-not-official-slim",),
+        estimated=True,
+    )
+    yield Proposal(edit, shop.behind_packages(keys))

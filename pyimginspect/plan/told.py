@@ -1,0 +1,124 @@
+"""The ledger, told: what each layer stores, for whom, and who took it away again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from msgspec import Struct
+
+from pyimginspect.inventory.collect import Inventory
+from pyimginspect.inventory.facts import LayerAccount
+
+__all__ = ["LayerStory", "Share", "tell_ledger"]
+
+_DEPTH = 3
+_MOST = 8
+
+
+class Share(Struct, frozen=True, kw_only=True):
+    """A part of what a layer stores: of one directory, one package, or one file.
+
+    ``live`` and ``dead`` are bytes of content; ``how`` says of a file how it was lost, and
+    ``killer`` by which layer.
+    """
+
+    name: str
+    live: int = 0
+    dead: int = 0
+    how: str = ""
+    killer: int | None = None
+
+    @property
+    def stored(self) -> int:
+        """All bytes of the share."""
+        return self.live + self.dead
+
+
+class LayerStory(Struct, frozen=True, kw_only=True):
+    """One layer's account, and the largest parts of it.
+
+    ``deleted_by`` and ``overwritten_by`` map later layers to the bytes they took. Content with
+    several names counts under the name that it was stored by. ``packages`` are shares of live
+    bytes by the OS package that owns them.
+    """
+
+    layer: int
+    instruction: str
+    base: bool
+    size: int
+    account: LayerAccount
+    deleted_by: dict[int, int] = {}
+    overwritten_by: dict[int, int] = {}
+    directories: tuple[Share, ...] = ()
+    packages: tuple[Share, ...] = ()
+    files: tuple[Share, ...] = ()
+
+
+def tell_ledger(inventory: Inventory) -> tuple[LayerStory, ...]:
+    """Return the story of every layer, the lowest first; shares are sorted by bytes stored."""
+    losses: dict[int, dict[int, tuple[int, str]]] = {}
+    accounts = {
+        (loss.layer, loss.path, loss.killer): loss.account for loss in inventory.ledger.losses
+    }
+    entries = {layer.number: layer.index.entries for layer in inventory.image.layers}
+    for removal in inventory.rootfs.removals:
+        path = entries[removal.layer][removal.position].path
+        account = accounts[removal.layer, path, removal.killer]
+        losses.setdefault(removal.layer, {})[removal.position] = (removal.killer, account)
+    return tuple(
+        _story(inventory, account, losses.get(account.layer, {}))
+        for account in inventory.ledger.layers
+    )
+
+
+def _story(
+    inventory: Inventory, account: LayerAccount, lost: Mapping[int, tuple[int, str]]
+) -> LayerStory:
+    layer = inventory.image.layers[account.layer]
+    deleted: dict[int, int] = {}
+    overwritten: dict[int, int] = {}
+    directories: dict[str, list[int]] = {}
+    packages: dict[str, int] = {}
+    largest: list[Share] = []
+    for position, entry in enumerate(layer.index.entries):
+        if not entry.stored:
+            continue
+        share = directories.setdefault(_directory(entry.path), [0, 0])
+        loss = lost.get(position)
+        if loss is None:
+            share[0] += entry.stored
+            for key in inventory.packages.owner(entry.path):
+                packages[key] = packages.get(key, 0) + entry.stored
+            largest.append(Share(name=entry.path, live=entry.stored))
+            continue
+        killer, how = loss
+        share[1] += entry.stored
+        if how == "deleted":
+            deleted[killer] = deleted.get(killer, 0) + entry.stored
+        elif how != "repeated":
+            overwritten[killer] = overwritten.get(killer, 0) + entry.stored
+        largest.append(Share(name=entry.path, dead=entry.stored, how=how, killer=killer))
+    return LayerStory(
+        layer=account.layer,
+        instruction=inventory.instructions[account.layer],
+        base=account.layer < inventory.base.layers,
+        size=layer.index.size,
+        account=account,
+        deleted_by=dict(sorted(deleted.items())),
+        overwritten_by=dict(sorted(overwritten.items())),
+        directories=_first(
+            Share(name=name, live=live, dead=dead) for name, (live, dead) in directories.items()
+        ),
+        packages=_first(Share(name=key, live=live) for key, live in packages.items()),
+        files=_first(largest),
+    )
+
+
+def _directory(path: str) -> str:
+    """Return the directory of ``path``, at most three levels deep."""
+    return "/" + "/".join(path.split("/")[:-1][:_DEPTH])
+
+
+def _first(shares: Iterable[Share]) -> tuple[Share, ...]:
+    ordered = sorted(shares, key=lambda share: (-share.stored, share.name, share.killer or -1))
+    return tuple(ordered[:_MOST])

@@ -1,0 +1,173 @@
+"""Edits that keep build tools, and what only came along, out of the image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pyimginspect.inventory.build_tools import brought, loose_files
+from pyimginspect.inventory.facts import OsPackage
+from pyimginspect.plan import commands
+from pyimginspect.plan.stages import stray_bytecode
+from pyimginspect.plan.workshop import Proposal, Workshop
+
+__all__ = ["edits_of_recommended", "edits_of_tools"]
+
+
+def edits_of_tools(shop: Workshop) -> Iterator[Proposal]:
+    """Propose where build tools should be: in another stage, in one ``RUN``, or nowhere.
+
+    A stage of its own is needed where a later instruction builds something; else the ``RUN`` that
+    brought the tools may have used them; else nothing did.
+    """
+    found = shop.leftovers
+    layers: dict[int, list[str]] = {}
+    for group in (found.tools, found.headers, found.virtual):
+        for layer, members in group.items():
+            layers.setdefault(layer, []).extend(members)
+    staged = []
+    for layer, keys in sorted(layers.items()):
+        asked = _asked_for(shop, layer, keys)
+        command = shop.command(layer)
+        last = _last_build(shop, layer)
+        if found.virtual.get(layer):
+            names = [p.name for p in asked if p.virtual]
+            what = f"delete {' '.join(names)} in the RUN that added it"
+            yield _purge(shop, layer, keys, f"apk del --no-network {' '.join(names)}", what)
+        elif last is not None:
+            staged.append((layer, keys, asked, last))
+        elif command is not None and commands.may_build(_without_installs(command)):
+            what = "purge the build tools in the RUN that used them"
+            yield _purge(shop, layer, keys, _purge_command(shop, layer, asked), what)
+        else:
+            names = [package.name for package in asked]
+            edit = shop.edit(
+                "leave-out",
+                layer,
+                f"do not install {' '.join(names)}: no later instruction builds anything",
+                packages=names,
+                keep=_kept(shop, layer),
+                rules=_TOOL_RULES,
+            )
+            yield Proposal(edit, shop.behind_packages(keys))
+    if staged:
+        yield _staged(shop, staged)
+    yield from _loose(shop)
+
+
+_TOOL_RULES = ("leftover-build-tool", "leftover-headers")
+
+
+def _staged(shop: Workshop, staged: list[tuple[int, list[str], list[OsPackage], int]]) -> Proposal:
+    """Propose a stage of its own for everything from the first tools to the last build."""
+    first, last = staged[0][0], max(last for *_, last in staged)
+    keys = [key for _, layer_keys, _, _ in staged for key in layer_keys]
+    names = [package.name for _, _, asked, _ in staged for package in asked]
+    kept = sorted({proof.package for proof in shop.leftovers.kept})
+    words = (
+        f"build in a stage of its own (layers {first} to {last}), install {' '.join(names)} there"
+        " alone, and copy the result"
+    )
+    if kept:
+        words += f"; install {' '.join(kept)} in the final stage: files that stay need them"
+    edit = shop.edit(
+        "builder-stage",
+        first,
+        words,
+        command="COPY --from=builder",
+        packages=names,
+        rules=_TOOL_RULES,
+        others=list(range(first + 1, last + 1)),
+    )
+    # What is made and lost within the stage stays there too, and bytecode of the base's modules.
+    lost = shop.lost(lambda removal, _: first <= removal.layer and removal.killer <= last)
+    stray = shop.contents.behind(stray_bytecode(shop, first, last))
+    return Proposal(edit, shop.behind_packages(keys) | lost | stray)
+
+
+def _purge(shop: Workshop, layer: int, keys: list[str], command: str, words: str) -> Proposal:
+    rules = ("leftover-virtual-package",) if "apk del" in command else _TOOL_RULES
+    edit = shop.edit("purge", layer, words, command=command, rules=rules)
+    return Proposal(edit, shop.behind_packages(keys))
+
+
+def _purge_command(shop: Workshop, layer: int, asked: list[OsPackage]) -> str:
+    names = " ".join(package.name for package in asked)
+    kept = _kept(shop, layer)
+    if asked[0].manager == "apk":
+        keep = f"apk add --no-cache {' '.join(kept)} && " if kept else ""
+        return f"{keep}apk del --no-network {names}"
+    if asked[0].manager == "rpm":
+        return f"dnf remove -y {names}"
+    keep = f"apt-mark manual {' '.join(kept)} && " if kept else ""
+    # Recommended packages would stay for as long as anything in the base suggests them.
+    return (
+        f"{keep}apt-get purge -y --auto-remove -o APT::AutoRemove::RecommendsImportant=false"
+        f" -o APT::AutoRemove::SuggestsImportant=false {names}"
+    )
+
+
+def _kept(shop: Workshop, layer: int) -> list[str]:
+    """Return the runtime packages that came with a layer's tools, and that files in use need."""
+    packages = {shop.packages[proof.package] for proof in shop.leftovers.kept}
+    return sorted(package.name for package in packages if brought(package) == layer)
+
+
+def _asked_for(shop: Workshop, layer: int, keys: list[str]) -> list[OsPackage]:
+    tools = {tool.package for tool in shop.inventory.build_tools}
+    packages = [shop.packages[key] for key in sorted(keys)]
+    asked = [package for package in packages if package.automatic is False]
+    known = [package for package in packages if package.key in tools]
+    return asked or known or packages
+
+
+def _without_installs(command: str) -> str:
+    parts = [
+        part
+        for _, part in commands.split(command)
+        if not any(commands.installs(part, manager) for manager in ("apt", "apk", "dnf"))
+    ]
+    return " ; ".join(parts)
+
+
+def _last_build(shop: Workshop, layer: int) -> int | None:
+    """Return the last layer above ``layer`` whose command may need build tools, if any."""
+    later = [
+        number
+        for number, step in shop.by_layer.items()
+        if number > layer
+        and step.word == "RUN"
+        and commands.may_build(_without_installs(step.text))
+    ]
+    return max(later, default=None)
+
+
+def _loose(shop: Workshop) -> Iterator[Proposal]:
+    files = loose_files(shop.inventory.rootfs, shop.packages, shop.inventory.base)
+    layers: dict[int, list[str]] = {}
+    tops: dict[int, list[str]] = {}
+    for tool in shop.inventory.build_tools:
+        if not tool.package:
+            layers.setdefault(tool.layer, []).extend(files.get((tool.name, tool.path), ()))
+            tops.setdefault(tool.layer, []).append(f"/{tool.path}")
+    for layer, paths in sorted(layers.items()):
+        words = f"do not bring {', '.join(tops[layer][:4])}"
+        words += f" and {len(tops[layer]) - 4} more" if len(tops[layer]) > 4 else ""
+        edit = shop.edit("advice", layer, words, rules=_TOOL_RULES)
+        yield Proposal(edit, shop.contents.behind(paths))
+
+
+def edits_of_recommended(shop: Workshop) -> Iterator[Proposal]:
+    """Propose to do without what packages that stay only recommend."""
+    for layer, keys in shop.leftovers.recommended.items():
+        command = shop.command(layer) or ""
+        if commands.installs(command, "apt") and "--no-install-recommends" not in command:
+            names = [shop.packages[key].name for key in keys]
+            edit = shop.edit(
+                "no-recommends",
+                layer,
+                f"install no recommended packages: {len(names)} came along",
+                command="--no-install-recommends",
+                packages=names,
+                rules=("os-package-recommends",),
+            )
+            yield Proposal(edit, shop.behind_packages(keys))

@@ -1,0 +1,85 @@
+"""What every kind of edit is made with: the inventory, and contents told by those who lost them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+import msgspec
+
+from pyimginspect.inventory.collect import Inventory
+from pyimginspect.inventory.contents import Content, Contents
+from pyimginspect.inventory.instructions import read_steps
+from pyimginspect.inventory.leftovers import files_of_packages, find_leftovers
+from pyimginspect.plan.records import Edit
+from pyimginspect.rootfs import Removal
+
+__all__ = ["LEAST", "Proposal", "Workshop"]
+
+LEAST = 4096
+"""Bytes below which no edit is worth a line in a plan."""
+
+
+class Proposal(NamedTuple):
+    """An edit without its figures, and the contents that it saves."""
+
+    edit: Edit
+    contents: frozenset[Content]
+
+
+class Workshop:
+    """What all the functions here look things up in."""
+
+    def __init__(self, inventory: Inventory) -> None:
+        self.inventory = inventory
+        self.base = inventory.base.layers
+        self.contents = Contents(inventory.rootfs)
+        self.packages = inventory.packages
+        self.steps = read_steps(inventory.image.config.history)
+        self.by_layer = {step.layer: step for step in self.steps if step.layer is not None}
+        self.leftovers = find_leftovers(
+            inventory.rootfs, inventory.packages, inventory.base, inventory.build_tools
+        )
+        self._entries = {layer.number: layer.index.entries for layer in inventory.image.layers}
+        self._accounts = {
+            (loss.layer, loss.path, loss.killer): loss.account for loss in inventory.ledger.losses
+        }
+
+    def command(self, layer: int) -> str | None:
+        """Return the shell command of a layer, ``None`` where it was made by something else."""
+        step = self.by_layer.get(layer)
+        return step.text if step is not None and step.word == "RUN" else None
+
+    def path(self, removal: Removal) -> str:
+        """Return the path that the lost content had."""
+        return self._entries[removal.layer][removal.position].path
+
+    def account(self, removal: Removal) -> str:
+        """Return the account that the ledger has for lost content."""
+        return self._accounts.get((removal.layer, self.path(removal), removal.killer), "unknown")
+
+    def lost(self, wanted: Callable[[Removal, str], bool]) -> frozenset[Content]:
+        """Return the lost contents of layers above the base that ``wanted`` chooses."""
+        return frozenset(
+            (removal.layer, removal.position)
+            for removal in self.inventory.rootfs.removals
+            if removal.layer >= self.base and wanted(removal, self.path(removal))
+        )
+
+    def behind_packages(self, keys: Iterable[str]) -> frozenset[Content]:
+        """Return what is stored for packages and for nothing else."""
+        files = files_of_packages(self.inventory.rootfs, self.packages, list(keys))
+        return self.contents.behind(files)
+
+    def edit(self, kind: str, layer: int, words: str, **more: object) -> Edit:
+        """Return an edit of the instruction that made ``layer``."""
+        return msgspec.convert(
+            {
+                "kind": kind,
+                "layer": layer,
+                "instruction": self.inventory.instructions[layer],
+                "words": words,
+                **more,
+            },
+            Edit,
+        )
