@@ -117,6 +117,11 @@ class _Builder:
         known = self._through_links.get(parent)
         if known is not None:
             return known
+        there = self.nodes.get(parent)
+        in_known = parent.rpartition("/")[0] in self._literal
+        if in_known and there is not None and there.kind == "directory":
+            self._literal.add(parent)
+            return parent
 
         def make(path: str) -> None:
             if path in self.nodes:
