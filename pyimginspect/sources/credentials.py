@@ -22,6 +22,7 @@ from pyimginspect.model import decode_json
 __all__ = ["Credentials", "find_credentials"]
 
 _HUB = ("docker.io", "index.docker.io", "registry-1.docker.io")
+_UNREADABLE = (OSError, ValueError, AttributeError, subprocess.SubprocessError)
 _REFRESH = "<token>"  # the user name that helpers give with an identity token
 
 
@@ -106,7 +107,7 @@ class _Stored(TokenAuth):  # type: ignore[misc]
             for name in names:
                 if self._load_auth(name) and self._basic_auth:
                     return _decoded(self._basic_auth)
-        except (OSError, ValueError, KeyError, AttributeError, subprocess.SubprocessError) as exc:
+        except (LookupError, TypeError, *_UNREADABLE) as exc:
             raise AuthenticationError("the credentials stored for it cannot be read") from exc
         return None
 

@@ -18,6 +18,7 @@ __all__ = [
     "Descriptor",
     "DockerImage",
     "Manifest",
+    "check_config_type",
     "check_layer_type",
     "parse_config",
     "parse_docker_manifest",
@@ -187,6 +188,13 @@ def parse_config(data: bytes, what: str) -> ImageConfig:
             for step in raw.history or ()
         ),
     )
+
+
+def check_config_type(media_type: str) -> None:
+    """Raise :class:`UnsupportedError` for an artifact that is no image, such as a Helm chart."""
+    known = ("image.config", "container.image", "octet-stream")  # the last by Docker 1.9
+    if media_type and not any(word in media_type for word in known):
+        raise UnsupportedError(f"this is no image, but an artifact of type {media_type}")
 
 
 def check_layer_type(media_type: str) -> None:

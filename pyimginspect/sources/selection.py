@@ -20,6 +20,7 @@ from pyimginspect.model import Digest, ImageConfig, Platform, parse_digest
 from pyimginspect.sources.documents import (
     Descriptor,
     Manifest,
+    check_config_type,
     check_layer_type,
     parse_config,
     parse_docker_manifest,
@@ -311,6 +312,7 @@ def _from_manifest(
 ) -> Selection:
     if manifest.config is None:
         raise ManifestError("the manifest names no configuration")
+    check_config_type(manifest.config.media_type)
     data = _content(manifest.config, store, "the configuration")
     if data is None:
         raise ManifestError(f"the configuration {manifest.config.digest[:19]} is absent")

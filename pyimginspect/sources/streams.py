@@ -8,9 +8,10 @@ is kept, and the manifest decides afterwards what of it was meant.
 from __future__ import annotations
 
 import io
+import re
 from typing import BinaryIO
 
-from pyimginspect.errors import LayerError, LimitError
+from pyimginspect.errors import DigestMismatchError, LayerError, LimitError
 from pyimginspect.layers import BytesBlob, Indexed, StreamBlob, index_layer
 from pyimginspect.layers.compression import MAGIC_LENGTH, Decompressed, sniff
 from pyimginspect.layers.cursors import StreamCursor
@@ -30,6 +31,8 @@ from pyimginspect.sources.stores import (
 __all__ = ["Peeked", "StreamStore", "decompressed"]
 
 _ALL_DOCUMENTS = 64 << 20
+# Docker 25 and skopeo name a member by its diff ID, OCI archives and kaniko by its blob's digest.
+_DIGEST = re.compile(r"(?:^|/)([0-9a-f]{64})(?:\.tar(?:\.gz)?)?$")
 
 
 class StreamStore:
@@ -46,6 +49,7 @@ class StreamStore:
         self._kept = 0
         self._layers: dict[str, Indexed | LayerError] = {}
         self._links: dict[str, str] = {}
+        self._named: dict[str, Digest] = {}  # of layers taken from the cache
         cursor = StreamCursor(Decompressed(stream, "none", expansion=1, floor=0))
         try:
             for entry in read_entries(cursor, OUTER_LIMITS):
@@ -64,6 +68,7 @@ class StreamStore:
             self._links.pop(name, None)
             self._documents.pop(name, None)
             self._layers.pop(name, None)
+            self._named.pop(name, None)
             head = cursor.peek(BLOCK)[: entry.stored]
             if not head or is_tar(head) or sniff(head[:MAGIC_LENGTH]) != "none":
                 self._index(entry, cursor)
@@ -80,6 +85,9 @@ class StreamStore:
     def _index(self, entry: Entry, cursor: StreamCursor) -> None:
         options = self._options
         label = entry.path.removesuffix("/layer.tar").rpartition("/")[2][:19]
+        if self._take_cached(entry):
+            options.progress.finish(label, cached=True)
+            return
         options.progress.begin(label, entry.stored)
         blob = StreamBlob(_Member(cursor, entry.stored), entry.stored)
         try:
@@ -93,6 +101,20 @@ class StreamStore:
         except LayerError as exc:
             self._layers[entry.path] = exc
         options.progress.finish(label, cached=False)
+
+    def _take_cached(self, entry: Entry) -> bool:
+        """Take a layer from the cache where its member's name tells which it is."""
+        cache = self._options.cache
+        found = _DIGEST.search(entry.path)
+        if cache is None or self._options.verify or found is None:
+            return False
+        digest = Digest(f"sha256:{found[1]}")
+        index = cache.get(digest, None) or cache.get(None, digest)
+        if index is None:
+            return False
+        self._layers[entry.path] = Indexed(index=index, blob_size=entry.stored)
+        self._named[entry.path] = digest
+        return True
 
     def members(self) -> list[str]:
         """Return the names of the documents and layers that went by."""
@@ -115,6 +137,8 @@ class StreamStore:
         found = self._layers.get(name)
         if isinstance(found, LayerError):
             raise found
+        if (named := self._named.get(name)) and named not in (ref.diff_id, ref.digest):
+            raise DigestMismatchError(f"the member is named {named[:19]}…, which it is not")
         if found is None and name in self._documents:
             return BytesBlob(data=self._documents[name])  # no layer, as reading it will tell
         return found

@@ -52,6 +52,8 @@ def reason(exc: BaseException) -> str:
         return inner.verify_message
     if isinstance(inner, OSError) and inner.strerror:
         return inner.strerror
+    if "IncompleteRead" in type(inner).__name__:
+        return "the connection broke"
     said = str(inner) or type(inner).__name__
     return _QUERY.sub("?…", said)[:200]
 
@@ -72,6 +74,7 @@ class Transport:
         """``registry`` is the host as a reference names it; ``plain`` allows HTTP without TLS."""
         self.registry = registry
         self._host = "registry-1.docker.io" if registry == "docker.io" else registry
+        self._wants_plain = plain
         self._plain = plain or is_loopback(registry)
         self._scheme = "http" if plain else "https"
         self._lock = threading.Lock()
@@ -126,7 +129,7 @@ class Transport:
             refused = isinstance(innermost(exc), ssl.SSLCertVerificationError)
             if self._scheme == "https" and self._plain and not refused:
                 self._scheme = "http"  # allowed, and TLS is not what this port speaks
-                return None
+                return self._once(method, path, headers, attempt)
             raise RegistryError(
                 f"no secure connection to {self.registry}: {reason(exc)}",
                 hint="REQUESTS_CA_BUNDLE names a file of trusted certificates",
@@ -164,7 +167,7 @@ class Transport:
 
     def _check_scheme(self, url: str, what: str) -> None:
         parts = urlsplit(url)
-        plain = self._scheme == "http" or is_loopback(parts.netloc)
+        plain = self._wants_plain or is_loopback(parts.netloc)
         if parts.scheme != "https" and not (parts.scheme == "http" and plain):
             raise RegistryError(f"{self.registry} {what} to {parts.scheme}://{parts.netloc}")
 

@@ -16,7 +16,6 @@ import pytest
 
 from pyimginspect.errors import CacheError, DigestMismatchError
 from pyimginspect.layers import BytesBlob, Limits, index_layer
-from pyimginspect.layers import cache as cache_module
 from pyimginspect.layers.cache import Cache, cache_directory, cache_info, clear_cache
 from pyimginspect.layers.stored import StoredIndexError, decode_index, encode_index
 from pyimginspect.model import Digest, LayerIndex
@@ -194,7 +193,7 @@ def test_what_was_used_least_recently_goes_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 1_000_000.0
-    monkeypatch.setattr(cache_module.time, "time", lambda: now)
+    monkeypatch.setattr("time.time", lambda: now)
     with Cache(tmp_path, size=1_000_000) as cache:
         for number in range(9):
             cache.put(number_digest(number), None, noise(number))

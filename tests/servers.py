@@ -1,0 +1,250 @@
+"""Servers on loopback for the tests: a registry that misbehaves on request, and token services.
+
+with FakeRegistry() as registry:
+    registry.add("acme/api", "1.4", image)
+    registry.break_after(20_000, times=2)
+    open_reference(f"registry:{registry.host}/acme/api:1.4", Options())
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import threading
+import time
+from collections.abc import Callable, Iterable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Self
+from urllib.parse import parse_qs, urlsplit
+
+from tests.images import Compression, Image, Index, digest, oci_files
+
+Answer = tuple[int, dict[str, str], bytes]
+_ROUTE = re.compile(r"/v2/(?P<repository>.+)/(?P<kind>manifests|blobs)/(?P<name>[^/]+)")
+
+
+class Server:
+    """An HTTP server in a thread of its own; `requests` lists what it was asked, in order."""
+
+    def __init__(self) -> None:
+        self.requests: list[tuple[str, str, dict[str, str]]] = []
+        self.sent = 0
+        self.lock = threading.Lock()
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                outer.serve(self)
+
+            do_HEAD = do_POST = do_GET  # noqa: N815
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.host = f"127.0.0.1:{self._server.server_port}"
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.01}
+        )
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    def serve(self, handler: BaseHTTPRequestHandler) -> None:
+        headers = {name.lower(): value for name, value in handler.headers.items()}
+        length = int(headers.get("content-length", 0))
+        body = handler.rfile.read(length).decode() if length else ""
+        if body:
+            headers["(body)"] = body
+        with self.lock:
+            self.requests.append((handler.command, handler.path, headers))
+        status, more, data = self.answer(handler.command, handler.path, headers)
+        self.send(handler, status, more, data)
+
+    def send(
+        self, handler: BaseHTTPRequestHandler, status: int, headers: dict[str, str], data: bytes
+    ) -> None:
+        handler.send_response(status)
+        for name, value in {"Content-Length": str(len(data)), **headers}.items():
+            handler.send_header(name, value)
+        handler.end_headers()
+        if handler.command != "HEAD":
+            self.write(handler, data)
+
+    def write(self, handler: BaseHTTPRequestHandler, data: bytes) -> None:
+        handler.wfile.write(data)
+        with self.lock:
+            self.sent += len(data)
+
+    def answer(self, method: str, path: str, headers: dict[str, str]) -> Answer:
+        raise NotImplementedError
+
+    def asked(self, pattern: str) -> list[dict[str, str]]:
+        """The headers of every request whose path has `pattern`."""
+        return [headers for _, path, headers in self.requests if re.search(pattern, path)]
+
+
+class FakeRegistry(Server):
+    """A registry of images built in memory, and what may go wrong with one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.blobs: dict[str, bytes] = {}
+        self.manifests: dict[tuple[str, str], bytes] = {}
+        self.users: dict[str, str] = {}
+        self.tokens: TokenServer | None = None
+        self.faults: list[Callable[[str, str], Answer | None]] = []
+        self.redirect: str | None = None
+        self.ranges = True
+        self._break: tuple[int, int] | None = None
+
+    def add(
+        self,
+        repository: str,
+        tag: str,
+        one: Image | Index,
+        *,
+        compression: Compression = "gzip",
+        files: dict[str, bytes] | None = None,
+    ) -> str:
+        """Hold an image, and return the reference that finds it."""
+        files = oci_files(one, compression=compression) if files is None else files
+        (top,) = json.loads(files["index.json"])["manifests"][:1]
+        for name, data in files.items():
+            if name.startswith("blobs/"):
+                self.blobs[name.removeprefix("blobs/").replace("/", ":")] = data
+        self.manifests[repository, tag] = self.blobs[top["digest"]]
+        return f"registry:{self.host}/{repository}:{tag}"
+
+    # --- what may go wrong ---
+    def break_after(self, count: int, *, times: int = 1) -> None:
+        """Drop the connection after `count` bytes of a blob, `times` over."""
+        self._break = (count, times)
+
+    def fail(self, pattern: str, answers: Iterable[Answer]) -> None:
+        """Answer the first requests for `pattern` so, and then as usual."""
+        left = list(answers)
+
+        def fault(_: str, path: str) -> Answer | None:
+            return left.pop(0) if left and re.search(pattern, path) else None
+
+        self.faults.append(fault)
+
+    def always(self, pattern: str, answer: Answer) -> None:
+        """Answer all requests for `pattern` so."""
+        self.faults.append(lambda _, path: answer if re.search(pattern, path) else None)
+
+    # --- what is answered ---
+    def answer(self, method: str, path: str, headers: dict[str, str]) -> Answer:
+        for fault in self.faults:
+            if (wrong := fault(method, path)) is not None:
+                return wrong
+        if (refusal := self._refuse(path, headers)) is not None:
+            return refusal
+        route = _ROUTE.fullmatch(path)
+        if route is None:
+            return 404, {}, b"{}"
+        name = route["name"]
+        if route["kind"] == "manifests":
+            data = self.manifests.get((route["repository"], name)) or self.blobs.get(name)
+        else:
+            data = self.blobs.get(name)
+            if data is not None and self.redirect is not None:
+                return 307, {"Location": f"{self.redirect}{path}"}, b""
+        if data is None:
+            return 404, {}, b'{"errors":[{"code":"MANIFEST_UNKNOWN"}]}'
+        more = {"Docker-Content-Digest": digest(data)} if route["kind"] == "manifests" else {}
+        wanted = re.fullmatch(r"bytes=(\d+)-", headers.get("range", ""))
+        if wanted and self.ranges:
+            start = int(wanted[1])
+            more["Content-Range"] = f"bytes {start}-{len(data) - 1}/{len(data)}"
+            return 206, more, data[start:]
+        return 200, more, data
+
+    def _refuse(self, path: str, headers: dict[str, str]) -> Answer | None:
+        given = headers.get("authorization", "")
+        if self.tokens is not None:
+            if given.removeprefix("Bearer ") in self.tokens.issued:
+                return None
+            challenge = (
+                f'Bearer realm="http://{self.tokens.host}/token",service="{self.host}",'
+                f'scope="repository:{path.split("/")[2]}:pull"'
+            )
+            return 401, {"WWW-Authenticate": challenge}, b"{}"
+        if self.users and given not in {basic(*pair) for pair in self.users.items()}:
+            return 401, {"WWW-Authenticate": 'Basic realm="Registry Realm"'}, b"{}"
+        return None
+
+    def write(self, handler: BaseHTTPRequestHandler, data: bytes) -> None:
+        if "/blobs/" in handler.path and self._break is not None and len(data) > self._break[0]:
+            count, times = self._break
+            self._break = (count, times - 1) if times > 1 else None
+            super().write(handler, data[:count])
+            handler.close_connection = True
+            return
+        super().write(handler, data)
+
+
+class TokenServer(Server):
+    """A token service as the distribution project specifies it; `users` may be empty for all."""
+
+    def __init__(self, users: dict[str, str] | None = None) -> None:
+        super().__init__()
+        self.users = users or {}
+        self.refresh_tokens: set[str] = set()
+        self.issued: set[str] = set()
+        self.reply: bytes | None = None
+        self.name = "token"
+
+    def answer(self, method: str, path: str, headers: dict[str, str]) -> Answer:
+        if method == "POST":
+            form = parse_qs(headers.get("(body)", ""))
+            if form.get("refresh_token", [""])[0] not in self.refresh_tokens:
+                return 401, {}, b"{}"
+        elif self.users and headers.get("authorization") not in {
+            basic(*pair) for pair in self.users.items()
+        }:
+            return 401, {}, b"{}"
+        query: dict[str, Any] = parse_qs(urlsplit(path).query)
+        token = f"secret-token-{len(self.issued)}-{query.get('scope', ['none'])[0]}"
+        self.issued.add(token)
+        if self.reply is not None:
+            return 200, {}, self.reply
+        return 200, {}, json.dumps({self.name: token, "expires_in": 300}).encode()
+
+
+def basic(username: str, password: str) -> str:
+    """The value of an `Authorization` header."""
+    return f"Basic {base64.b64encode(f'{username}:{password}'.encode()).decode()}"
+
+
+class Endless(Server):
+    """Answers everything with bytes that never end; `limit` keeps a broken test from hanging."""
+
+    limit = 64 << 20
+
+    def serve(self, handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Type", "application/json")
+        handler.end_headers()
+        handler.close_connection = True
+        piece = b" " * 65536
+        deadline = time.monotonic() + 20
+        try:
+            while self.sent < self.limit and time.monotonic() < deadline:
+                self.write(handler, piece)
+        except OSError:
+            pass  # the client had enough
+
+    def answer(self, method: str, path: str, headers: dict[str, str]) -> Answer:
+        raise NotImplementedError
