@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pyimginspect.changesets import apply_layers
 from pyimginspect.layers.elf import MAGIC, read_elf
+from pyimginspect.layers.strings import find_version, wants
 from pyimginspect.layers.texts import wants_text
 from pyimginspect.model import ElfFile, Entry, Kind, Layer, LayerIndex
 from pyimginspect.rootfs import RootFS
@@ -30,6 +31,7 @@ def rootfs_of(places: Iterable[str]) -> RootFS:
     entries: dict[str, Entry] = {}
     elf: dict[str, ElfFile] = {}
     texts: dict[str, bytes] = {}
+    strings: dict[str, str] = {}
     for top in sorted(Path("/").iterdir()):
         if top.is_symlink():
             entries[top.name] = _entry(top)
@@ -42,27 +44,32 @@ def rootfs_of(places: Iterable[str]) -> RootFS:
         for folder, folders, names in os.walk(root):
             folders.sort()
             for path in (Path(folder), *(Path(folder, name) for name in sorted(names + folders))):
-                _add(path, entries, elf, texts)
+                _add(path, entries, elf, texts, strings)
         if not root.is_dir():
-            _add(root, entries, elf, texts)
+            _add(root, entries, elf, texts, strings)
     keys = sorted(entries)
     index = LayerIndex(
         size=0,
         entries=tuple(entries[key] for key in keys),
         elf={number: elf[key] for number, key in enumerate(keys) if key in elf},
         texts={number: texts[key] for number, key in enumerate(keys) if key in texts},
+        strings={number: strings[key] for number, key in enumerate(keys) if key in strings},
     )
     return apply_layers([Layer(number=0, index=index)])
 
 
 def _add(
-    path: Path, entries: dict[str, Entry], elf: dict[str, ElfFile], texts: dict[str, bytes]
+    path: Path,
+    entries: dict[str, Entry],
+    elf: dict[str, ElfFile],
+    texts: dict[str, bytes],
+    strings: dict[str, str],
 ) -> None:
     key = str(path)[1:]
     if key not in entries:
         entries[key] = _entry(path)
         if entries[key].kind == "file":
-            _probe(path, key, elf, texts)
+            _probe(path, key, elf, texts, strings)
 
 
 def _entry(path: Path) -> Entry:
@@ -83,7 +90,9 @@ def _entry(path: Path) -> Entry:
     )
 
 
-def _probe(path: Path, key: str, elf: dict[str, ElfFile], texts: dict[str, bytes]) -> None:
+def _probe(
+    path: Path, key: str, elf: dict[str, ElfFile], texts: dict[str, bytes], strings: dict[str, str]
+) -> None:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except OSError:
@@ -94,6 +103,9 @@ def _probe(path: Path, key: str, elf: dict[str, ElfFile], texts: dict[str, bytes
             return
         if os.pread(descriptor, 4, 0) == MAGIC:
             elf[key] = read_elf(FileContent(descriptor, status.st_size))
+            if wants(key):
+                version = find_version(key, FileContent(descriptor, status.st_size))
+                strings |= {key: version} if version else {}
         elif wants_text(key) and key.startswith("etc/"):
             texts[key] = os.pread(descriptor, status.st_size, 0)
     finally:

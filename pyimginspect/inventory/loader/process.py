@@ -100,6 +100,21 @@ class Loader:
         self._add(link, loaded, loaded.opened)
         return self._finish(link, real, ready.flavor, ready.loader)
 
+    def open(self, name: str, process: Process) -> Resolution:
+        """Return what ``dlopen`` of a library's name does in a process.
+
+        ``path`` is that of the library, empty where there is none; the one dependency that fails
+        then says where it was looked for.
+        """
+        ready = process.resolution
+        if process.search is None or process.caller is None:
+            return Resolution(path="", problem=ready.problem)
+        link = _Link(process.search, dict(process.names), dict(process.identities))
+        if name not in link.names:
+            self._load(link, name, process.caller)
+        found = link.names.get(name)
+        return self._finish(link, found.real if found else "", ready.flavor, ready.loader)
+
     def _start(self, real: str, opened: str) -> Process:
         elf = self._rootfs.elf[real]
         flavor, loader, problem = self._loader_for(elf)
@@ -184,8 +199,8 @@ class Loader:
             for name in loaded.elf.needed:
                 if name not in link.names:
                     self._load(link, name, loaded)
-        own = self._rootfs.elf[real]
-        needed = {name: link.names[name].real if name in link.names else "" for name in own.needed}
+        wanted = self._rootfs.elf[real].needed if real else ()
+        needed = {name: link.names[name].real if name in link.names else "" for name in wanted}
         return Resolution(
             path=real,
             flavor=flavor,

@@ -1,0 +1,240 @@
+"""Native libraries: which are there and by whom, and what would not load.
+
+Loading is decided by :mod:`pyimginspect.inventory.loader`; this says what to ask of it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Literal
+
+from msgspec import Struct
+
+from pyimginspect.inventory.facts import Distribution, Interpreter
+from pyimginspect.inventory.loader import Dependency, Loader, Process, Resolution
+from pyimginspect.inventory.packages import PackageDatabase
+from pyimginspect.inventory.providers import Dlopened, dlopened
+from pyimginspect.inventory.wheels import Wheel, extension_suffix
+from pyimginspect.rootfs import RootFS
+
+__all__ = ["Dlopen", "Library", "Module", "Native", "find_native"]
+
+Origin = Literal["wheel", "package", "python", "copied"]
+
+_SONAME = re.compile(r"lib[^/]+\.so(?:\.\d+)*")
+_HASHED = re.compile(r"-[0-9a-f]{8,}(?=[.\-])")  # what auditwheel adds to a name
+# Trees that are installed as a whole, by tools of their own.
+_FOREIGN_TREES = re.compile(
+    r"(?:^|/)(?:node_modules|jvm|\.rustup|\.cargo|conda-meta|pkgs|\.nix|nix/store|usr/local/go)/"
+)
+
+
+class Module(Struct, frozen=True, kw_only=True):
+    """An extension module and what importing it does.
+
+    ``distribution`` is the metadata path of its distribution, empty for the standard library's.
+    """
+
+    path: str
+    python: str
+    distribution: str
+    resolution: Resolution
+
+
+class Dlopen(Struct, frozen=True, kw_only=True):
+    """A library that a distribution opens when it is imported, and what comes of that.
+
+    ``names`` are sonames any of which will do. ``found`` is the path of the one that is there,
+    ``failures`` what keeps it from loading.
+    """
+
+    distribution: Distribution
+    python: str
+    names: tuple[str, ...]
+    source: str
+    found: str = ""
+    searched: tuple[str, ...] = ()
+    failures: tuple[Dependency, ...] = ()
+
+
+class Library(Struct, frozen=True, kw_only=True):
+    """A shared library, by where it comes from.
+
+    ``name`` is its soname without what ``auditwheel`` adds to it; ``owner`` is the key of the
+    package or the metadata path of the distribution. ``loaded_by`` are files that get this one.
+    """
+
+    path: str
+    name: str
+    origin: Origin
+    owner: str = ""
+    build_id: str = ""
+    layer: int
+    loaded_by: tuple[str, ...] = ()
+
+
+class Native(Struct, frozen=True, kw_only=True):
+    """All of it. ``programs`` are the executables that would not start."""
+
+    programs: tuple[Resolution, ...] = ()
+    modules: tuple[Module, ...] = ()
+    dlopens: tuple[Dlopen, ...] = ()
+    libraries: tuple[Library, ...] = ()
+
+
+def find_native(
+    rootfs: RootFS,
+    env: Mapping[str, str],
+    packages: PackageDatabase,
+    interpreters: tuple[Interpreter, ...],
+    distributions: tuple[Distribution, ...],
+    wheels: tuple[Wheel, ...],
+) -> Native:
+    """Load, in thought, every program and every extension module, and sort the libraries."""
+    loader = Loader(rootfs, env)
+    processes = {
+        python.path: loader.program(python.path)
+        for python in interpreters
+        if python.path in rootfs.elf
+    }
+    modules = tuple(_modules(rootfs, loader, processes, interpreters, wheels))
+    programs = tuple(_programs(rootfs, loader))
+    dlopens = tuple(_dlopens(rootfs, loader, processes, distributions, wheels))
+    resolutions = [*programs, *(m.resolution for m in modules)]
+    resolutions += [process.resolution for process in processes.values()]
+    return Native(
+        programs=tuple(each for each in programs if not each.loads),
+        modules=modules,
+        dlopens=dlopens,
+        libraries=tuple(_libraries(rootfs, packages, interpreters, wheels, resolutions)),
+    )
+
+
+def _modules(
+    rootfs: RootFS,
+    loader: Loader,
+    processes: Mapping[str, Process],
+    interpreters: Iterable[Interpreter],
+    wheels: Iterable[Wheel],
+) -> Iterator[Module]:
+    for python in interpreters:
+        process = processes.get(python.path)
+        suffix = extension_suffix(rootfs, python)
+        for path in rootfs.children(f"{python.stdlib}/lib-dynload") if suffix else ():
+            # What could not be imported when Python was built has another name (…_failed.so).
+            if process is not None and path.endswith(suffix) and path in rootfs.elf:
+                resolution = loader.library(path, process)
+                yield Module(path=path, python=python.path, distribution="", resolution=resolution)
+    for wheel in wheels:
+        process = processes.get(wheel.python)
+        for path in wheel.modules if process is not None else ():
+            yield Module(
+                path=path,
+                python=wheel.python,
+                distribution=wheel.distribution.metadata,
+                resolution=loader.library(path, process),
+            )
+
+
+def _programs(rootfs: RootFS, loader: Loader) -> Iterator[Resolution]:
+    for path, elf in rootfs.elf.items():
+        if elf.interpreter and elf.dynamic and not elf.error and rootfs[path].entry.mode & 0o111:
+            if _SONAME.fullmatch(path.rpartition("/")[2]):
+                continue  # libraries that say their version when they are run
+            yield loader.library(path)
+
+
+def _dlopens(
+    rootfs: RootFS,
+    loader: Loader,
+    processes: Mapping[str, Process],
+    distributions: Iterable[Distribution],
+    wheels: Iterable[Wheel],
+) -> Iterator[Dlopen]:
+    known = {each.distribution: each for each in dlopened()}
+    shipped = {wheel.distribution.metadata: wheel.files for wheel in wheels}
+    pythons = {wheel.python for wheel in wheels} | set(processes)
+    names_by_location: dict[str, set[str]] = {}
+    for distribution in distributions:
+        names_by_location.setdefault(distribution.location, set()).add(distribution.name)
+    for distribution in distributions:
+        row = known.get(distribution.name)
+        if row is None or names_by_location[distribution.location] & set(row.unless):
+            continue
+        for python in sorted(pythons & set(distribution.interpreters)):
+            process = processes.get(python)
+            if process is not None:
+                files = shipped.get(distribution.metadata, ())
+                yield from _opened(loader, process, distribution, row, files)
+
+
+def _opened(
+    loader: Loader,
+    process: Process,
+    distribution: Distribution,
+    row: Dlopened,
+    shipped: tuple[str, ...],
+) -> Iterator[Dlopen]:
+    for names in row.libraries:
+        stems = tuple(f"/{name.partition('.')[0]}" for name in names)
+        if any(stem in path for stem in stems for path in shipped):
+            continue  # the wheel brings it along and opens it by its path
+        tried = [loader.open(name, process) for name in names]
+        found = next((each for each in tried if each.path), None)
+        yield Dlopen(
+            distribution=distribution,
+            python=process.resolution.path,
+            names=names,
+            source=row.source,
+            found=found.path if found else "",
+            searched=() if found else _searched(tried[0]),
+            failures=found.failures if found else (),
+        )
+
+
+def _searched(resolution: Resolution) -> tuple[str, ...]:
+    return resolution.dependencies[0].searched if resolution.dependencies else ()
+
+
+def _libraries(
+    rootfs: RootFS,
+    packages: PackageDatabase,
+    interpreters: Iterable[Interpreter],
+    wheels: Iterable[Wheel],
+    resolutions: Iterable[Resolution],
+) -> Iterator[Library]:
+    """Yield the shared libraries of the image, sorted by their paths."""
+    users: dict[str, set[str]] = {}
+    for resolution in resolutions:
+        for dependency in resolution.dependencies:
+            users.setdefault(dependency.path, set()).add(dependency.needed_by)
+    in_wheels = {path: w.distribution.metadata for w in wheels for path in w.files}
+    pythons = tuple(interpreters)
+    own = {python.libpython.rpartition("/")[0] for python in pythons if python.libpython}
+    trees = tuple(f"{python.stdlib}/" for python in pythons if python.stdlib)
+    for path, elf in rootfs.elf.items():
+        name = path.rpartition("/")[2]
+        if elf.kind != "shared" or elf.interpreter or not _SONAME.fullmatch(elf.soname or name):
+            continue
+        owners = packages.owner(path)
+        origin: Origin = "copied"
+        if owners:
+            origin = "package"
+        elif path in in_wheels or "-packages/" in path:
+            origin = "wheel"
+        elif (
+            (name.startswith("libpython") and path.rpartition("/")[0] in own)
+            or path.startswith(trees)
+            or _FOREIGN_TREES.search(path)
+        ):
+            origin = "python"
+        yield Library(
+            path=path,
+            name=_HASHED.sub("", elf.soname or name, count=1),
+            origin=origin,
+            owner=owners[0] if owners else in_wheels.get(path, ""),
+            build_id=elf.build_id,
+            layer=rootfs[path].layer,
+            loaded_by=tuple(sorted(users.get(path, ()))),
+        )

@@ -1,0 +1,87 @@
+"""Which native libraries Python code opens at run time, and which OS package has a library."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+from msgspec import Struct
+
+from pyimginspect.inventory.facts import OperatingSystem
+from pyimginspect.inventory.tables import read_table
+
+__all__ = ["Dlopened", "dlopened", "provider"]
+
+_DEBIAN = frozenset({"debian", "ubuntu"})
+_FEDORA = frozenset({"fedora", "rhel", "centos", "rocky", "almalinux", "ol", "amzn"})
+_ALPINE = frozenset({"alpine", "wolfi", "chainguard"})
+_SONAME = re.compile(r"lib(.+?)(?:\.so\.(\d[\w.]*)|-(\d[\d.]*)\.so)")
+_64BIT_TIME = {"debian": 13, "ubuntu": 24}  # the releases that renamed packages to …t64
+
+
+class Dlopened(Struct, frozen=True, kw_only=True):
+    """Libraries that a distribution opens with ``dlopen`` when it is imported.
+
+    Each of ``libraries`` lists sonames any of which will do. ``unless`` are distributions that
+    bring them along. ``source`` is the file that opens them.
+    """
+
+    distribution: str
+    source: str
+    libraries: tuple[tuple[str, ...], ...]
+    unless: tuple[str, ...] = ()
+
+
+class _Table(Struct, frozen=True, kw_only=True):
+    source: str
+    date: str
+    dlopened: tuple[Dlopened, ...]
+    debian: dict[str, str]
+    debian_t64: frozenset[str]
+    alpine: dict[str, str]
+    fedora: dict[str, str]
+
+
+@cache
+def _table() -> _Table:
+    return read_table("native_libraries", _Table)
+
+
+def dlopened() -> tuple[Dlopened, ...]:
+    """Return what is known of libraries that leave no trace in any ELF file."""
+    return _table().dlopened
+
+
+def provider(soname: str, system: OperatingSystem, bits: int = 64) -> str:
+    """Return what to ask the system's package manager for to get a library, or nothing.
+
+    apk and dnf take the name of a library itself. Debian's packages are named after it by its
+    policy (8.1), but for those in the table.
+    """
+    if "/" in soname:
+        return ""
+    families = {system.id, *system.id_like}
+    if families & _DEBIAN:
+        return _of_debian(soname, system)
+    if families & _ALPINE:
+        return _table().alpine.get(soname, f"so:{soname}")
+    if families & _FEDORA:
+        marked = f"{soname}()(64bit)" if bits == 64 else soname
+        return _table().fedora.get(soname, f"'{marked}'")
+    return ""
+
+
+def _of_debian(soname: str, system: OperatingSystem) -> str:
+    package = _table().debian.get(soname)
+    if package is None:
+        match = _SONAME.fullmatch(soname)
+        if not match:
+            return ""
+        name, version = match[1], match[2] or match[3]
+        hyphen = "-" if name[-1].isdigit() else ""
+        package = f"lib{name}{hyphen}{version}".lower().replace("_", "-")
+    release = system.version_id.partition(".")[0]
+    renamed = _64BIT_TIME.get(system.id)
+    if package in _table().debian_t64 and renamed and release.isdigit():
+        package += "t64" * (int(release) >= renamed)
+    return package

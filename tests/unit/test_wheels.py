@@ -1,0 +1,250 @@
+"""Wheels against the interpreter that imports them."""
+
+import sys
+import sysconfig
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from packaging import tags as reference
+
+from pyimginspect.inventory.distributions import find_distributions
+from pyimginspect.inventory.facts import Interpreter, LibcFlavor
+from pyimginspect.inventory.packages import PackageDatabase
+from pyimginspect.inventory.wheels import (
+    Target,
+    Wheel,
+    extension_suffix,
+    find_wheels,
+    glibc_version,
+    target_of,
+)
+from tests.elf import elf
+from tests.images import Content
+from tests.machine import rootfs_of
+from tests.systems import MUSL, MUSL_FILES, X86, glibc, rootfs
+
+PREFIX = "usr/local"
+STDLIB = f"{PREFIX}/lib/python3.11"
+SITE = f"{STDLIB}/site-packages"
+SUFFIX = ".cpython-311-x86_64-linux-gnu.so"
+MUSL_SUFFIX = ".cpython-311-x86_64-linux-musl.so"
+
+
+def interpreter(version: str = "3.11.7", flavor: LibcFlavor = "glibc", **more: str) -> Interpreter:
+    return Interpreter(
+        path=f"{PREFIX}/bin/python3.11",
+        version=version,
+        stdlib=STDLIB,
+        site_packages=(SITE,),
+        libc=flavor,
+        layer=0,
+        **more,  # type: ignore[arg-type]
+    )
+
+
+def python_files(flavor: LibcFlavor = "glibc", version: str = "2.36") -> dict[str, Content]:
+    if flavor == "musl":
+        files, program, suffix = MUSL_FILES, elf(interp=MUSL), MUSL_SUFFIX
+    else:
+        files, program = glibc(version), elf(interp=X86, needed=["libc.so.6"])
+        suffix = SUFFIX
+    return {
+        **files,
+        f"{PREFIX}/bin/python3.11": program,
+        f"{STDLIB}/lib-dynload/_ssl{suffix}": elf(),
+        f"{STDLIB}/lib-dynload/_bz2{suffix}": elf(),
+        f"{STDLIB}/lib-dynload/_tkinter{suffix[:-3]}_failed.so": elf(),
+    }
+
+
+def target(flavor: LibcFlavor = "glibc", version: str = "2.36", **more: str) -> Target:
+    found = target_of(rootfs(python_files(flavor, version)), interpreter(flavor=flavor, **more))
+    assert found is not None
+    return found
+
+
+def distribution(name: str, tag: str, files: Mapping[str, Content]) -> dict[str, Content]:
+    """Metadata and files of an installed wheel."""
+    info = f"{SITE}/{name}-1.0.dist-info"
+    record = "".join(f"{path},,\n" for path in [*files, f"{name}-1.0.dist-info/METADATA"])
+    wheel = "Wheel-Version: 1.0\n" + "".join(f"Tag: {t}\n" for t in tag.split()) if tag else None
+    tree: dict[str, Content] = {f"{SITE}/{path}": data for path, data in files.items()}
+    tree |= {f"{info}/METADATA": f"Name: {name}\nVersion: 1.0\n", f"{info}/RECORD": record}
+    return tree | ({f"{info}/WHEEL": wheel} if wheel else {})
+
+
+def wheel_of(
+    tag: str, files: Mapping[str, Content], flavor: LibcFlavor = "glibc", version: str = "2.36"
+) -> Wheel:
+    system = rootfs({**python_files(flavor, version), **distribution("x", tag, files)})
+    pythons = (interpreter(flavor=flavor),)
+    distributions = find_distributions(system, PackageDatabase(), pythons, ())
+    (wheel,) = find_wheels(system, pythons, (), distributions)
+    return wheel
+
+
+# --- tags -----------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("tag", "accepted"),
+    [
+        ("cp311-cp311-manylinux_2_36_x86_64", True),
+        ("cp311-cp311-manylinux_2_37_x86_64", False),
+        ("cp311-cp311-manylinux2014_x86_64", True),
+        ("cp311-cp311-manylinux1_x86_64", True),
+        ("cp311-cp311-manylinux_2_17_aarch64", False),
+        ("cp311-cp311-musllinux_1_2_x86_64", False),
+        ("cp311-cp311-linux_x86_64", True),
+        ("cp310-cp310-manylinux_2_17_x86_64", False),
+        ("cp37-abi3-manylinux_2_17_x86_64", True),
+        ("cp312-abi3-manylinux_2_17_x86_64", False),
+        ("py3-none-manylinux_2_17_x86_64", True),
+        ("py3-none-any", True),
+        ("py2-none-any", False),
+        ("pp310-pypy310_pp73-manylinux_2_17_x86_64", False),
+    ],
+)
+def test_tags_of_an_official_python(tag: str, accepted: bool) -> None:
+    assert (tag in target().tags) is accepted
+
+
+def test_an_older_glibc_and_musl() -> None:
+    assert "cp311-cp311-manylinux_2_31_x86_64" in target(version="2.31").tags
+    assert "cp311-cp311-manylinux_2_32_x86_64" not in target(version="2.31").tags
+    musl = target("musl").tags
+    assert "cp311-cp311-musllinux_1_2_x86_64" in musl
+    assert "cp311-cp311-musllinux_1_3_x86_64" not in musl
+    assert not any("manylinux" in tag for tag in musl)
+
+
+def test_free_threaded_and_old_and_other_pythons() -> None:
+    free = target(libpython="usr/local/lib/libpython3.13t.so.1.0")
+    assert "cp311-cp311t-linux_x86_64" in free.tags
+    assert "cp311-abi3-linux_x86_64" not in free.tags
+    assert ".abi3.so" not in free.suffixes
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the oracle is the interpreter that runs this")
+@pytest.mark.skipif(sys.implementation.name != "cpython", reason="CPython's tags are compared")
+def test_packaging_has_the_same_tags_for_the_interpreter_that_runs_this() -> None:
+    real = Path(sys.executable).resolve()
+    stdlib = Path(sysconfig.get_path("stdlib")).resolve()
+    multiarch = Path("/usr/lib", sysconfig.get_config_var("MULTIARCH") or "nowhere")
+    libraries = str(multiarch) if multiarch.exists() else "/lib"
+    system = rootfs_of([str(real), str(stdlib), "/lib64", "/usr/lib64", libraries])
+    version = ".".join(map(str, sys.version_info[:3]))
+    python = Interpreter(path=str(real)[1:], version=version, stdlib=str(stdlib)[1:], layer=0)
+    found = target_of(system, python)
+    assert found is not None
+    assert extension_suffix(system, python) == sysconfig.get_config_var("EXT_SUFFIX")
+    assert {str(tag) for tag in reference.sys_tags()} == found.tags
+
+
+@pytest.mark.parametrize(
+    ("files", "suffix"),
+    [
+        (python_files(), SUFFIX),
+        ({f"{STDLIB}/lib-dynload/x.so": elf()}, ".so"),
+        (
+            {f"{STDLIB}/_sysconfigdata__linux_.py": f"vars = {{'EXT_SUFFIX': '{MUSL_SUFFIX}'}}"},
+            MUSL_SUFFIX,
+        ),
+        ({}, ""),
+    ],
+)
+def test_the_ending_of_extension_modules(files: dict[str, Content], suffix: str) -> None:
+    assert extension_suffix(rootfs(files), interpreter()) == suffix
+
+
+# --- what was built for something else ------------------------------------------------------------
+MODULE = elf(needed=["libc.so.6"], verneed={"libc.so.6": ["GLIBC_2.34", "GLIBC_2.2.5"]})
+
+
+def test_a_wheel_that_fits() -> None:
+    wheel = wheel_of("cp311-cp311-manylinux_2_34_x86_64", {f"x/_c{SUFFIX}": MODULE, "x/a.py": ""})
+    assert (wheel.compatible, wheel.local, wheel.glibc) == (True, False, "2.34")
+    assert wheel.modules == wheel.files == (f"{SITE}/x/_c{SUFFIX}",)
+    assert wheel.glibc_file == f"{SITE}/x/_c{SUFFIX}"
+    assert (wheel.foreign_machine, wheel.foreign_libc, wheel.foreign_abi) == ((), (), ())
+
+
+def test_a_manylinux_wheel_on_musl() -> None:
+    wheel = wheel_of("cp311-cp311-manylinux_2_17_x86_64", {f"x/_c{SUFFIX}": MODULE}, "musl")
+    assert wheel.compatible is False
+    assert wheel.foreign_libc == (f"{SITE}/x/_c{SUFFIX}",)
+    assert wheel.foreign_abi == wheel.foreign_libc
+    assert wheel.modules == ()
+
+
+def test_any_of_several_tags_will_do() -> None:
+    tags = "cp311-cp311-manylinux_2_40_x86_64 cp311-cp311-manylinux_2_17_x86_64"
+    assert wheel_of(tags, {f"x/_c{SUFFIX}": MODULE}).compatible is True
+
+
+@pytest.mark.parametrize(
+    ("path", "foreign"),
+    [
+        ("x/_c.cpython-310-x86_64-linux-gnu.so", True),
+        ("x/_c.cpython-311-aarch64-linux-gnu.so", True),
+        ("x/_c.pypy310-pp73-x86_64-linux-gnu.so", True),
+        (f"x/_c{SUFFIX}", False),
+        ("x/_c.abi3.so", False),
+        ("x/_c.so", False),
+        ("x/libc.so.1.0", False),
+    ],
+)
+def test_names_of_another_abi(path: str, foreign: bool) -> None:
+    wheel = wheel_of("cp311-cp311-linux_x86_64", {path: MODULE})
+    assert wheel.foreign_abi == ((f"{SITE}/{path}",) if foreign else ())
+    assert wheel.local
+
+
+def test_modules_for_several_abis_in_one_wheel_are_no_fault() -> None:
+    files = {"x/_c.cpython-310-x86_64-linux-gnu.so": MODULE, f"x/_c{SUFFIX}": MODULE}
+    wheel = wheel_of("cp311-cp311-linux_x86_64", files)
+    assert wheel.foreign_abi == ()
+    assert wheel.modules == (f"{SITE}/x/_c{SUFFIX}",)
+
+
+def test_another_machine() -> None:
+    path = "x/_c.abi3.so"
+    wheel = wheel_of(
+        "cp311-abi3-manylinux_2_17_aarch64", {path: elf(machine="aarch64", needed=["libc.so.6"])}
+    )
+    assert (wheel.compatible, wheel.foreign_machine) == (False, (f"{SITE}/{path}",))
+
+
+def test_a_distribution_without_a_wheel_file_is_judged_by_its_files() -> None:
+    wheel = wheel_of("", {f"x/_c{SUFFIX}": MODULE})
+    assert (wheel.compatible, wheel.local) == (None, False)
+
+
+def test_pure_python_is_no_wheel_of_interest() -> None:
+    system = rootfs({**python_files(), **distribution("x", "py3-none-any", {"x/a.py": ""})})
+    pythons = (interpreter(),)
+    distributions = find_distributions(system, PackageDatabase(), pythons, ())
+    assert len(distributions) == 1
+    assert find_wheels(system, pythons, (), distributions) == ()
+
+
+def test_a_tag_that_stands_for_too_many() -> None:
+    many = ".".join(f"cp{n}" for n in range(400))
+    wheel = wheel_of(f"{many}-{many}-{many}", {f"x/_c{SUFFIX}": MODULE})
+    assert wheel.compatible is False
+
+
+@pytest.mark.parametrize(
+    ("versions", "newest"),
+    [
+        (["GLIBC_2.9", "GLIBC_2.34", "GLIBC_2.2.5"], (2, 34)),
+        (["GLIBC_PRIVATE", "GLIBCXX_3.4.30"], None),
+        ([], None),
+    ],
+)
+def test_the_newest_version(versions: list[str], newest: tuple[int, int] | None) -> None:
+    assert glibc_version(versions) == newest
+
+
+def test_an_interpreter_that_nothing_is_known_of() -> None:
+    assert target_of(rootfs({}), interpreter()) is None
+    assert target_of(rootfs(python_files()), interpreter(version="")) is None
