@@ -36,6 +36,13 @@ def build_parser() -> argparse.ArgumentParser:
     source.add_argument(
         "--verify", action="store_true", help="hold every byte of a local archive to its digest"
     )
+    cache = parser.add_argument_group("the cache of layers seen before")
+    cache.add_argument("--no-cache", action="store_true", help="neither use it nor add to it")
+    cache.add_argument(
+        "--cache-dir", metavar="DIR", help="default: $PYIMGINSPECT_CACHE_DIR, else per user"
+    )
+    cache.add_argument("--cache-info", action="store_true", help="say what it holds, and stop")
+    cache.add_argument("--cache-clear", action="store_true", help="empty it, and stop")
     out = parser.add_argument_group("the report")
     out.add_argument("-f", "--format", metavar="FORMAT", help=f"one of {', '.join(FORMATS)}")
     out.add_argument(

@@ -14,17 +14,21 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import msgspec
+from humanize import naturalsize
 
 from pyimginspect import api, formats
 from pyimginspect.analyzers import catalogue
 from pyimginspect.arguments import build_parser
 from pyimginspect.errors import (
+    CacheError,
     InvalidReferenceError,
     PolicyError,
     PyimginspectError,
     ReportError,
     printable,
 )
+from pyimginspect.layers import registered
+from pyimginspect.layers.cache import Cache, cache_info, clear_cache
 from pyimginspect.policy import (
     BUILTIN,
     Baseline,
@@ -35,6 +39,7 @@ from pyimginspect.policy import (
     read_baseline,
     write_baseline,
 )
+from pyimginspect.progress import progress_for
 from pyimginspect.report import Report
 from pyimginspect.rules import Rule
 
@@ -88,22 +93,19 @@ def _run(args: argparse.Namespace) -> int:
     if args.explain:
         print(_explanation(_rule(args.explain)), end="")
         return _CLEAN
+    if args.cache_info or args.cache_clear:
+        _tell_cache(args)
+        return _CLEAN
     if not args.images:
         raise InvalidReferenceError("no image given", hint="pyimginspect --help")
     outputs = _outputs(args)
     policy, baseline = _policy(args), _baseline(args)
-    reports = []
-    status = _CLEAN
-    for reference in args.images:
-        try:
-            report = api.inspect(reference, platform=args.platform, verify=args.verify)
-        except PyimginspectError as exc:
-            if len(args.images) == 1:
-                raise
-            status = _complain(str(exc.at(image=reference)))
-            continue
-        today = datetime.datetime.now(datetime.UTC).date()
-        reports.append(apply_policy(report, policy, catalogue(), today=today, baseline=baseline))
+    today = datetime.datetime.now(datetime.UTC).date()
+    reports, status = _inspect(args)
+    reports = [
+        apply_policy(report, policy, catalogue(), today=today, baseline=baseline)
+        for report in reports
+    ]
     for target, name in outputs:
         _write(reports, target, name, args)
     if args.write_baseline and reports:
@@ -111,6 +113,58 @@ def _run(args: argparse.Namespace) -> int:
         return status
     failed = any(report.verdict is not None and not report.verdict.passed for report in reports)
     return status or (_FINDINGS if failed else _CLEAN)
+
+
+def _inspect(args: argparse.Namespace) -> tuple[list[Report], int]:
+    """Inspect all images; of several, one that fails does not stop the others."""
+    reports = []
+    status = _CLEAN
+    with contextlib.ExitStack() as stack:
+        cache = _cache(args, stack)
+        progress = progress_for(quiet=args.quiet)
+        if progress is not None:
+            stack.enter_context(progress)
+        for reference in args.images:
+            try:
+                report = api.inspect(
+                    reference,
+                    platform=args.platform,
+                    verify=args.verify,
+                    cache=cache,
+                    progress=progress,
+                )
+            except PyimginspectError as exc:
+                if len(args.images) == 1:
+                    raise
+                status = _complain(str(exc.at(image=reference)))
+            else:
+                reports.append(report)
+    return reports, status
+
+
+def _cache(args: argparse.Namespace, stack: contextlib.ExitStack) -> Cache | None:
+    """Open the cache; one that cannot be had is missed only by who asked for it."""
+    if args.no_cache:
+        return None
+
+    def warn(message: str) -> None:
+        if not args.quiet:
+            print(f"pyimginspect: {printable(message)}", file=sys.stderr)
+
+    try:
+        return stack.enter_context(Cache(args.cache_dir, probes=registered(), warn=warn))
+    except CacheError as exc:
+        if args.cache_dir:
+            raise
+        warn(str(exc))
+        return None
+
+
+def _tell_cache(args: argparse.Namespace) -> None:
+    info = clear_cache(args.cache_dir) if args.cache_clear else cache_info(args.cache_dir)
+    verb = "held" if args.cache_clear else "holds"
+    size, limit = naturalsize(info.size), naturalsize(info.limit)
+    print(f"{info.path} {verb} {info.layers} layers in {size} (of at most {limit})")
 
 
 def _policy(args: argparse.Namespace) -> Policy:
