@@ -120,6 +120,12 @@ def test_without_knowledge_of_wishes_chains_begin_where_no_one_needs() -> None:
     assert reasons(files, "bash") == (("curl", "bash"),)
 
 
+def test_a_small_database_makes_no_graph_of_any_size() -> None:
+    crowd = {f"p{n}": {"Provides": "v", "Depends": "v"} for n in range(400)}
+    graph = dependency_graph(find_os_packages(rootfs(dpkg("", **crowd))))
+    assert sum(len(node.requires[0][0]) for node in graph.nodes.values()) == 400 * 100
+
+
 # --- apt ------------------------------------------------------------------------------------------
 def test_the_parts_of_a_removal() -> None:
     result = plan(rootfs(PSYCOPG2, DOCKER), "python3")

@@ -17,13 +17,17 @@ from pyimginspect.rootfs import RootFS
 __all__ = ["RemovalPlan", "find_orphans", "plan_removal", "why"]
 
 
+_MOST_CHAINS = 100
+
+
 def why(graph: Graph, key: str) -> tuple[tuple[str, ...], ...]:
     """Return how packages that someone asked for lead to ``key``: the reasons that it is here.
 
     Each chain begins with such a package, ends with ``key``, and is the shortest between them;
     none leads through another package that was asked for. Chains of requirements come first, the
     shortest first; where there are none, chains may lead over recommendations. Where the package
-    manager does not tell what was asked for, chains begin with what nothing else needs.
+    manager does not tell what was asked for, chains begin with what nothing else needs. Of more
+    than a hundred chains the shortest hundred are told.
     """
     if key not in graph.nodes:
         return ()
@@ -51,7 +55,7 @@ def _chains(graph: Graph, key: str, *, recommended: bool) -> tuple[tuple[str, ..
                     following.append(one)
         frontier = sorted(following)
     chains = []
-    for end in ends:
+    for end in ends[:_MOST_CHAINS]:
         chain = [end]
         while towards[chain[-1]]:
             chain.append(towards[chain[-1]])

@@ -20,6 +20,9 @@ from pyimginspect.model import RpmPackage
 
 __all__ = ["dependency_graph"]
 
+# Of one name; more would let a small database make a graph of any size.
+_MOST_PROVIDERS = 100
+
 
 def dependency_graph(database: PackageDatabase) -> Graph:
     """Find the packages behind every dependency of every installed package."""
@@ -40,6 +43,25 @@ def dependency_graph(database: PackageDatabase) -> Graph:
             **_rpm_nodes(database, rpm),
         }
     )
+
+
+class _Providers:
+    """Which packages answer to a name, where nothing but the name counts."""
+
+    def __init__(self) -> None:
+        self._keys: dict[str, list[str]] = {}
+
+    def add(self, key: str, names: Iterable[str]) -> None:
+        for name in set(names):
+            self._keys.setdefault(name, []).append(key)
+
+    def clauses(self, names: Iterable[str]) -> Clauses:
+        """One clause for each name that something answers to, each with one alternative."""
+        return tuple(
+            (tuple(sorted(self._keys[name][:_MOST_PROVIDERS])),)
+            for name in names
+            if name in self._keys
+        )
 
 
 # --- dpkg ---------------------------------------------------------------------------------------
@@ -85,7 +107,7 @@ class _Dpkg:
         return tuple(found)
 
     def _satisfy(self, relation: Relation, architecture: str, sure: bool) -> tuple[str, ...]:
-        candidates = self._candidates.get(relation.name, [])
+        candidates = self._candidates.get(relation.name, [])[:_MOST_PROVIDERS]
         if sure and len(candidates) == 1:
             return (candidates[0].key,)
         return tuple(
@@ -143,14 +165,12 @@ def _dpkg_nodes(database: PackageDatabase, records: Mapping[str, DpkgPackage]) -
 
 # --- apk ----------------------------------------------------------------------------------------
 def _apk_nodes(database: PackageDatabase, records: Mapping[str, ApkPackage]) -> dict[str, Node]:
-    providers: dict[str, set[str]] = {}
+    providers = _Providers()
     for key, record in records.items():
-        for name in (record.name, *map(capability, record.provides)):
-            providers.setdefault(name, set()).add(key)
+        providers.add(key, [record.name, *map(capability, record.provides)])
 
     def clauses(needs: Iterable[str]) -> Clauses:
-        wanted = [capability(need) for need in needs if not need.startswith("!")]
-        return tuple(((tuple(sorted(providers[name])),)) for name in wanted if name in providers)
+        return providers.clauses(capability(need) for need in needs if not need.startswith("!"))
 
     nodes = {}
     for key, record in records.items():
@@ -171,25 +191,18 @@ def _rpm_nodes(database: PackageDatabase, records: Mapping[str, RpmPackage]) -> 
 
     Conditions such as ``(a if b)`` are passed over.
     """
-    providers: dict[str, set[str]] = {}
-    for key, record in records.items():
-        for name in (record.name, *record.provides):
-            providers.setdefault(name, set()).add(key)
+    providers = _Providers()
     wanted_files = {
         need for record in records.values() for need in record.requires if need.startswith("/")
     }
     for key, record in records.items():
-        for path in wanted_files.intersection(f"/{path}" for path in record.files):
-            providers.setdefault(path, set()).add(key)
-
-    def clauses(needs: Iterable[str]) -> Clauses:
-        return tuple(((tuple(sorted(providers[need])),)) for need in needs if need in providers)
-
+        files = wanted_files.intersection(f"/{path}" for path in record.files)
+        providers.add(key, [record.name, *record.provides, *files])
     return {
         key: Node(
             package=database[key],
-            requires=clauses(record.requires),
-            recommends=clauses(record.recommends),
+            requires=providers.clauses(record.requires),
+            recommends=providers.clauses(record.recommends),
         )
         for key, record in records.items()
     }

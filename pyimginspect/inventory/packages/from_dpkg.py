@@ -108,9 +108,12 @@ def _listed(
     if data is None:
         data = texts.get(f"{dpkg.INFO}/{package.name}:{package.architecture}.list", b"")
     paths = dpkg.parse_list(data)
-    if not diversions.keys().isdisjoint(paths):
-        here = {old: new for old, (new, keeper) in diversions.items() if keeper != package.name}
-        paths = [here.get(path, path) for path in paths]
+    diverted = diversions.keys() & paths
+    if diverted:
+        now = {
+            path: diversions[path][0] for path in diverted if diversions[path][1] != package.name
+        }
+        paths = [now.get(path, path) for path in paths]
     return paths
 
 

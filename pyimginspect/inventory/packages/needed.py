@@ -6,6 +6,7 @@ several packages that satisfy one dependency they hold on to.
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Collection, Iterator, Mapping
 
 from pyimginspect.inventory.packages.apt_conf import AutoRemove
@@ -71,32 +72,34 @@ def needed_by_apk(nodes: Nodes, asked: Collection[str]) -> set[str]:
     """
     needed: set[str] = set()
     choices: list[list[str]] = []
-    todo = sorted(asked)
-    while True:
-        while todo:
-            key = todo.pop()
-            if key in needed or key not in nodes:
-                continue
-            needed.add(key)
-            for clause in nodes[key].requires:
-                providers = [one for one in clause[0] if one in nodes]
-                if len(providers) == 1:
-                    todo.append(providers[0])
-                elif providers:
-                    choices.append(providers)
-        todo = [
-            key
-            for key, node in nodes.items()
-            if node.install_if
-            and key not in needed
-            and all(needed.intersection(clause[0]) for clause in node.install_if)
-        ]
-        choices = [providers for providers in choices if needed.isdisjoint(providers)]
-        if not todo and choices:
-            first = min(choices)
-            todo = [min(first, key=lambda key: (-nodes[key].priority, key))]
+    conditional: dict[str, list[str]] = {}
+    for key, node in nodes.items():
+        for one in set(members(node.install_if)):
+            conditional.setdefault(one, []).append(key)
+    todo = [key for key in sorted(asked) if key in nodes]
+    while todo or choices:
         if not todo:
-            return needed
+            # Everything that is sure is known; now one choice, which may settle others.
+            providers = heapq.heappop(choices)
+            if not needed.isdisjoint(providers):
+                continue
+            todo.append(min(providers, key=lambda key: (-nodes[key].priority, key)))
+        key = todo.pop()
+        if key in needed:
+            continue
+        needed.add(key)
+        for clause in nodes[key].requires:
+            providers = [one for one in clause[0] if one in nodes]
+            if len(providers) == 1:
+                todo.append(providers[0])
+            elif providers:
+                heapq.heappush(choices, providers)
+        todo.extend(
+            one
+            for one in conditional.get(key, ())
+            if all(needed.intersection(clause[0]) for clause in nodes[one].install_if)
+        )
+    return needed
 
 
 def needed_by_dnf(nodes: Nodes, asked: Collection[str]) -> set[str]:

@@ -56,14 +56,15 @@ class LiveFiles:
 
     def _follow(self, directory: str) -> tuple[str | None, frozenset[str]]:
         """Return the real path of a directory, and the links that stand on the way to it."""
+        real = self._rootfs.resolve(directory)
         links = set()
         path = directory
-        while path:
+        while path and real not in (None, directory):
             node = self._rootfs.get(path)
             if node is not None and node.kind == "symlink":
                 links.add(path)
             path = path.rpartition("/")[0]
-        return self._rootfs.resolve(directory), frozenset(links)
+        return real, frozenset(links)
 
 
 def stored_by_layer(rootfs: RootFS, paths: Iterable[str]) -> dict[int, int]:
@@ -85,9 +86,11 @@ def stored_by_layer(rootfs: RootFS, paths: Iterable[str]) -> dict[int, int]:
 def own(files: Mapping[str, Iterable[str]]) -> dict[str, tuple[str, ...]]:
     """Turn the files of each package into the packages of each file, the latter sorted."""
     owners: dict[str, tuple[str, ...]] = {}
+    shared: dict[str, list[str]] = {}
     for key in sorted(files):
         alone = dict.fromkeys(files[key], (key,))
-        shared = {path: (*owners[path], key) for path in owners.keys() & alone.keys()}
+        for path in owners.keys() & alone.keys():
+            shared.setdefault(path, [*owners[path]]).append(key)
         owners |= alone
-        owners |= shared
+    owners.update({path: tuple(keys) for path, keys in shared.items()})
     return owners

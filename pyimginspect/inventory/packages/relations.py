@@ -38,15 +38,24 @@ _RELATION = re.compile(
 )
 
 
+# The longest field in Debian 12's archive has 1,603 clauses.
+_MOST_CLAUSES = 5000
+_MOST_ALTERNATIVES = 100
+
+
+def _clauses(text: str) -> list[str]:
+    return text.split(",", _MOST_CLAUSES)[:_MOST_CLAUSES]
+
+
 def read_relations(text: str) -> Iterator[tuple[Relation, ...]]:
     """Yield the alternatives of every clause of ``text``, a field such as ``Depends``.
 
     Restrictions to architectures (``[amd64]``) and build profiles are dropped: a package that is
     installed carries only those that apply to it. What is no relation is left out.
     """
-    for clause in text.split(","):
+    for clause in _clauses(text):
         alternatives = []
-        for alternative in clause.split("|"):
+        for alternative in clause.split("|", _MOST_ALTERNATIVES)[:_MOST_ALTERNATIVES]:
             match = _RELATION.match(alternative)
             if match:
                 name, architecture, operator, version = match.groups(default="")
@@ -59,9 +68,9 @@ def read_relations(text: str) -> Iterator[tuple[Relation, ...]]:
 def names(text: str) -> tuple[tuple[str, ...], ...]:
     """Return the names alone of what ``text`` asks for: clauses, each of them alternatives."""
     clauses = []
-    for clause in text.split(","):
+    for clause in _clauses(text):
         alternatives = []
-        for alternative in clause.split("|"):
+        for alternative in clause.split("|", _MOST_ALTERNATIVES)[:_MOST_ALTERNATIVES]:
             # Beyond the name there may be ":any", " (>= 1)", " [amd64]" and " <!nocheck>".
             name = alternative.partition("(")[0].partition(":")[0].split(None, 1)
             if name:
