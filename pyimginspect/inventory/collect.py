@@ -22,8 +22,10 @@ from pyimginspect.inventory.facts import (
 from pyimginspect.inventory.instructions import instruction_of
 from pyimginspect.inventory.interpreters import find_interpreters
 from pyimginspect.inventory.libc import find_libc
+from pyimginspect.inventory.native import Native, find_native
 from pyimginspect.inventory.os_release import find_os
 from pyimginspect.inventory.packages import PackageDatabase, find_os_packages
+from pyimginspect.inventory.wheels import Wheel, find_wheels
 from pyimginspect.ledger import Ledger
 from pyimginspect.model import Image
 from pyimginspect.rootfs import RootFS
@@ -50,14 +52,18 @@ class Inventory(Struct, frozen=True, kw_only=True):
     distributions: tuple[Distribution, ...]
     build_tools: tuple[BuildTool, ...]
     caches: tuple[Cache, ...]
+    wheels: tuple[Wheel, ...]
+    native: Native
 
 
 def take_inventory(image: Image, rootfs: RootFS, ledger: Ledger) -> Inventory:
     """Find everything that is installed in an image."""
     packages = find_os_packages(rootfs)
     interpreters = find_interpreters(rootfs, image.config, packages)
-    environments = find_environments(rootfs, interpreters)
+    environments = find_environments(rootfs, interpreters, image.config)
     base = find_base(image, rootfs)
+    distributions = find_distributions(rootfs, packages, interpreters, environments)
+    wheels = find_wheels(rootfs, interpreters, environments, distributions)
     return Inventory(
         image=image,
         rootfs=rootfs,
@@ -73,7 +79,11 @@ def take_inventory(image: Image, rootfs: RootFS, ledger: Ledger) -> Inventory:
         packages=packages,
         interpreters=interpreters,
         environments=environments,
-        distributions=find_distributions(rootfs, packages, interpreters, environments),
+        distributions=distributions,
         build_tools=find_build_tools(rootfs, packages, base),
         caches=find_caches(rootfs),
+        wheels=wheels,
+        native=find_native(
+            rootfs, image.config.environment(), packages, interpreters, distributions, wheels
+        ),
     )

@@ -62,7 +62,7 @@ def find_distributions(
     distributions = [
         _describe(rootfs, each, names[each.metadata], installers, seen_by[each.metadata])
         for each in found
-        if not (names[each.metadata][0] in _STANDARD and each.location not in reachable)
+        if names[each.metadata][0] not in _STANDARD
     ]
     distributions.sort(key=lambda each: (each.name, each.version, each.metadata))
     return tuple(distributions)
@@ -71,9 +71,16 @@ def find_distributions(
 def _sights(
     interpreters: Iterable[Interpreter], environments: Iterable[Environment]
 ) -> dict[str, tuple[str, ...]]:
-    """Return, by the path of an interpreter or environment, where it imports from."""
-    sights = {each.path: each.site_packages for each in interpreters}
-    return sights | {each.path: each.site_packages for each in environments}
+    """Return, by the path of an interpreter or environment, where it imports from.
+
+    The standard library comes first; PyPy's holds a few distributions.
+    """
+    standard = {each.path: (each.stdlib, f"{each.stdlib}/lib-dynload") for each in interpreters}
+    sights = {each.path: (*standard[each.path], *each.site_packages) for each in interpreters}
+    for environment in environments:
+        first = standard.get(environment.base or "", ())
+        sights[environment.path] = (*first, *environment.site_packages)
+    return sights
 
 
 def _metadata(rootfs: RootFS) -> list[_Found]:

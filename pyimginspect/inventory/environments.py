@@ -9,7 +9,8 @@ from pyimginspect.inventory.facts import Environment, Interpreter
 from pyimginspect.inventory.interpreters.executables import python_name
 from pyimginspect.inventory.packages.ownership import stored_by_layer
 from pyimginspect.inventory.pyvenv import Pyvenv, home_programs, pyvenv_directories
-from pyimginspect.inventory.search_path import expand
+from pyimginspect.inventory.search_path import expand, python_path
+from pyimginspect.model import ImageConfig
 from pyimginspect.rootfs import RootFS
 
 __all__ = ["find_environments"]
@@ -18,21 +19,26 @@ _LIBRARY = re.compile(r"(?:python|pypy)\d\.\d{1,2}t?")
 
 
 def find_environments(
-    rootfs: RootFS, interpreters: Iterable[Interpreter]
+    rootfs: RootFS, interpreters: Iterable[Interpreter], config: ImageConfig
 ) -> tuple[Environment, ...]:
     """Find every virtual environment (PEP 405) of the final file system, sorted by path."""
+    everywhere = tuple(python_path(config.environment(), config.working_dir))
     by_name: dict[str, Interpreter] = {}
     for interpreter in interpreters:
         for path in (interpreter.path, *interpreter.aliases):
             by_name[path] = interpreter
     return tuple(
-        _describe(rootfs, directory, pyvenv, by_name)
+        _describe(rootfs, directory, pyvenv, by_name, everywhere)
         for directory, pyvenv in sorted(pyvenv_directories(rootfs))
     )
 
 
 def _describe(
-    rootfs: RootFS, directory: str, pyvenv: Pyvenv, by_name: Mapping[str, Interpreter]
+    rootfs: RootFS,
+    directory: str,
+    pyvenv: Pyvenv,
+    by_name: Mapping[str, Interpreter],
+    everywhere: tuple[str, ...],
 ) -> Environment:
     programs = [path for path in rootfs.children(f"{directory}/bin") if python_name(path)]
     base = _base(rootfs, programs, pyvenv, by_name)
@@ -41,7 +47,8 @@ def _describe(
         for path in rootfs.children(f"{directory}/lib")
         if _LIBRARY.fullmatch(path.rpartition("/")[2])
     ]
-    places = [f"{library}/site-packages" for library in _used(libraries, base)]
+    places = list(everywhere)
+    places += [f"{library}/site-packages" for library in _used(libraries, base)]
     if pyvenv.system_site_packages and base is not None:
         places += base.site_packages
     return Environment(

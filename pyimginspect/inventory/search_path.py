@@ -29,10 +29,10 @@ def site_directories(
         name += "t"
     base = f"{prefix}/" if prefix else ""
     if manager == "dpkg":
-        major = "pypy3" if implementation == "pypy" else f"python{series[:1]}"
         yield f"usr/local/lib/{name}/dist-packages"
-        yield f"{base}lib/{major}/dist-packages"
-        yield f"{base}lib/{name}/dist-packages"
+        yield f"{base}lib/python{series[:1]}/dist-packages"  # PyPy shares it
+        if implementation == "cpython":
+            yield f"{base}lib/{name}/dist-packages"
         return
     libraries = ("lib64", "lib") if "lib64" in stdlib.split("/") else ("lib",)
     if manager == "rpm" and prefix == "usr":

@@ -35,6 +35,8 @@ _MUSL_BANNER = b"musl libc ("
 # Compiled expressions are fast when they begin with a literal, hence the look-behind after it.
 _MUSL_TEXT = re.compile(rb"1\.(?<![0-9.]1\.)(\d{1,3}\.\d{1,3}(?:-git-\d{1,6}-g[0-9a-f]{4,40})?)\0")
 _PYPY_TEXT = re.compile(rb"PyPy (\d{1,3}\.\d{1,3}\.\d{1,3}(?:-\w{1,10})?) with ")
+# "3.9.16 (7.3.11+dfsg-2, Dec 30 2024, 22:36:23)\n[PyPy 7.3.11 with GCC 12.2.0]"
+_BEFORE_PYPY = re.compile(rb"(\d\.\d{1,2}\.\d{1,2}(?:(?:a|b|rc)\d{1,2})?) \([^\0\n]{1,200}\)\n\[\Z")
 _REST_OF_VERSION = re.compile(rb"\d{1,3}(?:(?:a|b|rc)\d{1,2})?\+?\0")
 
 
@@ -84,14 +86,17 @@ def python_version(path: str, content: RandomAccess) -> str | None:
     merge a text with the tail of a longer one (``Python-3.11.7``), so a text that stands alone
     counts most, and the end of a path least.
 
-    Of PyPy (``libpypy3.10-c.so``) it is PyPy's own version; it formats Python's when it runs.
+    Of PyPy (``libpypy3.10-c.so``) it is Python's version where the text of ``sys.version`` is
+    whole, else PyPy's own.
     """
     name = path.rpartition("/")[2]
     if _PYPY.fullmatch(name):
         for piece in _pieces(content):
             match = _PYPY_TEXT.search(piece)
             if match:
-                return match[1].decode()
+                start = match.start()
+                python = _BEFORE_PYPY.search(piece, max(0, start - _OVERLAP), start)
+                return (python or match)[1].decode()
         return None
     named = _PYTHON.fullmatch(name)
     if not named:

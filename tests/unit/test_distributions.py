@@ -130,6 +130,7 @@ def test_contents_with_several_names_count_once() -> None:
         {f"{SITE}/foo-1.0.dist-info/sboms/bom.cdx.json": "{}"},
         {f"{SITE}/METADATA": "Name: x\n"},
         {"usr/local/lib/python3.13/lib-dynload/Python-3.13.egg-info": EGG.replace("Egg", "Python")},
+        {"usr/local/lib/python3.13/wsgiref.egg-info": EGG.replace("Egg", "wsgiref")},
     ],
 )
 def test_what_is_no_distribution(tree: Tree) -> None:

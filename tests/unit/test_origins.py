@@ -32,7 +32,8 @@ def debian_pypy() -> dict[str, Content]:
         "usr/bin/pypy3": Link("pypy3.9"),
         "usr/lib/x86_64-linux-gnu/libpypy3.9-c.so": elf(soname="libpypy3.9-c.so"),
         "usr/lib/pypy3.9/os.py": "",
-        "usr/lib/pypy3/dist-packages/x.py": "",
+        "usr/lib/pypy3.9/dist-packages/README": "",
+        "usr/lib/python3/dist-packages/x.py": "",
     }
     return {**dpkg_status({"pypy3": {"Version": "7.3.11+dfsg-2", "files": files}})}
 
@@ -219,5 +220,5 @@ def test_origins(case: str) -> None:
     assert found.evidence
 
 
-def test_debians_pypy_sees_what_debian_installs_for_pypy() -> None:
-    assert python(glibc(), debian_pypy()).site_packages == ("usr/lib/pypy3/dist-packages",)
+def test_debians_pypy_shares_a_directory_with_debians_cpython() -> None:
+    assert python(glibc(), debian_pypy()).site_packages == ("usr/lib/python3/dist-packages",)

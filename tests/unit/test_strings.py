@@ -89,6 +89,11 @@ def test_c_libraries(path: str, text: bytes, version: str | None) -> None:
         ("bin/python3.11", b"3.11.7 (main)\0", None),
         ("bin/python3", b"3.11.7\0", None),
         ("lib/libpypy3.10-c.so", b"[PyPy 7.3.17 with GCC 10\0", "7.3.17"),
+        (
+            "lib/libpypy3.9-c.so",
+            b"\x103.9.16 (7.3.11+dfsg-2, Dec 30 2024, 22:36:23)\n[PyPy 7.3.11 with GCC 12.2.0]\0",
+            "3.9.16",
+        ),
         ("lib/libpypy3.10-c.so", b"PyPy 3.9, the whole module\0", None),
     ],
 )

@@ -90,8 +90,9 @@ def find_executables(
             or environment_of(rootfs, path) is not None
         ):
             continue
-        executable = _describe(rootfs, path, name, elf, links.get(path, ()), loader)
         content = rootfs[path].content
+        names = [*links.get(path, ()), *_hard_links(rootfs, path)]
+        executable = _describe(rootfs, path, name, elf, names, loader)
         key = (content.layer, content.position, executable.layout.stdlib)
         found.setdefault(key, []).append(executable)
     merged = _merge_copies(rootfs, [_join(group) for group in found.values()])
@@ -102,11 +103,24 @@ def _links(rootfs: RootFS) -> dict[str, list[str]]:
     """Return the symbolic links that lead to what is named as Python is, by its real path."""
     links: dict[str, list[str]] = {}
     for path, node in rootfs.nodes.items():
-        if node.entry.kind == "symlink" and (python_name(node.entry.target) or python_name(path)):
+        # A symbolic link may itself have several names.
+        entry = node.entry if node.origin is None else node.origin.entry
+        if entry.kind == "symlink" and (python_name(entry.target) or python_name(path)):
             real = rootfs.resolve(path)
             if real is not None and environment_of(rootfs, path) is None:
                 links.setdefault(real, []).append(path)
     return links
+
+
+def _hard_links(rootfs: RootFS, path: str) -> list[str]:
+    """Return the neighbours that are the same file, whatever they are called."""
+    content = rootfs[path].content
+    directory = path.rpartition("/")[0]
+    return [
+        other
+        for other in rootfs.children(directory)
+        if other != path and other in rootfs.elf and rootfs[other].content is content
+    ]
 
 
 def _is_conda_cache(rootfs: RootFS, path: str) -> bool:

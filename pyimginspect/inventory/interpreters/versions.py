@@ -30,7 +30,8 @@ def version_of(
 ) -> tuple[str, tuple[Evidence, ...]]:
     """Return the version and all that speaks for one, in the order of how far it is trusted.
 
-    A witness for another minor version than the executable's name tells of is not believed.
+    A witness for another minor version than the executable's name tells of is not believed: it
+    may be that of PyPy, which has one of its own.
     Where nothing tells the exact version it is the minor version alone, or empty.
     """
     series = executable.series
@@ -51,10 +52,9 @@ def _witnesses(
 ) -> Iterator[tuple[str, Evidence]]:
     yield from _headers(rootfs, executable)
     yield from _build_details(rootfs, executable)
-    if executable.implementation == "cpython":  # a PyPy's package and texts tell PyPy's version
-        yield from _owners(executable, packages)
-        yield from _strings(rootfs, executable)
-        yield from _environment(executable, environment)
+    yield from _owners(executable, packages)
+    yield from _strings(rootfs, executable)
+    yield from _environment(executable, environment)
     yield from _paths(rootfs, executable)
 
 
