@@ -6,6 +6,7 @@ import pytest
 
 from pyimginspect.changesets import apply_layers
 from pyimginspect.inventory.packages import PackageDatabase, find_os_packages
+from pyimginspect.inventory.packages.limits import MOST_PACKAGES
 from pyimginspect.layers import BytesBlob, index_layer
 from pyimginspect.model import Layer
 from pyimginspect.rootfs import RootFS
@@ -180,6 +181,15 @@ def test_distroless() -> None:
         ("libc6", "2.36-9", 1, 4, None),
     ]
     assert database.owner("etc/debian_version") == ("base-files",)
+
+
+def test_a_database_without_end_is_cut_off_and_told() -> None:
+    stanzas = "\n\n".join(f"Package:{number}" for number in range(MOST_PACKAGES + 10))
+    database = packages({"var/lib/dpkg/status": stanzas})
+    assert len(database.packages) == MOST_PACKAGES
+    assert [note.what for note in database.notes] == [
+        "only 50,000 packages of the database were read"
+    ]
 
 
 def test_without_a_database_there_is_nothing() -> None:

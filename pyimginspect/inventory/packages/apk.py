@@ -12,6 +12,8 @@ import re
 
 from msgspec import Struct
 
+from pyimginspect.inventory.packages.limits import MOST_PACKAGES
+
 __all__ = ["INSTALLED", "WORLD", "ApkPackage", "capability", "parse_installed", "parse_world"]
 
 INSTALLED = ("usr/lib/apk/db/installed", "lib/apk/db/installed")
@@ -47,7 +49,8 @@ def parse_installed(
     """Return the packages of ``installed``; ``known`` remembers records read before."""
     known = {} if known is None else known
     packages = []
-    for record in data.decode("utf-8", "surrogateescape").split("\n\n"):
+    records = data.decode("utf-8", "surrogateescape").split("\n\n", MOST_PACKAGES)
+    for record in records[:MOST_PACKAGES]:
         try:
             package = known[record]
         except KeyError:

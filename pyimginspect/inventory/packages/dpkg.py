@@ -11,6 +11,8 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
+from pyimginspect.inventory.packages.limits import MOST_PACKAGES
+
 __all__ = [
     "DIVERSIONS",
     "EXTENDED_STATES",
@@ -69,7 +71,8 @@ def parse_status(
     """
     known = {} if known is None else known
     packages = []
-    for stanza in data.decode("utf-8", "surrogateescape").split("\n\n"):
+    stanzas = data.decode("utf-8", "surrogateescape").split("\n\n", MOST_PACKAGES)
+    for stanza in stanzas[:MOST_PACKAGES]:
         try:
             package = known[stanza]
         except KeyError:
