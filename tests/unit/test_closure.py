@@ -198,6 +198,34 @@ def test_names_that_are_never_removed() -> None:
     assert plan(rootfs(tree, conf), "root").orphaned == ("other",)
 
 
+def test_of_one_source_only_the_newest_is_held() -> None:
+    tree = dpkg(
+        "user root",
+        root={"Depends": "old, new, other"},
+        user={"Depends": "virtual"},
+        old={"Provides": "virtual", "Source": "s (1)"},
+        new={"Provides": "virtual", "Source": "s (2)"},
+        other={"Provides": "virtual"},
+    )
+    assert plan(rootfs(tree), "root").orphaned == ("old",)
+
+
+@pytest.mark.parametrize(
+    ("depends", "fields", "goes"),
+    [
+        ("root | lib", {"Architecture": "i386"}, True),
+        ("root | lib", {"Architecture": "i386", "Multi-Arch": "foreign"}, False),
+        ("root | lib", {"Architecture": "all"}, False),
+        ("root | lib:any", {"Architecture": "i386", "Multi-Arch": "allowed"}, False),
+        ("root | lib:i386", {"Architecture": "i386"}, False),
+        ("root | lib:i386", {}, True),
+    ],
+)
+def test_architectures(depends: str, fields: dict[str, str], goes: bool) -> None:
+    tree = dpkg("root lib user", root={}, user={"Depends": depends}, lib=fields)
+    assert (plan(rootfs(tree), "root").dependents == ("user",)) is goes
+
+
 def test_a_metapackage_leaves_behind_what_it_brought() -> None:
     tree = dpkg(
         "root desktop",
