@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Sequence
+from typing import Literal
 
 __all__ = [
+    "Manager",
     "add_option",
     "collapse",
     "drop_packages",
@@ -20,6 +22,9 @@ __all__ = [
     "split",
 ]
 
+Manager = Literal["apt", "apk", "pip", "uv", "dnf"]
+"""A program that installs packages, as it is called here."""
+
 _BUILDS = re.compile(
     r"\b(?:pip3?|uv|poetry|pdm|pipenv|hatch|conda|mamba|npm|yarn|cargo|go|make|cmake|ninja|meson|gcc"
     r"|g\+\+|cc|c\+\+|clang|rustc|swig|cython|maturin|tox|nox)\s"
@@ -27,7 +32,7 @@ _BUILDS = re.compile(
     r"|\bgit (?:clone|submodule|fetch|checkout)"
 )
 _CONTROL = re.compile(r"(?:^|[\s;&|(])(?:if|for|while|until|case|select|function)\s")
-_INSTALLERS = {
+_INSTALLERS: dict[Manager, re.Pattern[str]] = {
     "apt": re.compile(r"apt(?:-get)?(?:\s+-\S+)*\s+install\b"),
     "apk": re.compile(r"apk(?:\s+-\S+)*\s+add\b"),
     "pip": re.compile(r"(?:\bpip3?|-m pip)(?:\s+-\S+)*\s+install\b"),
@@ -47,8 +52,8 @@ def may_build(command: str) -> bool:
     return _BUILDS.search(f"{command} ") is not None
 
 
-def installs(command: str, manager: str) -> bool:
-    """Whether a command installs with ``manager``: ``apt``, ``apk``, ``pip``, ``uv`` or ``dnf``."""
+def installs(command: str, manager: Manager) -> bool:
+    """Whether a command installs with ``manager``."""
     return _INSTALLERS[manager].search(command) is not None
 
 
@@ -114,7 +119,7 @@ def collapse(command: str) -> str:
     return "".join(text).strip()
 
 
-def add_option(command: str, manager: str, option: str) -> str:
+def add_option(command: str, manager: Manager, option: str) -> str:
     """Return ``command`` with ``option`` in every installation by ``manager`` that lacks it."""
 
     def edit(part: str) -> str:
@@ -127,7 +132,7 @@ def add_option(command: str, manager: str, option: str) -> str:
 
 
 def drop_packages(
-    command: str, manager: str, names: Collection[str], instead: Sequence[str] = ()
+    command: str, manager: Manager, names: Collection[str], instead: Sequence[str] = ()
 ) -> str | None:
     """Return ``command`` without the packages ``names`` in its installations by ``manager``.
 

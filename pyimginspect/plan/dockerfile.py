@@ -198,20 +198,24 @@ class _Writer:
             yield f"# {printable(text)}"
 
 
+_OS: tuple[commands.Manager, ...] = ("apt", "apk", "dnf")
+_CACHING: tuple[commands.Manager, ...] = ("apk", "pip", "uv")
+
+
 def _edited(command: str, edits: Iterable[Edit]) -> str:
     """Return a command with the edits of its layer, empty where nothing is left to run."""
     for edit in edits:
         if edit.kind in ("leave-out", "bindings"):
-            for manager in ("apt", "apk", "dnf"):
+            for manager in _OS:
                 dropped = commands.drop_packages(command, manager, edit.packages, edit.keep)
                 command = command if dropped is None else dropped
             if edit.command:
                 command = f"{command} && {edit.command}" if command else edit.command
+        elif edit.kind == "no-recommends":
+            command = commands.add_option(command, "apt", edit.command)
         elif edit.command.startswith("--"):
-            for manager in ("apt", "apk", "pip", "uv"):
-                if edit.kind == "no-recommends" and manager == "apt":
-                    command = commands.add_option(command, "apt", edit.command)
-                elif edit.kind == "clean-cache" and f"{manager} cache" in edit.words:
+            for manager in _CACHING:
+                if f"{manager} cache" in edit.words:
                     command = commands.add_option(command, manager, edit.command)
         elif edit.kind != "advice" and edit.command and command:
             command = f"{command} && {edit.command}"

@@ -80,20 +80,39 @@ def edits_of_deleted(shop: Workshop) -> Iterator[Proposal]:
             if loss.killer == killer and loss.account == "deleted" and loss.layer in makers
         ]
         names = what_was_lost(lost, shop.packages, killer)
-        movable = len(makers) == 1 and all(
-            (command := shop.command(layer)) is not None and commands.is_simple(command)
-            for layer in (*makers, killer)
-        )
         where = f"layer {makers[0]}" if len(makers) == 1 else f"layers {makers[0]} to {makers[-1]}"
+        merged = _merged(shop, makers[0], killer)
         edit = shop.edit(
-            "delete-early" if movable else "advice",
-            makers[-1],
+            "delete-early" if merged else "advice",
+            makers[0],
             f"delete {names[0]} in the RUN that made it ({where}), not in layer {killer}",
-            command=(shop.command(killer) or "") if movable else "",
+            command=" && ".join(merged),
             rules=("deleted-but-shipped",),
-            others=[killer],
+            others=list(range(makers[0] + 1, killer + 1)) if merged else [killer],
         )
-        yield Proposal(edit, frozenset((r.layer, r.position) for r in removals))
+        contents = frozenset((r.layer, r.position) for r in removals)
+        if merged:
+            # One RUN in place of several: what they overwrite of each other is stored once.
+            contents |= _lost_between(shop, makers[0], killer)
+        yield Proposal(edit, contents)
+
+
+def _lost_between(shop: Workshop, first: int, last: int) -> frozenset[Content]:
+    return shop.lost(lambda removal, _: first <= removal.layer and removal.killer <= last)
+
+
+def _merged(shop: Workshop, maker: int, killer: int) -> list[str]:
+    """Return the commands to append to ``maker``'s so that what it made is deleted there.
+
+    What stands between may use it, and must come along: nothing is returned where that is no RUN.
+    """
+    found = []
+    for layer in range(maker, killer + 1):
+        command = shop.command(layer)
+        if command is None or not commands.is_simple(command):
+            return []
+        found.append(commands.collapse(command))
+    return found[1:]
 
 
 def edits_of_owners(shop: Workshop) -> Iterator[Proposal]:

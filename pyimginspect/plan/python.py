@@ -58,7 +58,8 @@ def edits_of_bindings(shop: Workshop) -> Iterator[Proposal]:
             rules=("os-python-binding", "duplicate-python"),
             estimated=bool(asks),
         )
-        yield Proposal(edit, shop.behind_packages(free - already))
+        emptied = frozenset() if asks else shop.emptied(layer, edit.packages, edit.keep)
+        yield Proposal(edit, shop.behind_packages(free - already) | emptied)
 
 
 def edits_of_environments(shop: Workshop) -> Iterator[Proposal]:

@@ -100,8 +100,7 @@ def runtime_packages(
     shop: Workshop, first: int, last: int, left_out: Collection[str]
 ) -> list[tuple[str, str]]:
     """Return manager and name of the packages that the final stage has to install itself."""
-    tools = {tool.package for tool in shop.inventory.build_tools if tool.package}
-    dropped = {key for key in tools if not shop.packages[key].virtual}
+    dropped = {tool.package for tool in shop.inventory.build_tools if tool.package}
     dropped |= {package.key for package in shop.packages.packages if package.name in left_out}
     going, kept = without(
         shop.inventory.rootfs,

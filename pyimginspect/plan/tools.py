@@ -29,7 +29,7 @@ def edits_of_tools(shop: Workshop) -> Iterator[Proposal]:
         asked = _asked_for(shop, layer, keys)
         command = shop.command(layer)
         last = _last_build(shop, layer)
-        if found.virtual.get(layer):
+        if found.virtual.get(layer) and last is None:
             names = [p.name for p in asked if p.virtual]
             what = f"delete {' '.join(names)} in the RUN that added it"
             yield _purge(shop, layer, keys, f"apk del --no-network {' '.join(names)}", what)
@@ -48,7 +48,8 @@ def edits_of_tools(shop: Workshop) -> Iterator[Proposal]:
                 keep=_kept(shop, layer),
                 rules=_TOOL_RULES,
             )
-            yield Proposal(edit, shop.behind_packages(keys))
+            emptied = shop.emptied(layer, edit.packages, edit.keep)
+            yield Proposal(edit, shop.behind_packages(keys) | emptied)
     if staged:
         yield _staged(shop, staged)
     yield from _loose(shop)

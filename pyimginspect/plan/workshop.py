@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -11,6 +11,7 @@ from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.contents import Content, Contents
 from pyimginspect.inventory.instructions import read_steps
 from pyimginspect.inventory.leftovers import files_of_packages, find_leftovers
+from pyimginspect.plan import commands
 from pyimginspect.plan.records import Edit
 from pyimginspect.rootfs import Removal
 
@@ -65,6 +66,21 @@ class Workshop:
             for removal in self.inventory.rootfs.removals
             if removal.layer >= self.base and wanted(removal, self.path(removal))
         )
+
+    def emptied(self, layer: int, names: Sequence[str], keep: Sequence[str]) -> frozenset[Content]:
+        """Return all that a layer stores, if its command has nothing left to do without ``names``.
+
+        Then the package manager's books are not written again either.
+        """
+        command = self.command(layer)
+        if command is None or not commands.is_simple(command):
+            return frozenset()
+        managers: tuple[commands.Manager, ...] = ("apt", "apk", "dnf")
+        left = [commands.drop_packages(command, manager, names, keep) for manager in managers]
+        if "" not in left:
+            return frozenset()
+        entries = self._entries[layer]
+        return frozenset((layer, n) for n, entry in enumerate(entries) if entry.stored)
 
     def behind_packages(self, keys: Iterable[str]) -> frozenset[Content]:
         """Return what is stored for packages and for nothing else."""
