@@ -1,0 +1,89 @@
+"""What several analyzers say of compiled files and of loaders in the same words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from pyimginspect.inventory.collect import Inventory
+from pyimginspect.inventory.facts import Distribution, Interpreter
+from pyimginspect.inventory.loader import Dependency
+from pyimginspect.inventory.providers import provider
+from pyimginspect.inventory.wheels import Wheel
+from pyimginspect.model import Evidence
+
+__all__ = [
+    "file_evidence",
+    "fits",
+    "install_line",
+    "instruction",
+    "listed",
+    "providers",
+    "python_of",
+    "searched_in",
+    "titled",
+]
+
+_MOST = 5
+_INSTALL = {
+    "apk": "apk add --no-cache",
+    "dpkg": "apt-get install -y --no-install-recommends",
+    "rpm": "dnf install -y",
+}
+
+
+def listed(names: Iterable[str], most: int = 4) -> str:
+    """Return ``a, b and c``; beyond ``most`` names only how many more there are."""
+    every = list(names)
+    if len(every) > most:
+        every = [*every[: most - 1], f"{len(every) - most + 1} more"]
+    return " and ".join(filter(None, [", ".join(every[:-1]), *every[-1:]]))
+
+
+def titled(distribution: Distribution) -> str:
+    """Return ``numpy 2.1.0``."""
+    return f"{distribution.name} {distribution.version}".strip()
+
+
+def instruction(inventory: Inventory, layer: int) -> str:
+    """Return the step of the Dockerfile behind a layer, or nothing where it is not known."""
+    return inventory.instructions[layer] if layer < len(inventory.instructions) else ""
+
+
+def python_of(inventory: Inventory, path: str) -> Interpreter:
+    """Return the interpreter at a path."""
+    return next(python for python in inventory.interpreters if python.path == path)
+
+
+def file_evidence(inventory: Inventory, paths: Iterable[str], what: str) -> Iterator[Evidence]:
+    """Yield one piece of evidence for each of the first files, and one for the rest."""
+    every = list(paths)
+    for path in every[:_MOST]:
+        node = inventory.rootfs.get(path)
+        yield Evidence(what=what, path=path, layer=node.layer if node else None)
+    if len(every) > _MOST:
+        yield Evidence(what=f"and so for {len(every) - _MOST} more files")
+
+
+def searched_in(dependency: Dependency) -> str:
+    """Return where a library was looked for, in words."""
+    return listed(dependency.searched, 8) or "no directory"
+
+
+def providers(inventory: Inventory, sonames: Iterable[str]) -> list[str]:
+    """Return the OS packages that would have libraries, each once, sorted."""
+    found = {provider(soname, inventory.os) for soname in sonames}
+    return sorted(found - {""})
+
+
+def install_line(inventory: Inventory, packages: Iterable[str]) -> str:
+    """Return the command that installs OS packages here, or nothing."""
+    managers = {package.manager for package in inventory.packages.packages}
+    names = " ".join(packages)
+    if not names or len(managers) != 1:
+        return ""
+    return f"{_INSTALL[managers.pop()]} {names}"
+
+
+def fits(wheel: Wheel) -> bool:
+    """Whether none of the files of a wheel is for something else than the interpreter."""
+    return not (wheel.foreign_machine or wheel.foreign_libc or wheel.foreign_abi)

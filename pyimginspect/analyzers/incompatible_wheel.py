@@ -1,0 +1,56 @@
+"""Wheels that pip would not have installed here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pyimginspect.analyzers._native import fits, instruction, listed, python_of, titled
+from pyimginspect.analyzers.rule import Analyzer, Rule
+from pyimginspect.inventory.collect import Inventory
+from pyimginspect.model import Evidence
+from pyimginspect.report import Finding
+
+__all__ = ["ANALYZER"]
+
+RULE = Rule(
+    id="incompatible-wheel",
+    title="A wheel's tags do not fit the interpreter",
+    severity="warning",
+    policy="soundness",
+    what="None of the tags in a distribution's WHEEL file is one that the interpreter accepts, with"
+    " its version and with the C library of this image; nothing worse was found of its files.",
+    why="pip would have refused it: it was copied from elsewhere. That its files load says little"
+    " of what they do with an older C library, or on a Python that they were not built for.",
+    fix="Install the distribution in this image, or in a build stage with the same base.",
+)
+
+
+def run(inventory: Inventory) -> Iterator[Finding]:
+    """Report wheels by their tags, unless their files tell of something worse."""
+    for wheel in inventory.wheels:
+        if wheel.compatible is not False or not fits(wheel):
+            continue
+        python = python_of(inventory, wheel.python)
+        tags = wheel.distribution.tags
+        layer = wheel.distribution.layer
+        libc = f"{python.libc} {python.libc_version or ''}".strip()
+        evidence = [
+            Evidence(what=f"Tag: {tag}", path=wheel.distribution.metadata, layer=layer)
+            for tag in tags[:5]
+        ]
+        evidence.append(Evidence(what=f"Python {python.version} on {libc}", path=wheel.python))
+        if wheel.glibc:
+            what = f"its files need glibc {wheel.glibc}"
+            evidence.append(Evidence(what=what, path=wheel.glibc_file))
+        yield RULE.finding(
+            subject=f"{wheel.distribution.name} {wheel.python}",
+            message=f"{titled(wheel.distribution)} is a wheel for {listed(tags, 2)},"
+            f" which Python {python.version} on {libc} does not accept",
+            evidence=evidence,
+            layers=(layer,),
+            instruction=instruction(inventory, layer),
+            paths=(wheel.distribution.metadata,),
+        )
+
+
+ANALYZER = Analyzer(rule=RULE, run=run)

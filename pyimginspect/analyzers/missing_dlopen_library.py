@@ -1,0 +1,83 @@
+"""Libraries that Python code opens by itself when it is imported."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pyimginspect.analyzers._native import (
+    install_line,
+    instruction,
+    listed,
+    providers,
+    python_of,
+    titled,
+)
+from pyimginspect.analyzers.rule import Analyzer, Rule
+from pyimginspect.inventory.collect import Inventory
+from pyimginspect.inventory.native import Dlopen
+from pyimginspect.model import Evidence
+from pyimginspect.report import Finding
+
+__all__ = ["ANALYZER"]
+
+RULE = Rule(
+    id="missing-dlopen-library",
+    title="A library that Python code opens itself is missing",
+    severity="error",
+    policy="soundness",
+    what="A distribution opens native libraries with dlopen (through cffi or ctypes) when it is"
+    " imported, and the loader would not find one. No file says so: it is known from the source of"
+    " each distribution, which the evidence names.",
+    why="pip installs such a distribution without a word, and the import fails with cannot load"
+    " library. The operating system's package manager is the one to bring pure native libraries.",
+    fix="Install the packages of the operating system that have the libraries.",
+    example="""# at fault: WeasyPrint draws with Pango
+RUN pip install --no-cache-dir weasyprint
+
+# better
+RUN apt-get update && apt-get install -y --no-install-recommends \\
+        libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 && rm -rf /var/lib/apt/lists/*
+RUN pip install --no-cache-dir weasyprint
+""",
+)
+
+
+def run(inventory: Inventory) -> Iterator[Finding]:
+    """Report each distribution with all the libraries that it would miss."""
+    missing: dict[tuple[str, str], list[Dlopen]] = {}
+    for each in inventory.native.dlopens:
+        if not each.found or each.failures:
+            missing.setdefault((each.distribution.metadata, each.python), []).append(each)
+    for _, opened in sorted(missing.items()):
+        distribution, python = opened[0].distribution, python_of(inventory, opened[0].python)
+        names = [each.names[0] for each in opened]
+        wanted = [each.names[0] for each in opened if not each.found]
+        wanted += [failure.name for each in opened for failure in each.failures]
+        packages = providers(inventory, wanted)
+        line = install_line(inventory, packages)
+        yield RULE.finding(
+            subject=f"{distribution.name} {python.path}",
+            message=f"{titled(distribution)} opens {listed(names)}, which Python {python.version}"
+            f" would not {'find' if not opened[0].found else 'load'}",
+            evidence=list(_evidence(opened)),
+            layers=(distribution.layer,),
+            instruction=instruction(inventory, distribution.layer),
+            paths=(distribution.metadata,),
+            packages=packages,
+            fix=line,
+        )
+
+
+def _evidence(opened: list[Dlopen]) -> Iterator[Evidence]:
+    for each in opened:
+        path = each.distribution.metadata
+        if not each.found:
+            what = f"opens {listed(each.names)}; searched {listed(each.searched, 8)}"
+            yield Evidence(what=what, path=path, layer=each.distribution.layer)
+        for failure in each.failures:
+            what = f"is found for {each.names[0]}, and needs {failure.name}, which is not"
+            yield Evidence(what=what, path=each.found)
+    yield Evidence(what=f"known from {opened[0].source}")
+
+
+ANALYZER = Analyzer(rule=RULE, run=run)

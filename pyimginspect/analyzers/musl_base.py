@@ -1,0 +1,68 @@
+"""What musl means for the distributions that are installed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pyimginspect.analyzers._native import listed, python_of
+from pyimginspect.analyzers.rule import Analyzer, Rule
+from pyimginspect.inventory.collect import Inventory
+from pyimginspect.inventory.wheels import Wheel
+from pyimginspect.model import Evidence
+from pyimginspect.report import Finding
+
+__all__ = ["ANALYZER"]
+
+RULE = Rule(
+    id="musl-base",
+    title="Compiled distributions on musl",
+    severity="note",
+    policy="base",
+    what="The interpreter runs on musl, and distributions are installed for which no musllinux"
+    " wheel was used: they were compiled in place, or are wheels for glibc. Where every compiled"
+    " distribution has its musllinux wheel, there is no finding.",
+    why="Without a wheel for musl a distribution has to be compiled on every build of the image,"
+    " with compilers and headers to install and to remove again. Whether that is so depends on what"
+    " is installed here, not on the reputation of the base.",
+    fix="Look on PyPI whether a newer release of the distribution has a musllinux wheel; with many"
+    " that have none, python:3.X-slim saves the compiling.",
+)
+
+
+def run(inventory: Inventory) -> Iterator[Finding]:
+    """Report each interpreter on musl with distributions that are no musllinux wheels."""
+    for path in sorted({wheel.python for wheel in inventory.wheels}):
+        python = python_of(inventory, path)
+        if python.libc != "musl":
+            continue
+        compiled = [each for each in inventory.wheels if each.python == path]
+        local = [each for each in compiled if each.local]
+        foreign = [each for each in compiled if each.foreign_libc]
+        if not local and not foreign:
+            continue
+        parts = []
+        if local:
+            parts.append(f"{listed(_names(local))} compiled in place")
+        if foreign:
+            parts.append(f"{listed(_names(foreign))} built for glibc")
+        yield RULE.finding(
+            subject=path,
+            message=f"of {len(compiled)} compiled distributions on musl: {', '.join(parts)}",
+            evidence=[
+                Evidence(
+                    what=f"Tag: {', '.join(each.distribution.tags[:2])}",
+                    path=each.distribution.metadata,
+                    layer=each.distribution.layer,
+                )
+                for each in (*local, *foreign)
+            ],
+            layers=[each.distribution.layer for each in (*local, *foreign)],
+            paths=[each.distribution.metadata for each in (*local, *foreign)],
+        )
+
+
+def _names(wheels: list[Wheel]) -> list[str]:
+    return sorted({wheel.distribution.name for wheel in wheels})
+
+
+ANALYZER = Analyzer(rule=RULE, run=run)

@@ -1,0 +1,55 @@
+"""Threads with little stack."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pyimginspect.analyzers._native import listed
+from pyimginspect.analyzers.rule import Analyzer, Rule
+from pyimginspect.inventory.collect import Inventory
+from pyimginspect.inventory.loader import Loader
+from pyimginspect.inventory.threads import thread_stack
+from pyimginspect.report import Finding
+
+__all__ = ["ANALYZER"]
+
+RULE = Rule(
+    id="small-thread-stack",
+    title="Threads get a small stack",
+    severity="note",
+    policy="base",
+    what="Threads of this interpreter get less than 1 MiB of stack: musl's default is 128 KiB (80"
+    " KiB before 1.1.21), and neither the build of Python nor a linker flag asks for more. Said"
+    " only where compiled extensions are installed.",
+    why="glibc gives 8 MiB, and native code is written with that in mind. Deep recursion in a"
+    " thread, in a parser or a numerical library, crashes the process without a traceback. The"
+    " official Alpine images build Python with THREAD_STACK_SIZE=0x100000 for that reason.",
+    fix="Call threading.stack_size(1 << 20) before threads are started, or build Python with"
+    " EXTRA_CFLAGS=-DTHREAD_STACK_SIZE=0x100000.",
+)
+
+_ENOUGH = 1 << 20
+
+
+def run(inventory: Inventory) -> Iterator[Finding]:
+    """Report interpreters on musl that import compiled extensions."""
+    loader = Loader(inventory.rootfs, inventory.image.config.environment())
+    for python in inventory.interpreters:
+        compiled = sorted(
+            {w.distribution.name for w in inventory.wheels if w.python == python.path and w.files}
+        )
+        if not compiled or python.path not in inventory.rootfs.elf:
+            continue
+        stack = thread_stack(inventory.rootfs, python, loader.program(python.path).resolution)
+        if stack is not None and stack.size < _ENOUGH:
+            yield RULE.finding(
+                subject=python.path,
+                message=f"threads of Python {python.version} in /{python.path} get"
+                f" {stack.size // 1024} KiB of stack, and {listed(compiled, 3)} run native code",
+                evidence=stack.evidence,
+                layers=(python.layer,),
+                paths=(python.path,),
+            )
+
+
+ANALYZER = Analyzer(rule=RULE, run=run)
