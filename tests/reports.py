@@ -6,6 +6,7 @@ import msgspec
 
 from pyimginspect.formats import Dockerfile
 from pyimginspect.inventory.facts import (
+    Area,
     BaseImage,
     BuildTool,
     Cache,
@@ -332,6 +333,7 @@ def bad_report(**changes: Any) -> Report:
             ),
         ),
         "findings": _bad_findings(),
+        "areas": _bad_areas(),
         "notes": (Note(what="no contents over 8 MB are read", path="tmp/model.bin", layer=5),),
     }
     return msgspec.structs.replace(good, **{**facts, **changes})
@@ -381,6 +383,25 @@ def _package(
         size=size,
         layer=4,
         history=(PackageEvent(layer=4, action="installed", version=version),),
+    )
+
+
+def _bad_areas() -> tuple[Area, ...]:
+    """Where the bytes of the bad image are; those of a layer add up to what it stores."""
+    return (
+        Area(layer=0, path="usr/lib/x86_64-linux-gnu/libc.so.6", size=13_000_000),
+        Area(layer=0, path="usr", size=65_000_000, files=4_000),
+        Area(layer=1, path="usr/bin/openssl", size=9_000_000),
+        Area(layer=2, path="usr/local/lib/libpython3.13.so.1.0", size=23_000_000),
+        Area(layer=2, path="usr/local/lib/python3.13", size=20_000_000, files=1_900),
+        Area(layer=4, path="usr/bin/gcc-12", size=1_000_000, use="build-tool"),
+        Area(layer=4, path="usr/lib/gcc/cc1", size=209_000_000, use="build-tool"),
+        Area(layer=4, path="usr/bin/python3.11", size=7_000_000, use="second-python"),
+        Area(layer=4, path="usr/lib/python3.11", size=29_200_000, use="second-python", files=800),
+        Area(layer=4, path="usr/share", size=154_500_000, files=9_000),
+        Area(layer=4, path="var/lib/apt/lists", size=19_300_000, use="cache", files=7),
+        Area(layer=5, path="tmp/model.bin", size=8_000_000, use="deleted"),
+        Area(layer=6, path="usr/local/lib/python3.13/site-packages", size=2_180_400, files=42),
     )
 
 
@@ -458,6 +479,7 @@ _OURS = {
     "fail_on",
     "kind",
     "fingerprint",
+    "use",
 }
 
 

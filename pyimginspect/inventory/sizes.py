@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from pyimginspect.inventory.caches import INFORMATION
 from pyimginspect.inventory.facts import Area, BuildTool, Cache, Interpreter, Use
 from pyimginspect.inventory.packages import PackageDatabase
 from pyimginspect.model import Entry, Layer
@@ -29,7 +30,7 @@ def uses_of(
     """Return what paths of the final file system are for; a directory's holds for all below.
 
     The first Python is the effective one, or the first of all where none is; what belongs to
-    any other is ``second-python``.
+    any other is ``second-python``. Bytecode and tests, which lie among what is used, are live.
     """
     uses: dict[str, Use] = {}
     pythons = sorted(interpreters, key=lambda python: not python.effective)
@@ -46,7 +47,7 @@ def uses_of(
             uses.update(dict.fromkeys(packages.files(tool.package), "build-tool"))
         elif tool.path:
             uses[tool.path] = "build-tool"
-    uses.update({cache.path: "cache" for cache in caches})
+    uses.update({cache.path: "cache" for cache in caches if cache.kind not in INFORMATION})
     uses.pop(_TOP, None)
     return uses
 

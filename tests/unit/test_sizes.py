@@ -167,7 +167,8 @@ def test_uses_of_facts() -> None:
         BuildTool(name="cc", category="compiler", path="opt/cc", layer=1),
     ]
     cache = Cache(kind="pip", path="root/.cache/pip", size=1, files=1, layers={1: 1})
-    assert uses_of(packages, tools, [cache], [second, first]) == {
+    bytecode = Cache(kind="bytecode", path="usr", size=1, files=1, layers={1: 1})
+    assert uses_of(packages, tools, [cache, bytecode], [second, first]) == {
         "usr/bin/python3.11": "second-python",
         "usr/lib/python3.11": "second-python",
         "usr/lib/dist": "second-python",

@@ -1,0 +1,82 @@
+"""What the web page shows, worked out before the template puts it into place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct
+
+from pyimginspect.errors import printable
+from pyimginspect.report import Finding, Report
+
+__all__ = ["Bar", "bars_of", "links_of", "map_of", "plan_of"]
+
+# The accounts of a layer, in the order in which a bar shows them.
+_ACCOUNTS = ("live", "overwritten", "deleted", "repeated")
+
+
+class Bar(Struct, frozen=True, kw_only=True):
+    """A layer in the timeline: pieces of a bar, in hundredths of the largest layer."""
+
+    number: int
+    pieces: tuple[tuple[str, float, float, int], ...]
+    findings: tuple[Finding, ...]
+
+
+def plan_of(report: Report) -> list[Finding]:
+    """Return the findings that save something when mended, most first."""
+    saving = [finding for finding in report.findings if finding.saving and finding.fix]
+    return sorted(saving, key=lambda finding: (-finding.saving, finding.order))
+
+
+def bars_of(report: Report) -> dict[int, Bar]:
+    """Return the timeline's bars by layer: use, begin, width and bytes of each piece."""
+    largest = max((layer.account.stored for layer in report.layers), default=0) or 1
+    bars = {}
+    for layer in report.layers:
+        pieces, begin = [], 0.0
+        for use in _ACCOUNTS:
+            size: int = getattr(layer.account, use)
+            if size:
+                width = round(100 * size / largest, 3)
+                pieces.append((use, round(begin, 3), width, size))
+                begin += width
+        bars[layer.number] = Bar(
+            number=layer.number,
+            pieces=tuple(pieces),
+            findings=tuple(f for f in report.findings if layer.number in f.layers),
+        )
+    return bars
+
+
+def links_of(report: Report) -> dict[str, str]:
+    """Return the anchors of OS packages by key and by name, for links from elsewhere."""
+    anchors: dict[str, str] = {}
+    for number, package in enumerate(report.os_packages):
+        for name in (package.key, package.name):
+            anchors.setdefault(name, f"package-{number}")
+    return anchors
+
+
+def map_of(report: Report) -> dict[str, Any]:
+    """Return the data of the treemap, in the fewest words.
+
+    ``uses`` names what bytes are for; an area is layer, path, size, number of its use, files.
+    Where no areas were taken, each layer's accounts stand for them.
+    """
+    areas: list[tuple[int, str, int, str, int]]
+    areas = [(a.layer, a.path, a.size, a.use, a.files) for a in report.areas] or [
+        (layer.number, "", size, use, 1)
+        for layer in report.layers
+        for use in _ACCOUNTS
+        if (size := getattr(layer.account, use))
+    ]
+    uses = ["live", "build-tool", "cache", "second-python", "overwritten", "deleted", "repeated"]
+    return {
+        "uses": uses,
+        "layers": {layer.number: printable(layer.instruction)[:200] for layer in report.layers},
+        "areas": [
+            [layer, printable(path), size, uses.index(use), files]
+            for layer, path, size, use, files in areas
+        ],
+    }

@@ -1,0 +1,270 @@
+"""The web page in a real Chromium: it renders, sorts, filters, zooms, and keeps to itself."""
+
+import itertools
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pyimginspect.formats import render
+from pyimginspect.report import Report
+from tests.integration.browser import Browser, Page, find_chromium
+from tests.integration.conftest import missing
+from tests.reports import RULES, bad_report, clean_report, judged_report, with_strings
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if find_chromium() is None:
+        missing("there is no Chromium")
+    with Browser() as browser:
+        yield browser
+
+
+def show(
+    browser: Browser, tmp_path: Path, report: Report, *, width: int = 1280, dark: bool = False
+) -> Page:
+    path = tmp_path / "report.html"
+    path.write_text(render(report, "html", rules=RULES), encoding="utf-8")
+    page = browser.open(path, width=width, height=900, dark=dark)
+    page.run("void 0")
+    return page
+
+
+def assert_quiet(page: Page, tmp_path: Path) -> None:
+    assert page.complaints == []
+    assert {address.partition("#")[0] for address in page.requests} == {
+        (tmp_path / "report.html").as_uri()
+    }
+
+
+def cells(page: Page, table: str, column: int) -> list[str]:
+    found: list[str] = page.run(
+        f"[...document.querySelectorAll('#{table} tbody tr')].filter(r => !r.hidden)"
+        f".map(r => r.cells[{column}].textContent.trim())"
+    )
+    return found
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("report", [clean_report(), bad_report(), judged_report()])
+def test_it_renders_and_keeps_to_itself(
+    browser: Browser, tmp_path: Path, report: Report, width: int, dark: bool
+) -> None:
+    page = show(browser, tmp_path, report, width=width, dark=dark)
+    assert page.run("document.title") == f"{report.image.names[0]}: how Python was packaged"
+    assert page.run("document.querySelectorAll('.tile').length") > 0
+    assert page.run("document.documentElement.scrollWidth") == width, "scrolls sideways"
+    light = page.run("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert light is not dark
+    assert_quiet(page, tmp_path)
+
+
+def test_a_table_sorts(browser: Browser, tmp_path: Path) -> None:
+    page = show(browser, tmp_path, bad_report())
+    assert cells(page, "findings-table", 4) == ["36.2 MB", "210.0 MB", "19.3 MB", "8.0 MB"]
+    head = "#findings-table th:nth-child(5)"
+    page.click(f"{head} button")
+    assert cells(page, "findings-table", 4) == ["210.0 MB", "36.2 MB", "19.3 MB", "8.0 MB"]
+    assert page.run(f"document.querySelector('{head}').ariaSort") == "descending"
+    page.click(f"{head} button")
+    assert cells(page, "findings-table", 4) == ["8.0 MB", "19.3 MB", "36.2 MB", "210.0 MB"]
+    page.click("#findings-table th:nth-child(2) button")
+    rules = cells(page, "findings-table", 1)
+    assert rules == sorted(rules)
+    assert page.run("document.querySelectorAll('#findings-table [aria-sort]').length") == 1
+    assert_quiet(page, tmp_path)
+
+
+def test_a_table_is_searched(browser: Browser, tmp_path: Path) -> None:
+    page = show(browser, tmp_path, bad_report())
+    page.click("input[data-table=packages-table]")
+    page.type("PYTHON3 3.11.2-6")
+    assert cells(page, "packages-table", 0) == ["python3.11", "python3.11-minimal"]
+    count = "document.querySelector('[data-count=packages-table]').textContent"
+    assert page.run(count) == "2 of 6"
+    page.type(" nothing like it")
+    assert cells(page, "packages-table", 0) == []
+    assert_quiet(page, tmp_path)
+
+
+def test_a_link_shows_what_a_search_had_hidden(browser: Browser, tmp_path: Path) -> None:
+    page = show(browser, tmp_path, bad_report())
+    page.click("input[data-table=packages-table]")
+    page.type("libc6")
+    assert cells(page, "packages-table", 0) == ["libc6"]
+    page.click(".picture .asked a")
+    page.wait(lambda: page.run("location.hash") == "#package-1")
+    page.wait(lambda: "python3-yaml" in cells(page, "packages-table", 0))
+    top = page.run("document.querySelector('#package-1').getBoundingClientRect().top")
+    assert 0 <= top < 900
+    assert_quiet(page, tmp_path)
+
+
+def test_a_finding_opens_where_a_link_leads_to_it(browser: Browser, tmp_path: Path) -> None:
+    page = show(browser, tmp_path, bad_report())
+    assert page.run("document.querySelectorAll('details.finding[open]').length") == 0
+    page.click("#layer-4 .what a[href^='#finding-']")
+    page.wait(lambda: page.run("document.querySelectorAll('details.finding[open]').length") == 1)
+    text = page.run("document.querySelector('details.finding[open]').textContent")
+    assert "A second Python" in text
+    assert RULES["duplicate-python"].why in text
+    assert_quiet(page, tmp_path)
+
+
+def crumbs(page: Page) -> list[str]:
+    found: list[str] = page.run(
+        "[...document.querySelectorAll('#crumbs button')].map(b => b.textContent)"
+    )
+    return found
+
+
+TOP = "[...document.querySelectorAll('#map > .tile')]"
+
+
+def test_the_map_has_every_layer_as_large_as_it_is(browser: Browser, tmp_path: Path) -> None:
+    report = bad_report()
+    page = show(browser, tmp_path, report)
+    names = page.run(f"{TOP}.map(t => t.getAttribute('aria-label'))")
+    assert [name.partition(":")[0] for name in names] == [
+        "layer 4", "layer 0", "layer 2", "layer 1", "layer 5", "layer 6",
+    ]  # fmt: skip
+    shares = page.run(
+        f"{TOP}.map(t => {{ const r = t.firstChild; return r.width.baseVal.value * "
+        "r.height.baseVal.value; })"
+    )
+    stored = sorted((each.account.stored for each in report.layers), reverse=True)
+    for share, size in zip(shares, stored, strict=False):
+        assert share / sum(shares) == pytest.approx(size / report.size, rel=0.02, abs=0.002)
+
+
+def test_the_map_zooms_by_mouse(browser: Browser, tmp_path: Path) -> None:
+    page = show(browser, tmp_path, bad_report())
+    assert crumbs(page) == ["image"]
+    page.click("#map > .tile", corner=True)
+    assert crumbs(page) == ["image", "layer 4"]
+    status = page.run("document.querySelector('#map-status').textContent")
+    assert status.startswith("layer 4: 420.0 MB (build-tool 210.0 MB, live 154.5 MB, ")
+    page.click("#crumbs button")
+    assert crumbs(page) == ["image"]
+    # In a file there is nothing to go into: its directory shows, and the file is told.
+    page.click("#map .tile[role=img][aria-label^='usr/lib/gcc/cc1']")
+    assert crumbs(page) == ["image", "layer 4", "usr", "lib", "gcc"]
+    status = page.run("document.querySelector('#map-status').textContent")
+    assert status == "usr/lib/gcc/cc1, layer 4: 209.0 MB (build-tool)"
+    assert_quiet(page, tmp_path)
+
+
+def test_the_map_zooms_by_keyboard(browser: Browser, tmp_path: Path) -> None:
+    page = show(browser, tmp_path, bad_report())
+    focused = "document.activeElement.getAttribute('aria-label')"
+    page.run("document.querySelector('#legend li:last-child button').focus()")
+    page.press("Tab")
+    while page.run("document.activeElement.closest('#crumbs') !== null"):
+        page.press("Tab")
+    assert page.run(focused).startswith("layer 4:")
+    page.press("ArrowRight")
+    assert page.run(focused).startswith("layer 0:")
+    page.press("ArrowLeft")
+    page.press("ArrowLeft")
+    assert page.run(focused).startswith("layer 6:")
+    page.press("ArrowRight")
+    page.press("Enter")
+    assert crumbs(page) == ["image", "layer 4"]
+    assert page.run(focused).startswith("usr, layer 4:")
+    page.press("Enter")
+    assert crumbs(page) == ["image", "layer 4", "usr"]
+    page.press("Escape")
+    page.press("Escape")
+    assert crumbs(page) == ["image"]
+    assert page.run("document.querySelectorAll('#map [tabindex=\"0\"]').length") == 1
+    assert_quiet(page, tmp_path)
+
+
+def test_the_legend_picks_out_one_use(browser: Browser, tmp_path: Path) -> None:
+    page = show(browser, tmp_path, bad_report())
+    uses = page.run("[...document.querySelectorAll('#legend button')].map(b => b.textContent)")
+    assert uses == [
+        " live 286.7 MB", " build-tool 210.0 MB", " cache 19.3 MB", " second-python 36.2 MB",
+        " deleted 8.0 MB",
+    ]  # fmt: skip
+    dim = f"{TOP}.filter(t => t.classList.contains('dim')).length"
+    assert page.run(dim) == 0
+    page.click("#legend li:nth-child(2) button")
+    assert page.run(dim) == 5
+    pressed = "document.querySelectorAll('#legend [aria-pressed=true]').length"
+    assert page.run(pressed) == 1
+    page.click("#legend li:nth-child(2) button")
+    assert (page.run(dim), page.run(pressed)) == (0, 0)
+
+
+def test_a_path_leads_into_the_map(browser: Browser, tmp_path: Path) -> None:
+    page = show(browser, tmp_path, bad_report())
+    page.click("#pythons-table a[data-path='usr/bin/python3.11']")
+    page.wait(lambda: page.run("location.hash") == "#where")
+    assert crumbs(page) == ["image", "layer 4", "usr", "bin"]
+    page.click("#layer-2 a[data-layer]")
+    assert crumbs(page)[:2] == ["image", "layer 2"]
+    assert_quiet(page, tmp_path)
+
+
+HOSTILE = [
+    "<script>window.pwned = 1</script>",
+    "</script><script>window.pwned = 1</script>",
+    "<img src=https://evil.example/x onerror='window.pwned = 1'>",
+    "\"'><svg onload=window.pwned=1>",
+    "' autofocus onfocus='window.pwned = 1",
+    "javascript:window.pwned=1",
+    "<style>@import 'https://evil.example/x.css'</style>",
+    "\u2028\u2029\x00\x1b\udcff\u202e",
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_what_an_image_is_named_cannot_act(browser: Browser, tmp_path: Path, text: str) -> None:
+    page = show(browser, tmp_path, with_strings(judged_report(), text))
+    page.run("document.querySelectorAll('details').forEach(d => d.open = true)")
+    page.run("document.querySelectorAll('a, button, .tile').forEach(e => e.focus())")
+    page.run(f"{TOP}.forEach(t => t.dispatchEvent(new MouseEvent('mousemove', {{bubbles: true}})))")
+    assert page.run("window.pwned") is None
+    assert page.run("document.scripts.length") == 2
+    assert page.run("document.images.length") == 0
+    assert page.run("document.styleSheets.length") == 1
+    assert page.run(
+        "[...document.querySelectorAll('*')].every("
+        "e => [...e.attributes].every(a => !a.name.startsWith('on')))"
+    )
+    # Nothing was refused either: what the policy has to stop was let in somewhere.
+    assert_quiet(page, tmp_path)
+
+
+@pytest.mark.parametrize("report", [clean_report(), judged_report()])
+def test_a_screen_reader_has_a_name_for_everything(
+    browser: Browser, tmp_path: Path, report: Report
+) -> None:
+    page = show(browser, tmp_path, report)
+    nodes = page.call("Accessibility.getFullAXTree")["nodes"]
+    needy = {
+        "button", "link", "searchbox", "textbox", "img", "image", "table", "region",
+        "columnheader", "navigation",
+    }  # fmt: skip
+    nameless = [
+        node
+        for node in nodes
+        if not node.get("ignored")
+        and node.get("role", {}).get("value") in needy
+        and not node.get("name", {}).get("value")
+        # A table's region has the name; the column that says who runs has none.
+        and node["role"]["value"] not in ("table",)
+    ]
+    assert nameless == [], json.dumps(nameless, indent=1)
+    roles = [node.get("role", {}).get("value") for node in nodes]
+    assert roles.count("main") == 1
+    assert roles.count("navigation") == 1
+    levels = page.run(
+        "[...document.querySelectorAll('h1,h2,h3')].map(h => Number(h.tagName.slice(1)))"
+    )
+    assert levels[0] == 1
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
