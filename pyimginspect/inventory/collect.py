@@ -7,7 +7,7 @@ from msgspec import Struct
 from pyimginspect.inventory.base import find_base
 from pyimginspect.inventory.build_tools import find_build_tools
 from pyimginspect.inventory.caches import find_caches
-from pyimginspect.inventory.distributions import find_distributions
+from pyimginspect.inventory.distributions import read_distributions
 from pyimginspect.inventory.environments import find_environments
 from pyimginspect.inventory.facts import (
     BaseImage,
@@ -25,6 +25,7 @@ from pyimginspect.inventory.libc import find_libc
 from pyimginspect.inventory.native import Native, find_native
 from pyimginspect.inventory.os_release import find_os
 from pyimginspect.inventory.packages import PackageDatabase, find_os_packages
+from pyimginspect.inventory.record_checks import RecordChecks
 from pyimginspect.inventory.wheels import Wheel, find_wheels
 from pyimginspect.ledger import Ledger
 from pyimginspect.model import Image
@@ -50,6 +51,7 @@ class Inventory(Struct, frozen=True, kw_only=True):
     interpreters: tuple[Interpreter, ...]
     environments: tuple[Environment, ...]
     distributions: tuple[Distribution, ...]
+    records: RecordChecks
     build_tools: tuple[BuildTool, ...]
     caches: tuple[Cache, ...]
     wheels: tuple[Wheel, ...]
@@ -62,7 +64,7 @@ def take_inventory(image: Image, rootfs: RootFS, ledger: Ledger) -> Inventory:
     interpreters = find_interpreters(rootfs, image.config, packages)
     environments = find_environments(rootfs, interpreters, image.config)
     base = find_base(image, rootfs)
-    distributions = find_distributions(rootfs, packages, interpreters, environments)
+    distributions, records = read_distributions(rootfs, packages, interpreters, environments)
     wheels = find_wheels(rootfs, interpreters, environments, distributions)
     return Inventory(
         image=image,
@@ -80,6 +82,7 @@ def take_inventory(image: Image, rootfs: RootFS, ledger: Ledger) -> Inventory:
         interpreters=interpreters,
         environments=environments,
         distributions=distributions,
+        records=records,
         build_tools=find_build_tools(rootfs, packages, base),
         caches=find_caches(rootfs),
         wheels=wheels,

@@ -12,13 +12,13 @@ from collections.abc import Iterable, Mapping
 from msgspec import Struct
 
 from pyimginspect.inventory.facts import Distribution, Environment, Interpreter
-from pyimginspect.inventory.installers import Installers, direct_url
+from pyimginspect.inventory.installers import Installation, Installers, direct_url
 from pyimginspect.inventory.packages import PackageDatabase
-from pyimginspect.inventory.packages.ownership import stored_by_layer
-from pyimginspect.inventory.records import files_of
+from pyimginspect.inventory.record_checks import RecordChecks, Survey, compare_claims, survey
+from pyimginspect.inventory.records import files_of, rows_of
 from pyimginspect.rootfs import RootFS
 
-__all__ = ["find_distributions", "normalized"]
+__all__ = ["find_distributions", "normalized", "read_distributions"]
 
 _SEPARATORS = re.compile(r"[-_.]+")
 _SITES = ("/site-packages", "/dist-packages")
@@ -53,19 +53,51 @@ def find_distributions(
     that other distributions carry along (``_vendor``, test data), sources that were built from,
     and conda's package cache are no distributions of the image.
     """
+    return read_distributions(rootfs, packages, interpreters, environments)[0]
+
+
+def read_distributions(
+    rootfs: RootFS,
+    packages: PackageDatabase,
+    interpreters: Iterable[Interpreter],
+    environments: Iterable[Environment],
+) -> tuple[tuple[Distribution, ...], RecordChecks]:
+    """Find every installed distribution, and what of their RECORDs does not hold."""
     sights = _sights(interpreters, environments)
     reachable = {directory for places in sights.values() for directory in places}
     found = [each for each in _metadata(rootfs) if _installed(rootfs, each, reachable)]
     names = {each.metadata: _name_and_version(rootfs, each) for each in found}
+    found = [each for each in found if names[each.metadata][0] not in _STANDARD]
     seen_by = _seen_by(found, names, sights)
     installers = Installers(rootfs, packages)
-    distributions = [
-        _describe(rootfs, each, names[each.metadata], installers, seen_by[each.metadata])
-        for each in found
-        if names[each.metadata][0] not in _STANDARD
-    ]
+    distributions = []
+    surveys: dict[str, Survey] = {}
+    claims: dict[str, Mapping[str, str]] = {}
+    for each in found:
+        installed = installers.of(each.text, each.metadata)
+        files = _files(rootfs, each, installed, packages)
+        claims[each.metadata] = files
+        surveys[each.metadata] = survey(rootfs, files)
+        distributions.append(
+            _describe(
+                rootfs,
+                each,
+                names[each.metadata],
+                installed,
+                surveys[each.metadata],
+                seen_by[each.metadata],
+            )
+        )
     distributions.sort(key=lambda each: (each.name, each.version, each.metadata))
-    return tuple(distributions)
+    packaged = {each.metadata: each.package for each in distributions}
+    shared, owned = compare_claims(rootfs, packages, claims, packaged)
+    checks = RecordChecks(
+        missing={path: each.missing for path, each in surveys.items() if each.missing},
+        changed={path: each.changed for path, each in surveys.items() if each.changed},
+        shared=shared,
+        owned=owned,
+    )
+    return tuple(distributions), checks
 
 
 def _sights(
@@ -156,27 +188,36 @@ def _seen_by(
     return {metadata: tuple(who) for metadata, who in seen.items()}
 
 
+def _files(
+    rootfs: RootFS, found: _Found, installed: Installation, packages: PackageDatabase
+) -> Mapping[str, str]:
+    """Return the files of a distribution, and the size that is recorded of each, if any is."""
+    record = rootfs.texts.get(f"{found.metadata}/RECORD")
+    if record is not None:
+        return rows_of(record, found.location)
+    if installed.package:
+        prefix = f"{found.location}/"
+        owned = (path for path in packages.files(installed.package) if path.startswith(prefix))
+        return dict.fromkeys(owned, "")
+    return dict.fromkeys(files_of(rootfs, found.location, found.metadata), "")
+
+
 def _describe(
     rootfs: RootFS,
     found: _Found,
     name: tuple[str, str],
-    installers: Installers,
+    installed: Installation,
+    files: Survey,
     interpreters: tuple[str, ...],
 ) -> Distribution:
     texts, metadata = rootfs.texts, found.metadata
-    installed = installers.of(found.text, metadata)
-    if installed.package and f"{metadata}/RECORD" not in texts:
-        files = installers.files(installed.package, found.location)
-    else:
-        files = files_of(rootfs, found.location, metadata)
-    size, count = _measure(rootfs, files)
     return Distribution(
         name=name[0],
         version=name[1],
         location=found.location,
         metadata=metadata,
-        size=size,
-        files=count,
+        size=files.size,
+        files=files.count,
         installer=installed.installer,
         package=installed.package,
         requested=installed.requested,
@@ -185,23 +226,6 @@ def _describe(
         interpreters=interpreters,
         layer=rootfs[found.text].layer,
     )
-
-
-def _measure(rootfs: RootFS, paths: Iterable[str]) -> tuple[int, int]:
-    """Return the bytes that the layers store for files of the image, and the number of files."""
-    size = 0
-    files = []
-    linked = False
-    get = rootfs.nodes.get
-    for path in paths:
-        node = get(path) or get(rootfs.resolve(path) or "")
-        if node is not None and node.entry.kind != "directory":
-            size += node.entry.stored
-            linked = linked or node.origin is not None
-            files.append(node.path)
-    if linked:
-        size = sum(stored_by_layer(rootfs, files).values())
-    return size, len(files)
 
 
 def _tags(wheel: bytes) -> tuple[str, ...]:

@@ -64,11 +64,6 @@ class Installers:
             requested = f"{metadata}/REQUESTED" in self._rootfs
         return Installation(installer=installer, requested=requested)
 
-    def files(self, package: str, location: str) -> tuple[str, ...]:
-        """Return the files of an OS package that lie in ``location``."""
-        prefix = f"{location}/"
-        return tuple(path for path in self._packages.files(package) if path.startswith(prefix))
-
     @cached_property
     def _conda(self) -> dict[str, bool]:
         """The metadata that conda installed, and whether it was asked for."""

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from pyimginspect.rootfs import RootFS
 
-__all__ = ["Row", "files_of", "place_of", "read_record"]
+__all__ = ["Row", "files_of", "place_of", "read_record", "rows_of"]
 
 _MOST_ROWS = 1_000_000
 
@@ -42,19 +42,23 @@ def read_record(data: bytes) -> Iterator[Row]:
             )
 
 
-def _record_paths(data: bytes, location: str) -> list[str]:
-    """Return where the files of a RECORD are; tens of thousands are asked for in every image."""
+def rows_of(data: bytes, location: str) -> dict[str, str]:
+    """Return where the files of a RECORD are, and the size it gives each, as it is written.
+
+    Tens of thousands of rows are read for every image: what needs no care gets none.
+    """
     text = data.decode("utf-8", "surrogateescape")
     if '"' in text or "\r" in text:
-        return [place_of(location, row.path) for row in read_record(data)]
+        sizes = {row.path: "" if row.size is None else str(row.size) for row in read_record(data)}
+        return {place_of(location, path): size for path, size in sizes.items()}
     prefix = f"{location}/" if location else ""
-    return [
-        prefix + line.partition(",")[0]
-        if line[0] not in "./"
-        else place_of(location, line.partition(",")[0])
-        for line in text.split("\n")
-        if line
-    ]
+    rows = {}
+    for line in text.split("\n"):
+        path, comma, rest = line.partition(",")
+        if path:
+            place = prefix + path if path[0] not in "./" else place_of(location, path)
+            rows[place] = rest.rpartition(",")[2] if comma else ""
+    return rows
 
 
 def place_of(location: str, path: str) -> str:
@@ -83,7 +87,7 @@ def files_of(rootfs: RootFS, location: str, metadata: str) -> tuple[str, ...]:
     """
     record = rootfs.texts.get(f"{metadata}/RECORD")
     if record is not None:
-        return tuple(dict.fromkeys(_record_paths(record, location)))
+        return tuple(rows_of(record, location))
     listed = rootfs.texts.get(f"{metadata}/installed-files.txt")
     if listed is not None:
         lines = listed.decode("utf-8", "surrogateescape").splitlines()
