@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from pyimginspect.layers.stored import decode_index, encode_index
 from pyimginspect.model import Image, Layer, LayerIndex, Note, parse_digest
 
 SOURCES = {"docker-archive", "oci", "oci-archive", "docker", "podman", "registry", "rootfs"}
@@ -28,8 +29,6 @@ def assert_valid_image(image: Image) -> None:
         if layer.number < len(steps):
             assert layer.history == steps[layer.number]
         _assert_valid_layer(layer)
-    again = msgspec.msgpack.decode(msgspec.msgpack.encode(image), type=Image)
-    assert again == image, "an image does not survive being written down"
 
 
 def _assert_valid_layer(layer: Layer) -> None:
@@ -50,6 +49,7 @@ def _assert_valid_layer(layer: Layer) -> None:
         assert (entry.device is not None) == (entry.kind in ("character", "block")), entry
         if entry.kind != "file":
             assert entry.stored == 0, entry
+    assert decode_index(encode_index(index)) == index, "it does not survive being written down"
     assert index.size >= end
     assert index.stored <= index.size
     for facts in (index.elf, index.texts, index.scripts, index.strings, index.rpm):

@@ -223,6 +223,42 @@ class TokenServer(Server):
         return 200, {}, json.dumps({self.name: token, "expires_in": 300}).encode()
 
 
+class FakeEngine(Server):
+    """As much of a Docker Engine as opening one of its images takes; reach it at `address`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.images: dict[str, tuple[dict[str, Any], bytes]] = {}
+        self.cut: int | None = None
+
+    @property
+    def address(self) -> str:
+        return f"tcp://{self.host}"
+
+    def add(self, name: str, archive: bytes, identity: str, *tags: str) -> None:
+        """Hold an image under `name`: what ``save`` gives, and its ID and tags."""
+        self.images[name] = {"Id": identity, "RepoTags": list(tags)}, archive
+
+    def answer(self, method: str, path: str, headers: dict[str, str]) -> Answer:
+        if path.endswith("/version"):
+            return 200, {}, b'{"ApiVersion":"1.43"}'
+        found = re.fullmatch(r"/v[0-9.]+/images/(.+)/(json|get)", path)
+        if found is None:
+            return 500, {}, b'{"message":"what is that?"}'
+        if found[1] not in self.images:
+            return 404, {}, b'{"message":"no such image"}'
+        known, archive = self.images[found[1]]
+        if found[2] == "json":
+            return 200, {"Content-Type": "application/json"}, json.dumps(known).encode()
+        return 200, {"Content-Type": "application/x-tar"}, archive
+
+    def write(self, handler: BaseHTTPRequestHandler, data: bytes) -> None:
+        if self.cut is not None and handler.path.endswith("/get"):
+            data = data[: self.cut]
+            handler.close_connection = True
+        super().write(handler, data)
+
+
 def basic(username: str, password: str) -> str:
     """The value of an `Authorization` header."""
     return f"Basic {base64.b64encode(f'{username}:{password}'.encode()).decode()}"

@@ -72,7 +72,8 @@ def index_layer(
         kind = sniff(head)
         if kind == "none" and not digests and isinstance(blob, FileBlob | BytesBlob):
             return _seek_through(blob, probes, limits, progress)
-        counted = _Counted(stream, head, digests, progress)
+        # Of an uncompressed layer the digest is its diff ID: one sum is enough.
+        counted = _Counted(stream, head, digests and kind != "none", progress)
         source = Decompressed(
             counted, kind, expansion=limits.expansion, floor=limits.expansion_floor
         )
@@ -83,7 +84,7 @@ def index_layer(
         return Indexed(
             index=index,
             blob_size=counted.count,
-            digest=counted.digest(),
+            digest=counted.digest() or cursor.diff_id(),
             diff_id=cursor.diff_id(),
         )
 

@@ -44,14 +44,33 @@ def open_docker(text: str, options: Options, *, reference: str) -> Opened:
     with _translated("Docker"):
         import docker
 
-        with contextlib.closing(docker.from_env(timeout=_TIMEOUT)) as client:
+        where = _docker_address()
+        if not _is_there(where["base_url"]):
+            raise DaemonError(f"no Docker service listens at {where['base_url']}")
+        with contextlib.closing(docker.DockerClient(timeout=_TIMEOUT, **where)) as client:
             return _open(client, text, options, reference, "docker")
+
+
+def _docker_address() -> dict[str, Any]:
+    """Return how to reach the engine: ``base_url``, and ``tls`` where there is such a thing."""
+    from docker.context import ContextAPI
+    from docker.utils import kwargs_from_env
+
+    where: dict[str, Any] = {**kwargs_from_env()}
+    if "base_url" in where:
+        return where
+    named = os.environ.get("DOCKER_CONTEXT")
+    context: Any = ContextAPI.get_context(named)
+    if context is None or not context.Host:
+        raise DaemonError(f"there is no Docker context '{named or 'that is the current one'}'")
+    where = {"base_url": context.Host.removeprefix("http+"), **where}
+    return {"tls": context.TLSConfig, **where} if context.TLSConfig else where
 
 
 def open_podman(text: str, options: Options, *, reference: str) -> Opened:
     """Open an image of a Podman service, rootless or root's. Raises as :func:`open_docker`."""
     parse_name(text)
-    addresses = [a for a in podman_addresses() if not a.startswith("unix:") or _is_there(a)]
+    addresses = [address for address in podman_addresses() if _is_there(address)]
     if not addresses:
         raise DaemonError(
             "no Podman service runs here", hint="systemctl --user start podman.socket"
@@ -85,7 +104,8 @@ def podman_addresses() -> list[str]:
 
 
 def _is_there(address: str) -> bool:
-    return Path(address.removeprefix("unix://")).exists()
+    """Whether a socket exists; what is no socket of this machine may be there."""
+    return not address.startswith("unix:") or Path(address.removeprefix("unix://")).exists()
 
 
 @contextlib.contextmanager

@@ -82,7 +82,7 @@ def _select(
     wanted = {None: "no manifest.json and no index.json", "docker-archive": "no manifest.json"}
     raise NoDocumentError(
         f"{wanted.get(form, 'no index.json')}: this is no archive of an image",
-        hint="docker save and skopeo write such archives",
+        hint="docker save writes one; rootfs:PATH takes any tar archive",
     )
 
 

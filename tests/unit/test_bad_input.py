@@ -116,7 +116,7 @@ def test_a_file_that_is_no_archive(data: bytes, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("wrap", [None, "gzip"])
-def test_an_archive_of_something_else(wrap: None, tmp_path: Path) -> None:
+def test_an_archive_of_something_else(wrap: Compression, tmp_path: Path) -> None:
     path = write(tmp_path, compress(tar({"src/a.py": "import b\n", "README": "Hello"}), wrap))
     refused(path, ArchiveError, "no manifest.json and no index.json")
 

@@ -50,7 +50,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HOME", str(tmp_path))
     for name in ("REGISTRY_AUTH_FILE", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(transport.time, "sleep", lambda _: None)
+    monkeypatch.setattr("time.sleep", lambda _: None)
     return tmp_path / "docker"
 
 
@@ -391,7 +391,7 @@ def test_it_waits_as_long_as_it_is_told(
     registry: FakeRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waits: list[float] = []
-    monkeypatch.setattr(transport.time, "sleep", waits.append)
+    monkeypatch.setattr("time.sleep", waits.append)
     reference = registry.add("api", "1", SAMPLE)
     answers = [(429, {"Retry-After": value}, b"") for value in ("7", "9999", "soon")]
     registry.fail("manifests", answers)

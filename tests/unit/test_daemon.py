@@ -1,0 +1,172 @@
+"""Docker and Podman, as far as a small stand-in goes; the real ones are in tests/integration."""
+
+import hashlib
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pyimginspect.errors import (
+    DaemonError,
+    ImageNotFoundError,
+    InvalidReferenceError,
+    PlatformError,
+    PyimginspectError,
+)
+from pyimginspect.layers.cache import Cache
+from pyimginspect.model import Platform
+from pyimginspect.sources.daemon import podman_addresses
+from pyimginspect.sources.options import Options
+from pyimginspect.sources.resolve import open_reference
+from tests.contract import assert_valid_image, content, one_line
+from tests.images import docker25_archive, docker_archive, image, oci_archive
+from tests.servers import FakeEngine
+
+SAMPLE = image([{"a": "1" * 9000}, {"etc/os-release": "ID=debian\n"}], tag="acme/api:1.4")
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeEngine]:
+    with FakeEngine() as running:
+        monkeypatch.setenv("DOCKER_HOST", running.address)
+        monkeypatch.setenv("CONTAINER_HOST", running.address)
+        monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+        for name in ("DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "DOCKER_CONTEXT"):
+            monkeypatch.delenv(name, raising=False)
+        running.add("acme/api:1.4", docker_archive(SAMPLE), SAMPLE.config_digest, *SAMPLE.tags)
+        yield running
+
+
+@pytest.mark.parametrize("prefix", ["docker:", "podman:", ""])
+@pytest.mark.parametrize("build", [docker_archive, docker25_archive])
+def test_an_image(prefix: str, build: object, engine: FakeEngine, tmp_path: Path) -> None:
+    engine.add("acme/api:1.4", build(SAMPLE), SAMPLE.config_digest, *SAMPLE.tags)  # type: ignore[operator]
+    found = open_reference(f"{prefix}acme/api:1.4", Options()).image
+    assert_valid_image(found)
+    assert found.source == (prefix.rstrip(":") or "docker")
+    assert found.names == ("acme/api:1.4",)
+    assert found.reference == f"{prefix}acme/api:1.4"
+    path = tmp_path / "x.tar"
+    path.write_bytes(docker_archive(SAMPLE))
+    assert content(found) == content(open_reference(str(path), Options()).image)
+
+
+def saves(engine: FakeEngine) -> int:
+    return len(engine.asked("/get$"))
+
+
+def test_an_image_seen_before_is_not_saved_again(engine: FakeEngine, tmp_path: Path) -> None:
+    with Cache(tmp_path / "cache") as cache:
+        first = open_reference("docker:acme/api:1.4", Options(cache=cache)).image
+        second = open_reference("docker:acme/api:1.4", Options(cache=cache)).image
+        assert second == first
+        assert saves(engine) == 1
+        third = open_reference("docker:acme/api:1.4", Options(cache=cache, verify=True)).image
+        assert third == first
+        assert saves(engine) == 2
+        arm = Platform.parse("linux/arm64")
+        with pytest.raises(PlatformError):
+            open_reference("docker:acme/api:1.4", Options(cache=cache, platform=arm))
+
+
+def test_an_image_of_containerds_store_seen_before(engine: FakeEngine, tmp_path: Path) -> None:
+    """There the image's ID is the digest of its manifest."""
+    archive = oci_archive(SAMPLE)
+    manifest = open_archive_digest(archive, tmp_path)
+    engine.add("acme/api:1.4", archive, manifest, *SAMPLE.tags)
+    with Cache(tmp_path / "cache") as cache:
+        first = open_reference("docker:acme/api:1.4", Options(cache=cache)).image
+        second = open_reference("docker:acme/api:1.4", Options(cache=cache)).image
+    assert second.layers == first.layers
+    assert second.config == first.config
+    assert saves(engine) == 1
+
+
+def open_archive_digest(archive: bytes, tmp_path: Path) -> str:
+    path = tmp_path / "x.tar"
+    path.write_bytes(archive)
+    return str(open_reference(str(path), Options()).image.digest)
+
+
+def test_a_new_tag_on_known_layers(engine: FakeEngine, tmp_path: Path) -> None:
+    other = SAMPLE.with_config(created="2024-01-01T00:00:00Z")
+    engine.add("acme/api:1.5", docker25_archive(other), other.config_digest, "acme/api:1.5")
+    with Cache(tmp_path / "cache") as cache:
+        open_reference("docker:acme/api:1.4", Options(cache=cache))
+        found = open_reference("docker:acme/api:1.5", Options(cache=cache)).image
+    assert found.config.created == "2024-01-01T00:00:00Z"
+
+
+def refused(reference: str, kind: type[PyimginspectError], *words: str) -> None:
+    with pytest.raises(kind) as caught:
+        open_reference(reference, Options())
+    one_line(str(caught.value))
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_an_unknown_image(engine: FakeEngine) -> None:
+    refused("docker:acme/none", ImageNotFoundError, "Docker has no such image")
+    refused("podman:acme/none", ImageNotFoundError, "Podman has no such image")
+
+
+@pytest.mark.parametrize("cut", [0, 100, 5000])
+def test_an_engine_that_goes_away(cut: int, engine: FakeEngine) -> None:
+    engine.cut = cut
+    refused("docker:acme/api:1.4", PyimginspectError, "docker:acme/api:1.4: ")
+
+
+def test_an_engine_that_refuses(engine: FakeEngine) -> None:
+    engine.images["acme/api:1.4"] = ({"Id": None}, b"")
+    refused("docker:acme/api:1.4", PyimginspectError)
+    refused("docker:", InvalidReferenceError)
+
+
+def test_nobody_listens(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
+    refused("docker:acme/api:1.4", DaemonError, "Docker", "refused")
+    monkeypatch.setenv("DOCKER_HOST", "gopher://127.0.0.1:1")
+    refused("docker:acme/api:1.4", DaemonError, "gopher")
+
+
+# --- which engine ---------------------------------------------------------------------------------
+def context(tmp_path: Path, name: str, host: str) -> None:
+    """A context as `docker context create` stores it."""
+    folder = tmp_path / "contexts/meta" / hashlib.sha256(name.encode()).hexdigest()
+    folder.mkdir(parents=True)
+    endpoint = {"Host": host, "SkipTLSVerify": False}
+    meta = {"Name": name, "Metadata": {}, "Endpoints": {"docker": endpoint}}
+    (folder / "meta.json").write_text(json.dumps(meta))
+
+
+@pytest.mark.parametrize("how", ["currentContext", "DOCKER_CONTEXT"])
+def test_the_current_context(
+    how: str, engine: FakeEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DOCKER_HOST")
+    context(tmp_path, "elsewhere", engine.address)
+    (tmp_path / "config.json").write_text("{}")
+    if how == "DOCKER_CONTEXT":
+        monkeypatch.setenv(how, "elsewhere")
+    else:
+        (tmp_path / "config.json").write_text(json.dumps({how: "elsewhere"}))
+    assert open_reference("docker:acme/api:1.4", Options()).image.source == "docker"
+
+
+def test_a_context_that_is_not_there(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DOCKER_HOST")
+    monkeypatch.setenv("DOCKER_CONTEXT", "nowhere")
+    refused("docker:acme/api:1.4", DaemonError, "nowhere")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such sockets there")
+def test_where_podman_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "/run/user/7")
+    monkeypatch.delenv("CONTAINER_HOST", raising=False)
+    found = podman_addresses()
+    assert found[0] == "unix:///run/user/7/podman/podman.sock"
+    assert "unix:///run/podman/podman.sock" in found
+    monkeypatch.setenv("CONTAINER_HOST", "unix:///x.sock")
+    assert podman_addresses() == ["unix:///x.sock"]
