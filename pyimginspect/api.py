@@ -7,10 +7,14 @@ from contextlib import contextmanager
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 
+import msgspec
+
 from pyimginspect.analyzers import Analyzer, all_analyzers
 from pyimginspect.changesets import apply_layers
 from pyimginspect.errors import LayerError
 from pyimginspect.inventory.collect import Inventory, take_inventory
+from pyimginspect.inventory.facts import Area
+from pyimginspect.inventory.sizes import map_sizes, uses_of
 from pyimginspect.layers import registered
 from pyimginspect.ledger import Ledger, keep_books
 from pyimginspect.model import Image, Layer, Note, Platform
@@ -63,11 +67,18 @@ class OpenedImage:
         """All facts: interpreters, packages, distributions, leftovers."""
         return take_inventory(self.image, self.rootfs, self.ledger)
 
-    def report(self, analyzers: tuple[Analyzer, ...] | None = None) -> Report:
-        """Judge the facts by the built-in and installed analyzers, or by those given."""
+    def report(
+        self, analyzers: tuple[Analyzer, ...] | None = None, *, areas: bool = False
+    ) -> Report:
+        """Judge the facts by the built-in and installed analyzers, or by those given.
+
+        With ``areas`` the report also says where all stored bytes are, for the map of the web
+        page.
+        """
         chosen = analyzers if analyzers is not None else all_analyzers()
         findings = [finding for each in chosen for finding in each.run(self.inventory)]
-        return _report(self.inventory, sorted(findings, key=lambda finding: finding.order))
+        report = _report(self.inventory, sorted(findings, key=lambda finding: finding.order))
+        return msgspec.structs.replace(report, areas=_areas(self.inventory)) if areas else report
 
 
 @contextmanager
@@ -102,12 +113,16 @@ def inspect(
     verify: bool = False,
     cache: LayerCache | None = None,
     progress: Reporter | None = None,
+    areas: bool = False,
 ) -> Report:
-    """Inspect an image and return the report. Arguments and errors as :func:`open_image`."""
+    """Inspect an image and return the report, with its ``areas`` where they are wanted.
+
+    The other arguments and the errors are those of :func:`open_image`.
+    """
     with open_image(
         reference, platform=platform, verify=verify, cache=cache, progress=progress
     ) as image:
-        return image.report()
+        return image.report(areas=areas)
 
 
 def tool_version() -> str:
@@ -149,6 +164,13 @@ def _report(inventory: Inventory, findings: list[Finding]) -> Report:
         findings=tuple(findings),
         notes=_notes(inventory),
     )
+
+
+def _areas(inventory: Inventory) -> tuple[Area, ...]:
+    uses = uses_of(
+        inventory.packages, inventory.build_tools, inventory.caches, inventory.interpreters
+    )
+    return map_sizes(inventory.rootfs, uses)
 
 
 def _image_facts(image: Image) -> ImageFacts:

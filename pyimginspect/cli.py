@@ -101,7 +101,7 @@ def _run(args: argparse.Namespace) -> int:
     outputs = _outputs(args)
     policy, baseline = _policy(args), _baseline(args)
     today = datetime.datetime.now(datetime.UTC).date()
-    reports, status = _inspect(args)
+    reports, status = _inspect(args, areas=any(name == "html" for _, name in outputs))
     reports = [
         apply_policy(report, policy, catalogue(), today=today, baseline=baseline)
         for report in reports
@@ -115,7 +115,7 @@ def _run(args: argparse.Namespace) -> int:
     return status or (_FINDINGS if failed else _CLEAN)
 
 
-def _inspect(args: argparse.Namespace) -> tuple[list[Report], int]:
+def _inspect(args: argparse.Namespace, *, areas: bool) -> tuple[list[Report], int]:
     """Inspect all images; of several, one that fails does not stop the others."""
     reports = []
     status = _CLEAN
@@ -132,6 +132,7 @@ def _inspect(args: argparse.Namespace) -> tuple[list[Report], int]:
                     verify=args.verify,
                     cache=cache,
                     progress=progress,
+                    areas=areas,
                 )
             except PyimginspectError as exc:
                 if len(args.images) == 1:
