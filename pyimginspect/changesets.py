@@ -36,6 +36,7 @@ def apply_layers(layers: Iterable[Layer]) -> RootFS:
         applied,
         builder.nodes,
         builder.children,
+        builder.moved,
         tuple(sorted(builder.removals, key=lambda r: (r.layer, r.position))),
         tuple(builder.notes),
     )
@@ -65,6 +66,8 @@ class _Builder:
         self.children: dict[str, set[str]] = {}
         self.removals: list[Removal] = []
         self.notes: list[Note] = []
+        # Paths that are not those of the entry with their content: hard links, linked parents.
+        self.moved: set[str] = set()
         # How many names content has that has more than one, by (layer, position).
         self._names: dict[tuple[int, int], int] = {}
         # Where the parents named by entries really are; those reached through links apart,
@@ -84,9 +87,15 @@ class _Builder:
         for position, entry in enumerate(entries):
             if position in hidden:
                 continue
-            parent = entry.path.rpartition("/")[0]
-            real = parent if parent in self._literal else self._enter(parent, entry, layer.number)
-            self._add(real, entry, position, layer.number)
+            path = entry.path
+            parent, _, name = path.rpartition("/")
+            if parent not in self._literal:
+                real = self._enter(parent, entry, layer.number)
+                if real != parent:
+                    parent = real
+                    path = f"{real}/{name}" if real else name
+                    self.moved.add(path)
+            self._add(path, parent, entry, position, layer.number)
 
     def _whiteout(self, entry: Entry, position: int, layer: int) -> bool:
         """Carry out a whiteout; return whether the entry is one, or aufs's own."""
@@ -140,9 +149,7 @@ class _Builder:
             self._through_links[parent] = real
         return real
 
-    def _add(self, parent: str, entry: Entry, position: int, layer: int) -> None:
-        name = entry.path.rpartition("/")[2]
-        path = f"{parent}/{name}" if parent else name
+    def _add(self, path: str, parent: str, entry: Entry, position: int, layer: int) -> None:
         origin = None
         if entry.kind == "hardlink":
             origin = self._target(entry)
@@ -154,6 +161,7 @@ class _Builder:
             if old is not None and (old.content.layer, old.content.position) == key:
                 return  # a link to what it already is
             self._names[key] = self._names.get(key, 1) + 1
+            self.moved.add(path)
         node = Node(path=path, layer=layer, position=position, entry=entry, origin=origin)
         old = self.nodes.get(path)
         if old is not None and not (entry.kind == "directory" and old.kind == "directory"):

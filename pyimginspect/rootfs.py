@@ -76,6 +76,7 @@ class RootFS:
         layers: tuple[Layer, ...],
         nodes: dict[str, Node],
         children: dict[str, set[str]],
+        moved: set[str],
         removals: tuple[Removal, ...],
         notes: tuple[Note, ...],
     ) -> None:
@@ -84,6 +85,7 @@ class RootFS:
         self.removals = removals
         self.notes = notes
         self._children = children
+        self._moved = moved
         self._directories: dict[str, str | None] = {}
 
     def __getitem__(self, path: str) -> Node:
@@ -164,8 +166,9 @@ class RootFS:
     def _linked(self) -> dict[tuple[int, int], list[str]]:
         """The paths of content whose entry does not stand at its own path, or not only there."""
         linked: dict[tuple[int, int], list[str]] = {}
-        for path, node in self.nodes.items():
-            if node.origin is not None or path != node.entry.path:
+        for path in sorted(self._moved):
+            node = self.nodes.get(path)
+            if node is not None and (node.origin is not None or path != node.entry.path):
                 content = node.content
                 linked.setdefault((content.layer, content.position), []).append(path)
         return linked
