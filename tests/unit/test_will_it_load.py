@@ -1,0 +1,407 @@
+"""The rules about loading, from whole images to findings."""
+
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+from pyimginspect.analyzers import (
+    duplicate_native_library,
+    foreign_libc,
+    glibc_too_old,
+    incompatible_wheel,
+    missing_dlopen_library,
+    missing_library,
+    musl_base,
+    native_library_not_from_os,
+    small_thread_stack,
+    wrong_abi,
+    wrong_architecture,
+)
+from pyimginspect.analyzers.rule import Analyzer
+from pyimginspect.inventory.facts import OperatingSystem
+from pyimginspect.inventory.providers import dlopened, provider
+from pyimginspect.report import Finding
+from tests.elf import elf
+from tests.images import Content, File, Link
+from tests.pythons import apk_database, inventory
+from tests.systems import MUSL, MUSL_FILES, X86
+from tests.trees import debian_base, dist_info, dpkg_status, official_python
+
+SITE = "usr/local/lib/python3.13/site-packages"
+SUFFIX = ".cpython-313-x86_64-linux-gnu.so"
+MUSL_SUFFIX = ".cpython-313-x86_64-linux-musl.so"
+LIB = "usr/lib/x86_64-linux-gnu"
+TAG = "cp313-cp313-manylinux_2_17_x86_64"
+GLIBC = [f"GLIBC_2.{minor}" for minor in (14, 17, 34, 36)] + ["GLIBC_2.2.5", "GLIBC_PRIVATE"]
+ALL = (
+    duplicate_native_library,
+    foreign_libc,
+    glibc_too_old,
+    incompatible_wheel,
+    missing_dlopen_library,
+    missing_library,
+    musl_base,
+    native_library_not_from_os,
+    small_thread_stack,
+    wrong_abi,
+    wrong_architecture,
+)
+
+
+def debian() -> dict[str, Content]:
+    """Debian 12 with a glibc that defines versions, and an official Python."""
+    text = b"\0GNU C Library (Debian GLIBC 2.36-9) stable release version 2.36.\n"
+    return {
+        **debian_base(),
+        "etc/os-release": "ID=debian\nVERSION_ID=12\n",
+        f"{LIB}/libc.so.6": elf(soname="libc.so.6", verdef=GLIBC, extra=text),
+        **official_python("3.13.1"),
+    }
+
+
+def alpine(*, stack: bool = True) -> dict[str, Content]:
+    """Alpine 3.20 with an official Python; `stack` as the official images build it."""
+    tree = {
+        **apk_database({"musl": MUSL_FILES}),
+        "etc/os-release": "ID=alpine\nVERSION_ID=3.20.3\n",
+        **official_python("3.13.1", musl=True),
+    }
+    if not stack:
+        tree = {path: data for path, data in tree.items() if "_sysconfigdata" not in path}
+    return tree
+
+
+def module(needed: Sequence[str] = (), *, libc: str = "libc.so.6", **more: object) -> bytes:
+    return elf(needed=[*needed, libc], **more)  # type: ignore[arg-type]
+
+
+def wheel(
+    name: str, files: Mapping[str, bytes], tags: Sequence[str] = (TAG,)
+) -> dict[str, Content]:
+    return dist_info(name, "1.0", dict(files), site=SITE, tags=tags)
+
+
+def findings(*trees: Mapping[str, Content], **config: Sequence[str]) -> list[Finding]:
+    """What all rules of this subject say."""
+    facts = inventory(*trees, **config)  # type: ignore[arg-type]
+    analyzers: list[Analyzer] = [each.ANALYZER for each in ALL]
+    return [finding for analyzer in analyzers for finding in analyzer.run(facts)]
+
+
+def only(*trees: Mapping[str, Content], **config: Sequence[str]) -> Finding:
+    (finding,) = findings(*trees, **config)
+    assert finding.layers
+    return finding
+
+
+@pytest.mark.parametrize("base", [debian(), alpine()], ids=["debian", "alpine"])
+def test_a_good_image_has_no_finding(base: dict[str, Content]) -> None:
+    musl = "lib/ld-musl-x86_64.so.1" in base
+    suffix, tag = (MUSL_SUFFIX, "musllinux_1_2") if musl else (SUFFIX, "manylinux_2_17")
+    libc = "libc.musl-x86_64.so.1" if musl else "libc.so.6"
+    fits = wheel("good", {f"good/_c{suffix}": module(libc=libc)}, [f"cp313-cp313-{tag}_x86_64"])
+    assert findings(base, {**fits, **dist_info("pure", site=SITE)}) == []
+
+
+# --- missing libraries ----------------------------------------------------------------------------
+NEEDS_PQ = wheel("psycopg2", {f"psycopg2/_psycopg{SUFFIX}": module(["libpq.so.5"])})
+
+
+def test_a_missing_library_and_its_package() -> None:
+    finding = only(debian(), NEEDS_PQ)
+    assert finding.rule == "missing-library"
+    assert finding.subject == "psycopg2 libpq.so.5"
+    assert finding.message == "psycopg2 1.0 needs libpq.so.5, which the loader does not find"
+    assert finding.fix == "apt-get install -y --no-install-recommends libpq5"
+    assert (finding.packages, finding.layers) == (("libpq5",), (1,))
+    assert finding.instruction == "RUN layer 1"
+    assert finding.evidence[0].path == f"{SITE}/psycopg2/_psycopg{SUFFIX}"
+    assert finding.evidence[0].what == (
+        "needs libpq.so.5; searched /usr/local/bin/../lib, /lib/x86_64-linux-gnu,"
+        " /usr/lib/x86_64-linux-gnu, /lib and /usr/lib"
+    )
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {f"{LIB}/libpq.so.5": elf(soname="libpq.so.5")},
+        {"opt/pg/libpq.so.5": elf()},
+    ],
+)
+def test_a_library_that_is_there(more: dict[str, Content]) -> None:
+    rules = [
+        f.rule for f in findings(debian(), {**NEEDS_PQ, **more}, env=["LD_LIBRARY_PATH=/opt/pg"])
+    ]
+    assert rules == ["native-library-not-from-os"]  # copied, but it loads
+
+
+def test_a_library_where_ldconfig_was_not_run() -> None:
+    tree = {
+        **NEEDS_PQ,
+        "opt/pg/libpq.so.5": elf(soname="libpq.so.5"),
+        "etc/ld.so.conf": "/opt/pg\n",
+    }
+    missing = next(f for f in findings(debian(), tree) if f.rule == "missing-library")
+    assert missing.fix == ("run ldconfig: libpq.so.5 is in /opt/pg, and not in /etc/ld.so.cache")
+
+
+def test_tk_is_left_out_of_official_images_on_purpose() -> None:
+    tk = f"usr/local/lib/python3.13/lib-dynload/_tkinter{SUFFIX}"
+    assert findings({**debian(), tk: module(["libtk8.6.so"])}) == []
+    curses = f"usr/local/lib/python3.13/lib-dynload/_curses{SUFFIX}"
+    assert only(debian(), {curses: module(["libncursesw.so.6"])}).rule == "missing-library"
+
+
+def test_a_program_that_misses_a_library() -> None:
+    program = File(elf(needed=["libxml2.so.2", "libc.so.6"], interp=X86), mode=0o755)
+    finding = only(debian(), {"usr/local/bin/tool": program})
+    assert finding.message == (
+        "/usr/local/bin/tool needs libxml2.so.2, which the loader does not find"
+    )
+    assert finding.packages == ("libxml2",)
+
+
+# --- dlopen ---------------------------------------------------------------------------------------
+def test_weasyprint_without_pango() -> None:
+    finding = only(debian(), dist_info("weasyprint", "70.0", site=SITE))
+    assert finding.rule == "missing-dlopen-library"
+    assert finding.message == (
+        "weasyprint 70.0 opens libgobject-2.0.so.0, libpango-1.0.so.0, libharfbuzz.so.0 and"
+        " 2 more, which Python 3.13.1 would not find"
+    )
+    assert finding.packages == (
+        "libfontconfig1",
+        "libglib2.0-0",
+        "libharfbuzz0b",
+        "libpango-1.0-0",
+        "libpangoft2-1.0-0",
+    )
+
+
+def test_weasyprint_with_pango() -> None:
+    names = [
+        names[0]
+        for row in dlopened()
+        if row.distribution == "weasyprint"
+        for names in row.libraries
+    ]
+    libraries = {f"{LIB}/{name}": elf(soname=name) for name in names}
+    packages = dpkg_status({"libpango-1.0-0": {"files": libraries}})
+    assert findings(debian(), {**dist_info("weasyprint", "70.0", site=SITE), **packages}) == []
+
+
+def test_a_library_that_cannot_load_what_it_needs_itself() -> None:
+    tree = {
+        **dist_info("python-magic", "0.4.27", site=SITE),
+        f"{LIB}/libmagic.so.1": module(["liblzma.so.5"]),
+    }
+    finding = next(f for f in findings(debian(), tree) if f.rule == "missing-dlopen-library")
+    assert (
+        finding.message
+        == "python-magic 0.4.27 opens libmagic.so.1, which Python 3.13.1 would not load"
+    )
+    assert finding.packages == ("liblzma5",)
+
+
+def test_distributions_that_bring_their_library() -> None:
+    bundled = {
+        "_soundfile_data/libsndfile_x86_64.so": elf(),
+        "soundfile.py": b"",
+    }
+    tree = {
+        **dist_info("psycopg", site=SITE),
+        **dist_info("psycopg-binary", site=SITE),
+        **wheel("soundfile", bundled, ["py2.py3-none-manylinux_2_28_x86_64"]),
+    }
+    assert findings(debian(), tree) == []
+    assert [f.subject for f in findings(debian(), dist_info("psycopg", site=SITE))] == [
+        "psycopg usr/local/bin/python3.13"
+    ]
+
+
+# --- what was built for something else ------------------------------------------------------------
+def test_a_manylinux_extension_on_alpine() -> None:
+    tree = wheel("numpy", {f"numpy/_core{SUFFIX}": module()})
+    found = {f.rule: f for f in findings(alpine(), tree)}
+    assert set(found) == {"foreign-libc", "musl-base"}
+    finding = found["foreign-libc"]
+    assert finding.message == (
+        "numpy 1.0 is compiled for glibc, Python 3.13.1 in /usr/local/bin/python3.13 runs on musl"
+    )
+    assert [(e.what, e.path) for e in finding.evidence] == [
+        ("for glibc: dependency on libc.so.6", f"{SITE}/numpy/_core{SUFFIX}"),
+        ("its loader is /lib/ld-musl-x86_64.so.1", "usr/local/bin/python3.13"),
+    ]
+    assert found["musl-base"].message == (
+        "of 1 compiled distributions on musl: numpy built for glibc"
+    )
+
+
+def test_a_program_without_its_loader() -> None:
+    program = File(elf(interp=MUSL, needed=["libc.musl-x86_64.so.1"]), mode=0o755)
+    finding = only(debian(), {"usr/local/bin/tool": program})
+    assert (finding.rule, finding.subject) == ("foreign-libc", MUSL)
+    assert finding.message == (
+        "/usr/local/bin/tool cannot be started: the loader /lib/ld-musl-x86_64.so.1 is not in"
+        " the image"
+    )
+
+
+def test_another_processor() -> None:
+    arm = wheel(
+        "numpy",
+        {
+            "numpy/_core.cpython-313-aarch64-linux-gnu.so": elf(
+                machine="aarch64", needed=["libc.so.6"]
+            )
+        },
+        ["cp313-cp313-manylinux_2_17_aarch64"],
+    )
+    finding = only(debian(), arm)
+    assert finding.rule == "wrong-architecture"
+    assert finding.message == (
+        "numpy 1.0 is compiled for aarch64 (64 bits), Python 3.13.1 for x86_64 (64 bits)"
+    )
+
+
+def test_another_python() -> None:
+    old = wheel(
+        "lxml",
+        {"lxml/etree.cpython-311-x86_64-linux-gnu.so": module()},
+        ["cp311-cp311-" + TAG[12:]],
+    )
+    finding = only(debian(), old)
+    assert finding.rule == "wrong-abi"
+    assert finding.message == (
+        "lxml 1.0 cannot be imported by Python 3.13.1 in /usr/local/bin/python3.13:"
+        " its modules are named .cpython-311-x86_64-linux-gnu.so"
+    )
+
+
+def test_a_wheel_for_a_newer_glibc_whose_files_load() -> None:
+    new = wheel("x", {f"x/_c{SUFFIX}": module()}, ["cp313-cp313-manylinux_2_39_x86_64"])
+    finding = only(debian(), new)
+    assert (finding.rule, finding.severity) == ("incompatible-wheel", "warning")
+    assert finding.message == (
+        "x 1.0 is a wheel for cp313-cp313-manylinux_2_39_x86_64, which Python 3.13.1"
+        " on glibc 2.36 does not accept"
+    )
+
+
+def test_versions_that_glibc_does_not_define() -> None:
+    versions = {"libc.so.6": ["GLIBC_2.38", "GLIBC_2.17", "GLIBC_2.41"]}
+    built = wheel("x", {f"x/_c{SUFFIX}": module(verneed=versions)}, ["cp313-cp313-linux_x86_64"])
+    finding = only(debian(), built)
+    assert finding.rule == "glibc-too-old"
+    assert finding.message == (
+        f"/{SITE}/x/_c{SUFFIX} needs GLIBC_2.38 and GLIBC_2.41, /{LIB}/libc.so.6 has GLIBC_2.36"
+    )
+    assert [e.path for e in finding.evidence] == [f"{SITE}/x/_c{SUFFIX}", f"{LIB}/libc.so.6"]
+
+
+# --- musl -----------------------------------------------------------------------------------------
+COMPILED = wheel(
+    "uwsgi",
+    {f"uwsgi{MUSL_SUFFIX}": module(libc="libc.musl-x86_64.so.1")},
+    ["cp313-cp313-linux_x86_64"],
+)
+
+
+def test_what_was_compiled_in_place_on_musl() -> None:
+    finding = only(alpine(), COMPILED)
+    assert finding.rule == "musl-base"
+    assert finding.message == "of 1 compiled distributions on musl: uwsgi compiled in place"
+    assert finding.severity == "note"
+
+
+def test_small_stacks_where_nothing_asks_for_more() -> None:
+    found = {f.rule: f for f in findings(alpine(stack=False), COMPILED)}
+    assert found["small-thread-stack"].message == (
+        "threads of Python 3.13.1 in /usr/local/bin/python3.13 get 128 KiB of stack,"
+        " and uwsgi run native code"
+    )
+    assert [f.rule for f in findings(alpine(stack=False), dist_info("pure", site=SITE))] == []
+
+
+def test_a_linker_flag_asks_for_more_stack() -> None:
+    libpython = elf(
+        soname="libpython3.13.so.1.0",
+        needed=["libc.musl-x86_64.so.1"],
+        stack_size=2 << 20,
+        extra=b"\x003.13.1\0",
+    )
+    tree = {**COMPILED, "usr/local/lib/libpython3.13.so.1.0": libpython}
+    assert "small-thread-stack" not in {f.rule for f in findings(alpine(stack=False), tree)}
+
+
+# --- where libraries come from --------------------------------------------------------------------
+def test_a_library_copied_by_hand() -> None:
+    tree: dict[str, Content] = {
+        "opt/lib/libfoo.so.1": elf(soname="libfoo.so.1"),
+        "opt/lib/libbar.so.2.0": elf(soname="libbar.so.2"),
+        "opt/lib/libbar.so.2": Link("libbar.so.2.0"),
+    }
+    finding = only(debian(), tree)
+    assert (finding.rule, finding.subject) == ("native-library-not-from-os", "opt/lib")
+    assert finding.message == "libbar.so.2 and libfoo.so.1 in /opt/lib came with no package"
+    assert finding.paths == ("opt/lib/libbar.so.2.0", "opt/lib/libfoo.so.1")
+
+
+BUNDLED = wheel(
+    "psycopg2-binary",
+    {
+        f"psycopg2/_psycopg{SUFFIX}": module(
+            ["libpq-9b38f5e3.so.5.17"], runpath="$ORIGIN/../psycopg2_binary.libs"
+        ),
+        "psycopg2_binary.libs/libpq-9b38f5e3.so.5.17": elf(soname="libpq-9b38f5e3.so.5.17"),
+    },
+)
+
+
+def test_a_wheels_own_library_beside_a_package_that_was_asked_for() -> None:
+    package = {"files": {f"{LIB}/libpq.so.5.17": elf(soname="libpq.so.5.17")}}
+    tree = {**BUNDLED, **dpkg_status({"libpq5": package})}
+    finding = only(debian(), tree)
+    assert finding.rule == "duplicate-native-library"
+    assert finding.message == "libpq.so.5.17 is there from libpq5 and bundled in psycopg2-binary"
+    assert {e.what for e in finding.evidence} == {
+        "loaded by nothing that was looked at",
+        f"loaded for /{SITE}/psycopg2/_psycopg{SUFFIX}",
+    }
+
+
+def test_a_wheels_own_library_alone_is_how_wheels_are_made() -> None:
+    assert findings(debian(), BUNDLED) == []
+
+
+# --- which package has a library ------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("soname", "system", "version", "package"),
+    [
+        ("libpq.so.5", "debian", "12", "libpq5"),
+        ("libpango-1.0.so.0", "debian", "12", "libpango-1.0-0"),
+        ("libgobject-2.0.so.0", "debian", "12", "libglib2.0-0"),
+        ("libgobject-2.0.so.0", "debian", "13", "libglib2.0-0t64"),
+        ("libgobject-2.0.so.0", "ubuntu", "24.04", "libglib2.0-0t64"),
+        ("libgobject-2.0.so.0", "ubuntu", "22.04", "libglib2.0-0"),
+        ("libMagickWand-6.Q16.so.6", "debian", "12", "libmagickwand-6.q16-6"),
+        ("libdb-5.3.so", "debian", "12", "libdb5.3"),
+        ("libstdc++.so.6", "debian", "12", "libstdc++6"),
+        ("weird", "debian", "12", ""),
+        ("libpango-1.0.so.0", "alpine", "3.20", "pango"),
+        ("libwhatever.so.3", "alpine", "3.20", "so:libwhatever.so.3"),
+        ("libpango-1.0.so.0", "fedora", "40", "pango"),
+        ("libwhatever.so.3", "rhel", "9", "'libwhatever.so.3()(64bit)'"),
+        ("libpq.so.5", "nixos", "24", ""),
+        ("/opt/libx.so.1", "debian", "12", ""),
+    ],
+)
+def test_providers(soname: str, system: str, version: str, package: str) -> None:
+    assert provider(soname, OperatingSystem(id=system, version_id=version)) == package
+
+
+def test_a_relative_of_debian_and_a_release_without_a_number() -> None:
+    mint = OperatingSystem(id="linuxmint", id_like=("ubuntu", "debian"), version_id="22")
+    assert provider("libssl.so.3", mint) == "libssl3"
+    assert provider("libssl.so.3", OperatingSystem(id="debian", version_id="sid")) == "libssl3"
