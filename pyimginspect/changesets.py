@@ -37,6 +37,7 @@ def apply_layers(layers: Iterable[Layer]) -> RootFS:
         builder.nodes,
         builder.children,
         builder.moved,
+        builder.links,
         tuple(sorted(builder.removals, key=lambda r: (r.layer, r.position))),
         tuple(builder.notes),
     )
@@ -68,6 +69,7 @@ class _Builder:
         self.notes: list[Note] = []
         # Paths that are not those of the entry with their content: hard links, linked parents.
         self.moved: set[str] = set()
+        self.links: set[str] = set()
         # How many names content has that has more than one, by (layer, position).
         self._names: dict[tuple[int, int], int] = {}
         # Where the parents named by entries really are; those reached through links apart,
@@ -162,6 +164,8 @@ class _Builder:
                 return  # a link to what it already is
             self._names[key] = self._names.get(key, 1) + 1
             self.moved.add(path)
+        if entry.kind == "symlink":
+            self.links.add(path)
         node = Node(path=path, layer=layer, position=position, entry=entry, origin=origin)
         old = self.nodes.get(path)
         if old is not None and not (entry.kind == "directory" and old.kind == "directory"):

@@ -77,6 +77,7 @@ class RootFS:
         nodes: dict[str, Node],
         children: dict[str, set[str]],
         moved: set[str],
+        links: set[str],
         removals: tuple[Removal, ...],
         notes: tuple[Note, ...],
     ) -> None:
@@ -86,6 +87,7 @@ class RootFS:
         self.notes = notes
         self._children = children
         self._moved = moved
+        self._links = links
         self._directories: dict[str, str | None] = {}
 
     def __getitem__(self, path: str) -> Node:
@@ -161,6 +163,28 @@ class RootFS:
     def facts(self, probe: str) -> Mapping[str, object]:
         """What a third party's probe said of the live files, by real path."""
         return self._live(lambda index: index.extra.get(probe, {}))
+
+    @cached_property
+    def symlinks(self) -> tuple[str, ...]:
+        """The paths of all symbolic links, sorted; hard links to one among them."""
+        named = [path for path in self._links | self._moved if path in self.nodes]
+        return tuple(sorted(path for path in named if self.nodes[path].kind == "symlink"))
+
+    @cached_property
+    def hard_links(self) -> Mapping[tuple[int, int], tuple[str, ...]]:
+        """The paths of every content that has several, by its layer and position there."""
+        names: dict[tuple[int, int], set[str]] = {}
+        for path in self._moved:
+            node = self.nodes.get(path)
+            if node is None or node.origin is None:
+                continue
+            origin = node.origin
+            paths = names.setdefault((origin.layer, origin.position), set())
+            paths.add(path)
+            # The name that came with the content counts while it is still the same file.
+            if self.nodes.get(origin.path) is origin:
+                paths.add(origin.path)
+        return {key: tuple(sorted(names[key])) for key in sorted(names)}
 
     @cached_property
     def _linked(self) -> dict[tuple[int, int], list[str]]:

@@ -18,16 +18,7 @@ class Contents:
     def __init__(self, rootfs: RootFS) -> None:
         self._nodes = rootfs.nodes
         self._layers = {layer.number: layer.index.entries for layer in rootfs.layers}
-        self._names: dict[Content, set[str]] = {}
-        for path, node in rootfs.nodes.items():
-            origin = node.origin
-            if origin is not None:
-                names = self._names.setdefault((origin.layer, origin.position), set())
-                names.add(path)
-                # The name that came with the content counts while it is still the same file.
-                first = rootfs.get(origin.path)
-                if first is not None and first.content is origin:
-                    names.add(origin.path)
+        self._names = {key: set(paths) for key, paths in rootfs.hard_links.items()}
 
     def behind(self, paths: Iterable[str]) -> frozenset[Content]:
         """Return what is stored for ``paths`` and for no other path."""

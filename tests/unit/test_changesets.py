@@ -173,6 +173,16 @@ def test_real_paths(path: str, real: str | None) -> None:
     assert rootfs.resolve(path) == real
 
 
+def test_links_of_both_kinds_are_listed() -> None:
+    rootfs = applied(
+        {"a": "1", "b": HardLink("a"), "l": Link("a"), "gone": Link("a"), "c": "2"},
+        {".wh.gone": "", "m": HardLink("l"), "d": HardLink("c")},
+        {"c": "3", "bin": Link("usr/bin"), "bin/x": "4"},
+    )
+    assert rootfs.symlinks == ("bin", "l", "m")
+    assert rootfs.hard_links == {(0, 0): ("a", "b"), (0, 2): ("l", "m"), (0, 4): ("d",)}
+
+
 def test_facts_follow_the_files() -> None:
     rootfs = applied(
         {

@@ -102,10 +102,8 @@ def find_executables(
 def _links(rootfs: RootFS) -> dict[str, list[str]]:
     """Return the symbolic links that lead to what is named as Python is, by its real path."""
     links: dict[str, list[str]] = {}
-    for path, node in rootfs.nodes.items():
-        # A symbolic link may itself have several names.
-        entry = node.entry if node.origin is None else node.origin.entry
-        if entry.kind == "symlink" and (python_name(entry.target) or python_name(path)):
+    for path in rootfs.symlinks:
+        if python_name(rootfs[path].content.entry.target) or python_name(path):
             real = rootfs.resolve(path)
             if real is not None and environment_of(rootfs, path) is None:
                 links.setdefault(real, []).append(path)

@@ -25,7 +25,7 @@ class LiveFiles:
             for path, node in rootfs.nodes.items()
             if node.entry.kind != "directory"
         }
-        self._linked = {path for path, node in rootfs.nodes.items() if node.origin is not None}
+        self._linked = {path for paths in rootfs.hard_links.values() for path in paths}
         self._parents: dict[str, tuple[str | None, frozenset[str]]] = {}
 
     def select(self, claimed: Collection[str]) -> frozenset[str]:
