@@ -41,9 +41,12 @@ class OfficialPython(Struct, frozen=True, kw_only=True):
 
 
 def find_official_python(
-    image: Image, rootfs: RootFS, steps: Sequence[Step]
+    image: Image, rootfs: RootFS, steps: Sequence[Step], *, slim: bool
 ) -> OfficialPython | None:
-    """Find the steps of an official build, or, without any history, its contents."""
+    """Find the steps of an official build, or, without any history, its contents.
+
+    ``slim`` is true where the system below is Debian's slim variant.
+    """
     version = image.config.environment().get("PYTHON_VERSION", "")
     if not _VERSION.fullmatch(version):
         return None
@@ -61,7 +64,7 @@ def find_official_python(
             evidence.append(Evidence(what=what, path=executable.path, layer=build.layer))
         return OfficialPython(
             version=version,
-            variant=_variant(build, rootfs, layers),
+            variant=_variant(build, rootfs, layers, slim=slim),
             layers=layers,
             told=True,
             held=held,
@@ -78,7 +81,7 @@ def find_official_python(
     what = f"PYTHON_VERSION={version} and its checksum in the environment, and no history"
     return OfficialPython(
         version=version,
-        variant=_variant(None, rootfs, top),
+        variant=_variant(None, rootfs, top, slim=slim),
         layers=layers,
         told=False,
         held=True,
@@ -115,12 +118,12 @@ def _belongs(step: Step) -> bool:
     return step.word == "RUN" and any(mark in step.text for mark in (*_LINKS, *_PIP))
 
 
-def _variant(build: Step | None, rootfs: RootFS, layers: int) -> str:
+def _variant(build: Step | None, rootfs: RootFS, layers: int, *, slim: bool) -> str:
     if "Files/Windows" in rootfs or (build is not None and _WINDOWS_BUILD.search(build.text)):
         return "windowsservercore"
     if _has(rootfs, layers, "etc/alpine-release"):
         return "alpine"
-    if _has(rootfs, layers, "etc/dpkg/dpkg.cfg.d/docker"):
+    if slim:
         return "slim"
     if _has(rootfs, layers, "usr/bin/gcc") and _has(rootfs, layers, "usr/bin/git"):
         return "full"

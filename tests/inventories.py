@@ -1,0 +1,94 @@
+"""Inventories of images built in memory, mostly on a base in the form of an official python:slim.
+
+found = taken(on_slim({"var/cache/apt/pkgcache.bin": "x"}, history=["RUN apt-get update"]))
+found.base.variant, found.caches
+"""
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pyimginspect.api import OpenedImage
+from pyimginspect.inventory.collect import Inventory
+from pyimginspect.sources.files import open_stream
+from pyimginspect.sources.options import Options
+from tests.images import (
+    BASE_PACKAGES,
+    Content,
+    Image,
+    Package,
+    debian_base,
+    docker_archive,
+    dpkg_status,
+    image,
+    official_env,
+    official_python,
+)
+
+__all__ = ["DEBIAN_STEP", "OFFICIAL_STEPS", "apt", "on_slim", "run", "steps", "taken"]
+
+DEBIAN_STEP = "# debian.sh --arch 'amd64' out/ 'bookworm' '@1730000000'"
+_BUILDKIT = "buildkit.dockerfile.v0"
+
+
+def run(command: str) -> dict[str, Any]:
+    """A step as BuildKit writes one for a `RUN` in shell form."""
+    return {"created_by": f"RUN /bin/sh -c {command} # buildkit", "comment": _BUILDKIT}
+
+
+def steps(*lines: str | Mapping[str, Any]) -> list[str | Mapping[str, Any]]:
+    """Steps of a history, `RUN …` in shell form as BuildKit writes it."""
+    return [
+        run(line.removeprefix("RUN "))
+        if isinstance(line, str) and line.startswith("RUN ")
+        else line
+        for line in lines
+    ]
+
+
+OFFICIAL_STEPS = steps(
+    DEBIAN_STEP,
+    "ENV PATH=/usr/local/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "RUN set -eux; apt-get update; apt-get install -y --no-install-recommends ca-certificates;",
+    "ENV PYTHON_VERSION=3.13.1",
+    "ENV PYTHON_SHA256=" + "0" * 64,
+    'RUN savedAptMark="$(apt-mark showmanual)"; wget -O python.tar.xz'
+    ' "https://www.python.org/ftp/python/Python-$PYTHON_VERSION.tar.xz"; make install;',
+    "RUN set -eux; for src in idle3 pip3 pydoc3 python3 python3-config; do ln -svT $src; done",
+    'CMD ["python3"]',
+)
+
+
+def on_slim(
+    *layers: Mapping[str, Content],
+    history: Sequence[str | Mapping[str, Any]] = (),
+    version: str = "3.13.1",
+    **more: Any,
+) -> Image:
+    """An image on a base of four layers, with its steps and those of `history`."""
+    base: list[Mapping[str, Content]] = [
+        debian_base(),
+        {"etc/ssl/openssl.cnf": "# base\n"},
+        official_python(version),
+        {},
+    ]
+    lines = [*OFFICIAL_STEPS, *steps(*history)]
+    return image([*base, *layers], history=lines, env=official_env(version), **more)
+
+
+def apt(
+    packages: Mapping[str, Package],
+    *,
+    manual: Sequence[str] = (),
+    below: Mapping[str, Package] = {},
+    auto_below: Sequence[str] = (),
+) -> dict[str, Content]:
+    """A layer in which apt installed `packages`, `manual` ones by name, on what was there."""
+    automatic = {*packages, *auto_below} - {*manual}
+    return dpkg_status(packages, below={**BASE_PACKAGES, **below}, automatic=automatic)
+
+
+def taken(one: Image) -> Inventory:
+    """All facts about an image, read as `docker save` writes it."""
+    opened = open_stream(io.BytesIO(docker_archive(one)), Options(), name=None, reference="app:1")
+    return OpenedImage(opened).inventory

@@ -1,0 +1,235 @@
+"""Which layers are the base image's, in histories of many builders and by contents alone."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from pyimginspect.errors import InvalidReferenceError
+from pyimginspect.inventory.base import find_base, layers_shared
+from pyimginspect.inventory.facts import BaseImage
+from tests.images import Content, Image, debian_base, elf, image, official_env, official_python
+from tests.inventories import DEBIAN_STEP, OFFICIAL_STEPS, on_slim, steps, taken
+
+Trees = Sequence[Mapping[str, Content]]
+Lines = Sequence[str | Mapping[str, Any]]
+
+APP: Mapping[str, Content] = {"app/main.py": "print()\n"}
+PIP = "RUN pip install flask"
+BUILD_CLASSIC = (
+    '/bin/sh -c set -ex && savedAptMark="$(apt-mark showmanual)" && wget -O python.tar.xz'
+    ' "https://www.python.org/ftp/python/${PYTHON_VERSION%%[a-z]*}/Python-$PYTHON_VERSION.tar.xz"'
+)
+CLASSIC: Lines = [
+    "/bin/sh -c #(nop) ADD file:31cbb7 in / ",
+    {"created_by": '/bin/sh -c #(nop)  CMD ["bash"]', "empty_layer": True},
+    {"created_by": "/bin/sh -c #(nop)  ENV PYTHON_VERSION=3.8.1", "empty_layer": True},
+    BUILD_CLASSIC,
+    "/bin/sh -c cd /usr/local/bin && ln -s idle3 idle && ln -s pydoc3 pydoc",
+    {"created_by": "/bin/sh -c #(nop)  ENV PYTHON_PIP_VERSION=19.3.1", "empty_layer": True},
+    '/bin/sh -c set -ex; wget -O get-pip.py "$PYTHON_GET_PIP_URL"; python get-pip.py',
+    {"created_by": '/bin/sh -c #(nop)  CMD ["python3"]', "empty_layer": True},
+]
+ALPINE: Mapping[str, Content] = {
+    "etc/alpine-release": "3.22.1\n",
+    "etc/os-release": 'NAME="Alpine Linux"\nID=alpine\nVERSION_ID=3.22.1\n',
+}
+GCC: Mapping[str, Content] = {"usr/bin/gcc": elf(), "usr/bin/git": elf()}
+
+
+def os_release(name: str, version: str, **more: str) -> dict[str, Content]:
+    fields = {"ID": name, "VERSION_ID": f'"{version}"', **more}
+    return {"etc/os-release": "".join(f"{key}={value}\n" for key, value in fields.items())}
+
+
+def base_of(one: Image) -> BaseImage:
+    return taken(one).base
+
+
+def test_an_official_slim_image_is_known_by_its_steps_and_its_contents() -> None:
+    base = base_of(on_slim(APP, history=["COPY . /app # buildkit"]))
+    assert (base.family, base.variant, base.version) == ("python", "slim", "3.13.1")
+    assert (base.layers, base.official, base.confidence) == (4, True, "certain")
+    assert base.name == "python:3.13.1-slim-bookworm"
+    assert base.distribution == "debian 12"
+    assert [(e.what, e.path, e.layer) for e in base.evidence[:2]] == [
+        ("history: the official build's steps", "", 2),
+        ("the interpreter is in that layer", "usr/local/bin/python3.13", 2),
+    ]
+
+
+def test_the_classic_builder_wrote_it_in_other_words_and_pip_in_a_step_of_its_own() -> None:
+    trees: Trees = [debian_base(), official_python("3.8.1"), {}, {"usr/local/bin/pip9": "x"}, APP]
+    one = image(trees, history=[*CLASSIC, *steps(PIP)], env=official_env("3.8.1"))
+    base = base_of(one)
+    assert (base.family, base.variant, base.layers) == ("python", "slim", 4)
+    assert base.confidence == "certain"
+
+
+def test_the_variant_is_told_by_contents() -> None:
+    alpine = image(
+        [ALPINE, {}, official_python("3.13.1", musl=True), {}, APP],
+        history=steps(
+            "ADD alpine-minirootfs-3.22.1-x86_64.tar.gz / # buildkit",
+            *OFFICIAL_STEPS[2:],
+            PIP,
+        ),
+        env=official_env(),
+    )
+    full = image(
+        [debian_base(slim=False), GCC, official_python("3.13.1"), {}, APP],
+        history=[*OFFICIAL_STEPS, *steps(PIP)],
+        env=official_env(),
+    )
+    assert (base_of(alpine).variant, base_of(alpine).name) == (
+        "alpine",
+        "python:3.13.1-alpine3.22",
+    )
+    assert (base_of(full).variant, base_of(full).layers) == ("full", 4)
+    assert base_of(full).name.startswith("python:3.13.1")
+
+
+@pytest.mark.parametrize(
+    ("name", "trees", "lines", "env", "expected"),
+    [
+        (
+            "the variable alone proves nothing: s2i sets it too",
+            [debian_base(), official_python("3.13.1")],
+            [DEBIAN_STEP, "COPY python / # buildkit"],
+            official_env("3.13.1"),
+            ("debian", "slim", 1, "certain"),
+        ),
+        (
+            "a two-part version is Red Hat's",
+            [os_release("rhel", "9.4"), official_python("3.13.1")],
+            ["COPY dir:1 in / ", PIP],
+            ("PYTHON_VERSION=3.13", "PYTHON_SHA256=0"),
+            ("ubi", "", 1, "likely"),
+        ),
+        (
+            "Debian, classic builder",
+            [debian_base(), APP],
+            ["/bin/sh -c #(nop) ADD file:31cbb7 in / ", PIP],
+            (),
+            ("debian", "slim", 1, "certain"),
+        ),
+        (
+            "Ubuntu",
+            [os_release("ubuntu", "24.04"), APP],
+            ["/bin/sh -c #(nop) ADD file:31cbb7 in / ", PIP],
+            (),
+            ("ubuntu", "", 1, "certain"),
+        ),
+        (
+            "Alpine",
+            [ALPINE, APP],
+            ["ADD alpine-minirootfs-3.22.1-x86_64.tar.gz / # buildkit", PIP],
+            (),
+            ("alpine", "", 1, "certain"),
+        ),
+        (
+            "distroless has several layers of Bazel's",
+            [os_release("debian", "12", PRETTY_NAME='"Distroless"'), {"a": "x"}, APP],
+            ["bazel build ...", "bazel build ...", "COPY app /app # buildkit"],
+            (),
+            ("distroless", "", 2, "certain"),
+        ),
+        (
+            "Wolfi, by apko",
+            [os_release("wolfi", "20230201"), APP],
+            ["apko", "COPY app /app # buildkit"],
+            (),
+            ("wolfi", "", 1, "certain"),
+        ),
+        (
+            "a distribution without a family",
+            [os_release("fedora", "42"), APP],
+            ["ADD file:1 in / ", PIP],
+            (),
+            ("unknown", "", 1, "guess"),
+        ),
+        ("scratch", [APP], ["COPY app / # buildkit"], (), ("scratch", "", 0, "certain")),
+        (
+            "one layer from docker import",
+            [{**debian_base(), **APP}],
+            [{"created_by": "", "comment": "Imported from -"}],
+            (),
+            ("debian", "slim", 0, "guess"),
+        ),
+        (
+            "a history of other layers",
+            [debian_base(), APP, {"x": ""}],
+            [DEBIAN_STEP],
+            (),
+            ("debian", "slim", 1, "likely"),
+        ),
+        ("no history", [debian_base(), APP], (), (), ("debian", "slim", 1, "likely")),
+        (
+            "no history, and the environment of an official image",
+            [debian_base(), official_python("3.13.1"), APP],
+            (),
+            official_env("3.13.1"),
+            ("python", "slim", 2, "guess"),
+        ),
+        (
+            "squashed, and the environment of an official image",
+            [{**debian_base(), **official_python("3.13.1"), **APP}],
+            (),
+            official_env("3.13.1"),
+            ("python", "slim", 0, "guess"),
+        ),
+    ],
+)
+def test_other_bases(
+    name: str,
+    trees: Trees,
+    lines: Lines,
+    env: Sequence[str],
+    expected: tuple[str, str, int, str],
+) -> None:
+    base = base_of(image(trees, history=steps(*lines), env=env or ("PATH=/bin",)))
+    assert (base.family, base.variant, base.layers, base.confidence) == expected, name
+
+
+def test_windows_has_layers_of_its_own_below_python() -> None:
+    lines = steps(
+        "Apply image 10.0.20348.169",
+        "Install update 10.0.20348.2000",
+        {"created_by": "ENV PYTHON_VERSION=3.13.1", "empty_layer": True},
+        "RUN powershell -Command $url = ('https://www.python.org/ftp/python/{0}/python-{1}-amd64.exe'"
+        " -f $v, $w); python.exe --version",
+        {"created_by": 'CMD ["python"]', "empty_layer": True},
+        "COPY app C:/app",
+    )
+    trees: Trees = [{}, {}, {"Files/Python/python.exe": "MZ"}, {"Files/app/main.py": "x"}]
+    one = image(trees, history=lines, env=["PYTHON_VERSION=3.13.1"], platform="windows/amd64")
+    base = base_of(one)
+    assert (base.family, base.variant, base.layers) == ("python", "windowsservercore", 3)
+
+
+def test_an_upgrade_above_does_not_move_the_base() -> None:
+    """The interpreter was replaced by the application: the history still holds."""
+    base = base_of(on_slim(official_python("3.13.1"), history=["COPY --from=x / /"]))
+    assert (base.layers, base.confidence) == (4, "likely")
+
+
+def test_what_the_user_says_is_believed() -> None:
+    found = taken(on_slim(APP, APP, history=["COPY a /", "COPY b /"]))
+    base = find_base(found.image, found.rootfs, layers=5, name="acme/python:3")
+    assert (base.layers, base.name, base.confidence) == (5, "acme/python:3", "certain")
+    assert base.family == "python"
+    assert base.evidence[-1].what == "said by the user: the lowest 5 layers"
+
+
+@pytest.mark.parametrize("layers", [-1, 7])
+def test_a_base_has_no_more_layers_than_the_image(layers: int) -> None:
+    found = taken(on_slim(APP, APP, history=["COPY a /", "COPY b /"]))
+    with pytest.raises(InvalidReferenceError, match=f"cannot have {layers} layers.*has 6"):
+        find_base(found.image, found.rootfs, layers=layers)
+
+
+def test_another_image_tells_the_number_of_layers() -> None:
+    base, app = taken(on_slim()), taken(on_slim(APP, history=["COPY a /"]))
+    assert layers_shared(app.image, base.image) == 4
+    with pytest.raises(InvalidReferenceError, match="4 of its 5 layers are below"):
+        layers_shared(base.image, app.image)
