@@ -20,7 +20,7 @@ _OPTIONS: dict[str, tuple[str, ...]] = {
     "table": ("width", "color", "encoding"),
     "json": (),
     "markdown": (),
-    "html": ("rules",),
+    "html": ("rules", "plan"),
     "sarif": ("rules", "dockerfile"),
     "junit": ("rules",),
     "github": ("dockerfile",),
@@ -47,7 +47,8 @@ def render(report: Report, format_name: str = "table", **options: Any) -> str:
     """Return ``report`` in a format of :data:`FORMATS`.
 
     Of the options each format takes what concerns it: the table ``width`` (columns), ``color``
-    and ``encoding``; SARIF, JUnit and HTML ``rules`` (the catalogue, by rule); SARIF and GitHub
+    and ``encoding``; SARIF, JUnit and HTML ``rules`` (the catalogue, by rule);
+    HTML a ``plan``; SARIF and GitHub
     ``dockerfile`` (a :class:`Dockerfile`, whose lines findings then name).
 
     Raises :class:`ReportError` for a format that does not exist, or whose library is missing.

@@ -12,6 +12,7 @@ from msgspec import structs
 from pyimginspect.formats import render
 from pyimginspect.formats.html._chain import chains_of
 from pyimginspect.inventory.facts import Area
+from pyimginspect.plan import Edit, Plan
 from pyimginspect.report import Report
 from tests.reports import RULES, bad_report, clean_report, finding, judged_report, with_strings
 
@@ -141,6 +142,32 @@ def test_a_thousand_findings_and_packages_stay_under_a_megabyte() -> None:
     areas = tuple(Area(layer=4, path=f"usr/lib/d{n % 97}/file{n}", size=n) for n in range(3_000))
     report = bad_report(findings=many, areas=areas)
     assert len(render(report, "html").encode()) < 1_000_000
+
+
+def test_a_plan_takes_the_place_of_the_fixes() -> None:
+    edit = Edit(
+        kind="clean-cache",
+        layer=4,
+        instruction="RUN x",
+        words="delete apt's lists <where> they are made",
+        command="&& rm -rf /var/lib/apt/lists/*",
+        rules=("package-cache",),
+        saving=19_300_000,
+    )
+    plan = Plan(
+        reference="x",
+        size=560_180_400,
+        saving=19_300_000,
+        compressed=200_000_000,
+        compressed_saving=9_000_000,
+        edits=(edit,),
+    )
+    words = " ".join(Document(render(bad_report(), "html", plan=plan)).texts)
+    assert (
+        "What to do 560.2 MB now, 540.9 MB after all edits: saves 19.3 MB. In a registry about "
+        "200.0 MB now, 191.0 MB after (estimated). 19.3 MB : delete apt's lists <where> they are "
+        "made (in layer 4 , package-cache) && rm -rf /var/lib/apt/lists/* Edits that save"
+    ) in words
 
 
 # --- the dependency chain -------------------------------------------------------------------------

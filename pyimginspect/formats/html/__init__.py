@@ -21,20 +21,27 @@ from markupsafe import Markup
 from pyimginspect.errors import printable
 from pyimginspect.formats import _text
 from pyimginspect.formats.html._chain import chains_of
-from pyimginspect.formats.html._view import bars_of, links_of, map_of, plan_of
+from pyimginspect.formats.html._view import bars_of, fixes_of, links_of, map_of
+from pyimginspect.plan import Plan
 from pyimginspect.report import Report
 from pyimginspect.rules import Rule
 
 __all__ = ["page", "render"]
 
 
-def render(report: Report, *, rules: Mapping[str, Rule] | None = None) -> str:
-    """Return the page as HTML; ``rules`` is the catalogue, for the reasons behind findings."""
+def render(
+    report: Report, *, rules: Mapping[str, Rule] | None = None, plan: Plan | None = None
+) -> str:
+    """Return the page as HTML; ``rules`` is the catalogue, for the reasons behind findings.
+
+    ``plan`` is shown where there is one; else the fixes of the findings stand for it.
+    """
     return page(
         "report.html",
         report=report,
         rules=rules or {},
-        plan=plan_of(report),
+        plan=plan,
+        fixes=fixes_of(report),
         bars=bars_of(report),
         chains=chains_of(report),
         links=links_of(report),

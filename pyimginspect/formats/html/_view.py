@@ -9,7 +9,7 @@ from msgspec import Struct
 from pyimginspect.errors import printable
 from pyimginspect.report import Finding, Report
 
-__all__ = ["Bar", "bars_of", "links_of", "map_of", "plan_of"]
+__all__ = ["Bar", "bars_of", "fixes_of", "links_of", "map_of"]
 
 # The accounts of a layer, in the order in which a bar shows them.
 _ACCOUNTS = ("live", "overwritten", "deleted", "repeated")
@@ -23,7 +23,7 @@ class Bar(Struct, frozen=True, kw_only=True):
     findings: tuple[Finding, ...]
 
 
-def plan_of(report: Report) -> list[Finding]:
+def fixes_of(report: Report) -> list[Finding]:
     """Return the findings that save something when mended, most first."""
     saving = [finding for finding in report.findings if finding.saving and finding.fix]
     return sorted(saving, key=lambda finding: (-finding.saving, finding.order))
