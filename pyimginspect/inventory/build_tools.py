@@ -107,11 +107,13 @@ def _keepers(graph: Graph, kinds: Mapping[str, BuildToolKind], key: str) -> tupl
     found = []
     while todo:
         for other in graph.required_by[todo.pop()]:
-            if other in seen or other in kinds:
+            if other in seen:
                 continue
             seen.add(other)
             todo.append(other)
             package = graph.nodes[other].package
+            if other in kinds:
+                continue  # a tool keeps nothing by itself, but may be kept itself
             if package.automatic is not True or package.essential:
                 found.append(other)
     return tuple(sorted(found))

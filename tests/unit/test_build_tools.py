@@ -1,0 +1,188 @@
+"""What counts as a build tool, whose it is, and what keeps it."""
+
+import pytest
+
+from pyimginspect.inventory.facts import Distribution, OsPackage
+from pyimginspect.inventory.tool_names import kind_of_package, users_at_run_time
+from tests.images import Content, File, HardLink, Link, Package
+from tests.inventories import apt, on_slim, taken
+
+GCC: dict[str, Package] = {
+    "gcc-12": {
+        "Version": "12.2.0-14",
+        "Depends": "binutils",
+        "files": {"usr/bin/gcc-12": File(b"g" * 900, mode=0o755)},
+    },
+    "binutils": {"files": {"usr/bin/ld.bfd": File(b"l" * 300, mode=0o755)}},
+}
+
+
+def package(name: str, manager: str = "dpkg", **more: object) -> OsPackage:
+    return OsPackage(manager=manager, name=name, version="1", layer=0, **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("manager", "name", "kind"),
+    [
+        ("dpkg", "build-essential", "meta"),
+        ("dpkg", "dpkg-dev", "meta"),
+        ("dpkg", "gcc", "compiler"),
+        ("dpkg", "gcc-14", "compiler"),
+        ("dpkg", "gcc-14-x86-64-linux-gnu", "compiler"),
+        ("dpkg", "g++-12", "compiler"),
+        ("dpkg", "gcc-12-base", None),  # of the runtime libraries, essential
+        ("dpkg", "libgcc-s1", None),
+        ("dpkg", "libstdc++6", None),
+        ("dpkg", "binutils-x86-64-linux-gnu", "binutils"),
+        ("dpkg", "ninja-build", "build-system"),
+        ("dpkg", "libpq-dev", "headers"),
+        ("dpkg", "libpq5", None),
+        ("dpkg", "linux-libc-dev", "headers"),
+        ("dpkg", "rustc", "toolchain"),
+        ("dpkg", "git", "version-control"),
+        ("dpkg", "perl", None),
+        ("apk", "build-base", "meta"),
+        ("apk", "g++", "compiler"),
+        ("apk", "musl-dev", "headers"),
+        ("apk", "openssl-libs-static", "static-library"),
+        ("apk", "scanelf", None),  # the official image's own
+        ("rpm", "gcc-c++", "compiler"),
+        ("rpm", "glibc-devel", "headers"),
+        ("rpm", "glibc-common", None),
+        ("rpm", "git-core", "version-control"),
+    ],
+)
+def test_packages_are_known_by_name(manager: str, name: str, kind: str | None) -> None:
+    assert kind_of_package(package(name, manager)) == kind
+
+
+@pytest.mark.parametrize(
+    ("name", "holds", "kind"),
+    [
+        (".build-deps", ("libffi",), "meta"),
+        (".builddeps", (), "meta"),
+        (".tmp", (), "meta"),
+        (".python-rundeps", ("so:libz.so.1",), None),
+        (".app", ("libpq",), None),
+        (".deps", ("gcc", "libpq"), "meta"),
+    ],
+)
+def test_virtual_packages_are_known_by_name_or_by_what_they_hold(
+    name: str, holds: tuple[str, ...], kind: str | None
+) -> None:
+    one = package(name, "apk", virtual=True, depends=tuple((held,) for held in holds))
+    assert kind_of_package(one) == kind
+
+
+def tools(*layers: dict[str, Content], history: int | None = None) -> list[tuple[object, ...]]:
+    one = on_slim(*layers, history=[f"RUN step {n}" for n in range(len(layers))])
+    return [
+        (tool.name, tool.category, tool.path, tool.size, tool.paths, tool.layer)
+        for tool in taken(one).build_tools
+    ]
+
+
+def test_packages_have_the_layer_that_brought_them_and_the_bytes_of_their_files() -> None:
+    found = taken(on_slim(apt(GCC, manual=["gcc-12"]), history=["RUN apt-get install -y gcc-12"]))
+    assert [(t.name, t.package, t.path, t.size, t.paths, t.layer) for t in found.build_tools] == [
+        ("gcc-12", "gcc-12", "usr/bin/gcc-12", 900, 1, 4),
+        ("binutils", "binutils", "usr/bin/ld.bfd", 300, 1, 4),
+    ]
+
+
+def test_an_upgrade_brings_nothing_new() -> None:
+    newer: dict[str, Package] = {**GCC, "gcc-12": {**GCC["gcc-12"], "Version": "12.3.0"}}
+    found = taken(on_slim(apt(GCC), apt(newer), history=["RUN a", "RUN apt-get upgrade"]))
+    assert {tool.name: tool.layer for tool in found.build_tools} == {"gcc-12": 4, "binutils": 4}
+    assert found.packages["gcc-12"].layer == 5
+
+
+def test_what_a_runtime_package_depends_on_is_kept_by_it() -> None:
+    r: Package = {"Depends": "gcc-12", "Recommends": "make"}
+    more: dict[str, Package] = {**GCC, "r-base-core": r, "make": {}}
+    found = taken(on_slim(apt(more, manual=["r-base-core"]), history=["RUN apt-get install r"]))
+    assert {tool.name: tool.kept_by for tool in found.build_tools} == {
+        "gcc-12": ("r-base-core",),
+        "binutils": ("r-base-core",),
+        "make": (),
+    }
+
+
+def test_another_build_tool_keeps_nothing() -> None:
+    more: dict[str, Package] = {**GCC, "build-essential": {"Depends": "gcc-12"}}
+    found = taken(on_slim(apt(more, manual=["build-essential"]), history=["RUN apt-get install"]))
+    assert {tool.kept_by for tool in found.build_tools} == {()}
+
+
+def test_files_without_a_package_are_found_by_their_place() -> None:
+    layer: dict[str, Content] = {
+        "usr/local/bin/cmake": File(b"c" * 50, mode=0o755),
+        "usr/local/bin/x86_64-linux-musl-gcc-13.2": File(b"g" * 40, mode=0o755),
+        "usr/local/bin/cc": Link("gcc"),  # no bytes, and no tool of its own
+        "usr/local/bin/gccgo-helper": "no such name",
+        "usr/local/lib/gcc/x86_64/13/cc1": "11",
+        "usr/local/lib/libz.a": "arch",
+        "usr/local/include/zlib.h": "hhh",
+        "usr/local/include/boost/a.hpp": "h",
+        "usr/local/include/boost/sub/b.hpp": "hh",
+        "usr/local/include/python3.13/pyconfig.h": "the build's own",
+        "app/.git/HEAD": "ref",
+        "app/.git/objects/ab/cd": "12345",
+        "root/.cargo/bin/cargo": "c",
+        "usr/local/go/bin/go": "gogo",
+    }
+    assert sorted(tools(layer)) == [
+        (".cargo", "toolchain", "root/.cargo", 1, 1, 4),
+        (".git", "version-control", "app/.git", 8, 2, 4),
+        ("boost", "headers", "usr/local/include/boost", 3, 2, 4),
+        ("cc1", "compiler", "usr/local/lib/gcc/x86_64/13/cc1", 2, 1, 4),
+        ("cmake", "build-system", "usr/local/bin/cmake", 50, 1, 4),
+        ("go", "toolchain", "usr/local/go", 4, 1, 4),
+        ("libz.a", "static-library", "usr/local/lib/libz.a", 4, 1, 4),
+        (
+            "x86_64-linux-musl-gcc-13.2",
+            "compiler",
+            "usr/local/bin/x86_64-linux-musl-gcc-13.2",
+            40,
+            1,
+            4,
+        ),
+        ("zlib.h", "headers", "usr/local/include/zlib.h", 3, 1, 4),
+    ]
+
+
+def test_what_a_wheel_or_conda_brings_is_part_of_it() -> None:
+    layer: dict[str, Content] = {
+        "usr/local/lib/python3.13/site-packages/numpy/random/lib/libnpyrandom.a": "a",
+        "opt/venv/lib/python3.13/site-packages/cmake/data/bin/cmake": "c",
+        "opt/conda/conda-meta/history": "",
+        "opt/conda/bin/x86_64-conda-linux-gnu-ld": "l",
+        "opt/conda/lib/libz.a": "a",
+    }
+    assert tools(layer) == []
+
+
+def test_hard_links_weigh_once() -> None:
+    layer: dict[str, Content] = {
+        "usr/local/bin/gcc": File(b"g" * 70, mode=0o755),
+        "usr/local/bin/x86_64-linux-gnu-gcc": HardLink("usr/local/bin/gcc"),
+    }
+    found = tools(layer)
+    # Deleting either name alone frees nothing: the other still holds the content.
+    assert [(name, size) for name, _, _, size, _, _ in found] == [
+        ("gcc", 0),
+        ("x86_64-linux-gnu-gcc", 0),
+    ]
+
+
+def test_the_base_s_own_tools_are_no_leftovers() -> None:
+    one = on_slim({"app/main.py": "x"}, history=["COPY . /app"])
+    assert taken(one).build_tools == ()
+
+
+def test_some_distributions_use_tools_at_run_time() -> None:
+    found = taken(on_slim(apt(GCC), history=["RUN apt-get install gcc"]))
+    triton = Distribution(name="triton", version="3", location="x", metadata="x/t", layer=5)
+    flask = Distribution(name="flask", version="3", location="x", metadata="x/f", layer=5)
+    assert users_at_run_time(found.build_tools, [flask, triton]) == ("triton",)
+    assert users_at_run_time(found.build_tools, [flask]) == ()
