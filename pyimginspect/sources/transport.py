@@ -75,8 +75,9 @@ class Transport:
         self.registry = registry
         self._host = "registry-1.docker.io" if registry == "docker.io" else registry
         self._wants_plain = plain
-        self._plain = plain or is_loopback(registry)
-        self._scheme = "http" if plain else "https"
+        # A registry on this machine speaks with TLS or without: which, the first answer tells.
+        self._unsure = is_loopback(registry) and not plain
+        self._scheme = "http" if plain or self._unsure else "https"
         self._lock = threading.Lock()
         self._authorization: str | None = None
         self._credentials: Credentials | None = None
@@ -124,12 +125,8 @@ class Transport:
     ) -> requests.Response | None:
         """Return a response, or ``None`` for one more attempt."""
         try:
-            return self._follow(method, f"{self._scheme}://{self._host}{path}", headers)
+            response = self._follow(method, f"{self._scheme}://{self._host}{path}", headers)
         except requests.exceptions.SSLError as exc:
-            refused = isinstance(innermost(exc), ssl.SSLCertVerificationError)
-            if self._scheme == "https" and self._plain and not refused:
-                self._scheme = "http"  # allowed, and TLS is not what this port speaks
-                return self._once(method, path, headers, attempt)
             raise RegistryError(
                 f"no secure connection to {self.registry}: {reason(exc)}",
                 hint="REQUESTS_CA_BUNDLE names a file of trusted certificates",
@@ -137,10 +134,28 @@ class Transport:
         except (requests.ConnectionError, requests.Timeout) as exc:
             if attempt == ATTEMPTS - 1 or _is_hopeless(exc):
                 raise RegistryError(f"no answer from {self.registry}: {reason(exc)}") from exc
-            wait(attempt)
+            if not self._settle(None):
+                wait(attempt)
             return None
         except requests.RequestException as exc:
             raise RegistryError(f"{self.registry}: {reason(exc)}") from exc
+        if self._settle(response.status_code):
+            response.close()
+            return None
+        return response
+
+    def _settle(self, status: int | None) -> bool:
+        """Decide between HTTP and HTTPS by a first answer; tell whether to ask again with TLS.
+
+        A port that wants TLS answers plain HTTP with status 400, or by closing the connection.
+        """
+        if not self._unsure:
+            return False
+        self._unsure = False
+        if status in (None, 400):
+            self._scheme = "https"
+            return True
+        return False
 
     def _follow(self, method: str, url: str, headers: dict[str, str]) -> requests.Response:
         origin = urlsplit(url)[:2]
