@@ -153,12 +153,16 @@ class Loader:
             ):
                 flavor = "musl"  # also gcompat, under glibc's name
             return flavor, real, ""
+        fitting: dict[LibcFlavor, str] = {}
         for loader, of in self._loaders.items():
             other = self._rootfs.elf[loader]
-            alike = (other.bits, other.machine, other.endian) == (elf.bits, elf.machine, elf.endian)
-            if alike and flavor in (of, "unknown"):
-                return of, loader, ""
-        return flavor, "", f"there is no loader for {_form(elf)} of {flavor}" if elf.dynamic else ""
+            if (other.bits, other.machine, other.endian) == (elf.bits, elf.machine, elf.endian):
+                fitting.setdefault(of, loader)
+        if not fitting:
+            return flavor, "", f"there is no loader for {_form(elf)}" if elf.dynamic else ""
+        # A library is tried by what is there, also by the loader of another C library.
+        of = flavor if flavor in fitting else min(fitting)
+        return of, fitting[of], ""
 
     def _search(self, flavor: LibcFlavor, named: str, loader: str, elf: ElfFile) -> Search:
         key = (named, elf.bits, elf.machine, elf.endian)
