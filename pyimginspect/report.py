@@ -43,6 +43,7 @@ __all__ = [
     "Verdict",
     "Waived",
     "Waste",
+    "as_json",
 ]
 
 SCHEMA_VERSION = 1
@@ -222,16 +223,11 @@ class Report(Struct, frozen=True, kw_only=True):
 
         Bytes of names that are no UTF-8 are spelled out, as ``\\udcff``.
         """
-        result: dict[str, Any] = _encodable(msgspec.to_builtins(self, str_keys=True))
-        return result
+        return _plain(self)
 
     def to_json(self, *, indent: int = 2) -> str:
         """Return the report as JSON, the same characters from run to run."""
-        try:
-            data = msgspec.json.encode(self)
-        except UnicodeEncodeError:
-            data = msgspec.json.encode(self.to_dict())
-        return msgspec.json.format(data, indent=indent).decode() + "\n"
+        return as_json(self, indent=indent)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
@@ -252,6 +248,23 @@ class Report(Struct, frozen=True, kw_only=True):
 
 class _Versioned(Struct):
     schema_version: int
+
+
+def as_json(record: Struct, *, indent: int = 2) -> str:
+    """Return a record as JSON that ends in a line break, the same characters from run to run.
+
+    Bytes of names that are no UTF-8 are spelled out, as ``\\udcff``.
+    """
+    try:
+        data = msgspec.json.encode(record)
+    except UnicodeEncodeError:
+        data = msgspec.json.encode(_plain(record))
+    return msgspec.json.format(data, indent=indent).decode() + "\n"
+
+
+def _plain(record: Struct) -> dict[str, Any]:
+    plain: dict[str, Any] = _encodable(msgspec.to_builtins(record, str_keys=True))
+    return plain
 
 
 def _encodable(value: Any) -> Any:

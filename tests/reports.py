@@ -1,5 +1,6 @@
 """Reports to render in tests: written down as facts, without an image behind them."""
 
+import hashlib
 from typing import Any
 
 import msgspec
@@ -124,7 +125,7 @@ def layer(
         size=stored + 10_240,
         entries=10 * (number + 1),
         account=LayerAccount(layer=number, stored=stored, live=stored - sum(lost.values()), **lost),
-        diff_id=f"sha256:{number:064x}",
+        diff_id=f"sha256:{hashlib.sha256(f'{number} {instruction}'.encode()).hexdigest()}",
         base=base,
     )
 

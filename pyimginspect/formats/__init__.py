@@ -7,11 +7,19 @@ from importlib import import_module
 from pathlib import PurePath
 from typing import Any
 
+from pyimginspect.comparison import Comparison
 from pyimginspect.errors import ReportError
 from pyimginspect.formats._dockerfile import Dockerfile
 from pyimginspect.report import Report
 
-__all__ = ["FORMATS", "Dockerfile", "format_for", "render"]
+__all__ = [
+    "COMPARISON_FORMATS",
+    "FORMATS",
+    "Dockerfile",
+    "format_for",
+    "render",
+    "render_comparison",
+]
 
 
 # The options of render() that each format takes. A module, and what it needs, is loaded when its
@@ -29,6 +37,9 @@ _OPTIONS: dict[str, tuple[str, ...]] = {
 
 FORMATS = tuple(_OPTIONS)
 """The names that :func:`render` knows."""
+
+COMPARISON_FORMATS = ("table", "json", "markdown", "html")
+"""The names that :func:`render_comparison` knows."""
 
 _SUFFIXES = {
     ".cdx.json": "cyclonedx",
@@ -65,6 +76,30 @@ def render(report: Report, format_name: str = "table", **options: Any) -> str:
     wanted = {name: options[name] for name in _OPTIONS[format_name] if name in options}
     text: str = module.render(report, **wanted)
     return text
+
+
+def render_comparison(
+    comparison: Comparison,
+    format_name: str = "table",
+    *,
+    width: int = 80,
+    color: bool = False,
+    encoding: str = "utf-8",
+) -> str:
+    """Return what lies between two images in a format of :data:`COMPARISON_FORMATS`.
+
+    Raises :class:`ReportError` for another format.
+    """
+    if format_name not in COMPARISON_FORMATS:
+        raise ReportError(
+            f"there is no comparison as '{format_name}'",
+            hint=f"there are {', '.join(COMPARISON_FORMATS)}",
+        )
+    from pyimginspect.formats import comparison as formats
+
+    if format_name == "table":
+        return formats.table(comparison, width=width, color=color, encoding=encoding)
+    return formats.RENDERERS[format_name](comparison)
 
 
 def format_for(path: str | PurePath) -> str:

@@ -1,4 +1,4 @@
-"""The report as JSON, and the schema that tells what is in it."""
+"""The report as JSON, and the schemas that tell what is in it."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import inspect
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
+from pyimginspect.comparison import COMPARISON_VERSION, Comparison
 from pyimginspect.report import SCHEMA_VERSION, Report
 
-__all__ = ["render", "schema"]
+__all__ = ["render", "schemas"]
 
 
 def render(report: Report) -> str:
@@ -17,19 +19,30 @@ def render(report: Report) -> str:
     return report.to_json()
 
 
-def schema() -> dict[str, Any]:
-    """Return the JSON Schema (2020-12) of the report; ``docs/schema`` holds it as a file."""
+def schemas() -> dict[str, dict[str, Any]]:
+    """Return the JSON Schemas (2020-12) of a report and of a comparison, by name.
+
+    ``docs/schema`` holds each as a file.
+    """
+    return {
+        "report": _schema(Report, "schema_version", SCHEMA_VERSION),
+        "comparison": _schema(Comparison, "comparison_version", COMPARISON_VERSION),
+    }
+
+
+def _schema(kind: type[Struct], field: str, version: int) -> dict[str, Any]:
+    """Return the schema of one version of a record, which the document must name."""
     # Through JSON, so that it compares equal to what a file says (tuples are lists there).
-    document = msgspec.json.decode(msgspec.json.encode(msgspec.json.schema(Report)))
+    document = msgspec.json.decode(msgspec.json.encode(msgspec.json.schema(kind)))
     definitions: dict[str, dict[str, Any]] = document["$defs"]
     for definition in definitions.values():
         if "description" in definition:
             definition["description"] = inspect.cleandoc(definition["description"])
-    report = definitions["Report"]
-    report["properties"]["schema_version"] = {"const": SCHEMA_VERSION}
-    report["required"] = ["schema_version", *report["required"]]
+    top = definitions[kind.__name__]
+    top["properties"][field] = {"const": version}
+    top["required"] = [field, *top["required"]]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "Report of pyimginspect",
+        "title": f"{kind.__name__} of pyimginspect",
         **document,
     }

@@ -6,9 +6,8 @@ not become markup, a link, or a mention of somebody.
 
 from __future__ import annotations
 
-import re
-
 from pyimginspect.errors import printable
+from pyimginspect.formats._markdown import cell, code, html, text
 from pyimginspect.formats._text import (
     base_words,
     count,
@@ -24,21 +23,19 @@ __all__ = ["render"]
 
 _MOST_FINDINGS = 20
 _MOST_PATHS = 10
-_LONGEST = 300  # characters of a name or a message: a comment on GitHub holds 65,536
-_MARKUP = re.compile(r"([\\`*_\[\]!|~$])")
-_LINKS = re.compile(r"(://|www\.|[@#])", re.IGNORECASE)
+_LONGEST = 300  # characters of a line of a fix
 _ICONS = {"error": "🔴", "warning": "🟡", "note": "🔵"}
 
 
 def render(report: Report) -> str:
     """Return the report as Markdown of at most 65,000 characters."""
     image = report.image
-    name = _code(image.names[0] if image.names else image.reference)
+    name = code(image.names[0] if image.names else image.reference)
     verdict = report.verdict
     if verdict is None:
         title = f"{name}: {severity_words(report.findings)}"
     else:
-        title = f"{'✅' if verdict.passed else '❌'} {name} {_text(verdict_words(report))}"
+        title = f"{'✅' if verdict.passed else '❌'} {name} {text(verdict_words(report))}"
     lines = [f"### {title}", "", *_facts(report), ""]
     rows = _within(20_000, [[_row(finding)] for finding in report.findings[:_MOST_FINDINGS]])
     if rows:
@@ -62,37 +59,6 @@ def _within(room: int, blocks: list[list[str]]) -> list[str]:
     return lines
 
 
-def _text(text: str) -> str:
-    """Return prose that stays what it is: no markup, no link, nobody mentioned."""
-    text = printable(text)
-    if len(text) > _LONGEST:
-        text = text[:_LONGEST] + "…"
-    text = text.replace("&", "&amp;").replace("<", "&lt;")
-    text = _MARKUP.sub(r"\\\1", text)
-    return _part(text)
-
-
-def _part(text: str) -> str:
-    """Put empty comments where an autolinker, or a mention, would have to see the text whole."""
-    return _LINKS.sub(r"\1<!-- -->", text)
-
-
-def _code(text: str) -> str:
-    """Return a code span; its fence is longer than any run of backticks within."""
-    text = printable(text)
-    if len(text) > _LONGEST:
-        text = text[:_LONGEST] + "…"
-    longest = max((len(run) for run in re.findall("`+", text)), default=0)
-    fence = "`" * (longest + 1)
-    pad = " " if longest or not text.strip() else ""
-    return f"{fence}{pad}{text or ' '}{pad}{fence}"
-
-
-def _cell(text: str) -> str:
-    """Return a code span for a table, where a bar would end the cell even within."""
-    return _code(text).replace("|", "\\|")
-
-
 def _facts(report: Report) -> list[str]:
     words = f"{size(report.size)} in {count(len(report.layers), 'layer')}"
     if report.waste.size:
@@ -102,37 +68,37 @@ def _facts(report: Report) -> list[str]:
         words += f"; the fixes save up to **{size(saving)}**"
     libc = f"{report.libc.flavor} {report.libc.version or ''}".strip()
     pythons = [f"{python.version} ({python.path})" for python in report.pythons]
-    lines = [f"{words}. Base: {_text(base_words(report))}. C library: {_text(libc)}."]
+    lines = [f"{words}. Base: {text(base_words(report))}. C library: {text(libc)}."]
     if pythons:
-        lines.append(f"Python: {_text(listing(pythons, 4))}.")
+        lines.append(f"Python: {text(listing(pythons, 4))}.")
     return lines
 
 
 def _row(finding: Finding) -> str:
     saving = size(finding.saving) if finding.saving else ""
     icon = f"{_ICONS[finding.severity]} {finding.severity}"
-    return f"| {icon} | {_text(finding.message)} | {_cell(finding.rule)} | {saving} |"
+    return f"| {icon} | {text(finding.message)} | {cell(finding.rule)} | {saving} |"
 
 
 def _details(report: Report, finding: Finding) -> list[str]:
     lines = [
         "<details>",
-        f"<summary>{finding.severity}: {_html(finding.message)}</summary>",
+        f"<summary>{finding.severity}: {html(finding.message)}</summary>",
         "",
     ]
     for evidence in finding.evidence[:_MOST_PATHS]:
-        place = f" ({_code(evidence.path)})" if evidence.path else ""
-        lines.append(f"- because {_text(evidence.what)}{place}")
+        place = f" ({code(evidence.path)})" if evidence.path else ""
+        lines.append(f"- because {text(evidence.what)}{place}")
     if finding.layers:
         number = finding.layers[0]
         instruction = finding.instruction or next(
             (layer.instruction for layer in report.layers if layer.number == number), ""
         )
         numbers = ", ".join(map(str, finding.layers))
-        lines.append(f"- layer {numbers}" + (f": {_code(instruction)}" if instruction else ""))
+        lines.append(f"- layer {numbers}" + (f": {code(instruction)}" if instruction else ""))
     if finding.packages:
-        lines.append(f"- packages: {_code(listing(finding.packages, _MOST_PATHS))}")
-    lines += [f"- {_code(path)}" for path in finding.paths[:_MOST_PATHS]]
+        lines.append(f"- packages: {code(listing(finding.packages, _MOST_PATHS))}")
+    lines += [f"- {code(path)}" for path in finding.paths[:_MOST_PATHS]]
     if len(finding.paths) > _MOST_PATHS:
         lines.append(f"- and {count(len(finding.paths) - _MOST_PATHS, 'more path')}")
     lines.append("")
@@ -144,24 +110,17 @@ def _details(report: Report, finding: Finding) -> list[str]:
     return [*lines, "</details>", ""]
 
 
-def _html(text: str) -> str:
-    """Return text for within HTML, where Markdown is not read but mentions are."""
-    text = printable(text)[:_LONGEST]
-    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return _part(text)
-
-
 def _aside(report: Report) -> list[str]:
     verdict = report.verdict
     if verdict is None:
         return []
     lines = [
-        f"- waived: {_text(item.finding.message)} ({_text(item.reason)}"
-        + (f", until {_text(item.expires)})" if item.expires else ")")
+        f"- waived: {text(item.finding.message)} ({text(item.reason)}"
+        + (f", until {text(item.expires)})" if item.expires else ")")
         for item in verdict.waived[:_MOST_FINDINGS]
     ]
-    lines += [f"- known: {_text(f.message)}" for f in verdict.accepted[:_MOST_FINDINGS]]
-    lines += [f"- mended: {_text(g.message or g.subject)}" for g in verdict.gone[:_MOST_FINDINGS]]
+    lines += [f"- known: {text(f.message)}" for f in verdict.accepted[:_MOST_FINDINGS]]
+    lines += [f"- mended: {text(g.message or g.subject)}" for g in verdict.gone[:_MOST_FINDINGS]]
     if not lines:
         return []
     return ["<details>", "<summary>Set aside</summary>", "", *lines, "", "</details>", ""]
@@ -172,6 +131,6 @@ def _layers(report: Report) -> list[str]:
     lines += ["| # | size | dead | instruction |", "|--:|--:|--:|---|"]
     for layer in report.layers[-_MOST_FINDINGS:]:
         dead = size(layer.account.waste) if layer.account.waste else ""
-        instruction = f"{_cell(layer.instruction)}{' (base)' if layer.base else ''}"
+        instruction = f"{cell(layer.instruction)}{' (base)' if layer.base else ''}"
         lines.append(f"| {layer.number} | {size(layer.account.stored)} | {dead} | {instruction} |")
     return [*lines, "", "</details>", ""]

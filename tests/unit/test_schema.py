@@ -8,24 +8,23 @@ import jsonschema
 import pytest
 
 from pyimginspect.formats import render
-from pyimginspect.formats.json import schema
+from pyimginspect.formats.json import schemas
 from pyimginspect.report import Report
 from tests.reports import bad_report, clean_report, judged_report, with_strings
 
-PUBLISHED = Path(__file__).resolve().parents[2] / "docs" / "schema" / "report.schema.json"
+PUBLISHED = Path(__file__).resolve().parents[2] / "docs" / "schema"
 
 
-def published() -> dict[str, Any]:
-    document: dict[str, Any] = json.loads(PUBLISHED.read_text(encoding="utf-8"))
+def published(name: str = "report") -> dict[str, Any]:
+    text = (PUBLISHED / f"{name}.schema.json").read_text(encoding="utf-8")
+    document: dict[str, Any] = json.loads(text)
     return document
 
 
-def test_the_published_schema_is_that_of_the_types() -> None:
-    assert published() == schema(), "run scripts/make_schema"
-
-
-def test_the_schema_is_one() -> None:
-    jsonschema.Draft202012Validator.check_schema(published())
+@pytest.mark.parametrize("name", schemas())
+def test_the_published_schema_is_that_of_the_types(name: str) -> None:
+    assert published(name) == schemas()[name], "run scripts/make_schema"
+    jsonschema.Draft202012Validator.check_schema(published(name))
 
 
 @pytest.mark.parametrize(
