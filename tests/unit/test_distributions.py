@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -29,13 +30,13 @@ LOCAL = "usr/local/bin/python3.13"
 BASE: tuple[Tree, ...] = (debian_base(), official_python("3.13.1"))
 
 
-def distributions(*trees: Tree, **config: object) -> list[Distribution]:
+def distributions(*trees: Tree, **config: Any) -> list[Distribution]:
     """What the layers above the base add; pip is the base's."""
-    found = inventory(*BASE, *trees, **config).distributions  # type: ignore[arg-type]
+    found = inventory(*BASE, *trees, **config).distributions
     return [each for each in found if each.location != SITE or each.name != "pip"]
 
 
-def distribution(*trees: Tree, **config: object) -> Distribution:
+def distribution(*trees: Tree, **config: Any) -> Distribution:
     (found,) = distributions(*trees, **config)
     return found
 
@@ -166,7 +167,7 @@ def test_what_is_no_distribution(tree: Tree) -> None:
     ],
 )
 def test_who_sees_a_distribution(
-    tree: Tree, config: Mapping[str, object], seen_by: tuple[str, ...]
+    tree: Tree, config: Mapping[str, Any], seen_by: tuple[str, ...]
 ) -> None:
     assert distribution(tree, **config).interpreters == seen_by
 

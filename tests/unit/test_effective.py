@@ -1,6 +1,7 @@
 """Which Python a container starts, and where that one imports from."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
@@ -81,7 +82,7 @@ SITE = "usr/local/lib/python3.13/site-packages"
     ],
 )
 def test_where_third_party_code_is_imported_from(
-    tree: Tree, config: Mapping[str, object], expected: list[str]
+    tree: Tree, config: Mapping[str, Any], expected: list[str]
 ) -> None:
     found = python(debian_base(), {**official_python("3.13.1"), **tree}, **config)
     assert list(found.site_packages) == expected
@@ -168,7 +169,7 @@ USR, LOCAL = "usr/bin/python3.11", "usr/local/bin/python3.13"
         ({"cmd": ["nothing"]}, LOCAL, "the first python3 on PATH: /usr/local/bin/python3"),
     ],
 )
-def test_the_effective_interpreter(config: Mapping[str, object], path: str, because: str) -> None:
+def test_the_effective_interpreter(config: Mapping[str, Any], path: str, because: str) -> None:
     found = pythons(*BOTH, **config)
     (effective,) = [each for each in found if each.effective]
     assert (effective.path, effective.effective_because) == (path, because)
