@@ -40,27 +40,28 @@ _MOST_CHAINS = 5
 
 RULE = Rule(
     id="duplicate-python",
-    title="more than one Python",
+    title="More than one Python is in the image",
     severity="warning",
     policy="bindings",
-    what="""The image has a second Python interpreter that its base image did not bring. The
-finding names it, the packages that pulled it in and the chain of dependencies from them to it, the
-layer and the instruction, and everything that would go if those packages went, by the package
-manager's own rules. Links, hard links, virtual environments and a merged /usr make no second
-interpreter.""",
-    why="""Two interpreters do not share a sys.path: what apt installs for one, the other cannot
-import, and which of them a script gets hangs on PATH and on its first line. The second one brings a
-standard library and a graph of dependencies, often tens of megabytes, perhaps another version, and
-has to be patched like the first. Official python images build Python into /usr/local, unknown to
-the package manager, so that asking apt for any python3-… package installs Debian's own as well.""",
-    fix="""Install Python packages with pip (or uv) for the interpreter that the image is about, and
-drop those of the operating system. What only needs Python while building belongs into a build
-stage.""",
-    example="""# two interpreters: Debian's comes along with python3-psycopg2
+    what="The image has a second Python interpreter that its base image did not bring. The finding"
+    " names it, the packages that pulled it in and the chain of dependencies from them to it,"
+    " the layer and the instruction, and everything that would go if those packages went, by"
+    " the package manager's own rules. Links, hard links, virtual environments and a merged"
+    " /usr make no second interpreter.",
+    why="Two interpreters do not share a sys.path: what apt installs for one, the other cannot"
+    " import, and which of them a script gets hangs on PATH and on its first line. The second"
+    " one brings a standard library and a graph of dependencies, often tens of megabytes,"
+    " perhaps another version, and has to be patched like the first. Official python images"
+    " build Python into /usr/local, unknown to the package manager, so that asking apt for any"
+    " python3-… package installs Debian's own as well.",
+    fix="Install Python packages with pip (or uv) for the interpreter that the image is about,"
+    " and drop those of the operating system. What only needs Python while building belongs"
+    " into a build stage.",
+    example="""# at fault: two interpreters: Debian's comes along with python3-psycopg2
 FROM python:3.13-slim
 RUN apt-get update && apt-get install -y python3-psycopg2
 
-# one
+# better: one
 FROM python:3.13-slim
 RUN pip install --no-cache-dir psycopg2-binary
 """,

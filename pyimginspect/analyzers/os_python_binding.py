@@ -26,25 +26,25 @@ __all__ = ["ANALYZER", "os_python_binding"]
 
 RULE = Rule(
     id="os-python-binding",
-    title="Python packages from the operating system",
+    title="Python packages come from the operating system",
     severity="warning",
     policy="bindings",
-    what="""A package of the operating system ships importable Python: python3-yaml, py3-lxml. The
-finding says which distribution of PyPI it is, by the metadata that the package itself carries, and
-whether the interpreter that the image starts can import it at all.""",
-    why="""The operating system's Python packages are built for the operating system's Python. In
-an official python image that is another one than the interpreter in /usr/local: it has to be
-installed with them, and what they contain cannot be imported where the application runs. Their
-versions are the distribution's, years behind at times, and a requirements file knows nothing of
-them.""",
-    fix="""Ask pip for the distribution in place of the package, and drop the package. A library
-that the distribution needs at run time (libpq5, libxml2) may stay: those are what the operating
-system's package manager is for.""",
-    example="""# psycopg2 for Debian's Python; python in /usr/local cannot import it
+    what="A package of the operating system ships importable Python: python3-yaml, py3-lxml. The"
+    " finding says which distribution of PyPI it is, by the metadata that the package itself"
+    " carries, and whether the interpreter that the image starts can import it at all.",
+    why="The operating system's Python packages are built for the operating system's Python. In"
+    " an official python image that is another one than the interpreter in /usr/local: it has"
+    " to be installed with them, and what they contain cannot be imported where the"
+    " application runs. Their versions are the distribution's, years behind at times, and a"
+    " requirements file knows nothing of them.",
+    fix="Ask pip for the distribution in place of the package, and drop the package. A library"
+    " that the distribution needs at run time (libpq5, libxml2) may stay: those are what the"
+    " operating system's package manager is for.",
+    example="""# at fault: psycopg2 for Debian's Python; python in /usr/local cannot import it
 FROM python:3.13-slim
 RUN apt-get update && apt-get install -y python3-psycopg2
 
-# psycopg2 where the application runs, its native library from Debian
+# better: psycopg2 where the application runs, its native library from Debian
 FROM python:3.13-slim
 RUN apt-get update && apt-get install -y --no-install-recommends libpq5
 RUN pip install --no-cache-dir psycopg2-binary

@@ -1,0 +1,152 @@
+"""Python packages that no Python of the image imports."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from pyimginspect.analyzers._pythons import instruction, listed
+from pyimginspect.analyzers.rule import Analyzer, Rule
+from pyimginspect.inventory.collect import Inventory
+from pyimginspect.inventory.facts import Distribution
+from pyimginspect.inventory.packages.ownership import stored_by_layer
+from pyimginspect.model import Evidence
+from pyimginspect.report import Finding
+
+__all__ = ["ANALYZER", "unreachable_site_packages"]
+
+_SITES = ("/site-packages", "/dist-packages")
+_CODE = (".py", ".so", ".pyc")
+_SERIES = re.compile(r"/(?:python|pypy)(\d\.\d{1,2})t?/(?:site|dist)-packages$")
+_USER = re.compile(r"(.*)/\.local/lib/[^/]+/site-packages")
+
+RULE = Rule(
+    id="unreachable-site-packages",
+    title="Installed packages are out of every Python's sight",
+    severity="warning",
+    policy="soundness",
+    what="A directory holds installed Python packages, and no interpreter and no environment of"
+    " the image looks into it: it is for another minor version, in another user's home, or was"
+    " filled by pip install --target and is on nobody's path.",
+    why="Either the application needs them, and fails to import them, or nobody does, and they"
+    " are bytes that every host pulls and every scanner reports on. The usual causes are a"
+    " base image that moved on to the next Python while packages were copied from a stage with"
+    " the last one, pip install --user by root in an image that runs as somebody else, and a"
+    " PYTHONPATH that was set in the build stage only.",
+    fix="Install for the interpreter that will run, best into a virtual environment that is"
+    " copied as a whole; or name the directory in PYTHONPATH; or delete it in the step that"
+    " fills it.",
+    example="""# at fault: python 3.13 does not look into python3.12
+FROM python:3.12-slim AS builder
+RUN pip install requests
+FROM python:3.13-slim
+COPY --from=builder /usr/local/lib/python3.12 /usr/local/lib/python3.12
+
+# better: an environment of the same version
+FROM python:3.13-slim AS builder
+RUN python -m venv /venv && /venv/bin/pip install requests
+FROM python:3.13-slim
+COPY --from=builder /venv /venv
+""",
+)
+
+
+def unreachable_site_packages(inventory: Inventory) -> Iterator[Finding]:
+    """Report the directories above the base that hold packages out of every Python's sight."""
+    lost: dict[str, list[Distribution]] = {}
+    for each in inventory.distributions:
+        if not each.interpreters:
+            lost.setdefault(each.location, []).append(each)
+    sights = [each.site_packages for each in inventory.interpreters]
+    sights += [each.site_packages for each in inventory.environments]
+    reached = {directory for sight in sights for directory in sight}
+    for path in sorted(lost.keys() | _directories(inventory, reached)):
+        if path not in reached:
+            yield from _finding(inventory, path, lost.get(path, []))
+
+
+def _directories(inventory: Inventory, reached: set[str]) -> set[str]:
+    """Return the directories that are named as those of packages, hold code, and are not reached.
+
+    Those within others, conda's cache and what OS packages own are left out.
+    """
+    rootfs = inventory.rootfs
+    found = set()
+    for path in rootfs.nodes:
+        if not path.endswith(_SITES) or path in reached or rootfs[path].kind != "directory":
+            continue
+        inside = any(f"{site}/" in path for site in _SITES) or "/pkgs/" in f"/{path}"
+        if not inside and any(
+            node.path.endswith(_CODE) and not inventory.packages.owner(node.path)
+            for node in rootfs.walk(path)
+        ):
+            found.add(path)
+    return found
+
+
+def _finding(inventory: Inventory, path: str, lost: list[Distribution]) -> Iterator[Finding]:
+    rootfs = inventory.rootfs
+    if lost and not path.endswith(_SITES):
+        # A directory of an application may hold much else.
+        files = [
+            node.path
+            for each in lost
+            for top in _tops(inventory, each)
+            for node in (rootfs[top], *rootfs.walk(top))
+            if node.kind == "file"
+        ]
+    else:
+        files = [node.path for node in rootfs.walk(path) if node.kind == "file"]
+    layers = stored_by_layer(rootfs, files)
+    if not layers or max(layers) < inventory.base.layers:
+        return
+    layer = max(layers, key=lambda number: layers[number])
+    size = sum(layers.values())
+    names = [f"{each.name} {each.version}" for each in lost]
+    holds = f"{len(names)} distributions" if len(names) > 1 else "".join(names) or "modules"
+    yield RULE.finding(
+        subject=path,
+        message=f"/{path} holds {holds}, and no Python of the image looks there",
+        evidence=[
+            Evidence(what=_why(inventory, path), path=path, layer=layer),
+            *([Evidence(what=f"it holds {listed(names, 8)}", path=path)] if names else []),
+            *_sights(inventory),
+        ],
+        layers=layers,
+        instruction=instruction(inventory, layer),
+        paths=[each.metadata for each in lost] or [path],
+        saving=size,
+    )
+
+
+def _tops(inventory: Inventory, each: Distribution) -> Iterator[str]:
+    """Return the metadata of a distribution and what lies beside it under its name."""
+    yield each.metadata
+    for name in (each.name.replace("-", "_"), f"{each.name.replace('-', '_')}.py"):
+        path = f"{each.location}/{name}"
+        if path in inventory.rootfs:
+            yield path
+
+
+def _why(inventory: Inventory, path: str) -> str:
+    match = _SERIES.search(path)
+    versions: Mapping[str, None] = dict.fromkeys(
+        ".".join(each.version.split(".")[:2]) for each in inventory.interpreters
+    )
+    user = _USER.fullmatch(path)
+    if match and match[1] not in versions:
+        there = listed(list(versions)) or "none"
+        return f"it is for Python {match[1]}, and the image has {there}"
+    if user:
+        who = inventory.image.config.user or "root"
+        return f"it is in the home /{user[1]}, and the image runs as {who}"
+    return "it is on nobody's search path"
+
+
+def _sights(inventory: Inventory) -> Iterator[Evidence]:
+    for python in inventory.interpreters:
+        where = listed([f"/{directory}" for directory in python.site_packages]) or "nowhere"
+        yield Evidence(what=f"/{python.path} looks into {where}", path=python.path)
+
+
+ANALYZER = Analyzer(rule=RULE, run=unreachable_site_packages)
