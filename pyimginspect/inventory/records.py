@@ -47,8 +47,8 @@ def rows_of(data: bytes, location: str) -> dict[str, str]:
 
     Tens of thousands of rows are read for every image: what needs no care gets none.
     """
-    text = data.decode("utf-8", "surrogateescape")
-    if '"' in text or "\r" in text:
+    text = data.decode("utf-8", "surrogateescape").replace("\r\n", "\n")
+    if '"' in text:
         sizes = {row.path: "" if row.size is None else str(row.size) for row in read_record(data)}
         return {place_of(location, path): size for path, size in sizes.items()}
     prefix = f"{location}/" if location else ""
