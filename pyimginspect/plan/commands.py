@@ -31,7 +31,7 @@ _BUILDS = re.compile(
     r"|setup\.py|\./configure|-m (?:pip|build)\b"
     r"|\bgit (?:clone|submodule|fetch|checkout)"
 )
-_CONTROL = re.compile(r"(?:^|[\s;&|(])(?:if|for|while|until|case|select|function)\s")
+_CONTROL = re.compile(r"(?:^|[;&|({]\s*)(?:if|for|while|until|case|select|function)\s")
 _INSTALLERS: dict[Manager, re.Pattern[str]] = {
     "apt": re.compile(r"apt(?:-get)?(?:\s+-\S+)*\s+install\b"),
     "apk": re.compile(r"apk(?:\s+-\S+)*\s+add\b"),

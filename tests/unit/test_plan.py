@@ -1,0 +1,318 @@
+"""Plans: which edits, whose bytes, and the Dockerfile with the edits in it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from pyimginspect.formats import layers as layers_format
+from pyimginspect.formats import plan as plan_format
+from pyimginspect.plan import Edit, Plan, make_plan, reconstruct, tell_ledger
+from tests.images import Content, File, Image, Package, elf, image
+from tests.inventories import apt, on_slim, taken
+
+MB = b"x" * 1_000_000
+LISTS = "var/lib/apt/lists"
+SITE = "usr/local/lib/python3.13/site-packages"
+GCC: dict[str, Package] = {
+    "gcc": {"Depends": "cpp", "files": {"usr/bin/gcc": File(MB, mode=0o755)}},
+    "cpp": {"files": {"usr/bin/cpp": File(MB[:500_000], mode=0o755)}},
+}
+PQ: dict[str, Package] = {
+    "libpq-dev": {"Depends": "libpq5", "files": {"usr/include/libpq-fe.h": "h" * 5000}},
+    "libpq5": {"files": {"usr/lib/libpq.so.5": elf(soname="libpq.so.5")}},
+}
+EXTENSION: Mapping[str, Content] = {f"{SITE}/psycopg2/_psycopg.so": elf(needed=["libpq.so.5"])}
+HEAD = "# Made from the history of app:1; edits are marked '# plan:'.\n\n"
+FROM = "FROM python:3.13.1-slim-bookworm"
+
+
+def planned(*layers: Mapping[str, Content], history: Sequence[Any]) -> tuple[Plan, str]:
+    inventory = taken(on_slim(*layers, history=history))
+    plan = make_plan(inventory)
+    return plan, reconstruct(inventory, plan)
+
+
+def only(plan: Plan) -> Edit:
+    (edit,) = plan.edits
+    return edit
+
+
+def test_nothing_to_edit() -> None:
+    plan, dockerfile = planned(
+        {"app/main.py": "x"}, history=["COPY . /app # buildkit", 'CMD ["python", "/app/main.py"]']
+    )
+    assert plan.edits == ()
+    assert (plan.saving, plan.after) == (0, plan.size)
+    assert dockerfile == f"{HEAD}{FROM}\nCOPY . /app\nCMD []\n"
+    assert plan_format.render(plan) == (
+        "Plan for app:1\nNothing to edit: every layer's bytes are of use.\n"
+    )
+
+
+def test_lists_are_deleted_in_the_run_that_made_them() -> None:
+    command = "apt-get update && apt-get install -y --no-install-recommends libpq5"
+    plan, dockerfile = planned(
+        {f"{LISTS}/a_Packages": File(MB)},
+        {f"{LISTS}/a_Packages": "again" * 1000},
+        history=[f"RUN {command}", "RUN apt-get update"],
+    )
+    assert [(e.kind, e.layer, e.saving) for e in plan.edits] == [
+        ("clean-cache", 4, 1_000_000),
+        ("clean-cache", 5, 5000),
+    ]
+    assert plan.saving == 1_005_000
+    assert dockerfile == (
+        f"{HEAD}{FROM}\n"
+        "# plan: leave no apt-lists cache behind\n"
+        "RUN apt-get update \\\n"
+        "    && apt-get install -y --no-install-recommends libpq5 \\\n"
+        "    && rm -rf /var/lib/apt/lists/*\n"
+        "# plan: leave no apt-lists cache behind\n"
+        "RUN apt-get update \\\n"
+        "    && rm -rf /var/lib/apt/lists/*\n"
+    )
+
+
+def test_tools_that_a_later_build_needs_go_to_a_stage_of_their_own() -> None:
+    plan, dockerfile = planned(
+        apt({**GCC, **PQ}, manual=["gcc", "libpq-dev"]),
+        {"src/a.c": "int a;"},
+        {**EXTENSION, f"{SITE}/psycopg2/__init__.py": "#\n"},
+        {"app/main.py": "x"},
+        history=[
+            "RUN apt-get install -y gcc libpq-dev",
+            "COPY a.c /src/ # buildkit",
+            "RUN pip install psycopg2",
+            "ENV A=b c",
+            "COPY main.py /app/ # buildkit",
+            "USER nobody",
+        ],
+    )
+    edit = only(plan)
+    assert (edit.kind, edit.layer, edit.others) == ("builder-stage", 4, (5, 6))
+    assert edit.packages == ("gcc", "libpq-dev")
+    assert "install libpq5 in the final stage" in edit.words
+    assert 1_505_000 < edit.saving < 1_506_000  # the files, and what dpkg notes of them
+    assert dockerfile == (
+        f"{HEAD}# plan: {edit.words}\n"
+        f"{FROM} AS builder\n"
+        "RUN apt-get install -y gcc libpq-dev\n"
+        "COPY a.c /src/\n"
+        "RUN pip install psycopg2\n"
+        "# plan: gather what the build made\n"
+        "USER root\n"
+        "RUN mkdir /result && cd / && cp -a --parents \\\n"
+        "    src \\\n"
+        f"    {SITE}/psycopg2 \\\n"
+        "    /result\n"
+        "\n"
+        f"{FROM}\n"
+        "# plan: what the build's results need at run time\n"
+        "RUN apt-get update \\\n"
+        "    && apt-get install -y --no-install-recommends libpq5 \\\n"
+        "    && rm -rf /var/lib/apt/lists/*\n"
+        "COPY --from=builder /result/ /\n"
+        "ENV A=b c\n"
+        "COPY main.py /app/\n"
+        "USER nobody\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("command", "kind", "line"),
+    [
+        (
+            "apt-get install -y gcc && gcc -o a a.c",
+            "purge",
+            "apt-get purge -y --auto-remove -o APT::AutoRemove::RecommendsImportant=false"
+            " -o APT::AutoRemove::SuggestsImportant=false gcc",
+        ),
+        ("apt-get install -y gcc libfoo", "leave-out", "RUN apt-get install -y libfoo"),
+    ],
+)
+def test_without_a_later_build_the_tools_are_purged_or_left_out(
+    command: str, kind: str, line: str
+) -> None:
+    layer = apt({**GCC, "libfoo": {}}, manual=["gcc", "libfoo"])
+    plan, dockerfile = planned(layer, history=[f"RUN {command}"])
+    assert only(plan).kind == kind
+    assert line in dockerfile
+
+
+def test_what_a_late_deletion_needs_moves_along() -> None:
+    plan, dockerfile = planned(
+        {"tmp/big": File(MB)},
+        {"app/out": "x"},
+        {"tmp/.wh.big": ""},
+        history=["RUN fetch", "RUN use", "RUN rm /tmp/big"],
+    )
+    assert only(plan).others == (5, 6)
+    assert "RUN fetch \\\n    && use \\\n    && rm /tmp/big\n# plan: gone: RUN use\n" in dockerfile
+
+
+def test_a_deletion_across_a_copy_is_said_in_words() -> None:
+    plan, dockerfile = planned(
+        {"tmp/big": File(MB)},
+        {"tmp/.wh.big": ""},
+        history=["COPY big /tmp/ # buildkit", "RUN rm /tmp/big"],
+    )
+    assert (only(plan).kind, only(plan).saving) == ("advice", 1_000_000)
+    assert "RUN rm /tmp/big" in dockerfile
+
+
+@pytest.mark.parametrize(
+    ("maker", "line"),
+    [
+        ("COPY app /app # buildkit", "COPY --chown=app:app app /app\n"),
+        ("RUN make", "RUN make \\\n    && chown -R app:app /app\n"),
+    ],
+)
+def test_files_get_their_owner_where_they_are_made(maker: str, line: str) -> None:
+    plan, dockerfile = planned(
+        {"app/data": File(MB)},
+        {"app/data": File(MB, uid=1000)},
+        history=[maker, "RUN chown -R app:app /app"],
+    )
+    assert (only(plan).kind, only(plan).saving) == ("owner", 1_000_000)
+    assert line in dockerfile
+    assert "# plan: gone: RUN chown -R app:app /app\n" in dockerfile
+
+
+def test_no_byte_is_counted_twice() -> None:
+    """apt's lists, overwritten within the stage for building, are saved by both edits."""
+    lists = {f"{LISTS}/a_Packages": File(MB)}
+    plan, _ = planned(
+        {**apt(GCC, manual=["gcc"]), **lists},
+        {**EXTENSION, f"{LISTS}/a_Packages": File(MB[:-1])},
+        history=["RUN apt-get install -y gcc", "RUN pip install x && apt-get update"],
+    )
+    kinds = [edit.kind for edit in plan.edits]
+    assert kinds == ["builder-stage", "clean-cache", "clean-cache"]
+    assert sum(edit.saving for edit in plan.edits) == plan.saving + 1_000_000
+    assert plan.saving == sum(plan.layers.values()) <= plan.size
+    assert "Several edits save the same bytes" in plan_format.render(plan)
+
+
+def test_the_compressed_size_is_that_of_the_blobs_where_there_are_any() -> None:
+    plan, _ = planned({f"{LISTS}/a_Packages": File(MB)}, history=["RUN apt-get update"])
+    assert plan.compressed_saving == 400_000
+
+
+def test_a_history_of_other_layers_gives_no_dockerfile() -> None:
+    one: Image = image([{"a": "x"}, {"b": "y"}], history=["RUN x"])
+    inventory = taken(one)
+    assert reconstruct(inventory, make_plan(inventory)).endswith(
+        "FROM scratch\n# The history has no step of the application.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("lines", "more", "written"),
+    [
+        (
+            ['ENV GREETING=hello "big" world'],
+            {"env": ['GREETING=hello "big" world']},
+            'ENV GREETING="hello \\"big\\" world"',
+        ),
+        (["ENV A=1 B=two words"], {"env": ["A=1", "B=two words"]}, 'ENV A=1 B="two words"'),
+        (
+            ['CMD ["python" "-m" "app"]'],
+            {"cmd": ["python", "-m", "app"]},
+            'CMD ["python","-m","app"]',
+        ),
+        (["HEALTHCHECK &{[]}"], {}, "# HEALTHCHECK &{[]}"),
+        (["COPY file:" + "a" * 64 + " /x"], {}, "# The history does not tell what was copied:"),
+    ],
+)
+def test_instructions_are_written_so_that_they_can_be_read_again(
+    lines: list[str], more: dict[str, Any], written: str
+) -> None:
+    layers: list[Mapping[str, Content]] = [{"x": "y"}] * sum(
+        line.startswith("COPY") for line in lines
+    )
+    one = image(
+        [{"etc/os-release": "ID=debian\n"}, *layers],
+        history=["/bin/sh -c #(nop) ADD file:1 in / ", *lines],
+        **more,
+    )
+    inventory = taken(one)
+    assert written in reconstruct(inventory, make_plan(inventory)).splitlines()
+
+
+def test_a_plan_is_printed_edit_by_edit() -> None:
+    plan, _ = planned(
+        {f"{LISTS}/a_Packages": File(MB)}, history=["RUN apt-get update && apt-get install -y x"]
+    )
+    size = plan.size
+    assert plan_format.render(plan, width=72) == (
+        "Plan for app:1\n"
+        f"1.0 MB now, {(size - 1_000_000) / 1000:.1f} kB after all edits: saves 1.0 MB"
+        f" ({1_000_000 / size:.0%}).\n"
+        f"In a registry about {0.4 * size / 1000:.1f} kB now,"
+        f" {(0.4 * size - 400_000) / 1000:.1f} kB after (estimated).\n"
+        "\n"
+        "1.  leave no apt-lists cache behind: saves 1.0 MB\n"
+        "    in    layer 4: RUN apt-get update && apt-get install -y x\n"
+        "    add   rm -rf /var/lib/apt/lists/*\n"
+        "    rule  package-cache\n"
+    )
+
+
+# --- the ledger -----------------------------------------------------------------------------------
+def test_the_ledger_tells_for_whom_and_by_whom() -> None:
+    inventory = taken(
+        on_slim(
+            {**apt(GCC), "app/a/b/c/d": File(b"1" * 70), "app/e": "22"},
+            {"app/e": "333", "app/a/b/c/.wh.d": ""},
+            history=["RUN apt-get install -y gcc", "RUN rm"],
+        )
+    )
+    story = tell_ledger(inventory)[4]
+    assert (story.layer, story.instruction, story.base) == (4, "RUN apt-get install -y gcc", False)
+    assert (story.deleted_by, story.overwritten_by) == ({5: 70}, {5: 2})
+    assert [(s.name, s.live) for s in story.packages] == [("gcc", 1_000_000), ("cpp", 500_000)]
+    shares = {share.name: (share.live, share.dead) for share in story.directories}
+    assert shares["/usr/bin"] == (1_500_000, 0)
+    assert shares["/app/a/b"] == (0, 70)
+    assert shares["/app"] == (0, 2)
+    assert sum(share.stored for share in story.directories) == story.account.stored
+    gone = next(share for share in story.files if share.name == "app/a/b/c/d")
+    assert (gone.dead, gone.how, gone.killer) == (70, "deleted", 5)
+
+
+def test_the_ledger_is_printed_layer_by_layer() -> None:
+    inventory = taken(
+        image(
+            [{"etc/os-release": "ID=debian\n", "a": "1" * 500}, {"a": "2" * 40}, {}],
+            history=["ADD file:1 in / ", "RUN x", "WORKDIR /y"],
+        )
+    )
+    text = layers_format.render(tell_ledger(inventory))
+    assert text == (
+        "Layers: where every stored byte ended up\n"
+        "  #  stored  live  changed\n"
+        "---  ------  ----  -------\n"
+        "  0   510 B  10 B    500 B\n"
+        "  1    40 B  40 B\n"
+        "  2\n"
+        "all   550 B  50 B    500 B\n"
+        "\n"
+        "Layer 0 (base): ADD file:1 /\n"
+        "overwritten: 500 B by layer 1\n"
+        "           live   dead  what            lost\n"
+        "---------  ----  -----  --------------  ----------------\n"
+        "directory        500 B  /\n"
+        "           10 B         /etc\n"
+        "file             500 B  a               changed, layer 1\n"
+        "           10 B         etc/os-release\n"
+        "\n"
+        "Layer 1: RUN x\n"
+        "           live  what\n"
+        "---------  ----  ----\n"
+        "directory  40 B  /\n"
+        "file       40 B  a\n"
+        "\n"
+        "Layer 2: WORKDIR /y\n"
+        "stores no file content\n"
+    )
