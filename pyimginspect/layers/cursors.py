@@ -22,7 +22,7 @@ except ImportError:  # no wheel for this machine: slower, and the same sums
 __all__ = ["ContentCursor", "Held", "SeekCursor", "StreamCursor"]
 
 _HEAD = 1 << 16
-_WINDOW = 1 << 13
+_WINDOW = 1 << 12
 _KEEP_WHOLE = 24 << 20
 
 

@@ -72,9 +72,18 @@ def read_entries(cursor: Cursor, limits: Limits = DEFAULT_LIMITS) -> Iterator[En
             _check_end(cursor, extended)
             return
         fields = _FIELDS.unpack(block)
-        _check_sum(block, fields[4], fields[0])
+        try:
+            # Nearly all numbers are written so; what is not is looked at closely.
+            size = int(fields[2].rstrip(b"\0 "), 8)
+            mtime = int(fields[3].rstrip(b"\0 "), 8)
+            expected = int(fields[4].rstrip(b"\0 "), 8)
+        except ValueError:
+            size, mtime, expected = (_number(field, fields[0]) for field in fields[2:5])
+        # Adler-32's low half is 1 + the sum of the bytes, modulo 65,521: the sum of a header
+        # without a loop in Python. The checksum field itself counts as eight spaces.
+        if ((adler32(block) & 0xFFFF) + 255 - sum(fields[4]) - expected) % _ADLER:
+            _check_signed_sum(block, expected, fields[0])
         flag = fields[5]
-        size = _octal(fields[2], fields[0])
         if flag in b"xgLK":
             _read_extension(cursor, flag, size, extended, limits)
             continue
@@ -84,7 +93,7 @@ def read_entries(cursor: Cursor, limits: Limits = DEFAULT_LIMITS) -> Iterator[En
         owner = attributes.get(fields[1])
         if owner is None:
             owner = attributes[fields[1]] = _owner(fields[1], fields[0])
-        entry = _entry(cursor, block, fields, owner, size, extended, limits)
+        entry = _entry(cursor, block, fields, owner, size, mtime, extended, limits)
         if extended:
             extended = {}
         after = entry.offset + entry.stored
@@ -101,27 +110,15 @@ def _check_end(cursor: Cursor, extended: dict[str, bytes]) -> None:
         raise CorruptLayerError("the archive goes on after a zero block")
 
 
-def _check_sum(block: bytes, field: bytes, name: bytes) -> None:
-    # Adler-32's low half is 1 + the sum of the bytes, modulo 65,521: the whole sum of a header
-    # without a loop in Python. The checksum field itself counts as eight spaces.
-    expected = _octal(field, name)
-    total = (adler32(block) & 0xFFFF) - 1 - sum(field) + 256
-    if (total - expected) % _ADLER:
-        signed = sum(b - 256 if b > 127 else b for b in block[:148] + block[156:]) + 256
-        if signed != expected:  # some old tars summed signed characters
-            raise CorruptLayerError("a header's checksum does not hold", entry=_text(name))
+def _check_signed_sum(block: bytes, expected: int, name: bytes) -> None:
+    """Accept the sum of some old tars, which took characters for signed numbers."""
+    signed = sum(byte - 256 if byte > 127 else byte for byte in block[:148] + block[156:])
+    if signed + 256 != expected:
+        raise CorruptLayerError("a header's checksum does not hold", entry=_text(name))
 
 
 def _text(field: bytes) -> str:
     return field.partition(b"\0")[0].decode("utf-8", "surrogateescape")
-
-
-def _octal(field: bytes, name: bytes) -> int:
-    """Read a number, most quickly where it is written as nearly all are."""
-    try:
-        return int(field.rstrip(b"\0 "), 8)
-    except ValueError:
-        return _number(field, name)
 
 
 def _number(field: bytes, name: bytes) -> int:
@@ -183,6 +180,7 @@ def _entry(
     fields: tuple[bytes, ...],
     owner: tuple[int, int, int],
     size: int,
+    mtime: int,
     extended: dict[str, bytes],
     limits: Limits,
 ) -> Entry:
@@ -191,7 +189,6 @@ def _entry(
         raw = raw.partition(b"\0")[0]
     if block[345] and block[257:263] == b"ustar\0":
         raw = fields[11].partition(b"\0")[0] + b"/" + raw
-    mtime = _octal(fields[3], fields[0])
     mode, uid, gid = owner
     xattrs: tuple[str, ...] = ()
     logical = None
