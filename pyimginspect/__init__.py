@@ -14,16 +14,28 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pyimginspect.api import OpenedImage, inspect, open_image
+    from pyimginspect.comparison import Comparison, compare
     from pyimginspect.errors import PyimginspectError
     from pyimginspect.report import Finding, Report
 
-__all__ = ["Finding", "OpenedImage", "PyimginspectError", "Report", "inspect", "open_image"]
+__all__ = [
+    "Comparison",
+    "Finding",
+    "OpenedImage",
+    "PyimginspectError",
+    "Report",
+    "compare",
+    "inspect",
+    "open_image",
+]
 
 _HOMES = {
+    "Comparison": "comparison",
     "Finding": "report",
     "OpenedImage": "api",
     "PyimginspectError": "errors",
     "Report": "report",
+    "compare": "comparison",
     "inspect": "api",
     "open_image": "api",
 }

@@ -56,6 +56,12 @@ def build_parser() -> argparse.ArgumentParser:
     out.add_argument(
         "--color", choices=("auto", "always", "never"), default="auto", help="colour the table"
     )
+    out.add_argument(
+        "--against", metavar="IMAGE", help="report what changed since IMAGE; new findings fail"
+    )
+    out.add_argument(
+        "--dockerfile", metavar="FILE", help="name its lines in SARIF and GitHub's annotations"
+    )
     out.add_argument("-q", "--quiet", action="store_true", help="no progress, no messages")
     policy = parser.add_argument_group("the policy")
     policy.add_argument("--policy", metavar="FILE", help="instead of .pyimginspect.toml here")

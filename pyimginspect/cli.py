@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from humanize import naturalsize
@@ -19,6 +20,7 @@ from humanize import naturalsize
 from pyimginspect import api, formats
 from pyimginspect.analyzers import catalogue
 from pyimginspect.arguments import build_parser
+from pyimginspect.comparison import compare
 from pyimginspect.errors import (
     CacheError,
     InvalidReferenceError,
@@ -31,6 +33,7 @@ from pyimginspect.layers import registered
 from pyimginspect.layers.cache import Cache, cache_info, clear_cache
 from pyimginspect.policy import (
     BUILTIN,
+    OWN_RULES,
     Baseline,
     Policy,
     apply_policy,
@@ -88,7 +91,7 @@ def _run(args: argparse.Namespace) -> int:
         print(f"pyimginspect {api.tool_version()}")
         return _CLEAN
     if args.rules:
-        _print_rules(catalogue())
+        _print_rules(_rules())
         return _CLEAN
     if args.explain:
         print(_explanation(_rule(args.explain)), end="")
@@ -98,7 +101,7 @@ def _run(args: argparse.Namespace) -> int:
         return _CLEAN
     if not args.images:
         raise InvalidReferenceError("no image given", hint="pyimginspect --help")
-    outputs = _outputs(args)
+    outputs, dockerfile = _outputs(args), _dockerfile(args)
     policy, baseline = _policy(args), _baseline(args)
     today = datetime.datetime.now(datetime.UTC).date()
     reports, status = _inspect(args, areas=any(name == "html" for _, name in outputs))
@@ -106,13 +109,29 @@ def _run(args: argparse.Namespace) -> int:
         apply_policy(report, policy, catalogue(), today=today, baseline=baseline)
         for report in reports
     ]
+    if args.against:
+        return _compare(reports, outputs, args)
     for target, name in outputs:
-        _write(reports, target, name, args)
+        _write(reports, target, name, args, dockerfile)
     if args.write_baseline and reports:
         _replace(Path(args.write_baseline), write_baseline(reports[0]))
         return status
     failed = any(report.verdict is not None and not report.verdict.passed for report in reports)
     return status or (_FINDINGS if failed else _CLEAN)
+
+
+def _compare(
+    reports: list[Report], outputs: list[tuple[Path | None, str]], args: argparse.Namespace
+) -> int:
+    """Write what changed; new findings that the policy fails make the status 1."""
+    before, after = reports
+    comparison = compare(before, after)
+    for target, name in outputs:
+        style = _style(target, args)
+        _put(formats.render_comparison(comparison, name, **style), target)
+    verdict = after.verdict
+    failed = verdict is not None and any(map(verdict.fails, comparison.new))
+    return _FINDINGS if failed else _CLEAN
 
 
 def _inspect(args: argparse.Namespace, *, areas: bool) -> tuple[list[Report], int]:
@@ -124,7 +143,7 @@ def _inspect(args: argparse.Namespace, *, areas: bool) -> tuple[list[Report], in
         progress = progress_for(quiet=args.quiet)
         if progress is not None:
             stack.enter_context(progress)
-        for reference in args.images:
+        for reference in ([args.against] if args.against else []) + args.images:
             try:
                 report = api.inspect(
                     reference,
@@ -189,6 +208,16 @@ def _baseline(args: argparse.Namespace) -> Baseline | None:
         raise PolicyError(f"{args.baseline} cannot be read: {exc.strerror}") from exc
 
 
+def _dockerfile(args: argparse.Namespace) -> formats.Dockerfile | None:
+    if not args.dockerfile:
+        return None
+    try:
+        text = Path(args.dockerfile).read_text(encoding="utf-8", errors="replace")
+    except OSError as exc:
+        raise ReportError(f"{args.dockerfile} cannot be read: {exc.strerror}") from exc
+    return formats.Dockerfile(path=args.dockerfile, text=text)
+
+
 def _outputs(args: argparse.Namespace) -> list[tuple[Path | None, str]]:
     """Return where to write, and in which format; ``None`` is standard output."""
     outputs: list[tuple[Path | None, str]] = []
@@ -199,35 +228,45 @@ def _outputs(args: argparse.Namespace) -> list[tuple[Path | None, str]]:
         outputs.append((path, args.format or formats.format_for(path)))
     if not outputs:
         outputs.append((None, args.format or "table"))
+    known = formats.COMPARISON_FORMATS if args.against else formats.FORMATS
     for _, chosen in outputs:
-        if chosen not in formats.FORMATS:
-            hint = _nearest(chosen, formats.FORMATS)
-            raise ReportError(f"there is no format '{chosen}'", hint=hint)
+        if chosen not in known:
+            what = "comparison as" if args.against else "format"
+            raise ReportError(f"there is no {what} '{chosen}'", hint=_nearest(chosen, known))
+    if args.against and len(args.images) != 1:
+        raise InvalidReferenceError("--against compares one image with one other")
     if len(args.images) > 1 and any(chosen not in ("table", "json") for _, chosen in outputs):
         raise ReportError("several images go into a table or JSON only")
     return outputs
 
 
-def _write(reports: list[Report], target: Path | None, name: str, args: argparse.Namespace) -> None:
+def _style(target: Path | None, args: argparse.Namespace) -> dict[str, Any]:
+    """Return how wide and how colourful text may be where it goes."""
     terminal = target is None and sys.stdout.isatty()
     color = args.color == "always" or (
         args.color == "auto" and terminal and not os.environ.get("NO_COLOR")
     )
     width = min(_WIDEST, shutil.get_terminal_size().columns) if terminal else _WIDEST
-    texts = [
-        formats.render(
-            report,
-            name,
-            width=width,
-            color=color,
-            encoding=sys.stdout.encoding if target is None else "utf-8",
-            rules=catalogue(),
-        )
-        for report in reports
-    ]
+    encoding = sys.stdout.encoding if target is None else "utf-8"
+    return {"width": width, "color": color, "encoding": encoding}
+
+
+def _write(
+    reports: list[Report],
+    target: Path | None,
+    name: str,
+    args: argparse.Namespace,
+    dockerfile: formats.Dockerfile | None,
+) -> None:
+    options = {**_style(target, args), "rules": _rules(), "dockerfile": dockerfile}
+    texts = [formats.render(report, name, **options) for report in reports]
     text = "\n".join(texts)
     if name == "json" and len(args.images) > 1:
         text = "[\n" + ",\n".join(part.rstrip("\n") for part in texts) + "\n]\n"
+    _put(text, target)
+
+
+def _put(text: str, target: Path | None) -> None:
     if target is None:
         sys.stdout.write(text)
     else:
@@ -252,8 +291,13 @@ def _replace(path: Path, text: str) -> None:
         raise ReportError(f"{path} cannot be written: {exc.strerror}") from exc
 
 
+def _rules() -> dict[str, Rule]:
+    """Return the catalogue, with the rules that only a policy can break."""
+    return {**catalogue(), **OWN_RULES}
+
+
 def _rule(name: str) -> Rule:
-    rules = catalogue()
+    rules = _rules()
     if name not in rules:
         raise PolicyError(f"there is no rule '{name}'", hint=_nearest(name, rules))
     return rules[name]

@@ -48,6 +48,11 @@ def _summary(comparison: Comparison) -> list[str]:
     return lines
 
 
+def _absent(change: Change) -> str:
+    """Return what to say where there is nothing: what is added or removed is told as such."""
+    return "none" if change.subject in ("fact", "layers") else ""
+
+
 def _sections(comparison: Comparison) -> list[tuple[str, tuple[Change, ...]]]:
     sections: list[tuple[str, tuple[Change, ...]]] = [
         (title, getattr(comparison, field)) for field, title in _TITLES
@@ -96,8 +101,8 @@ def table(
                 [
                     c.how if c.subject not in ("fact", "layers") else "",
                     c.name,
-                    c.before or "",
-                    c.after or "",
+                    c.before or _absent(c),
+                    c.after or _absent(c),
                     _growth(c.growth),
                 ]
                 for c in changes[:_MOST]

@@ -135,16 +135,24 @@ def _set_aside(page: Page, report: Report) -> None:
     page.title("Set aside")
     rows = [
         [
-            "waived",
+            f"waived until {item.expires}" if item.expires else "waived",
             item.finding.rule,
-            f"{item.finding.message} ({item.reason}"
-            + (f", until {item.expires})" if item.expires else ")"),
+            item.reason,
+            item.finding.message,
         ]
         for item in verdict.waived
     ]
-    rows += [["known", finding.rule, finding.message] for finding in verdict.accepted]
-    rows += [["mended", gone.rule, gone.message or gone.subject] for gone in verdict.gone]
-    page.table([Column("why"), Column("rule"), Column("finding", elastic=True)], rows)
+    rows += [["known", finding.rule, "", finding.message] for finding in verdict.accepted]
+    rows += [["mended", gone.rule, "", gone.message or gone.subject] for gone in verdict.gone]
+    page.table(
+        [
+            Column("why"),
+            Column("rule"),
+            Column("reason", widest=40),
+            Column("finding", elastic=True),
+        ],
+        rows,
+    )
 
 
 def _pythons(page: Page, report: Report) -> None:

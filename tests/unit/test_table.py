@@ -37,11 +37,11 @@ verdict   fails the policy python-slim (1 failing, 1 waived, 1 known before, 1 m
 """
 SET_ASIDE = """\
 Set aside
-why     rule                 finding
-------  -------------------  -----------------------------------------------------------------------
-waived  package-cache        apt's package lists were left in var/lib/apt/lists (the mirror is slow…
-known   leftover-build-tool  A compiler that nothing needs at run time was left in: gcc-12 and make
-mended  package-cache        pip's cache was left in root/.cache/pip
+why                      rule                 reason              finding
+-----------------------  -------------------  ------------------  ----------------------------------
+waived until 2030-01-31  package-cache        the mirror is slow  apt's package lists were left in…
+known                    leftover-build-tool                      A compiler that nothing needs at…
+mended                   package-cache                            pip's cache was left in root/.cac…
 """
 
 
