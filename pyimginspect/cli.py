@@ -42,9 +42,9 @@ from pyimginspect.policy import (
     read_baseline,
     write_baseline,
 )
-from pyimginspect.progress import progress_for
 from pyimginspect.report import Report
 from pyimginspect.rules import Rule
+from pyimginspect.sources.options import Reporter
 
 __all__ = ["main"]
 
@@ -89,6 +89,9 @@ def _complain(message: str) -> int:
 def _run(args: argparse.Namespace) -> int:
     if args.version:
         print(f"pyimginspect {api.tool_version()}")
+        return _CLEAN
+    if args.completion:
+        print(_completion(args.completion))
         return _CLEAN
     if args.rules:
         _print_rules(_rules())
@@ -140,9 +143,7 @@ def _inspect(args: argparse.Namespace, *, areas: bool) -> tuple[list[Report], in
     status = _CLEAN
     with contextlib.ExitStack() as stack:
         cache = _cache(args, stack)
-        progress = progress_for(quiet=args.quiet)
-        if progress is not None:
-            stack.enter_context(progress)
+        progress = _progress(args, stack)
         for reference in ([args.against] if args.against else []) + args.images:
             try:
                 report = api.inspect(
@@ -160,6 +161,15 @@ def _inspect(args: argparse.Namespace, *, areas: bool) -> tuple[list[Report], in
             else:
                 reports.append(report)
     return reports, status
+
+
+def _progress(args: argparse.Namespace, stack: contextlib.ExitStack) -> Reporter | None:
+    """Return what shows progress, loaded only where somebody looks."""
+    if args.quiet or not sys.stderr.isatty():
+        return None
+    from pyimginspect.progress import TerminalProgress
+
+    return stack.enter_context(TerminalProgress(sys.stderr))
 
 
 def _cache(args: argparse.Namespace, stack: contextlib.ExitStack) -> Cache | None:
@@ -306,6 +316,17 @@ def _rule(name: str) -> Rule:
 def _nearest(name: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(name, list(known), n=1)
     return f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(sorted(known))}"
+
+
+def _completion(shell: str) -> str:
+    """Return the script that makes a shell complete this command's options and files."""
+    import shtab
+
+    parser = build_parser()
+    for action in parser._actions:
+        if action.metavar in ("FILE", "IMAGE"):
+            setattr(action, "complete", shtab.FILE)  # noqa: B010  # shtab's own attribute
+    return shtab.complete(parser, shell)
 
 
 def _print_rules(rules: dict[str, Rule]) -> None:
