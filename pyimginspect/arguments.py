@@ -74,5 +74,10 @@ def build_parser() -> argparse.ArgumentParser:
     policy.add_argument("--write-baseline", metavar="FILE", help="accept what is there now")
     policy.add_argument("--rules", action="store_true", help="list the rules, and stop")
     policy.add_argument("--explain", metavar="RULE", help="explain a rule, and stop")
+    parser.add_argument(
+        "--completion",
+        choices=("bash", "zsh", "tcsh"),
+        help="completions for a shell, and stop",
+    )
     parser.add_argument("--version", action="store_true", help="print the version, and stop")
     return parser

@@ -1,6 +1,8 @@
 """The command's outputs beyond the table: comparisons, policies, lines of a Dockerfile."""
 
 import json
+import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -135,3 +137,29 @@ def test_the_rules_of_policies_are_in_the_catalogue(capsys: pytest.CaptureFixtur
     assert "expired-waiver" in capsys.readouterr().out
     assert run("--explain", "image-too-large") == 0
     assert "max-size" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])
+def test_completions_name_every_option(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--completion", shell) == 0
+    script = capsys.readouterr().out
+    for option in ("--against", "--policy", "--fail-on", "--dockerfile"):
+        assert option.removeprefix("--") in script
+
+
+def test_bash_accepts_the_completions_and_completes(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    bash = shutil.which("bash")
+    if bash is None:
+        pytest.skip("there is no bash")
+    run("--completion", "bash")
+    script = tmp_path / "completion"
+    script.write_text(capsys.readouterr().out)
+    ask = (
+        f"source {script}; COMP_WORDS=(pyimginspect --fail-on e); COMP_CWORD=2;"
+        "$(complete -p pyimginspect | sed 's/.*-F \\([^ ]*\\).*/\\1/') pyimginspect e --fail-on;"
+        'echo "${COMPREPLY[@]}"'
+    )
+    done = subprocess.run([bash, "-c", ask], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["error"]
