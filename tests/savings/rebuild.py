@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from pyimginspect.api import open_image
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.plan import Plan, make_plan, reconstruct
 from tests.corpus.build import load_image
@@ -22,13 +23,17 @@ __all__ = ["Outcome", "bases", "rebuild"]
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """Sizes in bytes of file content in all layers: before, as the plan has it after, and real."""
+    """Sizes in bytes of file content in all layers: before, and really after.
+
+    ``after`` is the plan for the image that carrying out ``plan`` made.
+    """
 
     case: Case
     before: int
     plan: Plan
     dockerfile: str
     real: int
+    after: Plan
 
     @property
     def predicted(self) -> int:
@@ -64,8 +69,11 @@ def bases(engine: Engine, corpus: Corpus) -> Iterator[None]:
         engine.docker("rmi", "--force", SLIM, ALPINE)
 
 
-def rebuild(engine: Engine, case: Case) -> Outcome:
-    """Build ``case``, plan, build what the plan says, and look at both."""
+def rebuild(engine: Engine, case: Case, keep: str = "") -> Outcome:
+    """Build ``case``, plan, build what the plan says, and look at both.
+
+    The image that comes out is kept in the engine under the tag ``keep``, if one is given.
+    """
     with tempfile.TemporaryDirectory() as folder:
         context = Path(folder, "context")
         for name, data in case.files.items():
@@ -80,22 +88,21 @@ def rebuild(engine: Engine, case: Case) -> Outcome:
             dockerfile = case.edit(case.dockerfile, plan)
         else:
             dockerfile = reconstruct(before, plan)
-        after = _built(engine, context, dockerfile)
+        after = _built(engine, context, dockerfile, keep)
         return Outcome(
             case=case,
             before=before.ledger.stored,
             plan=plan,
             dockerfile=dockerfile,
             real=after.ledger.stored,
+            after=make_plan(after),
         )
 
 
-def _built(engine: Engine, context: Path, dockerfile: str) -> Inventory:
+def _built(engine: Engine, context: Path, dockerfile: str, keep: str = "") -> Inventory:
     """Return the inventory of what a Dockerfile makes of a context."""
-    from pyimginspect.api import open_image
-
     (context / "Dockerfile").write_text(dockerfile)
-    tag = "pyimginspect-savings:latest"
+    tag = keep or "pyimginspect-savings:latest"
     engine.build(context, tag)
     archive = context.parent / "image.tar"
     engine.save(tag, archive)
@@ -104,4 +111,5 @@ def _built(engine: Engine, context: Path, dockerfile: str) -> Inventory:
             return image.inventory
     finally:
         archive.unlink()
-        engine.docker("rmi", "--force", tag)
+        if not keep:
+            engine.docker("rmi", "--force", tag)
