@@ -169,7 +169,7 @@ def from_pyelftools(path: Path) -> dict[str, object]:
             "runpath": texts("DT_RUNPATH", "runpath"),
             "needs": needs,
             "defined": defined,
-            "machine": elf.get_machine_arch(),
+            "machine": MACHINES.get(elf.get_machine_arch()),
         }
 
 
@@ -190,7 +190,7 @@ def compare_with_pyelftools(path: Path) -> None:
         "runpath": [":".join(facts.runpath)] if facts.runpath else [],
         "needs": {n.library: list(n.versions) for n in facts.version_needs},
         "defined": list(facts.version_definitions),
-        "machine": next((k for k, v in MACHINES.items() if v == facts.machine), ""),
+        "machine": facts.machine if facts.machine in MACHINES.values() else None,
     }
 
 
