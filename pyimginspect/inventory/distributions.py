@@ -16,6 +16,7 @@ from pyimginspect.inventory.installers import Installation, Installers, direct_u
 from pyimginspect.inventory.packages import PackageDatabase
 from pyimginspect.inventory.record_checks import RecordChecks, Survey, compare_claims, survey
 from pyimginspect.inventory.records import files_of, rows_of
+from pyimginspect.model import Note
 from pyimginspect.rootfs import RootFS
 
 __all__ = ["find_distributions", "normalized", "read_distributions"]
@@ -23,6 +24,8 @@ __all__ = ["find_distributions", "normalized", "read_distributions"]
 _SEPARATORS = re.compile(r"[-_.]+")
 _SITES = ("/site-packages", "/dist-packages")
 _DIRECTORIES = {"METADATA": (".dist-info",), "PKG-INFO": (".egg-info", "/EGG-INFO")}
+_MOST_FILES = 2_000_000
+"""Files of all distributions together that are looked at; large images have a tenth of that."""
 _STANDARD = frozenset({"python", "wsgiref", "argparse"})
 """Parts of the standard library that once had metadata of their own."""
 
@@ -73,9 +76,17 @@ def read_distributions(
     distributions = []
     surveys: dict[str, Survey] = {}
     claims: dict[str, Mapping[str, str]] = {}
+    notes = []
+    left = _MOST_FILES
     for each in found:
         installed = installers.of(each.text, each.metadata)
         files = _files(rootfs, each, installed, packages)
+        left -= len(files)
+        if left < 0:
+            notes.append(
+                Note(what="the files of this distribution were not counted", path=each.metadata)
+            )
+            files = {}
         claims[each.metadata] = files
         surveys[each.metadata] = survey(rootfs, files)
         distributions.append(
@@ -96,6 +107,7 @@ def read_distributions(
         changed={path: each.changed for path, each in surveys.items() if each.changed},
         shared=shared,
         owned=owned,
+        notes=tuple(notes),
     )
     return tuple(distributions), checks
 

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from pyimginspect.inventory.packages import PackageDatabase
 from pyimginspect.inventory.packages.ownership import stored_by_layer
+from pyimginspect.model import Note
 from pyimginspect.rootfs import RootFS
 
 __all__ = ["Changed", "RecordChecks", "Survey", "compare_claims", "survey"]
@@ -46,13 +47,15 @@ class RecordChecks(Struct, frozen=True, kw_only=True):
 
     ``missing`` and ``changed`` are as in :class:`Survey`. ``shared`` are files that several
     distributions say are theirs, ``owned`` those of a distribution that an OS package, which did
-    not install it, says are its own. All are in the order of paths.
+    not install it, says are its own. All are in the order of paths. ``notes`` say what was not
+    looked at.
     """
 
     missing: Mapping[str, tuple[str, ...]] = {}
     changed: Mapping[str, tuple[Changed, ...]] = {}
     shared: Mapping[str, tuple[str, ...]] = {}
     owned: Mapping[str, tuple[str, ...]] = {}
+    notes: tuple[Note, ...] = ()
 
 
 def survey(rootfs: RootFS, sizes: Mapping[str, str]) -> Survey:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from pyimginspect.rootfs import RootFS
 
-__all__ = ["expand", "home_of", "python_path", "site_directories"]
+__all__ = ["expand", "home_of", "lambda_directories", "python_path", "site_directories"]
 
 _MOST_LINES = 10_000
 """Lines of one ``.pth`` file that are looked at."""
@@ -58,6 +58,20 @@ def python_path(environment: Mapping[str, str], working_directory: str) -> Itera
         # An empty part means the directory that the program was started in.
         place = part if part.startswith("/") else f"{working_directory}/{part}"
         yield place.strip("/")
+
+
+def lambda_directories(
+    executable: str, series: str, environment: Mapping[str, str]
+) -> Iterator[str]:
+    """Yield where AWS Lambda's runtime lets its Python look: function, layers, runtime.
+
+    Source: AWS Lambda's developer guide, "Working with layers for Python Lambda functions".
+    """
+    if executable.startswith("var/lang/bin/"):
+        yield environment.get("LAMBDA_TASK_ROOT", "/var/task").strip("/")
+        yield "opt/python"
+        yield f"opt/python/lib/python{series}/site-packages"
+        yield environment.get("LAMBDA_RUNTIME_DIR", "/var/runtime").strip("/")
 
 
 def expand(rootfs: RootFS, directories: Iterable[str]) -> tuple[str, ...]:

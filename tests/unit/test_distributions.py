@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pyimginspect.inventory.distributions import normalized
 from pyimginspect.inventory.facts import Distribution
 from pyimginspect.inventory.installers import direct_url
-from pyimginspect.inventory.records import Row, place_of, read_record
+from pyimginspect.inventory.records import Row, place_of, read_record, rows_of
 from tests.images import (
     Content,
     HardLink,
@@ -313,6 +313,7 @@ def test_name_and_version(metadata: str, name: str, version: str) -> None:
         ('"unclosed\nfoo.py,,\n', 0),
         ("\0,,\n\xff,,\n,,\n", 0),
         ("link,,\nsub,,\n", 1),
+        ('foo.py,,\n"' + "x" * 200_000 + '",,\nbar.py,,\n', 1),
     ],
 )
 def test_records(record: str, files: int) -> None:
@@ -327,6 +328,20 @@ def test_records(record: str, files: int) -> None:
     }
     found = distribution(tree)
     assert found.files == files
+
+
+def test_more_files_than_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A note says of which distributions; their names are told all the same."""
+    monkeypatch.setattr("pyimginspect.inventory.distributions._MOST_FILES", 12)
+    found = inventory(*BASE, dist_info("foo"), dist_info("zoo"))
+    assert [each.name for each in found.distributions] == ["foo", "pip", "zoo"]
+    assert [note.path for note in found.records.notes] == [f"{SITE}/zoo-1.0.dist-info"]
+
+
+def test_a_record_of_too_many_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pyimginspect.inventory.records._MOST_ROWS", 2)
+    assert list(rows_of(b"a,,1\nb,,2\nc,,3\n", "x")) == ["x/a", "x/b"]
+    assert [row.path for row in read_record(b'"a",,1\nb,,2\nc,,3\n')] == ["a", "b"]
 
 
 @given(st.binary(max_size=300))

@@ -11,6 +11,7 @@ from tests.images import (
     Link,
     debian_base,
     debian_python,
+    elf,
     official_python,
 )
 from tests.pythons import (
@@ -86,6 +87,28 @@ def test_where_third_party_code_is_imported_from(
 ) -> None:
     found = python(debian_base(), {**official_python("3.13.1"), **tree}, **config)
     assert list(found.site_packages) == expected
+
+
+def test_where_a_lambda_function_imports_from() -> None:
+    tree: Tree = {
+        **cpython("var/lang", "3.12.4"),
+        "var/task/": None,
+        "opt/python/": None,
+        "var/runtime/": None,
+    }
+    found = python(glibc(), tree, env=["LAMBDA_TASK_ROOT=/var/task"])
+    site = "var/lang/lib/python3.12/site-packages"
+    assert found.site_packages == ("var/task", "opt/python", "var/runtime", site)
+
+
+def test_a_frozen_application_imports_what_was_frozen_with_it() -> None:
+    tree: Tree = {
+        "app/serve": executable(),
+        "app/_internal/libpython3.12.so.1.0": elf(soname="libpython3.12.so.1.0"),
+        "app/_internal/base_library.zip": "PK",
+        "app/_internal/lib/python3.12/site-packages/": None,
+    }
+    assert python(glibc(), tree).site_packages == ()
 
 
 # --- the one that starts --------------------------------------------------------------------------

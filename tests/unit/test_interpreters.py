@@ -88,6 +88,9 @@ OPT_PROGRAM = OPT["opt/py/bin/python3.12"]
         ({"srv": Link("opt"), "x/python": Link("/srv/py/bin/python")}, ("x/python",)),
         ({"x/snake": Link("../opt/py/bin/python3.12")}, ("x/snake",)),
         ({"x/python": Link("/nowhere/python3.12")}, ()),
+        ({"bin": Link("/opt/py/bin")}, ()),
+        ({"bin": Link("/opt/py/bin"), "bin/python3.12": OPT_PROGRAM}, ()),
+        ({"opt/py/bin/snake": HardLink("opt/py/bin/python3.12")}, ("opt/py/bin/snake",)),
         (
             {"opt/py/bin/python3.12m": HardLink("opt/py/bin/python3.12")},
             ("opt/py/bin/python3.12m",),

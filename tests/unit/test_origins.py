@@ -19,6 +19,7 @@ from tests.pythons import (
     executable,
     pypy,
     python,
+    venv,
 )
 from tests.rpms import header, sqlite_database
 from tests.systems import MUSL_FILES, glibc
@@ -204,6 +205,38 @@ ORIGINS: dict[str, tuple[Tree, str, str, str]] = {
     ),
     "nix": (cpython(NIX, "3.11.9"), f"{NIX}/bin/python3.11", "3.11.9", "nix"),
     "homebrew": (cpython(BREW, "3.12.4"), f"{BREW}/bin/python3.12", "3.12.4", "homebrew"),
+    "pyinstaller": (
+        {
+            "opt/app/serve": executable(),
+            "opt/app/_internal/libpython3.12.so.1.0": elf(
+                soname="libpython3.12.so.1.0", extra=b"\x003.12.4\0"
+            ),
+            "opt/app/_internal/base_library.zip": "PK",
+        },
+        "opt/app/serve",
+        "3.12.4",
+        "pyinstaller",
+    ),
+    "pyinstaller before 6": (
+        {
+            "opt/app/serve": executable(),
+            "opt/app/libpython3.9.so.1.0": elf(soname="libpython3.9.so.1.0", extra=b"\x003.9.18\0"),
+            "opt/app/base_library.zip": "PK",
+        },
+        "opt/app/serve",
+        "3.9.18",
+        "pyinstaller",
+    ),
+    "s2i": (
+        {
+            **fedora("3.9.21"),
+            **venv("opt/app-root", "/usr/bin", program=Link("/usr/bin/python3"), version="3.9.21"),
+            "etc/os-release": "ID=rhel\n",
+        },
+        "usr/bin/python3.9",
+        "3.9.21",
+        "rhel",
+    ),
     "anywhere": (cpython("srv/py", "3.8.20"), "srv/py/bin/python3.8", "3.8.20", "source"),
 }
 

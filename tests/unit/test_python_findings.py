@@ -452,6 +452,8 @@ def test_packages_out_of_sight(
     [
         (dist_info("foo"), {}),
         (dist_info("foo", site="srv/deps"), {"env": ["PYTHONPATH=/srv/deps"]}),
+        (dist_info("foo", site="app/deps"), {"working_dir": "/app/deps"}),
+        ({**dist_info("foo", site="app"), "app/main.py": ""}, {"cmd": ["python", "/app/main.py"]}),
         ({f"{OLD}/README.txt": "x"}, {}),
         ({f"{SITE}/foo/vendor/site-packages/x.py": "x"}, {}),
         ({**venv("env", "/usr/local/bin"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from pyimginspect.inventory.facts import Interpreter
+from pyimginspect.inventory.interpreters.bundles import MODULES, find_bundles
 from pyimginspect.inventory.interpreters.effective import Start, find_start
 from pyimginspect.inventory.interpreters.executables import (
     Executable,
@@ -17,7 +18,13 @@ from pyimginspect.inventory.libc import libc_of_program
 from pyimginspect.inventory.packages import PackageDatabase
 from pyimginspect.inventory.packages.ownership import stored_by_layer
 from pyimginspect.inventory.pyvenv import home_programs, pyvenv_directories
-from pyimginspect.inventory.search_path import expand, home_of, python_path, site_directories
+from pyimginspect.inventory.search_path import (
+    expand,
+    home_of,
+    lambda_directories,
+    python_path,
+    site_directories,
+)
 from pyimginspect.model import ImageConfig
 from pyimginspect.rootfs import RootFS
 
@@ -34,7 +41,8 @@ def find_interpreters(
     Links, hard links, the names that a merged ``/usr`` doubles, virtual environments and conda's
     package cache are no further ones. At most one is ``effective``.
     """
-    executables = find_executables(rootfs, config.environment())
+    executables = (*find_executables(rootfs, config.environment()), *find_bundles(rootfs))
+    executables = tuple(sorted(executables, key=lambda each: each.path))
     names = _names(rootfs, executables)
     start = find_start(rootfs, config, names.__contains__)
     chosen = names[start.path] if start is not None else ""
@@ -110,12 +118,15 @@ def _owners(executable: Executable, packages: PackageDatabase) -> tuple[str, ...
 def _site_packages(
     rootfs: RootFS, executable: Executable, config: ImageConfig, packages: PackageDatabase
 ) -> tuple[str, ...]:
+    if executable.layout.stdlib.endswith(f"/{MODULES}"):
+        return ()  # it imports what was frozen with it
     environment = config.environment()
     series = executable.series
     owners = packages.owner(executable.path)
     name = f"{'pypy' if executable.implementation == 'pypy' else 'python'}{series}"
     places = [
         *python_path(environment, config.working_dir),
+        *lambda_directories(executable.path, series, environment),
         f"{home_of(config.user, environment)}/.local/lib/{name}/site-packages",
         *site_directories(
             executable.layout.prefix,

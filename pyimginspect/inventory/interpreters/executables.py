@@ -8,7 +8,7 @@ which may share all their content by hard links, are several.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 
 from msgspec import Struct
 
@@ -91,11 +91,12 @@ def find_executables(
         ):
             continue
         content = rootfs[path].content
-        names = [*links.get(path, ()), *_hard_links(rootfs, path)]
-        executable = _describe(rootfs, path, name, elf, names, loader)
+        executable = _describe(rootfs, path, name, elf, links.get(path, ()), loader)
         key = (content.layer, content.position, executable.layout.stdlib)
         found.setdefault(key, []).append(executable)
-    merged = _merge_copies(rootfs, [_join(group) for group in found.values()])
+    others = _hard_links(rootfs, {key[:2] for key in found})
+    joined = [_join(group, others.get(key[:2], ())) for key, group in found.items()]
+    merged = _merge_copies(rootfs, joined)
     return tuple(sorted(merged, key=lambda executable: executable.path))
 
 
@@ -110,15 +111,17 @@ def _links(rootfs: RootFS) -> dict[str, list[str]]:
     return links
 
 
-def _hard_links(rootfs: RootFS, path: str) -> list[str]:
-    """Return the neighbours that are the same file, whatever they are called."""
-    content = rootfs[path].content
-    directory = path.rpartition("/")[0]
-    return [
-        other
-        for other in rootfs.children(directory)
-        if other != path and other in rootfs.elf and rootfs[other].content is content
-    ]
+def _hard_links(
+    rootfs: RootFS, contents: Container[tuple[int, int]]
+) -> dict[tuple[int, int], list[str]]:
+    """Return the paths of these contents that are not called as Python is."""
+    links: dict[tuple[int, int], list[str]] = {}
+    for path in rootfs.elf:
+        content = rootfs[path].content
+        key = content.layer, content.position
+        if key in contents and python_name(path) is None:
+            links.setdefault(key, []).append(path)
+    return links
 
 
 def _is_conda_cache(rootfs: RootFS, path: str) -> bool:
@@ -164,11 +167,16 @@ def _series_of(aliases: Iterable[str], elf: ElfFile) -> str:
     return ""
 
 
-def _join(group: list[Executable]) -> Executable:
-    """Make one of the executables that are one file, under its most telling name."""
+def _join(group: list[Executable], more: Iterable[str] = ()) -> Executable:
+    """Make one of the executables that are one file, under its most telling name.
+
+    ``more`` are names that the file has anywhere; those in the same directories count.
+    """
     ordered = sorted(group, key=_rank)
     best = ordered[0]
     others = {path for each in group for path in (each.path, *each.aliases)} - {best.path}
+    directories = {each.path.rpartition("/")[0] for each in group}
+    others |= {path for path in more if path.rpartition("/")[0] in directories}
     return Executable(
         path=best.path,
         aliases=tuple(sorted(others)),

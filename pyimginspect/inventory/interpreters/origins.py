@@ -6,6 +6,7 @@ import re
 
 from msgspec import Struct
 
+from pyimginspect.inventory.interpreters.bundles import MODULES
 from pyimginspect.inventory.interpreters.executables import Executable
 from pyimginspect.inventory.interpreters.layout import joined
 from pyimginspect.inventory.os_release import find_os
@@ -32,7 +33,7 @@ class Origin(Struct, frozen=True, kw_only=True):
 
     ``source`` for a build from source, the ID of ``os-release`` (``debian``, ``alpine``) for a
     package of the distribution, else ``deadsnakes``, ``conda``, ``pyenv``, ``uv``, ``pypy``,
-    ``lambda``, ``nix`` or ``homebrew``.
+    ``lambda``, ``nix``, ``homebrew`` or ``pyinstaller``.
     """
 
     name: str
@@ -45,6 +46,8 @@ def find_origin(rootfs: RootFS, executable: Executable, packages: PackageDatabas
     if owners:
         return _packaged(rootfs, owners[0], packages)
     prefix = executable.layout.prefix
+    if executable.layout.stdlib.endswith(f"/{MODULES}"):
+        return _shown("pyinstaller", "a frozen application", executable.layout.stdlib)
     record = next(
         (
             path
