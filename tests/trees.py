@@ -142,7 +142,9 @@ def _record(contents: Mapping[str, bytes | str], own_path: str) -> str:
 # --- Debian ---------------------------------------------------------------------------------------
 def _libc(version: str) -> File:
     banner = f"GNU C Library (Debian GLIBC {version}-9) stable release version {version}.\n"
-    return File(elf(soname="libc.so.6", verdef=["GLIBC_2.2.5"], extra=banner.encode()), mode=0o755)
+    newest = int(version.partition(".")[2])
+    defined = ["GLIBC_2.2.5", *(f"GLIBC_2.{minor}" for minor in range(3, newest + 1))]
+    return File(elf(soname="libc.so.6", verdef=defined, extra=banner.encode()), mode=0o755)
 
 
 BASE_PACKAGES: Mapping[str, Package] = {
