@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pyimginspect.formats import render
+from pyimginspect.comparison import compare
+from pyimginspect.formats import render, render_comparison
 from pyimginspect.report import Report
 from tests.integration.browser import Browser, Page, find_chromium
 from tests.integration.conftest import missing
@@ -37,6 +38,14 @@ def assert_quiet(page: Page, tmp_path: Path) -> None:
     assert {address.partition("#")[0] for address in page.requests} == {
         (tmp_path / "report.html").as_uri()
     }
+
+
+def show_comparison(
+    browser: Browser, tmp_path: Path, before: Report, after: Report, *, width: int = 1280
+) -> Page:
+    path = tmp_path / "report.html"
+    path.write_text(render_comparison(compare(before, after), "html"), encoding="utf-8")
+    return browser.open(path, width=width, height=900)
 
 
 def cells(page: Page, table: str, column: int) -> list[str]:
@@ -268,3 +277,35 @@ def test_a_screen_reader_has_a_name_for_everything(
     )
     assert levels[0] == 1
     assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_comparison_is_such_a_page_too(browser: Browser, tmp_path: Path, width: int) -> None:
+    page = show_comparison(browser, tmp_path, clean_report(), bad_report(), width=width)
+    assert page.run("document.title") == "acme/good:1.4 and acme/bad:1.4 compared"
+    table = (
+        page.run(
+            "[...document.querySelectorAll('h2')].find(h => h.textContent.startsWith("
+            "'Packages')).id"
+        )
+        + "-table"
+    )
+    assert cells(page, table, 4)[0] == "+210.0 MB"
+    page.click(f"#{table} th:nth-child(2) button")
+    names = cells(page, table, 1)
+    assert names == sorted(names)
+    page.click(f"input[data-table={table}]")
+    page.type("gcc")
+    assert cells(page, table, 1) == ["gcc-12"]
+    assert page.run("document.documentElement.scrollWidth") == width
+    assert_quiet(page, tmp_path)
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_a_comparison_lets_no_name_act(browser: Browser, tmp_path: Path, text: str) -> None:
+    hostile = with_strings(bad_report(), text)
+    page = show_comparison(browser, tmp_path, clean_report(), hostile)
+    page.run("document.querySelectorAll('details').forEach(d => d.open = true)")
+    assert page.run("window.pwned") is None
+    assert page.run("document.scripts.length") == 1
+    assert_quiet(page, tmp_path)
