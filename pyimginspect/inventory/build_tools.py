@@ -188,7 +188,8 @@ def _marked(rootfs: RootFS) -> list[tuple[str, BuildToolKind]]:
     """Return top directory and kind of trees that are one thing, outer ones first."""
     found: list[tuple[str, BuildToolKind]] = []
     for path in rootfs.nodes:
-        if path.endswith(_ENDS):
+        # Asked of every path there is: the cheap questions first.
+        if ("/." in path or "/node_modules" in path) and path.endswith(_ENDS):
             end = next(end for end in _ENDS if path.endswith(end))
             name = end.split("/")[1]
             found.append((path[: len(path) - len(end) + 1] + name, _MARKS[end]))
@@ -224,8 +225,8 @@ def _loose_kind(path: str) -> _Group | None:
 
 def _conda_prefixes(rootfs: RootFS) -> Iterator[str]:
     for path in rootfs.nodes:
-        if path.endswith("/conda-meta/history"):
-            yield path.removesuffix("conda-meta/history")
+        if "/conda-meta/history" in path:
+            yield path.partition("conda-meta/history")[0]
 
 
 def _installed(path: str, prefixes: tuple[str, ...]) -> bool:

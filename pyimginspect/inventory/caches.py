@@ -111,12 +111,18 @@ def _candidates(rootfs: RootFS) -> Iterator[tuple[str, str, list[str]]]:
         if top in rootfs:
             yield kind, top, _files(rootfs, top)
     seen: set[str] = set(_PLACES)
-    for top in sorted(path for path in rootfs.nodes if path.endswith(_ENDS)):
+    # Asked of every path there is: the cheap questions first.
+    homes = [
+        path
+        for path in rootfs.nodes
+        if ("/." in path or "/go/" in path) and path.endswith(_ENDS)
+    ]
+    for top in sorted(homes):
         kind = next(kind for end, kind in _IN_HOMES.items() if top.endswith(end))
         if top not in seen:
             yield kind, top, _files(rootfs, top)
-    for mark in [path for path in rootfs.nodes if path.endswith("/conda-meta/history")]:
-        top = mark.removesuffix("conda-meta/history") + "pkgs"
+    for mark in [path for path in rootfs.nodes if "/conda-meta/history" in path]:
+        top = mark.partition("conda-meta/history")[0] + "pkgs"
         if top in rootfs:
             yield "conda", top, _files(rootfs, top)
     yield from _information(rootfs)
