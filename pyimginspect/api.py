@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -33,8 +33,11 @@ _TOLD_VARIABLES = ("PATH", "PYTHON", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "PIP_", "
 class OpenedImage:
     """An image whose layers have been read; everything else is worked out when asked for."""
 
-    def __init__(self, opened: Opened) -> None:
+    def __init__(
+        self, opened: Opened, dlopen: Mapping[str, tuple[str, ...]] | None = None
+    ) -> None:
         self._opened = opened
+        self._dlopen = dlopen
 
     @property
     def image(self) -> Image:
@@ -65,7 +68,7 @@ class OpenedImage:
     @cached_property
     def inventory(self) -> Inventory:
         """All facts: interpreters, packages, distributions, leftovers."""
-        return take_inventory(self.image, self.rootfs, self.ledger)
+        return take_inventory(self.image, self.rootfs, self.ledger, self._dlopen)
 
     def report(
         self, analyzers: tuple[Analyzer, ...] | None = None, *, areas: bool = False
@@ -89,11 +92,14 @@ def open_image(
     verify: bool = False,
     cache: LayerCache | None = None,
     progress: Reporter | None = None,
+    dlopen: Mapping[str, tuple[str, ...]] | None = None,
 ) -> Iterator[OpenedImage]:
     """Open an image by tag, by path, or with a prefix that names the kind of source.
 
     ``platform`` (``os/architecture[/variant]``) picks one of a multi-platform image; ``verify``
-    holds every blob of a local archive against its digest. Raises
+    holds every blob of a local archive against its digest. ``dlopen`` are the sonames that
+    distributions open at run time, by normalised name, beside those that are known: a policy's
+    ``dlopen``. Raises
     :class:`~pyimginspect.errors.PyimginspectError`.
     """
     options = Options(
@@ -103,7 +109,7 @@ def open_image(
         cache=cache,
         progress=progress or NoProgress(),
     )
-    yield OpenedImage(open_reference(reference, options))
+    yield OpenedImage(open_reference(reference, options), dlopen)
 
 
 def inspect(
@@ -113,6 +119,7 @@ def inspect(
     verify: bool = False,
     cache: LayerCache | None = None,
     progress: Reporter | None = None,
+    dlopen: Mapping[str, tuple[str, ...]] | None = None,
     areas: bool = False,
 ) -> Report:
     """Inspect an image and return the report, with its ``areas`` where they are wanted.
@@ -120,7 +127,7 @@ def inspect(
     The other arguments and the errors are those of :func:`open_image`.
     """
     with open_image(
-        reference, platform=platform, verify=verify, cache=cache, progress=progress
+        reference, platform=platform, verify=verify, cache=cache, progress=progress, dlopen=dlopen
     ) as image:
         return image.report(areas=areas)
 

@@ -107,7 +107,7 @@ def _run(args: argparse.Namespace) -> int:
     outputs, dockerfile = _outputs(args), _dockerfile(args)
     policy, baseline = _policy(args), _baseline(args)
     today = datetime.datetime.now(datetime.UTC).date()
-    reports, status = _inspect(args, areas=any(name == "html" for _, name in outputs))
+    reports, status = _inspect(args, policy, areas=any(name == "html" for _, name in outputs))
     reports = [
         apply_policy(report, policy, catalogue(), today=today, baseline=baseline)
         for report in reports
@@ -137,7 +137,7 @@ def _compare(
     return _FINDINGS if failed else _CLEAN
 
 
-def _inspect(args: argparse.Namespace, *, areas: bool) -> tuple[list[Report], int]:
+def _inspect(args: argparse.Namespace, policy: Policy, *, areas: bool) -> tuple[list[Report], int]:
     """Inspect all images; of several, one that fails does not stop the others."""
     reports = []
     status = _CLEAN
@@ -152,6 +152,7 @@ def _inspect(args: argparse.Namespace, *, areas: bool) -> tuple[list[Report], in
                     verify=args.verify,
                     cache=cache,
                     progress=progress,
+                    dlopen=policy.dlopen,
                     areas=areas,
                 )
             except PyimginspectError as exc:

@@ -43,6 +43,7 @@ def inventory(
     user: str = "",
     working_dir: str = "",
     steps: Sequence[str] = (),
+    dlopen: Mapping[str, tuple[str, ...]] | None = None,
 ) -> Inventory:
     """All facts of an image with these layers; `steps` are the instructions that made them."""
     system = rootfs(*trees)
@@ -61,7 +62,7 @@ def inventory(
         history=history,
     )
     image = Image(reference="test", source="docker-archive", config=config, layers=layers)
-    return take_inventory(image, system, keep_books(system))
+    return take_inventory(image, system, keep_books(system), dlopen)
 
 
 def pythons(*trees: Mapping[str, Content], **config: Any) -> tuple[Interpreter, ...]:

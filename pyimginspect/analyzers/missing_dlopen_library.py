@@ -27,7 +27,7 @@ RULE = Rule(
     policy="soundness",
     what="A distribution opens native libraries with dlopen (through cffi or ctypes) when it is"
     " imported, and the loader would not find one. No file says so: it is known from the source of"
-    " each distribution, which the evidence names.",
+    " each distribution, which the evidence names, or from the policy's [dlopen].",
     why="pip installs such a distribution without a word, and the import fails with cannot load"
     " library. The operating system's package manager is the one to bring pure native libraries.",
     fix="Install the packages of the operating system that have the libraries.",
@@ -77,7 +77,7 @@ def _evidence(opened: list[Dlopen]) -> Iterator[Evidence]:
         for failure in each.failures:
             what = f"is found for {each.names[0]}, and needs {failure.name}, which is not"
             yield Evidence(what=what, path=each.found)
-    yield Evidence(what=f"known from {opened[0].source}")
+    yield Evidence(what=f"known from {listed(dict.fromkeys(each.source for each in opened))}")
 
 
 ANALYZER = Analyzer(rule=RULE, run=run)

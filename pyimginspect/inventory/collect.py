@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from msgspec import Struct
 
 from pyimginspect.inventory.base import find_base
@@ -58,8 +60,17 @@ class Inventory(Struct, frozen=True, kw_only=True):
     native: Native
 
 
-def take_inventory(image: Image, rootfs: RootFS, ledger: Ledger) -> Inventory:
-    """Find everything that is installed in an image."""
+def take_inventory(
+    image: Image,
+    rootfs: RootFS,
+    ledger: Ledger,
+    dlopen: Mapping[str, tuple[str, ...]] | None = None,
+) -> Inventory:
+    """Find everything that is installed in an image.
+
+    ``dlopen`` are the sonames that distributions open at run time, by normalised name, beside
+    those that are known already.
+    """
     packages = find_os_packages(rootfs)
     interpreters = find_interpreters(rootfs, image.config, packages)
     environments = find_environments(rootfs, interpreters, image.config)
@@ -87,6 +98,12 @@ def take_inventory(image: Image, rootfs: RootFS, ledger: Ledger) -> Inventory:
         caches=find_caches(rootfs),
         wheels=wheels,
         native=find_native(
-            rootfs, image.config.environment(), packages, interpreters, distributions, wheels
+            rootfs,
+            image.config.environment(),
+            packages,
+            interpreters,
+            distributions,
+            wheels,
+            dlopen,
         ),
     )

@@ -90,8 +90,13 @@ def find_native(
     interpreters: tuple[Interpreter, ...],
     distributions: tuple[Distribution, ...],
     wheels: tuple[Wheel, ...],
+    dlopen: Mapping[str, tuple[str, ...]] | None = None,
 ) -> Native:
-    """Load, in thought, every program and every extension module, and sort the libraries."""
+    """Load, in thought, every program and every extension module, and sort the libraries.
+
+    ``dlopen`` adds to what is known of libraries that distributions open by themselves, as in
+    :func:`~pyimginspect.inventory.providers.dlopened`.
+    """
     loader = Loader(rootfs, env)
     processes = {
         python.path: loader.program(python.path)
@@ -100,7 +105,7 @@ def find_native(
     }
     modules = tuple(_modules(rootfs, loader, processes, interpreters, wheels))
     programs = tuple(_programs(rootfs, loader))
-    dlopens = tuple(_dlopens(rootfs, loader, processes, distributions, wheels))
+    dlopens = tuple(_dlopens(loader, processes, distributions, wheels, dlopened(dlopen)))
     resolutions = [*programs, *(m.resolution for m in modules)]
     resolutions += [process.resolution for process in processes.values()]
     return Native(
@@ -146,37 +151,43 @@ def _programs(rootfs: RootFS, loader: Loader) -> Iterator[Resolution]:
 
 
 def _dlopens(
-    rootfs: RootFS,
     loader: Loader,
     processes: Mapping[str, Process],
     distributions: Iterable[Distribution],
     wheels: Iterable[Wheel],
+    rows: Iterable[Dlopened],
 ) -> Iterator[Dlopen]:
-    known = {each.distribution: each for each in dlopened()}
+    known: dict[str, list[Dlopened]] = {}
+    for row in rows:
+        known.setdefault(row.distribution, []).append(row)
     shipped = {wheel.distribution.metadata: wheel.files for wheel in wheels}
     pythons = {wheel.python for wheel in wheels} | set(processes)
     names_by_location: dict[str, set[str]] = {}
     for distribution in distributions:
         names_by_location.setdefault(distribution.location, set()).add(distribution.name)
     for distribution in distributions:
-        row = known.get(distribution.name)
-        if row is None or names_by_location[distribution.location] & set(row.unless):
-            continue
-        for python in sorted(pythons & set(distribution.interpreters)):
+        here = names_by_location[distribution.location]
+        opened = {
+            names: row
+            for row in known.get(distribution.name, ())
+            if here.isdisjoint(row.unless)
+            for names in row.libraries
+        }
+        for python in sorted(pythons & set(distribution.interpreters)) if opened else ():
             process = processes.get(python)
             if process is not None:
                 files = shipped.get(distribution.metadata, ())
-                yield from _opened(loader, process, distribution, row, files)
+                yield from _opened(loader, process, distribution, opened, files)
 
 
 def _opened(
     loader: Loader,
     process: Process,
     distribution: Distribution,
-    row: Dlopened,
+    opened: Mapping[tuple[str, ...], Dlopened],
     shipped: tuple[str, ...],
 ) -> Iterator[Dlopen]:
-    for names in row.libraries:
+    for names, row in opened.items():
         stems = tuple(f"/{name.partition('.')[0]}" for name in names)
         if any(stem in path for stem in stems for path in shipped):
             continue  # the wheel brings it along and opens it by its path

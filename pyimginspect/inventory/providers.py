@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import cache
 
 from msgspec import Struct
@@ -23,7 +24,7 @@ class Dlopened(Struct, frozen=True, kw_only=True):
     """Libraries that a distribution opens with ``dlopen`` when it is imported.
 
     Each of ``libraries`` lists sonames any of which will do. ``unless`` are distributions that
-    bring them along. ``source`` is the file that opens them.
+    bring them along. ``source`` is the file that opens them, or who says so.
     """
 
     distribution: str
@@ -47,9 +48,21 @@ def _table() -> _Table:
     return read_table("native_libraries", _Table)
 
 
-def dlopened() -> tuple[Dlopened, ...]:
-    """Return what is known of libraries that leave no trace in any ELF file."""
-    return _table().dlopened
+def dlopened(more: Mapping[str, tuple[str, ...]] | None = None) -> tuple[Dlopened, ...]:
+    """Return what is known of libraries that leave no trace in any ELF file.
+
+    ``more`` are sonames by normalised distribution name, all of which are opened: the ``[dlopen]``
+    of a policy. A distribution has a row of its own for them.
+    """
+    told = (
+        Dlopened(
+            distribution=name,
+            source="the policy's [dlopen]",
+            libraries=tuple((soname,) for soname in sonames),
+        )
+        for name, sonames in sorted((more or {}).items())
+    )
+    return (*_table().dlopened, *told)
 
 
 def provider(soname: str, system: OperatingSystem, bits: int = 64) -> str:

@@ -13,6 +13,7 @@ from tests.images import (
     Link,
     compress,
     debian_base,
+    dist_info,
     docker_archive,
     image,
     layer,
@@ -62,6 +63,22 @@ def test_findings_make_the_status_one(dirty: str, capsys: pytest.CaptureFixture[
     out, err = capsys.readouterr()
     assert "/root/.cache/pip is left in the image" in out
     assert err == ""
+
+
+def test_a_policy_tells_what_a_distribution_opens(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site = "usr/local/lib/python3.11/site-packages"
+    base = {**debian_base(), **official_python("3.11.2")}
+    archive, policy = tmp_path / "fonts.tar", tmp_path / "policy.toml"
+    archive.write_bytes(docker_archive(image([base, dist_info("acme_fonts", site=site)])))
+    policy.write_text("[dlopen]\nAcme_Fonts = ['libacme.so.1']\n")
+    run(str(archive))
+    assert "libacme.so.1" not in capsys.readouterr().out
+    assert run("--policy", str(policy), str(archive)) == 1
+    assert "acme-fonts 1.0 opens libacme.so.1, which Python 3.11.2 would not find" in (
+        capsys.readouterr().out
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The rules about loading, from whole images to findings."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pytest
 
@@ -81,14 +82,14 @@ def wheel(
     return dist_info(name, "1.0", dict(files), site=SITE, tags=tags)
 
 
-def findings(*trees: Mapping[str, Content], **config: Sequence[str]) -> list[Finding]:
+def findings(*trees: Mapping[str, Content], **config: Any) -> list[Finding]:
     """What all rules of this subject say."""
-    facts = inventory(*trees, **config)  # type: ignore[arg-type]
+    facts = inventory(*trees, **config)
     analyzers: list[Analyzer] = [each.ANALYZER for each in ALL]
     return [finding for analyzer in analyzers for finding in analyzer.run(facts)]
 
 
-def only(*trees: Mapping[str, Content], **config: Sequence[str]) -> Finding:
+def only(*trees: Mapping[str, Content], **config: Any) -> Finding:
     (finding,) = findings(*trees, **config)
     assert finding.layers
     return finding
@@ -218,6 +219,38 @@ def test_distributions_that_bring_their_library() -> None:
     assert [f.subject for f in findings(debian(), dist_info("psycopg", site=SITE))] == [
         "psycopg usr/local/bin/python3.13"
     ]
+
+
+FONTS = {"acme-fonts": ("libharfbuzz.so.0",)}
+
+
+def test_a_policy_tells_of_a_library() -> None:
+    tree = dist_info("acme_fonts", site=SITE)
+    assert findings(debian(), tree) == []
+    finding = only(debian(), tree, dlopen=FONTS)
+    assert finding.rule == "missing-dlopen-library"
+    assert finding.subject == "acme-fonts usr/local/bin/python3.13"
+    assert finding.packages == ("libharfbuzz0b",)
+    assert finding.evidence[-1].what == "known from the policy's [dlopen]"
+    there = {f"{LIB}/libharfbuzz.so.0": elf(soname="libharfbuzz.so.0")}
+    package = dpkg_status({"libharfbuzz0b": {"files": there}})
+    assert findings(debian(), {**tree, **package}, dlopen=FONTS) == []
+
+
+def test_a_policy_adds_to_what_is_known() -> None:
+    tree = dist_info("python-magic", "0.4.27", site=SITE)
+    more = {"python-magic": ("libmagic.so.1", "libacme.so.2")}
+    finding = only(debian(), tree, dlopen=more)
+    assert finding.message == (
+        "python-magic 0.4.27 opens libmagic.so.1 and libacme.so.2, which Python 3.13.1"
+        " would not find"
+    )
+    # A distribution that brings the known ones does not bring the policy's.
+    brings = {**tree, **dist_info("python-magic-bin", site=SITE)}
+    assert findings(debian(), brings) == []
+    assert only(debian(), brings, dlopen={"python-magic": ("libacme.so.2",)}).message == (
+        "python-magic 0.4.27 opens libacme.so.2, which Python 3.13.1 would not find"
+    )
 
 
 # --- what was built for something else ------------------------------------------------------------
