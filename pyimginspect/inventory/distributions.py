@@ -73,6 +73,7 @@ def read_distributions(
     found = [each for each in found if names[each.metadata][0] not in _STANDARD]
     seen_by = _seen_by(found, names, sights)
     installers = Installers(rootfs, packages)
+    editable = _editable(rootfs)
     distributions = []
     surveys: dict[str, Survey] = {}
     claims: dict[str, Mapping[str, str]] = {}
@@ -97,6 +98,7 @@ def read_distributions(
                 installed,
                 surveys[each.metadata],
                 seen_by[each.metadata],
+                each.location in editable,
             )
         )
     distributions.sort(key=lambda each: (each.name, each.version, each.metadata))
@@ -221,8 +223,10 @@ def _describe(
     installed: Installation,
     files: Survey,
     interpreters: tuple[str, ...],
+    editable: bool,
 ) -> Distribution:
     texts, metadata = rootfs.texts, found.metadata
+    origin = direct_url(texts.get(f"{metadata}/direct_url.json", b""))
     return Distribution(
         name=name[0],
         version=name[1],
@@ -233,11 +237,23 @@ def _describe(
         installer=installed.installer,
         package=installed.package,
         requested=installed.requested,
-        direct_url=direct_url(texts.get(f"{metadata}/direct_url.json", b"")),
+        direct_url=origin or (f"file:///{found.location}" if editable else ""),
         tags=_tags(texts.get(f"{metadata}/WHEEL", b"")),
         interpreters=interpreters,
         layer=rootfs[found.text].layer,
     )
+
+
+def _editable(rootfs: RootFS) -> set[str]:
+    """Return the directories that ``setup.py develop`` linked to: sources in use as they are."""
+    found = set()
+    for path, text in rootfs.texts.items():
+        if path.endswith(".egg-link"):
+            line = text.decode("utf-8", "surrogateescape").partition("\n")[0].strip()
+            real = rootfs.resolve(line) if line.startswith("/") else None
+            if real:
+                found.add(real)
+    return found
 
 
 def _tags(wheel: bytes) -> tuple[str, ...]:

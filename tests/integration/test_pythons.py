@@ -320,3 +320,58 @@ def test_what_the_effective_interpreter_cannot_import(look: Callable[[str], Seen
         assert "/dist-packages/" not in printed
         finding = findings[f"python3-{module}"]
         assert "which /usr/local/bin/python3 cannot import" in finding.message
+
+
+# --- distributions in detail --------------------------------------------------------------------
+FILES = r"""
+import json, os
+from importlib.metadata import distributions
+sizes = {}
+for d in distributions():
+    if d.files is not None:
+        places = {os.path.realpath(d.locate_file(f)) for f in d.files}
+        found = {os.stat(p).st_ino: os.stat(p).st_size for p in places if os.path.isfile(p)}
+        sizes.setdefault(os.path.realpath(d._path)[1:], sum(found.values()))
+print(json.dumps(sizes))
+"""
+
+
+def test_sizes_of_distributions(image: Seen) -> None:
+    """The bytes of the files that each lists, by the standard library's own reading."""
+    checked = 0
+    for who, answer in image.answers().items():
+        if answer["packages"]:
+            program = next(path for path, said in image.said.items() if said == answer)
+            sizes = json.loads(image.run(f"/{program}", "-B", "-c", FILES))
+            for each in image.inventory.distributions:
+                # Of those without RECORD the standard library only knows the modules' names.
+                if who in each.interpreters and f"{each.metadata}/RECORD" in image.inventory.rootfs:
+                    assert each.size == sizes[each.metadata], each.metadata
+                    checked += 1
+    assert checked or not any(answer["packages"] for answer in image.answers().values())
+
+
+def test_pip_inspect(image: Seen) -> None:
+    """Place, installer, request and origin of each distribution, as pip tells them."""
+    for who, answer in image.answers().items():
+        if not any(name == "pip" for name, _ in answer["packages"]):
+            continue
+        program = next(path for path, said in image.said.items() if said == answer)
+        report = json.loads(image.run(f"/{program}", "-m", "pip", "inspect"))
+        told = {
+            item["metadata_location"].lstrip("/"): item
+            for item in report["installed"]
+            if item["metadata_location"]  # it gives none for metadata in a single file
+        }
+        for each in image.inventory.distributions:
+            if who not in each.interpreters:
+                continue
+            if each.metadata not in told:
+                assert image.inventory.rootfs[each.metadata].kind == "file"
+                continue
+            item = told[each.metadata]
+            assert each.direct_url == item.get("direct_url", {}).get("url", "")
+            if each.package or not item.get("installer"):
+                assert each.package or each.installer == ""
+            else:
+                assert (each.installer, each.requested) == (item["installer"], item["requested"])

@@ -109,6 +109,19 @@ def test_eggs(tree: Tree, size: int, files: int) -> None:
     assert (found.interpreters, found.installer, found.requested) == ((LOCAL,), "", None)
 
 
+@pytest.mark.parametrize(
+    ("link", "url"),
+    [("/src/egg\n.", "file:///src/egg"), ("src/egg\n", ""), ("/nowhere\n", ""), ("\n", "")],
+)
+def test_sources_that_are_used_as_they_are(link: str, url: str) -> None:
+    tree = {
+        "src/egg/Egg.egg-info/PKG-INFO": EGG,
+        f"{SITE}/easy-install.pth": "/src/egg\n",
+        f"{SITE}/Egg.egg-link": link,
+    }
+    assert distribution(tree).direct_url == url
+
+
 def test_contents_with_several_names_count_once() -> None:
     tree = {
         **dist_info("foo", files={"foo/a.py": "x" * 1000, "foo/b.py": "x" * 1000}),
