@@ -33,9 +33,7 @@ _TOLD_VARIABLES = ("PATH", "PYTHON", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "PIP_", "
 class OpenedImage:
     """An image whose layers have been read; everything else is worked out when asked for."""
 
-    def __init__(
-        self, opened: Opened, dlopen: Mapping[str, tuple[str, ...]] | None = None
-    ) -> None:
+    def __init__(self, opened: Opened, dlopen: Mapping[str, tuple[str, ...]] | None = None) -> None:
         self._opened = opened
         self._dlopen = dlopen
 
