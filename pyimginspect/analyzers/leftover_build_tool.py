@@ -58,9 +58,7 @@ _CATEGORIES = frozenset(get_args(BuildToolKind)) - {"headers", "static-library"}
 
 def run(inventory: Inventory) -> Iterator[Finding]:
     """Find them, one finding for each layer that brought some."""
-    leftovers = find_leftovers(
-        inventory.rootfs, inventory.packages, inventory.base, inventory.build_tools
-    )
+    leftovers = find_leftovers(inventory)
     yield from _from_pypi(inventory)
     contents = Contents(inventory.rootfs)
     for layer, tools in left_by_layer(inventory, leftovers, _CATEGORIES).items():

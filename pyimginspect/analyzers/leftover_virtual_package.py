@@ -46,9 +46,7 @@ def run(inventory: Inventory) -> Iterator[Finding]:
     ]
     if not virtual:
         return
-    leftovers = find_leftovers(
-        inventory.rootfs, inventory.packages, inventory.base, inventory.build_tools
-    )
+    leftovers = find_leftovers(inventory)
     contents = Contents(inventory.rootfs)
     for package in virtual:
         layer = brought(package)

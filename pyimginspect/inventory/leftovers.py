@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from msgspec import Struct
 
 from pyimginspect.inventory.build_tools import brought
-from pyimginspect.inventory.facts import BaseImage, BuildTool
+from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.packages import Graph, PackageDatabase, dependency_graph
 from pyimginspect.inventory.packages.graph import members
 from pyimginspect.inventory.tool_names import kind_of_package
@@ -26,7 +26,8 @@ _INFO = "var/lib/dpkg/info"
 class Kept(Struct, frozen=True, kw_only=True):
     """A runtime package that came along with build tools and that must stay: the proof.
 
-    The ELF file at ``path``, which is no package's, needs ``library``, which ``package`` holds.
+    The ELF file at ``path``, which is no package's, or the distribution whose metadata that is,
+    needs ``library``, which ``package`` holds.
     """
 
     package: str
@@ -49,15 +50,14 @@ class Leftovers(Struct, frozen=True, kw_only=True):
     kept: tuple[Kept, ...] = ()
 
 
-def find_leftovers(
-    rootfs: RootFS, packages: PackageDatabase, base: BaseImage, build_tools: Iterable[BuildTool]
-) -> Leftovers:
+def find_leftovers(inventory: Inventory) -> Leftovers:
     """Find what goes with the build tools that no runtime package depends on."""
-    tools = {tool.package for tool in build_tools if tool.package and not tool.kept_by}
-    if not any(brought(package) >= base.layers for package in packages.packages):
+    packages = inventory.packages
+    tools = {tool.package for tool in inventory.build_tools if tool.package and not tool.kept_by}
+    if not any(brought(package) >= inventory.base.layers for package in packages.packages):
         return Leftovers()
     graph = dependency_graph(packages)
-    free, kept = without(rootfs, packages, graph, base, tools)
+    free, kept = without(inventory, graph, tools)
     dragged = _needs(graph, tools, recommended=True)
     mine = free & (dragged | tools)
     virtual = _needs(graph, [key for key in tools if packages[key].virtual], recommended=False)
@@ -88,25 +88,22 @@ def _is_header(packages: PackageDatabase, key: str) -> bool:
 
 
 def without(
-    rootfs: RootFS,
-    packages: PackageDatabase,
-    graph: Graph,
-    base: BaseImage,
-    dropped: Collection[str],
+    inventory: Inventory, graph: Graph, dropped: Collection[str]
 ) -> tuple[frozenset[str], tuple[Kept, ...]]:
     """Return what layers above the base need not install if ``dropped`` packages are not wanted.
 
     These are the dropped and what nothing that stays depends on, and the proofs for those that
     stay because a file that is no package's needs them.
     """
+    base = inventory.base
     roots = [
         package.key
-        for package in packages.packages
+        for package in inventory.packages.packages
         if package.key not in dropped
         and (brought(package) < base.layers or package.essential or package.automatic is not True)
     ]
     free = graph.nodes.keys() - _needs(graph, roots, recommended=False)
-    kept = tuple(_proofs(rootfs, packages, free))
+    kept = tuple(_proofs(inventory, free))
     if kept:
         roots += [proof.package for proof in kept]
         free = graph.nodes.keys() - _needs(graph, roots, recommended=False)
@@ -129,8 +126,12 @@ def _needs(graph: Graph, roots: Iterable[str], *, recommended: bool) -> set[str]
     return found
 
 
-def _proofs(rootfs: RootFS, packages: PackageDatabase, free: Collection[str]) -> Iterator[Kept]:
-    """Yield one proof for each of ``free`` whose library a file that no package owns needs."""
+def _proofs(inventory: Inventory, free: Collection[str]) -> Iterator[Kept]:
+    """Yield one proof for each of ``free`` whose library a file that no package owns needs.
+
+    Or that a Python distribution opens by name when it runs, which no ELF header tells.
+    """
+    packages = inventory.packages
     libraries = {
         path.rpartition("/")[2]: key
         for key in sorted(free)
@@ -140,7 +141,13 @@ def _proofs(rootfs: RootFS, packages: PackageDatabase, free: Collection[str]) ->
     if not libraries:
         return
     proven = set()
-    for path, elf in rootfs.elf.items():
+    for opened in inventory.native.dlopens:
+        for owner in packages.owner(opened.found):
+            if owner in free and owner not in proven:
+                proven.add(owner)
+                library = opened.found.rpartition("/")[2]
+                yield Kept(package=owner, library=library, path=opened.distribution.metadata)
+    for path, elf in inventory.rootfs.elf.items():
         for library in elf.needed:
             key = libraries.get(library)
             if key is None or key in proven or packages.owner(path):

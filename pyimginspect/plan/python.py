@@ -36,10 +36,8 @@ def edits_of_bindings(shop: Workshop) -> Iterator[Proposal]:
     graph = dependency_graph(shop.packages)
     tools = {tool.package for tool in inventory.build_tools if tool.package and not tool.kept_by}
     for layer, keys in sorted(by_layer.items()):
-        already, before = without(inventory.rootfs, shop.packages, graph, inventory.base, tools)
-        free, kept = without(
-            inventory.rootfs, shop.packages, graph, inventory.base, tools | {*keys}
-        )
+        already, before = without(inventory, graph, tools)
+        free, kept = without(inventory, graph, tools | {*keys})
         names = [shop.packages[key].name for key in keys]
         asks = wanted.get(layer, [])
         words = f"do not install {' '.join(names)}"

@@ -102,13 +102,7 @@ def runtime_packages(
     """Return manager and name of the packages that the final stage has to install itself."""
     dropped = {tool.package for tool in shop.inventory.build_tools if tool.package}
     dropped |= {package.key for package in shop.packages.packages if package.name in left_out}
-    going, kept = without(
-        shop.inventory.rootfs,
-        shop.packages,
-        dependency_graph(shop.packages),
-        shop.inventory.base,
-        dropped,
-    )
+    going, kept = without(shop.inventory, dependency_graph(shop.packages), dropped)
     proven = {proof.package for proof in kept}
     return sorted(
         {

@@ -38,9 +38,7 @@ class Workshop:
         self.packages = inventory.packages
         self.steps = read_steps(inventory.image.config.history)
         self.by_layer = {step.layer: step for step in self.steps if step.layer is not None}
-        self.leftovers = find_leftovers(
-            inventory.rootfs, inventory.packages, inventory.base, inventory.build_tools
-        )
+        self.leftovers = find_leftovers(inventory)
         self._entries = {layer.number: layer.index.entries for layer in inventory.image.layers}
         self._accounts = {
             (loss.layer, loss.path, loss.killer): loss.account for loss in inventory.ledger.losses

@@ -105,6 +105,24 @@ def test_a_library_that_a_file_in_use_needs_must_stay() -> None:
     )
 
 
+def test_a_library_that_is_opened_by_name_must_stay_too() -> None:
+    """No ELF header tells that python-magic opens libmagic."""
+    packages: dict[str, Package] = {
+        "libmagic-dev": {"Depends": "libmagic1", "files": {"usr/include/magic.h": "h" * 9}},
+        "libmagic1": {
+            "files": {"usr/lib/x86_64-linux-gnu/libmagic.so.1": elf(soname="libmagic.so.1")}
+        },
+    }
+    magic = dist_info("python-magic", "0.4.27", site=SITE)
+    layer = apt(packages, manual=["libmagic-dev"])
+    (with_it,) = findings(leftover_headers.ANALYZER.run, layer, magic)
+    assert with_it.packages == ("libmagic-dev",)
+    assert with_it.evidence[-1].what == "needs libmagic.so.1: libmagic1 must stay"
+    assert with_it.evidence[-1].path == f"{SITE}/python_magic-0.4.27.dist-info"
+    (without_it,) = findings(leftover_headers.ANALYZER.run, layer)
+    assert without_it.packages == ("libmagic-dev", "libmagic1")
+
+
 def test_a_library_that_nothing_needs_goes() -> None:
     (found,) = findings(leftover_headers.ANALYZER.run, apt(PQ, manual=["libpq-dev"]))
     assert found.packages == ("libpq-dev", "libpq5", "libssl-dev")
@@ -138,9 +156,7 @@ def test_nothing_is_counted_by_two_findings() -> None:
 def test_recommended_packages_of_what_stays_are_told_apart() -> None:
     packages: dict[str, Package] = {"curl": {"Recommends": "extra"}, "extra": {}}
     inventory = taken(on_slim(apt(packages, manual=["curl"]), history=["RUN a"]))
-    found = find_leftovers(
-        inventory.rootfs, inventory.packages, inventory.base, inventory.build_tools
-    )
+    found = find_leftovers(inventory)
     assert found.recommended == {4: ("extra",)}
     assert (found.tools, found.headers) == ({}, {})
 
