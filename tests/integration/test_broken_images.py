@@ -20,6 +20,7 @@ VENV = "/opt/venv/lib/python3.11/site-packages"
 RULES = {
     "foreign-libc",
     "glibc-too-old",
+    "missing-dlopen-library",
     "missing-library",
     "musl-base",
     "native-library-not-from-os",
@@ -52,15 +53,13 @@ def error_of(engine: Engine, tag: str, python: str, module: str) -> str:
     return engine.run(tag, python, "-c", code).strip()
 
 
-def unpacked(name: str, platform: str, target: Path) -> Path:
+def unpacked(name: str, target: Path, *options: str) -> Path:
     """A wheel from PyPI, unpacked as an installation of another platform would be."""
-    command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(target)]
+    command = [sys.executable, "-m", "pip", "install", "-q", "--target", str(target)]
     command += ["--only-binary=:all:", "--implementation=cp", "--python-version=3.11"]
-    done = subprocess.run(
-        [*command, f"--platform={platform}", name], capture_output=True, text=True
-    )
+    done = subprocess.run([*command, *options, name], capture_output=True, text=True)
     if done.returncode:
-        missing(f"pip cannot get {name} for {platform}: {done.stderr[-300:]}")
+        missing(f"pip cannot get {name} {' '.join(options)}: {done.stderr[-300:]}")
     return target
 
 
@@ -98,7 +97,7 @@ def test_symbols_of_a_newer_glibc(corpus: BuiltCorpus, engine: Engine, tmp_path:
 def test_wheels_for_something_else_on_debian(
     platform: str, rule: str, corpus: BuiltCorpus, engine: Engine, tmp_path: Path
 ) -> None:
-    unpacked("markupsafe", platform, tmp_path / "deps")
+    unpacked("markupsafe", tmp_path / "deps", "--no-deps", f"--platform={platform}")
     tag = build(engine, corpus, "slim", tmp_path, {"deps": f"{SITE}/"})
     assert error_of(engine, tag, "/usr/local/bin/python3", "markupsafe._speedups")
     (finding,) = findings(engine, tag, tmp_path)
@@ -112,8 +111,31 @@ def test_wheels_for_something_else_on_debian(
 def test_wheels_on_alpine(
     platform: str, rules: set[str], corpus: BuiltCorpus, engine: Engine, tmp_path: Path
 ) -> None:
-    unpacked("markupsafe", platform, tmp_path / "deps")
+    unpacked("markupsafe", tmp_path / "deps", "--no-deps", f"--platform={platform}")
     tag = build(engine, corpus, "alpine", tmp_path, {"deps": f"{SITE}/"})
     said = error_of(engine, tag, "/usr/local/bin/python3", "markupsafe._speedups")
     assert bool(said) == bool(rules)
     assert {finding.rule for finding in findings(engine, tag, tmp_path)} == rules
+
+
+def test_weasyprint_before_and_after_what_we_say(
+    corpus: BuiltCorpus, engine: Engine, tmp_path: Path
+) -> None:
+    """The finding's fix, word for word, is what the second image runs."""
+    platforms = ("--platform=manylinux2014_x86_64", "--platform=manylinux_2_28_x86_64")
+    without, mended = tmp_path / "without", tmp_path / "mended"
+    unpacked("weasyprint", without / "deps", *platforms)
+    python = "/usr/local/bin/python3"
+    tag = build(engine, corpus, "slim", without, {"deps": f"{SITE}/"})
+    assert "OSError cannot load library" in error_of(engine, tag, python, "weasyprint")
+    (finding,) = findings(engine, tag, without)
+    assert finding.rule == "missing-dlopen-library"
+    assert finding.subject.startswith("weasyprint ")
+    assert {"libpango-1.0-0", "libpangoft2-1.0-0"} <= set(finding.packages)
+
+    mended.mkdir()
+    (without / "deps").rename(mended / "deps")
+    lines = {"deps": f"{SITE}/", "RUN": f"apt-get update && {finding.fix}"}
+    tag = build(engine, corpus, "slim", mended, lines)
+    assert error_of(engine, tag, python, "weasyprint") == ""
+    assert findings(engine, tag, mended) == []
