@@ -113,9 +113,7 @@ def _candidates(rootfs: RootFS) -> Iterator[tuple[str, str, list[str]]]:
     seen: set[str] = set(_PLACES)
     # Asked of every path there is: the cheap questions first.
     homes = [
-        path
-        for path in rootfs.nodes
-        if ("/." in path or "/go/" in path) and path.endswith(_ENDS)
+        path for path in rootfs.nodes if ("/." in path or "/go/" in path) and path.endswith(_ENDS)
     ]
     for top in sorted(homes):
         kind = next(kind for end, kind in _IN_HOMES.items() if top.endswith(end))
