@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pyimginspect.inventory.bindings import Binding
+from pyimginspect.inventory.bindings import Binding, find_bindings
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.facts import Distribution, Interpreter, OsPackage
 from pyimginspect.inventory.packages.ownership import stored_by_layer
@@ -21,6 +21,7 @@ __all__ = [
     "main_python",
     "megabytes",
     "replacement",
+    "replacements",
     "sight_of",
     "twin_of",
 ]
@@ -59,13 +60,13 @@ def main_python(inventory: Inventory) -> Interpreter | None:
 
 
 def described(python: Interpreter) -> str:
-    """Return ``Debian's Python 3.11.2``, ``PyPy 3.10 from conda``, ``Python 3.13.1 in /opt``."""
+    """Return ``Debian's Python 3.11.2``, ``Python 3.13.1 in /opt``, ``… from conda in /opt``."""
     name = f"{_IMPLEMENTATIONS.get(python.implementation, python.implementation)} {python.version}"
     if python.origin in _ORIGINS:
         return f"{_ORIGINS[python.origin]} {name}"
     if python.origin in ("source", "unknown"):
         return f"{name} in /{python.prefix}"
-    return f"{name} from {python.origin}"
+    return f"{name} from {python.origin} in /{python.prefix}"
 
 
 def first_layer(package: OsPackage) -> int:
@@ -101,8 +102,7 @@ def replacement(
 
     ``twin`` is what the started interpreter has already.
     """
-    package = inventory.packages[key]
-    line = f"the {command_of(package)} line of layer {first_layer(package)}"
+    line = _line(inventory, key)
     if twin is not None:
         return f"drop {key} from {line}: {twin.name} {twin.version} is installed without it"
     if binding is None:
@@ -110,6 +110,30 @@ def replacement(
     if binding.project:
         return f"replace {key} by {binding.project} in requirements, and drop it from {line}"
     return f"install {listed(binding.modules)} with pip in place of {key}, and drop it from {line}"
+
+
+def replacements(inventory: Inventory, keys: Iterable[str]) -> list[str]:
+    """Return what to do about several packages, those that can just be dropped together."""
+    found = find_bindings(inventory.packages, inventory.interpreters, inventory.distributions)
+    bindings = {binding.package: binding for binding in found}
+    sight = sight_of(inventory)
+    edits = []
+    dropped: dict[str, list[str]] = {}
+    for key in keys:
+        binding = bindings.get(key)
+        if binding is None:
+            dropped.setdefault(_line(inventory, key), []).append(key)
+        else:
+            edits.append(replacement(inventory, key, binding, twin_of(inventory, binding, sight)))
+    for line, names in dropped.items():
+        them = "it" if len(names) == 1 else "them"
+        edits.append(f"drop {listed(names, 8)} from {line}, or keep {them} to a build stage")
+    return edits
+
+
+def _line(inventory: Inventory, key: str) -> str:
+    package = inventory.packages[key]
+    return f"the {command_of(package)} line of layer {first_layer(package)}"
 
 
 def sight_of(inventory: Inventory) -> Sight | None:

@@ -16,14 +16,12 @@ from pyimginspect.analyzers._pythons import (
     listed,
     main_python,
     megabytes,
-    replacement,
-    sight_of,
-    twin_of,
+    replacements,
 )
 from pyimginspect.analyzers.rule import Analyzer, Rule
-from pyimginspect.inventory.bindings import find_bindings
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.facts import Interpreter
+from pyimginspect.inventory.interpreters import interpreter_files
 from pyimginspect.inventory.packages import (
     Graph,
     RemovalPlan,
@@ -91,6 +89,7 @@ def duplicate_python(inventory: Inventory) -> Iterator[Finding]:
     base = inventory.base.layers
     main_in_base = brought_in(inventory, main) < base
     graph = None
+    counted = set(_contents(inventory, main))
     for python in inventory.interpreters:
         in_base = brought_in(inventory, python) < base
         if python.path == main.path or (in_base and main_in_base):
@@ -99,7 +98,19 @@ def duplicate_python(inventory: Inventory) -> Iterator[Finding]:
         if python.packages and not in_base:
             graph = graph or dependency_graph(inventory.packages)
             reason = _reason(inventory, graph, python)
-        yield _finding(inventory, main, python, reason, in_base=in_base)
+        # What conda's environments share by hard links is saved once, with the first of them.
+        own = {
+            key: size for key, size in _contents(inventory, python).items() if key not in counted
+        }
+        counted |= own.keys()
+        yield _finding(inventory, main, python, reason, sum(own.values()), in_base=in_base)
+
+
+def _contents(inventory: Inventory, python: Interpreter) -> dict[tuple[int, int], int]:
+    """Return the bytes of an interpreter's own files, each content once."""
+    files = interpreter_files(inventory.rootfs, python.path, python.libpython, python.stdlib)
+    contents = (inventory.rootfs[path].content for path in files)
+    return {(each.layer, each.position): each.entry.stored for each in contents}
 
 
 def _reason(inventory: Inventory, graph: Graph, python: Interpreter) -> _Reason | None:
@@ -108,18 +119,10 @@ def _reason(inventory: Inventory, graph: Graph, python: Interpreter) -> _Reason 
     roots = sorted({chain[0] for chain in chains})
     if not roots:
         return None
-    found = find_bindings(inventory.packages, inventory.interpreters, inventory.distributions)
-    bindings = {binding.package: binding for binding in found}
-    sight = sight_of(inventory)
     return _Reason(
         chains=tuple(chains),
         plan=plan_removal(inventory.rootfs, inventory.packages, graph, roots),
-        fixes=tuple(
-            replacement(
-                inventory, key, bindings.get(key), twin_of(inventory, bindings.get(key), sight)
-            )
-            for key in roots
-        ),
+        fixes=tuple(replacements(inventory, roots)),
         recommended=any(
             upper not in graph.required_by[lower]
             for chain in chains
@@ -133,6 +136,7 @@ def _finding(
     main: Interpreter,
     python: Interpreter,
     reason: _Reason | None,
+    size: int,
     *,
     in_base: bool,
 ) -> Finding:
@@ -146,8 +150,9 @@ def _finding(
         fix = "; ".join(reason.fixes) + f": saves {megabytes(saving)}"
     else:
         by = "the base image has it" if in_base else f"layer {layer} brought it"
-        packages, saving, layers = python.packages, python.size, {layer}
+        packages, saving, layers = python.packages, size, {layer}
         fix = _fix(main, python, in_base=in_base)
+        fix += f": saves {megabytes(size)}" if size else ""
     return RULE.finding(
         subject=python.path,
         message=f"{described(python)} beside {described(main)}: {by}",
@@ -170,11 +175,11 @@ def _fix(main: Interpreter, python: Interpreter, *, in_base: bool) -> str:
     if in_base:
         return (
             f"use /{python.path}, or start from a base image without Python"
-            f" and keep /{main.path} alone: saves {megabytes(python.size)}"
+            f" and keep /{main.path} alone"
         )
     return (
         f"install what needs /{python.path} for /{main.path}, and drop the step of layer"
-        f" {python.layer} that brings it: saves {megabytes(python.size)}"
+        f" {python.layer} that brings it"
     )
 
 
@@ -187,7 +192,8 @@ def _evidence(
     if reason is not None:
         for chain in reason.chains[:_MOST_CHAINS]:
             package = inventory.packages[chain[0]]
-            yield Evidence(what=" → ".join(chain), package=chain[0], layer=first_layer(package))
+            what = " → ".join(chain) if len(chain) > 1 else f"{chain[0]} was asked for by name"
+            yield Evidence(what=what, package=chain[0], layer=first_layer(package))
         if len(reason.chains) > _MOST_CHAINS:
             yield Evidence(what=f"{len(reason.chains) - _MOST_CHAINS} more chains")
         if reason.recommended:

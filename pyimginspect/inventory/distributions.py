@@ -7,6 +7,7 @@ setuptools' documentation for ``.egg-info``, which may be a directory or a singl
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
@@ -79,9 +80,12 @@ def read_distributions(
     claims: dict[str, Mapping[str, str]] = {}
     notes = []
     left = _MOST_FILES
+    installed_by = {each.metadata: installers.of(each.text, each.metadata) for each in found}
+    together = Counter(each.package for each in installed_by.values())
     for each in found:
-        installed = installers.of(each.text, each.metadata)
-        files = _files(rootfs, each, installed, packages)
+        installed = installed_by[each.metadata]
+        alone = together[installed.package] == 1
+        files = _files(rootfs, each, packages.files(installed.package) if alone else ())
         left -= len(files)
         if left < 0:
             notes.append(
@@ -202,18 +206,17 @@ def _seen_by(
     return {metadata: tuple(who) for metadata, who in seen.items()}
 
 
-def _files(
-    rootfs: RootFS, found: _Found, installed: Installation, packages: PackageDatabase
-) -> Mapping[str, str]:
-    """Return the files of a distribution, and the size that is recorded of each, if any is."""
+def _files(rootfs: RootFS, found: _Found, owned: Iterable[str]) -> Mapping[str, str]:
+    """Return the files of a distribution, and the size that is recorded of each, if any is.
+
+    ``owned`` are the files of the OS package that installed it, where it installed no other.
+    """
     record = rootfs.texts.get(f"{found.metadata}/RECORD")
     if record is not None:
         return rows_of(record, found.location)
-    if installed.package:
-        prefix = f"{found.location}/"
-        owned = (path for path in packages.files(installed.package) if path.startswith(prefix))
-        return dict.fromkeys(owned, "")
-    return dict.fromkeys(files_of(rootfs, found.location, found.metadata), "")
+    prefix = f"{found.location}/"
+    files = [path for path in owned if path.startswith(prefix)]
+    return dict.fromkeys(files or files_of(rootfs, found.location, found.metadata), "")
 
 
 def _describe(

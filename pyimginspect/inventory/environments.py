@@ -15,6 +15,7 @@ from pyimginspect.rootfs import RootFS
 
 __all__ = ["find_environments"]
 
+_MOST_LINKS = 40  # as Linux: path_resolution(7)
 _LIBRARY = re.compile(r"(?:python|pypy)\d\.\d{1,2}t?")
 
 
@@ -106,8 +107,8 @@ def _fault(
         return "it has no bin/python"
     for program in programs:
         if rootfs.resolve(program) is None:
-            target = rootfs[program].entry.target
-            return f"{program} leads to {target}, which is not in the image"
+            name = "/".join(program.rsplit("/", 2)[1:])
+            return f"{name} leads to {_dead_end(rootfs, program)}, which is not in the image"
     if not pyvenv.home:
         return "pyvenv.cfg has no home"
     if rootfs.resolve(pyvenv.home) is None:
@@ -118,6 +119,20 @@ def _fault(
         made_for = ", ".join(path.rpartition("/")[2] for path in libraries)
         return f"it was made for {made_for}, and {base.path} is {base.version}"
     return ""
+
+
+def _dead_end(rootfs: RootFS, link: str) -> str:
+    """Return the last path on the way of a link that leads nowhere."""
+    path = link
+    for _ in range(_MOST_LINKS):
+        directory, _, name = path.rpartition("/")
+        parent = rootfs.resolve(directory)
+        node = rootfs.get(f"{parent}/{name}") if parent is not None else None
+        if node is None or node.kind != "symlink":
+            break
+        target = node.content.entry.target
+        path = target if target.startswith("/") else f"{parent}/{target}"
+    return f"/{path.lstrip('/')}"
 
 
 def _size(rootfs: RootFS, directory: str) -> int:

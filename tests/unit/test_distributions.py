@@ -264,6 +264,18 @@ def test_what_a_package_owns_is_the_size_where_there_is_no_record() -> None:
     assert distribution(tree).size == stored(rootfs(tree), DEBIAN_SITE)
 
 
+def test_a_package_with_several_distributions_shares_no_files_among_them() -> None:
+    """PyPy's standard library has metadata of modules that are distributions elsewhere."""
+    files = {
+        f"{DEBIAN_SITE}/one.egg-info": "Name: one\nVersion: 1\n",
+        f"{DEBIAN_SITE}/two.egg-info": "Name: two\nVersion: 2\n",
+        f"{DEBIAN_SITE}/big.py": "x" * 1000,
+    }
+    found = inventory(debian_base(), debian_python("3.11.2", more={"lib": {"files": files}}))
+    assert [(each.name, each.files) for each in found.distributions] == [("one", 1), ("two", 1)]
+    assert found.records.shared == {}
+
+
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b'{"files": 1}', b"[" * 100_000, b"\xff"])
 def test_broken_records_of_conda(data: bytes) -> None:
     tree = {**conda("pip"), "opt/conda/conda-meta/foo-1.0-0.json": data}

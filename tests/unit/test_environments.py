@@ -82,7 +82,11 @@ def test_the_base_that_an_environment_rests_on(tree: Tree, base: str) -> None:
     ("tree", "base", "broken"),
     [
         (venv("env", "/build/bin"), None,
-         "env/bin/python leads to /build/bin/python, which is not in the image"),
+         "bin/python leads to /build/bin/python, which is not in the image"),
+        ({"opt/py/": None,
+          **venv("env", "/opt/py", program=Link("python3")), "env/bin/python3": Link("py"),
+          "env/bin/py": Link("/opt/py/python3.13")}, None,
+         "bin/python leads to /opt/py/python3.13, which is not in the image"),
         (venv("env", "/build/bin", program=COPY), None,
          "home is /build/bin, which is not in the image"),
         (venv("env", "/usr/sbin", program=COPY), None, "there is no Python in /usr/sbin"),
@@ -91,7 +95,7 @@ def test_the_base_that_an_environment_rests_on(tree: Tree, base: str) -> None:
         (venv("env", "", program=Link("/usr/local/bin/python")), LOCAL, "pyvenv.cfg has no home"),
         ({"env/pyvenv.cfg": "home = /usr/local/bin\n"}, LOCAL, "it has no bin/python"),
         (venv("env", "/usr/local/bin", program=Link("python")), LOCAL,
-         "env/bin/python leads to python, which is not in the image"),
+         "bin/python leads to /env/bin/python, which is not in the image"),
     ],
 )  # fmt: skip
 def test_what_breaks_an_environment(tree: Tree, base: str | None, broken: str) -> None:

@@ -11,6 +11,7 @@ from pyimginspect.report import Finding
 from tests.images import (
     Content,
     File,
+    HardLink,
     Link,
     Package,
     debian_base,
@@ -20,7 +21,7 @@ from tests.images import (
     official_env,
     official_python,
 )
-from tests.pythons import apk_database, cpython, inventory, pypy, stored, venv
+from tests.pythons import apk_database, conda_python, cpython, inventory, pypy, stored, venv
 from tests.systems import MUSL_FILES, X86, glibc, rootfs
 from tests.unit.test_ld_so_cache import new_cache
 
@@ -106,7 +107,8 @@ def test_a_second_python_and_who_brought_it() -> None:
         ((*BASE, cpython("opt/py", "3.12.4")),
          ["Python 3.12.4 in /opt/py beside Python 3.13.1 in /usr/local: layer 2 brought it"]),
         ((*BASE, pypy("opt/pypy", "7.3.17")),
-         ["PyPy 3.10.14 from pypy beside Python 3.13.1 in /usr/local: layer 2 brought it"]),
+         ["PyPy 3.10.14 from pypy in /opt/pypy beside Python 3.13.1 in /usr/local: layer 2"
+          " brought it"]),
         ((*BASE, cpython("opt/a", "3.12.4"), cpython("opt/b", "3.12.4")),
          ["Python 3.12.4 in /opt/a beside Python 3.13.1 in /usr/local: layer 2 brought it",
           "Python 3.12.4 in /opt/b beside Python 3.13.1 in /usr/local: layer 3 brought it"]),
@@ -138,6 +140,31 @@ def test_the_base_has_one_and_another_one_starts() -> None:
     (finding,) = judge("duplicate_python", *BASE, uv, cmd=[program])
     assert finding.subject == "usr/local/bin/python3.13"
     assert finding.saving > 0
+
+
+def test_bytes_that_two_interpreters_share_are_saved_once() -> None:
+    base = conda_python("opt/conda", "3.12.4")
+    env = {
+        path.replace("opt/conda", "opt/conda/envs/app"): HardLink(path)
+        for path, content in base.items()
+        if not isinstance(content, Link)
+    }
+    first, second = judge("duplicate_python", *BASE, {**base, **env}, **SLIM)
+    assert (first.subject, second.subject) == (
+        "opt/conda/bin/python3.12",
+        "opt/conda/envs/app/bin/python3.12",
+    )
+    own = stored(rootfs(base), "opt/conda/bin", "opt/conda/lib")
+    readme = stored(rootfs(base), "opt/conda/lib/python3.12/site-packages")
+    assert (first.saving, second.saving) == (own - readme, 0)
+
+
+def test_packages_that_can_just_be_dropped_are_dropped_together() -> None:
+    tree = debian_python("3.11.2", manual=["python3", "python3.11"])
+    (finding,) = judge("duplicate_python", *BASE, tree, **SLIM)
+    assert finding.fix.startswith(
+        "drop python3 and python3.11 from the apt-get line of layer 2, or keep them to a build"
+    )
 
 
 def test_a_recommended_python_says_so() -> None:
@@ -298,7 +325,7 @@ def script(program: str) -> File:
         ({**venv("env", "/usr/local/bin"), "srv/env": Link("/env"),
           "env/bin/x": script("/srv/env/bin/python3")}, []),
         (venv("env", "/build/bin"),
-         ["/env does not work: env/bin/python leads to /build/bin/python, which is not in the"
+         ["/env does not work: bin/python leads to /build/bin/python, which is not in the"
           " image"]),
         ({**venv("env", "/usr/local/bin"), "env/bin/pip": script("/build/bin/python3"),
           "env/bin/gunicorn": script("/build/bin/python3")},
