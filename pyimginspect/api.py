@@ -12,12 +12,14 @@ import msgspec
 from pyimginspect.analyzers import Analyzer, all_analyzers
 from pyimginspect.changesets import apply_layers
 from pyimginspect.errors import LayerError
+from pyimginspect.inventory.base import layers_shared
 from pyimginspect.inventory.collect import Inventory, take_inventory
 from pyimginspect.inventory.facts import Area
 from pyimginspect.inventory.sizes import map_sizes, uses_of
 from pyimginspect.layers import registered
 from pyimginspect.ledger import Ledger, keep_books
 from pyimginspect.model import Image, Layer, Note, Platform
+from pyimginspect.plan import LayerStory, Plan, make_plan, reconstruct, tell_ledger
 from pyimginspect.report import Finding, ImageFacts, LayerFacts, Report, Waste
 from pyimginspect.rootfs import RootFS
 from pyimginspect.sources.indexing import Opened
@@ -27,15 +29,24 @@ from pyimginspect.sources.resolve import open_reference
 __all__ = ["OpenedImage", "inspect", "open_image", "tool_version"]
 
 _LARGEST_LOSSES = 20
-_TOLD_VARIABLES = ("PATH", "PYTHON", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "PIP_", "UV_", "LANG")
+_TOLD_VARIABLES = ("PATH", "PYTHON", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "LANG")
 
 
 class OpenedImage:
     """An image whose layers have been read; everything else is worked out when asked for."""
 
-    def __init__(self, opened: Opened, dlopen: Mapping[str, tuple[str, ...]] | None = None) -> None:
+    def __init__(
+        self,
+        opened: Opened,
+        dlopen: Mapping[str, tuple[str, ...]] | None = None,
+        *,
+        base_layers: int | None = None,
+        base_name: str = "",
+    ) -> None:
         self._opened = opened
         self._dlopen = dlopen
+        self._base_layers = base_layers
+        self._base_name = base_name
 
     @property
     def image(self) -> Image:
@@ -66,7 +77,29 @@ class OpenedImage:
     @cached_property
     def inventory(self) -> Inventory:
         """All facts: interpreters, packages, distributions, leftovers."""
-        return take_inventory(self.image, self.rootfs, self.ledger, self._dlopen)
+        return take_inventory(
+            self.image,
+            self.rootfs,
+            self.ledger,
+            self._dlopen,
+            base_layers=self._base_layers,
+            base_name=self._base_name,
+        )
+
+    @cached_property
+    def plan(self) -> Plan:
+        """The edits that make the image smaller, and what each and all of them save."""
+        return make_plan(self.inventory)
+
+    @property
+    def dockerfile(self) -> str:
+        """A Dockerfile as the history tells it, with the plan's edits applied and marked."""
+        return reconstruct(self.inventory, self.plan)
+
+    @property
+    def stories(self) -> tuple[LayerStory, ...]:
+        """What each layer stores, what is left of it, and who took the rest."""
+        return tell_ledger(self.inventory)
 
     def report(
         self, analyzers: tuple[Analyzer, ...] | None = None, *, areas: bool = False
@@ -91,14 +124,15 @@ def open_image(
     cache: LayerCache | None = None,
     progress: Reporter | None = None,
     dlopen: Mapping[str, tuple[str, ...]] | None = None,
+    base: str | int | None = None,
 ) -> Iterator[OpenedImage]:
     """Open an image by tag, by path, or with a prefix that names the kind of source.
 
     ``platform`` (``os/architecture[/variant]``) picks one of a multi-platform image; ``verify``
     holds every blob of a local archive against its digest. ``dlopen`` are the sonames that
     distributions open at run time, by normalised name, beside those that are known: a policy's
-    ``dlopen``. Raises
-    :class:`~pyimginspect.errors.PyimginspectError`.
+    ``dlopen``. ``base`` says outright what the base image is: another image, or how many of
+    the lowest layers are its. Raises :class:`~pyimginspect.errors.PyimginspectError`.
     """
     options = Options(
         platform=Platform.parse(platform) if isinstance(platform, str) else platform,
@@ -107,7 +141,14 @@ def open_image(
         cache=cache,
         progress=progress or NoProgress(),
     )
-    yield OpenedImage(open_reference(reference, options), dlopen)
+    opened = open_reference(reference, options)
+    name, count = "", None
+    if isinstance(base, int) or (base is not None and base.isdecimal()):
+        count = int(base)
+    elif base is not None:
+        name = base
+        count = layers_shared(opened.image, open_reference(base, options).image)
+    yield OpenedImage(opened, dlopen, base_layers=count, base_name=name)
 
 
 def inspect(
@@ -118,6 +159,7 @@ def inspect(
     cache: LayerCache | None = None,
     progress: Reporter | None = None,
     dlopen: Mapping[str, tuple[str, ...]] | None = None,
+    base: str | int | None = None,
     areas: bool = False,
 ) -> Report:
     """Inspect an image and return the report, with its ``areas`` where they are wanted.
@@ -125,7 +167,13 @@ def inspect(
     The other arguments and the errors are those of :func:`open_image`.
     """
     with open_image(
-        reference, platform=platform, verify=verify, cache=cache, progress=progress, dlopen=dlopen
+        reference,
+        platform=platform,
+        verify=verify,
+        cache=cache,
+        progress=progress,
+        dlopen=dlopen,
+        base=base,
     ) as image:
         return image.report(areas=areas)
 

@@ -65,16 +65,21 @@ def take_inventory(
     rootfs: RootFS,
     ledger: Ledger,
     dlopen: Mapping[str, tuple[str, ...]] | None = None,
+    *,
+    base_layers: int | None = None,
+    base_name: str = "",
 ) -> Inventory:
     """Find everything that is installed in an image.
 
     ``dlopen`` are the sonames that distributions open at run time, by normalised name, beside
-    those that are known already.
+    those that are known already. ``base_layers`` and ``base_name`` say outright how many of the
+    lowest layers are the base image's, and what it is called. Raises
+    :class:`~pyimginspect.errors.InvalidReferenceError` where there are fewer layers.
     """
     packages = find_os_packages(rootfs)
     interpreters = find_interpreters(rootfs, image.config, packages)
     environments = find_environments(rootfs, interpreters, image.config)
-    base = find_base(image, rootfs)
+    base = find_base(image, rootfs, base_layers, base_name)
     distributions, records = read_distributions(rootfs, packages, interpreters, environments)
     wheels = find_wheels(rootfs, interpreters, environments, distributions)
     return Inventory(

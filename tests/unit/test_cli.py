@@ -200,7 +200,7 @@ def test_a_fault_of_our_own_is_one_line_too(
     def fail(*_: object, **__: object) -> None:
         raise ZeroDivisionError("by\nzero")
 
-    monkeypatch.setattr("pyimginspect.api.inspect", fail)
+    monkeypatch.setattr("pyimginspect.api.open_image", fail)
     assert run(dirty) == 2
     err = capsys.readouterr().err
     assert err.startswith(
@@ -255,3 +255,41 @@ def test_baselines_accept_what_was_there(
     assert run("--write-baseline", baseline, dirty) == 0
     assert run("--baseline", baseline, dirty) == 0
     assert run(dirty) == 1
+
+
+def test_layers_and_plan_are_printed_instead(
+    dirty: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("--layers", dirty) == 1
+    assert capsys.readouterr().out.startswith("Layers: where every stored byte ended up\n")
+    assert run("--plan", dirty) == 1
+    assert capsys.readouterr().out.startswith(f"Plan for {dirty}"[:40])
+    assert run("--fail-on", "never", "--plan", "dockerfile", dirty) == 0
+    assert "\n# plan:" in capsys.readouterr().out
+    report = tmp_path / "report.json"
+    assert run("--plan", "-o", str(report), dirty) == 1
+    assert json.loads(report.read_text())["findings"]
+    assert "Plan for" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("base", ["1", "base.tar"])
+def test_the_base_can_be_said_outright(
+    base: str, dirty: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lowest = image([DIRTY.layers[0]], tag="base:1")
+    (tmp_path / "base.tar").write_bytes(docker_archive(lowest))
+    monkeypatch.chdir(tmp_path)
+    run("-o", "report.json", "--base", base, dirty)
+    facts = json.loads((tmp_path / "report.json").read_text())
+    assert [one["base"] for one in facts["layers"]] == [True, False]
+    assert facts["base"]["name"] == ("" if base == "1" else base)
+
+
+def test_a_base_that_it_is_not(
+    dirty: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "other.tar"
+    other.write_bytes(docker_archive(image([{"x": "y"}])))
+    assert run("--base", str(other), dirty) == 2
+    assert run("--base", "7", dirty) == 2
+    assert "7 layers" in capsys.readouterr().err

@@ -42,8 +42,7 @@ ROOMS: dict[str, set[str]] = {
     "progress": NOUNS | {"sources"},
     "api": LIBRARY,
     "__init__": LIBRARY | {"api"},
-    "arguments": LIBRARY,
-    "cli": LIBRARY | {"api", "arguments", "__init__"},
+    "cli": LIBRARY | {"api", "__init__"},
     "__main__": {"cli"},
 }
 SHARED_ROOMS = {

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 
 from pyimginspect.formats import FORMATS
 
-__all__ = ["build_parser"]
+__all__ = ["build_parser", "parse"]
 
 _DESCRIPTION = """\
 Say what is wrong with how Python was packaged in a container image, from its layers alone.
@@ -19,6 +20,15 @@ in an archive. A prefix picks the kind of source: docker:, podman:, registry:, d
 oci:, oci-archive:, rootfs:, or - for standard input.
 
 Exit status: 0 nothing at or above --fail-on, 1 findings, 2 could not inspect."""
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Parse the command line; ``None`` is the process's own."""
+    args = build_parser().parse_args(arguments)
+    if args.plan not in (None, "edits", "dockerfile"):
+        args.images.insert(0, args.plan)  # `--plan IMAGE`: what follows is no value of the option
+        args.plan = "edits"
+    return args
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -36,6 +46,11 @@ def build_parser() -> argparse.ArgumentParser:
     source.add_argument(
         "--verify", action="store_true", help="hold every byte of a local archive to its digest"
     )
+    source.add_argument(
+        "--base",
+        metavar="IMAGE|N",
+        help="the base image: its own reference, or how many of the layers are its",
+    )
     cache = parser.add_argument_group("the cache of layers seen before")
     cache.add_argument("--no-cache", action="store_true", help="neither use it nor add to it")
     cache.add_argument(
@@ -52,6 +67,16 @@ def build_parser() -> argparse.ArgumentParser:
         default=[],
         metavar="FILE",
         help="write to FILE, in the format of its suffix; may be given again",
+    )
+    out.add_argument(
+        "--layers", action="store_true", help="print where every stored byte ended up instead"
+    )
+    out.add_argument(
+        "--plan",
+        nargs="?",
+        const="edits",
+        metavar="dockerfile",
+        help="print the edits that make the image smaller instead, or a Dockerfile with them",
     )
     out.add_argument(
         "--color", choices=("auto", "always", "never"), default="auto", help="colour the table"

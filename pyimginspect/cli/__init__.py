@@ -1,0 +1,244 @@
+"""The command: arguments → inspect → render → exit status, and nothing else."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import datetime
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from pyimginspect import api, formats
+from pyimginspect.analyzers import catalogue
+from pyimginspect.cli.about import all_rules, cache_line, completion, explanation, rule_list
+from pyimginspect.cli.arguments import parse
+from pyimginspect.cli.outputs import find_outputs, put, replace, style
+from pyimginspect.cli.session import open_cache, open_progress
+from pyimginspect.comparison import compare
+from pyimginspect.errors import (
+    InvalidReferenceError,
+    PolicyError,
+    PyimginspectError,
+    ReportError,
+    printable,
+)
+from pyimginspect.plan import LayerStory, Plan
+from pyimginspect.policy import (
+    BUILTIN,
+    Baseline,
+    Policy,
+    apply_policy,
+    find_policy,
+    load_policy,
+    read_baseline,
+    write_baseline,
+)
+from pyimginspect.report import Report
+
+__all__ = ["main"]
+
+_CLEAN, _FINDINGS, _FAILED = 0, 1, 2
+_DEFAULT_POLICY = "python-slim"
+
+
+class _Result(Struct, frozen=True, kw_only=True):
+    """What is told of one image: the report, and what else was asked for."""
+
+    report: Report
+    plan: Plan | None = None
+    stories: tuple[LayerStory, ...] | None = None
+    dockerfile: str | None = None
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status: 0 clean, 1 findings, 2 could not inspect."""
+    # File names of an image may hold what the terminal's encoding does not have.
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        status = _run(parse(arguments))
+        sys.stdout.flush()
+    except PyimginspectError as exc:
+        return _complain(str(exc))
+    except KeyboardInterrupt:
+        return _complain("interrupted")
+    except BrokenPipeError:
+        # Whoever read us has gone, as `head` does; nothing more can be said to them.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _FAILED
+    except Exception as exc:
+        if os.environ.get("PYIMGINSPECT_DEBUG"):
+            raise
+        return _complain(
+            f"a fault in pyimginspect itself: {type(exc).__name__}: {exc} "
+            "(PYIMGINSPECT_DEBUG=1 shows where; please report it)"
+        )
+    return status
+
+
+def _complain(message: str) -> int:
+    with contextlib.suppress(OSError):
+        print(f"pyimginspect: {printable(message)}", file=sys.stderr)
+    return _FAILED
+
+
+def _run(args: argparse.Namespace) -> int:
+    told = _told(args)
+    if told is not None:
+        put(told, None)
+        return _CLEAN
+    if not args.images:
+        raise InvalidReferenceError("no image given", hint="pyimginspect --help")
+    outputs = find_outputs(args)
+    policy, baseline, dockerfile = _policy(args), _baseline(args), _dockerfile(args)
+    results, status = _inspect(args, policy, page=any(name == "html" for _, name in outputs))
+    today = datetime.datetime.now(datetime.UTC).date()
+    judged = [
+        msgspec.structs.replace(
+            result,
+            report=apply_policy(result.report, policy, catalogue(), today=today, baseline=baseline),
+        )
+        for result in results
+    ]
+    if args.against:
+        return _compare([result.report for result in judged], outputs, args)
+    if args.layers or args.plan:
+        put("\n".join(_aside(result, args) for result in judged), None)
+        outputs = [(target, name) for target, name in outputs if target is not None]
+    for target, name in outputs:
+        _write(judged, target, name, args, dockerfile)
+    if args.write_baseline and judged:
+        replace(Path(args.write_baseline), write_baseline(judged[0].report))
+        return status
+    verdicts = [result.report.verdict for result in judged]
+    failed = any(verdict is not None and not verdict.passed for verdict in verdicts)
+    return status or (_FINDINGS if failed else _CLEAN)
+
+
+def _told(args: argparse.Namespace) -> str | None:
+    """Return what the command is to say of itself; ``None`` if it is to inspect."""
+    if args.version:
+        return f"pyimginspect {api.tool_version()}\n"
+    if args.completion:
+        return completion(args.completion) + "\n"
+    if args.rules:
+        return rule_list()
+    if args.explain:
+        return explanation(args.explain)
+    if args.cache_info or args.cache_clear:
+        return cache_line(args.cache_dir, clear=args.cache_clear) + "\n"
+    return None
+
+
+def _inspect(args: argparse.Namespace, policy: Policy, *, page: bool) -> tuple[list[_Result], int]:
+    """Inspect all images; of several, one that fails does not stop the others."""
+    results = []
+    status = _CLEAN
+    with contextlib.ExitStack() as stack:
+        cache = open_cache(args, stack)
+        progress = open_progress(args, stack)
+        for reference in ([args.against] if args.against else []) + args.images:
+            try:
+                with api.open_image(
+                    reference,
+                    platform=args.platform,
+                    verify=args.verify,
+                    cache=cache,
+                    progress=progress,
+                    dlopen=policy.dlopen,
+                    base=args.base,
+                ) as image:
+                    results.append(_result(image, args, page=page))
+            except PyimginspectError as exc:
+                if len(args.images) == 1:
+                    raise
+                status = _complain(str(exc.at(image=reference)))
+    return results, status
+
+
+def _result(image: api.OpenedImage, args: argparse.Namespace, *, page: bool) -> _Result:
+    return _Result(
+        report=image.report(areas=page),
+        plan=image.plan if page or args.plan else None,
+        stories=image.stories if args.layers else None,
+        dockerfile=image.dockerfile if args.plan == "dockerfile" else None,
+    )
+
+
+def _compare(
+    reports: list[Report], outputs: list[tuple[Path | None, str]], args: argparse.Namespace
+) -> int:
+    """Write what changed; new findings that the policy fails make the status 1."""
+    before, after = reports
+    comparison = compare(before, after)
+    for target, name in outputs:
+        put(formats.render_comparison(comparison, name, **style(target, args)), target)
+    verdict = after.verdict
+    failed = verdict is not None and any(map(verdict.fails, comparison.new))
+    return _FINDINGS if failed else _CLEAN
+
+
+def _aside(result: _Result, args: argparse.Namespace) -> str:
+    """Return what was asked for in place of the report: the layers' story, the plan."""
+    from pyimginspect.formats import layers, plan
+
+    parts = []
+    if result.stories is not None:
+        parts.append(layers.render(result.stories, **style(None, args)))
+    if result.dockerfile is not None:
+        parts.append(result.dockerfile)
+    elif result.plan is not None:
+        parts.append(plan.render(result.plan, **style(None, args)))
+    return "\n".join(parts)
+
+
+def _write(
+    results: list[_Result],
+    target: Path | None,
+    name: str,
+    args: argparse.Namespace,
+    dockerfile: formats.Dockerfile | None,
+) -> None:
+    options = {**style(target, args), "rules": all_rules(), "dockerfile": dockerfile}
+    texts = [formats.render(result.report, name, plan=result.plan, **options) for result in results]
+    text = "\n".join(texts)
+    if name == "json" and len(args.images) > 1:
+        text = "[\n" + ",\n".join(part.rstrip("\n") for part in texts) + "\n]\n"
+    put(text, target)
+
+
+def _policy(args: argparse.Namespace) -> Policy:
+    if args.policy in BUILTIN:
+        policy = BUILTIN[args.policy]
+    else:
+        path = Path(args.policy) if args.policy else find_policy(Path())
+        policy = load_policy(path, catalogue()) if path else BUILTIN[_DEFAULT_POLICY]
+    if args.fail_on:
+        fail_on = None if args.fail_on == "never" else args.fail_on
+        policy = msgspec.structs.replace(policy, fail_on=fail_on)
+    return policy
+
+
+def _baseline(args: argparse.Namespace) -> Baseline | None:
+    if not args.baseline:
+        return None
+    try:
+        return read_baseline(Path(args.baseline).read_bytes(), args.baseline)
+    except OSError as exc:
+        raise PolicyError(f"{args.baseline} cannot be read: {exc.strerror}") from exc
+
+
+def _dockerfile(args: argparse.Namespace) -> formats.Dockerfile | None:
+    if not args.dockerfile:
+        return None
+    try:
+        text = Path(args.dockerfile).read_text(encoding="utf-8", errors="replace")
+    except OSError as exc:
+        raise ReportError(f"{args.dockerfile} cannot be read: {exc.strerror}") from exc
+    return formats.Dockerfile(path=args.dockerfile, text=text)

@@ -1,0 +1,74 @@
+"""What the command says of itself: rules and their pages, completions, the cache."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+from humanize import naturalsize
+
+from pyimginspect.analyzers import catalogue
+from pyimginspect.cli.arguments import build_parser
+from pyimginspect.errors import PolicyError
+from pyimginspect.layers.cache import cache_info, clear_cache
+from pyimginspect.policy import OWN_RULES
+from pyimginspect.rules import Rule
+
+__all__ = ["all_rules", "cache_line", "completion", "explanation", "nearest", "rule_list"]
+
+
+def all_rules() -> dict[str, Rule]:
+    """Return the catalogue, with the rules that only a policy can break."""
+    return {**catalogue(), **OWN_RULES}
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return a hint for a name that does not exist: the one most like it, or all there are."""
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(sorted(known))}"
+
+
+def rule_list() -> str:
+    """Return the rules, a line each: id, severity, title."""
+    rules = all_rules()
+    longest = max((len(name) for name in rules), default=0)
+    return "".join(
+        f"{name:{longest}}  {rule.severity:7}  {rule.title}\n"
+        for name, rule in sorted(rules.items())
+    )
+
+
+def explanation(name: str) -> str:
+    """Return a rule's page for the terminal; raise :class:`PolicyError` where there is none."""
+    rules = all_rules()
+    if name not in rules:
+        raise PolicyError(f"there is no rule '{name}'", hint=nearest(name, rules))
+    rule = rules[name]
+    parts = [
+        f"{rule.id} ({rule.severity}): {rule.title}",
+        rule.what,
+        f"Why it matters\n{rule.why}",
+        f"What to do\n{rule.fix}",
+    ]
+    if rule.example:
+        parts.append(f"Example\n{rule.example.rstrip()}")
+    return "\n\n".join(parts) + "\n"
+
+
+def completion(shell: str) -> str:
+    """Return the script that makes a shell complete this command's options and files."""
+    import shtab
+
+    parser = build_parser()
+    for action in parser._actions:
+        if action.metavar in ("FILE", "IMAGE"):
+            setattr(action, "complete", shtab.FILE)  # noqa: B010  # shtab's own attribute
+    return shtab.complete(parser, shell)
+
+
+def cache_line(directory: str | None, *, clear: bool) -> str:
+    """Return what the cache holds, or held before it was emptied just now."""
+    info = clear_cache(directory) if clear else cache_info(directory)
+    verb = "held" if clear else "holds"
+    size, limit = naturalsize(info.size), naturalsize(info.limit)
+    return f"{info.path} {verb} {info.layers} layers in {size} (of at most {limit})"

@@ -1,0 +1,41 @@
+"""What the readings of one command share: the cache and the progress shown."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+
+from pyimginspect.errors import CacheError, printable
+from pyimginspect.layers import registered
+from pyimginspect.layers.cache import Cache
+from pyimginspect.sources.options import Reporter
+
+__all__ = ["open_cache", "open_progress"]
+
+
+def open_progress(args: argparse.Namespace, stack: contextlib.ExitStack) -> Reporter | None:
+    """Return what shows progress, loaded only where somebody looks."""
+    if args.quiet or not sys.stderr.isatty():
+        return None
+    from pyimginspect.progress import TerminalProgress
+
+    return stack.enter_context(TerminalProgress(sys.stderr))
+
+
+def open_cache(args: argparse.Namespace, stack: contextlib.ExitStack) -> Cache | None:
+    """Open the cache; one that cannot be had is missed only by who asked for it."""
+    if args.no_cache:
+        return None
+
+    def warn(message: str) -> None:
+        if not args.quiet:
+            print(f"pyimginspect: {printable(message)}", file=sys.stderr)
+
+    try:
+        return stack.enter_context(Cache(args.cache_dir, probes=registered(), warn=warn))
+    except CacheError as exc:
+        if args.cache_dir:
+            raise
+        warn(str(exc))
+        return None
