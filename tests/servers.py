@@ -9,8 +9,10 @@ with FakeRegistry() as registry:
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import re
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -285,3 +287,59 @@ class Endless(Server):
 
     def answer(self, method: str, path: str, headers: dict[str, str]) -> Answer:
         raise NotImplementedError
+
+
+class Proxy:
+    """Passes TCP connections on to `target` (`host:port`), counts, and breaks them on request."""
+
+    def __init__(self, target: str) -> None:
+        host, _, port = target.rpartition(":")
+        self._target = (host, int(port))
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.host = f"127.0.0.1:{self._listener.getsockname()[1]}"
+        self.received = 0
+        self.break_after: int | None = None
+        self.broken = 0
+        self._threads = [threading.Thread(target=self._accept)]
+
+    def __enter__(self) -> Self:
+        self._threads[0].start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for thread in self._threads:
+            thread.join(30)
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            server = socket.create_connection(self._target)
+            for source, sink, counts in ((client, server, False), (server, client, True)):
+                thread = threading.Thread(target=self._pass, args=(source, sink, counts))
+                self._threads.append(thread)
+                thread.start()
+
+    def _pass(self, source: socket.socket, sink: socket.socket, counts: bool) -> None:
+        passed = 0
+        try:
+            while data := source.recv(1 << 16):
+                sink.sendall(data)
+                passed += len(data)
+                self.received += len(data) * counts
+                if counts and self.break_after is not None and passed > self.break_after:
+                    self.broken += 1
+                    break
+        except OSError:
+            pass  # one of them has gone
+        for one in (source, sink):
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+        if not counts:
+            return
+        source.close()
+        sink.close()

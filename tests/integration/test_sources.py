@@ -32,6 +32,7 @@ from tests.integration.services import (
     missing_program,
     skopeo_copy,
 )
+from tests.servers import Proxy
 
 IMAGES = ("slim", "good", "alpine")
 USER, PASSWORD = "me", "correct horse"
@@ -313,3 +314,30 @@ def test_by_the_digest_that_skopeo_tells(registry: Registry, corpus: BuiltCorpus
     ).stdout
     found = opened(f"registry:{registry.host}/alpine@{digest(raw)}").image
     assert found.digest == digest(raw) == opened(f"registry:{target}").image.digest
+
+
+@pytest.mark.parametrize("times", [0, 3])
+def test_a_real_registry_behind_a_line_that_breaks(
+    times: int, registry: Registry, corpus: BuiltCorpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Connections are cut after some megabytes, again and again; the image is whole all the same."""
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    target = "corpus/slim:broken"
+    skopeo_copy(f"oci:{corpus.oci('slim', 'gzip')}", f"docker://{registry.host}/{target}")
+    expected = content(opened(f"registry:{registry.host}/{target}").image)
+    with Proxy(registry.host) as proxy:
+        proxy.break_after = 5_000_000 if times else None
+        found = opened(f"registry:{proxy.host}/{target}").image
+        assert content(found) == expected
+        assert proxy.broken >= times
+
+
+def test_a_known_image_costs_the_registry_next_to_nothing(
+    registry: Registry, corpus: BuiltCorpus, tmp_path: Path
+) -> None:
+    target = "corpus/good:known"
+    skopeo_copy(f"oci:{corpus.oci('good', 'gzip')}", f"docker://{registry.host}/{target}")
+    with Cache(tmp_path) as cache, Proxy(registry.host) as proxy:
+        opened(f"registry:{registry.host}/{target}", cache=cache)
+        opened(f"registry:{proxy.host}/{target}", cache=cache)
+        assert proxy.received < 100_000
