@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pyimginspect.analyzers.rule import Analyzer, Rule
-from pyimginspect.inventory.build_tools import only_for_building
 from pyimginspect.inventory.collect import Inventory
+from pyimginspect.inventory.contents import Contents
 from pyimginspect.inventory.facts import BaseImage
+from pyimginspect.inventory.leftovers import not_in_slim
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
 
@@ -44,13 +45,14 @@ def run(inventory: Inventory) -> Iterator[Finding]:
     version = base.version if base.family == "python" else inventory.interpreters[0].version
     series = ".".join(version.split(".")[:2])
     evidence = list(base.evidence)
-    packages: list[str] = []
+    packages: tuple[str, ...] = ()
     saving = 0
     if base.variant == "full":
-        packages = only_for_building(inventory.packages, base)
-        saving = sum(inventory.packages[key].size for key in packages)
-        what = f"{len(packages):,} packages of the base are for building: estimated by their names"
-        evidence.append(Evidence(what=what))
+        packages, files = not_in_slim(inventory)
+        contents = Contents(inventory.rootfs)
+        saving = contents.size(contents.behind(files))
+        what = f"{len(packages):,} packages of the base would not be in the slim variant"
+        evidence.append(Evidence(what=f"{what}: estimated by what needs them"))
     yield RULE.finding(
         subject=" ".join(filter(None, (base.family, base.variant))),
         message=f"the base image is {name}: {_WORDS.get(_kind(base), _OTHER)}",

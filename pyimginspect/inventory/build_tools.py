@@ -17,11 +17,12 @@ from pyimginspect.inventory.facts import (
     BuildToolKind,
     OsPackage,
 )
+from pyimginspect.inventory.once import once
 from pyimginspect.inventory.packages import Graph, PackageDatabase, dependency_graph
 from pyimginspect.inventory.tool_names import kind_of_package, tool_patterns
 from pyimginspect.rootfs import RootFS
 
-__all__ = ["brought", "find_build_tools", "loose_files", "only_for_building"]
+__all__ = ["brought", "find_build_tools", "loose_files"]
 
 _HEADERS = ("usr/include/", "usr/local/include/")
 # What is in directories that are one thing, in any place, and in which kind of thing.
@@ -46,17 +47,6 @@ def find_build_tools(
     tools = [*_from_packages(packages, base.layers)]
     tools += _from_files(rootfs, packages, contents, base.layers)
     return tuple(sorted(tools, key=lambda tool: (-tool.size, tool.name, tool.path)))
-
-
-def only_for_building(packages: PackageDatabase, base: BaseImage) -> list[str]:
-    """Return the packages of the base image that are build tools by their names, sorted."""
-    return [
-        package.key
-        for package in packages.packages
-        if brought(package) < base.layers
-        and not package.essential
-        and kind_of_package(package) is not None
-    ]
 
 
 # --- packages -----------------------------------------------------------------------------------
@@ -165,6 +155,7 @@ def _left_files(
     return found
 
 
+@once
 def _group(rootfs: RootFS) -> dict[_Group, list[str]]:
     """Return candidates by what they belong to: a tree, a directory of headers, or themselves."""
     groups: dict[_Group, list[str]] = {}

@@ -13,12 +13,13 @@ from msgspec import Struct
 
 from pyimginspect.inventory.build_tools import brought
 from pyimginspect.inventory.collect import Inventory
+from pyimginspect.inventory.once import once
 from pyimginspect.inventory.packages import Graph, PackageDatabase, dependency_graph
 from pyimginspect.inventory.packages.graph import members
 from pyimginspect.inventory.tool_names import kind_of_package
 from pyimginspect.rootfs import RootFS
 
-__all__ = ["Kept", "Leftovers", "files_of_packages", "find_leftovers", "without"]
+__all__ = ["Kept", "Leftovers", "files_of_packages", "find_leftovers", "not_in_slim", "without"]
 
 _INFO = "var/lib/dpkg/info"
 
@@ -50,6 +51,7 @@ class Leftovers(Struct, frozen=True, kw_only=True):
     kept: tuple[Kept, ...] = ()
 
 
+@once
 def find_leftovers(inventory: Inventory) -> Leftovers:
     """Find what goes with the build tools that no runtime package depends on."""
     packages = inventory.packages
@@ -154,6 +156,43 @@ def _proofs(inventory: Inventory, free: Collection[str]) -> Iterator[Kept]:
                 continue
             proven.add(key)
             yield Kept(package=key, library=library, path=path)
+
+
+# --- the full variant -----------------------------------------------------------------------------
+# What Debian's slim variant leaves out (debuerreotype's .slimify-excludes), copyright files apart.
+_DOCUMENTS = tuple(
+    f"usr/share/{name}/" for name in ("doc", "groff", "info", "linda", "lintian", "locale", "man")
+)
+
+
+def not_in_slim(inventory: Inventory) -> tuple[tuple[str, ...], frozenset[str]]:
+    """Return what an official full image has and a slim one would not: packages, and all files.
+
+    What is not needed by the system at the bottom, by the Python in ``/usr/local``, or by what
+    the application installed is taken for absent; so is documentation. An estimate, of course.
+    """
+    packages, base = inventory.packages, inventory.base
+    roots = [
+        package.key
+        for package in packages.packages
+        if brought(package) == 0
+        or package.essential
+        or (brought(package) >= base.layers and package.automatic is not True)
+    ]
+    graph = dependency_graph(packages)
+    free = graph.nodes.keys() - _needs(graph, roots, recommended=False)
+    roots += [proof.package for proof in _proofs(inventory, free)]
+    free = graph.nodes.keys() - _needs(graph, roots, recommended=False)
+    files = set(files_of_packages(inventory.rootfs, packages, free))
+    files.update(
+        path
+        for path, node in inventory.rootfs.nodes.items()
+        if path.startswith(_DOCUMENTS)
+        and node.layer < base.layers
+        and node.kind == "file"
+        and not path.endswith("/copyright")
+    )
+    return tuple(sorted(free)), frozenset(files)
 
 
 # --- bytes --------------------------------------------------------------------------------------

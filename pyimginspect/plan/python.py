@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pyimginspect.inventory.bindings import find_bindings
-from pyimginspect.inventory.build_tools import brought, only_for_building
-from pyimginspect.inventory.leftovers import without
+from pyimginspect.inventory.build_tools import brought
+from pyimginspect.inventory.leftovers import not_in_slim, without
 from pyimginspect.inventory.packages import dependency_graph
 from pyimginspect.inventory.records import files_of
 from pyimginspect.inventory.tool_names import python_build_tools
@@ -93,14 +93,14 @@ def edits_of_base(shop: Workshop) -> Iterator[Proposal]:
     base = shop.inventory.base
     if base.family != "python" or base.variant != "full" or not base.layers:
         return
-    keys = only_for_building(shop.packages, base)
+    keys, files = not_in_slim(shop.inventory)
     series = ".".join(base.version.split(".")[:2])
     edit = shop.edit(
         "base",
         0,
-        f"begin with the slim variant; {base.name} brings {len(keys)} packages for building",
+        f"begin with the slim variant; {base.name} brings {len(keys)} packages more",
         command=f"FROM python:{series}-slim",
         rules=("base-not-official-slim",),
         estimated=True,
     )
-    yield Proposal(edit, shop.behind_packages(keys))
+    yield Proposal(edit, shop.contents.behind(files))

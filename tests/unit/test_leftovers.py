@@ -14,8 +14,19 @@ from pyimginspect.analyzers import (
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.leftovers import find_leftovers
 from pyimginspect.report import Finding
-from tests.images import Content, File, Package, debian_base, dist_info, elf, image
-from tests.inventories import apt, on_slim, taken
+from tests.images import (
+    Content,
+    File,
+    Link,
+    Package,
+    debian_base,
+    dist_info,
+    elf,
+    image,
+    official_env,
+    official_python,
+)
+from tests.inventories import OFFICIAL_STEPS, apt, on_slim, taken
 
 SITE = "usr/local/lib/python3.13/site-packages"
 
@@ -249,6 +260,38 @@ def test_another_base_is_reported_where_there_is_a_python() -> None:
     assert found.fix == "FROM python:3.12-slim"
     without = taken(image([debian_base(), {"app": "x"}], history=lines))
     assert [*base_not_official_slim.ANALYZER.run(without)] == []
+
+
+def test_the_full_variant_is_the_choice_of_a_base() -> None:
+    """What it brings is reported once, as far as nothing needs it."""
+    system = debian_base(slim=False)
+    doc: Mapping[str, Content] = {"usr/share/doc/dash/README": "d" * 11}
+    packages: dict[str, Package] = {
+        **BUILD,
+        "git": {"files": {"usr/bin/git": File(b"g" * 500, mode=0o755)}},
+        "libffi8": {"files": {"usr/lib/libffi.so.8": elf(soname="libffi.so.8")}},
+        "libffi-dev": {"Depends": "libffi8", "files": {"usr/include/ffi.h": "h" * 60}},
+    }
+    tools = apt(packages, manual=["git", "build-essential", "libffi-dev"])
+    python: Mapping[str, Content] = {
+        **official_python("3.13.1"),
+        "usr/local/lib/python3.13/lib-dynload/_ctypes.so": elf(needed=["libffi.so.8"]),
+    }
+    one = image(
+        [{**system, **doc}, {**tools, "usr/bin/gcc": Link("gcc-12")}, python, {}],
+        history=OFFICIAL_STEPS,
+        env=official_env("3.13.1"),
+    )
+    inventory = taken(one)
+    assert (inventory.base.variant, inventory.base.layers) == ("full", 4)
+    (found,) = base_not_official_slim.ANALYZER.run(inventory)
+    assert found.fix == "FROM python:3.13-slim"
+    assert "git" in found.packages
+    assert "libffi-dev" in found.packages
+    assert "libffi8" not in found.packages  # Python's ctypes needs it
+    assert found.saving > 1000 + 100 + 200 + 500 + 60 + 11
+    for run in (leftover_build_tool.ANALYZER.run, leftover_headers.ANALYZER.run):
+        assert [*run(inventory)] == []
 
 
 def test_a_guess_is_no_base() -> None:
