@@ -36,7 +36,7 @@ from pyimginspect.rootfs import RootFS
 __all__ = ["Inventory", "take_inventory"]
 
 
-class Inventory(Struct, frozen=True, kw_only=True):
+class Inventory(Struct, frozen=True, kw_only=True, dict=True):
     """What an analyzer may know: the image, its final file system, its ledger, and all facts.
 
     ``instructions`` are the layers' steps of the Dockerfile, by layer number, cleaned.

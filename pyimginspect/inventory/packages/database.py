@@ -21,7 +21,7 @@ from pyimginspect.rootfs import RootFS
 __all__ = ["PackageDatabase", "find_os_packages"]
 
 
-class PackageDatabase(Struct, frozen=True, kw_only=True, eq=False):
+class PackageDatabase(Struct, frozen=True, kw_only=True, eq=False, dict=True):
     """All that the package managers' databases say of the final file system.
 
     ``packages`` are sorted by name; ``removed`` are those that some layer's database shows and

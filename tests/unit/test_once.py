@@ -1,0 +1,28 @@
+"""What is worked out once."""
+
+from msgspec import Struct
+
+from pyimginspect.inventory.once import once
+
+
+class Record(Struct, frozen=True, dict=True):
+    number: int
+
+
+def test_the_function_runs_once_for_each_record() -> None:
+    asked: list[int] = []
+
+    @once
+    def doubled(record: Record) -> int:
+        asked.append(record.number)
+        return 2 * record.number
+
+    @once
+    def tripled(record: Record) -> int:
+        return 3 * record.number
+
+    one, same, other = Record(1), Record(1), Record(2)
+    assert [doubled(one), doubled(one), doubled(same), doubled(other)] == [2, 2, 2, 4]
+    assert asked == [1, 1, 2]
+    assert tripled(one) == 3
+    assert one == same
