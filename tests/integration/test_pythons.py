@@ -15,6 +15,7 @@ import pytest
 
 from pyimginspect import open_image
 from pyimginspect.analyzers.duplicate_python import duplicate_python
+from pyimginspect.analyzers.hijacked_libpython import hijacked_libpython
 from pyimginspect.analyzers.os_python_binding import os_python_binding
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.distributions import normalized
@@ -23,6 +24,7 @@ from tests.integration.engine import Engine
 
 CONTEXT = Path(__file__).parent / "pythons"
 TAG = "tests/pythons:latest"
+HIJACKED = "tests/hijacked:latest"
 IMAGES = ("slim", "bad", "good", "full", "alpine", "pythons")
 
 # Run inside a container by every Python there is. The places are those of `sys.path` beyond the
@@ -45,6 +47,8 @@ for place in filter(None, sys.path):
     here = [(d.metadata["Name"], d.version) for d in distributions(path=[place])]
     packages += [pair for pair in here if pair[0].lower() not in names]
     names.update(name.lower() for name, _ in here)
+maps = [line.split()[-1] for line in open("/proc/self/maps")]
+libraries = {path for path in maps if "/libpython3." in path or "/libpypy" in path}
 json.dump({
     "file": os.stat("/proc/self/exe").st_ino,
     "version": ".".join(map(str, sys.version_info[:3])),
@@ -53,6 +57,7 @@ json.dump({
     "base": os.path.realpath(sys.base_prefix)[1:],
     "places": [place[1:] for place in places],
     "packages": sorted(packages),
+    "library": "".join(sorted(libraries))[1:],
 }, sys.stdout)
 """
 
@@ -148,6 +153,19 @@ def built(corpus: BuiltCorpus, engine: Engine, tmp_path_factory: pytest.TempPath
     return archive
 
 
+@pytest.fixture(scope="module")
+def hijacked(built: Path, engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same image with a directory in LD_LIBRARY_PATH that has a libpython of the same name."""
+    assert built.exists()
+    context = tmp_path_factory.mktemp("context")
+    library = "/opt/uv/python/cpython-3.11-linux-x86_64-gnu/lib"
+    (context / "Dockerfile").write_text(f"FROM {TAG}\nENV LD_LIBRARY_PATH={library}\n")
+    engine.build(context, HIJACKED)
+    archive = tmp_path_factory.mktemp("saved") / "hijacked.tar"
+    engine.save(HIJACKED, archive)
+    return archive
+
+
 def write_wheel(folder: Path, name: str, version: str) -> None:
     folder.mkdir(exist_ok=True)
     module = name.replace(".", "_").lower()
@@ -171,6 +189,8 @@ def look(
     def seen(name: str) -> Seen:
         if name == "pythons":
             archive, tag = request.getfixturevalue("built"), TAG
+        elif name == "hijacked":
+            archive, tag = request.getfixturevalue("hijacked"), HIJACKED
         else:
             archive, tag = corpus.archive(name), corpus.load_into(engine, name)
 
@@ -320,6 +340,22 @@ def test_what_the_effective_interpreter_cannot_import(look: Callable[[str], Seen
         assert "/dist-packages/" not in printed
         finding = findings[f"python3-{module}"]
         assert "which /usr/local/bin/python3 cannot import" in finding.message
+
+
+@pytest.mark.parametrize("name", [*IMAGES, "hijacked"])
+def test_the_library_that_is_loaded(look: Callable[[str], Seen], name: str) -> None:
+    """Each process has mapped the libpython that the interpreter is said to get."""
+    seen = look(name)
+    answers = seen.answers()
+    ours = {each.path: each.libpython for each in seen.inventory.interpreters}
+    assert ours == {path: answers[path]["library"] for path in ours}
+    strangers = {
+        each.path
+        for each in seen.inventory.interpreters
+        if each.libpython and not answers[each.path]["library"].startswith(f"{each.prefix}/")
+    }
+    assert {finding.subject for finding in hijacked_libpython(seen.inventory)} == strangers
+    assert bool(strangers) == (name == "hijacked")
 
 
 # --- distributions in detail --------------------------------------------------------------------
