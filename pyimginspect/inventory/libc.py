@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from pyimginspect.inventory.facts import Libc, LibcFlavor, OsPackage
+from pyimginspect.inventory.once import once
 from pyimginspect.model import ElfFile, Evidence
 from pyimginspect.rootfs import RootFS
 
@@ -90,6 +91,7 @@ def wanted_libc(elf: ElfFile | None) -> tuple[LibcFlavor, str]:
     return "unknown", "no dependency on a C library"
 
 
+@once
 def find_loaders(rootfs: RootFS) -> dict[str, LibcFlavor]:
     """Return the dynamic loaders in the library directories: real path to flavour, sorted."""
     loaders: dict[str, LibcFlavor] = {}
