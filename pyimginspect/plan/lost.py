@@ -48,6 +48,11 @@ def edits_of_caches(shop: Workshop) -> Iterator[Proposal]:
 
 
 _OPTIONS = {"pip": "--no-cache-dir", "apk": "--no-cache", "uv": "--no-cache"}
+_WORDS = {
+    "apt-lists": "delete apt's lists in the RUN that fetched them",
+    "apt-archives": "delete what apt downloaded in the same RUN",
+    "apt-index": "delete apt's binary index in the same RUN",
+}
 _CLEANERS = {
     "apt-lists": "rm -rf /var/lib/apt/lists/*",
     "apt-archives": "apt-get clean",
@@ -61,7 +66,8 @@ _CLEANERS = {
 def _cache_edit(kind: str, path: str) -> tuple[str, str]:
     if kind in _OPTIONS:
         return f"keep no {kind} cache: {_OPTIONS[kind]}", _OPTIONS[kind]
-    return f"leave no {kind} cache behind", _CLEANERS.get(kind, f"rm -rf /{path}")
+    words = _WORDS.get(kind, f"leave no {kind} cache behind")
+    return words, _CLEANERS.get(kind, f"rm -rf /{path}")
 
 
 def edits_of_deleted(shop: Workshop) -> Iterator[Proposal]:

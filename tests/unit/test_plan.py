@@ -64,11 +64,11 @@ def test_lists_are_deleted_in_the_run_that_made_them() -> None:
     assert plan.saving == 1_005_000
     assert dockerfile == (
         f"{HEAD}{FROM}\n"
-        "# plan: leave no apt-lists cache behind\n"
+        "# plan: delete apt's lists in the RUN that fetched them\n"
         "RUN apt-get update \\\n"
         "    && apt-get install -y --no-install-recommends libpq5 \\\n"
         "    && rm -rf /var/lib/apt/lists/*\n"
-        "# plan: leave no apt-lists cache behind\n"
+        "# plan: delete apt's lists in the RUN that fetched them\n"
         "RUN apt-get update \\\n"
         "    && rm -rf /var/lib/apt/lists/*\n"
     )
@@ -252,7 +252,7 @@ def test_a_plan_is_printed_edit_by_edit() -> None:
         f"In a registry about {0.4 * size / 1000:.1f} kB now,"
         f" {(0.4 * size - 400_000) / 1000:.1f} kB after (estimated).\n"
         "\n"
-        "1.  leave no apt-lists cache behind: saves 1.0 MB\n"
+        "1.  delete apt's lists in the RUN that fetched them: saves 1.0 MB\n"
         "    in    layer 4: RUN apt-get update && apt-get install -y x\n"
         "    add   rm -rf /var/lib/apt/lists/*\n"
         "    rule  package-cache\n"
