@@ -124,6 +124,7 @@ BOTH: tuple[Tree, ...] = (
         "app/long": File('#!/bin/sh\n\'\'\'exec\' "/usr/bin/python3" "$0" "$@"\n', mode=0o755),
         "app/start.sh": File('#!/bin/sh\nexec "$@"\n', mode=0o755),
         "app/chain": File("#!/app/run\n", mode=0o755),
+        "app/quote": File("#!/usr/bin/python3.11 'open\n", mode=0o755),
         "app/loop": File("#!/app/loop\n", mode=0o755),
         "usr/bin/tini": executable(),
     },
@@ -171,6 +172,11 @@ USR, LOCAL = "usr/bin/python3.11", "usr/local/bin/python3.13"
             {"cmd": ["/app/chain"]},
             LOCAL,
             "CMD starts /app/chain, a script for python3: /usr/local/bin/python3",
+        ),
+        (
+            {"cmd": ["/app/quote"]},
+            USR,
+            "CMD starts /app/quote, a script for /usr/bin/python3.11",
         ),
         ({"cmd": ["/app/loop"]}, LOCAL, "the first python3 on PATH: /usr/local/bin/python3"),
         (

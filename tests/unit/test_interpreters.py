@@ -115,8 +115,63 @@ OPT_PROGRAM = OPT["opt/py/bin/python3.12"]
 )
 def test_one_interpreter_under_many_names(more: Tree, aliases: tuple[str, ...]) -> None:
     found = python(glibc(), {**OPT, **more})
+    assert found.stdlib == "opt/py/lib/python3.12"
     own = ("opt/py/bin/python", "opt/py/bin/python3")
     assert {found.path, *found.aliases} == {"opt/py/bin/python3.12", *own, *aliases}
+
+
+@pytest.mark.parametrize(
+    ("tree", "series", "stdlib"),
+    [
+        ({"opt/bin/python": executable(), "opt/lib/python3.12/os.py": ""}, "3.12", "python3.12"),
+        (
+            {
+                "opt/bin/python": executable(needed=["libpython3.11.so.1.0"]),
+                "opt/lib/libpython3.11.so.1.0": elf(soname="libpython3.11.so.1.0"),
+                "opt/lib/python3.11/os.py": "",
+                "opt/lib/python3.12/os.py": "",
+            },
+            "3.11",
+            "python3.11",
+        ),
+        (
+            {
+                "opt/bin/python": executable(),
+                "opt/bin/python3.12": Link("python"),
+                "opt/lib/python3.11/os.pyc": "",
+                "opt/lib/python3.12/os.pyc": "",
+            },
+            "3.12",
+            "python3.12",
+        ),
+        (
+            {
+                "opt/bin/python": executable(),
+                "opt/lib/python3.11/os.py": "",
+                "opt/lib/python3.12/os.py": "",
+            },
+            "",
+            "",
+        ),
+        ({"opt/bin/python3": executable()}, "", ""),
+    ],
+)
+def test_names_that_tell_no_version(tree: Tree, series: str, stdlib: str) -> None:
+    found = python(glibc(), tree)
+    assert (found.version, found.stdlib) == (series, f"opt/lib/{stdlib}" if stdlib else "")
+
+
+def test_an_old_pypy_has_a_tree_of_its_own() -> None:
+    tree: Tree = {
+        "opt/pypy/bin/pypy3": executable(needed=["libpypy3-c.so"]),
+        "opt/pypy/bin/libpypy3-c.so": elf(soname="libpypy3-c.so"),
+        "opt/pypy/lib/": None,
+        "opt/pypy/lib-python/3/os.py": "",
+        "opt/pypy/site-packages/": None,
+    }
+    found = python(glibc(), tree)
+    assert (found.implementation, found.stdlib) == ("pypy", "opt/pypy/lib-python/3")
+    assert found.site_packages == ("opt/pypy/site-packages",)
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,7 @@ PSYCOPG2: dict[str, Package] = {
     "libpq5": {"files": {"usr/lib/x86_64-linux-gnu/libpq.so.5": elf(soname="libpq.so.5")}},
 }
 BINDING = debian_python("3.11.2", more=PSYCOPG2, manual=["python3-psycopg2"])
+OFFICIAL = "RUN /bin/sh -c wget Python-$PYTHON_VERSION.tar.xz; for src in idle3 python3; do :; done"
 APT = "RUN apt-get update && apt-get install -y python3-psycopg2"
 
 
@@ -124,7 +125,7 @@ def test_a_base_that_brings_two_is_the_choice_of_base() -> None:
     steps = [
         "# debian.sh --arch 'amd64' out/ 'bookworm'",
         "RUN /bin/sh -c apt-get install -y mercurial",
-        "RUN /bin/sh -c wget Python-$PYTHON_VERSION.tar.xz; for src in idle3 python3; do :; done",
+        OFFICIAL,
     ]
     found = inventory(*base, {"app": "x"}, **SLIM, steps=[*steps, "COPY . /app"])
     if found.base.layers < 3:
@@ -137,8 +138,14 @@ def test_the_base_has_one_and_another_one_starts() -> None:
     """Then it is the base's that is of no use."""
     uv = cpython("opt/uv/python/cpython-3.12.3-linux-x86_64-gnu", "3.12.3")
     program = "/opt/uv/python/cpython-3.12.3-linux-x86_64-gnu/bin/python3.12"
-    (finding,) = judge("duplicate_python", *BASE, uv, cmd=[program])
+    steps = ["# debian.sh --arch 'amd64' out/ 'bookworm'", OFFICIAL, "COPY --from=ghcr.io/uv"]
+    (finding,) = judge("duplicate_python", *BASE, uv, env=SLIM["env"], cmd=[program], steps=steps)
     assert finding.subject == "usr/local/bin/python3.13"
+    assert finding.message.endswith("the base image has it")
+    assert finding.fix.startswith(
+        "use /usr/local/bin/python3.13, or start from a base image without Python and keep"
+        f" {program} alone"
+    )
     assert finding.saving > 0
 
 
@@ -201,6 +208,31 @@ def test_a_second_python_from_apk() -> None:
     assert finding.message.startswith("Alpine's Python 3.12.12 beside Python 3.13.1 in /usr/local")
     assert "replace py3-yaml by pyyaml in requirements, and drop it from the apk add line" in (
         finding.fix
+    )
+
+
+def test_many_chains_and_what_nothing_needed_before() -> None:
+    tools: dict[str, Package] = {
+        f"tool{n}": {"Depends": "python3", "files": {f"usr/bin/tool{n}": "x"}} for n in range(7)
+    }
+    idle: dict[str, Package] = {"idle": {"files": {"usr/bin/idle": "x" * 2000}}}
+    tree = debian_python("3.11.2", more={**tools, **idle}, manual=list(tools))
+    (finding,) = judge("duplicate_python", *BASE, tree, **SLIM)
+    assert finding.message.endswith("tool0, tool1 and 5 more brought it")
+    whats = [evidence.what for evidence in finding.evidence]
+    assert sum(" → " in what for what in whats) == 5
+    assert "2 more chains" in whats
+    assert "nothing needs these, with or without it: idle (2 kB)" in whats
+    assert "idle" not in finding.packages
+    assert finding.saving == stored(rootfs(tree), "usr") - 2000
+
+
+def test_without_a_command_the_path_decides_and_without_that_the_lowest_layer() -> None:
+    trees = (glibc(), cpython("opt/a", "3.12.4"), cpython("opt/b", "3.12.4"))
+    (finding,) = judge("duplicate_python", *trees)
+    assert finding.subject == "opt/b/bin/python3.12"
+    assert finding.evidence[0].what == (
+        "the image is about /opt/a/bin/python3.12: nothing says which one starts"
     )
 
 

@@ -189,9 +189,10 @@ def _join(group: list[Executable], more: Iterable[str] = ()) -> Executable:
 
 
 def _rank(executable: Executable) -> tuple[object, ...]:
+    """Sort key: what has a home first, then the name that tells most, then the shortest path."""
     name = python_name(executable.path)
     detail = len(name.series) if name is not None else 0
-    return -detail, len(executable.path), executable.path
+    return not executable.layout.stdlib, -detail, len(executable.path), executable.path
 
 
 def _merge_copies(rootfs: RootFS, executables: list[Executable]) -> Iterator[Executable]:
