@@ -300,6 +300,7 @@ class Proxy:
         self.received = 0
         self.break_after: int | None = None
         self.broken = 0
+        self._sockets: list[socket.socket] = []  # closed at the end: threads may still ask them
         self._threads = [threading.Thread(target=self._accept)]
 
     def __enter__(self) -> Self:
@@ -309,8 +310,12 @@ class Proxy:
     def __exit__(self, *_: object) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        for one in self._sockets:
+            _end(one)
         for thread in self._threads:
             thread.join(30)
+        for one in self._sockets:
+            one.close()
 
     def _accept(self) -> None:
         while True:
@@ -319,6 +324,7 @@ class Proxy:
             except OSError:
                 return
             server = socket.create_connection(self._target)
+            self._sockets += [client, server]
             for source, sink, counts in ((client, server, False), (server, client, True)):
                 thread = threading.Thread(target=self._pass, args=(source, sink, counts))
                 self._threads.append(thread)
@@ -336,10 +342,10 @@ class Proxy:
                     break
         except OSError:
             pass  # one of them has gone
-        for one in (source, sink):
-            with contextlib.suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
-        if not counts:
-            return
-        source.close()
-        sink.close()
+        _end(source)
+        _end(sink)
+
+
+def _end(one: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        one.shutdown(socket.SHUT_RDWR)

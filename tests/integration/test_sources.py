@@ -320,7 +320,7 @@ def test_by_the_digest_that_skopeo_tells(registry: Registry, corpus: BuiltCorpus
 def test_a_real_registry_behind_a_line_that_breaks(
     times: int, registry: Registry, corpus: BuiltCorpus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Connections are cut after some megabytes, again and again; the image is whole all the same."""
+    """Connections are cut after some megabytes, again and again; the image is whole."""
     monkeypatch.setattr("time.sleep", lambda _: None)
     target = "corpus/slim:broken"
     skopeo_copy(f"oci:{corpus.oci('slim', 'gzip')}", f"docker://{registry.host}/{target}")
