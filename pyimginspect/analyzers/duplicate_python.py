@@ -89,7 +89,7 @@ def duplicate_python(inventory: Inventory) -> Iterator[Finding]:
     base = inventory.base.layers
     main_in_base = brought_in(inventory, main) < base
     graph = None
-    counted = set(_contents(inventory, main))
+    counted: set[tuple[int, int]] = set()
     for python in inventory.interpreters:
         in_base = brought_in(inventory, python) < base
         if python.path == main.path or (in_base and main_in_base):
@@ -98,12 +98,14 @@ def duplicate_python(inventory: Inventory) -> Iterator[Finding]:
         if python.packages and not in_base:
             graph = graph or dependency_graph(inventory.packages)
             reason = _reason(inventory, graph, python)
-        # What conda's environments share by hard links is saved once, with the first of them.
-        own = {
-            key: size for key, size in _contents(inventory, python).items() if key not in counted
-        }
-        counted |= own.keys()
-        yield _finding(inventory, main, python, reason, sum(own.values()), in_base=in_base)
+        size = 0
+        if reason is None:
+            # What conda's environments share by hard links is saved once, with the first of them.
+            counted = counted or set(_contents(inventory, main))
+            own = _contents(inventory, python)
+            size = sum(own[key] for key in own.keys() - counted)
+            counted |= own.keys()
+        yield _finding(inventory, main, python, reason, size, in_base=in_base)
 
 
 def _contents(inventory: Inventory, python: Interpreter) -> dict[tuple[int, int], int]:
@@ -143,19 +145,20 @@ def _finding(
     layer = brought_in(inventory, python)
     if reason is not None:
         roots = reason.plan.roots
-        by = f"{listed(roots, 3)} brought it"
+        message = f"{listed(roots, 3)} brought a second Python, {described(python)}"
         packages: tuple[str, ...] = _gone(reason.plan)
         saving = reason.plan.size - reason.plan.already_size
         layers = {layer, *(first_layer(inventory.packages[key]) for key in roots)}
         fix = "; ".join(reason.fixes) + f": saves {megabytes(saving)}"
     else:
-        by = "the base image has it" if in_base else f"layer {layer} brought it"
+        by = "the base image" if in_base else f"layer {layer}"
+        message = f"a second Python, {described(python)}, came with {by}"
         packages, saving, layers = python.packages, size, {layer}
         fix = _fix(main, python, in_base=in_base)
         fix += f": saves {megabytes(size)}" if size else ""
     return RULE.finding(
         subject=python.path,
-        message=f"{described(python)} beside {described(main)}: {by}",
+        message=message,
         evidence=_evidence(inventory, main, python, reason),
         layers=layers,
         instruction=instruction(inventory, layer),
@@ -187,7 +190,7 @@ def _evidence(
     inventory: Inventory, main: Interpreter, python: Interpreter, reason: _Reason | None
 ) -> Iterator[Evidence]:
     because = main.effective_because or "nothing says which one starts"
-    yield Evidence(what=f"the image is about /{main.path}: {because}", path=main.path)
+    yield Evidence(what=f"the first is {described(main)}: {because}", path=main.path)
     yield from (each for each in python.evidence[-1:])
     if reason is not None:
         for chain in reason.chains[:_MOST_CHAINS]:

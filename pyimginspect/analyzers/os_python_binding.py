@@ -17,7 +17,9 @@ from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.bindings import Binding, find_bindings
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.facts import Distribution
-from pyimginspect.inventory.packages import Graph, dependency_graph, plan_removal
+from pyimginspect.inventory.packages import Graph, dependency_graph, plan_removal, why
+from pyimginspect.inventory.packages.graph import members
+from pyimginspect.inventory.packages.ownership import stored_by_layer
 from pyimginspect.inventory.sights import Sight
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
@@ -69,8 +71,7 @@ def _finding(inventory: Inventory, graph: Graph, binding: Binding, sight: Sight 
     layer = first_layer(package)
     importable = sight is not None and not {*binding.locations}.isdisjoint(sight.directories)
     twin = twin_of(inventory, binding, sight)
-    plan = plan_removal(inventory.rootfs, inventory.packages, graph, [key])
-    saving = plan.size - plan.already_size
+    saving = _saving(inventory, graph, key)
     message = f"{key} is {_name(binding)}"
     if importable:
         message += ", from the package manager in place of pip"
@@ -89,6 +90,25 @@ def _finding(inventory: Inventory, graph: Graph, binding: Binding, sight: Sight 
         saving=saving,
         fix=f"{fix}: saves {megabytes(saving)}" if saving else fix,
     )
+
+
+def _saving(inventory: Inventory, graph: Graph, key: str) -> int:
+    """Return the bytes of what goes with a package, but for a Python that would go too.
+
+    What that one takes is the affair of the rule about second Pythons, and counted there.
+    """
+    plan = plan_removal(inventory.rootfs, inventory.packages, graph, [key])
+    owners = {owner for each in inventory.interpreters for owner in each.packages}
+    todo = [one for owner in owners for chain in why(graph, owner) for one in chain[1:]]
+    needed: set[str] = set()
+    while todo:
+        one = todo.pop()
+        if one not in needed:
+            needed.add(one)
+            todo.extend(members(graph.nodes[one].requires))
+    gone = {*plan.packages} - {*plan.already_orphaned} - needed | {key}
+    files = {path for one in gone for path in inventory.packages.files(one)}
+    return sum(stored_by_layer(inventory.rootfs, files).values())
 
 
 def _name(binding: Binding) -> str:

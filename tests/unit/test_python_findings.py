@@ -66,9 +66,7 @@ def test_a_second_python_and_who_brought_it() -> None:
     trees = (*BASE, BINDING)
     (finding,) = judge("duplicate_python", *trees, **SLIM, steps=["ADD rootfs", "RUN make", APT])
     assert finding.subject == "usr/bin/python3.11"
-    assert finding.message == (
-        "Debian's Python 3.11.2 beside Python 3.13.1 in /usr/local: python3-psycopg2 brought it"
-    )
+    assert finding.message == ("python3-psycopg2 brought a second Python, Debian's Python 3.11.2")
     assert (finding.layers, finding.instruction) == ((2,), APT)
     assert finding.packages == (
         "libpq5",
@@ -88,7 +86,7 @@ def test_a_second_python_and_who_brought_it() -> None:
     )
     whats = [evidence.what for evidence in finding.evidence]
     assert whats[0] == (
-        "the image is about /usr/local/bin/python3.13: CMD starts python3: /usr/local/bin/python3"
+        "the first is Python 3.13.1 in /usr/local: CMD starts python3: /usr/local/bin/python3"
     )
     assert "python3-psycopg2 → python3 → python3-minimal → python3.11-minimal" in whats
     assert "only it imports psycopg2 2.9.5" in whats
@@ -104,15 +102,14 @@ def test_a_second_python_and_who_brought_it() -> None:
             "usr/local/bin/python3.13"])), []),
         ((*BASE, {"bin2": Link("usr/local/bin")}), []),
         ((*BASE, debian_python("3.11.2")),
-         ["Debian's Python 3.11.2 beside Python 3.13.1 in /usr/local: python3 brought it"]),
+         ["python3 brought a second Python, Debian's Python 3.11.2"]),
         ((*BASE, cpython("opt/py", "3.12.4")),
-         ["Python 3.12.4 in /opt/py beside Python 3.13.1 in /usr/local: layer 2 brought it"]),
+         ["a second Python, Python 3.12.4 in /opt/py, came with layer 2"]),
         ((*BASE, pypy("opt/pypy", "7.3.17")),
-         ["PyPy 3.10.14 from pypy in /opt/pypy beside Python 3.13.1 in /usr/local: layer 2"
-          " brought it"]),
+         ["a second Python, PyPy 3.10.14 from pypy in /opt/pypy, came with layer 2"]),
         ((*BASE, cpython("opt/a", "3.12.4"), cpython("opt/b", "3.12.4")),
-         ["Python 3.12.4 in /opt/a beside Python 3.13.1 in /usr/local: layer 2 brought it",
-          "Python 3.12.4 in /opt/b beside Python 3.13.1 in /usr/local: layer 3 brought it"]),
+         ["a second Python, Python 3.12.4 in /opt/a, came with layer 2",
+          "a second Python, Python 3.12.4 in /opt/b, came with layer 3"]),
     ],
 )  # fmt: skip
 def test_what_counts_as_a_second_python(trees: tuple[Tree, ...], expected: list[str]) -> None:
@@ -141,7 +138,7 @@ def test_the_base_has_one_and_another_one_starts() -> None:
     steps = ["# debian.sh --arch 'amd64' out/ 'bookworm'", OFFICIAL, "COPY --from=ghcr.io/uv"]
     (finding,) = judge("duplicate_python", *BASE, uv, env=SLIM["env"], cmd=[program], steps=steps)
     assert finding.subject == "usr/local/bin/python3.13"
-    assert finding.message.endswith("the base image has it")
+    assert finding.message.endswith("came with the base image")
     assert finding.fix.startswith(
         "use /usr/local/bin/python3.13, or start from a base image without Python and keep"
         f" {program} alone"
@@ -205,7 +202,7 @@ def test_a_second_python_from_apk() -> None:
     trees = (alpine, official_python("3.13.1", musl=True), tree)
     (finding,) = judge("duplicate_python", *trees, **SLIM)
     assert finding.packages == ("py3-yaml", "python3")
-    assert finding.message.startswith("Alpine's Python 3.12.12 beside Python 3.13.1 in /usr/local")
+    assert finding.message == "py3-yaml brought a second Python, Alpine's Python 3.12.12"
     assert "replace py3-yaml by pyyaml in requirements, and drop it from the apk add line" in (
         finding.fix
     )
@@ -218,7 +215,7 @@ def test_many_chains_and_what_nothing_needed_before() -> None:
     idle: dict[str, Package] = {"idle": {"files": {"usr/bin/idle": "x" * 2000}}}
     tree = debian_python("3.11.2", more={**tools, **idle}, manual=list(tools))
     (finding,) = judge("duplicate_python", *BASE, tree, **SLIM)
-    assert finding.message.endswith("tool0, tool1 and 5 more brought it")
+    assert finding.message.startswith("tool0, tool1 and 5 more brought a second Python")
     whats = [evidence.what for evidence in finding.evidence]
     assert sum(" → " in what for what in whats) == 5
     assert "2 more chains" in whats
@@ -232,7 +229,7 @@ def test_without_a_command_the_path_decides_and_without_that_the_lowest_layer() 
     (finding,) = judge("duplicate_python", *trees)
     assert finding.subject == "opt/b/bin/python3.12"
     assert finding.evidence[0].what == (
-        "the image is about /opt/a/bin/python3.12: nothing says which one starts"
+        "the first is Python 3.12.4 in /opt/a: nothing says which one starts"
     )
 
 
@@ -244,6 +241,10 @@ def test_a_binding_that_cannot_be_imported() -> None:
         "python3-psycopg2 is psycopg2 2.9.5, which /usr/local/bin/python3 cannot import"
     )
     assert finding.paths == ("usr/lib/python3/dist-packages/psycopg2-2.9.5.egg-info",)
+    # What Python itself takes is told of once, by the rule about second Pythons.
+    assert finding.saving == stored(
+        rootfs(BINDING), "usr/lib/python3/dist-packages", "usr/lib/x86_64-linux-gnu/libpq.so.5"
+    )
 
 
 @pytest.mark.parametrize(
