@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Literal, NamedTuple
 
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.facts import Distribution, Interpreter
@@ -12,6 +13,8 @@ from pyimginspect.inventory.wheels import Wheel
 from pyimginspect.model import Evidence
 
 __all__ = [
+    "Bearer",
+    "Bearers",
     "file_evidence",
     "fits",
     "install_line",
@@ -25,10 +28,51 @@ __all__ = [
 
 _MOST = 5
 _INSTALL = {
-    "apk": "apk add --no-cache",
-    "dpkg": "apt-get install -y --no-install-recommends",
-    "rpm": "dnf install -y",
+    "apk": "RUN apk add --no-cache {}",
+    "dpkg": "RUN apt-get update && apt-get install -y --no-install-recommends {}"
+    " && rm -rf /var/lib/apt/lists/*",
+    "rpm": "RUN dnf install -y {} && dnf clean all",
 }
+
+
+class Bearer(NamedTuple):
+    """Whom to tell of a compiled file: a distribution by its metadata, a package by its key.
+
+    Files of neither are told of by their directory.
+    """
+
+    kind: Literal["distribution", "package", "directory"]
+    name: str
+
+
+class Bearers:
+    """Finds out who brought compiled files, and names them."""
+
+    def __init__(self, inventory: Inventory) -> None:
+        self._packages = inventory.packages
+        self._in_wheels = {p: w.distribution.metadata for w in inventory.wheels for p in w.files}
+        self._titles = {each.metadata: titled(each) for each in inventory.distributions}
+
+    def of(self, path: str) -> Bearer:
+        """Return who brought the file at a real path."""
+        metadata = self._in_wheels.get(path)
+        if metadata is not None:
+            return Bearer("distribution", metadata)
+        keys = self._packages.owner(path)
+        return Bearer("package", keys[0]) if keys else Bearer("directory", path.rpartition("/")[0])
+
+    def title(self, bearer: Bearer, paths: Sequence[str]) -> str:
+        """Return what to call these files of one bearer."""
+        if bearer.kind == "distribution":
+            return self._titles[bearer.name]
+        names = listed(f"/{path}" for path in paths)
+        return names if bearer.kind == "directory" else f"{names} of {bearer.name}"
+
+    def subject(self, bearer: Bearer) -> str:
+        """Return a name that survives another version."""
+        return (
+            self._titles[bearer.name].split()[0] if bearer.kind == "distribution" else bearer.name
+        )
 
 
 def listed(names: Iterable[str], most: int = 4) -> str:
@@ -76,12 +120,12 @@ def providers(inventory: Inventory, sonames: Iterable[str]) -> list[str]:
 
 
 def install_line(inventory: Inventory, packages: Iterable[str]) -> str:
-    """Return the command that installs OS packages here, or nothing."""
+    """Return the instruction that installs OS packages here, or nothing."""
     managers = {package.manager for package in inventory.packages.packages}
     names = " ".join(packages)
     if not names or len(managers) != 1:
         return ""
-    return f"{_INSTALL[managers.pop()]} {names}"
+    return _INSTALL[managers.pop()].format(names)
 
 
 def fits(wheel: Wheel) -> bool:

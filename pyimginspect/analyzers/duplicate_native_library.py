@@ -29,28 +29,48 @@ RUN apt-get update && apt-get install -y libpq5 && pip install psycopg2-binary
 )
 
 
+_MOST = 8
+
+
 def run(inventory: Inventory) -> Iterator[Finding]:
-    """Report libraries of which the layers above the base brought a second one."""
-    groups: dict[str, list[Library]] = {}
-    for library in inventory.native.libraries:
-        if library.origin != "python":
-            groups.setdefault(library.name, []).append(library)
-    for name, libraries in sorted(groups.items()):
+    """Report what packages have as well, by who brought the second ones."""
+    groups: dict[tuple[str, ...], list[Library]] = {}
+    for libraries in _by_name(inventory).values():
         packaged = [each for each in libraries if each.origin == "package"]
         others = [each for each in libraries if each.origin != "package"]
-        if not packaged or not others or not _worth_it(inventory, packaged, others):
-            continue
-        layers = {each.layer for each in others} | {each.layer for each in packaged}
-        newest = max(layers)
+        if packaged and others and _worth_it(inventory, packaged, others):
+            brought = tuple(sorted({_whence(inventory, each) for each in others}))
+            groups.setdefault(brought, []).extend((*packaged, *others))
+    for brought, libraries in sorted(groups.items()):
+        names = sorted({each.name for each in libraries})
+        packages = sorted({each.owner for each in libraries if each.origin == "package"})
+        layers = {each.layer for each in libraries}
         yield RULE.finding(
-            subject=name,
-            message=f"{name} is there from {packaged[0].owner} and {_whence(inventory, others[0])}",
-            evidence=[_evidence(each) for each in (*packaged, *others)],
+            subject=f"{' '.join(packages)} {' '.join(brought)}",
+            message=f"{listed(names)} {'is' if len(names) == 1 else 'are'} there from"
+            f" {listed(packages)} and {listed(brought)}",
+            evidence=_evidence(libraries),
             layers=layers,
-            instruction=instruction(inventory, newest),
-            paths=[each.path for each in (*packaged, *others)],
-            packages=sorted({each.owner for each in packaged}),
+            instruction=instruction(inventory, max(layers)),
+            paths=[each.path for each in libraries],
+            packages=packages,
         )
+
+
+def _by_name(inventory: Inventory) -> dict[str, list[Library]]:
+    """Return the libraries by soname, in its order; the standard library's own are left out.
+
+    One build is one library, whatever it was renamed to.
+    """
+    by_name: dict[str, list[Library]] = {}
+    builds: dict[str, str] = {}
+    for library in inventory.native.libraries:
+        if library.origin != "python":
+            name = library.name
+            if library.build_id:
+                name = builds.setdefault(library.build_id, name)
+            by_name.setdefault(name, []).append(library)
+    return dict(sorted(by_name.items()))
 
 
 def _worth_it(inventory: Inventory, packaged: list[Library], others: list[Library]) -> bool:
@@ -73,13 +93,16 @@ def _whence(inventory: Inventory, library: Library) -> str:
     return f"bundled in {names.get(library.owner, 'a wheel')}"
 
 
-def _evidence(library: Library) -> Evidence:
-    users = [f"/{path}" for path in library.loaded_by]
-    what = f"loaded for {listed(users)}" if users else "loaded by nothing that was looked at"
-    if library.build_id:
-        what += f"; build ID {library.build_id[:16]}"
-    package = library.owner if library.origin == "package" else ""
-    return Evidence(what=what, path=library.path, layer=library.layer, package=package)
+def _evidence(libraries: list[Library]) -> Iterator[Evidence]:
+    for library in libraries[:_MOST]:
+        users = [f"/{path}" for path in library.loaded_by]
+        what = f"loaded for {listed(users)}" if users else "loaded by nothing that was looked at"
+        if library.build_id:
+            what += f"; build ID {library.build_id[:16]}"
+        package = library.owner if library.origin == "package" else ""
+        yield Evidence(what=what, path=library.path, layer=library.layer, package=package)
+    if len(libraries) > _MOST:
+        yield Evidence(what=f"and {len(libraries) - _MOST} more files")
 
 
 ANALYZER = Analyzer(rule=RULE, run=run)

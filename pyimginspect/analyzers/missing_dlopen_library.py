@@ -69,11 +69,18 @@ def run(inventory: Inventory) -> Iterator[Finding]:
 
 
 def _evidence(opened: list[Dlopen]) -> Iterator[Evidence]:
+    searched: dict[tuple[str, ...], list[str]] = {}
     for each in opened:
-        path = each.distribution.metadata
         if not each.found:
-            what = f"opens {listed(each.names)}; searched {listed(each.searched, 8)}"
-            yield Evidence(what=what, path=path, layer=each.distribution.layer)
+            searched.setdefault(each.searched, []).append(" or ".join(each.names))
+    for directories, names in searched.items():
+        distribution = opened[0].distribution
+        yield Evidence(
+            what=f"opens {listed(names, 12)}; searched {listed(directories, 8)}",
+            path=distribution.metadata,
+            layer=distribution.layer,
+        )
+    for each in opened:
         for failure in each.failures:
             what = f"is found for {each.names[0]}, and needs {failure.name}, which is not"
             yield Evidence(what=what, path=each.found)

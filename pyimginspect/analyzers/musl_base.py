@@ -47,7 +47,8 @@ def run(inventory: Inventory) -> Iterator[Finding]:
             parts.append(f"{listed(_names(foreign))} built for glibc")
         yield RULE.finding(
             subject=path,
-            message=f"of {len(compiled)} compiled distributions on musl: {', '.join(parts)}",
+            message=f"{len({*map(_key, local), *map(_key, foreign)})} of {len(compiled)} compiled"
+            f" distributions on musl came with no musllinux wheel: {'; '.join(parts)}",
             evidence=[
                 Evidence(
                     what=f"Tag: {', '.join(each.distribution.tags[:2])}",
@@ -59,6 +60,10 @@ def run(inventory: Inventory) -> Iterator[Finding]:
             layers=[each.distribution.layer for each in (*local, *foreign)],
             paths=[each.distribution.metadata for each in (*local, *foreign)],
         )
+
+
+def _key(wheel: Wheel) -> str:
+    return wheel.distribution.metadata
 
 
 def _names(wheels: list[Wheel]) -> list[str]:

@@ -45,7 +45,8 @@ def run(inventory: Inventory) -> Iterator[Finding]:
             yield RULE.finding(
                 subject=python.path,
                 message=f"threads of Python {python.version} in /{python.path} get"
-                f" {stack.size // 1024} KiB of stack, and {listed(compiled, 3)} run native code",
+                f" {stack.size // 1024} KiB of stack, also for the native code of"
+                f" {listed(compiled, 3)}",
                 evidence=stack.evidence,
                 layers=(python.layer,),
                 paths=(python.path,),

@@ -113,7 +113,10 @@ def test_a_missing_library_and_its_package() -> None:
     assert finding.rule == "missing-library"
     assert finding.subject == "psycopg2 libpq.so.5"
     assert finding.message == "psycopg2 1.0 needs libpq.so.5, which the loader does not find"
-    assert finding.fix == "apt-get install -y --no-install-recommends libpq5"
+    assert finding.fix == (
+        "RUN apt-get update && apt-get install -y --no-install-recommends libpq5"
+        " && rm -rf /var/lib/apt/lists/*"
+    )
     assert (finding.packages, finding.layers) == (("libpq5",), (1,))
     assert finding.instruction == "RUN layer 1"
     assert finding.evidence[0].path == f"{SITE}/psycopg2/_psycopg{SUFFIX}"
@@ -161,6 +164,55 @@ def test_a_program_that_misses_a_library() -> None:
         "/usr/local/bin/tool needs libxml2.so.2, which the loader does not find"
     )
     assert finding.packages == ("libxml2",)
+
+
+def test_one_finding_for_all_modules_of_a_distribution() -> None:
+    modules = {f"pq/_{number}{SUFFIX}": module(["libpq.so.5"]) for number in range(20)}
+    finding = only(debian(), wheel("pq", modules))
+    assert finding.message == "pq 1.0 needs libpq.so.5, which the loader does not find"
+    assert len(finding.paths) == 20
+    assert finding.evidence[-1].what == "and 12 more needs"
+
+
+def test_one_finding_for_programs_that_were_copied_together() -> None:
+    def program(*needed: str) -> File:
+        return File(elf(needed=[*needed, "libc.so.6"], interp=X86), mode=0o755)
+
+    tree: dict[str, Content] = {
+        "opt/bin/one": program("libxml2.so.2"),
+        "opt/bin/two": program("libxml2.so.2"),
+        "opt/bin/another": program("libpq.so.5"),
+    }
+    assert [finding.message for finding in findings(debian(), tree)] == [
+        "/opt/bin/another needs libpq.so.5, which the loader does not find",
+        "/opt/bin/one and /opt/bin/two need libxml2.so.2, which the loader does not find",
+    ]
+
+
+def test_a_package_whose_own_library_is_missing_is_the_cause() -> None:
+    libpq = elf(soname="libpq.so.5", needed=["libldap-2.5.so.0", "libc.so.6"])
+    package = dpkg_status({"libpq5": {"files": {f"{LIB}/libpq.so.5": libpq}}})
+    twice = wheel("pq", {f"pq{SUFFIX}": module(["libpq.so.5"])})
+    finding = only(debian(), {**NEEDS_PQ, **twice, **package})
+    assert finding.message == (
+        f"/{LIB}/libpq.so.5 of libpq5 needs libldap-2.5.so.0, which the loader does not find,"
+        " so pq 1.0 and psycopg2 1.0 cannot be loaded"
+    )
+    assert finding.packages == ("libldap-2.5-0",)
+
+
+def test_a_library_that_a_later_layer_deletes() -> None:
+    files: dict[str, Content] = {
+        f"{LIB}/libpq.so.5.15": elf(soname="libpq.so.5"),
+        f"{LIB}/libpq.so.5": Link(f"/{LIB}/libpq.so.5.15"),
+    }
+    package = dpkg_status({"libpq5": {"files": files}})
+    gone = {f"{LIB}/.wh.libpq.so.5.15": b"", f"{LIB}/.wh.libpq.so.5": b""}
+    finding = only(debian(), {**NEEDS_PQ, **package}, gone, steps=["FROM", "RUN pip", "RUN rm"])
+    assert finding.message == "psycopg2 1.0 needs libpq.so.5, which the loader does not find"
+    assert finding.fix == f"do not delete /{LIB}/libpq.so.5.15 in layer 2 (RUN rm)"
+    assert finding.evidence[-1].what == "was there, and was deleted by layer 2"
+    assert (finding.layers, finding.packages) == ((1, 2), ("libpq5",))
 
 
 # --- dlopen ---------------------------------------------------------------------------------------
@@ -267,7 +319,7 @@ def test_a_manylinux_extension_on_alpine() -> None:
         ("its loader is /lib/ld-musl-x86_64.so.1", "usr/local/bin/python3.13"),
     ]
     assert found["musl-base"].message == (
-        "of 1 compiled distributions on musl: numpy built for glibc"
+        "1 of 1 compiled distributions on musl came with no musllinux wheel: numpy built for glibc"
     )
 
 
@@ -328,9 +380,51 @@ def test_versions_that_glibc_does_not_define() -> None:
     finding = only(debian(), built)
     assert finding.rule == "glibc-too-old"
     assert finding.message == (
-        f"/{SITE}/x/_c{SUFFIX} needs GLIBC_2.38 and GLIBC_2.41, /{LIB}/libc.so.6 has GLIBC_2.36"
+        "x 1.0 needs GLIBC_2.38 and GLIBC_2.41 of libc.so.6, which here has GLIBC_2.36"
     )
-    assert [e.path for e in finding.evidence] == [f"{SITE}/x/_c{SUFFIX}", f"{LIB}/libc.so.6"]
+    assert [(e.path, e.what) for e in finding.evidence] == [
+        (f"{SITE}/x/_c{SUFFIX}", "needs GLIBC_2.38 and GLIBC_2.41"),
+        (f"{LIB}/libc.so.6", "the newest it defines is GLIBC_2.36"),
+    ]
+    assert finding.fix == (
+        "Build it in a stage with this image's own base (glibc 2.36), install a wheel"
+        " (manylinux_2_36 or older), or start FROM a base with glibc 2.41 or newer."
+    )
+
+
+def test_versions_are_told_once_for_a_distribution_and_for_a_directory() -> None:
+    newer = {"libc.so.6": ["GLIBC_2.38"]}
+    modules = {f"x/_{n}{SUFFIX}": module(verneed=newer) for n in range(20)}
+    programs: dict[str, Content] = {
+        f"opt/tools/{name}": File(elf(needed=["libc.so.6"], interp=X86, verneed=newer), mode=0o755)
+        for name in "ab"
+    }
+    built = wheel("x", modules, ["cp313-cp313-linux_x86_64"])
+    directory, distribution = findings(debian(), {**built, **programs})
+    assert distribution.message == (
+        "x 1.0 needs GLIBC_2.38 of libc.so.6, which here has GLIBC_2.36"
+    )
+    assert len(distribution.paths) == 21
+    assert distribution.evidence[5].what == "and so do 15 more files"
+    assert directory.message == (
+        "/opt/tools/a and /opt/tools/b need GLIBC_2.38 of libc.so.6, which here has GLIBC_2.36"
+    )
+
+
+def test_what_another_library_lacks_has_no_advice_on_glibc() -> None:
+    tree = {
+        **wheel("x", {f"x/_c{SUFFIX}": module(["libz.so.1"], verneed={"libz.so.1": ["ZLIB_2"]})}),
+        **dpkg_status(
+            {
+                "zlib1g": {
+                    "files": {f"{LIB}/libz.so.1": elf(soname="libz.so.1", verdef=["z", "Z_1"])}
+                }
+            }
+        ),
+    }
+    finding = only(debian(), tree)
+    assert finding.message == "x 1.0 needs ZLIB_2 of libz.so.1, which here has no ZLIB version"
+    assert finding.fix == glibc_too_old.RULE.fix
 
 
 # --- musl -----------------------------------------------------------------------------------------
@@ -344,7 +438,10 @@ COMPILED = wheel(
 def test_what_was_compiled_in_place_on_musl() -> None:
     finding = only(alpine(), COMPILED)
     assert finding.rule == "musl-base"
-    assert finding.message == "of 1 compiled distributions on musl: uwsgi compiled in place"
+    assert finding.message == (
+        "1 of 1 compiled distributions on musl came with no musllinux wheel:"
+        " uwsgi compiled in place"
+    )
     assert finding.severity == "note"
 
 
@@ -352,7 +449,7 @@ def test_small_stacks_where_nothing_asks_for_more() -> None:
     found = {f.rule: f for f in findings(alpine(stack=False), COMPILED)}
     assert found["small-thread-stack"].message == (
         "threads of Python 3.13.1 in /usr/local/bin/python3.13 get 128 KiB of stack,"
-        " and uwsgi run native code"
+        " also for the native code of uwsgi"
     )
     assert [f.rule for f in findings(alpine(stack=False), dist_info("pure", site=SITE))] == []
 
@@ -402,6 +499,33 @@ def test_a_wheels_own_library_beside_a_package_that_was_asked_for() -> None:
         "loaded by nothing that was looked at",
         f"loaded for /{SITE}/psycopg2/_psycopg{SUFFIX}",
     }
+
+
+def test_one_build_under_two_names() -> None:
+    def built(soname: str) -> bytes:
+        return elf(soname=soname, build_id=bytes(20))
+
+    package = dpkg_status({"libpq5": {"files": {f"{LIB}/libpq.so.5": built("libpq.so.5")}}})
+    finding = only(
+        debian(), {**package, **wheel("own", {"own.libs/libmine.so": built("libmine.so")})}
+    )
+    assert finding.message == ("libmine.so and libpq.so.5 are there from libpq5 and bundled in own")
+    assert "; build ID 0000000000000000" in finding.evidence[0].what
+
+
+def test_all_that_one_wheel_doubles_is_one_finding() -> None:
+    names = [f"lib{letter}.so.1" for letter in "abcde"]
+    bundled = {f"many.libs/{name}": elf(soname=name) for name in names}
+    packages: dict[str, Content] = dpkg_status(
+        {f"lib{n[3]}1": {"files": {f"{LIB}/{n}": elf(soname=n)}} for n in names}
+    )
+    finding = only(debian(), {**wheel("many", bundled), **packages})
+    assert finding.message == (
+        "liba.so.1, libb.so.1, libc.so.1 and 2 more are there from liba1, libb1, libc1 and 2 more"
+        " and bundled in many"
+    )
+    assert finding.packages == ("liba1", "libb1", "libc1", "libd1", "libe1")
+    assert finding.evidence[-1].what == "and 2 more files"
 
 
 def test_a_wheels_own_library_alone_is_how_wheels_are_made() -> None:
