@@ -17,8 +17,8 @@ from pyimginspect.analyzers._native import (
 )
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.collect import Inventory
+from pyimginspect.inventory.facts import Loss
 from pyimginspect.inventory.loader import Dependency, Resolution, configured_directories
-from pyimginspect.ledger import Loss
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
 
