@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 
 from pyimginspect.layers.elf_headers import RandomAccess, loaded_ranges
+from pyimginspect.layers.pe import python_file_version
 
 __all__ = ["find_version", "libc_version", "python_version", "wants"]
 
@@ -23,7 +24,8 @@ _MUSL = re.compile(r"ld-musl-[\w-]+\.so\.\d|libc\.musl-[\w-]+\.so\.\d|libc\.so")
 _PYTHON = re.compile(
     r"(?:libpython|python|platform-python)([23])\.(\d{1,2})[a-z]{0,3}(?:\.so(?:\.\d+){0,2})?"
 )
-_BEGINNINGS = ("lib", "ld-musl-", "python", "platform-python")
+_BEGINNINGS = ("lib", "ld-musl-", "python", "platform-python", "Python")
+_WINDOWS = re.compile(r"python(?:w|3\d{0,2})?\.(?:exe|dll)", re.IGNORECASE)
 _PYPY = re.compile(r"libpypy[\w.-]*\.so(?:\.\d+)*")
 
 # glibc's csu/version.c: "GNU C Library (<packager>) <stable|development> release version 2.36."
@@ -46,11 +48,13 @@ def wants(path: str) -> bool:
     # Asked of every file: the patterns are for the few that may be.
     if not name.startswith(_BEGINNINGS):
         return False
-    return any(pattern.fullmatch(name) for pattern in (_GLIBC, _MUSL, _PYTHON, _PYPY))
+    return any(pattern.fullmatch(name) for pattern in (_GLIBC, _MUSL, _PYTHON, _PYPY, _WINDOWS))
 
 
 def find_version(path: str, content: RandomAccess) -> str | None:
     """Return the version of the C library or of the interpreter at ``path``, if it is one."""
+    if _WINDOWS.fullmatch(path.rpartition("/")[2]):
+        return python_file_version(content)
     return libc_version(path, content) or python_version(path, content)
 
 
