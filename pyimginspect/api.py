@@ -270,7 +270,11 @@ def _layer_facts(inventory: Inventory) -> tuple[LayerFacts, ...]:
 
 def _notes(inventory: Inventory) -> tuple[Note, ...]:
     """Gather what limits and oddities kept us from knowing, each with its layer."""
-    notes = list(inventory.rootfs.notes)
+    notes = [
+        *inventory.rootfs.notes,
+        *inventory.packages.notes,
+        *inventory.records.notes,
+    ]
     for layer in inventory.image.layers:
         if layer.absent:
             notes.append(Note(what="the layer is not in the archive", layer=layer.number))
