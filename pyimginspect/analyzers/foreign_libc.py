@@ -40,6 +40,15 @@ COPY --from=build /deps /usr/local/lib/python3.13/site-packages
 )
 
 
+_FIX = {
+    "glibc": "Install it in this image, or in a build stage that has glibc too: pip takes a"
+    " manylinux wheel, or compiles.",
+    "musl": "Install it in this image, or in a build stage that has musl too: pip takes a musllinux"
+    " wheel, or compiles. Where there is no such wheel, take a base with glibc"
+    " (python:3.X-slim).",
+}
+
+
 def run(inventory: Inventory) -> Iterator[Finding]:
     """Report distributions, and programs without their loader."""
     yield from _distributions(inventory)
@@ -69,6 +78,7 @@ def _distributions(inventory: Inventory) -> Iterator[Finding]:
             layers=(layer,),
             instruction=instruction(inventory, layer),
             paths=wheel.foreign_libc,
+            fix=_FIX.get(python.libc, ""),
         )
 
 

@@ -128,7 +128,7 @@ def _finding(inventory: Inventory, bearers: Bearers, bearer: Bearer, wants: list
         instruction=instruction(inventory, max(layers)),
         paths=paths,
         packages=providers(inventory, [s for s in missing if s not in elsewhere]),
-        fix="; ".join([*([line] if line else []), *fixes]),
+        fix="\n".join([*([line] if line else []), *fixes]),
     )
 
 
@@ -174,7 +174,7 @@ def _losses(deleted: dict[str, Loss]) -> Iterator[Evidence]:
 
 def _keep(inventory: Inventory, loss: Loss) -> str:
     step = instruction(inventory, loss.killer)
-    return f"do not delete /{loss.path} in layer {loss.killer}" + (f" ({step})" if step else "")
+    return f"Do not delete /{loss.path} in layer {loss.killer}" + (f" ({step})" if step else "")
 
 
 def _elsewhere(inventory: Inventory, soname: str) -> str | None:
@@ -188,7 +188,7 @@ def _elsewhere(inventory: Inventory, soname: str) -> str | None:
 def _found_elsewhere(inventory: Inventory, soname: str, path: str) -> str:
     directory = f"/{path.rpartition('/')[0]}"
     if directory in configured_directories(inventory.rootfs):
-        return f"run ldconfig: {soname} is in {directory}, and not in /etc/ld.so.cache"
+        return f"RUN ldconfig: {soname} is in {directory}, and not in /etc/ld.so.cache"
     return f"{soname} is in {directory}, where no loader looks"
 
 

@@ -147,7 +147,7 @@ def test_a_library_where_ldconfig_was_not_run() -> None:
         "etc/ld.so.conf": "/opt/pg\n",
     }
     missing = next(f for f in findings(debian(), tree) if f.rule == "missing-library")
-    assert missing.fix == ("run ldconfig: libpq.so.5 is in /opt/pg, and not in /etc/ld.so.cache")
+    assert missing.fix == ("RUN ldconfig: libpq.so.5 is in /opt/pg, and not in /etc/ld.so.cache")
 
 
 def test_tk_is_left_out_of_official_images_on_purpose() -> None:
@@ -210,7 +210,7 @@ def test_a_library_that_a_later_layer_deletes() -> None:
     gone = {f"{LIB}/.wh.libpq.so.5.15": b"", f"{LIB}/.wh.libpq.so.5": b""}
     finding = only(debian(), {**NEEDS_PQ, **package}, gone, steps=["FROM", "RUN pip", "RUN rm"])
     assert finding.message == "psycopg2 1.0 needs libpq.so.5, which the loader does not find"
-    assert finding.fix == f"do not delete /{LIB}/libpq.so.5.15 in layer 2 (RUN rm)"
+    assert finding.fix == f"Do not delete /{LIB}/libpq.so.5.15 in layer 2 (RUN rm)"
     assert finding.evidence[-1].what == "was there, and was deleted by layer 2"
     assert (finding.layers, finding.packages) == ((1, 2), ("libpq5",))
 
@@ -311,6 +311,7 @@ def test_a_manylinux_extension_on_alpine() -> None:
     found = {f.rule: f for f in findings(alpine(), tree)}
     assert set(found) == {"foreign-libc", "musl-base"}
     finding = found["foreign-libc"]
+    assert "musllinux wheel" in finding.fix
     assert finding.message == (
         "numpy 1.0 is compiled for glibc, Python 3.13.1 in /usr/local/bin/python3.13 runs on musl"
     )
