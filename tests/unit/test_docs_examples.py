@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pyimginspect.analyzers import catalogue
-from pyimginspect.arguments import build_parser
+from pyimginspect.cli.arguments import build_parser
 from pyimginspect.formats import FORMATS, format_for
 from pyimginspect.policy import parse_policy
 
