@@ -44,7 +44,7 @@ def edits_of_bindings(shop: Workshop) -> Iterator[Proposal]:
         words += (
             f"; pip install {' '.join(asks)}, which adds their size"
             if asks
-            else (": pip has installed the same for the Python in use")
+            else (": pip has installed the same already")
         )
         edit = shop.edit(
             "bindings",

@@ -91,7 +91,7 @@ def _build_image(corpus: Corpus, engine: Engine, recipe: Recipe) -> None:
             engine.load(archive)
         if recipe.base:
             load_image(corpus, engine, recipe.base)
-        _write_context(recipe, inputs, context)
+        write_context(recipe, inputs, context)
         engine.build(context, tag)
     _keep(corpus, engine, recipe.name, key)
 
@@ -108,7 +108,8 @@ def _made(corpus: Corpus, wanted: Input) -> Path:
     return folder
 
 
-def _write_context(recipe: Recipe, inputs: list[Path], context: Path) -> None:
+def write_context(recipe: Recipe, inputs: list[Path], context: Path) -> None:
+    """Write the build context of an image: what is committed, inputs, and pip's settings."""
     shutil.copytree(recipe.folder, context, dirs_exist_ok=True)
     (context / "inputs").mkdir()
     files = (path for folder in inputs for path in folder.iterdir() if path.name != recipe.preload)

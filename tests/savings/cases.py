@@ -6,6 +6,7 @@ import base64
 import hashlib
 import io
 import random
+import re
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -25,17 +26,25 @@ int hello(void) { return PQlibVersion(); }
 _COMPILE = (
     "gcc -O2 -fPIC -shared -I/usr/include/postgresql -o /usr/local/lib/libhello.so hello.c -lpq"
 )
+_CALL = "import ctypes; assert ctypes.CDLL('/usr/local/lib/libhello.so').hello() >= 150_000"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """One image. ``edit`` turns the Dockerfile into the one that the plan asks for, where the
-    history does not have enough of it for the plan's own Dockerfile."""
+    """One image, of a Dockerfile or of the corpus.
+
+    ``edit`` turns the Dockerfile into the one that the plan asks for, where the history does not
+    have enough of it for the plan's own Dockerfile; ``complete`` adds to the latter what no history
+    has. ``works`` is Python to run in a container of what comes out.
+    """
 
     name: str
-    dockerfile: str
+    dockerfile: str = ""
+    corpus: str = ""
     files: Mapping[str, bytes] = field(default_factory=dict)
     edit: Callable[[str, Plan], str] | None = None
+    complete: Callable[[str], str] | None = None
+    works: str = ""
 
 
 def _noise(size: int, seed: int) -> bytes:
@@ -96,6 +105,12 @@ def _before_the_copy(dockerfile: str, plan: Plan) -> str:
     return f"{head}RUN {edit.command}\n{stage}{tail}"
 
 
+def _with_pip_settings(dockerfile: str) -> str:
+    """Give the commands that use pip their mount again."""
+    mount = "RUN --mount=type=bind,source=pip,target=/dev/shm/pip "
+    return re.sub(r"^RUN (?=pip|python)", mount, dockerfile, flags=re.MULTILINE)
+
+
 CASES = (
     Case(
         name="apt lists left",
@@ -111,6 +126,7 @@ RUN {_COMPILE}
 CMD ["python3", "-c", "import ctypes; ctypes.CDLL('libhello.so')"]
 """,
         files={"hello.c": _SOURCE.encode()},
+        works=_CALL,
     ),
     Case(
         name="compilers left by the RUN that used them",
@@ -120,6 +136,7 @@ COPY hello.c ./
 RUN apt-get update && apt-get install -y gcc libc6-dev libpq-dev && {_COMPILE} && {_CLEAN}
 """,
         files={"hello.c": _SOURCE.encode()},
+        works=_CALL,
     ),
     Case(
         name="compilers that nothing used",
@@ -166,6 +183,12 @@ ENV PATH=/opt/venv/bin:$PATH
 """,
         files=_TOOLS,
         edit=_before_the_copy,
+    ),
+    Case(
+        name="everything wrong",
+        corpus="bad",
+        works="import lxml.etree, matplotlib, numpy, pandas, psycopg2",
+        complete=_with_pip_settings,
     ),
     Case(
         name=".build-deps left on Alpine",

@@ -12,7 +12,7 @@ from pathlib import Path
 from pyimginspect.api import open_image
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.plan import Plan, make_plan, reconstruct
-from tests.corpus.build import load_image
+from tests.corpus.build import load_image, write_context
 from tests.corpus.layout import Corpus
 from tests.corpus.recipes import RECIPES
 from tests.integration.engine import Engine
@@ -69,26 +69,30 @@ def bases(engine: Engine, corpus: Corpus) -> Iterator[None]:
         engine.docker("rmi", "--force", SLIM, ALPINE)
 
 
-def rebuild(engine: Engine, case: Case, keep: str = "") -> Outcome:
-    """Build ``case``, plan, build what the plan says, and look at both.
+def rebuild(engine: Engine, corpus: Corpus, case: Case) -> Outcome:
+    """Build ``case``, plan, build what the plan says, look at both, and try the second.
 
-    The image that comes out is kept in the engine under the tag ``keep``, if one is given.
+    Raises :class:`~tests.integration.engine.EngineError` for a plan that cannot be carried out,
+    and for an image that does not work any more.
     """
     with tempfile.TemporaryDirectory() as folder:
         context = Path(folder, "context")
-        for name, data in case.files.items():
-            path = context / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)
-            path.chmod(0o755)
-        context.mkdir(exist_ok=True)
-        before = _built(engine, context, case.dockerfile)
+        context.mkdir()
+        if case.corpus:
+            write_context(RECIPES[case.corpus], [], context)
+            with open_image(f"docker-archive:{corpus.archive(case.corpus)}") as image:
+                before = image.inventory
+        else:
+            _write(case, context)
+            before = _built(engine, context, case.dockerfile)
         plan = make_plan(before)
         if case.edit is not None:
             dockerfile = case.edit(case.dockerfile, plan)
         else:
             dockerfile = reconstruct(before, plan)
-        after = _built(engine, context, dockerfile, keep)
+        if case.complete is not None:
+            dockerfile = case.complete(dockerfile)
+        after = _built(engine, context, dockerfile, case.works)
         return Outcome(
             case=case,
             before=before.ledger.stored,
@@ -99,10 +103,18 @@ def rebuild(engine: Engine, case: Case, keep: str = "") -> Outcome:
         )
 
 
-def _built(engine: Engine, context: Path, dockerfile: str, keep: str = "") -> Inventory:
+def _write(case: Case, context: Path) -> None:
+    for name, data in case.files.items():
+        path = context / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        path.chmod(0o755)
+
+
+def _built(engine: Engine, context: Path, dockerfile: str, works: str = "") -> Inventory:
     """Return the inventory of what a Dockerfile makes of a context."""
     (context / "Dockerfile").write_text(dockerfile)
-    tag = keep or "pyimginspect-savings:latest"
+    tag = "pyimginspect-savings:latest"
     engine.build(context, tag)
     archive = context.parent / "image.tar"
     engine.save(tag, archive)
@@ -111,5 +123,6 @@ def _built(engine: Engine, context: Path, dockerfile: str, keep: str = "") -> In
             return image.inventory
     finally:
         archive.unlink()
-        if not keep:
-            engine.docker("rmi", "--force", tag)
+        if works:
+            engine.run(tag, "python3", "-c", works)
+        engine.docker("rmi", "--force", tag)
