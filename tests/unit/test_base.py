@@ -66,6 +66,19 @@ def test_the_classic_builder_wrote_it_in_other_words_and_pip_in_a_step_of_its_ow
     assert base.confidence == "certain"
 
 
+def test_squashing_the_application_leaves_the_base() -> None:
+    """`docker build --squash` keeps the steps, without layers, and merges into one on top."""
+    lines: Lines = [
+        *OFFICIAL_STEPS,
+        {"created_by": "/bin/sh -c pip install flask", "empty_layer": True},
+        {"created_by": "", "comment": "merge sha256:1 to sha256:2"},
+    ]
+    trees: Trees = [debian_base(), {}, official_python("3.13.1"), {}, APP]
+    found = taken(image(trees, history=lines, env=official_env()))
+    assert (found.base.layers, found.base.confidence) == (4, "certain")
+    assert found.instructions[4] == "# merge sha256:1 to sha256:2"
+
+
 def test_the_variant_is_told_by_contents() -> None:
     alpine = image(
         [ALPINE, {}, official_python("3.13.1", musl=True), {}, APP],
