@@ -11,7 +11,7 @@ from typing import BinaryIO, Protocol
 
 from pyimginspect.errors import TruncatedError
 from pyimginspect.layers.compression import Decompressed
-from pyimginspect.layers.elf import RandomAccess, wanted_ranges
+from pyimginspect.layers.elf import WHOLE_UP_TO, RandomAccess, wanted_ranges
 from pyimginspect.model import Digest
 
 try:
@@ -23,7 +23,6 @@ __all__ = ["ContentCursor", "Held", "SeekCursor", "StreamCursor"]
 
 _HEAD = 1 << 16
 _WINDOW = 1 << 12
-_KEEP_WHOLE = 24 << 20
 
 
 class ContentCursor(Protocol):
@@ -42,11 +41,11 @@ class ContentCursor(Protocol):
     def peek(self, count: int) -> bytes:
         """Return up to ``count`` bytes, and stay."""
 
-    def content(self, size: int, *, whole: bool) -> RandomAccess:
+    def content(self, size: int, *, whole: bool, mapped: bool = False) -> RandomAccess:
         """Return random access to the next ``size`` bytes; valid until the cursor moves.
 
-        Unless the ``whole`` is asked for, only those parts of a big file that
-        :func:`~pyimginspect.layers.elf.wanted_ranges` names may be there.
+        Unless the ``whole`` is asked for, only those parts of a big file are there that
+        :func:`~pyimginspect.layers.elf.wanted_ranges` names, of those that are ``mapped`` too.
         """
 
     def checksum(self, size: int, held: RandomAccess | None) -> int | None:
@@ -54,7 +53,7 @@ class ContentCursor(Protocol):
 
 
 class Held:
-    """A file's content in memory, or parts of it, each an ``(offset, bytes)``."""
+    """A file's content in memory, or parts of it in their order, each an ``(offset, bytes)``."""
 
     def __init__(self, size: int, parts: list[tuple[int, bytes | memoryview]]) -> None:
         self.size = size
@@ -64,10 +63,16 @@ class Held:
         """Return bytes as :class:`RandomAccess` says."""
         if offset >= self.size:
             return b""
+        found: list[memoryview] = []
         for start, data in self._parts:
-            if start <= offset < start + len(data):
-                return memoryview(data)[offset - start : offset - start + length]
-        raise LookupError(offset)
+            at = offset - start
+            if 0 <= at < len(data):
+                found.append(memoryview(data)[at : at + length])
+                offset += len(found[-1])
+                length -= len(found[-1])
+        if not found:
+            raise LookupError(offset)
+        return found[0] if len(found) == 1 else b"".join(found)
 
 
 class SeekCursor:
@@ -132,14 +137,20 @@ class SeekCursor:
             self._fill(count)
         return self._window[self._at : self._at + count]
 
-    def content(self, size: int, *, whole: bool) -> RandomAccess:
-        """Return random access to the next ``size`` bytes, always the whole."""
+    def content(self, size: int, *, whole: bool, mapped: bool = False) -> RandomAccess:
+        """Return random access to the next ``size`` bytes.
+
+        All could be read; but a layer has the same index, whatever the way through it.
+        """
+        parts = None
+        if size > WHOLE_UP_TO and not whole:
+            parts = wanted_ranges(self.peek(_HEAD), size, mapped=mapped)
         at = self._at
         if at + size <= len(self._window):
             return Held(size, [(0, memoryview(self._window)[at : at + size])])
         if self.position + size > self._size:
             raise TruncatedError("the layer ends within an entry")
-        return _InFile(self._file, self._start + self.position, size)
+        return _InFile(self._file, self._start + self.position, size, parts)
 
     def checksum(self, size: int, held: RandomAccess | None) -> int | None:
         """Return nothing: the content is not read."""
@@ -151,17 +162,28 @@ class SeekCursor:
 
 
 class _InFile:
-    """A file's content, read from the archive when asked for; the cursor seeks after it."""
+    """A file's content, read from the archive when asked for; the cursor seeks after it.
 
-    def __init__(self, file: BinaryIO, start: int, size: int) -> None:
+    ``parts`` are the ``(offset, length)`` that may be read; ``None``: all.
+    """
+
+    def __init__(
+        self, file: BinaryIO, start: int, size: int, parts: list[tuple[int, int]] | None
+    ) -> None:
         self._file = file
         self._start = start
         self.size = size
+        self._parts = parts if parts is not None else [(0, size)]
 
     def read_at(self, offset: int, length: int, /) -> bytes:
         """Return bytes as :class:`RandomAccess` says."""
-        self._file.seek(self._start + offset)
-        return self._file.read(max(0, min(length, self.size - offset)))
+        if offset >= self.size:
+            return b""
+        for start, part in self._parts:
+            if start <= offset < start + part:
+                self._file.seek(self._start + offset)
+                return self._file.read(max(0, min(length, start + part - offset)))
+        raise LookupError(offset)
 
 
 class StreamCursor:
@@ -235,31 +257,31 @@ class StreamCursor:
         self._before = before
         self._at = 0
 
-    def content(self, size: int, *, whole: bool) -> RandomAccess:
+    def content(self, size: int, *, whole: bool, mapped: bool = False) -> RandomAccess:
         """Return random access to the next ``size`` bytes; of a big file, maybe to parts."""
-        if size > _KEEP_WHOLE and not whole:
-            return self._parts(size)
+        if size > WHOLE_UP_TO and not whole:
+            return self._parts(size, mapped)
         if self._at + size > len(self._chunk):
             self._refill(size)
         if self._at + size > len(self._chunk):
             raise TruncatedError("the layer ends within an entry")
         return Held(size, [(0, memoryview(self._chunk)[self._at : self._at + size])])
 
-    def _parts(self, size: int) -> RandomAccess:
+    def _parts(self, size: int, mapped: bool) -> RandomAccess:
         start = self.position
-        ranges = wanted_ranges(self.peek(_HEAD), size)
         parts: list[tuple[int, bytes | memoryview]] = []
-        crc = 0
-        at = 0
-        for offset, length in ranges:
+        crc = at = 0
+        for offset, length in wanted_ranges(self.peek(_HEAD), size, mapped=mapped):
             crc = self._sum(offset - at, crc)
-            data = self.take(length)
-            crc = crc32(data, crc)
-            parts.append((offset, data))
             at = offset + length
+            while offset < at:  # piece by piece: joined, they would be in memory twice
+                if self._at == len(self._chunk) and not self._next():
+                    raise TruncatedError("the layer ends within an entry")
+                data = self.take(min(at - offset, len(self._chunk) - self._at))
+                crc = crc32(data, crc)
+                parts.append((offset, data))
+                offset += len(data)
         crc = self._sum(size - at, crc)
-        if self.position != start + size:
-            raise TruncatedError("the layer ends within an entry")
         held = Held(size, parts)
         self._passed = (start, held, crc)
         return held

@@ -29,15 +29,15 @@ __all__ = [
 
 MAGIC = b"\x7fELF"
 
-WHOLE_UP_TO = 64 << 20
-"""Bytes: a stream reader keeps files up to this size whole, of bigger ones `wanted_ranges`."""
+WHOLE_UP_TO = 24 << 20
+"""Bytes: files up to this size are kept whole, of bigger ones what `wanted_ranges` names."""
 
 PT_LOAD, PT_DYNAMIC, PT_INTERP, PT_NOTE, PT_GNU_STACK = 1, 2, 3, 4, 0x6474E551
 _PF_X, _PF_R = 1, 4
 _HEAD = 1024  # bytes; one read that nearly always holds all program headers
-_FRONT, _LONGEST_FRONT, _SMALL, _END = 16 << 20, 128 << 20, 1 << 20, 1 << 20  # bytes
+_FRONT, _SMALL, _END = 16 << 20, 1 << 20, 1 << 20  # bytes
+_MOST = 32 << 20  # bytes that are kept of one file: layers are read side by side
 _RANGES = 20
-_WITHOUT_HEADERS = 256 << 20  # bytes
 _PROGRAM_HEADERS = 64 << 10  # bytes; Linux refuses more too (load_elf_phdrs in fs/binfmt_elf.c)
 
 _KINDS: dict[int, Literal["executable", "shared", "relocatable", "core"]] = {
@@ -182,40 +182,77 @@ def _machine(number: int, form: Form) -> str:
     )
 
 
-def wanted_ranges(head: bytes, size: int) -> list[tuple[int, int]]:
+def wanted_ranges(head: bytes, size: int, *, mapped: bool = False) -> list[tuple[int, int]]:
     """Return the ``(offset, length)`` ranges of a big file that `read_elf` is likely to need.
 
-    ``head`` are the first bytes (4 KiB or more), ``size`` is the whole file's. The ranges are
-    in order, apart from each other and inside of the file.
+    ``head`` are the first bytes (4 KiB or more), ``size`` is the whole file's. With ``mapped``
+    also of what :func:`loaded_ranges` names. The ranges are in order, apart from each other and
+    inside of the file; they are 32 MiB at most.
 
     Linkers put the string and version tables into the first segment, after the symbols, which
-    can make them start late (82 MB of strings in TensorFlow) where that segment is read-only;
-    ``patchelf`` (and ``auditwheel`` with it) moves them to small segments of their own at the
-    end. PT_DYNAMIC is a segment, and small. BOLT moves the program headers themselves to a place
-    that only the file tells.
+    can make them start late where that segment is read-only; ``patchelf`` (and ``auditwheel``
+    with it) moves them to small segments of their own at the end. PT_DYNAMIC is a segment, and
+    small. BOLT puts new program headers at the end, and leaves the old ones in their place.
     """
-    wanted = [(0, _FRONT), (max(0, size - _END), size)]
-    try:
-        _, segments = read_headers(_Bytes(head, size), {})
-    except UnreadableError:
-        segments = []
-    except LookupError:
-        segments = []
-        if size <= _WITHOUT_HEADERS:
-            return [(0, size)]
-    for kind, flags, offset, _, _, in_file, _, _ in segments:
-        if in_file <= _SMALL and len(wanted) < _RANGES:
-            wanted.append((offset, offset + in_file))
-        elif kind == PT_LOAD and flags == _PF_R and not offset:
-            wanted.append((0, min(in_file, _LONGEST_FRONT)))
+    segments, table = _guess_segments(head, size)
+    small = [(s[2], s[2] + s[5]) for s in segments if s[5] <= _SMALL]
+    loads = [segment for segment in segments if segment[0] == PT_LOAD][:_RANGES]
+    first = [(0, s[5]) for s in loads if not s[2] and s[1] == _PF_R]
+    wanted = [(0, _FRONT), (size - _END, size), table, *small[:_RANGES], *first]
+    if mapped:
+        wanted += [(offset, offset + length) for offset, length in _in_order(loads, size)]
     ranges: list[tuple[int, int]] = []
-    for start, stop in sorted(wanted):
-        stop = min(stop, size)
-        if ranges and start <= ranges[-1][1]:
-            ranges[-1] = (ranges[-1][0], max(stop, ranges[-1][1]))
-        elif start < stop:
-            ranges.append((start, stop))
+    left = _MOST
+    for start, stop in wanted:
+        for begin, end in _missing(ranges, max(0, start), min(stop, size)):
+            end = min(end, begin + left)
+            if begin < end:
+                left -= end - begin
+                ranges.append((begin, end))
+        ranges = _joined(ranges)
     return [(start, stop - start) for start, stop in ranges]
+
+
+def _guess_segments(head: bytes, size: int) -> tuple[list[Segment], tuple[int, int]]:
+    """Return the program headers, and where they are if ``head`` does not hold them.
+
+    What lies in their usual place is returned then: it tells only what to keep.
+    """
+    facts: dict[str, Any] = {}
+    try:
+        return read_headers(_Bytes(head, size), facts)[1], (0, 0)
+    except UnreadableError:
+        return [], (0, 0)
+    except LookupError:
+        form = _FORMS.get(head[4:6])
+        if form is None or len(head) < form.header.size:
+            return [], (0, 0)
+        _, _, _, _, offset, _, _, _, entry, count, *_ = form.header.unpack_from(head)
+        stop = min(len(head), form.header.size + count * entry)
+        whole = (stop - form.header.size) // entry * entry
+        old = head[form.header.size : form.header.size + whole]
+        return _segments(form, old), (offset, offset + count * entry)
+
+
+def _missing(ranges: list[tuple[int, int]], start: int, stop: int) -> list[tuple[int, int]]:
+    """Return what of a range is not covered by ``ranges``, which are in order."""
+    parts = []
+    for begin, end in ranges:
+        if start < begin and start < stop:
+            parts.append((start, min(begin, stop)))
+        start = max(start, end)
+    return [*parts, (start, stop)] if start < stop else parts
+
+
+def _joined(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return the ranges in order, those that touch as one."""
+    joined: list[tuple[int, int]] = []
+    for start, stop in sorted(ranges):
+        if joined and start <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], stop)
+        else:
+            joined.append((start, stop))
+    return joined
 
 
 def loaded_ranges(content: RandomAccess) -> list[tuple[int, int]]:
@@ -227,13 +264,17 @@ def loaded_ranges(content: RandomAccess) -> list[tuple[int, int]]:
         _, segments = read_headers(content, {})
     except (UnreadableError, LookupError):
         return []
+    return _in_order([segment for segment in segments if segment[0] == PT_LOAD], content.size)
+
+
+def _in_order(loads: list[Segment], size: int) -> list[tuple[int, int]]:
     order = {_PF_R: 0, _PF_R | _PF_X: 1}
-    loads = sorted(
-        (order.get(flags & 7, 2), offset, min(in_file, content.size - offset))
-        for kind, flags, offset, _, _, in_file, _, _ in segments
-        if kind == PT_LOAD and offset < content.size
+    ranges = sorted(
+        (order.get(flags & 7, 2), offset, min(in_file, size - offset))
+        for _, flags, offset, _, _, in_file, _, _ in loads
+        if offset < size
     )
-    return [(offset, length) for _, offset, length in loads]
+    return [(offset, length) for _, offset, length in ranges]
 
 
 class _Bytes:

@@ -221,14 +221,14 @@ class _Collector:
         elf = head == MAGIC and size >= _SMALLEST_ELF
         text, version, database = wants_text(path), strings.wants(path), rpmdb.wants(path)
         others = [probe for probe in self._probes if probe.wants(path, size, head)]
-        whole = bool(text or version or database or others)
+        whole = bool(text or database or others)
         if whole and size > self._limits.content:
             self._note(f"content of {size:,} bytes was not looked at", entry)
-            text = version = database = whole = False
+            text = database = whole = False
             others = []
-        if not elf and not whole:
+        if not (elf or whole or version):
             return None
-        held = self._cursor.content(size, whole=whole)
+        held = self._cursor.content(size, whole=whole, mapped=version)
         if elf:
             self._elf[position] = read_elf(held)
         if version and (found := strings.find_version(path, held)):

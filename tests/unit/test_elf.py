@@ -3,15 +3,20 @@
 import random
 import struct
 import time
+import tracemalloc
+from itertools import pairwise
 from typing import Any, Literal
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pyimginspect.layers.blobs import BytesBlob
 from pyimginspect.layers.elf import WHOLE_UP_TO, read_elf, wanted_ranges
+from pyimginspect.layers.index import index_layer
 from pyimginspect.model import ElfFile, VersionNeed
 from tests.elf import elf
+from tests.images import compress, layer
 
 
 class Content:
@@ -394,18 +399,93 @@ def test_of_big_files_the_wanted_ranges_suffice(tables_at_the_end: bool) -> None
     assert sum(length for _, length in ranges) <= 18 << 20
 
 
-def test_a_read_only_first_segment_is_kept_whole_for_its_long_string_table() -> None:
+def test_a_read_only_first_segment_is_kept_for_its_long_string_table() -> None:
     size = 1 << 30
     head = patched(elf()[:4096], segment(elf(), 1) + 4, "I", 4)
-    for in_file, kept in ((1 << 20, 16 << 20), (97 << 20, 97 << 20), (500 << 20, 128 << 20)):
+    for in_file, kept in ((1 << 20, 16 << 20), (27 << 20, 27 << 20), (500 << 20, 31 << 20)):
         data = patched(head, segment(elf(), 1) + 32, "Q", in_file)
-        assert wanted_ranges(data, size)[0] == (0, kept)
+        assert wanted_ranges(data, size) == [(0, kept), (size - (1 << 20), 1 << 20)]
 
 
-def test_headers_that_were_moved_away_keep_the_whole_file() -> None:
-    head = patched(elf(), 32, "Q", 80 << 20)
-    assert wanted_ranges(head, 100 << 20) == [(0, 100 << 20)]
-    assert wanted_ranges(head, 1 << 30) == [(0, 16 << 20), ((1 << 30) - (1 << 20), 1 << 20)]
+def moved_headers() -> bytes:
+    """As BOLT leaves a file: new program headers at the end, the old ones in their place."""
+    small = elf(needed=["libc.so.6"], rpath="$ORIGIN", sections=False)
+    dynamic = segment(small, 2)
+    offset, address, _, length = struct.unpack_from("<4Q", small, dynamic + 8)
+    far = (20 << 20) - len(small)  # out of what is kept in any case
+    data = small + bytes(far) + small[offset : offset + length] + bytes(20 << 20)
+    place = len(small) + far
+    load = segment(small, 1)
+    data = patched(data, load + 32, "QQ", len(data), len(data))
+    data = patched(data, dynamic + 8, "QQ", place, address - offset + place)
+    headers = data[64 : 64 + 56 * struct.unpack_from("<H", data, 56)[0]]
+    return patched(data + headers, 32, "Q", len(data))
+
+
+def test_headers_that_were_moved_away() -> None:
+    data = moved_headers()
+    facts = read_elf(Kept(data, wanted_ranges(data[:4096], len(data))))
+    assert facts == read(data)
+    assert (facts.needed, facts.rpath, facts.error) == (("libc.so.6",), ("$ORIGIN",), "")
+
+
+def test_what_a_loader_maps_is_kept_where_a_version_is_looked_for() -> None:
+    head = patched(elf()[:4096], segment(elf(), 1) + 4, "IQ", 5, 20 << 20)
+    data = patched(head, segment(elf(), 1) + 32, "Q", 5 << 20)
+    size = 100 << 20
+    assert wanted_ranges(data, size) == [(0, 16 << 20), (size - (1 << 20), 1 << 20)]
+    assert wanted_ranges(data, size, mapped=True) == [
+        (0, 16 << 20),
+        (20 << 20, 5 << 20),
+        (size - (1 << 20), 1 << 20),
+    ]
+
+
+def loads(count: int, step: int, length: int) -> bytes:
+    """The head of a file with so many segments."""
+    header = patched(patched(GOOD[:64], 56, "H", count), 32, "Q", 64)
+    places = ((number * step) % (1 << 30) for number in range(count))
+    return header + b"".join(
+        struct.pack("<IIQQQQQQ", 1, 4, p, p, p, length, length, 1) for p in places
+    )
+
+
+@pytest.mark.parametrize(
+    ("step", "length"), [(0, 1 << 40), (1 << 21, 1 << 20), (7, 3), (8 << 20, 9 << 20)]
+)
+def test_no_headers_make_us_keep_more_than_the_limit(step: int, length: int) -> None:
+    start = time.perf_counter()
+    ranges = wanted_ranges(loads(1170, step, length), 1 << 30, mapped=True)
+    assert time.perf_counter() - start < 0.025
+    assert sum(length for _, length in ranges) <= 32 << 20
+    assert all(one[0] + one[1] < two[0] for one, two in pairwise(ranges))
+
+
+def test_a_layer_has_the_same_facts_of_big_files_whatever_the_way_through_it() -> None:
+    files = {"usr/lib/libfar.so": moved_headers(), "usr/lib/libend.so": big(True)[0]}
+    plain = layer(files)
+    seen = index_layer(BytesBlob(data=plain)).index
+    packed = compress(plain, "gzip")
+    del plain
+    tracemalloc.start()
+    read = index_layer(BytesBlob(data=packed)).index
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert read.elf == seen.elf
+    assert {facts.rpath for facts in read.elf.values()} == {("$ORIGIN",)}
+    assert peak < 40 << 20
+
+
+def test_a_string_table_beyond_what_is_kept_is_recorded() -> None:
+    data = moved_headers()
+    at = 20 << 20  # where its dynamic section is
+    while struct.unpack_from("<Q", data, at)[0] != DT_STRTAB:
+        at += 16
+    data = patched(data, at + 8, "Q", 18 << 20)
+    facts = read_elf(Kept(data, wanted_ranges(data[:4096], len(data))))
+    assert facts.error == (
+        "unreadable ELF: it is too big to be kept whole and was laid out unusually"
+    )
 
 
 def test_wanted_ranges_are_in_order_and_inside_whatever_the_headers_say() -> None:
