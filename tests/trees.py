@@ -175,6 +175,7 @@ BASE_PACKAGES: Mapping[str, Package] = {
         "Multi-Arch": "same",
         "files": {
             "lib/x86_64-linux-gnu/libc.so.6": _libc("2.36"),
+            "lib/x86_64-linux-gnu/libm.so.6": elf(soname="libm.so.6", needed=["libc.so.6"]),
             "lib/x86_64-linux-gnu/ld-linux-x86-64.so.2": File(
                 elf(soname="ld-linux-x86-64.so.2"), mode=0o755
             ),
@@ -222,7 +223,7 @@ def debian_python_packages(version: str = "3.11.2", *, padding: int = 0) -> dict
     series = ".".join(version.split(".")[:2])
     lib = f"usr/lib/python{series}"
     executable = elf(
-        needed=["libm.so.6", "libexpat.so.1", "libz.so.1", "libc.so.6"],
+        needed=["libm.so.6", "libc.so.6"],
         interp=GLIBC_LOADER,
         verneed={"libc.so.6": ["GLIBC_2.2.5", "GLIBC_2.35"]},
         extra=f"\0{version}\0".encode() + bytes(padding),

@@ -99,6 +99,7 @@ def test_owners_through_merged_usr() -> None:
     assert database.files("libc6") == (
         "usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2",
         "usr/lib/x86_64-linux-gnu/libc.so.6",
+        "usr/lib/x86_64-linux-gnu/libm.so.6",
         loader,
     )
     assert database.owner(loader) == ("libc6",)
