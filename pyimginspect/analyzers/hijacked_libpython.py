@@ -48,8 +48,8 @@ def hijacked_libpython(inventory: Inventory) -> Iterator[Finding]:
     """Report interpreters whose libpython is not theirs, or is not there."""
     loader = Loader(inventory.rootfs, inventory.image.config.environment())
     for python in inventory.interpreters:
-        elf = inventory.rootfs.elf[python.path]
-        for name in elf.needed:
+        elf = inventory.rootfs.elf.get(python.path)
+        for name in elf.needed if elf is not None else ():  # Windows' programs are no ELF files
             if name.startswith("libpython"):
                 yield from _check(inventory, loader, python, name)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from pyimginspect.inventory.facts import Libc, LibcFlavor, OsPackage
 from pyimginspect.inventory.once import once
@@ -21,7 +21,7 @@ _GLIBC = re.compile(r"libc\.so\.6(?:\.1)?|libc-\d+\.\d+\.so")
 
 
 def find_libc(
-    rootfs: RootFS, programs: Iterable[str] = (), packages: Iterable[OsPackage] = ()
+    rootfs: RootFS, programs: Sequence[str] = (), packages: Iterable[OsPackage] = ()
 ) -> Libc:
     """Return the C library that the image's programs use.
 
@@ -30,9 +30,8 @@ def find_libc(
     image does not make it mixed: it is named in ``foreign_loaders``. ``packages`` give musl's
     version where its own text does not.
     """
-    if "Files/Windows/System32" in rootfs:
-        evidence = (Evidence(what="a Windows system directory", path="Files/Windows/System32"),)
-        return Libc(flavor="ucrt", evidence=evidence)
+    if (windows := _windows(rootfs, programs)) is not None:
+        return Libc(flavor="ucrt", evidence=(windows,))
     for path in (*programs, *_PROGRAMS):
         real = rootfs.resolve(path)
         if real is not None and _dynamic(rootfs.elf.get(real)):
@@ -50,6 +49,16 @@ def find_libc(
         what = f"all {len(executables)} executables are statically linked"
         return Libc(flavor="none", evidence=(Evidence(what=what, path=executables[0]),))
     return Libc(flavor="unknown")
+
+
+def _windows(rootfs: RootFS, programs: Iterable[str]) -> Evidence | None:
+    """Return what shows that this is Windows; its own layers are often absent."""
+    if "Files/Windows/System32" in rootfs:
+        return Evidence(what="a Windows system directory", path="Files/Windows/System32")
+    for path in programs:
+        if path.startswith("Files/") and path.lower().endswith(".exe"):
+            return Evidence(what="a program for Windows", path=path)
+    return None
 
 
 def libc_of_program(rootfs: RootFS, path: str, packages: Iterable[OsPackage] = ()) -> Libc:

@@ -21,6 +21,7 @@ from pyimginspect.layers.compression import MAGIC_LENGTH, sniff
 from pyimginspect.model import History, Image, ImageConfig, Layer, LayerIndex
 from pyimginspect.sources.options import Options, default_workers
 from pyimginspect.sources.selection import LayerRef, Selection
+from pyimginspect.sources.windows import with_one_spelling
 
 __all__ = ["Fetch", "Opened", "build_image", "check_digests", "index_all", "layer_label"]
 
@@ -198,11 +199,16 @@ def build_image(
     selection: Selection, indexed: dict[int, Indexed], *, reference: str, source: str
 ) -> Image:
     """Put the chosen image and its indexed layers together."""
-    steps = _steps(selection.config, len(selection.layers))
+    count = len(selection.layers)
+    steps = _steps(selection.config, count)
+    nothing = LayerIndex(size=0)
+    indexes = [indexed[n].index if n in indexed else nothing for n in range(count)]
+    if selection.config.platform.os == "windows":
+        indexes = with_one_spelling(indexes)
     layers = tuple(
         Layer(
             number=number,
-            index=indexed[number].index if number in indexed else LayerIndex(size=0),
+            index=indexes[number],
             diff_id=ref.diff_id,
             digest=ref.digest,
             media_type=ref.media_type,

@@ -14,6 +14,7 @@ from pyimginspect.inventory.interpreters.executables import (
 )
 from pyimginspect.inventory.interpreters.origins import find_origin, is_externally_managed
 from pyimginspect.inventory.interpreters.versions import version_of
+from pyimginspect.inventory.interpreters.windows import find_windows_interpreters
 from pyimginspect.inventory.libc import libc_of_program
 from pyimginspect.inventory.packages import PackageDatabase
 from pyimginspect.inventory.packages.ownership import stored_by_layer
@@ -46,10 +47,11 @@ def find_interpreters(
     names = _names(rootfs, executables)
     start = find_start(rootfs, config, names.__contains__)
     chosen = names[start.path] if start is not None else ""
-    return tuple(
+    found = tuple(
         _describe(rootfs, each, config, packages, start if each.path == chosen else None)
         for each in executables
     )
+    return (*found, *find_windows_interpreters(rootfs, config))
 
 
 def _names(rootfs: RootFS, executables: tuple[Executable, ...]) -> Mapping[str, str]:
