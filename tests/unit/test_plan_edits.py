@@ -1,0 +1,311 @@
+"""The kinds of edits, one by one: when each is proposed, what it saves, how it is carried out."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from pyimginspect.analyzers._leftovers import add_words, listed, purge_words
+from pyimginspect.inventory.facts import OsPackage
+from pyimginspect.plan import Edit, Plan, make_plan, reconstruct
+from tests.images import (
+    Content,
+    File,
+    Package,
+    debian_base,
+    debian_python_packages,
+    dist_info,
+    elf,
+    image,
+    official_env,
+    official_python,
+)
+from tests.inventories import OFFICIAL_STEPS, apt, on_slim, steps, taken
+
+MB = b"x" * 1_000_000
+SITE = "usr/local/lib/python3.13/site-packages"
+VENV = "opt/venv/lib/python3.13/site-packages"
+
+
+def planned(*layers: Mapping[str, Content], history: Sequence[Any]) -> tuple[Plan, str]:
+    inventory = taken(on_slim(*layers, history=history))
+    plan = make_plan(inventory)
+    return plan, reconstruct(inventory, plan)
+
+
+def of_kind(plan: Plan, kind: str) -> Edit:
+    (edit,) = (edit for edit in plan.edits if edit.kind == kind)
+    return edit
+
+
+# --- Python ---------------------------------------------------------------------------------------
+YAML: dict[str, Package] = {
+    **debian_python_packages("3.11.2"),
+    "python3-yaml": {
+        "Depends": "python3, libyaml-0-2",
+        "files": {
+            "usr/lib/python3/dist-packages/yaml/__init__.py": "# yaml\n",
+            "usr/lib/python3/dist-packages/PyYAML-6.0.dist-info/METADATA": (
+                "Metadata-Version: 2.1\nName: PyYAML\nVersion: 6.0\n"
+            ),
+        },
+    },
+    "libyaml-0-2": {
+        "files": {"usr/lib/x86_64-linux-gnu/libyaml-0.so.2": elf(soname="libyaml-0.so.2")}
+    },
+}
+YAML_LAYER = {
+    **apt(YAML, manual=["python3-yaml"]),
+    "usr/lib/python3/dist-packages/yaml/__pycache__/__init__.cpython-311.pyc": "c" * 999,
+}
+
+
+def test_bindings_from_apt_go_with_the_python_that_they_brought() -> None:
+    lines = ["RUN apt-get update && apt-get install -y python3-yaml libfoo"]
+    inventory = taken(on_slim(YAML_LAYER, history=lines))
+    plan = make_plan(inventory)
+    edit = of_kind(plan, "bindings")
+    assert edit.packages == ("python3-yaml",)
+    assert edit.estimated, "what pip installs weighs something too"
+    owned = sum(inventory.packages[name].size for name in YAML)
+    assert edit.saving > owned + 999, "bytecode that maintainer scripts compiled goes too"
+    assert reconstruct(inventory, plan).endswith(
+        "RUN apt-get update \\\n    && apt-get install -y libfoo \\\n"
+        "    && pip install --no-cache-dir pyyaml\n"
+    )
+
+
+def test_a_layer_of_nothing_but_bindings_goes_altogether() -> None:
+    """Where pip has the same, no RUN is left, and the layer with all its books goes."""
+    wheel = dist_info("PyYAML", "6.0.3", site=SITE)
+    plan, dockerfile = planned(
+        YAML_LAYER, wheel, history=["RUN apt-get install -y python3-yaml", "RUN pip install PyYAML"]
+    )
+    edit = of_kind(plan, "bindings")
+    assert (edit.command, edit.estimated) == ("", False)
+    assert edit.words.endswith("pip has installed the same already")
+    inventory = taken(
+        on_slim(
+            YAML_LAYER,
+            wheel,
+            history=["RUN apt-get install -y python3-yaml", "RUN pip install PyYAML"],
+        )
+    )
+    assert edit.saving == inventory.ledger.layers[4].stored
+    assert "apt-get" not in dockerfile
+
+
+def test_a_library_that_pip_s_extension_needs_is_asked_for_in_their_place() -> None:
+    wheel = {
+        **dist_info("PyYAML", "6.0.3", site=SITE),
+        f"{SITE}/yaml/_yaml.so": elf(needed=["libyaml-0.so.2"]),
+    }
+    plan, dockerfile = planned(
+        YAML_LAYER, wheel, history=["RUN apt-get install -y python3-yaml", "RUN pip install PyYAML"]
+    )
+    assert of_kind(plan, "bindings").keep == ("libyaml-0-2",)
+    assert "RUN apt-get install -y libyaml-0-2\n" in dockerfile
+
+
+def test_build_tools_from_pypi_are_taken_out_of_a_copied_environment() -> None:
+    environment: dict[str, Content] = {
+        "opt/venv/pyvenv.cfg": "home = /usr/local/bin\nversion = 3.13.1\n",
+        **dist_info("cmake", "4.2.0", site=VENV, files={"cmake/data.bin": MB}),
+        **dist_info("flask", "3.1.0", site=VENV),
+    }
+    plan, _ = planned(environment, history=["COPY /opt/venv /opt/venv # buildkit"])
+    edit = of_kind(plan, "environment")
+    assert edit.command == "/opt/venv/bin/python -m pip uninstall -y cmake"
+    assert edit.saving > 1_000_000
+
+
+def test_the_full_variant_is_replaced_by_the_slim_one() -> None:
+    tools: dict[str, Package] = {
+        "gcc": {"files": {"usr/bin/gcc": File(MB, mode=0o755)}},
+        "git": {"files": {"usr/bin/git": File(MB, mode=0o755)}},
+    }
+    one = image(
+        [debian_base(slim=False), apt(tools, manual=[*tools]), official_python("3.13.1"), {}, {}],
+        history=[*OFFICIAL_STEPS, *steps("COPY app /app # buildkit")],
+        env=official_env("3.13.1"),
+    )
+    inventory = taken(one)
+    plan = make_plan(inventory)
+    edit = of_kind(plan, "base")
+    assert (edit.command, edit.estimated) == ("FROM python:3.13-slim", True)
+    assert edit.saving > 2_000_000
+    assert "\nFROM python:3.13-slim\nCOPY app /app\n" in reconstruct(inventory, plan)
+
+
+# --- packages -------------------------------------------------------------------------------------
+def test_recommended_packages_are_not_installed() -> None:
+    packages: dict[str, Package] = {
+        "curl": {"Recommends": "extra"},
+        "extra": {"files": {"usr/share/extra": File(MB)}},
+    }
+    plan, dockerfile = planned(
+        apt(packages, manual=["curl"]), history=["RUN apt-get install -y curl"]
+    )
+    edit = of_kind(plan, "no-recommends")
+    assert edit.packages == ("extra",)
+    assert edit.saving > 1_000_000
+    assert "RUN apt-get install --no-install-recommends -y curl\n" in dockerfile
+
+
+def _alpine(*layers: Mapping[str, Content], history: Sequence[str]) -> tuple[Plan, str]:
+    base: Mapping[str, Content] = {
+        "etc/alpine-release": "3.22.1\n",
+        "etc/os-release": "ID=alpine\nVERSION_ID=3.22.1\n",
+    }
+    lines = ["ADD alpine-minirootfs-3.22.1-x86_64.tar.gz / # buildkit", *history]
+    inventory = taken(image([base, *layers], history=steps(*lines)))
+    plan = make_plan(inventory)
+    return plan, reconstruct(inventory, plan)
+
+
+DEPS: Mapping[str, Content] = {
+    "lib/apk/db/installed": (
+        "P:.build-deps\nV:1\nA:noarch\nT:virtual meta package\nD:gcc\n\n"
+        "P:gcc\nV:14\nA:x86_64\nF:usr/bin\nR:gcc\n\n"
+    ),
+    "etc/apk/world": ".build-deps=1\n",
+    "usr/bin/gcc": File(MB, mode=0o755),
+}
+
+
+def test_a_virtual_package_is_deleted_where_it_was_added() -> None:
+    plan, dockerfile = _alpine(DEPS, history=["RUN apk add --virtual .build-deps gcc && make"])
+    edit = of_kind(plan, "purge")
+    assert (edit.saving, edit.rules) == (1_000_000, ("leftover-virtual-package",))
+    assert dockerfile.endswith("    && make \\\n    && apk del --no-network .build-deps\n")
+
+
+def test_or_stays_in_a_stage_where_a_later_build_needs_it() -> None:
+    plan, dockerfile = _alpine(
+        DEPS,
+        {"usr/lib/app.so": "x"},
+        history=["RUN apk add --virtual .build-deps gcc", "RUN make install"],
+    )
+    assert of_kind(plan, "builder-stage").saving == 1_000_000
+    final = dockerfile.rpartition("FROM alpine:3.22.1")[2]
+    assert "apk" not in final
+    assert "COPY --from=builder /result/ /" in final
+
+
+def test_files_without_a_package_are_left_to_words() -> None:
+    plan, _ = planned(
+        {"usr/local/go/bin/go": File(MB, mode=0o755)}, history=["COPY go /usr/local/go # buildkit"]
+    )
+    edit = of_kind(plan, "advice")
+    assert (edit.words, edit.saving) == ("do not bring /usr/local/go", 1_000_000)
+
+
+# --- bytes that nobody sees -----------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("path", "command", "line"),
+    [
+        (
+            "root/.cache/pip/http/x",
+            "pip install flask",
+            "RUN pip install --no-cache-dir flask\n",
+        ),
+        ("var/cache/apk/x", "apk add curl", "RUN apk add --no-cache curl\n"),
+        (
+            "var/cache/dnf/x",
+            "dnf install -y x",
+            "RUN dnf install -y x \\\n    && dnf clean all\n",
+        ),
+        ("root/.cache/ccache/x", "make", "RUN make \\\n    && rm -rf /root/.cache/ccache\n"),
+        (
+            "root/.cache/pip/http/x",
+            "for x in a; do pip install $x; done",
+            "RUN for x in a; \\\n    do pip install $x; \\\n    done\n",  # too clever to edit
+        ),
+    ],
+)
+def test_caches_are_not_kept(path: str, command: str, line: str) -> None:
+    plan, dockerfile = planned({path: File(MB)}, history=[f"RUN {command}"])
+    assert of_kind(plan, "clean-cache").saving == 1_000_000
+    assert line in dockerfile
+
+
+def test_what_is_stored_again_is_said_in_words() -> None:
+    app: dict[str, Content] = {"app/data.bin": File(MB)}
+    plan, _ = planned(app, {"app/data.bin": File(MB[:-1])}, history=["COPY a /app", "COPY b /app"])
+    edit = of_kind(plan, "advice")
+    assert (edit.words, edit.saving, edit.layer) == (
+        "store /app/data.bin once: layer 5 stores it again",
+        1_000_000,
+        5,
+    )
+
+
+def test_a_changed_owner_of_the_base_s_files_saves_the_second_copy() -> None:
+    system: dict[str, Content] = {**debian_base(), "srv/data.bin": File(MB)}
+    owned: dict[str, Content] = {"srv/data.bin": File(MB, uid=7)}
+    inventory = taken(image([system, owned], history=steps("# debian.sh x", "RUN chown -R 7 /srv")))
+    plan = make_plan(inventory)
+    assert (of_kind(plan, "advice").saving, plan.layers) == (1_000_000, {1: 1_000_000})
+
+
+def test_bytecode_of_the_base_s_modules_is_not_carried_over() -> None:
+    gcc: dict[str, Package] = {"gcc": {"files": {"usr/bin/gcc": File(MB, mode=0o755)}}}
+    stray = "usr/local/lib/python3.13/__pycache__/os.cpython-313.pyc"
+    own = f"{SITE}/app/__pycache__/x.cpython-313.pyc"
+    plan, dockerfile = planned(
+        apt(gcc, manual=["gcc"]),
+        {stray: "s" * 5000, f"{SITE}/app/x.py": "#", own: "o" * 5000},
+        history=["RUN apt-get install -y gcc", "RUN pip install app"],
+    )
+    assert f"    {SITE}/app \\\n" in dockerfile
+    assert "lib/python3.13/__pycache__" not in dockerfile
+    assert 1_005_000 < of_kind(plan, "builder-stage").saving < 1_006_000
+
+
+def test_what_maintainer_scripts_make_is_not_carried_over() -> None:
+    gcc: dict[str, Package] = {"gcc": {"files": {"usr/bin/gcc": File(MB, mode=0o755)}}}
+    plan, dockerfile = planned(
+        {**apt(gcc, manual=["gcc"]), "etc/alternatives/cc": "", "usr/share/doc/gcc/empty/": None},
+        {"app/run": "#!", "data/": None, "etc/app.conf": "x", "tmp/y": "z"},
+        history=["RUN apt-get install -y gcc", "RUN make"],
+    )
+    assert "    app \\\n    data \\\n    etc/app.conf \\\n    /result\n" in dockerfile
+    assert of_kind(plan, "builder-stage").layer == 4
+
+
+def test_a_heredoc_stays_one() -> None:
+    script = {"created_by": "RUN /bin/sh -c set -e\nmake\nmake install # buildkit"}
+    _, dockerfile = planned({"app/x": "y"}, history=[script])
+    assert "RUN <<'END_OF_RUN'\nset -e\nmake\nmake install\nEND_OF_RUN\n" in dockerfile
+
+
+# --- words ----------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("manager", "purge", "add"),
+    [
+        (
+            "dpkg",
+            "apt-get purge -y --auto-remove a b",
+            "apt-get install -y --no-install-recommends a b",
+        ),
+        ("apk", "apk del a b", "apk add --no-cache a b"),
+        ("rpm", "dnf remove -y a b", "dnf install -y --setopt=install_weak_deps=False a b"),
+    ],
+)
+def test_every_package_manager_has_its_words(manager: Any, purge: str, add: str) -> None:
+    packages = [OsPackage(manager=manager, name=name, version="1", layer=0) for name in "ab"]
+    assert purge_words(packages) == purge
+    assert add_words(manager, ["a", "b"]) == add
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (["a"], "a"),
+        (["a", "b"], "a and b"),
+        (["a", "b", "c"], "a, b and c"),
+        (["a", "b", "c", "d", "e"], "a, b, c and 2 more"),
+    ],
+)
+def test_lists_of_names(names: list[str], words: str) -> None:
+    assert listed(names) == words
