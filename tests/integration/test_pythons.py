@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 import zipfile
 from collections.abc import Callable
@@ -110,6 +111,21 @@ class Seen:
         }
         found = {paths.get(names[0], names[0]): a for names, a in self.interpreters().items()}
         return found | self.environments()
+
+    def ask(self, *arguments: str, having: str = "") -> dict[str, Any]:
+        """The JSON that every Python prints for these arguments, all in one container.
+
+        `having` names a distribution: only those are asked that import it.
+        """
+        programs = {
+            who: next(path for path, said in self.said.items() if said == answer)
+            for who, answer in self.answers().items()
+            if not having or any(name == having for name, _ in answer["packages"])
+        }
+        words = " ".join(map(shlex.quote, arguments))
+        loop = f"for program; do \"$program\" {words}; printf '\\036'; done"
+        printed = self.run("sh", "-c", loop, "sh", *(f"/{path}" for path in programs.values()))
+        return dict(zip(programs, map(json.loads, printed.split("\x1e")[:-1]), strict=True))
 
     def visible(self, who: str) -> list[list[str]]:
         """The distributions that an interpreter or environment imports, as the oracle sorts."""
@@ -257,16 +273,11 @@ def test_distributions(image: Seen) -> None:
 
 def test_pip_list(image: Seen) -> None:
     """Where there is a pip, it lists the same."""
-    asked = 0
-    for who, answer in image.answers().items():
-        if not any(name == "pip" for name, _ in answer["packages"]):
-            continue
-        program = next(path for path, said in image.said.items() if said == answer)
-        printed = image.run(f"/{program}", "-m", "pip", "list", "--format", "json")
-        expected = sorted([normalized(p["name"]), p["version"]] for p in json.loads(printed))
+    listed_by_pip = image.ask("-m", "pip", "list", "--format", "json", having="pip")
+    for who, found in listed_by_pip.items():
+        expected = sorted([normalized(each["name"]), each["version"]] for each in found)
         assert image.visible(who) == expected, who
-        asked += 1
-    assert asked or "usr/local/bin/pip3" not in image.inventory.rootfs
+    assert listed_by_pip or "usr/local/bin/pip3" not in image.inventory.rootfs
 
 
 # --- what the issue is about --------------------------------------------------------------------
@@ -375,25 +386,19 @@ print(json.dumps(sizes))
 def test_sizes_of_distributions(image: Seen) -> None:
     """The bytes of the files that each lists, by the standard library's own reading."""
     checked = 0
-    for who, answer in image.answers().items():
-        if answer["packages"]:
-            program = next(path for path, said in image.said.items() if said == answer)
-            sizes = json.loads(image.run(f"/{program}", "-B", "-c", FILES))
-            for each in image.inventory.distributions:
-                # Of those without RECORD the standard library only knows the modules' names.
-                if who in each.interpreters and f"{each.metadata}/RECORD" in image.inventory.rootfs:
-                    assert each.size == sizes[each.metadata], each.metadata
-                    checked += 1
+    having = "" if any(answer["packages"] for answer in image.answers().values()) else "pip"
+    for who, sizes in image.ask("-B", "-c", FILES, having=having).items():
+        for each in image.inventory.distributions:
+            # Of those without RECORD the standard library only knows the modules' names.
+            if who in each.interpreters and f"{each.metadata}/RECORD" in image.inventory.rootfs:
+                assert each.size == sizes[each.metadata], each.metadata
+                checked += 1
     assert checked or not any(answer["packages"] for answer in image.answers().values())
 
 
 def test_pip_inspect(image: Seen) -> None:
     """Place, installer, request and origin of each distribution, as pip tells them."""
-    for who, answer in image.answers().items():
-        if not any(name == "pip" for name, _ in answer["packages"]):
-            continue
-        program = next(path for path, said in image.said.items() if said == answer)
-        report = json.loads(image.run(f"/{program}", "-m", "pip", "inspect"))
+    for who, report in image.ask("-m", "pip", "inspect", having="pip").items():
         told = {
             item["metadata_location"].lstrip("/"): item
             for item in report["installed"]
