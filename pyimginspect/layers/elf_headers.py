@@ -35,7 +35,7 @@ WHOLE_UP_TO = 24 << 20
 PT_LOAD, PT_DYNAMIC, PT_INTERP, PT_NOTE, PT_GNU_STACK = 1, 2, 3, 4, 0x6474E551
 _PF_X, _PF_R = 1, 4
 _HEAD = 1024  # bytes; one read that nearly always holds all program headers
-_FRONT, _SMALL, _END = 16 << 20, 1 << 20, 1 << 20  # bytes
+_FRONT, _SECOND_FRONT, _SMALL, _END = 16 << 20, 8 << 20, 1 << 20, 1 << 20  # bytes
 _MOST = 32 << 20  # bytes that are kept of one file: layers are read side by side
 _RANGES = 20
 _PROGRAM_HEADERS = 64 << 10  # bytes; Linux refuses more too (load_elf_phdrs in fs/binfmt_elf.c)
@@ -189,16 +189,19 @@ def wanted_ranges(head: bytes, size: int, *, mapped: bool = False) -> list[tuple
     also of what :func:`loaded_ranges` names. The ranges are in order, apart from each other and
     inside of the file; they are 32 MiB at most.
 
-    Linkers put the string and version tables into the first segment, after the symbols, which
-    can make them start late where that segment is read-only; ``patchelf`` (and ``auditwheel``
-    with it) moves them to small segments of their own at the end. PT_DYNAMIC is a segment, and
-    small. BOLT puts new program headers at the end, and leaves the old ones in their place.
+    Linkers put the string and version tables into the first read-only segment, after the symbols,
+    which can make them start late; the linker of manylinux2014 puts that segment after the code.
+    ``patchelf`` (and ``auditwheel`` with it) moves them to small segments of their own at the end.
+    PT_DYNAMIC is a segment, and small. BOLT puts new program headers at the end, and leaves the
+    old ones in their place.
     """
     segments, table = _guess_segments(head, size)
     small = [(s[2], s[2] + s[5]) for s in segments if s[5] <= _SMALL]
     loads = [segment for segment in segments if segment[0] == PT_LOAD][:_RANGES]
-    first = [(0, s[5]) for s in loads if not s[2] and s[1] == _PF_R]
-    wanted = [(0, _FRONT), (size - _END, size), table, *small[:_RANGES], *first]
+    read_only = [(s[2], s[2] + s[5]) for s in loads if s[1] == _PF_R]
+    beginnings = [(start, min(stop, start + _SECOND_FRONT)) for start, stop in read_only]
+    first = [(start, stop) for start, stop in read_only if not start]
+    wanted = [(0, _FRONT), (size - _END, size), table, *small[:_RANGES], *beginnings, *first]
     if mapped:
         wanted += [(offset, offset + length) for offset, length in _in_order(loads, size)]
     ranges: list[tuple[int, int]] = []

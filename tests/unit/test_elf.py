@@ -429,6 +429,19 @@ def test_headers_that_were_moved_away() -> None:
     assert (facts.needed, facts.rpath, facts.error) == (("libc.so.6",), ("$ORIGIN",), "")
 
 
+def test_a_read_only_segment_after_the_code_is_kept() -> None:
+    small = elf(needed=["libc.so.6"], sections=False)
+    load = segment(small, 1)
+    start = 20 << 20
+    data = small + bytes(start - len(small)) + small + bytes(20 << 20)
+    dynamic = struct.unpack_from("<2Q", small, segment(small, 2) + 8)
+    data = patched(data, load + 4, "IQQ", 4, start, 0)
+    data = patched(data, segment(small, 2) + 8, "Q", dynamic[0] + start)
+    facts = read_elf(Kept(data, wanted_ranges(data[:4096], len(data))))
+    assert facts == read(data)
+    assert (facts.needed, facts.error) == (("libc.so.6",), "")
+
+
 def test_what_a_loader_maps_is_kept_where_a_version_is_looked_for() -> None:
     head = patched(elf()[:4096], segment(elf(), 1) + 4, "IQ", 5, 20 << 20)
     data = patched(head, segment(elf(), 1) + 32, "Q", 5 << 20)
