@@ -195,8 +195,8 @@ class StreamCursor:
         self._at = 0
         self._before = 0  # bytes of the layer before the chunk
         self._hash = hashlib.sha256() if digest else None
-        # What content() had to read past: where, for which file, and its sum.
-        self._passed: tuple[int, RandomAccess | None, int] = (-1, None, 0)
+        # The file that content() had to read past, and its sum.
+        self._passed: tuple[RandomAccess | None, int] = (None, 0)
 
     @property
     def position(self) -> int:
@@ -268,7 +268,6 @@ class StreamCursor:
         return Held(size, [(0, memoryview(self._chunk)[self._at : self._at + size])])
 
     def _parts(self, size: int, mapped: bool) -> RandomAccess:
-        start = self.position
         parts: list[tuple[int, bytes | memoryview]] = []
         crc = at = 0
         for offset, length in wanted_ranges(self.peek(_HEAD), size, mapped=mapped):
@@ -283,7 +282,7 @@ class StreamCursor:
                 offset += len(data)
         crc = self._sum(size - at, crc)
         held = Held(size, parts)
-        self._passed = (start, held, crc)
+        self._passed = (held, crc)
         return held
 
     def _sum(self, count: int, crc: int) -> int:
@@ -299,9 +298,9 @@ class StreamCursor:
 
     def checksum(self, size: int, held: RandomAccess | None) -> int | None:
         """Return the CRC-32 of the next ``size`` bytes, or of those that ``held`` has passed."""
-        if held is not None and self._passed[1] is held:
-            return self._passed[2]
-        return self._sum(size, 0)
+        passed, crc = self._passed
+        self._passed = (None, 0)  # or it would stay in memory until the next big file
+        return crc if held is not None and passed is held else self._sum(size, 0)
 
     def finish(self) -> int:
         """Read what is left after the archive, and return the length of the whole layer."""
