@@ -33,7 +33,7 @@ WHOLE_UP_TO = 24 << 20
 """Bytes: files up to this size are kept whole, of bigger ones what `wanted_ranges` names."""
 
 PT_LOAD, PT_DYNAMIC, PT_INTERP, PT_NOTE, PT_GNU_STACK = 1, 2, 3, 4, 0x6474E551
-_PF_X, _PF_R = 1, 4
+_PF_X, _PF_W, _PF_R = 1, 2, 4
 _HEAD = 1024  # bytes; one read that nearly always holds all program headers
 _FRONT, _SECOND_FRONT, _SMALL, _END = 16 << 20, 8 << 20, 1 << 20, 1 << 20  # bytes
 _MOST = 32 << 20  # bytes that are kept of one file: layers are read side by side
@@ -203,6 +203,9 @@ def wanted_ranges(head: bytes, size: int, *, mapped: bool = False) -> list[tuple
     first = [(start, stop) for start, stop in read_only if not start]
     wanted = [(0, _FRONT), (size - _END, size), table, *small[:_RANGES], *beginnings, *first]
     if mapped:
+        # PyPy has the text of its version at the beginning of what it writes to.
+        writable = [(s[2], min(s[2] + s[5], s[2] + _SMALL)) for s in loads if s[1] & _PF_W]
+        wanted += writable
         wanted += [(offset, offset + length) for offset, length in _in_order(loads, size)]
     ranges: list[tuple[int, int]] = []
     left = _MOST
