@@ -158,6 +158,8 @@ def read_headers(content: RandomAccess, facts: dict[str, Any]) -> tuple[Form, li
         table: bytes | memoryview = head[offset : offset + length]
     elif offset + length <= content.size:
         table = content.read_at(offset, length)
+        if len(table) < length:
+            raise LookupError(offset + len(table))
     else:
         raise UnreadableError("the program headers are not all in the file")
     return form, _segments(form, table)

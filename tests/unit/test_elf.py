@@ -429,6 +429,16 @@ def test_headers_that_were_moved_away() -> None:
     assert (facts.needed, facts.rpath, facts.error) == (("libc.so.6",), ("$ORIGIN",), "")
 
 
+def test_program_headers_across_the_end_of_what_was_kept() -> None:
+    start = (64 << 10) - 100  # of the head that is looked at, and of the part that is kept
+    data = patched(GOOD, 32, "Q", start) + bytes(1 << 20)
+    ranges = wanted_ranges(data[: 64 << 10], 1 << 30)
+    assert ranges == [(0, 16 << 20), ((1 << 30) - (1 << 20), 1 << 20)]
+    assert read_elf(Kept(data, [(0, 64 << 10)])).error == (
+        "unreadable ELF: it is too big to be kept whole and was laid out unusually"
+    )
+
+
 def test_a_read_only_segment_after_the_code_is_kept() -> None:
     small = elf(needed=["libc.so.6"], sections=False)
     load = segment(small, 1)
