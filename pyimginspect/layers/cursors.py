@@ -231,6 +231,15 @@ class StreamCursor:
             parts.append(part)
         return b"".join(parts)
 
+    def take_some(self, count: int) -> bytes:
+        """Return some of the next ``count`` bytes, as they lie; none at the end of the layer."""
+        if self._at == len(self._chunk) and not self._next():
+            return b""
+        end = min(self._at + count, len(self._chunk))
+        data = self._chunk[self._at : end]
+        self._at = end
+        return data
+
     def advance_to(self, position: int) -> None:
         """Move on to ``position``."""
         while position > self._before + len(self._chunk):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 import sys
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from pyimginspect.model import Digest, ImageConfig, decode_json, parse_digest
 from pyimginspect.sources.documents import parse_config
 from pyimginspect.sources.indexing import Opened, build_image
 from pyimginspect.sources.options import LayerCache, Options
+from pyimginspect.sources.readahead import ReadAhead
 from pyimginspect.sources.reference import parse_name
 from pyimginspect.sources.saved import open_store
 from pyimginspect.sources.selection import LayerRef, Selection, check_platform, select_oci
@@ -142,7 +142,9 @@ def _open(client: DockerClient, text: str, options: Options, reference: str, sou
     known: dict[str, Any] = client.images.get(text).attrs
     opened = _from_cache(known, options, reference, source) if options.cache else None
     if opened is None:
-        recorded = _Recorded(_Saved(client.api.get_image(text, chunk_size=_CHUNK)), options)
+        chunks = client.api.get_image(text, chunk_size=_CHUNK)
+        with ReadAhead(lambda: next(chunks, b"")) as stream:
+            recorded = _Recorded(stream, options)
         opened = open_store(recorded, options, name=None, reference=reference, found_as=source)
         if options.cache is not None:
             for data in recorded.documents:
@@ -164,22 +166,6 @@ class _Recorded(StreamStore):
         if data is not None:
             self.documents.append(data)
         return data
-
-
-class _Saved(io.RawIOBase, BinaryIO):
-    """The chunks of a response as a stream."""
-
-    def __init__(self, chunks: Iterator[bytes]) -> None:
-        self._chunks = chunks
-        self._rest = b""
-
-    def read(self, count: int | None = -1, /) -> bytes:
-        data = self._rest or next(self._chunks, b"")
-        if count is None or count < 0 or len(data) <= count:
-            self._rest = b""
-            return data
-        self._rest = data[count:]
-        return data[:count]
 
 
 # --- an image seen before -------------------------------------------------------------------------

@@ -107,18 +107,18 @@ def _plain(
 def _stream(
     stream: BinaryIO, options: Options, name: str | None, reference: str, form: Form | None
 ) -> Opened:
-    inner = decompressed(stream, options)
-    try:
-        head = inner.peek()
-    except LayerError as exc:
-        raise damaged(exc, begun=True) from exc
-    if form == "rootfs" or (form is None and contents_of(head) == "rootfs"):
-        return open_rootfs(StreamBlob(inner), options, reference=reference)
-    return open_store(
-        StreamStore(inner, options),
-        options,
-        name=name,
-        reference=reference,
-        found_as="oci-archive",
-        form=form,
-    )
+    with decompressed(stream, options) as inner:
+        try:
+            head = inner.peek()
+        except LayerError as exc:
+            raise damaged(exc, begun=True) from exc
+        if form == "rootfs" or (form is None and contents_of(head) == "rootfs"):
+            return open_rootfs(StreamBlob(inner), options, reference=reference)
+        return open_store(
+            StreamStore(inner, options),
+            options,
+            name=name,
+            reference=reference,
+            found_as="oci-archive",
+            form=form,
+        )

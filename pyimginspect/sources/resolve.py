@@ -78,8 +78,9 @@ def _saved(text: str, options: Options, reference: str, form: Form | None) -> Op
     if text == "-" or text.startswith("-:"):
         if sys.stdin.isatty():
             raise InvalidReferenceError("standard input is a terminal", hint="pipe an archive in")
-        name = text[2:] or None
-        return open_stream(sys.stdin.buffer, options, name=name, reference=reference, form=form)
+        # The raw stream: a thread that waits in a buffered one would hold its lock at exit.
+        stream = getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)
+        return open_stream(stream, options, name=text[2:] or None, reference=reference, form=form)
     path, name = split_path(text)
     return open_path(path, options, name=name, reference=reference, form=form)
 

@@ -7,8 +7,10 @@ is kept, and the manifest decides afterwards what of it was meant.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import re
+from collections.abc import Iterator
 from typing import BinaryIO
 
 from pyimginspect.errors import DigestMismatchError, LayerError, LimitError
@@ -19,6 +21,7 @@ from pyimginspect.layers.tar import BLOCK, read_entries
 from pyimginspect.model import Digest, Entry
 from pyimginspect.sources.detection import HEAD, is_tar
 from pyimginspect.sources.options import LARGEST_DOCUMENT, Options
+from pyimginspect.sources.readahead import ReadAhead
 from pyimginspect.sources.selection import LayerRef
 from pyimginspect.sources.stores import (
     OUTER_LIMITS,
@@ -144,17 +147,18 @@ class StreamStore:
         return found
 
 
-def decompressed(stream: BinaryIO, options: Options) -> Peeked:
-    """Return what is in a stream that may be compressed as a whole."""
+@contextlib.contextmanager
+def decompressed(stream: BinaryIO, options: Options) -> Iterator[Peeked]:
+    """Give what is in a stream that may be compressed as a whole."""
     raw = Peeked(stream)
+    kind = sniff(raw.peek(MAGIC_LENGTH))
+    if kind == "none":
+        yield raw
+        return
     limits = options.limits
-    source = Decompressed(
-        raw,
-        sniff(raw.peek(MAGIC_LENGTH)),
-        expansion=limits.expansion,
-        floor=limits.expansion_floor,
-    )
-    return Peeked(_Chunks(source))
+    source = Decompressed(raw, kind, expansion=limits.expansion, floor=limits.expansion_floor)
+    with ReadAhead(source.read_chunk) as ahead:
+        yield Peeked(ahead)
 
 
 class Peeked(io.RawIOBase, BinaryIO):
@@ -183,22 +187,6 @@ class Peeked(io.RawIOBase, BinaryIO):
         return data
 
 
-class _Chunks(io.RawIOBase, BinaryIO):
-    """What a decompressor gives, as a stream."""
-
-    def __init__(self, source: Decompressed) -> None:
-        self._source = source
-        self._rest = b""
-
-    def read(self, count: int | None = -1, /) -> bytes:
-        data = self._rest or self._source.read_chunk()
-        if count is None or count < 0 or len(data) <= count:
-            self._rest = b""
-            return data
-        self._rest = data[count:]
-        return data[:count]
-
-
 class _Member(io.RawIOBase, BinaryIO):
     """One member of the archive, as a stream of its own."""
 
@@ -208,6 +196,6 @@ class _Member(io.RawIOBase, BinaryIO):
 
     def read(self, count: int | None = -1, /) -> bytes:
         wanted = self._left if count is None or count < 0 else min(count, self._left)
-        data = self._cursor.take(wanted) if wanted else b""
+        data = self._cursor.take_some(wanted) if wanted else b""
         self._left -= len(data)
         return data
