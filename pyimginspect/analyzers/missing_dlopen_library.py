@@ -51,7 +51,7 @@ def run(inventory: Inventory) -> Iterator[Finding]:
     for _, opened in sorted(missing.items()):
         distribution, python = opened[0].distribution, python_of(inventory, opened[0].python)
         names = [each.names[0] for each in opened]
-        wanted = [each.names[0] for each in opened if not each.found]
+        wanted = [_available(inventory, each.names) for each in opened if not each.found]
         wanted += [failure.name for each in opened for failure in each.failures]
         packages = providers(inventory, wanted)
         line = install_line(inventory, packages)
@@ -66,6 +66,11 @@ def run(inventory: Inventory) -> Iterator[Finding]:
             packages=packages,
             fix=line,
         )
+
+
+def _available(inventory: Inventory, names: tuple[str, ...]) -> str:
+    """Return the first of several names that this system has a package for."""
+    return next((name for name in names if providers(inventory, [name])), names[0])
 
 
 def _evidence(opened: list[Dlopen]) -> Iterator[Evidence]:

@@ -17,6 +17,7 @@ _DEBIAN = frozenset({"debian", "ubuntu"})
 _FEDORA = frozenset({"fedora", "rhel", "centos", "rocky", "almalinux", "ol", "amzn"})
 _ALPINE = frozenset({"alpine", "wolfi", "chainguard"})
 _SONAME = re.compile(r"lib(.+?)(?:\.so\.(\d[\w.]*)|-(\d[\d.]*)\.so)")
+_ALWAYS = (0, 9999)
 _64BIT_TIME = {"debian": 13, "ubuntu": 24}  # the releases that renamed packages to …t64
 
 
@@ -38,14 +39,28 @@ class _Table(Struct, frozen=True, kw_only=True):
     date: str
     dlopened: tuple[Dlopened, ...]
     debian: dict[str, str]
-    debian_t64: frozenset[str]
+    debian_releases: dict[str, dict[str, tuple[int, int]]]
     alpine: dict[str, str]
     fedora: dict[str, str]
+
+
+class _Renamed(Struct, frozen=True, kw_only=True):
+    """Packages with another name since their ``time_t`` has 64 bits everywhere."""
+
+    source: str
+    date: str
+    renamed: dict[str, str]
+    suffixed: frozenset[str]
 
 
 @cache
 def _table() -> _Table:
     return read_table("native_libraries", _Table)
+
+
+@cache
+def _renamed() -> _Renamed:
+    return read_table("debian_t64", _Renamed)
 
 
 def dlopened(more: Mapping[str, tuple[str, ...]] | None = None) -> tuple[Dlopened, ...]:
@@ -69,7 +84,8 @@ def provider(soname: str, system: OperatingSystem, bits: int = 64) -> str:
     """Return what to ask the system's package manager for to get a library, or nothing.
 
     apk and dnf take the name of a library itself. Debian's packages are named after it by its
-    policy (8.1), but for those in the table.
+    policy (8.1), but for those in the table; nothing is said where the release has no such package
+    any more, or not yet.
     """
     if "/" in soname:
         return ""
@@ -94,7 +110,15 @@ def _of_debian(soname: str, system: OperatingSystem) -> str:
         hyphen = "-" if name[-1].isdigit() else ""
         package = f"lib{name}{hyphen}{version}".lower().replace("_", "-")
     release = system.version_id.partition(".")[0]
-    renamed = _64BIT_TIME.get(system.id)
-    if package in _table().debian_t64 and renamed and release.isdigit():
-        package += "t64" * (int(release) >= renamed)
+    if not (release.isascii() and release.isdigit()):
+        return package
+    first, last = _table().debian_releases.get(package, {}).get(system.id, _ALWAYS)
+    if not first <= int(release[:4]) <= last:
+        return ""
+    if int(release[:4]) >= _64BIT_TIME.get(system.id, last + 1):
+        return (
+            f"{package}t64"
+            if package in _renamed().suffixed
+            else _renamed().renamed.get(package, package)
+        )
     return package

@@ -305,6 +305,14 @@ def test_a_policy_adds_to_what_is_known() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("version", "package"), [("12", "libmagickwand-6.q16-6"), ("13", "libmagickwand-7.q16hdri-10")]
+)
+def test_of_several_libraries_the_one_that_the_release_has(version: str, package: str) -> None:
+    system = {**debian(), "etc/os-release": f"ID=debian\nVERSION_ID={version}\n"}
+    assert only(system, dist_info("wand", "0.7.2", site=SITE)).packages == (package,)
+
+
 # --- what was built for something else ------------------------------------------------------------
 def test_a_manylinux_extension_on_alpine() -> None:
     tree = wheel("numpy", {f"numpy/_core{SUFFIX}": module()})
@@ -544,6 +552,16 @@ def test_a_wheels_own_library_alone_is_how_wheels_are_made() -> None:
         ("libgobject-2.0.so.0", "ubuntu", "24.04", "libglib2.0-0t64"),
         ("libgobject-2.0.so.0", "ubuntu", "22.04", "libglib2.0-0"),
         ("libMagickWand-6.Q16.so.6", "debian", "12", "libmagickwand-6.q16-6"),
+        ("libMagickWand-6.Q16.so.6", "debian", "13", ""),
+        ("libMagickWand-7.Q16.so.10", "debian", "13", "libmagickwand-7.q16-10"),
+        ("libssl.so.1.1", "debian", "11", "libssl1.1"),
+        ("libssl.so.1.1", "debian", "12", ""),
+        ("libssl.so.1.1", "ubuntu", "20.04", "libssl1.1"),
+        ("libarchive.so.13", "debian", "12", "libarchive13"),
+        ("libarchive.so.13", "debian", "13", "libarchive13t64"),
+        ("libcurl-gnutls.so.4", "debian", "13", "libcurl3t64-gnutls"),
+        ("libgeos_c.so.1", "debian", "13", "libgeos-c1t64"),
+        ("libpq.so.5", "debian", "13", "libpq5"),
         ("libdb-5.3.so", "debian", "12", "libdb5.3"),
         ("libstdc++.so.6", "debian", "12", "libstdc++6"),
         ("weird", "debian", "12", ""),
