@@ -272,17 +272,20 @@ def loaded_ranges(content: RandomAccess) -> list[tuple[int, int]]:
         _, segments = read_headers(content, {})
     except (UnreadableError, LookupError):
         return []
-    return _in_order([segment for segment in segments if segment[0] == PT_LOAD], content.size)
+    loads = [segment for segment in segments if segment[0] == PT_LOAD][:_RANGES]
+    return _in_order(loads, content.size)
 
 
 def _in_order(loads: list[Segment], size: int) -> list[tuple[int, int]]:
     order = {_PF_R: 0, _PF_R | _PF_X: 1}
     ranges = sorted(
-        (order.get(flags & 7, 2), offset, min(in_file, size - offset))
+        (order.get(flags & 7, 2), offset, min(offset + in_file, size))
         for _, flags, offset, _, _, in_file, _, _ in loads
-        if offset < size
     )
-    return [(offset, length) for _, offset, length in ranges]
+    apart: list[tuple[int, int]] = []
+    for _, offset, stop in ranges:  # a page at the seam of two segments is mapped twice
+        apart += _missing(sorted(apart), offset, stop)
+    return [(offset, stop - offset) for offset, stop in apart]
 
 
 class _Bytes:
