@@ -17,7 +17,7 @@ _DEBIAN = frozenset({"debian", "ubuntu"})
 _FEDORA = frozenset({"fedora", "rhel", "centos", "rocky", "almalinux", "ol", "amzn"})
 _ALPINE = frozenset({"alpine", "wolfi", "chainguard"})
 _SONAME = re.compile(r"lib(.+?)(?:\.so\.(\d[\w.]*)|-(\d[\d.]*)\.so)")
-_ALWAYS = (0, 9999)
+_LAST = 999
 _64BIT_TIME = {"debian": 13, "ubuntu": 24}  # the releases that renamed packages to …t64
 
 
@@ -44,11 +44,13 @@ class _Table(Struct, frozen=True, kw_only=True):
     fedora: dict[str, str]
 
 
-class _Renamed(Struct, frozen=True, kw_only=True):
-    """Packages with another name since their ``time_t`` has 64 bits everywhere."""
+class _Debian(Struct, frozen=True, kw_only=True):
+    """Packages by their libraries, where no rule tells, and those that were renamed to …t64."""
 
     source: str
     date: str
+    libraries: dict[str, str]
+    libraries_13: dict[str, str]
     renamed: dict[str, str]
     suffixed: frozenset[str]
 
@@ -59,8 +61,8 @@ def _table() -> _Table:
 
 
 @cache
-def _renamed() -> _Renamed:
-    return read_table("debian_t64", _Renamed)
+def _debian() -> _Debian:
+    return read_table("debian_libraries", _Debian)
 
 
 def dlopened(more: Mapping[str, tuple[str, ...]] | None = None) -> tuple[Dlopened, ...]:
@@ -84,8 +86,8 @@ def provider(soname: str, system: OperatingSystem, bits: int = 64) -> str:
     """Return what to ask the system's package manager for to get a library, or nothing.
 
     apk and dnf take the name of a library itself. Debian's packages are named after it by its
-    policy (8.1), but for those in the table; nothing is said where the release has no such package
-    any more, or not yet.
+    policy (8.1), but for thousands that its lists tell; nothing is said where the release is known
+    to have no such package any more, or not yet.
     """
     if "/" in soname:
         return ""
@@ -101,24 +103,26 @@ def provider(soname: str, system: OperatingSystem, bits: int = 64) -> str:
 
 
 def _of_debian(soname: str, system: OperatingSystem) -> str:
-    package = _table().debian.get(soname)
-    if package is None:
-        match = _SONAME.fullmatch(soname)
-        if not match:
-            return ""
-        name, version = match[1], match[2] or match[3]
-        hyphen = "-" if name[-1].isdigit() else ""
-        package = f"lib{name}{hyphen}{version}".lower().replace("_", "-")
-    release = system.version_id.partition(".")[0]
-    if not (release.isascii() and release.isdigit()):
-        return package
-    first, last = _table().debian_releases.get(package, {}).get(system.id, _ALWAYS)
-    if not first <= int(release[:4]) <= last:
+    lists, table = _debian(), _table()
+    number = system.version_id.partition(".")[0]
+    release = int(number) if number.isascii() and number.isdigit() and len(number) < 4 else 0
+    newer = release >= _64BIT_TIME.get(system.id, _LAST + 1)
+    if newer and soname in lists.libraries_13:
+        return lists.libraries_13[soname]
+    package = table.debian.get(soname) or lists.libraries.get(soname) or _by_rule(soname)
+    first, last = table.debian_releases.get(package, {}).get(system.id, (0, _LAST))
+    if release and not first <= release <= last:
         return ""
-    if int(release[:4]) >= _64BIT_TIME.get(system.id, last + 1):
-        return (
-            f"{package}t64"
-            if package in _renamed().suffixed
-            else _renamed().renamed.get(package, package)
-        )
+    if newer:
+        package = lists.renamed.get(package, package + "t64" * (package in lists.suffixed))
     return package
+
+
+def _by_rule(soname: str) -> str:
+    """Return the name that Debian's policy gives to the package of a library (8.1)."""
+    match = _SONAME.fullmatch(soname)
+    if not match:
+        return ""
+    name, version = match[1], match[2] or match[3]
+    hyphen = "-" if name[-1].isdigit() else ""
+    return f"lib{name}{hyphen}{version}".lower().replace("_", "-")

@@ -1,6 +1,8 @@
 """The rules about loading, from whole images to findings."""
 
+import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -562,6 +564,11 @@ def test_a_wheels_own_library_alone_is_how_wheels_are_made() -> None:
         ("libcurl-gnutls.so.4", "debian", "13", "libcurl3t64-gnutls"),
         ("libgeos_c.so.1", "debian", "13", "libgeos-c1t64"),
         ("libpq.so.5", "debian", "13", "libpq5"),
+        ("libicuuc.so.72", "debian", "12", "libicu72"),
+        ("libicuuc.so.76", "debian", "13", "libicu76"),
+        ("libbrotlidec.so.1", "debian", "12", "libbrotli1"),
+        ("libatk-1.0.so.0", "debian", "13", "libatk1.0-0t64"),
+        ("libgtk-3.so.0", "ubuntu", "24.04", "libgtk-3-0t64"),
         ("libdb-5.3.so", "debian", "12", "libdb5.3"),
         ("libstdc++.so.6", "debian", "12", "libstdc++6"),
         ("weird", "debian", "12", ""),
@@ -575,6 +582,28 @@ def test_a_wheels_own_library_alone_is_how_wheels_are_made() -> None:
 )
 def test_providers(soname: str, system: str, version: str, package: str) -> None:
     assert provider(soname, OperatingSystem(id=system, version_id=version)) == package
+
+
+def test_dpkg_knows_the_same_packages() -> None:
+    """What packages say of their own libraries, deb-shlibs(5)."""
+    files = sorted(Path("/var/lib/dpkg/info").glob("*.shlibs"))
+    release = re.search(r"^VERSION_ID=\"(1[23])\"$", Path("/etc/os-release").read_text(), re.M)
+    if not files or release is None:
+        pytest.skip("this is no Debian 12 or 13")
+    system = OperatingSystem(id="debian", version_id=release[1])
+    right, wrong = 0, []
+    for file in files:
+        for line in file.read_text().splitlines():
+            words = line.split()
+            if len(words) > 2 and not words[0].endswith(":"):
+                library, version, package = words[:3]
+                sonames = (f"{library}.so.{version}", f"{library}-{version}.so")
+                if package in {provider(soname, system) for soname in sonames}:
+                    right += 1
+                else:
+                    wrong.append((library, version, package))
+    # Left are libraries that are not for others, and packages from elsewhere.
+    assert right > 10 * len(wrong), wrong
 
 
 def test_a_relative_of_debian_and_a_release_without_a_number() -> None:
