@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import zlib
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -132,18 +133,31 @@ def _run(jobs: list[_Job], options: Options) -> dict[int, Indexed]:
     workers = min(options.workers or default_workers(), len(parallel))
     done: dict[int, Indexed] = {}
     if workers > 1:
-        with ThreadPoolExecutor(workers, thread_name_prefix="layer") as pool:
-            futures = [(job.number, pool.submit(_one, job, options)) for job in parallel]
-            try:
-                done.update((number, future.result()) for number, future in futures)
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+        done = _at_once(parallel, workers, options)
     else:
-        serial = serial + parallel
+        serial += parallel
     for job in serial:
-        done[job.number] = _one(job, options)
+        done[job.number] = _one(job, options, threading.Event())
     return done
+
+
+class _Stopped(Exception):  # noqa: N818 - it is not an error
+    """Another layer has failed, or the user has lost patience."""
+
+
+def _at_once(jobs: list[_Job], workers: int, options: Options) -> dict[int, Indexed]:
+    stop = threading.Event()
+    with ThreadPoolExecutor(workers, thread_name_prefix="layer") as pool:
+        try:
+            futures = {job.number: pool.submit(_one, job, options, stop) for job in jobs}
+            wait(futures.values(), return_when=FIRST_EXCEPTION)
+        finally:
+            stop.set()  # nothing is left to do, or nobody will want it
+            pool.shutdown(wait=True, cancel_futures=True)
+    for _, future in sorted(futures.items()):
+        if not future.cancelled() and not isinstance(future.exception(), _Stopped | None):
+            future.result()
+    return {number: future.result() for number, future in futures.items()}
 
 
 def _is_plain(blob: Blob) -> bool:
@@ -153,7 +167,12 @@ def _is_plain(blob: Blob) -> bool:
         return sniff(file.read(MAGIC_LENGTH)) == "none"
 
 
-def _one(job: _Job, options: Options) -> Indexed:
+def _one(job: _Job, options: Options, stop: threading.Event) -> Indexed:
+    def advance(count: int) -> None:
+        if stop.is_set():
+            raise _Stopped
+        options.progress.advance(job.label, count)
+
     options.progress.begin(job.label, job.blob.size)
     try:
         # Hashing an uncompressed layer in a file would cost far more than reading its headers,
@@ -163,8 +182,9 @@ def _one(job: _Job, options: Options) -> Indexed:
             digests=job.digests or (options.cache is not None and not _is_plain(job.blob)),
             probes=options.probes,
             limits=options.limits,
-            progress=lambda count: options.progress.advance(job.label, count),
+            progress=advance,
         )
+        check_digests(indexed, job.ref)
     except PyimginspectError as exc:
         raise exc.at(layer=job.label) from exc
     options.progress.finish(job.label, cached=False)

@@ -13,6 +13,7 @@ from pyimginspect.errors import (
     ImageNotFoundError,
     InvalidReferenceError,
     PyimginspectError,
+    RegistryError,
 )
 from pyimginspect.sources.files import open_path, open_stream
 from pyimginspect.sources.indexing import Opened
@@ -107,17 +108,16 @@ def _search(reference: str, options: Options) -> Opened:
         raise ImageNotFoundError("there is no such file")
     parse_name(reference)
     said = []
+    last: PyimginspectError | None = None
     for place, open_named in _NAMED.items():
         try:
             return open_named(reference, options, reference)
-        except (DaemonError, ImageNotFoundError) as exc:
+        except (DaemonError, ImageNotFoundError, RegistryError) as exc:
             said.append(f"{place}: {exc.message}")
-        except PyimginspectError as exc:
-            if not said or place != "registry":
-                raise
-            said.append(f"{place}: {exc.message}")
-            raise type(exc)("; ".join(said), hint=exc.hint) from exc
+            last = exc
+    if isinstance(last, RegistryError):
+        raise type(last)("; ".join(said), hint=last.hint) from last
     raise ImageNotFoundError(
         f"not a path, and nobody has it: {'; '.join(said)}",
         hint="save it with docker save, or name its place: docker:, podman:, registry:",
-    )
+    ) from last

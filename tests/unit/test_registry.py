@@ -2,6 +2,7 @@
 
 import base64
 import json
+import random
 import re
 import stat
 from collections.abc import Iterator
@@ -594,3 +595,13 @@ def test_what_is_said_of_credentials_is_no_secret() -> None:
     from pyimginspect.sources.credentials import Credentials
 
     assert SECRET not in repr(Credentials(username="me", secret=SECRET))
+
+
+def test_a_bad_layer_stops_the_others(registry: FakeRegistry) -> None:
+    """Nobody waits for gigabytes of an image that cannot be read."""
+    small, large = image([{"a": "1"}]), image([{"b": random.Random(1).randbytes(40_000_000)}])
+    both = image([*small.layers, *large.layers])
+    reference = registry.add("api", "1", both, compression=None)
+    registry.blobs[both.diff_ids[0]] = bytes(len(both.layers[0]))
+    refused(reference, DigestMismatchError, "layer 0", workers=2)
+    assert registry.sent < 30_000_000
