@@ -15,7 +15,6 @@ import hashlib
 import logging
 import os
 import sqlite3
-import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -25,6 +24,7 @@ from typing import Any, Self, TypeVar
 from msgspec import Struct
 
 from pyimginspect.errors import CacheError
+from pyimginspect.layers.cache_file import memory_database, open_database
 from pyimginspect.layers.limits import DEFAULT_LIMITS, Limits
 from pyimginspect.layers.probes import Probe, version_key
 from pyimginspect.layers.stored import StoredIndexError, decode_index, encode_index
@@ -36,18 +36,8 @@ DEFAULT_SIZE = 512 << 20
 """Bytes that the cache may grow to: the indexes of some hundred big images."""
 
 _FILE = "layers-1.sqlite3"  # a change of the tables is another file, so releases do not quarrel
-_APPLICATION = 0x50594949  # "PYII": the mark of our files among sqlite's
-_BUSY_SECONDS = 5.0
 _FRESH_SECONDS = 3600  # a use is not noted again within an hour: reading should not write
 _SEAL = 8
-_TABLES = """
-CREATE TABLE layers (
-    diff_id TEXT, versions TEXT, size INTEGER, used INTEGER, data BLOB,
-    PRIMARY KEY (diff_id, versions));
-CREATE TABLE blobs (digest TEXT PRIMARY KEY, diff_id TEXT);
-CREATE TABLE documents (
-    digest TEXT PRIMARY KEY, size INTEGER, used INTEGER, data BLOB);
-"""
 _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
 
@@ -205,13 +195,13 @@ class Cache:
     def _connect(self) -> sqlite3.Connection:
         for last in (False, True):
             try:
-                return _open(self.path)
+                return open_database(self.path)
             except sqlite3.OperationalError:
                 raise  # no permission, no space, a lock: the file itself may be well
             except sqlite3.DatabaseError:
                 if last:  # and not another process's file, which has come in between
                     self._set_aside()
-        return _open(self.path)
+        return open_database(self.path)
 
     def _set_aside(self) -> None:
         """Move the file out of the way: it may be somebody's, so it is not deleted."""
@@ -242,17 +232,16 @@ class Cache:
         """Begin anew after damage, unless another process has done so already."""
         self._database.close()
         try:
-            with contextlib.closing(_open(self.path)) as again:
+            with contextlib.closing(open_database(self.path)) as again:
                 sound = again.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok"
         except sqlite3.DatabaseError:
             sound = False
         try:
             if not sound:
                 self._set_aside()
-            self._database = _open(self.path)
+            self._database = open_database(self.path)
         except (OSError, sqlite3.Error):
-            self._database = sqlite3.connect(":memory:", check_same_thread=False)
-            self._database.executescript(_TABLES)
+            self._database = memory_database()
             self._writable = False
 
     def _write(self, statement: str, values: tuple[Any, ...]) -> None:
@@ -289,48 +278,6 @@ class Cache:
             used -= size
         self._write("DELETE FROM blobs WHERE diff_id NOT IN (SELECT diff_id FROM layers)", ())
         self._write("PRAGMA incremental_vacuum", ())
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    if not path.exists():
-        _create(path)
-    database = _sqlite(path)
-    try:
-        if database.execute("PRAGMA application_id").fetchone()[0] != _APPLICATION:
-            raise sqlite3.DatabaseError("it belongs to another program")
-        database.execute("PRAGMA synchronous = NORMAL")
-        database.execute("SELECT count(*) FROM layers WHERE diff_id = ''").fetchone()
-    except BaseException:
-        database.close()
-        raise
-    return database
-
-
-def _create(path: Path) -> None:
-    """Make an empty cache, and give it its name when it is whole: others may be waiting for it."""
-    handle, name = tempfile.mkstemp(prefix=f"{path.name}.", dir=path.parent)
-    os.close(handle)
-    try:
-        with contextlib.closing(_sqlite(Path(name))) as database:
-            database.execute("PRAGMA auto_vacuum = INCREMENTAL")
-            database.execute("PRAGMA journal_mode = WAL")
-            database.executescript(_TABLES)
-            database.execute(f"PRAGMA application_id = {_APPLICATION}")
-        try:
-            os.link(name, path)
-        except FileExistsError:
-            pass  # another process was first
-        except OSError:
-            os.replace(name, path)  # a file system without links
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(name)
-
-
-def _sqlite(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(
-        path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
-    )
 
 
 def _seal(key: tuple[str | None, str]) -> bytes:
