@@ -274,6 +274,7 @@ def _notes(inventory: Inventory) -> tuple[Note, ...]:
         *inventory.rootfs.notes,
         *inventory.packages.notes,
         *inventory.records.notes,
+        *inventory.native.notes,
     ]
     for layer in inventory.image.layers:
         if layer.absent:

@@ -16,12 +16,14 @@ from pyimginspect.inventory.loader import Dependency, Loader, Process, Resolutio
 from pyimginspect.inventory.packages import PackageDatabase
 from pyimginspect.inventory.providers import Dlopened, dlopened
 from pyimginspect.inventory.wheels import Wheel, extension_suffix
+from pyimginspect.model import Note
 from pyimginspect.rootfs import RootFS
 
 __all__ = ["Dlopen", "Library", "Module", "Native", "find_native"]
 
 Origin = Literal["wheel", "package", "python", "copied"]
 
+_MOST_NOTES = 50
 _SONAME = re.compile(r"lib[^/]+\.so(?:\.\d+)*")
 _HASHED = re.compile(r"-[0-9a-f]{8,}(?=[.\-])")  # what auditwheel adds to a name
 # Trees that are installed as a whole, by tools of their own.
@@ -75,12 +77,16 @@ class Library(Struct, frozen=True, kw_only=True):
 
 
 class Native(Struct, frozen=True, kw_only=True):
-    """All of it. ``programs`` are the executables that would not start."""
+    """All of it. ``programs`` are the executables that would not start.
+
+    ``notes`` name files that no loader would take for what they say they are.
+    """
 
     programs: tuple[Resolution, ...] = ()
     modules: tuple[Module, ...] = ()
     dlopens: tuple[Dlopen, ...] = ()
     libraries: tuple[Library, ...] = ()
+    notes: tuple[Note, ...] = ()
 
 
 def find_native(
@@ -113,7 +119,16 @@ def find_native(
         modules=modules,
         dlopens=dlopens,
         libraries=tuple(_libraries(rootfs, packages, interpreters, wheels, resolutions)),
+        notes=tuple(_notes(rootfs)),
     )
+
+
+def _notes(rootfs: RootFS) -> Iterator[Note]:
+    unreadable = [path for path, elf in rootfs.elf.items() if elf.error]
+    for path in unreadable[:_MOST_NOTES]:
+        yield Note(what=rootfs.elf[path].error, path=path, layer=rootfs[path].layer)
+    if len(unreadable) > _MOST_NOTES:
+        yield Note(what=f"{len(unreadable) - _MOST_NOTES:,} more ELF files are unreadable")
 
 
 def _modules(

@@ -543,6 +543,19 @@ def test_a_wheels_own_library_alone_is_how_wheels_are_made() -> None:
     assert findings(debian(), BUNDLED) == []
 
 
+# --- files that are not what they say -------------------------------------------------------------
+def test_unreadable_elf_files_are_noted_and_no_finding() -> None:
+    broken = module(["libpq.so.5"])[:200]
+    tree: dict[str, Content] = {f"opt/{number:02}/libx.so": broken for number in range(60)}
+    facts = inventory(debian(), tree)
+    notes = facts.native.notes
+    assert len(notes) == 51
+    assert (notes[0].path, notes[0].layer) == ("opt/00/libx.so", 1)
+    assert notes[0].what.startswith("unreadable ELF: ")
+    assert notes[50].what == "10 more ELF files are unreadable"
+    assert [finding.rule for finding in missing_library.ANALYZER.run(facts)] == []
+
+
 # --- which package has a library ------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("soname", "system", "version", "package"),
