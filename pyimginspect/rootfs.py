@@ -110,6 +110,14 @@ class RootFS:
         """Return the paths of what is directly in the directory ``path``, sorted."""
         return sorted(self._children.get(path, ()))
 
+    @cached_property
+    def directories(self) -> tuple[str, ...]:
+        """The paths of all directories that hold something, sorted; the root among them.
+
+        There are ten times as many files: what can be told by the place is asked of these.
+        """
+        return tuple(sorted(path for path, below in self._children.items() if below))
+
     def walk(self, top: str = "") -> Iterator[Node]:
         """Yield every node below ``top``, in the order of their paths; not ``top`` itself."""
         stack = self.children(top)[::-1]

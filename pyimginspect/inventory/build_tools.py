@@ -25,14 +25,14 @@ from pyimginspect.rootfs import RootFS
 __all__ = ["brought", "find_build_tools", "loose_files"]
 
 _HEADERS = ("usr/include/", "usr/local/include/")
-# What is in directories that are one thing, in any place, and in which kind of thing.
-_MARKS: Mapping[str, BuildToolKind] = {
-    "/.git/HEAD": "version-control",
-    "/.hg/requires": "version-control",
-    "/.svn/wc.db": "version-control",
-    "/.cargo/bin": "toolchain",
-    "/.rustup/toolchains": "toolchain",
-    "/node_modules": "toolchain",
+# Directories that belong to one thing, in any place: its kind, and a file that must be in them.
+_MARKS: Mapping[str, tuple[BuildToolKind, str]] = {
+    "/.git": ("version-control", "HEAD"),
+    "/.hg": ("version-control", "requires"),
+    "/.svn": ("version-control", "wc.db"),
+    "/.cargo/bin": ("toolchain", ""),
+    "/.rustup/toolchains": ("toolchain", ""),
+    "/node_modules": ("toolchain", ""),
 }
 _ENDS = tuple(_MARKS)
 # Where the official images of Rust and Go have them.
@@ -178,21 +178,22 @@ def _group(rootfs: RootFS) -> dict[_Group, list[str]]:
 def _marked(rootfs: RootFS) -> list[tuple[str, BuildToolKind]]:
     """Return top directory and kind of trees that are one thing, outer ones first."""
     found: list[tuple[str, BuildToolKind]] = []
-    for path in rootfs.nodes:
-        # Asked of every path there is: the cheap questions first.
-        if ("/." in path or "/node_modules" in path) and path.endswith(_ENDS):
-            end = next(end for end in _ENDS if path.endswith(end))
-            name = end.split("/")[1]
-            found.append((path[: len(path) - len(end) + 1] + name, _MARKS[end]))
+    for directory in rootfs.directories:
+        if directory.endswith(_ENDS):
+            end = next(end for end in _ENDS if directory.endswith(end))
+            kind, needed = _MARKS[end]
+            if not needed or f"{directory}/{needed}" in rootfs:
+                found.append((directory.removesuffix(end) + "/" + end.split("/")[1], kind))
     found += [(path, "toolchain") for path in _PLACES if path in rootfs]
     return sorted(found)
 
 
 def _loose(rootfs: RootFS) -> Iterable[str]:
-    nodes = rootfs.nodes
-    yield from (path for path in nodes if "bin/" in path or "/gcc/" in path)
-    yield from (path for path in nodes if path.endswith(".a"))
-    yield from (path for path in nodes if path.startswith(_HEADERS))
+    for directory in rootfs.directories:
+        place = f"{directory}/"
+        if "bin/" in place or "/gcc/" in place or place.startswith(_HEADERS):
+            yield from rootfs.children(directory)
+    yield from (path for path in rootfs.nodes if path.endswith(".a"))
 
 
 def _loose_kind(path: str) -> _Group | None:
@@ -215,9 +216,9 @@ def _loose_kind(path: str) -> _Group | None:
 
 
 def _conda_prefixes(rootfs: RootFS) -> Iterator[str]:
-    for path in rootfs.nodes:
-        if "/conda-meta/history" in path:
-            yield path.partition("conda-meta/history")[0]
+    for directory in rootfs.directories:
+        if directory.endswith("/conda-meta") and f"{directory}/history" in rootfs:
+            yield directory.removesuffix("conda-meta")
 
 
 def _installed(path: str, prefixes: tuple[str, ...]) -> bool:

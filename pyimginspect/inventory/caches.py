@@ -111,17 +111,13 @@ def _candidates(rootfs: RootFS) -> Iterator[tuple[str, str, list[str]]]:
         if top in rootfs:
             yield kind, top, _files(rootfs, top)
     seen: set[str] = set(_PLACES)
-    # Asked of every path there is: the cheap questions first.
-    homes = [
-        path for path in rootfs.nodes if ("/." in path or "/go/" in path) and path.endswith(_ENDS)
-    ]
-    for top in sorted(homes):
+    for top in [path for path in rootfs.directories if path.endswith(_ENDS)]:
         kind = next(kind for end, kind in _IN_HOMES.items() if top.endswith(end))
         if top not in seen:
             yield kind, top, _files(rootfs, top)
-    for mark in [path for path in rootfs.nodes if "/conda-meta/history" in path]:
-        top = mark.partition("conda-meta/history")[0] + "pkgs"
-        if top in rootfs:
+    for directory in [path for path in rootfs.directories if path.endswith("/conda-meta")]:
+        top = directory.removesuffix("conda-meta") + "pkgs"
+        if f"{directory}/history" in rootfs and top in rootfs:
             yield "conda", top, _files(rootfs, top)
     yield from _information(rootfs)
 
@@ -146,27 +142,20 @@ def _apt(rootfs: RootFS) -> Iterator[tuple[str, str, list[str]]]:
 
 def _information(rootfs: RootFS) -> Iterator[tuple[str, str, list[str]]]:
     """Bytecode and test suites, summed up by the directory that Python imports from."""
-    nodes = rootfs.nodes
-    kinds = {
-        "bytecode": [path for path in nodes if path.endswith(".pyc") and "/__pycache__/" in path],
-        "tests": [
-            path
-            for path in nodes
-            if ("/tests/" in path or "/test/" in path) and not path.endswith(".pyc")
-        ],
-    }
-    libraries: dict[str, str] = {}
-    for kind, paths in kinds.items():
-        tops: dict[str, list[str]] = {}
-        for path in paths:
-            directory = path.rpartition("/")[0]
-            top = libraries.get(directory)
-            if top is None:
-                top = libraries[directory] = _library(path)
-            if top:
-                tops.setdefault(top, []).append(path)
-        for top in sorted(tops):
-            yield kind, top, [path for path in tops[top] if nodes[path].kind == "file"]
+    found: dict[tuple[str, str], list[str]] = {}
+    for directory in rootfs.directories:
+        place = f"{directory}/"
+        compiled = "/__pycache__/" in place
+        tested = "/tests/" in place or "/test/" in place
+        top = _library(place) if compiled or tested else ""
+        if not top:
+            continue
+        for path in rootfs.children(directory):
+            bytecode = path.endswith(".pyc")
+            if (compiled if bytecode else tested) and rootfs[path].kind == "file":
+                found.setdefault(("bytecode" if bytecode else "tests", top), []).append(path)
+    for kind, top in sorted(found):
+        yield kind, top, found[kind, top]
 
 
 def _library(path: str) -> str:
