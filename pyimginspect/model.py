@@ -128,7 +128,8 @@ class ElfFile(Struct, frozen=True, kw_only=True, omit_defaults=True):
     ``s390x``), ``i386`` or ``arm`` where it is not, else ``EM_<number>``; ``flags`` is ``e_flags``.
     ``kind`` is ``executable`` (ET_EXEC), ``shared`` (ET_DYN, position-independent executables
     included), ``relocatable`` or ``core`` or ``other``. ``dynamic`` tells whether there is a
-    PT_DYNAMIC at all. ``flags_1`` is DT_FLAGS_1.
+    PT_DYNAMIC at all. ``flags_1`` is DT_FLAGS_1. ``frozen_python`` is the minor version of the
+    Python that a program made by PyInstaller carries with it (``3.11``).
     """
 
     bits: Literal[0, 32, 64] = 0
@@ -147,6 +148,7 @@ class ElfFile(Struct, frozen=True, kw_only=True, omit_defaults=True):
     version_definitions: tuple[str, ...] = ()
     build_id: str = ""
     stack_size: int | None = None
+    frozen_python: str = ""
     error: str = ""
 
 

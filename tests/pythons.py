@@ -6,6 +6,7 @@ Trees hold the few files that tell one installation from another, each where the
 """
 
 import json
+import struct
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -23,6 +24,7 @@ __all__ = [
     "conda_python",
     "cpython",
     "executable",
+    "frozen",
     "inventory",
     "patchlevel",
     "pypy",
@@ -100,6 +102,20 @@ def executable(
         needed=[*needed, libc], interp=MUSL if musl else X86, extra=text, rpath=more.get("rpath")
     )
     return File(program, mode=0o755)
+
+
+def frozen(series: str, *, library: bool = True, before: int = 2000, length: int = 500) -> File:
+    """A program that ends as PyInstaller's do: its archive's cookie, then ELF section headers.
+
+    `before` are the bytes after the cookie, `length` is what the archive says it has; without a
+    `library` it is a cookie of PyInstaller before 2.1.
+    """
+    major, _, minor = series.partition(".")
+    version = int(major) * (100 if len(minor) > 1 else 10) + int(minor)
+    cookie = struct.pack("!8sIIII", b"MEI\014\013\012\013\016", length, 10, 10, version)
+    name = f"libpython{series}.so.1.0".encode().ljust(64, b"\0") if library else b""
+    program = elf(needed=["libc.so.6"], interp=X86)
+    return File(program + bytes(length) + cookie + name + bytes(before), mode=0o755)
 
 
 def cpython(

@@ -60,10 +60,12 @@ def main_python(inventory: Inventory) -> Interpreter | None:
 
 
 def described(python: Interpreter) -> str:
-    """Return ``Debian's Python 3.11.2``, ``Python 3.13.1 in /opt``, ``… from conda in /opt``."""
+    """Return ``Debian's Python 3.11.2``, ``Python 3.13.1 in /opt``, ``… from conda in /opt``, …"""
     name = f"{_IMPLEMENTATIONS.get(python.implementation, python.implementation)} {python.version}"
     if python.origin in _ORIGINS:
         return f"{_ORIGINS[python.origin]} {name}"
+    if python.origin == "pyinstaller":
+        return f"{name} that PyInstaller froze into /{python.path}"
     if python.origin in ("source", "unknown"):
         return f"{name} in /{python.prefix}"
     return f"{name} from {python.origin} in /{python.prefix}"

@@ -180,6 +180,11 @@ def _fix(main: Interpreter, python: Interpreter, *, in_base: bool) -> str:
             f"use /{python.path}, or start from a base image without Python"
             f" and keep /{main.path} alone"
         )
+    if python.origin == "pyinstaller":
+        return (
+            f"install the application in /{python.path} for /{main.path} with pip, and drop the"
+            f" step of layer {python.layer} that brings it frozen"
+        )
     return (
         f"install what needs /{python.path} for /{main.path}, and drop the step of layer"
         f" {python.layer} that brings it"

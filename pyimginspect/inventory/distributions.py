@@ -125,7 +125,10 @@ def _sights(
 
     The standard library comes first; PyPy's holds a few distributions.
     """
-    standard = {each.path: (each.stdlib, f"{each.stdlib}/lib-dynload") for each in interpreters}
+    standard = {
+        each.path: (each.stdlib, f"{each.stdlib}/lib-dynload") if each.stdlib else ()
+        for each in interpreters
+    }
     sights = {each.path: (*standard[each.path], *each.site_packages) for each in interpreters}
     for environment in environments:
         first = standard.get(environment.base or "", ())

@@ -31,6 +31,7 @@ from pyimginspect.layers.elf_headers import (
     read_headers,
     wanted_ranges,
 )
+from pyimginspect.layers.frozen import frozen_python
 from pyimginspect.model import ElfFile, VersionNeed
 
 __all__ = ["MAGIC", "WHOLE_UP_TO", "RandomAccess", "read_elf", "wanted_ranges"]
@@ -98,6 +99,8 @@ def _read(content: RandomAccess, facts: dict[str, Any]) -> None:
     if dynamic is not None and dynamic[5]:
         facts["dynamic"] = True
         _Dynamic(content, form, loads).read(dynamic, facts)
+    if facts["kind"] == "executable" or "interpreter" in facts:
+        facts["frozen_python"] = frozen_python(content)
 
 
 def _read_interpreter(content: RandomAccess, segment: Segment, facts: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ from pyimginspect.layers.elf import RandomAccess
 
 __all__ = ["BUILTIN_VERSION", "Probe", "registered", "version_key"]
 
-BUILTIN_VERSION = 1
+BUILTIN_VERSION = 2
 """Raised whenever an index made by an older release would say something else."""
 
 GROUP = "pyimginspect.probes"

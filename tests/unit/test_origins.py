@@ -7,6 +7,7 @@ import pytest
 from tests.images import (
     Content,
     File,
+    HardLink,
     Link,
     debian_python,
     dpkg_status,
@@ -17,8 +18,10 @@ from tests.pythons import (
     conda_python,
     cpython,
     executable,
+    frozen,
     pypy,
     python,
+    pythons,
     venv,
 )
 from tests.rpms import header, sqlite_database
@@ -227,6 +230,13 @@ ORIGINS: dict[str, tuple[Tree, str, str, str]] = {
         "3.9.18",
         "pyinstaller",
     ),
+    "pyinstaller, one file": ({"srv/app": frozen("3.12")}, "srv/app", "3.12", "pyinstaller"),
+    "pyinstaller, packaged": (
+        dpkg_status({"app": {"Version": "7", "files": {"usr/bin/app": frozen("3.9")}}}),
+        "usr/bin/app",
+        "3.9",
+        "pyinstaller",
+    ),
     "s2i": (
         {
             **fedora("3.9.21"),
@@ -249,8 +259,26 @@ def test_origins(case: str) -> None:
     assert (found.path, found.version, found.origin) == (path, version, origin)
     assert found.libc == ("musl" if case == "alpine" else "glibc")
     assert found.implementation == ("pypy" if "pypy" in case else "cpython")
-    assert found.stdlib
+    assert found.stdlib or origin == "pyinstaller"
     assert found.evidence
+
+
+def test_a_frozen_application_is_one_python_under_all_its_names() -> None:
+    tree: Tree = {
+        "srv/app": frozen("3.12"),
+        "srv/same": HardLink("srv/app"),
+        "opt/serve": frozen("3.12"),
+        "opt/helper": executable(),
+        "opt/_internal/libpython3.12.so.1.0": elf(soname="libpython3.12.so.1.0"),
+        "opt/_internal/base_library.zip": "PK",
+        "usr/local/bin/python3": frozen("3.11"),
+    }
+    found = pythons(glibc(), tree)
+    assert [(each.path, each.aliases) for each in found] == [
+        ("opt/serve", ()),
+        ("srv/app", ("srv/same",)),
+        ("usr/local/bin/python3", ()),
+    ]
 
 
 def test_debians_pypy_shares_a_directory_with_debians_cpython() -> None:

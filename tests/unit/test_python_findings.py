@@ -21,7 +21,16 @@ from tests.images import (
     official_env,
     official_python,
 )
-from tests.pythons import apk_database, conda_python, cpython, inventory, pypy, stored, venv
+from tests.pythons import (
+    apk_database,
+    conda_python,
+    cpython,
+    frozen,
+    inventory,
+    pypy,
+    stored,
+    venv,
+)
 from tests.systems import MUSL_FILES, X86, glibc, rootfs
 from tests.unit.test_ld_so_cache import new_cache
 
@@ -107,6 +116,9 @@ def test_a_second_python_and_who_brought_it() -> None:
          ["a second Python, Python 3.12.4 in /opt/py, came with layer 2"]),
         ((*BASE, pypy("opt/pypy", "7.3.17")),
          ["a second Python, PyPy 3.10.14 from pypy in /opt/pypy, came with layer 2"]),
+        ((glibc(), {"app": frozen("3.12")}), []),
+        ((*BASE, {"srv/app": frozen("3.12")}),
+         ["a second Python, Python 3.12 that PyInstaller froze into /srv/app, came with layer 2"]),
         ((*BASE, cpython("opt/a", "3.12.4"), cpython("opt/b", "3.12.4")),
          ["a second Python, Python 3.12.4 in /opt/a, came with layer 2",
           "a second Python, Python 3.12.4 in /opt/b, came with layer 3"]),

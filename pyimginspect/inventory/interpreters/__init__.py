@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from pyimginspect.inventory.facts import Interpreter
-from pyimginspect.inventory.interpreters.bundles import MODULES, find_bundles
+from pyimginspect.inventory.interpreters.bundles import find_bundles, is_frozen
 from pyimginspect.inventory.interpreters.effective import Start, find_start
 from pyimginspect.inventory.interpreters.executables import (
     Executable,
@@ -120,7 +120,7 @@ def _owners(executable: Executable, packages: PackageDatabase) -> tuple[str, ...
 def _site_packages(
     rootfs: RootFS, executable: Executable, config: ImageConfig, packages: PackageDatabase
 ) -> tuple[str, ...]:
-    if executable.layout.stdlib.endswith(f"/{MODULES}"):
+    if is_frozen(executable):
         return ()  # it imports what was frozen with it
     environment = config.environment()
     series = executable.series

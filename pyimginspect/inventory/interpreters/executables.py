@@ -86,6 +86,7 @@ def find_executables(
             name is None
             or elf.kind not in ("executable", "shared")
             or elf.error
+            or elf.frozen_python
             or _is_conda_cache(rootfs, path)
             or environment_of(rootfs, path) is not None
         ):

@@ -6,7 +6,7 @@ import re
 
 from msgspec import Struct
 
-from pyimginspect.inventory.interpreters.bundles import MODULES
+from pyimginspect.inventory.interpreters.bundles import is_frozen
 from pyimginspect.inventory.interpreters.executables import Executable
 from pyimginspect.inventory.interpreters.layout import joined
 from pyimginspect.inventory.os_release import find_os
@@ -41,13 +41,14 @@ class Origin(Struct, frozen=True, kw_only=True):
 
 
 def find_origin(rootfs: RootFS, executable: Executable, packages: PackageDatabase) -> Origin:
-    """Tell where an interpreter comes from: its owner first, then the marks of other tools."""
+    """Tell where an interpreter comes from: its owner, or the marks of other tools."""
+    if is_frozen(executable):  # whoever packaged the application
+        place = executable.layout.stdlib or executable.path
+        return _shown("pyinstaller", "a frozen application", place)
     owners = packages.owner(executable.path)
     if owners:
         return _packaged(rootfs, owners[0], packages)
     prefix = executable.layout.prefix
-    if executable.layout.stdlib.endswith(f"/{MODULES}"):
-        return _shown("pyinstaller", "a frozen application", executable.layout.stdlib)
     record = next(
         (
             path
