@@ -1,8 +1,15 @@
 """How large a stack the threads of a Python on musl get.
 
+The main thread's is the kernel's to give, on every C library alike: as much as RLIMIT_STACK allows
+when the program starts, 8 MiB unless someone set it (setrlimit(2)). No image says anything of it.
+
 Sources: musl's ``src/internal/pthread_impl.h`` (``DEFAULT_STACK_SIZE``: 80 KiB before 1.1.21 and
 128 KiB since; at most 8 MiB) and ``ldso/dynlink.c`` (PT_GNU_STACK of what is loaded at the start
 raises it); CPython's ``Python/thread_pthread.h`` (``THREAD_STACK_SIZE``, a macro of the build).
+
+A macro that ``configure`` was given is in ``_sysconfigdata``. One that was given to ``make``, as
+the official images do it (``make EXTRA_CFLAGS=…``), leaves no trace in any file: only the image's
+history may show it.
 """
 
 from __future__ import annotations
@@ -26,21 +33,29 @@ _VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 
 
 class ThreadStack(Struct, frozen=True, kw_only=True):
-    """The stack of a thread that Python starts, in bytes, and what decides that."""
+    """The stack of a thread that Python starts, in bytes, and what decides that.
+
+    Unless ``told``, no trace was found of what the build of Python asked for, and the size is what
+    threads get if it asked for nothing.
+    """
 
     size: int
+    told: bool
     evidence: tuple[Evidence, ...]
 
 
-def thread_stack(rootfs: RootFS, python: Interpreter, started: Resolution) -> ThreadStack | None:
+def thread_stack(
+    rootfs: RootFS, python: Interpreter, started: Resolution, step: str = ""
+) -> ThreadStack | None:
     """Return the stack that threads of an interpreter get; ``None`` unless it runs on musl.
 
-    ``started`` is what starting the interpreter loads.
+    ``started`` is what starting the interpreter loads, ``step`` the instruction that made the
+    layer of its executable.
     """
     libc = libc_of_program(rootfs, python.path)
     if libc.flavor != "musl":
         return None
-    built = _of_build(rootfs, python)
+    built = _of_build(rootfs, python, step)
     if built is not None:
         return built
     version = _VERSION.match(libc.version or "")
@@ -52,15 +67,21 @@ def thread_stack(rootfs: RootFS, python: Interpreter, started: Resolution) -> Th
         if asked > size:
             size = min(asked, _MUSL_MOST)
             evidence = Evidence(what=f"PT_GNU_STACK asks for {asked // _KIB} KiB", path=path)
-    return ThreadStack(size=size, evidence=(evidence,))
+    return ThreadStack(size=size, told=False, evidence=(evidence,))
 
 
-def _of_build(rootfs: RootFS, python: Interpreter) -> ThreadStack | None:
-    for path in rootfs.children(python.stdlib) if python.stdlib else ():
-        if "/_sysconfigdata_" in path:
-            found = _MACRO.search(rootfs.texts.get(path, b""))
-            if found:
-                size = int(found[1], 16 if found[1][:2] in (b"0x", b"0X") else 10)
-                what = f"Python was built with THREAD_STACK_SIZE={found[1].decode()}"
-                return ThreadStack(size=size, evidence=(Evidence(what=what, path=path),))
+def _of_build(rootfs: RootFS, python: Interpreter, step: str) -> ThreadStack | None:
+    texts = {
+        path: rootfs.texts.get(path, b"")
+        for path in (rootfs.children(python.stdlib) if python.stdlib else ())
+        if "/_sysconfigdata_" in path
+    }
+    texts[""] = step.encode("utf-8", "replace")
+    for path, text in texts.items():
+        found = _MACRO.search(text)
+        if found:
+            size = int(found[1], 16 if found[1][:2] in (b"0x", b"0X") else 10)
+            what = f"Python was built with THREAD_STACK_SIZE={found[1].decode()}"
+            evidence = Evidence(what=what, path=path, layer=python.layer)
+            return ThreadStack(size=size, told=True, evidence=(evidence,))
     return None

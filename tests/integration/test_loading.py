@@ -12,7 +12,9 @@ import pytest
 from pyimginspect import open_image
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.loader import Loader, Resolution
+from pyimginspect.inventory.threads import thread_stack
 from pyimginspect.inventory.wheels import target_of
+from tests.corpus.musl import THREAD_STACK
 from tests.integration.conftest import BuiltCorpus
 from tests.integration.engine import Engine
 
@@ -183,6 +185,47 @@ def test_pip_has_the_same_tags(name: str, containers: Containers) -> None:
             assert {*tags, newer} == target.tags
             compared += 1
     assert compared
+
+
+# The memory above the guard pages that threads bring, and the main thread's limit. The least of
+# several: the kernel makes one of a thread's memory and what lies next to it.
+STACKS = r"""
+import json, sys, threading
+def guarded():
+    sizes, guard = {}, 0
+    for line in open("/proc/self/maps"):
+        where, mode, _, _, inode = line.split()[:5]
+        start, stop = (int(part, 16) for part in where.split("-"))
+        if mode == "rw-p" and inode == "0" and start == guard:
+            sizes[start] = stop - start
+        guard = stop if mode == "---p" and inode == "0" else 0
+    return sizes
+before, done = guarded(), threading.Event()
+for _ in range(8):
+    threading.Thread(target=done.wait).start()
+new = [size for start, size in guarded().items() if start not in before]
+done.set()
+limits = [line.split() for line in open("/proc/self/limits") if line.startswith("Max stack")]
+json.dump([min(new), int(limits[0][3])], sys.stdout)
+"""
+
+
+def test_threads_on_musl_get_the_stack_that_we_say(containers: Containers) -> None:
+    container = containers("alpine")
+    facts = container.inventory
+    (python,) = facts.interpreters
+    started = Loader(facts.rootfs).program(python.path).resolution
+    size, main = json.loads(container.run(f"/{python.path}", "-c", STACKS))
+    assert main == 8 << 20
+    # This one was built as the official images are, and copied: no file, and no step, says so.
+    silent = thread_stack(facts.rootfs, python, started, facts.instructions[python.layer])
+    assert silent is not None
+    assert (silent.told, silent.size) == (False, 128 << 10)
+    told = thread_stack(facts.rootfs, python, started, f"RUN make EXTRA_CFLAGS={THREAD_STACK}")
+    assert told is not None
+    assert told.told
+    # Beside the stack there is what the thread itself needs (pthread_create.c of musl).
+    assert told.size <= size < told.size + (16 << 10)
 
 
 def test_image_b_lacks_what_weasyprint_opens(containers: Containers) -> None:

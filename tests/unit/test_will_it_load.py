@@ -460,9 +460,23 @@ def test_small_stacks_where_nothing_asks_for_more() -> None:
     found = {f.rule: f for f in findings(alpine(stack=False), COMPILED)}
     assert found["small-thread-stack"].message == (
         "threads of Python 3.13.1 in /usr/local/bin/python3.13 get 128 KiB of stack,"
-        " also for the native code of uwsgi"
+        " unless its build asked for more, also for the native code of uwsgi"
     )
     assert [f.rule for f in findings(alpine(stack=False), dist_info("pure", site=SITE))] == []
+
+
+def test_the_history_tells_what_make_was_given() -> None:
+    """As in the official images: no file says anything of it."""
+    make = (
+        'RUN ./configure; EXTRA_CFLAGS="-DTHREAD_STACK_SIZE={}"; make "EXTRA_CFLAGS=$EXTRA_CFLAGS"'
+    )
+    tree = {**alpine(stack=False), **COMPILED}
+    assert [f.rule for f in findings(tree, steps=[make.format("0x100000")])] == ["musl-base"]
+    found = {f.rule: f for f in findings(tree, steps=[make.format("0x20000")])}
+    assert found["small-thread-stack"].message == (
+        "threads of Python 3.13.1 in /usr/local/bin/python3.13 get 128 KiB of stack,"
+        " also for the native code of uwsgi"
+    )
 
 
 def test_a_linker_flag_asks_for_more_stack() -> None:
