@@ -43,7 +43,7 @@ def run(inventory: Inventory) -> Iterator[Finding]:
         message=f"{name} is past its end of life: {end.date}",
         evidence=[
             *system.evidence,
-            Evidence(what=f"end of life {end.date}, judged on {end.seen}: {end.source}"),
+            Evidence(what=f"end of life {end.date}: {end.source}"),
         ],
         layers=[0] if inventory.image.layers else [],
     )

@@ -47,7 +47,7 @@ def run(inventory: Inventory) -> Iterator[Finding]:
             message=f"Python {python.version} is past its end of life: {end.date}",
             evidence=[
                 *python.evidence,
-                Evidence(what=f"end of life {end.date}, judged on {end.seen}: {end.source}"),
+                Evidence(what=f"end of life {end.date}: {end.source}"),
             ],
             layers=[python.layer],
             instruction=inventory.instructions[python.layer],

@@ -19,12 +19,11 @@ __all__ = ["EndOfLife", "python_end", "system_end"]
 class EndOfLife(Struct, frozen=True, kw_only=True):
     """The day on which support ends or ended, as ISO 8601 has it.
 
-    ``over`` is judged on the day ``seen``, ``source`` is where the dates are from.
+    ``source`` is where it is from.
     """
 
     date: str
     over: bool
-    seen: str
     source: str
 
 
@@ -63,4 +62,4 @@ def _judge(date: str | None, image: Image) -> EndOfLife | None:
     made = (image.config.created or "")[:10]
     # ISO dates sort as text; what an image claims is no date, or absurd, may not hide an end.
     seen = max(table.date, made) if made[:2] == "20" and made[4:5] == "-" else table.date
-    return EndOfLife(date=date, over=date < seen, seen=seen, source=table.source)
+    return EndOfLife(date=date, over=date < seen, source=table.source)

@@ -79,6 +79,7 @@ def test_findings_name_the_interpreter_and_the_release() -> None:
     (found,) = eol_python.ANALYZER.run(taken(old))
     assert found.message == "Python 3.8.1 is past its end of life: 2024-10-07"
     assert (found.paths, found.layers) == (("usr/local/bin/python3.8",), (1,))
+    assert found.evidence[-1].what == f"end of life 2024-10-07: {TABLE['source']}"
     assert [*eol_distribution.ANALYZER.run(taken(old))] == []
     assert [*eol_python.ANALYZER.run(taken(on_slim()))] == []
 
