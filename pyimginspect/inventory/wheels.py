@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from itertools import product
 
 from msgspec import Struct
 
@@ -211,11 +212,14 @@ def _importable(path: str, target: Target) -> bool:
 
 
 def _compatible(tags: Iterable[str], target: Target) -> bool:
-    from packaging.tags import parse_tag
-
-    # A tag may be compressed, `py2.py3-none-any`, and stand for the product of its parts.
+    # A tag may be compressed, `py2.py3-none-any`, and stand for the product of its parts. One that
+    # is none (packaging would raise an exception for it) is simply not among those accepted.
     well_formed = (tag for tag in tags if tag.count("-") == 2 and tag.count(".") <= _DOTS)
-    return any(str(each) in target.tags for tag in well_formed for each in parse_tag(tag))
+    return any(
+        "-".join(parts) in target.tags
+        for tag in well_formed
+        for parts in product(*(field.split(".") for field in tag.lower().split("-")))
+    )
 
 
 def _platform(tag: str) -> str:
