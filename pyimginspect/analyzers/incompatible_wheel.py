@@ -18,7 +18,8 @@ RULE = Rule(
     severity="warning",
     policy="soundness",
     what="None of the tags in a distribution's WHEEL file is one that the interpreter accepts, with"
-    " its version and with the C library of this image; nothing worse was found of its files.",
+    " its version and with the C library of this image; nothing worse was found of its files."
+    " What the operating system's package manager brought is left out.",
     why="pip would have refused it: it was copied from elsewhere. That its files load says little"
     " of what they do with an older C library, or on a Python that they were not built for.",
     fix="Install the distribution in this image, or in a build stage with the same base.",
@@ -28,7 +29,8 @@ RULE = Rule(
 def run(inventory: Inventory) -> Iterator[Finding]:
     """Report wheels by their tags, unless their files tell of something worse."""
     for wheel in inventory.wheels:
-        if wheel.compatible is not False or not fits(wheel):
+        # What the OS packages was no wheel that pip chose, and Debian shares it with its PyPy.
+        if wheel.compatible is not False or not fits(wheel) or wheel.distribution.package:
             continue
         python = python_of(inventory, wheel.python)
         tags = wheel.distribution.tags

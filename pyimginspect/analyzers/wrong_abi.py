@@ -39,6 +39,8 @@ def run(inventory: Inventory) -> Iterator[Finding]:
         if not wheel.foreign_abi or wheel.foreign_machine or wheel.foreign_libc:
             continue
         python = python_of(inventory, wheel.python)
+        if wheel.distribution.package and python.packages:
+            continue  # Debian's PyPy and CPython share a directory: their packages' own affair
         name = wheel.foreign_abi[0].rpartition("/")[2]
         ending = extension_suffix(inventory.rootfs, python)
         layer = wheel.distribution.layer

@@ -28,7 +28,7 @@ from tests.elf import elf
 from tests.images import Content, File, Link
 from tests.pythons import apk_database, inventory
 from tests.systems import MUSL, MUSL_FILES, X86
-from tests.trees import debian_base, dist_info, dpkg_status, official_python
+from tests.trees import debian_base, debian_python, dist_info, dpkg_status, official_python
 
 SITE = "usr/local/lib/python3.13/site-packages"
 SUFFIX = ".cpython-313-x86_64-linux-gnu.so"
@@ -385,6 +385,32 @@ def test_a_wheel_for_a_newer_glibc_whose_files_load() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("modules", "rule"),
+    [
+        ([], "incompatible-wheel"),
+        (["lib-dynload/_x.pypy39-pp73-x86_64-linux-gnu.so"], "wrong-abi"),
+    ],
+)
+def test_debians_packages_are_no_wheels_for_debians_pypy(modules: list[str], rule: str) -> None:
+    place = "usr/lib/python3/dist-packages"
+    name = "yaml/_yaml.cpython-311-x86_64-linux-gnu.so"
+    tags = ["cp311-cp311-linux_x86_64"]
+    yaml = dist_info("PyYAML", "6.0", {name: module()}, site=place, tags=tags)
+    pypy: dict[str, Content] = {
+        "usr/bin/pypy3.9": elf(needed=["libpypy3.9-c.so"], interp=X86),
+        f"{LIB}/libpypy3.9-c.so": elf(soname="libpypy3.9-c.so", needed=["libc.so.6"]),
+        "usr/lib/pypy3.9/os.py": "",
+        **{f"usr/lib/pypy3.9/{path}": module() for path in modules},
+    }
+    both = {"python3-yaml": {"files": yaml}, "pypy3": {"files": pypy}}
+    alone = {"pypy3": both["pypy3"]}
+    packaged = findings(debian(), debian_python("3.11.2", more=both))
+    copied = findings(debian(), {**debian_python("3.11.2", more=alone), **yaml})
+    assert rule not in {finding.rule for finding in packaged}
+    assert rule in {finding.rule for finding in copied}
+
+
 def test_versions_that_glibc_does_not_define() -> None:
     versions = {"libc.so.6": ["GLIBC_2.38", "GLIBC_2.17", "GLIBC_2.41"]}
     built = wheel("x", {f"x/_c{SUFFIX}": module(verneed=versions)}, ["cp313-cp313-linux_x86_64"])
@@ -567,6 +593,19 @@ def test_unreadable_elf_files_are_noted_and_no_finding() -> None:
     assert (notes[0].path, notes[0].layer) == ("opt/00/libx.so", 1)
     assert notes[0].what.startswith("unreadable ELF: ")
     assert notes[50].what == "10 more ELF files are unreadable"
+    assert [finding.rule for finding in missing_library.ANALYZER.run(facts)] == []
+
+
+def test_libraries_that_all_need_each_other_cost_a_bounded_time() -> None:
+    needs = [f"lib{number}.so" for number in range(400)]
+    library = elf(needed=[*needs, "libc.so.6"])
+    program = File(elf(needed=[*needs, "libc.so.6"], interp=X86), mode=0o755)
+    tree: dict[str, Content] = {f"usr/lib/{name}": library for name in needs}
+    tree |= {f"opt/{number}": program for number in range(100)}
+    facts = inventory(debian(), tree)
+    (note,) = facts.native.notes
+    assert note.what.startswith("what ")
+    assert note.what.endswith(" need each other too often to follow")
     assert [finding.rule for finding in missing_library.ANALYZER.run(facts)] == []
 
 
