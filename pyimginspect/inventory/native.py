@@ -12,7 +12,7 @@ from typing import Literal
 from msgspec import Struct
 
 from pyimginspect.inventory.facts import Distribution, Interpreter
-from pyimginspect.inventory.loader import Dependency, Loader, Process, Resolution
+from pyimginspect.inventory.loader import TOO_MUCH, Dependency, Loader, Process, Resolution
 from pyimginspect.inventory.packages import PackageDatabase
 from pyimginspect.inventory.providers import Dlopened, dlopened
 from pyimginspect.inventory.wheels import Wheel, extension_suffix
@@ -119,16 +119,19 @@ def find_native(
         modules=modules,
         dlopens=dlopens,
         libraries=tuple(_libraries(rootfs, packages, interpreters, wheels, resolutions)),
-        notes=tuple(_notes(rootfs)),
+        notes=tuple(_notes(rootfs, resolutions)),
     )
 
 
-def _notes(rootfs: RootFS) -> Iterator[Note]:
+def _notes(rootfs: RootFS, resolutions: Iterable[Resolution]) -> Iterator[Note]:
     unreadable = [path for path, elf in rootfs.elf.items() if elf.error]
     for path in unreadable[:_MOST_NOTES]:
         yield Note(what=rootfs.elf[path].error, path=path, layer=rootfs[path].layer)
     if len(unreadable) > _MOST_NOTES:
         yield Note(what=f"{len(unreadable) - _MOST_NOTES:,} more ELF files are unreadable")
+    beyond = sum(resolution.problem == TOO_MUCH for resolution in resolutions)
+    if beyond:
+        yield Note(what=f"what {beyond:,} files load is not known: {TOO_MUCH}")
 
 
 def _modules(

@@ -5,9 +5,16 @@ Two loaders are known: ``ld.so`` of the GNU C library (:mod:`.glibc`) and musl's
 
 from pyimginspect.inventory.loader.configuration import configured_directories
 from pyimginspect.inventory.loader.process import Loader, Process
-from pyimginspect.inventory.loader.types import Dependency, How, Resolution, VersionMismatch
+from pyimginspect.inventory.loader.types import (
+    TOO_MUCH,
+    Dependency,
+    How,
+    Resolution,
+    VersionMismatch,
+)
 
 __all__ = [
+    "TOO_MUCH",
     "Dependency",
     "How",
     "Loader",

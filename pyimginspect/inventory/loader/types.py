@@ -8,11 +8,15 @@ from msgspec import Struct
 
 from pyimginspect.inventory.facts import LibcFlavor
 
-__all__ = ["Dependency", "How", "Resolution", "VersionMismatch"]
+__all__ = ["TOO_MUCH", "Dependency", "How", "Resolution", "VersionMismatch"]
 
 How = Literal["preload", "path", "rpath", "environment", "runpath", "cache", "default", "itself"]
 """What led the loader to a file: LD_PRELOAD, a name with a slash, DT_RPATH, LD_LIBRARY_PATH,
 DT_RUNPATH, ``ld.so.cache``, the built-in directories; ``itself`` is musl's for its own names."""
+
+
+TOO_MUCH = "the libraries of this image need each other too often to follow"
+"""The problem of a file that was not looked at for the sake of the time it would take."""
 
 
 class Dependency(Struct, frozen=True, kw_only=True, gc=False):
