@@ -233,9 +233,7 @@ def test_a_tag_that_stands_for_too_many() -> None:
     assert wheel.compatible is False
 
 
-@pytest.mark.parametrize(
-    "tag", ["cp3..4-none-x", "cp3<<x-none-x", "--", "py3--x", "\u00e9-a-b"]
-)
+@pytest.mark.parametrize("tag", ["cp3..4-none-x", "cp3<<x-none-x", "--", "py3--x", "\u00e9-a-b"])
 def test_what_is_no_tag_goes_with_nothing(tag: str) -> None:
     assert wheel_of(tag, {f"x/_c{SUFFIX}": MODULE}).compatible is False
     good = f"{tag} cp311-cp311-manylinux_2_17_x86_64"
