@@ -18,8 +18,10 @@ from tests.integration.engine import Engine
 SITE = "/usr/local/lib/python3.11/site-packages"
 VENV = "/opt/venv/lib/python3.11/site-packages"
 RULES = {
+    "duplicate-native-library",
     "foreign-libc",
     "glibc-too-old",
+    "incompatible-wheel",
     "missing-dlopen-library",
     "missing-library",
     "musl-base",
@@ -140,3 +142,21 @@ def test_weasyprint_before_and_after_what_we_say(
     tag = build(engine, corpus, "slim", mended, lines)
     assert error_of(engine, tag, python, "weasyprint") == ""
     assert findings(engine, tag, mended) == []
+
+
+@pytest.mark.parametrize("name", ["slim", "good", "full", "alpine"])
+def test_what_is_whole_has_no_finding(name: str, corpus: BuiltCorpus) -> None:
+    report = inspect(str(corpus.archive(name)))
+    assert [finding for finding in report.findings if finding.rule in RULES] == []
+
+
+def test_image_b_lacks_the_libraries_of_weasyprint(corpus: BuiltCorpus) -> None:
+    report = inspect(str(corpus.archive("bad")))
+    (finding,) = (finding for finding in report.findings if finding.rule in RULES)
+    assert finding.rule == "missing-dlopen-library"
+    assert finding.packages == (
+        "libglib2.0-0",
+        "libharfbuzz0b",
+        "libpango-1.0-0",
+        "libpangoft2-1.0-0",
+    )
