@@ -17,7 +17,7 @@ from msgspec import Struct
 from pyimginspect import api, formats
 from pyimginspect.analyzers import catalogue
 from pyimginspect.cli.about import all_rules, cache_line, completion, explanation, rule_list
-from pyimginspect.cli.arguments import parse
+from pyimginspect.cli.arguments import build_parser, parse
 from pyimginspect.cli.outputs import find_outputs, put, replace, style
 from pyimginspect.cli.session import open_cache, open_progress
 from pyimginspect.comparison import compare
@@ -65,14 +65,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with _no_collector():
             status = _run(parse(arguments))
-        sys.stdout.flush()
     except PyimginspectError as exc:
         return _complain(str(exc))
     except KeyboardInterrupt:
         return _complain("interrupted")
     except BrokenPipeError:
         # Whoever read us has gone, as `head` does; nothing more can be said to them.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _FAILED
     except Exception as exc:
         if os.environ.get("PYIMGINSPECT_DEBUG"):
@@ -100,8 +98,9 @@ def _no_collector() -> Iterator[None]:
 
 
 def _complain(message: str) -> int:
-    with contextlib.suppress(OSError):
-        print(f"pyimginspect: {printable(message)}", file=sys.stderr)
+    if sys.stderr is not None:  # as `2>&-` leaves it; print() would take standard output
+        with contextlib.suppress(OSError):
+            print(f"pyimginspect: {printable(message)}", file=sys.stderr, flush=True)
     return _FAILED
 
 
@@ -126,7 +125,8 @@ def _run(args: argparse.Namespace) -> int:
     if args.against:
         return _compare([result.report for result in judged], outputs, args)
     if args.layers or args.plan:
-        put("\n".join(_aside(result, args) for result in judged), None)
+        asides = "\n".join(_aside(result, args) for result in judged)
+        put(asides, None, exact=args.plan == "dockerfile")
         outputs = [(target, name) for target, name in outputs if target is not None]
     for target, name in outputs:
         _write(judged, target, name, args, dockerfile)
@@ -140,6 +140,8 @@ def _run(args: argparse.Namespace) -> int:
 
 def _told(args: argparse.Namespace) -> str | None:
     """Return what the command is to say of itself; ``None`` if it is to inspect."""
+    if args.help:
+        return build_parser().format_help()
     if args.version:
         return f"pyimginspect {api.tool_version()}\n"
     if args.completion:
@@ -195,7 +197,8 @@ def _compare(
     before, after = reports
     comparison = compare(before, after)
     for target, name in outputs:
-        put(formats.render_comparison(comparison, name, **style(target, args)), target)
+        text = formats.render_comparison(comparison, name, **style(target, args))
+        put(text, target, exact=name != "table")
     verdict = after.verdict
     failed = verdict is not None and any(map(verdict.fails, comparison.new))
     return _FINDINGS if failed else _CLEAN
@@ -227,7 +230,7 @@ def _write(
     text = "\n".join(texts)
     if name == "json" and len(args.images) > 1:
         text = "[\n" + ",\n".join(part.rstrip("\n") for part in texts) + "\n]\n"
-    put(text, target)
+    put(text, target, exact=name != "table")
 
 
 def _policy(args: argparse.Namespace) -> Policy:

@@ -10,6 +10,7 @@ from humanize import naturalsize
 from pyimginspect.analyzers import catalogue
 from pyimginspect.cli.arguments import build_parser
 from pyimginspect.errors import PolicyError
+from pyimginspect.formats._text import count
 from pyimginspect.layers.cache import cache_info, clear_cache
 from pyimginspect.policy import OWN_RULES
 from pyimginspect.rules import Rule
@@ -71,4 +72,4 @@ def cache_line(directory: str | None, *, clear: bool) -> str:
     info = clear_cache(directory) if clear else cache_info(directory)
     verb = "held" if clear else "holds"
     size, limit = naturalsize(info.size), naturalsize(info.limit)
-    return f"{info.path} {verb} {info.layers} layers in {size} (of at most {limit})"
+    return f"{info.path} {verb} {count(info.layers, 'layer')} in {size} (of at most {limit})"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from typing import NoReturn
 
+from pyimginspect.errors import InvalidReferenceError
 from pyimginspect.formats import FORMATS
 
 __all__ = ["build_parser", "parse"]
@@ -22,8 +24,18 @@ oci:, oci-archive:, rootfs:, or - for standard input.
 Exit status: 0 nothing at or above --fail-on, 1 findings, 2 could not inspect."""
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong with arguments as the command says everything else: in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InvalidReferenceError(message, hint="pyimginspect --help")
+
+
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """Parse the command line; ``None`` is the process's own."""
+    """Parse the command line; ``None`` is the process's own.
+
+    Raises :class:`InvalidReferenceError` for one that makes no sense.
+    """
     args = build_parser().parse_args(arguments)
     if args.plan not in (None, "edits", "dockerfile"):
         args.images.insert(0, args.plan)  # `--plan IMAGE`: what follows is no value of the option
@@ -33,12 +45,13 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the one command."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="pyimginspect",
         description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
+        add_help=False,  # argparse would not say that its help could not be written
     )
     parser.add_argument("images", nargs="*", metavar="IMAGE", help="what to inspect")
     source = parser.add_argument_group("the image")
@@ -104,5 +117,6 @@ def build_parser() -> argparse.ArgumentParser:
         choices=("bash", "zsh", "tcsh"),
         help="completions for a shell, and stop",
     )
+    parser.add_argument("-h", "--help", action="store_true", help="print this, and stop")
     parser.add_argument("--version", action="store_true", help="print the version, and stop")
     return parser

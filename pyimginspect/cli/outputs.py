@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import shutil
 import sys
@@ -14,7 +15,7 @@ from pyimginspect import formats
 from pyimginspect.cli.about import nearest
 from pyimginspect.errors import InvalidReferenceError, ReportError
 
-__all__ = ["find_outputs", "put", "replace", "style"]
+__all__ = ["discard", "find_outputs", "put", "replace", "style"]
 
 _WIDEST = 100
 
@@ -38,32 +39,67 @@ def find_outputs(args: argparse.Namespace) -> list[tuple[Path | None, str]]:
         raise InvalidReferenceError("--against compares one image with one other")
     if len(args.images) > 1 and any(chosen not in ("table", "json") for _, chosen in outputs):
         raise ReportError("several images go into a table or JSON only")
+    if len(args.images) > 1 and args.write_baseline:
+        raise ReportError("a baseline is of one image")
     return outputs
 
 
 def style(target: Path | None, args: argparse.Namespace) -> dict[str, Any]:
     """Return how wide and how colourful text may be where it goes."""
-    terminal = target is None and sys.stdout.isatty()
+    terminal = target is None and sys.stdout is not None and sys.stdout.isatty()
     color = args.color == "always" or (
         args.color == "auto" and terminal and not os.environ.get("NO_COLOR")
     )
     width = min(_WIDEST, shutil.get_terminal_size().columns) if terminal else _WIDEST
-    encoding = (sys.stdout.encoding if target is None else None) or "utf-8"
+    encoding = getattr(sys.stdout, "encoding", None) if target is None else None
+    encoding = encoding or "utf-8"
     return {"width": width, "color": color, "encoding": encoding}
 
 
-def put(text: str, target: Path | None) -> None:
-    """Write text to a file, or to standard output."""
-    if target is None:
-        sys.stdout.write(text)
-    else:
+def put(text: str, target: Path | None, *, exact: bool = False) -> None:
+    """Write text to a file, or to standard output.
+
+    Files are UTF-8. So is what must arrive ``exact`` and does not go to a terminal: JSON with
+    the escapes of a narrower encoding in it would be JSON no more.
+    """
+    if target is not None:
         replace(target, text)
+        return
+    try:
+        if sys.stdout is None:  # as `>&-` leaves it
+            raise ReportError("standard output is closed", hint="-o FILE writes to a file")
+        if exact and hasattr(sys.stdout, "buffer") and not sys.stdout.isatty():
+            sys.stdout.flush()
+            sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace"))
+        else:
+            sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        discard()
+        raise
+    except OSError as exc:
+        discard()
+        raise ReportError(f"standard output cannot be written: {exc.strerror}") from exc
+
+
+def discard() -> None:
+    """Let what standard output still holds go nowhere: at exit it would fail once more."""
+    with contextlib.suppress(OSError, ValueError):  # in tests it may be no file
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def replace(path: Path, text: str) -> None:
-    """Write a file whole or not at all: beside it, then renamed."""
+    """Write a file whole or not at all: beside it, then renamed.
+
+    A link is followed. A pipe or a device, such as ``/dev/stdout``, is written to as it is.
+    """
     try:
-        handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            with open(path, "w", encoding="utf-8", newline="\n") as special:
+                special.write(text)
+            return
+        path = Path(os.path.realpath(path))
+        handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:50]}.")
         try:
             with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
                 file.write(text)
@@ -74,5 +110,7 @@ def replace(path: Path, text: str) -> None:
         except BaseException:
             os.unlink(beside)
             raise
+    except BrokenPipeError:
+        raise
     except OSError as exc:
         raise ReportError(f"{path} cannot be written: {exc.strerror}") from exc

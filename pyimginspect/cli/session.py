@@ -16,7 +16,7 @@ __all__ = ["open_cache", "open_progress"]
 
 def open_progress(args: argparse.Namespace, stack: contextlib.ExitStack) -> Reporter | None:
     """Return what shows progress, loaded only where somebody looks."""
-    if args.quiet or not sys.stderr.isatty():
+    if args.quiet or sys.stderr is None or not sys.stderr.isatty():
         return None
     from pyimginspect.progress import TerminalProgress
 
@@ -29,8 +29,9 @@ def open_cache(args: argparse.Namespace, stack: contextlib.ExitStack) -> Cache |
         return None
 
     def warn(message: str) -> None:
-        if not args.quiet:
-            print(f"pyimginspect: {printable(message)}", file=sys.stderr)
+        if not args.quiet and sys.stderr is not None:
+            with contextlib.suppress(OSError):
+                print(f"pyimginspect: {printable(message)}", file=sys.stderr)
 
     try:
         return stack.enter_context(Cache(args.cache_dir, probes=registered(), warn=warn))

@@ -77,6 +77,8 @@ def open_reference(reference: str, options: Options) -> Opened:
 
 def _saved(text: str, options: Options, reference: str, form: Form | None) -> Opened:
     if text == "-" or text.startswith("-:"):
+        if sys.stdin is None:
+            raise InvalidReferenceError("standard input is closed", hint="pipe an archive in")
         if sys.stdin.isatty():
             raise InvalidReferenceError("standard input is a terminal", hint="pipe an archive in")
         # The raw stream: a thread that waits in a buffered one would hold its lock at exit.

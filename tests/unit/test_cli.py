@@ -140,6 +140,7 @@ def test_several_images(dirty: str, tmp_path: Path, capsys: pytest.CaptureFixtur
         (["--platform", "linux", "x"], "'linux' is no platform"),
         (["--baseline", "none.json", "x"], "none.json cannot be read"),
         (["--policy", "none.toml", "x"], "none.toml"),
+        (["--write-baseline", "b.json", "x", "x"], "a baseline is of one image"),
     ],
 )
 def test_wrong_arguments_are_one_line(
