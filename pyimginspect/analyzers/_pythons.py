@@ -116,7 +116,7 @@ def replacement(
 
 def replacements(inventory: Inventory, keys: Iterable[str]) -> list[str]:
     """Return what to do about several packages, those that can just be dropped together."""
-    found = find_bindings(inventory.packages, inventory.interpreters, inventory.distributions)
+    found = find_bindings(inventory)
     bindings = {binding.package: binding for binding in found}
     sight = sight_of(inventory)
     edits = []

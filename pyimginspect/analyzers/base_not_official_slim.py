@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.collect import Inventory
-from pyimginspect.inventory.contents import Contents
+from pyimginspect.inventory.contents import contents_of
 from pyimginspect.inventory.facts import BaseImage
 from pyimginspect.inventory.leftovers import not_in_slim
 from pyimginspect.model import Evidence
@@ -49,7 +49,7 @@ def run(inventory: Inventory) -> Iterator[Finding]:
     saving = 0
     if base.variant == "full":
         packages, files = not_in_slim(inventory)
-        contents = Contents(inventory.rootfs)
+        contents = contents_of(inventory.rootfs)
         saving = contents.size(contents.behind(files))
         what = f"{len(packages):,} packages of the base would not be in the slim variant"
         evidence.append(Evidence(what=f"{what}: estimated by what needs them"))

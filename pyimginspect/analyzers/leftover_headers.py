@@ -18,7 +18,7 @@ from pyimginspect.analyzers._leftovers import (
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.build_tools import brought
 from pyimginspect.inventory.collect import Inventory
-from pyimginspect.inventory.contents import Contents
+from pyimginspect.inventory.contents import contents_of
 from pyimginspect.inventory.facts import OsPackage
 from pyimginspect.inventory.leftovers import Kept, Leftovers, find_leftovers
 from pyimginspect.inventory.tool_names import users_at_run_time
@@ -59,7 +59,7 @@ _CATEGORIES = ("headers", "static-library")
 def run(inventory: Inventory) -> Iterator[Finding]:
     """Find them, one finding for each layer that brought some."""
     leftovers = find_leftovers(inventory)
-    contents = Contents(inventory.rootfs)
+    contents = contents_of(inventory.rootfs)
     for layer, tools in left_by_layer(inventory, leftovers, _CATEGORIES).items():
         keys = leftovers.headers.get(layer, ())
         asked = asked_for(inventory, layer, tools)

@@ -8,7 +8,7 @@ from pyimginspect.analyzers._leftovers import listed, size_of_packages
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.build_tools import brought
 from pyimginspect.inventory.collect import Inventory
-from pyimginspect.inventory.contents import Contents
+from pyimginspect.inventory.contents import contents_of
 from pyimginspect.inventory.leftovers import find_leftovers
 from pyimginspect.inventory.tool_names import kind_of_package
 from pyimginspect.model import Evidence
@@ -47,7 +47,7 @@ def run(inventory: Inventory) -> Iterator[Finding]:
     if not virtual:
         return
     leftovers = find_leftovers(inventory)
-    contents = Contents(inventory.rootfs)
+    contents = contents_of(inventory.rootfs)
     for package in virtual:
         layer = brought(package)
         keys = leftovers.virtual.get(layer, ())

@@ -58,7 +58,7 @@ def os_python_binding(inventory: Inventory) -> Iterator[Finding]:
     """Report the OS packages with importable Python that layers above the base brought."""
     sight = sight_of(inventory)
     graph = None
-    bindings = find_bindings(inventory.packages, inventory.interpreters, inventory.distributions)
+    bindings = find_bindings(inventory)
     for binding in bindings:
         if first_layer(inventory.packages[binding.package]) >= inventory.base.layers:
             graph = graph or dependency_graph(inventory.packages)

@@ -7,8 +7,9 @@ from functools import cache
 
 from msgspec import Struct
 
-from pyimginspect.inventory.facts import Distribution, Interpreter
-from pyimginspect.inventory.packages import PackageDatabase
+from pyimginspect.inventory.collect import Inventory
+from pyimginspect.inventory.facts import Distribution
+from pyimginspect.inventory.once import once
 from pyimginspect.inventory.tables import read_table
 
 __all__ = ["Binding", "find_bindings"]
@@ -49,15 +50,13 @@ class Binding(Struct, frozen=True, kw_only=True):
     project: str = ""
 
 
-def find_bindings(
-    packages: PackageDatabase,
-    interpreters: Iterable[Interpreter],
-    distributions: Iterable[Distribution],
-) -> tuple[Binding, ...]:
+@once
+def find_bindings(inventory: Inventory) -> tuple[Binding, ...]:
     """Return the packages that ship importable Python, by key; interpreters' own are none."""
-    own = {key for interpreter in interpreters for key in interpreter.packages}
+    packages = inventory.packages
+    own = {key for interpreter in inventory.interpreters for key in interpreter.packages}
     metadata: dict[str, list[Distribution]] = {}
-    for distribution in distributions:
+    for distribution in inventory.distributions:
         if distribution.package:
             metadata.setdefault(distribution.package, []).append(distribution)
     modules: dict[str, set[tuple[str, str]]] = {}

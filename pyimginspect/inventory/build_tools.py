@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-from pyimginspect.inventory.contents import Contents
+from pyimginspect.inventory.contents import Contents, contents_of
 from pyimginspect.inventory.facts import (
     BaseImage,
     BuildTool,
@@ -43,7 +43,7 @@ def find_build_tools(
     rootfs: RootFS, packages: PackageDatabase, base: BaseImage
 ) -> tuple[BuildTool, ...]:
     """Return the build tools that layers above the base brought and left, the largest first."""
-    contents = Contents(rootfs)
+    contents = contents_of(rootfs)
     tools = [*_from_packages(packages, base.layers)]
     tools += _from_files(rootfs, packages, contents, base.layers)
     return tuple(sorted(tools, key=lambda tool: (-tool.size, tool.name, tool.path)))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pyimginspect.inventory.contents import Contents
+from pyimginspect.inventory.contents import contents_of
 from pyimginspect.inventory.facts import Cache, Loss
 from pyimginspect.ledger import Ledger
 from pyimginspect.rootfs import RootFS
@@ -55,7 +55,7 @@ def find_caches(rootfs: RootFS) -> tuple[Cache, ...]:
     Bytes count where every name of a file is in the cache: a cache that only holds further names
     of installed files (uv's, often) weighs nothing.
     """
-    contents = Contents(rootfs)
+    contents = contents_of(rootfs)
     found = []
     for kind, top, paths in _candidates(rootfs):
         layers = contents.by_layer(contents.behind(paths))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from pyimginspect.inventory.once import once
 from pyimginspect.rootfs import RootFS
 
-__all__ = ["Content", "Contents"]
+__all__ = ["Content", "Contents", "contents_of"]
 
 Content = tuple[int, int]
 """The content of a file: the layer and the position of the entry that stores it."""
@@ -44,3 +45,9 @@ class Contents:
     def size(self, contents: Iterable[Content]) -> int:
         """Return the bytes that the layers store of ``contents``."""
         return sum(self._layers[layer][position].stored for layer, position in contents)
+
+
+@once
+def contents_of(rootfs: RootFS) -> Contents:
+    """Return the contents of a file system, worked out when first asked for."""
+    return Contents(rootfs)

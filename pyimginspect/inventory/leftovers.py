@@ -50,6 +50,12 @@ class Leftovers(Struct, frozen=True, kw_only=True):
     recommended: Mapping[int, tuple[str, ...]] = {}
     kept: tuple[Kept, ...] = ()
 
+    @property
+    def packages(self) -> frozenset[str]:
+        """All of them, by key."""
+        groups = (self.tools, self.headers, self.virtual, self.recommended)
+        return frozenset(key for group in groups for keys in group.values() for key in keys)
+
 
 @once
 def find_leftovers(inventory: Inventory) -> Leftovers:
@@ -137,7 +143,7 @@ def _proofs(inventory: Inventory, free: Collection[str]) -> Iterator[Kept]:
     libraries = {
         path.rpartition("/")[2]: key
         for key in sorted(free)
-        for path in packages.files(key)
+        for path in packages.files_by_key.get(key, ())
         if ".so" in path
     }
     if not libraries:
@@ -204,14 +210,14 @@ def files_of_packages(
     Those that they own alone, dpkg's notes about them, and the bytecode of their modules, which
     maintainer scripts compile and nobody owns.
     """
-    chosen = set(keys)
+    chosen, nodes = set(keys), rootfs.nodes
     owned = [
         path
         for key in keys
-        for path in packages.files(key)
+        for path in packages.files_by_key.get(key, ())
         if chosen.issuperset(packages.owner(path))
     ]
-    found = {path for path in owned if rootfs[path].kind == "file"}
+    found = {path for path in owned if nodes[path].kind == "file"}
     found.update(_notes(rootfs, packages, chosen))
     found.update(_bytecode(rootfs, owned))
     return frozenset(found)

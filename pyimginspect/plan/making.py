@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 import msgspec
@@ -31,12 +32,16 @@ def make_plan(inventory: Inventory) -> Plan:
     shop = Workshop(inventory)
     ratios = _ratios(inventory)
     edits = []
+    sums: Counter[int] = Counter()
     saved: set[Content] = set()
     for proposal in _proposals(shop):
-        edits.append(_figured(shop, proposal, ratios))
+        layers = shop.contents.by_layer(proposal.contents)
+        edits.append(_figured(proposal, layers, ratios))
+        sums.update(layers)
+        sums.subtract(shop.contents.by_layer(saved & proposal.contents))
         saved |= proposal.contents
     edits.sort(key=lambda edit: (-edit.saving, edit.layer, edit.kind, edit.words))
-    layers = shop.contents.by_layer(saved)
+    layers = {layer: size for layer, size in sorted(sums.items()) if size}
     return Plan(
         reference=inventory.image.reference,
         size=inventory.ledger.stored,
@@ -62,8 +67,7 @@ def _proposals(shop: Workshop) -> Iterator[Proposal]:
     yield from edits_of_base(shop)
 
 
-def _figured(shop: Workshop, proposal: Proposal, ratios: dict[int, float]) -> Edit:
-    layers = shop.contents.by_layer(proposal.contents)
+def _figured(proposal: Proposal, layers: dict[int, int], ratios: dict[int, float]) -> Edit:
     return msgspec.structs.replace(
         proposal.edit, saving=sum(layers.values()), compressed=_compressed(layers, ratios)
     )

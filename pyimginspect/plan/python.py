@@ -20,7 +20,7 @@ def edits_of_bindings(shop: Workshop) -> Iterator[Proposal]:
     inventory = shop.inventory
     by_layer: dict[int, list[str]] = {}
     wanted: dict[int, list[str]] = {}
-    found = find_bindings(shop.packages, inventory.interpreters, inventory.distributions)
+    found = find_bindings(inventory)
     for binding in found:
         package = shop.packages[binding.package]
         layer = brought(package)
@@ -35,8 +35,8 @@ def edits_of_bindings(shop: Workshop) -> Iterator[Proposal]:
         return
     graph = dependency_graph(shop.packages)
     tools = {tool.package for tool in inventory.build_tools if tool.package and not tool.kept_by}
+    already, before = shop.leftovers.packages, shop.leftovers.kept
     for layer, keys in sorted(by_layer.items()):
-        already, before = without(inventory, graph, tools)
         free, kept = without(inventory, graph, tools | {*keys})
         names = [shop.packages[key].name for key in keys]
         asks = wanted.get(layer, [])

@@ -83,14 +83,23 @@ def stray_bytecode(shop: Workshop, first: int, last: int) -> list[str]:
 
     Running Python as root writes it; nobody asked for it.
     """
-    nodes = shop.inventory.rootfs.nodes
+    rootfs = shop.inventory.rootfs
+    nodes = rootfs.nodes
+    sources = {
+        entry.path.rpartition("/")[0]
+        for layer in rootfs.layers[:first]
+        for entry in layer.index.entries
+        if entry.path.endswith(".py")
+    }
+    places = {
+        f"{real}/" if real else "" for real in map(rootfs.resolve, sources) if real is not None
+    }
     found = []
-    for path, node in nodes.items():
-        if path.endswith(".pyc") and first <= node.content.layer <= last:
-            directory, _, name = path.rpartition("/")
-            if directory.endswith("/__pycache__"):
-                stem = name.partition(".")[0]
-                source = nodes.get(f"{directory[: -len('__pycache__')]}{stem}.py")
+    for place in sorted(places):
+        for path in rootfs.children(f"{place}__pycache__"):
+            if path.endswith(".pyc") and first <= nodes[path].content.layer <= last:
+                stem = path.rpartition("/")[2].partition(".")[0]
+                source = nodes.get(f"{place}{stem}.py")
                 if source is not None and source.content.layer < first:
                     found.append(path)
     return found

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from pyimginspect.inventory.collect import Inventory
-from pyimginspect.inventory.contents import Content, Contents
+from pyimginspect.inventory.contents import Content, contents_of
 from pyimginspect.inventory.instructions import read_steps
 from pyimginspect.inventory.leftovers import files_of_packages, find_leftovers
 from pyimginspect.plan import commands
@@ -34,7 +34,7 @@ class Workshop:
     def __init__(self, inventory: Inventory) -> None:
         self.inventory = inventory
         self.base = inventory.base.layers
-        self.contents = Contents(inventory.rootfs)
+        self.contents = contents_of(inventory.rootfs)
         self.packages = inventory.packages
         self.steps = read_steps(inventory.image.config.history)
         self.by_layer = {step.layer: step for step in self.steps if step.layer is not None}
