@@ -36,6 +36,7 @@ _KINDS: dict[bytes, Kind] = {
     b"6": "fifo",
 }
 _LARGEST = 1 << 60
+_LEAST_NUMBER, _TOO_LARGE = -(1 << 63), 1 << 64  # what JSON and MessagePack of ours can hold
 
 
 class Cursor(Protocol):
@@ -133,6 +134,8 @@ def _number(field: bytes, name: bytes) -> int:
             value = int(digits, 8) if digits else 0
         except ValueError:
             raise CorruptLayerError("a header holds no number", entry=_text(name)) from None
+    if not _LEAST_NUMBER <= value < _TOO_LARGE:
+        raise CorruptLayerError("a number in a header is of more than 64 bits", entry=_text(name))
     return value
 
 
@@ -214,8 +217,8 @@ def _entry(
         logical = _number(block[483:495], fields[0])
         _skip_sparse_map(cursor, block)
     stored = size if kind == "file" else 0
-    if not 0 <= stored <= _LARGEST:
-        raise CorruptLayerError(f"an entry claims {size:,} bytes", entry=path)
+    if not 0 <= stored <= _LARGEST or (logical or 0) > _LARGEST:
+        raise CorruptLayerError(f"an entry claims {max(size, logical or size):,} bytes", entry=path)
     target = ""
     if kind in ("symlink", "hardlink"):
         link = extended.get("linkpath") or fields[6].partition(b"\0")[0]
@@ -247,9 +250,12 @@ def _decimal(extended: dict[str, bytes], key: str, otherwise: int) -> int:
     if value is None:
         return otherwise
     whole = value.partition(b".")[0]
-    if not whole.lstrip(b"-").isdigit() or len(whole) > 20:
+    if not whole.removeprefix(b"-").isdigit() or len(whole) > 20:
         raise CorruptLayerError(f"'{key}' of an extended header is no number")
-    return int(whole)
+    number = int(whole)
+    if not _LEAST_NUMBER <= number < _TOO_LARGE:
+        raise CorruptLayerError(f"'{key}' of an extended header is of more than 64 bits")
+    return number
 
 
 def _xattrs(extended: dict[str, bytes]) -> tuple[str, ...]:

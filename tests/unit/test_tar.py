@@ -42,6 +42,7 @@ def raw_header(
     magic: bytes = b"ustar\x0000",
     tail: bytes = b"",
     signed: bool = False,
+    mtime: bytes = b"00000000000\0",
 ) -> bytes:
     """A header written field by field, with a checksum that holds."""
     block = struct.pack(
@@ -51,7 +52,7 @@ def raw_header(
         b"0000000\0",
         b"0000000\0",
         size,
-        b"00000000000\0",
+        mtime,
         b" " * 8,
         kind,
         link,
@@ -295,6 +296,22 @@ BAD: Mapping[str, tuple[bytes, type[LayerError], str]] = {
     "record without length": (pax(b"path=a\n"), CorruptLayerError, "record does not hold"),
     "record without value": (pax(b"9 pathab\n"), CorruptLayerError, "no value"),
     "pax size no number": (pax(b"12 size=1e9\n"), CorruptLayerError, "'size' of an extended"),
+    "pax uid no number": (pax(b"11 uid=--5\n"), CorruptLayerError, "'uid' of an extended"),
+    "pax uid too large": (
+        pax(b"28 uid=99999999999999999999\n"),
+        CorruptLayerError,
+        "'uid' of an extended header is of more than 64 bits",
+    ),
+    "base-256 mtime too large": (
+        raw_header(mtime=b"\x80\0\0\x01" + bytes(8)) + END,
+        CorruptLayerError,
+        "more than 64 bits",
+    ),
+    "sparse and of 2^61 bytes": (
+        pax(b"43 GNU.sparse.realsize=2305843009213693952\n"),
+        CorruptLayerError,
+        "claims 2,305,843,009,213,693,952 bytes",
+    ),
     "pax mtime nan": (pax(b"13 mtime=nan\n"), CorruptLayerError, "'mtime' of an extended"),
     "long name": (pax(b"5010 path=" + b"a" * 4999 + b"\n"), LimitError, "a name of 4,999 bytes"),
 }
