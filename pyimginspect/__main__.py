@@ -1,8 +1,6 @@
 """``python -m pyimginspect IMAGE``."""
 
-import sys
-
-from pyimginspect.cli import main
+from pyimginspect.cli import run
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

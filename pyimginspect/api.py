@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -19,12 +20,14 @@ from pyimginspect.inventory.sizes import map_sizes, uses_of
 from pyimginspect.layers import registered
 from pyimginspect.ledger import Ledger, keep_books
 from pyimginspect.model import Image, Layer, Note, Platform
-from pyimginspect.plan import LayerStory, Plan, make_plan, reconstruct, tell_ledger
 from pyimginspect.report import Finding, ImageFacts, LayerFacts, Report, Waste
 from pyimginspect.rootfs import RootFS
 from pyimginspect.sources.indexing import Opened
 from pyimginspect.sources.options import LayerCache, NoProgress, Options, Reporter
 from pyimginspect.sources.resolve import open_reference
+
+if TYPE_CHECKING:
+    from pyimginspect.plan import LayerStory, Plan
 
 __all__ = ["OpenedImage", "inspect", "open_image", "tool_version"]
 
@@ -89,30 +92,44 @@ class OpenedImage:
     @cached_property
     def plan(self) -> Plan:
         """The edits that make the image smaller, and what each and all of them save."""
+        from pyimginspect.plan import make_plan
+
         return make_plan(self.inventory)
 
     @property
     def dockerfile(self) -> str:
         """A Dockerfile as the history tells it, with the plan's edits applied and marked."""
+        from pyimginspect.plan import reconstruct
+
         return reconstruct(self.inventory, self.plan)
 
     @property
     def stories(self) -> tuple[LayerStory, ...]:
         """What each layer stores, what is left of it, and who took the rest."""
+        from pyimginspect.plan import tell_ledger
+
         return tell_ledger(self.inventory)
 
     def report(
-        self, analyzers: tuple[Analyzer, ...] | None = None, *, areas: bool = False
+        self,
+        analyzers: tuple[Analyzer, ...] | None = None,
+        *,
+        areas: bool = False,
+        plan: bool = False,
     ) -> Report:
         """Judge the facts by the built-in and installed analyzers, or by those given.
 
         With ``areas`` the report also says where all stored bytes are, for the map of the web
-        page.
+        page; with ``plan`` what the edits of the :attr:`plan` save together.
         """
         chosen = analyzers if analyzers is not None else all_analyzers()
         findings = [finding for each in chosen for finding in each.run(self.inventory)]
         report = _report(self.inventory, sorted(findings, key=lambda finding: finding.order))
-        return msgspec.structs.replace(report, areas=_areas(self.inventory)) if areas else report
+        return msgspec.structs.replace(
+            report,
+            areas=_areas(self.inventory) if areas else (),
+            saving=self.plan.saving if plan else None,
+        )
 
 
 @contextmanager
@@ -161,10 +178,11 @@ def inspect(
     dlopen: Mapping[str, tuple[str, ...]] | None = None,
     base: str | int | None = None,
     areas: bool = False,
+    plan: bool = False,
 ) -> Report:
-    """Inspect an image and return the report, with its ``areas`` where they are wanted.
+    """Inspect an image and return the report, with ``areas`` and ``saving`` where wanted.
 
-    The other arguments and the errors are those of :func:`open_image`.
+    ``areas`` and ``plan`` are those of :meth:`OpenedImage.report`. The other arguments and the errors are those of :func:`open_image`.
     """
     with open_image(
         reference,
@@ -175,7 +193,7 @@ def inspect(
         dlopen=dlopen,
         base=base,
     ) as image:
-        return image.report(areas=areas)
+        return image.report(areas=areas, plan=plan)
 
 
 def tool_version() -> str:

@@ -176,7 +176,10 @@ class _Builder:
     def _put(self, parent: str, node: Node) -> None:
         self.nodes[node.path] = node
         if node.path:
-            self.children.setdefault(parent, set()).add(node.path)
+            below = self.children.get(parent)
+            if below is None:
+                below = self.children[parent] = set()
+            below.add(node.path)
 
     def _target(self, entry: Entry) -> Node | None:
         parent, _, name = entry.target.rpartition("/")

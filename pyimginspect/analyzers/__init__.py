@@ -6,6 +6,8 @@ A third party registers its own under the entry point group ``pyimginspect.analy
 
 from __future__ import annotations
 
+from functools import cache
+
 from pyimginspect.analyzers import (
     base_not_official_slim,
     broken_venv,
@@ -80,6 +82,7 @@ BUILTIN: tuple[Analyzer, ...] = (
 )
 
 
+@cache
 def all_analyzers() -> tuple[Analyzer, ...]:
     """Return the built-in analyzers, and those of installed third parties by their rule."""
     from importlib.metadata import entry_points

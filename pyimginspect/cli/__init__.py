@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
 
 import msgspec
 from msgspec import Struct
@@ -28,7 +29,6 @@ from pyimginspect.errors import (
     ReportError,
     printable,
 )
-from pyimginspect.plan import LayerStory, Plan
 from pyimginspect.policy import (
     BUILTIN,
     Baseline,
@@ -41,7 +41,10 @@ from pyimginspect.policy import (
 )
 from pyimginspect.report import Report
 
-__all__ = ["main"]
+if TYPE_CHECKING:
+    from pyimginspect.plan import LayerStory, Plan
+
+__all__ = ["main", "run"]
 
 _CLEAN, _FINDINGS, _FAILED = 0, 1, 2
 _DEFAULT_POLICY = "python-slim"
@@ -80,6 +83,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "(PYIMGINSPECT_DEBUG=1 shows where; please report it)"
         )
     return status
+
+
+def run() -> NoReturn:
+    """Be the process of the command: run it, and end without taking everything apart first."""
+    status = main()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, OSError, ValueError):
+            stream.flush()
+    os._exit(status)
 
 
 @contextlib.contextmanager
@@ -183,7 +195,7 @@ def _inspect(args: argparse.Namespace, policy: Policy, *, page: bool) -> tuple[l
 
 def _result(image: api.OpenedImage, args: argparse.Namespace, *, page: bool) -> _Result:
     return _Result(
-        report=image.report(areas=page),
+        report=image.report(areas=page, plan=not args.against),
         plan=image.plan if page or args.plan else None,
         stories=image.stories if args.layers else None,
         dockerfile=image.dockerfile if args.plan == "dockerfile" else None,
