@@ -182,7 +182,8 @@ def inspect(
 ) -> Report:
     """Inspect an image and return the report, with ``areas`` and ``saving`` where wanted.
 
-    ``areas`` and ``plan`` are those of :meth:`OpenedImage.report`. The other arguments and the errors are those of :func:`open_image`.
+    ``areas`` and ``plan`` are those of :meth:`OpenedImage.report`. The other arguments and the
+    errors are those of :func:`open_image`.
     """
     with open_image(
         reference,

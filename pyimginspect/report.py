@@ -194,7 +194,9 @@ class Report(Struct, frozen=True, kw_only=True):
     ``size`` is the bytes of file content in all layers, ``live`` those that a container sees.
     ``notes`` are what limits or oddities of the image kept us from knowing. Once a policy was
     applied, ``verdict`` is its outcome, and ``findings`` are those that it neither switched off
-    nor waived, and that the baseline does not know. ``areas`` say where all stored bytes are.
+    nor waived, and that the baseline does not know. ``areas`` say where all stored bytes are,
+    ``saving`` is what all edits of the plan save together, in bytes, each counted once, whatever
+    the policy makes of the findings; ``None`` unless it was asked for.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -217,6 +219,7 @@ class Report(Struct, frozen=True, kw_only=True):
     notes: tuple[Note, ...] = ()
     verdict: Verdict | None = None
     areas: tuple[Area, ...] = ()
+    saving: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as plain dicts, lists, strings and numbers, ready for JSON.

@@ -335,6 +335,7 @@ def bad_report(**changes: Any) -> Report:
         ),
         "findings": _bad_findings(),
         "areas": _bad_areas(),
+        "saving": 265_500_000,
         "notes": (Note(what="no contents over 8 MB are read", path="tmp/model.bin", layer=5),),
     }
     return msgspec.structs.replace(good, **{**facts, **changes})

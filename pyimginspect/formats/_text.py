@@ -13,7 +13,6 @@ __all__ = [
     "base_words",
     "count",
     "listing",
-    "saving_of",
     "severity_words",
     "size",
     "verdict_words",
@@ -39,14 +38,6 @@ def listing(items: Iterable[str], most: int = 5) -> str:
     if rest <= 0:
         return ", ".join(names)
     return f"{', '.join(names[:most])} and {rest:,} more"
-
-
-def saving_of(findings: Iterable[Finding], report: Report) -> int:
-    """Return the bytes that fixing ``findings`` would save at most.
-
-    Two findings may speak of the same bytes, so the sum is only a bound; so is the image's size.
-    """
-    return min(sum(finding.saving for finding in findings), report.size)
 
 
 def severity_words(findings: Iterable[Finding]) -> str:

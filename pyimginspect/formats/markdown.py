@@ -12,7 +12,6 @@ from pyimginspect.formats._text import (
     base_words,
     count,
     listing,
-    saving_of,
     severity_words,
     size,
     verdict_words,
@@ -63,9 +62,8 @@ def _facts(report: Report) -> list[str]:
     words = f"{size(report.size)} in {count(len(report.layers), 'layer')}"
     if report.waste.size:
         words += f", {size(report.waste.size)} of it dead"
-    saving = saving_of(report.findings, report)
-    if saving:
-        words += f"; the fixes save up to **{size(saving)}**"
+    if report.saving:
+        words += f"; the edits of `--plan` save **{size(report.saving)}**"
     libc = f"{report.libc.flavor} {report.libc.version or ''}".strip()
     pythons = [f"{python.version} ({python.path})" for python in report.pythons]
     lines = [f"{words}. Base: {text(base_words(report))}. C library: {text(libc)}."]

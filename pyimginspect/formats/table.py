@@ -7,7 +7,6 @@ from pyimginspect.formats._text import (
     base_words,
     count,
     listing,
-    saving_of,
     severity_words,
     size,
     verdict_words,
@@ -61,9 +60,8 @@ def _head(page: Page, report: Report) -> None:
     words = f"{size(report.size)} in {count(len(report.layers), 'layer')}"
     if report.waste.size:
         words += f", {size(report.waste.size)} of it dead"
-    saving = saving_of(report.findings, report)
-    if saving:
-        words += f"; the fixes below save up to {size(saving)}"
+    if report.saving:
+        words += f"; the edits of --plan save {size(report.saving)}"
     facts.append(("size", words))
     facts.append(("findings", severity_words(report.findings)))
     if report.verdict is not None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pyimginspect import open_image
 from pyimginspect.cli import main
 from tests.images import docker_archive, image
 
@@ -163,3 +164,12 @@ def test_bash_accepts_the_completions_and_completes(
     )
     done = subprocess.run([bash, "-c", ask], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["error"]
+
+
+def test_the_report_says_what_the_whole_plan_saves(
+    new: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(new, "-f", "json", "--fail-on", "never") == 0
+    with open_image(new) as image:
+        assert json.loads(capsys.readouterr().out)["saving"] == image.plan.saving == 3_000_000
+        assert image.report().saving is None
