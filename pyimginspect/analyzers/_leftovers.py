@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from pyimginspect.inventory.build_tools import loose_files
@@ -73,7 +74,7 @@ def asked_for(inventory: Inventory, layer: int, tools: Iterable[BuildTool]) -> l
 
 def purge_words(packages: Sequence[OsPackage]) -> str:
     """Return the command that removes packages and what came along with them."""
-    names = " ".join(package.name for package in packages)
+    names = shlex.join(package.name for package in packages)
     if packages[0].manager == "apk":
         return f"apk del {names}"
     if packages[0].manager == "rpm":
@@ -84,10 +85,10 @@ def purge_words(packages: Sequence[OsPackage]) -> str:
 def add_words(manager: str, names: Sequence[str]) -> str:
     """Return the command that installs packages and no more than they need."""
     if manager == "apk":
-        return f"apk add --no-cache {' '.join(names)}"
+        return f"apk add --no-cache {shlex.join(names)}"
     if manager == "rpm":
-        return f"dnf install -y --setopt=install_weak_deps=False {' '.join(names)}"
-    return f"apt-get install -y --no-install-recommends {' '.join(names)}"
+        return f"dnf install -y --setopt=install_weak_deps=False {shlex.join(names)}"
+    return f"apt-get install -y --no-install-recommends {shlex.join(names)}"
 
 
 def size_of_packages(inventory: Inventory, contents: Contents, keys: Sequence[str]) -> int:

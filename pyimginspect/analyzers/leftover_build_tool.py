@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from typing import get_args
 
@@ -115,7 +116,7 @@ def _from_pypi(inventory: Inventory) -> Iterator[Finding]:
             instruction=inventory.instructions[layer],
             paths=[tool.metadata for tool in tools],
             saving=sum(tool.size for tool in tools),
-            fix=f"End the RUN that builds with && python -m pip uninstall -y {' '.join(names)}",
+            fix=f"End the RUN that builds with && python -m pip uninstall -y {shlex.join(names)}",
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 
 from pyimginspect.analyzers._leftovers import listed, size_of_packages
@@ -69,7 +70,7 @@ def run(inventory: Inventory) -> Iterator[Finding]:
             instruction=inventory.instructions[layer],
             packages=keys or (package.key,),
             saving=size_of_packages(inventory, contents, keys),
-            fix=f"End the same RUN with && apk del --no-network {package.name}",
+            fix=f"End the same RUN with && apk del --no-network {shlex.quote(package.name)}",
         )
 
 

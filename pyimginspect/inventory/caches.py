@@ -7,6 +7,7 @@ someone may want them.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 
 from pyimginspect.inventory.contents import contents_of
@@ -101,7 +102,7 @@ _EDITS = {
 
 def edit_of(cache: Cache) -> str:
     """Return the edit that keeps a cache out of the image, to paste into its instruction."""
-    return _EDITS.get(cache.kind, f"End the RUN with && rm -rf /{cache.path}")
+    return _EDITS.get(cache.kind, f"End the RUN with && rm -rf {shlex.quote(f'/{cache.path}')}")
 
 
 def _candidates(rootfs: RootFS) -> Iterator[tuple[str, str, list[str]]]:

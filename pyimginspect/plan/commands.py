@@ -78,6 +78,9 @@ def split(command: str) -> list[tuple[str, str]]:
             depth += 1
         elif character in ")}":
             depth -= 1
+        elif command.startswith(";;", at):  # of a case, whose patterns close what none opened
+            at += 2
+            continue
         elif depth <= 0 and (command.startswith("&&", at) or character == ";"):
             parts.append((before, command[start:at].strip()))
             before = "&&" if character == "&" else ";"
@@ -103,11 +106,20 @@ def join(parts: list[tuple[str, str]], indent: str = "    ") -> str:
 
 
 def collapse(command: str) -> str:
-    """Return a command without the runs of white space that continued lines leave behind."""
+    """Return a command without the runs of white space that continued lines leave behind.
+
+    One of several lines is a here-document, and its white space may be of a meaning.
+    """
+    if "\n" in command:
+        return command.strip()
     text: list[str] = []
-    quote = ""
+    quote, escaped = "", False
     for character in command:
-        if quote:
+        if escaped:
+            escaped = False
+        elif character == "\\" and quote != "'":
+            escaped = True
+        elif quote:
             quote = "" if character == quote else quote
         elif character in "'\"":
             quote = character

@@ -25,6 +25,7 @@ __all__ = ["reconstruct"]
 
 _ENDS_OF_BASES = ('["python3"]', '["python"]', '["bash"]', '["/bin/bash"]', '["/bin/sh"]', '["sh"]')
 _ASSIGNMENT = re.compile(r"(?:^|\s)([A-Za-z_][\w.-]*)=")
+_FROM = re.compile(r"FROM [\w.:/@+-]+", re.ASCII)
 _HASHED = re.compile(r"(?:file|dir|multi):[0-9a-f]{32,}")
 # In this order commands are added to a RUN: what deletes comes after what uses.
 _ORDER: tuple[EditKind, ...] = (
@@ -44,10 +45,11 @@ def reconstruct(inventory: Inventory, plan: Plan) -> str:
     shop = Workshop(inventory)
     steps = _application_steps(shop)
     base = next((edit.command for edit in plan.edits if edit.kind == "base"), "")
-    if not base:
-        base = f"FROM {inventory.base.name or 'scratch'}"
+    base = base or f"FROM {inventory.base.name}"
+    known = _FROM.fullmatch(base) is not None
     lines = [f"# Made from the history of {printable(plan.reference)}; edits are marked '# plan:'."]
-    if not inventory.base.name:
+    if not known:
+        base = "FROM scratch"
         lines.append("# The base image is not known: put its name after FROM.")
     if not steps:
         return "\n".join([*lines, base, "# The history has no step of the application.", ""])
@@ -88,7 +90,7 @@ def _two_stages(
     cut = max(n for n, step in enumerate(steps) if step.layer == last) + 1
     results = build_results(shop, staged.layer, last)
     yield ""
-    yield f"# plan: {staged.words}"
+    yield f"# plan: {printable(staged.words)}"
     yield f"{base} AS builder"
     for step in steps[:cut]:
         if step.word not in ("CMD", "ENTRYPOINT"):
@@ -118,7 +120,7 @@ def _two_stages(
 
 
 def _install(packages: Sequence[tuple[str, str]]) -> str:
-    names = " ".join(name for _, name in packages)
+    names = shlex.join(name for _, name in packages if name.isprintable())
     if packages[0][0] == "apk":
         return f"apk add --no-cache {names}"
     if packages[0][0] == "rpm":
@@ -190,10 +192,16 @@ class _Writer:
         elif word == "HEALTHCHECK":
             yield f"# {printable(step.line)}"
             return
+        elif word in ("COPY", "ADD") and "<<" in text:
+            # Without the lines of the here-document it would take those that follow here.
+            yield "# The history does not tell what was written:"
+            yield f"# {printable(step.line)}"
+            return
         elif word in ("COPY", "ADD") and _HASHED.search(text):
             yield "# The history does not tell what was copied:"
         if word:
-            yield f"{word} {printable(text)}"
+            # A backslash at the end would make the next instruction a part of this one.
+            yield f"{word} {printable(text)}".rstrip("\\ ")
         elif text:
             yield f"# {printable(text)}"
 
@@ -207,7 +215,8 @@ def _edited(command: str, edits: Iterable[Edit]) -> str:
     for edit in edits:
         if edit.kind in ("leave-out", "bindings"):
             for manager in _OS:
-                dropped = commands.drop_packages(command, manager, edit.packages, edit.keep)
+                keep = [shlex.quote(name) for name in edit.keep]
+                dropped = commands.drop_packages(command, manager, edit.packages, keep)
                 command = command if dropped is None else dropped
             if edit.command:
                 command = f"{command} && {edit.command}" if command else edit.command
@@ -223,12 +232,17 @@ def _edited(command: str, edits: Iterable[Edit]) -> str:
 
 
 def _run(step: Step, command: str) -> Iterator[str]:
-    if "\n" in command:
-        yield "RUN <<'END_OF_RUN'"
-        yield from (printable(line) for line in command.split("\n"))
-        yield "END_OF_RUN"
+    parts = commands.split(command)
+    # What would end in the middle, or go on below, keeps to itself in a here-document.
+    open_ended = "<<" in command or command.endswith("\\") or any(p[:1] == "#" for _, p in parts)
+    if "\n" in command or open_ended:
+        lines = [printable(line) for line in command.split("\n")]
+        mark = "END_OF_RUN"
+        while mark in lines:
+            mark += "_"
+        yield from (f"RUN <<'{mark}'", *lines, mark)
         return
-    yield from f"RUN {commands.join(commands.split(command))}".split("\n")
+    yield from (printable(line) for line in f"RUN {commands.join(parts)}".split("\n"))
 
 
 def _assignments(text: str, config: ImageConfig, word: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator
 
 from pyimginspect.inventory.caches import INFORMATION
@@ -67,7 +68,7 @@ def _cache_edit(kind: str, path: str) -> tuple[str, str]:
     if kind in _OPTIONS:
         return f"keep no {kind} cache: {_OPTIONS[kind]}", _OPTIONS[kind]
     words = _WORDS.get(kind, f"leave no {kind} cache behind")
-    return words, _CLEANERS.get(kind, f"rm -rf /{path}")
+    return words, _CLEANERS.get(kind, f"rm -rf {shlex.quote(f'/{path}')}")
 
 
 def edits_of_deleted(shop: Workshop) -> Iterator[Proposal]:

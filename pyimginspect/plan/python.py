@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 
 from pyimginspect.inventory.bindings import find_bindings
@@ -50,7 +51,7 @@ def edits_of_bindings(shop: Workshop) -> Iterator[Proposal]:
             "bindings",
             layer,
             words,
-            command=f"pip install --no-cache-dir {' '.join(asks)}" if asks else "",
+            command=f"pip install --no-cache-dir {shlex.join(asks)}" if asks else "",
             packages=names,
             keep=sorted({shop.packages[p.package].name for p in {*kept} - {*before}}),
             rules=("os-python-binding", "duplicate-python"),
@@ -77,11 +78,12 @@ def edits_of_environments(shop: Workshop) -> Iterator[Proposal]:
         ]
         names = [metadata[each].name for each in found]
         prefix = location.partition("/lib/")[0]
+        python = shlex.quote(f"/{prefix}/bin/python")
         edit = shop.edit(
             "environment",
             layer,
             f"take {' '.join(names)} out of /{prefix} before it is copied, or after the build",
-            command=f"/{prefix}/bin/python -m pip uninstall -y {' '.join(names)}",
+            command=f"{python} -m pip uninstall -y {shlex.join(names)}",
             packages=names,
             rules=("leftover-build-tool",),
         )

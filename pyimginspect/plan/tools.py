@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 
 from pyimginspect.inventory.build_tools import brought, loose_files
@@ -32,7 +33,7 @@ def edits_of_tools(shop: Workshop) -> Iterator[Proposal]:
         if found.virtual.get(layer) and last is None:
             names = [p.name for p in asked if p.virtual]
             what = f"delete {' '.join(names)} in the RUN that added it"
-            yield _purge(shop, layer, keys, f"apk del --no-network {' '.join(names)}", what)
+            yield _purge(shop, layer, keys, f"apk del --no-network {shlex.join(names)}", what)
         elif last is not None:
             staged.append((layer, keys, asked, last))
         elif command is not None and commands.may_build(_without_installs(command)):
@@ -92,14 +93,14 @@ def _purge(shop: Workshop, layer: int, keys: list[str], command: str, words: str
 
 
 def _purge_command(shop: Workshop, layer: int, asked: list[OsPackage]) -> str:
-    names = " ".join(package.name for package in asked)
+    names = shlex.join(package.name for package in asked)
     kept = _kept(shop, layer)
     if asked[0].manager == "apk":
-        keep = f"apk add --no-cache {' '.join(kept)} && " if kept else ""
+        keep = f"apk add --no-cache {shlex.join(kept)} && " if kept else ""
         return f"{keep}apk del --no-network {names}"
     if asked[0].manager == "rpm":
         return f"dnf remove -y {names}"
-    keep = f"apt-mark manual {' '.join(kept)} && " if kept else ""
+    keep = f"apt-mark manual {shlex.join(kept)} && " if kept else ""
     # Recommended packages would stay for as long as anything in the base suggests them.
     return (
         f"{keep}apt-get purge -y --auto-remove -o APT::AutoRemove::RecommendsImportant=false"

@@ -29,7 +29,11 @@ from pyimginspect.plan.commands import (
         ("(a && b) && c", [("", "(a && b)"), ("&&", "c")]),
         ("x=$(a; b) && c", [("", "x=$(a; b)"), ("&&", "c")]),
         (r"find . -exec rm {} \; && b", [("", r"find . -exec rm {} \;"), ("&&", "b")]),
-        ("a;; b ;", [("", "a"), (";", "b")]),
+        ("a;; b ;", [("", "a;; b")]),
+        (
+            "case $x in a) b;; c) d; e;; esac; f",
+            [("", "case $x in a) b;; c) d"), (";", "e;; esac"), (";", "f")],
+        ),
         ("echo 'open", [("", "echo 'open")]),
         ("", []),
     ],
@@ -61,7 +65,9 @@ def test_nothing_is_lost_in_splitting(command: str) -> None:
     [
         ("set -eux; \t\tapt-get   update", "set -eux; apt-get update"),
         ("echo 'two  spaces'   x", "echo 'two  spaces' x"),
-        ("a\n  b", "a\n b"),
+        ("python <<EOF\nif x:\n    y\nEOF\n", "python <<EOF\nif x:\n    y\nEOF"),
+        (r"""echo "a \"  b"  c""", r"""echo "a \"  b" c"""),
+        (r"""echo \"  b""", r"""echo \" b"""),
     ],
 )
 def test_white_space_of_continued_lines_goes(command: str, collapsed: str) -> None:

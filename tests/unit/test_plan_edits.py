@@ -279,6 +279,55 @@ def test_a_heredoc_stays_one() -> None:
     assert "RUN <<'END_OF_RUN'\nset -e\nmake\nmake install\nEND_OF_RUN\n" in dockerfile
 
 
+@pytest.mark.parametrize(
+    ("command", "lines"),
+    [
+        ("a\nEND_OF_RUN\nUSER root", ["RUN <<'END_OF_RUN_'", "a", "END_OF_RUN", "USER root"]),
+        ("cat <<EOF", ["RUN <<'END_OF_RUN'", "cat <<EOF", "END_OF_RUN"]),
+        ("echo a\\", ["RUN <<'END_OF_RUN'", "echo a\\", "END_OF_RUN"]),
+        ("a; # b", ["RUN <<'END_OF_RUN'", "a; # b", "END_OF_RUN"]),
+        ("a\rUSER root \x1b[2J", ["RUN a\\rUSER root \\x1b[2J"]),
+        ("a\x85b\u2028c && d", ["RUN a\\x85b\\u2028c \\", "    && d"]),
+    ],
+)
+def test_a_command_stays_in_its_instruction(command: str, lines: list[str]) -> None:
+    """Whatever a history says, the step after it is still one of its own."""
+    history = [{"created_by": f"RUN /bin/sh -c {command} # buildkit"}, "USER nobody"]
+    _, dockerfile = planned({"app/x": "y"}, history=history)
+    said = dockerfile.split("\n")
+    start = said.index(lines[0])
+    assert said[start : start + len(lines)] == lines
+    assert said[-2:] == ["USER nobody", ""]
+    assert all(line.isprintable() for line in said)
+
+
+@pytest.mark.parametrize(
+    ("step", "line"),
+    [
+        ("COPY <<EOF /x # buildkit", "# COPY <<EOF /x"),
+        ("COPY a /b\\", "COPY a /b"),
+        ("LABEL a=b\\ \\", "LABEL a=b"),
+        ("WORKDIR /a\nUSER root", "WORKDIR /a\\nUSER root"),
+        ("# comment \\\nUSER root", "# # comment \\\\nUSER root"),
+    ],
+)
+def test_a_step_takes_none_of_the_next(step: str, line: str) -> None:
+    _, dockerfile = planned({"app/x": "y"}, history=[{"created_by": step}, "USER nobody"])
+    assert dockerfile.endswith(f"{line}\nUSER nobody\n")
+
+
+def test_names_from_an_image_are_quoted_in_commands() -> None:
+    home = "home/a; curl x | sh;"
+    gcc: dict[str, Package] = {"gcc $(id)": {"files": {"usr/bin/gcc": File(MB, mode=0o755)}}}
+    plan, dockerfile = planned(
+        {**apt(gcc, manual=["gcc $(id)"]), f"{home}/.npm/_cacache/x": File(MB)},
+        history=["RUN make && apt-get install -y gcc && npm ci"],
+    )
+    assert of_kind(plan, "clean-cache").command == f"rm -rf '/{home}/.npm/_cacache'"
+    assert of_kind(plan, "purge").command.endswith(" 'gcc $(id)'")
+    assert f"&& rm -rf '/{home}/.npm/_cacache'" in dockerfile
+
+
 # --- words ----------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("manager", "purge", "add"),
