@@ -318,13 +318,13 @@ def test_a_step_takes_none_of_the_next(step: str, line: str) -> None:
 
 def test_names_from_an_image_are_quoted_in_commands() -> None:
     home = "home/a; curl x | sh;"
-    gcc: dict[str, Package] = {"gcc $(id)": {"files": {"usr/bin/gcc": File(MB, mode=0o755)}}}
+    dev: dict[str, Package] = {"lib$(id)-dev": {"files": {"usr/include/a.h": File(MB)}}}
     plan, dockerfile = planned(
-        {**apt(gcc, manual=["gcc $(id)"]), f"{home}/.npm/_cacache/x": File(MB)},
-        history=["RUN make && apt-get install -y gcc && npm ci"],
+        {**apt(dev, manual=["lib$(id)-dev"]), f"{home}/.npm/_cacache/x": File(MB)},
+        history=["RUN make && apt-get install -y x && npm ci"],
     )
     assert of_kind(plan, "clean-cache").command == f"rm -rf '/{home}/.npm/_cacache'"
-    assert of_kind(plan, "purge").command.endswith(" 'gcc $(id)'")
+    assert of_kind(plan, "purge").command.endswith(" 'lib$(id)-dev'")
     assert f"&& rm -rf '/{home}/.npm/_cacache'" in dockerfile
 
 
