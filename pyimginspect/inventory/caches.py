@@ -59,7 +59,7 @@ def find_caches(rootfs: RootFS) -> tuple[Cache, ...]:
     contents = contents_of(rootfs)
     found = []
     for kind, top, paths in _candidates(rootfs):
-        layers = contents.by_layer(contents.behind(paths))
+        layers = contents.stored_behind(paths)
         if layers:
             found.append(
                 Cache(

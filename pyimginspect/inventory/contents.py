@@ -35,6 +35,20 @@ class Contents:
         found -= {content for content in shared if not self._names[content] <= chosen}
         return frozenset(found)
 
+    def stored_behind(self, paths: Iterable[str]) -> dict[int, int]:
+        """Return what ``by_layer(behind(paths))`` does, of many paths in less time."""
+        sums: dict[int, int] = {}
+        several = []
+        for path in paths:
+            node = self._nodes[path]
+            if node.origin is not None or (node.layer, node.position) in self._names:
+                several.append(path)
+            elif node.entry.stored:
+                sums[node.layer] = sums.get(node.layer, 0) + node.entry.stored
+        for layer, size in self.by_layer(self.behind(several)).items():
+            sums[layer] = sums.get(layer, 0) + size
+        return dict(sorted(sums.items()))
+
     def by_layer(self, contents: Iterable[Content]) -> dict[int, int]:
         """Return the bytes that each layer stores of ``contents``, by layer number."""
         sums: dict[int, int] = {}

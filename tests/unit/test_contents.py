@@ -44,6 +44,7 @@ def test_what_goes_with_paths_is_what_a_layer_of_whiteouts_removes(
     }
     contents = Contents(before)
     assert contents.behind(chosen) == removed
+    assert contents.stored_behind(chosen) == contents.by_layer(removed)
     assert contents.size(removed) == sum(contents.by_layer(removed).values())
 
 

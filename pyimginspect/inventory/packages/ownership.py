@@ -19,12 +19,7 @@ class LiveFiles:
 
     def __init__(self, rootfs: RootFS) -> None:
         self._rootfs = rootfs
-        # Asked tens of thousands of times: what can be is left to dictionaries and sets.
-        self._stored = {
-            path: node.entry.stored
-            for path, node in rootfs.nodes.items()
-            if node.entry.kind != "directory"
-        }
+        self._nodes = rootfs.nodes
         self._linked = {path for paths in rootfs.hard_links.values() for path in paths}
         self._parents: dict[str, tuple[str | None, frozenset[str]]] = {}
 
@@ -34,9 +29,11 @@ class LiveFiles:
         A directory belongs to nobody, as every package that puts something in it names it; nor
         does a link in the place of a directory, through which other claimed paths lead.
         """
-        found = self._stored.keys() & claimed
+        nodes = self._nodes
+        there = nodes.keys() & claimed
+        found = {path for path in there if nodes[path].entry.kind != "directory"}
         through: set[str] = set()
-        for path in set(claimed).difference(self._rootfs.nodes):
+        for path in set(claimed).difference(nodes):
             parent, _, name = path.rpartition("/")
             if parent not in self._parents:
                 self._parents[parent] = self._follow(parent)
@@ -44,14 +41,15 @@ class LiveFiles:
             if real is not None:
                 through |= links
                 path = f"{real}/{name}" if real else name
-                if path in self._stored:
+                node = nodes.get(path)
+                if node is not None and node.entry.kind != "directory":
                     found.add(path)
         return frozenset(found - through)
 
     def size(self, paths: frozenset[str]) -> int:
         """Return the bytes of content that the layers store for ``paths``, hard links once."""
         if self._linked.isdisjoint(paths):
-            return sum(map(self._stored.__getitem__, paths))
+            return sum(self._nodes[path].entry.stored for path in paths)
         return sum(stored_by_layer(self._rootfs, paths).values())
 
     def _follow(self, directory: str) -> tuple[str | None, frozenset[str]]:
