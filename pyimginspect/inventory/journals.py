@@ -7,6 +7,7 @@ __all__ = ["is_journal"]
 # What package managers rewrite whenever they run, and what no edit of a Dockerfile avoids but
 # running them less often.
 _JOURNALS = (
+    "etc/apk/world",
     "etc/ld.so.cache",
     "lib/apk/db/",
     "run/",

@@ -7,7 +7,7 @@ program outside of all packages needs (a wheel's extension, linked to ``libpq.so
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from msgspec import Struct
 
@@ -19,7 +19,15 @@ from pyimginspect.inventory.packages.graph import members
 from pyimginspect.inventory.tool_names import kind_of_package
 from pyimginspect.rootfs import RootFS
 
-__all__ = ["Kept", "Leftovers", "files_of_packages", "find_leftovers", "not_in_slim", "without"]
+__all__ = [
+    "Kept",
+    "Leftovers",
+    "bytecode_of",
+    "files_of_packages",
+    "find_leftovers",
+    "not_in_slim",
+    "without",
+]
 
 _INFO = "var/lib/dpkg/info"
 
@@ -219,7 +227,7 @@ def files_of_packages(
     ]
     found = {path for path in owned if nodes[path].kind == "file"}
     found.update(_notes(rootfs, packages, chosen))
-    found.update(_bytecode(rootfs, owned))
+    found.update(bytecode_of(rootfs, owned))
     return frozenset(found)
 
 
@@ -231,7 +239,8 @@ def _notes(rootfs: RootFS, packages: PackageDatabase, keys: Collection[str]) -> 
             yield path
 
 
-def _bytecode(rootfs: RootFS, owned: Sequence[str]) -> Iterator[str]:
+def bytecode_of(rootfs: RootFS, owned: Iterable[str]) -> Iterator[str]:
+    """Yield what was compiled of the modules among these files, whoever owns it."""
     sources: dict[str, set[str]] = {}
     for path in owned:
         if path.endswith(".py"):

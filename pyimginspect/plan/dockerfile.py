@@ -17,6 +17,7 @@ from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.instructions import Step
 from pyimginspect.model import ImageConfig
 from pyimginspect.plan import commands
+from pyimginspect.plan.copying import copies, gather, is_plain, leave_out
 from pyimginspect.plan.records import Edit, EditKind, Plan
 from pyimginspect.plan.stages import build_results, runtime_packages
 from pyimginspect.plan.workshop import Workshop
@@ -88,20 +89,24 @@ def _two_stages(
 ) -> Iterator[str]:
     last = max((staged.layer, *staged.others))
     cut = max(n for n, step in enumerate(steps) if step.layer == last) + 1
-    results = build_results(shop, staged.layer, last)
+    uninstalls = writer.uninstalls(staged.layer, last)
+    results = build_results(shop, staged.layer, last, uninstalls)
+    gathered = [path for path in results.paths if not is_plain(shop, path)]
     yield ""
     yield f"# plan: {printable(staged.words)}"
     yield f"{base} AS builder"
     for step in steps[:cut]:
         if step.word not in ("CMD", "ENTRYPOINT"):
             yield from writer.plain(step)
-    yield "# plan: gather what the build made"
-    yield "USER root"
-    names = [shlex.quote(path) for path in results if path.isprintable()]
-    # The parents of what is copied keep owner and mode; links stay links.
-    yield "RUN mkdir /result && cd / && cp -a --parents \\"
-    yield from (f"    {name} \\" for name in names or ["etc/hostname"])
-    yield "    /result"
+    if any(step.word == "USER" for step in steps[:cut]) and (
+        uninstalls or results.spare or gathered
+    ):
+        yield "USER root"
+    for edit in uninstalls:
+        yield f"# plan: {printable(edit.words)}"
+        yield f"RUN {printable(edit.command)}"
+    yield from leave_out(results.spare)
+    yield from gather(gathered)
     yield ""
     yield base
     for step in steps[:cut]:
@@ -111,9 +116,14 @@ def _two_stages(
     if packages:
         yield "# plan: what the build's results need at run time"
         yield f"RUN {_install(packages)}"
-    yield "COPY --from=builder /result/ /"
+    if results.paths:
+        yield "# plan: what the build made"
+    yield from copies(shop, [path for path in results.paths if path not in gathered])
+    if gathered:
+        yield "COPY --from=builder /result/ /"
     for step in steps[:cut]:
-        if step.layer is None or step.word == "WORKDIR":
+        again = step.word == "WORKDIR" and step.layer is not None and step.layer >= staged.layer
+        if step.layer is None or again:
             yield from writer.write(step)
     for step in steps[cut:]:
         yield from writer.write(step)
@@ -147,6 +157,11 @@ class _Writer:
         self.left_out = {
             name for edit in plan.edits if edit.kind == "bindings" for name in edit.packages
         }
+
+    def uninstalls(self, first: int, last: int) -> list[Edit]:
+        """Return the edits that take distributions out of what layers of a builder made."""
+        layers = [layer for layer in sorted(self._edits) if first <= layer <= last]
+        return [e for layer in layers for e in self._edits[layer] if e.kind == "environment"]
 
     def plain(self, step: Step) -> Iterator[str]:
         """Write a step as it was."""

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 from pyimginspect.inventory.build_tools import brought
 from pyimginspect.inventory.caches import INFORMATION
 from pyimginspect.inventory.journals import is_journal
-from pyimginspect.inventory.leftovers import files_of_packages, without
+from pyimginspect.inventory.leftovers import bytecode_of, files_of_packages, without
 from pyimginspect.inventory.packages import dependency_graph
+from pyimginspect.inventory.records import files_of
+from pyimginspect.plan.records import Edit
 from pyimginspect.plan.workshop import Workshop
 
-__all__ = ["build_results", "runtime_packages", "stray_bytecode"]
+__all__ = ["Results", "build_results", "runtime_packages", "stray_bytecode"]
 
 # What maintainer scripts and running programs leave: it comes back with them, or nobody wants it.
 _GENERATED = (
@@ -29,21 +33,44 @@ _GENERATED = (
 _OF_PACKAGES = ("bin/", "etc/", "lib/", "sbin/", "usr/", "var/")
 
 
-def build_results(shop: Workshop, first: int, last: int) -> list[str]:
-    """Return what layers ``first`` to ``last`` made: directories that are new, else files, sorted.
+_LITTLE = 64 << 10
+"""Bytes of the base that a directory may hold and be copied whole: a list would be out of date
+with the next requirement."""
+_FEW = 2
+"""Paths of one directory that are rather named one by one."""
 
-    Left out is what packages bring, with what their scripts make of it, and what is debris.
+
+class Results(NamedTuple):
+    """What a build made: ``paths``, sorted, of directories and files.
+
+    ``spare`` are, by the path of a Python, the distributions among them that the base has too.
+    """
+
+    paths: list[str]
+    spare: Mapping[str, list[str]]
+
+
+def build_results(
+    shop: Workshop, first: int, last: int, uninstalls: Iterable[Edit] = ()
+) -> Results:
+    """Return what layers ``first`` to ``last`` made: directories that are new, else files.
+
+    Left out is what packages bring, with what their scripts make of it, what is debris, and the
+    distributions that ``uninstalls`` take away.
+    Directories of Python's own prefix are taken whole where the base has little in them besides
+    distributions that can be uninstalled.
     """
     rootfs, packages = shop.inventory.rootfs, shop.packages
     installed = [p.key for p in packages.packages if brought(p) >= shop.base]
     owned = files_of_packages(rootfs, packages, installed) | {*stray_bytecode(shop, first, last)}
     debris = tuple(f"{c.path}/" for c in shop.inventory.caches if c.kind not in INFORMATION)
+    gone = _distributions_of(shop, uninstalls)
     chosen = set()
     others: set[str] = set()  # directories that hold something not chosen
     leaves = []
     parents = {path.rpartition("/")[0] for path in rootfs.nodes}
     for path, node in rootfs.nodes.items():
-        if node.kind == "directory" and path in parents:
+        if path in gone or (node.kind == "directory" and path in parents):
             continue
         if path and first <= node.layer <= last:
             generated = is_journal(path) or path.startswith((*debris, *_GENERATED))
@@ -54,7 +81,84 @@ def build_results(shop: Workshop, first: int, last: int) -> list[str]:
     for path in leaves:
         while path and (path := path.rpartition("/")[0]) not in others:
             others.add(path)
-    return sorted({_top(path, others) for path in chosen})
+    tops = {_top(path, others) for path in chosen}
+    spare = [each for each in _spare(shop, first) if chosen.isdisjoint(each.files)]
+    spared = {path for each in spare for path in each.files}
+    whole = _whole(shop, tops, (path for path in leaves if path not in spared))
+    tops = {next((place for place in _above(path) if place in whole), path) for path in tops}
+    return Results(sorted(tops), _by_python(each for each in spare if each.location in tops))
+
+
+def _distributions_of(shop: Workshop, uninstalls: Iterable[Edit]) -> set[str]:
+    """Return the files of the distributions that these edits take out of environments."""
+    inventory = shop.inventory
+    taken = {(edit.layer, name) for edit in uninstalls for name in edit.packages}
+    files: set[str] = set()
+    for each in inventory.distributions:
+        if (each.layer, each.name) in taken and not each.package:
+            own = files_of(inventory.rootfs, each.location, each.metadata)
+            files.update(own, bytecode_of(inventory.rootfs, own))
+    return files
+
+
+def _above(path: str) -> Iterator[str]:
+    """Yield the directories above ``path``, the highest first."""
+    place = path.find("/")
+    while place >= 0:
+        yield path[:place]
+        place = path.find("/", place + 1)
+
+
+def _whole(shop: Workshop, tops: Iterable[str], leaves: Iterable[str]) -> set[str]:
+    """Return directories of Pythons that hold several of ``tops`` and few bytes of ``leaves``."""
+    inventory = shop.inventory
+    homes = {python.prefix for python in inventory.interpreters} - {"", "usr"} | {"usr/local"}
+    below = (*(f"{home}/" for home in sorted(homes)),)
+    counts = Counter(place for path in tops if path.startswith(below) for place in _above(path))
+    sizes: Counter[str] = Counter()
+    for path in leaves:
+        if path.startswith(below):
+            content = inventory.rootfs[path].content
+            sizes.update(dict.fromkeys(_above(path), content.entry.stored))
+    return {
+        place
+        for place, count in counts.items()
+        if count > _FEW and sizes[place] <= _LITTLE and place.startswith(below)
+    }
+
+
+class _Spare(NamedTuple):
+    """A distribution that the base has, with the Python that can uninstall it."""
+
+    python: str
+    name: str
+    location: str
+    files: tuple[str, ...]
+
+
+def _spare(shop: Workshop, first: int) -> Iterator[_Spare]:
+    """Yield the distributions below layer ``first`` that pip can uninstall."""
+    inventory = shop.inventory
+    pythons = [python.path for python in inventory.interpreters]
+    with_pip = {path for d in inventory.distributions if d.name == "pip" for path in d.interpreters}
+    for each in inventory.distributions:
+        python = next((path for path in pythons if path in each.interpreters), None)
+        if each.layer >= first or each.package or python is None or python not in with_pip:
+            continue
+        files = files_of(inventory.rootfs, each.location, each.metadata)
+        compiled = bytecode_of(inventory.rootfs, files)
+        yield _Spare(python, each.name, each.location, (*files, *compiled))
+
+
+def _by_python(spare: Iterable[_Spare]) -> dict[str, list[str]]:
+    """Return the names by Python, that of pip, which does the work, the last."""
+    found: dict[str, list[str]] = {}
+    for each in spare:
+        found.setdefault(each.python, []).append(each.name)
+    return {
+        python: sorted(names, key=lambda name: (name == "pip", name))
+        for python, names in sorted(found.items())
+    }
 
 
 def _top(path: str, others: Collection[str]) -> str:
@@ -67,12 +171,14 @@ def _top(path: str, others: Collection[str]) -> str:
 
 def _scripted(shop: Workshop, path: str) -> bool:
     """Whether a link or an empty directory is a package's, made as it was installed."""
-    if not path.startswith(_OF_PACKAGES) or path.startswith("usr/local/"):
+    if not path.startswith(_OF_PACKAGES):
         return False
     rootfs = shop.inventory.rootfs
     node = rootfs[path]
-    if node.kind != "symlink":
-        return node.kind == "directory"
+    if node.kind == "directory":  # below /usr/local too (Debian Policy 9.1.2)
+        return True
+    if node.kind != "symlink" or path.startswith("usr/local/"):
+        return False
     target = node.content.entry.target
     real = rootfs.resolve(target if target.startswith("/") else f"{path}/../{target}")
     return real is None or "etc/alternatives/" in target or bool(shop.packages.owner(real))

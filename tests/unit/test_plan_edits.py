@@ -10,7 +10,9 @@ from pyimginspect.inventory.facts import OsPackage
 from pyimginspect.plan import Edit, Plan, make_plan, reconstruct
 from tests.images import (
     Content,
+    Directory,
     File,
+    Link,
     Package,
     debian_base,
     debian_python_packages,
@@ -189,7 +191,7 @@ def test_or_stays_in_a_stage_where_a_later_build_needs_it() -> None:
     assert of_kind(plan, "builder-stage").saving == 1_000_000
     final = dockerfile.rpartition("FROM alpine:3.22.1")[2]
     assert "apk" not in final
-    assert "COPY --from=builder /result/ /" in final
+    assert "COPY --from=builder /usr/lib/ /usr/lib/" in final
 
 
 def test_files_without_a_package_are_left_to_words() -> None:
@@ -257,7 +259,7 @@ def test_bytecode_of_the_base_s_modules_is_not_carried_over() -> None:
         {stray: "s" * 5000, f"{SITE}/app/x.py": "#", own: "o" * 5000},
         history=["RUN apt-get install -y gcc", "RUN pip install app"],
     )
-    assert f"    {SITE}/app \\\n" in dockerfile
+    assert f"COPY --from=builder /{SITE}/app/ " in dockerfile
     assert "lib/python3.13/__pycache__" not in dockerfile
     assert 1_005_000 < of_kind(plan, "builder-stage").saving < 1_006_000
 
@@ -269,8 +271,90 @@ def test_what_maintainer_scripts_make_is_not_carried_over() -> None:
         {"app/run": "#!", "data/": None, "etc/app.conf": "x", "tmp/y": "z"},
         history=["RUN apt-get install -y gcc", "RUN make"],
     )
-    assert "    app \\\n    data \\\n    etc/app.conf \\\n    /result\n" in dockerfile
+    assert dockerfile.endswith(
+        "# plan: what the build made\n"
+        "COPY --from=builder /app/ /app/\n"
+        "COPY --from=builder /data/ /data/\n"
+        "COPY --from=builder /etc/app.conf /etc/\n"
+    )
     assert of_kind(plan, "builder-stage").layer == 4
+
+
+def test_a_library_directory_is_copied_whole_without_what_the_base_has_in_it() -> None:
+    """A list of packages would leave out the next one that somebody requires."""
+    gcc: dict[str, Package] = {"gcc": {"files": {"usr/bin/gcc": File(MB, mode=0o755)}}}
+    made: dict[str, Content] = {}
+    for name in ("one", "two", "three"):
+        made |= dist_info(name, "1", {f"{name}.py": "#"}, site=SITE)
+        made[f"usr/local/bin/{name}"] = File("#!/usr/local/bin/python3\n", mode=0o755)
+    below = {"usr/local/lib/python3.13/more.py": File(MB)}
+    _, dockerfile = planned(
+        below,
+        apt(gcc, manual=["gcc"]),
+        made,
+        history=[
+            "COPY more.py /usr/local/lib/python3.13/",
+            "RUN apt-get install -y gcc",
+            "USER app",
+            "RUN pip install one two three",
+        ],
+    )
+    assert (
+        "USER root\n"
+        "# plan: the base brings pip: the copy can do without\n"
+        "RUN /usr/local/bin/python3.13 -m pip uninstall -y pip\n"
+    ) in dockerfile
+    assert dockerfile.endswith(
+        "# plan: what the build made\n"
+        "COPY --from=builder /usr/local/bin/ /usr/local/bin/\n"
+        f"COPY --from=builder /{SITE}/ \\\n"
+        f"    /{SITE}/\n"
+        "USER app\n"
+    )
+
+
+def test_build_tools_from_pypi_stay_in_the_builder() -> None:
+    gcc: dict[str, Package] = {"gcc": {"files": {"usr/bin/gcc": File(MB, mode=0o755)}}}
+    below: dict[str, Content] = {f"{SITE}/more.py": File(MB)}
+    made = {
+        **dist_info("cmake", "4.2", {"cmake/data.bin": MB}, site=SITE),
+        **dist_info("app", "1", {"app/x.py": "#"}, site=SITE),
+    }
+    history = ["COPY more.py /x", "RUN apt-get install -y gcc", "RUN pip install cmake app"]
+    plan, dockerfile = planned(below, apt(gcc, manual=["gcc"]), made, history=history)
+    edit = of_kind(plan, "environment")
+    assert f"# plan: {edit.words}\nRUN {edit.command}\n" in dockerfile
+    copied = dockerfile.partition("# plan: what the build made\n")[2]
+    assert (f"/{SITE}/app/" in copied, "cmake" in copied) == (True, False)
+
+
+def test_what_has_an_owner_or_a_link_of_its_own_is_gathered_first() -> None:
+    gcc: dict[str, Package] = {"gcc": {"files": {"usr/bin/gcc": File(MB, mode=0o755)}}}
+    made: dict[str, Content] = {
+        "app/": Directory(uid=1000, gid=1000),
+        "app/run": File("#!", uid=1000, gid=1000),
+        "current": Link("app"),
+        "srv/a file": "x",
+        "root/": Directory(mode=0o700),
+        "root/.netrc": "x",
+        "opt/tool": "x",
+    }
+    history = ["RUN apt-get install -y gcc", "RUN make"]
+    _, dockerfile = planned(apt(gcc, manual=["gcc"]), made, history=history)
+    assert (
+        "# plan: gather what keeps its owner, or is a link\n"
+        "RUN mkdir /result && cd / && cp -a --parents \\\n"
+        "    app \\\n"
+        "    current \\\n"
+        "    root \\\n"
+        "    /result\n"
+    ) in dockerfile
+    assert dockerfile.endswith(
+        "# plan: what the build made\n"
+        "COPY --from=builder /opt/ /opt/\n"
+        "COPY --from=builder /srv/ /srv/\n"
+        "COPY --from=builder /result/ /\n"
+    )
 
 
 def test_a_heredoc_stays_one() -> None:
