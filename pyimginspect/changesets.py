@@ -112,6 +112,9 @@ class _Builder:
         if name == OPAQUE:
             for path in list(self.children.get(where, ())) if where is not None else ():
                 self._remove(path, layer, "deleted")
+            # A set keeps its room when it is empty, and each look at it would cost that.
+            if where is not None and not self.children.get(where):
+                self.children.pop(where, None)
             return True
         if name.startswith(_RESERVED):
             return True

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from cyclonedx.model import Property
 from cyclonedx.model.bom import Bom, BomMetaData
 from cyclonedx.model.component import Component, ComponentType
+from cyclonedx.model.dependency import Dependency
 from cyclonedx.output.json import JsonV1Dot6
 from packageurl import PackageURL
 
@@ -19,6 +20,7 @@ from pyimginspect.report import Report
 __all__ = ["render"]
 
 _PURL_TYPES = {"dpkg": "deb", "apk": "apk", "rpm": "rpm"}
+_LONGEST_VERSION = 1024  # characters, since CycloneDX 1.6
 _NAMESPACE = uuid.UUID("6f5bd0a8-2c1c-5f0e-9a53-0f2b8f0f7a61")  # of this package's serial numbers
 
 
@@ -42,7 +44,10 @@ def render(report: Report) -> str:
         components=[*_interpreters(report), *_packages(report), *_distributions(report)],
     )
     assert bom.metadata.component is not None
-    bom.register_dependency(bom.metadata.component, bom.components)
+    parts = [Dependency(ref=component.bom_ref) for component in bom.components]
+    bom.dependencies = [Dependency(bom.metadata.component.bom_ref, parts), *parts]
+    # The library makes sure of each by looking through all, which takes the square of the time.
+    setattr(bom, "register_dependency", lambda **_: None)  # noqa: B010  # its own method
     document = json.loads(JsonV1Dot6(bom).output_as_string())
     if created is None:
         # The library always writes a time; one that is not the image's would not repeat.
@@ -56,6 +61,10 @@ def _time(text: str | None) -> datetime.datetime | None:
     except ValueError:
         return None
     return time.replace(tzinfo=time.tzinfo or datetime.UTC)
+
+
+def _version(text: str) -> str:
+    return printable(text)[:_LONGEST_VERSION]
 
 
 def _properties(facts: dict[str, str | int | None]) -> Iterable[Property]:
@@ -76,7 +85,7 @@ def _image(report: Report) -> Component:
         type=ComponentType.CONTAINER,
         bom_ref="image",
         name=printable(name),
-        version=printable(image.digest or tag) or None,
+        version=_version(image.digest or tag) or None,
         properties=_properties(
             {
                 "platform": image.platform,
@@ -93,7 +102,7 @@ def _interpreters(report: Report) -> list[Component]:
             type=ComponentType.APPLICATION,
             bom_ref=f"interpreter:{printable(python.path)}",
             name=printable(python.implementation),
-            version=printable(python.version),
+            version=_version(python.version),
             purl=_purl("generic", "python", python.version),
             properties=_properties(
                 {
@@ -114,7 +123,7 @@ def _packages(report: Report) -> list[Component]:
         Component(
             bom_ref=f"{package.manager}:{printable(package.key or package.name)}",
             name=printable(package.name),
-            version=printable(package.version),
+            version=_version(package.version),
             purl=_purl(
                 _PURL_TYPES[package.manager],
                 package.name,
@@ -135,7 +144,7 @@ def _distributions(report: Report) -> list[Component]:
         Component(
             bom_ref=f"python:{printable(found.metadata)}",
             name=printable(found.name),
-            version=printable(found.version),
+            version=_version(found.version),
             purl=_purl("pypi", found.name, found.version),
             properties=_properties(
                 {

@@ -126,6 +126,17 @@ def test_the_time_is_the_image_s_own(created: str | None, timestamp: str | None)
     assert render(report, "cyclonedx") == render(report, "cyclonedx")
 
 
+def test_a_version_is_no_longer_than_the_specification_allows() -> None:
+    report = bad_report()
+    (first, *_) = report.distributions
+    long = msgspec.structs.replace(first, version="9" * 5000)
+    document = json.loads(
+        render(msgspec.structs.replace(report, distributions=(long,)), "cyclonedx")
+    )
+    versions = [len(part.get("version", "")) for part in document["components"]]
+    assert max(versions) == 1024
+
+
 def test_another_image_has_another_serial_number() -> None:
     numbers = {bom(report)["serialNumber"] for report in (clean_report(), bad_report())}
     image = msgspec.structs.replace(clean_report().image, config_digest=f"sha256:{7:064x}")

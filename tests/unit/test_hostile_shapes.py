@@ -1,0 +1,36 @@
+"""Images of nasty shapes: none takes longer than the number of its entries allows.
+
+Each of these took the square of it, or something near, before. The bound is generous: what is
+linear takes a tenth of it.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from pyimginspect.api import open_image
+from tests.images import Content, docker_archive, image, layer
+
+Tree = Sequence[tuple[str, Content]]
+SECONDS = 3.0
+
+
+def opaque_again_and_again() -> list[Tree]:
+    """An emptied directory keeps the room of its former children."""
+    lower = [(f"d/f{n}", "x") for n in range(20_000)]
+    return [lower, [("d/.wh..wh..opq", "")] * 20_000]
+
+
+@pytest.mark.parametrize("shape", [opaque_again_and_again])
+def test_time_follows_the_entries(shape: Callable[[], list[Tree]], tmp_path: Path) -> None:
+    archive = tmp_path / "image.tar"
+    archive.write_bytes(docker_archive(image([layer(tree) for tree in shape()])))
+    start = time.process_time()
+    with open_image(str(archive)) as opened:
+        opened.report(areas=True)
+        assert opened.plan.edits is not None
+        assert opened.stories
+        assert opened.dockerfile
+    assert time.process_time() - start < SECONDS
