@@ -11,6 +11,7 @@ from msgspec import structs
 
 from pyimginspect.formats import render
 from pyimginspect.formats.html._chain import chains_of
+from pyimginspect.formats.html._view import bars_of
 from pyimginspect.inventory.facts import Area
 from pyimginspect.plan import Edit, Plan
 from pyimginspect.report import Report
@@ -151,6 +152,7 @@ def test_a_plan_takes_the_place_of_the_fixes() -> None:
         instruction="RUN x",
         words="delete apt's lists <where> they are made",
         command="&& rm -rf /var/lib/apt/lists/*",
+        keep=("python3.11",),
         rules=("package-cache",),
         saving=19_300_000,
     )
@@ -166,8 +168,18 @@ def test_a_plan_takes_the_place_of_the_fixes() -> None:
     assert (
         "What to do 560.2 MB now, 540.9 MB after all edits: saves 19.3 MB. In a registry about "
         "200.0 MB now, 191.0 MB after (estimated). 19.3 MB : delete apt's lists <where> they are "
-        "made (in layer 4 , package-cache) && rm -rf /var/lib/apt/lists/* Edits that save"
+        "made (in layer 4 , package-cache) && rm -rf /var/lib/apt/lists/* Still ask for python3.11 "
+        ": files in use need it. Edits that save"
     ) in words
+
+
+def test_the_bars_of_layers_tell_what_bytes_are_for() -> None:
+    report = bad_report()
+    pieces = {use: size for use, _, _, size in bars_of(report)[4].pieces}
+    assert {"build-tool", "cache", "second-python"} <= pieces.keys()
+    assert sum(pieces.values()) == sum(area.size for area in report.areas if area.layer == 4)
+    bare = bars_of(structs.replace(report, areas=()))
+    assert [(use, size) for use, *_, size in bare[4].pieces] == [("live", 420_000_000)]
 
 
 # --- the dependency chain -------------------------------------------------------------------------

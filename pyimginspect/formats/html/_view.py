@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from msgspec import Struct
@@ -11,8 +12,8 @@ from pyimginspect.report import Finding, Report
 
 __all__ = ["Bar", "bars_of", "fixes_of", "links_of", "map_of"]
 
-# The accounts of a layer, in the order in which a bar shows them.
-_ACCOUNTS = ("live", "overwritten", "deleted", "repeated")
+# What bytes are for, in the order in which a bar and the map's legend show it.
+_USES = ("live", "build-tool", "cache", "second-python", "overwritten", "deleted", "repeated")
 
 
 class Bar(Struct, frozen=True, kw_only=True):
@@ -32,11 +33,14 @@ def fixes_of(report: Report) -> list[Finding]:
 def bars_of(report: Report) -> dict[int, Bar]:
     """Return the timeline's bars by layer: use, begin, width and bytes of each piece."""
     largest = max((layer.account.stored for layer in report.layers), default=0) or 1
+    sums: dict[int, Counter[str]] = {}
+    for number, _, size, use, _ in _areas(report):
+        sums.setdefault(number, Counter())[use] += size
     bars = {}
     for layer in report.layers:
         pieces, begin = [], 0.0
-        for use in _ACCOUNTS:
-            size: int = getattr(layer.account, use)
+        for use in _USES:
+            size = sums.get(layer.number, Counter())[use]
             if size:
                 width = round(100 * size / largest, 3)
                 pieces.append((use, round(begin, 3), width, size))
@@ -62,21 +66,25 @@ def map_of(report: Report) -> dict[str, Any]:
     """Return the data of the treemap, in the fewest words.
 
     ``uses`` names what bytes are for; an area is layer, path, size, number of its use, files.
-    Where no areas were taken, each layer's accounts stand for them.
     """
-    areas: list[tuple[int, str, int, str, int]]
-    areas = [(a.layer, a.path, a.size, a.use, a.files) for a in report.areas] or [
-        (layer.number, "", size, use, 1)
-        for layer in report.layers
-        for use in _ACCOUNTS
-        if (size := getattr(layer.account, use))
-    ]
-    uses = ["live", "build-tool", "cache", "second-python", "overwritten", "deleted", "repeated"]
     return {
-        "uses": uses,
+        "uses": _USES,
         "layers": {layer.number: printable(layer.instruction)[:200] for layer in report.layers},
         "areas": [
-            [layer, printable(path), size, uses.index(use), files]
-            for layer, path, size, use, files in areas
+            [layer, printable(path), size, _USES.index(use), files]
+            for layer, path, size, use, files in _areas(report)
         ],
     }
+
+
+def _areas(report: Report) -> list[tuple[int, str, int, str, int]]:
+    """Return layer, path, size, use and files of all areas.
+
+    Where none were taken, each layer's accounts stand for them.
+    """
+    return [(a.layer, a.path, a.size, a.use, a.files) for a in report.areas] or [
+        (layer.number, "", size, use, 1)
+        for layer in report.layers
+        for use in ("live", "overwritten", "deleted", "repeated")
+        if (size := getattr(layer.account, use))
+    ]
