@@ -57,21 +57,35 @@ RUN pip install --no-cache-dir psycopg2-binary
 def os_python_binding(inventory: Inventory) -> Iterator[Finding]:
     """Report the OS packages with importable Python that layers above the base brought."""
     sight = sight_of(inventory)
-    graph = None
-    bindings = find_bindings(inventory)
+    packages = inventory.packages
+    bindings = [
+        binding
+        for binding in find_bindings(inventory)
+        if first_layer(packages[binding.package]) >= inventory.base.layers
+    ]
+    if not bindings:
+        return
+    graph = dependency_graph(packages)
+    by_size = sorted(bindings, key=lambda one: (-packages[one.package].size, one.package))
+    exact = {one.package for one in by_size[: max(_LEAST_EXACT, _WORK // len(packages.packages))]}
     for binding in bindings:
-        if first_layer(inventory.packages[binding.package]) >= inventory.base.layers:
-            graph = graph or dependency_graph(inventory.packages)
-            yield _finding(inventory, graph, binding, sight)
+        key = binding.package
+        saving = _saving(inventory, graph, key) if key in exact else packages[key].size
+        yield _finding(inventory, binding, sight, saving)
 
 
-def _finding(inventory: Inventory, graph: Graph, binding: Binding, sight: Sight | None) -> Finding:
+# What goes with a package takes a look at all packages, for each binding: of very many, in a very
+# large database, the smaller ones are told with their own files alone.
+_LEAST_EXACT = 20
+_WORK = 200_000
+
+
+def _finding(inventory: Inventory, binding: Binding, sight: Sight | None, saving: int) -> Finding:
     key = binding.package
     package = inventory.packages[key]
     layer = first_layer(package)
     importable = sight is not None and not {*binding.locations}.isdisjoint(sight.directories)
     twin = twin_of(inventory, binding, sight)
-    saving = _saving(inventory, graph, key)
     message = f"{key} is {_name(binding)}"
     if importable:
         message += ", from the package manager in place of pip"

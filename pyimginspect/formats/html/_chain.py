@@ -14,6 +14,7 @@ _WIDTH, _HEIGHT, _ACROSS, _DOWN = 190, 36, 50, 14  # pixels of a box, and betwee
 _LONGEST = 24  # characters that a box has room for
 _MOST_BOXES = 40
 _MOST_ROOTS = 8
+_MOST_PROVIDERS = 100  # of one name, as the graph of dependencies has it
 
 
 class Box(Struct, frozen=True, kw_only=True):
@@ -51,6 +52,8 @@ class Chain(Struct, frozen=True, kw_only=True):
 
 def chains_of(report: Report) -> list[Chain]:
     """Return a picture for every interpreter that packages brought, but for the one that runs."""
+    if not any(python.packages and not python.effective for python in report.pythons):
+        return []
     needed_by = _needed_by(report)
     asked = {p.key or p.name for p in report.os_packages if p.automatic is False}
     chains = []
@@ -75,7 +78,7 @@ def _needed_by(report: Report) -> dict[str, list[str]]:
     for package in report.os_packages:
         for alternatives in package.depends:
             for name in alternatives:
-                for provider in providers.get(name, ()):
+                for provider in providers.get(name, ())[:_MOST_PROVIDERS]:
                     needed_by.setdefault(provider, set()).add(package.key or package.name)
     return {key: sorted(names - {key}) for key, names in needed_by.items()}
 
