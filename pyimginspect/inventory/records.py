@@ -7,17 +7,22 @@ documentation for ``installed-files.txt`` and ``top_level.txt`` of ``.egg-info``
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 
 from msgspec import Struct
 
+from pyimginspect.inventory.once import once
 from pyimginspect.rootfs import RootFS
 
 __all__ = ["Row", "files_of", "place_of", "read_record", "rows_of"]
 
 _MOST_ROWS = 200_000
 """Of one RECORD; the longest there are have a tenth of that."""
+
+
+_MOST_SHARING = 50
 
 
 class Row(Struct, frozen=True, gc=False):
@@ -97,13 +102,33 @@ def files_of(rootfs: RootFS, location: str, metadata: str) -> tuple[str, ...]:
     return tuple(_by_names(rootfs, location, metadata))
 
 
+def _top_level(data: bytes) -> dict[str, None]:
+    words = data.decode("utf-8", "surrogateescape").split()
+    return dict.fromkeys(n for n in words if "/" not in n and n not in (".", ".."))
+
+
+@once
+def _crowded(rootfs: RootFS) -> frozenset[str]:
+    """Return the packages that very many say are theirs: namespaces, and of none in particular.
+
+    To walk through one for each would take the square of the time.
+    """
+    counts: Counter[str] = Counter()
+    for path, data in rootfs.texts.items():
+        if path.endswith("/top_level.txt"):
+            location = path.rsplit("/", 2)[0]
+            counts.update(f"{location}/{name}" for name in _top_level(data))
+    return frozenset(top for top, count in counts.items() if count > _MOST_SHARING)
+
+
 def _by_names(rootfs: RootFS, location: str, metadata: str) -> Iterator[str]:
     tops = [metadata]
-    text = rootfs.texts.get(f"{metadata}/top_level.txt", b"").decode("utf-8", "surrogateescape")
-    for name in text.split():
-        if "/" not in name and name not in (".", ".."):
-            tops += [f"{location}/{name}", f"{location}/{name}.py"]
+    names = _top_level(rootfs.texts.get(f"{metadata}/top_level.txt", b""))
+    tops += [f"{location}/{name}{ending}" for name in names for ending in ("", ".py")]
+    crowded = _crowded(rootfs)
     for top in tops:
+        if top in crowded:
+            continue
         node = rootfs.get(top)
         if node is not None and node.kind == "file":
             yield top

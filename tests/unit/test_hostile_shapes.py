@@ -23,7 +23,31 @@ def opaque_again_and_again() -> list[Tree]:
     return [lower, [("d/.wh..wh..opq", "")] * 20_000]
 
 
-@pytest.mark.parametrize("shape", [opaque_again_and_again])
+def one_package_of_many_distributions() -> list[Tree]:
+    site = "usr/lib/python3.12/site-packages"
+    tree: list[tuple[str, Content]] = [(f"{site}/big/f{n}.py", "") for n in range(8000)]
+    for n in range(1000):
+        tree.append((f"{site}/a{n}.egg-info/PKG-INFO", f"Name: a{n}\nVersion: 1\n"))
+        tree.append((f"{site}/a{n}.egg-info/top_level.txt", "big\n"))
+    return [tree]
+
+
+def one_package_named_again_and_again() -> list[Tree]:
+    site = "usr/lib/python3.12/site-packages"
+    tree: list[tuple[str, Content]] = [(f"{site}/big/f{n}.py", "") for n in range(3000)]
+    tree.append((f"{site}/a.egg-info/PKG-INFO", "Name: a\nVersion: 1\n"))
+    tree.append((f"{site}/a.egg-info/top_level.txt", "big\n" * 3000))
+    return [tree]
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        opaque_again_and_again,
+        one_package_of_many_distributions,
+        one_package_named_again_and_again,
+    ],
+)
 def test_time_follows_the_entries(shape: Callable[[], list[Tree]], tmp_path: Path) -> None:
     archive = tmp_path / "image.tar"
     archive.write_bytes(docker_archive(image([layer(tree) for tree in shape()])))
