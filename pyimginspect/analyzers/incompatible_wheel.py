@@ -23,6 +23,15 @@ RULE = Rule(
     why="pip would have refused it: it was copied from elsewhere. That its files load says little"
     " of what they do with an older C library, or on a Python that they were not built for.",
     fix="Install the distribution in this image, or in a build stage with the same base.",
+    example="""# at fault: the build stage has a newer C library, and takes newer wheels
+FROM python:3.13-slim-trixie AS build
+RUN pip install --target /deps some-package
+FROM python:3.13-slim-bullseye
+COPY --from=build /deps /usr/local/lib/python3.13/site-packages
+
+# better
+FROM python:3.13-slim-bullseye AS build
+""",
 )
 
 

@@ -26,6 +26,16 @@ RULE = Rule(
     " is installed here, not on the reputation of the base.",
     fix="Look on PyPI whether a newer release of the distribution has a musllinux wheel; with many"
     " that have none, python:3.X-slim saves the compiling.",
+    example="""# at fault: uWSGI has no wheel for musl, nor for anything else
+FROM python:3.13-alpine
+RUN apk add --no-cache --virtual .build-deps gcc libc-dev linux-headers \\
+    && pip install --no-cache-dir uwsgi \\
+    && apk del .build-deps
+
+# better: one that has a wheel for musl
+FROM python:3.13-alpine
+RUN pip install --no-cache-dir granian
+""",
 )
 
 

@@ -21,6 +21,13 @@ RULE = Rule(
     " leftovers are less sure, and the policy on base images cannot be checked.",
     fix="Say the base image with --base IMAGE, or the number of its layers with --base N; keep"
     " the history when squashing.",
+    example="""# at fault: the history is gone
+docker export app | docker import - acme/app
+
+# better: build it, or say what it was built from
+docker build --tag acme/app .
+pyimginspect acme/app --base python:3.13-slim
+""",
 )
 
 

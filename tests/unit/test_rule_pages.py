@@ -25,7 +25,7 @@ def test_rules_have_names_of_their_own() -> None:
 def test_a_rule_explains_itself(name: str) -> None:
     rule: Rule = RULES[name]
     assert rule.id == rule.id.lower().replace("_", "-")
-    for words in (rule.title, rule.what, rule.why, rule.fix):
+    for words in (rule.title, rule.what, rule.why, rule.fix, rule.example):
         assert words.strip()
     assert "\t" not in rule.what + rule.why + rule.fix + rule.example
 
