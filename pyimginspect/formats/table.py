@@ -103,7 +103,7 @@ def _detail(page: Page, report: Report, number: int, finding: Finding) -> None:
         place = [evidence.path] if evidence.path and evidence.path not in evidence.what else []
         if evidence.package and evidence.package not in evidence.what:
             place.append(f"package {evidence.package}")
-        if evidence.layer is not None and evidence.layer not in finding.layers:
+        if evidence.layer is not None and finding.layers != (evidence.layer,):
             place.append(f"layer {evidence.layer}")
         fact("because", f"{evidence.what} ({', '.join(place)})" if place else evidence.what)
     if finding.layers:
@@ -285,7 +285,7 @@ def _build_tools(page: Page, report: Report) -> None:
         ],
     )
     if len(tools) > _MOST_TOOLS:
-        page.lines.append(f"and {count(len(tools) - _MOST_TOOLS, 'more')}")
+        page.lines.append(f"and {len(tools) - _MOST_TOOLS:,} more")
 
 
 def _packages(page: Page, report: Report) -> None:

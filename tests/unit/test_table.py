@@ -7,7 +7,8 @@ import pytest
 import wcwidth
 
 from pyimginspect.formats import render
-from pyimginspect.model import Note
+from pyimginspect.inventory.facts import BuildTool
+from pyimginspect.model import Evidence, Note
 from tests.reports import bad_report, clean_report, finding, judged_report, with_strings
 
 ESCAPES = re.compile(r"\x1b\[\d*m")
@@ -254,3 +255,16 @@ def test_many_notes_are_counted() -> None:
 def test_of_a_plan_that_saves_nothing_nothing_is_said(saving: int | None) -> None:
     report = clean_report(findings=(finding("r", "s", saving=5_000_000),), saving=saving)
     assert "--plan" not in render(report, "table", width=100)
+
+
+def test_of_many_build_tools_the_rest_are_counted() -> None:
+    tools = tuple(BuildTool(name=f"t{n:02}", category="compiler", layer=4) for n in range(17))
+    assert "\nand 2 more\n" in render(clean_report(build_tools=tools), "table")
+
+
+def test_evidence_names_its_layer_where_a_finding_has_several() -> None:
+    evidence = [Evidence(what=f"cache {n}", layer=n) for n in (1, 2)]
+    both = finding("r", "s", evidence=tuple(evidence), layers=(1, 2))
+    assert "cache 2 (layer 2)" in render(clean_report(findings=(both,)), "table")
+    one = finding("r", "s", evidence=tuple(evidence[:1]), layers=(1,))
+    assert "cache 1 (" not in render(clean_report(findings=(one,)), "table")
