@@ -38,12 +38,13 @@ RUN pip install --no-cache-dir -r requirements.txt
 
 def run(inventory: Inventory) -> Iterator[Finding]:
     """Find them, one finding for each cache."""
+    overwritten = lost_in(inventory.caches, inventory.ledger, inventory.base.layers)
     for cache in inventory.caches:
         stored = {n: size for n, size in cache.layers.items() if n >= inventory.base.layers}
         if cache.kind in INFORMATION or not stored:
             continue
         lost: dict[int, int] = {}
-        for loss in lost_in(cache, inventory.ledger, inventory.base.layers):
+        for loss in overwritten.get((cache.kind, cache.path), ()):
             lost[loss.layer] = lost.get(loss.layer, 0) + loss.size
         saving = sum(stored.values()) + sum(lost.values())
         layers = sorted({*stored, *lost})

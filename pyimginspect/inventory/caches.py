@@ -8,14 +8,14 @@ someone may want them.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from pyimginspect.inventory.contents import contents_of
 from pyimginspect.inventory.facts import Cache, Loss
 from pyimginspect.ledger import Ledger
 from pyimginspect.rootfs import RootFS
 
-__all__ = ["INFORMATION", "edit_of", "find_caches", "lost_in"]
+__all__ = ["INFORMATION", "caches_around", "edit_of", "find_caches", "lost_in"]
 
 INFORMATION = frozenset({"bytecode", "tests"})
 """Kinds that are listed and that are no fault."""
@@ -73,15 +73,40 @@ def find_caches(rootfs: RootFS) -> tuple[Cache, ...]:
     return tuple(sorted(found, key=lambda cache: (-cache.size, cache.path, cache.kind)))
 
 
-def lost_in(cache: Cache, ledger: Ledger, base_layers: int) -> Iterator[Loss]:
-    """Yield what layers above the base stored in a cache and later layers overwrote."""
-    prefix = f"{cache.path}/"
-    ending = ".bin" if cache.kind == "apt-index" else ""
-    for loss in ledger.losses:
-        if loss.layer < base_layers or loss.account == "deleted":
-            continue
-        if loss.path.startswith(prefix) and loss.path.endswith(ending):
-            yield loss
+def lost_in(
+    caches: Sequence[Cache], ledger: Ledger, base_layers: int
+) -> dict[tuple[str, str], list[Loss]]:
+    """Return what layers above the base stored in each cache and later layers overwrote.
+
+    Caches are named by kind and path.
+    """
+    around = caches_around(caches)
+    lost: dict[tuple[str, str], list[Loss]] = {}
+    for loss in ledger.losses if caches else ():
+        if loss.layer >= base_layers and loss.account != "deleted":
+            for cache in around(loss.path):
+                ending = ".bin" if cache.kind == "apt-index" else ""
+                if loss.path.endswith(ending):
+                    lost.setdefault((cache.kind, cache.path), []).append(loss)
+    return lost
+
+
+def caches_around(caches: Iterable[Cache]) -> Callable[[str], Iterator[Cache]]:
+    """Return a function that yields the caches that a path is in.
+
+    It asks each directory above the path: there may be as many caches as home directories.
+    """
+    by_path: dict[str, list[Cache]] = {}
+    for cache in caches:
+        by_path.setdefault(cache.path, []).append(cache)
+
+    def around(path: str) -> Iterator[Cache]:
+        place = path.rpartition("/")[0]
+        while place:
+            yield from by_path.get(place, ())
+            place = place.rpartition("/")[0]
+
+    return around
 
 
 _EDITS = {

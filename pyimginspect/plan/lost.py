@@ -6,7 +6,7 @@ import re
 import shlex
 from collections.abc import Iterator
 
-from pyimginspect.inventory.caches import INFORMATION
+from pyimginspect.inventory.caches import INFORMATION, caches_around
 from pyimginspect.inventory.contents import Content
 from pyimginspect.inventory.journals import is_journal
 from pyimginspect.inventory.losses import top_directories, what_was_lost
@@ -22,10 +22,15 @@ _CHOWN = re.compile(r"chown\s+(?:-\w*R\w*|--recursive)\s+([\w.-]+(?::[\w.-]*)?)\
 
 def edits_of_caches(shop: Workshop) -> Iterator[Proposal]:
     """Propose to keep no cache, for each instruction that leaves some."""
-    for cache in shop.inventory.caches:
-        if cache.kind in INFORMATION:
-            continue
-        prefix = f"{cache.path}/"
+    caches = [cache for cache in shop.inventory.caches if cache.kind not in INFORMATION]
+    around = caches_around(caches)
+    overwritten: dict[str, set[Content]] = {}
+    for removal in shop.inventory.rootfs.removals if caches else ():
+        if removal.how != "deleted" and removal.layer >= shop.base:
+            for cache in around(shop.path(removal)):
+                content = (removal.layer, removal.position)
+                overwritten.setdefault(cache.path, set()).add(content)
+    for cache in caches:
         ending = ".bin" if cache.kind == "apt-index" else ""
         paths = [
             node.path
@@ -33,9 +38,7 @@ def edits_of_caches(shop: Workshop) -> Iterator[Proposal]:
             if node.kind == "file" and node.path.endswith(ending)
         ]
         live = shop.contents.behind(paths)
-        lost = shop.lost(
-            lambda removal, path: removal.how != "deleted" and path.startswith(prefix)  # noqa: B023
-        )
+        lost = overwritten.get(cache.path, set())
         by_layer: dict[int, set[Content]] = {}
         for content in live | lost:
             by_layer.setdefault(content[0], set()).add(content)

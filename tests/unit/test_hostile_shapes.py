@@ -40,12 +40,18 @@ def one_package_named_again_and_again() -> list[Tree]:
     return [tree]
 
 
+def a_cache_for_each_of_many_users() -> list[Tree]:
+    homes = [f"home/u{n}/.cache/pip/x" for n in range(3000)]
+    return [[(path, text * 500) for path in homes] for text in "xy"]
+
+
 @pytest.mark.parametrize(
     "shape",
     [
         opaque_again_and_again,
         one_package_of_many_distributions,
         one_package_named_again_and_again,
+        a_cache_for_each_of_many_users,
     ],
 )
 def test_time_follows_the_entries(shape: Callable[[], list[Tree]], tmp_path: Path) -> None:
