@@ -45,8 +45,8 @@ def reconstruct(inventory: Inventory, plan: Plan) -> str:
     """Return a Dockerfile with the edits of ``plan`` applied, each marked by a comment."""
     shop = Workshop(inventory)
     steps = _application_steps(shop)
-    base = next((edit.command for edit in plan.edits if edit.kind == "base"), "")
-    base = base or f"FROM {inventory.base.name}"
+    other = next((edit for edit in plan.edits if edit.kind == "base"), None)
+    base = other.command if other is not None else f"FROM {inventory.base.name}"
     known = _FROM.fullmatch(base) is not None
     lines = [f"# Made from the history of {printable(plan.reference)}; edits are marked '# plan:'."]
     if not known:
@@ -56,8 +56,11 @@ def reconstruct(inventory: Inventory, plan: Plan) -> str:
         return "\n".join([*lines, base, "# The history has no step of the application.", ""])
     writer = _Writer(shop, plan)
     staged = next((edit for edit in plan.edits if edit.kind == "builder-stage"), None)
+    lines.append("")
+    if other is not None:
+        lines.append(f"# plan: {printable(other.words)}")
     if staged is None:
-        lines += ["", base]
+        lines.append(base)
         for step in steps:
             lines += writer.write(step)
     else:
@@ -92,7 +95,6 @@ def _two_stages(
     uninstalls = writer.uninstalls(staged.layer, last)
     results = build_results(shop, staged.layer, last, uninstalls)
     gathered = [path for path in results.paths if not is_plain(shop, path)]
-    yield ""
     yield f"# plan: {printable(staged.words)}"
     yield f"{base} AS builder"
     for step in steps[:cut]:

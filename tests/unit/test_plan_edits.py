@@ -136,7 +136,8 @@ def test_the_full_variant_is_replaced_by_the_slim_one() -> None:
     edit = of_kind(plan, "base")
     assert (edit.command, edit.estimated) == ("FROM python:3.13-slim", True)
     assert edit.saving > 2_000_000
-    assert "\nFROM python:3.13-slim\nCOPY app /app\n" in reconstruct(inventory, plan)
+    dockerfile = reconstruct(inventory, plan)
+    assert f"\n# plan: {edit.words}\nFROM python:3.13-slim\nCOPY app /app\n" in dockerfile
 
 
 # --- packages -------------------------------------------------------------------------------------
