@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from pyimginspect.inventory.build_tools import loose_files
+from pyimginspect.inventory.build_tools import brought, loose_files
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.contents import Contents
 from pyimginspect.inventory.facts import BuildTool, OsPackage
@@ -16,10 +16,12 @@ __all__ = [
     "NOTABLE",
     "add_words",
     "asked_for",
+    "kept_of",
     "left_by_layer",
     "listed",
     "proofs",
     "purge_words",
+    "removal_words",
     "size_of_loose",
     "size_of_packages",
     "tool_evidence",
@@ -89,6 +91,20 @@ def add_words(manager: str, names: Sequence[str]) -> str:
     if manager == "rpm":
         return f"dnf install -y --setopt=install_weak_deps=False {shlex.join(names)}"
     return f"apt-get install -y --no-install-recommends {shlex.join(names)}"
+
+
+def kept_of(inventory: Inventory, leftovers: Leftovers, layer: int) -> list[Kept]:
+    """Return the proofs for runtime packages that came with the tools of a layer."""
+    return [
+        proof for proof in leftovers.kept if brought(inventory.packages[proof.package]) == layer
+    ]
+
+
+def removal_words(inventory: Inventory, packages: Sequence[OsPackage], kept: Sequence[Kept]) -> str:
+    """Return the command that removes packages, and first asks for what must stay by name."""
+    names = sorted({inventory.packages[proof.package].name for proof in kept})
+    keep = f"{add_words(packages[0].manager, names)} && " if names else ""
+    return f"{keep}{purge_words(packages)}"
 
 
 def size_of_packages(inventory: Inventory, contents: Contents, keys: Sequence[str]) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal, NamedTuple
 
+from pyimginspect.analyzers._words import counted
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.facts import Distribution, Interpreter
 from pyimginspect.inventory.loader import Dependency
@@ -105,7 +106,7 @@ def file_evidence(inventory: Inventory, paths: Iterable[str], what: str) -> Iter
         node = inventory.rootfs.get(path)
         yield Evidence(what=what, path=path, layer=node.layer if node else None)
     if len(every) > _MOST:
-        yield Evidence(what=f"and so for {len(every) - _MOST} more files")
+        yield Evidence(what=f"and so for {counted(len(every) - _MOST, 'more file')}")
 
 
 def searched_in(dependency: Dependency) -> str:

@@ -39,9 +39,11 @@ _ORIGINS = {
 
 
 def megabytes(size: int) -> str:
-    """Return a size for a sentence: ``36.2 MB``, ``12 kB``."""
-    if size < 100_000:
-        return f"{-(-size // 1000)} kB"
+    """Return a size for a sentence as reports round it: ``36.2 MB``, ``567.3 kB``, ``12 B``."""
+    if size < 1000:
+        return f"{size} B"
+    if size < 1_000_000:
+        return f"{size / 1000:.1f} kB"
     return f"{size / 1_000_000:,.1f} MB"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pyimginspect.analyzers._pythons import instruction, listed
+from pyimginspect.analyzers._words import counted
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.facts import Distribution
@@ -105,15 +106,15 @@ def _files(inventory: Inventory, rivals: list[Distribution], paths: list[str]) -
         Evidence(what=f"{each.name} {each.version} lists it", path=paths[0], layer=each.layer)
         for each in rivals
     ]
-    evidence.append(Evidence(what=f"{len(paths)} files are in both of their RECORDs"))
+    files = counted(len(paths), "file")
+    evidence.append(Evidence(what=f"both of their RECORDs list {files}"))
     if losers:
         evidence.append(
             Evidence(what=f"of {listed(sorted(losers))} they have not the length that it recorded")
         )
-    files = "1 file" if len(paths) == 1 else f"{len(paths)} files"
     return RULE.finding(
         subject=" ".join(sorted({each.name for each in rivals})),
-        message=f"{names} both say that {files} in /{rivals[0].location} are theirs",
+        message=f"{names} both claim {files} in /{rivals[0].location}",
         evidence=evidence,
         layers={each.layer for each in rivals},
         instruction=instruction(inventory, layer),

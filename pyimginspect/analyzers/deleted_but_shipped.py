@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from pyimginspect.analyzers._leftovers import NOTABLE, listed
+from pyimginspect.analyzers._words import counted
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.facts import Loss
@@ -102,8 +103,10 @@ def _evidence(inventory: Inventory, losses: Sequence[Loss]) -> Iterator[Evidence
     for loss in losses:
         sums.setdefault(loss.layer, []).append(loss.size)
     for layer, sizes in sorted(sums.items()):
-        what = f"{len(sizes):,} files of {sum(sizes):,} bytes are stored here and deleted later"
-        yield Evidence(what=f"{what}: {_short(inventory.instructions[layer])}", layer=layer)
+        files = counted(len(sizes), "file")
+        who = _short(inventory.instructions[layer]) or "this layer"
+        what = f"{who} stores {files} of {sum(sizes):,} bytes that are deleted later"
+        yield Evidence(what=what, layer=layer)
     for loss in sorted(losses, key=lambda loss: (-loss.size, loss.path, loss.layer))[:_MOST]:
         yield Evidence(what=f"{loss.size:,} bytes", path=loss.path, layer=loss.layer)
 

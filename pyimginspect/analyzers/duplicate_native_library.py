@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pyimginspect.analyzers._native import instruction, listed
+from pyimginspect.analyzers._words import counted
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.native import Library
@@ -102,7 +103,7 @@ def _evidence(libraries: list[Library]) -> Iterator[Evidence]:
         package = library.owner if library.origin == "package" else ""
         yield Evidence(what=what, path=library.path, layer=library.layer, package=package)
     if len(libraries) > _MOST:
-        yield Evidence(what=f"and {len(libraries) - _MOST} more files")
+        yield Evidence(what=f"and {counted(len(libraries) - _MOST, 'more file')}")
 
 
 ANALYZER = Analyzer(rule=RULE, run=run)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from pyimginspect.analyzers._native import Bearer, Bearers, instruction, listed
+from pyimginspect.analyzers._words import counted
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.wheels import glibc_version
@@ -87,7 +88,7 @@ def _needs(inventory: Inventory, by_file: dict[str, set[str]]) -> Iterator[Evide
         layer = inventory.rootfs[path].layer
         yield Evidence(what=f"needs {listed(wanted, 12)}", path=path, layer=layer)
     if len(by_file) > _MOST:
-        yield Evidence(what=f"and so do {len(by_file) - _MOST} more files")
+        yield Evidence(what=f"and so do {counted(len(by_file) - _MOST, 'more file')}")
 
 
 def _fix(wanted: str, newest: str) -> str:

@@ -8,16 +8,16 @@ from typing import get_args
 
 from pyimginspect.analyzers._leftovers import (
     asked_for,
+    kept_of,
     left_by_layer,
     listed,
     proofs,
-    purge_words,
+    removal_words,
     size_of_loose,
     size_of_packages,
     tool_evidence,
 )
 from pyimginspect.analyzers.rule import Analyzer, Rule
-from pyimginspect.inventory.build_tools import brought
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.contents import contents_of
 from pyimginspect.inventory.facts import BuildToolKind, Distribution
@@ -69,12 +69,11 @@ def run(inventory: Inventory) -> Iterator[Finding]:
         users = users_at_run_time(tools, inventory.distributions)
         evidence = [*tool_evidence(inventory, tools)]
         if len(keys) > len(tools):
-            evidence.append(Evidence(what=f"{len(keys):,} packages would go with them"))
-        evidence += proofs(
-            proof for proof in leftovers.kept if brought(inventory.packages[proof.package]) == layer
-        )
+            evidence.append(Evidence(what=f"{len(keys):,} packages would go in all"))
+        kept = kept_of(inventory, leftovers, layer)
+        evidence += proofs(kept)
         evidence += [Evidence(what=f"{user} uses such tools at run time") for user in users]
-        purge = purge_words(asked) if asked else ""
+        purge = removal_words(inventory, asked, kept) if asked else ""
         yield RULE.finding(
             subject=" ".join(names[:3]),
             severity="note" if users else None,

@@ -5,22 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from pyimginspect.analyzers._leftovers import (
-    add_words,
     asked_for,
+    kept_of,
     left_by_layer,
     listed,
     proofs,
-    purge_words,
+    removal_words,
     size_of_loose,
     size_of_packages,
     tool_evidence,
 )
 from pyimginspect.analyzers.rule import Analyzer, Rule
-from pyimginspect.inventory.build_tools import brought
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.contents import contents_of
 from pyimginspect.inventory.facts import OsPackage
-from pyimginspect.inventory.leftovers import Kept, Leftovers, find_leftovers
+from pyimginspect.inventory.leftovers import Leftovers, find_leftovers
 from pyimginspect.inventory.tool_names import users_at_run_time
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
@@ -72,7 +71,7 @@ def run(inventory: Inventory) -> Iterator[Finding]:
             message=f"{listed(names)}: headers or static libraries are left in the image",
             evidence=[
                 *tool_evidence(inventory, tools),
-                *proofs(_kept(inventory, leftovers, layer)),
+                *proofs(kept_of(inventory, leftovers, layer)),
                 *(Evidence(what=f"{user} uses them at run time") for user in users),
             ],
             layers=[layer],
@@ -85,19 +84,11 @@ def run(inventory: Inventory) -> Iterator[Finding]:
         )
 
 
-def _kept(inventory: Inventory, leftovers: Leftovers, layer: int) -> list[Kept]:
-    return [
-        proof for proof in leftovers.kept if brought(inventory.packages[proof.package]) == layer
-    ]
-
-
 def _fix(inventory: Inventory, leftovers: Leftovers, layer: int, asked: Sequence[OsPackage]) -> str:
     if not asked:
         return ""
-    kept = sorted({inventory.packages[p.package].name for p in _kept(inventory, leftovers, layer)})
-    keep = f"{add_words(asked[0].manager, kept)} && " if kept else ""
-    edit = f"&& {keep}{purge_words(asked)}"
-    return f"Install them in a build stage only; or end the same RUN with {edit}"
+    edit = removal_words(inventory, asked, kept_of(inventory, leftovers, layer))
+    return f"Install them in a build stage only; or end the same RUN with && {edit}"
 
 
 ANALYZER = Analyzer(rule=RULE, run=run)

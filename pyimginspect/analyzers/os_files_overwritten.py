@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pyimginspect.analyzers._pythons import instruction, listed
+from pyimginspect.analyzers._words import counted
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.facts import Distribution
@@ -51,7 +52,7 @@ def os_files_overwritten(inventory: Inventory) -> Iterator[Finding]:
 def _finding(inventory: Inventory, each: Distribution, paths: tuple[str, ...]) -> Finding:
     packages = inventory.packages
     keys = sorted({key for path in paths for key in packages.owner(path)})
-    files = "1 file" if len(paths) == 1 else f"{len(paths)} files"
+    files = counted(len(paths), "file")
     by = each.installer or "an unknown installer"
     return RULE.finding(
         subject=f"{each.name} {' '.join(packages[key].name for key in keys)}",

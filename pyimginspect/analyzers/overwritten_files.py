@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pyimginspect.analyzers._leftovers import NOTABLE, listed
+from pyimginspect.analyzers._words import counted
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.caches import INFORMATION
 from pyimginspect.inventory.collect import Inventory
@@ -76,7 +77,8 @@ def _ordered(losses: list[Loss]) -> list[Loss]:
 
 
 def _evidence(losses: list[Loss]) -> Iterator[Evidence]:
-    yield Evidence(what=f"{len(losses):,} files of {sum(loss.size for loss in losses):,} bytes")
+    files = counted(len(losses), "file")
+    yield Evidence(what=f"{files} of {sum(loss.size for loss in losses):,} bytes")
     for loss in _ordered(losses)[:_MOST]:
         what = f"{loss.size:,} bytes, {loss.account}, by layer {loss.killer}"
         yield Evidence(what=what, path=loss.path, layer=loss.layer)

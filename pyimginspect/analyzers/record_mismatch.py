@@ -55,7 +55,7 @@ def record_mismatch(inventory: Inventory) -> Iterator[Finding]:
             evidence = [
                 *(
                     Evidence(
-                        what=f"it has {change.size:,} bytes, and RECORD says {change.recorded:,}",
+                        what=f"its size is {change.size:,}, and RECORD says {change.recorded:,}",
                         path=change.path,
                         layer=inventory.rootfs[change.path].layer,
                     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pyimginspect.analyzers._leftovers import NOTABLE, listed
+from pyimginspect.analyzers._words import counted
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.facts import Loss
@@ -51,7 +52,8 @@ def run(inventory: Inventory) -> Iterator[Finding]:
             continue
         ordered = sorted(losses, key=lambda loss: (-loss.size, loss.path, loss.layer))
         tops = top_directories(losses)
-        evidence = [Evidence(what=f"{len(losses):,} files of {size:,} bytes", layer=killer)]
+        files = counted(len(losses), "file")
+        evidence = [Evidence(what=f"{files} of {size:,} bytes", layer=killer)]
         evidence += [
             Evidence(what=_difference(inventory, loss), path=loss.path, layer=loss.layer)
             for loss in ordered[:_MOST]

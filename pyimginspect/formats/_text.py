@@ -51,7 +51,7 @@ def base_words(report: Report) -> str:
     """Return the base image in a phrase: ``python 3.13 slim on debian 12 (official, certain)``."""
     base = report.base
     words = " ".join(word for word in (base.family, base.version, base.variant) if word)
-    if base.distribution and base.distribution != base.family:
+    if base.distribution and base.distribution.split()[0] != base.family:
         words += f" on {base.distribution}"
     official = "official, " if base.official else ""
     return printable(f"{words} ({official}{base.confidence})")

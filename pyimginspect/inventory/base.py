@@ -48,7 +48,8 @@ def find_base(image: Image, rootfs: RootFS, layers: int | None = None, name: str
         raise InvalidReferenceError(
             f"the base image cannot have {layers} layers", hint=f"the image has {len(image.layers)}"
         )
-    told = Evidence(what=f"said by the user: the lowest {layers} layers")
+    lowest = "lowest layer" if layers == 1 else f"lowest {layers} layers"
+    told = Evidence(what=f"said by the user: the {lowest}")
     return msgspec.structs.replace(
         base, layers=layers, confidence="certain", evidence=(*base.evidence, told)
     )

@@ -28,7 +28,9 @@ class EndOfLife(Struct, frozen=True, kw_only=True):
 
 
 class _Table(Struct, frozen=True, kw_only=True):
-    source: str
+    """``sources`` are by the name of the system, ``python`` among them."""
+
+    sources: dict[str, str]
     date: str
     python: dict[str, str]
     systems: dict[str, dict[str, str]]
@@ -41,25 +43,25 @@ def _table() -> _Table:
 
 def python_end(version: str, image: Image) -> EndOfLife | None:
     """Return the end of a Python's series, ``None`` for a series that the table has not."""
-    return _judge(_table().python.get(_first(version, 2)), image)
+    return _judge("python", _table().python.get(_first(version, 2)), image)
 
 
 def system_end(name: str, version: str, image: Image) -> EndOfLife | None:
     """Return the end of a distribution, by ``ID`` and ``VERSION_ID`` of its ``os-release``."""
     versions = _table().systems.get(name, {})
     date = versions.get(_first(version, 2)) or versions.get(_first(version, 1))
-    return _judge(date, image)
+    return _judge(name, date, image)
 
 
 def _first(version: str, parts: int) -> str:
     return ".".join(version.split(".")[:parts])
 
 
-def _judge(date: str | None, image: Image) -> EndOfLife | None:
+def _judge(name: str, date: str | None, image: Image) -> EndOfLife | None:
     if date is None:
         return None
     table = _table()
     made = (image.config.created or "")[:10]
     # ISO dates sort as text; what an image claims is no date, or absurd, may not hide an end.
     seen = max(table.date, made) if made[:2] == "20" and made[4:5] == "-" else table.date
-    return EndOfLife(date=date, over=date < seen, source=table.source)
+    return EndOfLife(date=date, over=date < seen, source=table.sources[name])

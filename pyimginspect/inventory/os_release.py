@@ -44,7 +44,7 @@ def _text(rootfs: RootFS, path: str) -> tuple[str, Evidence] | None:
     if real is None or real not in rootfs.texts:
         return None
     text = rootfs.texts[real].decode("utf-8", "replace")
-    return text, Evidence(what=f"/{path}", path=real, layer=rootfs[real].layer)
+    return text, Evidence(what=f"/{path} says so", path=real, layer=rootfs[real].layer)
 
 
 def _fields(text: str) -> dict[str, str]:

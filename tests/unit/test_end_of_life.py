@@ -67,7 +67,7 @@ def test_every_date_is_one() -> None:
         assert 2010 < year < 2040
         assert 1 <= month <= 12
         assert 1 <= day <= 31
-    assert TABLE["source"]
+    assert TABLE["sources"].keys() == {"python", *TABLE["systems"]}
 
 
 def test_findings_name_the_interpreter_and_the_release() -> None:
@@ -79,7 +79,7 @@ def test_findings_name_the_interpreter_and_the_release() -> None:
     (found,) = eol_python.ANALYZER.run(taken(old))
     assert found.message == "Python 3.8.1 is past its end of life: 2024-10-07"
     assert (found.paths, found.layers) == (("usr/local/bin/python3.8",), (1,))
-    assert found.evidence[-1].what == f"end of life 2024-10-07: {TABLE['source']}"
+    assert found.evidence[-1].what == f"end of life 2024-10-07: {TABLE['sources']['python']}"
     assert [*eol_distribution.ANALYZER.run(taken(old))] == []
     assert [*eol_python.ANALYZER.run(taken(on_slim()))] == []
 

@@ -91,7 +91,7 @@ def test_a_second_python_and_who_brought_it() -> None:
     assert finding.saving == stored(rootfs(BINDING), "usr")
     assert finding.fix == (
         "replace python3-psycopg2 by psycopg2-binary in requirements, and drop it from the"
-        f" apt-get line of layer 2: saves {-(-finding.saving // 1000)} kB"
+        f" apt-get line of layer 2: saves {finding.saving / 1000:.1f} kB"
     )
     whats = [evidence.what for evidence in finding.evidence]
     assert whats[0] == (
@@ -231,7 +231,7 @@ def test_many_chains_and_what_nothing_needed_before() -> None:
     whats = [evidence.what for evidence in finding.evidence]
     assert sum(" → " in what for what in whats) == 5
     assert "2 more chains" in whats
-    assert "nothing needs these, with or without it: idle (2 kB)" in whats
+    assert "nothing needs these, with or without it: idle (2.0 kB)" in whats
     assert "idle" not in finding.packages
     assert finding.saving == stored(rootfs(tree), "usr") - 2000
 
@@ -556,8 +556,7 @@ def test_two_distributions_with_the_same_files() -> None:
         dist_info("opencv-python-headless", files={"cv2/__init__.py": "x" * 9}),
     )
     assert finding.message == (
-        f"opencv-python 1.0 and opencv-python-headless 1.0 both say that 1 file in /{SITE} are"
-        " theirs"
+        f"opencv-python 1.0 and opencv-python-headless 1.0 both claim 1 file in /{SITE}"
     )
     assert finding.paths == (f"{SITE}/cv2/__init__.py",)
     assert "of opencv-python they have not the length that it recorded" in [

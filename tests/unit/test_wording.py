@@ -1,0 +1,55 @@
+"""Sentences of findings and reports: one of a thing is not "1 things"."""
+
+import pytest
+
+from pyimginspect.analyzers import deleted_but_shipped, leftover_build_tool
+from pyimginspect.analyzers._pythons import megabytes
+from pyimginspect.analyzers._words import counted
+from pyimginspect.formats._text import base_words, size
+from pyimginspect.inventory.facts import BaseImage
+from tests.images import Content, File, Package, elf
+from tests.inventories import apt, on_slim, taken
+from tests.reports import clean_report
+
+
+@pytest.mark.parametrize(
+    ("number", "noun", "words"),
+    [(0, "file", "0 files"), (1, "more file", "1 more file"), (2014, "file", "2,014 files")],
+)
+def test_numbers_with_their_nouns(number: int, noun: str, words: str) -> None:
+    assert counted(number, noun) == words
+
+
+def test_one_lost_file() -> None:
+    layers: list[dict[str, Content]] = [{"a/x": File("x" * 9000)}, {"a/.wh.x": ""}]
+    found = taken(on_slim(*layers, history=["RUN make", "RUN more"]))
+    (finding,) = deleted_but_shipped.ANALYZER.run(found)
+    assert (
+        finding.evidence[0].what == "RUN make stores 1 file of 9,000 bytes that are deleted later"
+    )
+
+
+def test_what_must_stay_is_in_the_command_of_every_finding() -> None:
+    packages: dict[str, Package] = {
+        "gcc": {"Depends": "libx1", "files": {"usr/bin/gcc": File("x" * 9000, mode=0o755)}},
+        "libx1": {"files": {"usr/lib/libx.so.1": elf(soname="libx.so.1")}},
+    }
+    user: dict[str, Content] = {"app/ext.so": elf(needed=["libx.so.1"])}
+    found = taken(on_slim(apt(packages, manual=["gcc"]), user, history=["RUN a", "COPY . /app"]))
+    (finding,) = leftover_build_tool.ANALYZER.run(found)
+    assert finding.evidence[-1].what == "needs libx.so.1: libx1 must stay"
+    assert finding.fix.endswith(
+        "&& apt-get install -y --no-install-recommends libx1 && apt-get purge -y --auto-remove gcc"
+    )
+
+
+@pytest.mark.parametrize("number", [0, 999, 1000, 442_077, 567_300, 36_200_000, 1_499_999_999])
+def test_a_sentence_rounds_as_the_report_does(number: int) -> None:
+    assert megabytes(number) == size(number).replace("1.5 GB", "1,500.0 MB")
+
+
+def test_a_base_that_is_its_distribution_is_named_once() -> None:
+    base = BaseImage(
+        family="alpine", version="3.20.3", distribution="alpine 3.20.3", confidence="certain"
+    )
+    assert base_words(clean_report(base=base)) == "alpine 3.20.3 (certain)"
