@@ -8,10 +8,14 @@ each layer what it stores for whom, and who took it away again.
 
 from __future__ import annotations
 
-from pyimginspect.plan.dockerfile import reconstruct
-from pyimginspect.plan.making import make_plan
-from pyimginspect.plan.records import Edit, EditKind, Plan
-from pyimginspect.plan.told import LayerStory, Share, tell_ledger
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pyimginspect.plan.dockerfile import reconstruct
+    from pyimginspect.plan.making import make_plan
+    from pyimginspect.plan.records import Edit, EditKind, Plan
+    from pyimginspect.plan.told import LayerStory, Share, tell_ledger
 
 __all__ = [
     "Edit",
@@ -23,3 +27,22 @@ __all__ = [
     "reconstruct",
     "tell_ledger",
 ]
+
+# Every report asks what a plan saves, few for the Dockerfile: each is loaded when it is used.
+_HOMES = {
+    "Edit": "records",
+    "EditKind": "records",
+    "LayerStory": "told",
+    "Plan": "records",
+    "Share": "told",
+    "make_plan": "making",
+    "reconstruct": "dockerfile",
+    "tell_ledger": "told",
+}
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{home}"), name)

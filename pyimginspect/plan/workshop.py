@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
-
-import msgspec
+from typing import Any, NamedTuple
 
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.contents import Content, contents_of
 from pyimginspect.inventory.instructions import read_steps
 from pyimginspect.inventory.leftovers import files_of_packages, find_leftovers
 from pyimginspect.plan import commands
-from pyimginspect.plan.records import Edit
+from pyimginspect.plan.records import Edit, EditKind
 from pyimginspect.rootfs import Removal
 
 __all__ = ["LEAST", "Proposal", "Workshop"]
@@ -85,15 +83,10 @@ class Workshop:
         files = files_of_packages(self.inventory.rootfs, self.packages, list(keys))
         return self.contents.behind(files)
 
-    def edit(self, kind: str, layer: int, words: str, **more: object) -> Edit:
-        """Return an edit of the instruction that made ``layer``."""
-        return msgspec.convert(
-            {
-                "kind": kind,
-                "layer": layer,
-                "instruction": self.inventory.instructions[layer],
-                "words": words,
-                **more,
-            },
-            Edit,
-        )
+    def edit(self, kind: EditKind, layer: int, words: str, **more: Any) -> Edit:
+        """Return an edit of the instruction that made ``layer``; lists become tuples."""
+        instruction = self.inventory.instructions[layer]
+        fields: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in more.items()
+        }
+        return Edit(kind=kind, layer=layer, instruction=instruction, words=words, **fields)
