@@ -161,7 +161,7 @@ def _told(args: argparse.Namespace) -> str | None:
     if args.rules:
         return rule_list()
     if args.explain:
-        return explanation(args.explain)
+        return explanation(args.explain, style(None, args)["width"])
     if args.cache_info or args.cache_clear:
         return cache_line(args.cache_dir, clear=args.cache_clear) + "\n"
     return None

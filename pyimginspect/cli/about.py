@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import textwrap
 from collections.abc import Iterable
 
 from humanize import naturalsize
@@ -39,17 +40,24 @@ def rule_list() -> str:
     )
 
 
-def explanation(name: str) -> str:
-    """Return a rule's page for the terminal; raise :class:`PolicyError` where there is none."""
+def explanation(name: str, width: int) -> str:
+    """Return a rule's page in lines of at most ``width`` columns, its example as it is.
+
+    Raises :class:`PolicyError` where there is no such rule.
+    """
     rules = all_rules()
     if name not in rules:
         raise PolicyError(f"there is no rule '{name}'", hint=nearest(name, rules))
     rule = rules[name]
+    what, why, fix = (
+        textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False)
+        for text in (rule.what, rule.why, rule.fix)
+    )
     parts = [
         f"{rule.id} ({rule.severity}): {rule.title}",
-        rule.what,
-        f"Why it matters\n{rule.why}",
-        f"What to do\n{rule.fix}",
+        what,
+        f"Why it matters\n{why}",
+        f"What to do\n{fix}",
     ]
     if rule.example:
         parts.append(f"Example\n{rule.example.rstrip()}")

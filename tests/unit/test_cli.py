@@ -235,6 +235,7 @@ def test_the_catalogue_and_its_pages(capsys: pytest.CaptureFixture[str]) -> None
         assert run("--explain", rule) == 0
         page = capsys.readouterr().out
         assert page.startswith(f"{rule} (")
+        assert max(map(len, page.splitlines())) <= 100
         assert "\n\nWhy it matters\n" in page
 
 
