@@ -130,7 +130,8 @@ def archive(chance: random.Random) -> bytes:
     return data
 
 
-@pytest.mark.parametrize("seed", range(24))
+# Of the last few, each found something that has been mended since.
+@pytest.mark.parametrize("seed", [*range(20), 30, 61, 198, 202, 292])
 def test_damage_is_reported_or_refused(seed: int, tmp_path: Path) -> None:
     path = tmp_path / "image.tar"
     path.write_bytes(archive(random.Random(seed)))
