@@ -12,6 +12,7 @@ from pyimginspect.report import SEVERITIES, Finding, Report
 __all__ = [
     "base_words",
     "count",
+    "instruction_and_others",
     "listing",
     "severity_words",
     "size",
@@ -38,6 +39,21 @@ def listing(items: Iterable[str], most: int = 5) -> str:
     if rest <= 0:
         return ", ".join(names)
     return f"{', '.join(names[:most])} and {rest:,} more"
+
+
+def instruction_and_others(finding: Finding, report: Report) -> tuple[str, str, str]:
+    """Return number and instruction of the layer a finding is about, and words for all others.
+
+    The instruction is that of one layer; where it is none of theirs, all numbers come first.
+    """
+    instructions = {layer.number: layer.instruction for layer in report.layers}
+    text = finding.instruction or instructions.get(finding.layers[0], "")
+    own = next((n for n in finding.layers if text and instructions.get(n) == text), None)
+    if own is None:
+        return listing(map(str, finding.layers), 6), text, ""
+    others = [str(n) for n in finding.layers if n != own]
+    noun = "layer" if len(others) == 1 else "layers"
+    return str(own), text, f"and {noun} {listing(others, 6)}" if others else ""
 
 
 def severity_words(findings: Iterable[Finding]) -> str:

@@ -11,6 +11,7 @@ from pyimginspect.formats._markdown import cell, code, html, text
 from pyimginspect.formats._text import (
     base_words,
     count,
+    instruction_and_others,
     listing,
     severity_words,
     size,
@@ -88,12 +89,9 @@ def _details(report: Report, finding: Finding) -> list[str]:
         place = f" ({code(evidence.path)})" if evidence.path else ""
         lines.append(f"- because {text(evidence.what)}{place}")
     if finding.layers:
-        number = finding.layers[0]
-        instruction = finding.instruction or next(
-            (layer.instruction for layer in report.layers if layer.number == number), ""
-        )
-        numbers = ", ".join(map(str, finding.layers))
-        lines.append(f"- layer {numbers}" + (f": {code(instruction)}" if instruction else ""))
+        number, instruction, others = instruction_and_others(finding, report)
+        words = f"- layer {number}" + (f": {code(instruction)}" if instruction else "")
+        lines.append(f"{words} ({others})" if others else words)
     if finding.packages:
         lines.append(f"- packages: {code(listing(finding.packages, _MOST_PATHS))}")
     lines += [f"- {code(path)}" for path in finding.paths[:_MOST_PATHS]]

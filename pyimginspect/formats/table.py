@@ -6,6 +6,7 @@ from pyimginspect.formats._page import Column, Page
 from pyimginspect.formats._text import (
     base_words,
     count,
+    instruction_and_others,
     listing,
     severity_words,
     size,
@@ -107,9 +108,9 @@ def _detail(page: Page, report: Report, number: int, finding: Finding) -> None:
             place.append(f"layer {evidence.layer}")
         fact("because", f"{evidence.what} ({', '.join(place)})" if place else evidence.what)
     if finding.layers:
-        numbers = ", ".join(map(str, finding.layers))
-        instruction = finding.instruction or _instruction(report, finding.layers[0])
-        fact("layer", f"{numbers}: {instruction}" if instruction else numbers)
+        layer, instruction, others = instruction_and_others(finding, report)
+        words = f"{layer}: {instruction}" if instruction else layer
+        fact("layer", f"{words} ({others})" if others else words)
     if finding.packages:
         fact("packages", listing(finding.packages, 2 * _MOST_PATHS))
     known = {evidence.path for evidence in finding.evidence}
@@ -120,10 +121,6 @@ def _detail(page: Page, report: Report, number: int, finding: Finding) -> None:
         fact("", f"and {count(len(paths) - _MOST_PATHS, 'more path')}")
     for n, line in enumerate(finding.fix.splitlines()):
         fact("" if n else "fix", line)
-
-
-def _instruction(report: Report, number: int) -> str:
-    return next((layer.instruction for layer in report.layers if layer.number == number), "")
 
 
 def _set_aside(page: Page, report: Report) -> None:

@@ -5,11 +5,11 @@ import pytest
 from pyimginspect.analyzers import deleted_but_shipped, leftover_build_tool
 from pyimginspect.analyzers._pythons import megabytes
 from pyimginspect.analyzers._words import counted
-from pyimginspect.formats._text import base_words, size
+from pyimginspect.formats._text import base_words, instruction_and_others, size
 from pyimginspect.inventory.facts import BaseImage
 from tests.images import Content, File, Package, elf
 from tests.inventories import apt, on_slim, taken
-from tests.reports import clean_report
+from tests.reports import clean_report, finding, layer
 
 
 @pytest.mark.parametrize(
@@ -53,3 +53,20 @@ def test_a_base_that_is_its_distribution_is_named_once() -> None:
         family="alpine", version="3.20.3", distribution="alpine 3.20.3", confidence="certain"
     )
     assert base_words(clean_report(base=base)) == "alpine 3.20.3 (certain)"
+
+
+@pytest.mark.parametrize(
+    ("layers", "instruction", "words"),
+    [
+        ((1,), "RUN b", ("1", "RUN b", "")),
+        ((0, 1), "RUN b", ("1", "RUN b", "and layer 0")),
+        ((0, 1, 2), "RUN b", ("1", "RUN b", "and layers 0, 2")),
+        ((0, 1), "", ("0", "RUN a", "and layer 1")),
+        ((0, 2), "RUN b", ("0, 2", "RUN b", "")),
+    ],
+)
+def test_an_instruction_stands_beside_the_number_of_its_own_layer(
+    layers: tuple[int, ...], instruction: str, words: tuple[str, str, str]
+) -> None:
+    told = clean_report(layers=tuple(layer(n, f"RUN {name}", 1) for n, name in enumerate("abc")))
+    assert instruction_and_others(finding(layers=layers, instruction=instruction), told) == words
