@@ -144,7 +144,7 @@ def test_os_release_behind_its_link() -> None:
     assert system.pretty_name == "Debian GNU/Linux 12 (bookworm)"
     assert system.id_like == ("one", "two")
     assert [(e.what, e.path, e.layer) for e in system.evidence] == [
-        ("/etc/os-release", "usr/lib/os-release", 0)
+        ("/etc/os-release says so", "usr/lib/os-release", 0)
     ]
 
 
