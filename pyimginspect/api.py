@@ -160,7 +160,7 @@ def open_image(
     )
     opened = open_reference(reference, options)
     name, count = "", None
-    if isinstance(base, int) or (base is not None and base.isdecimal()):
+    if isinstance(base, int) or (base is not None and base.isdecimal() and len(base) < 10):
         count = int(base)
     elif base is not None:
         name = base

@@ -22,7 +22,7 @@ from pyimginspect.rootfs import RootFS
 __all__ = ["Target", "Wheel", "extension_suffix", "find_wheels", "glibc_version", "target_of"]
 
 _GLIBC_NEED = re.compile(r"GLIBC_(\d+)\.(\d+)(?:\.\d+)?")
-_VERSION = re.compile(r"(\d+)\.(\d+)")
+_VERSION = re.compile(r"(\d{1,4})\.(\d{1,4})")
 _EXT_SUFFIX = re.compile(rb"'EXT_SUFFIX': '([^'\n]{1,100})'")
 _ABI_SUFFIX = re.compile(r"\.(?:cpython-\d+\w*|pypy\d+-\w+|graalpy\w+|cp\d+|abi3t?)[\w-]*\.so")
 # What wheels call a machine; for 32-bit ones uname(2) says what the processor could do.
