@@ -19,7 +19,9 @@ __all__ = ["CHUNK", "MAGIC_LENGTH", "Compression", "Decompressed", "sniff", "zst
 
 Compression = Literal["none", "gzip", "zstd", "xz", "bzip2"]
 
-CHUNK = 1 << 20
+# Larger ones leave the processor's own cache, and go back to the system each time: page faults.
+CHUNK = 1 << 18
+_INPUT = 1 << 18
 MAGIC_LENGTH = 6
 
 
@@ -140,7 +142,7 @@ class Decompressed:
                     self._decompressor = make()
                 current = self._decompressor
                 if current.needs_input and not self._input:
-                    self._input = self._stream.read(CHUNK // 4)
+                    self._input = self._stream.read(_INPUT)
                     self.consumed += len(self._input)
                     if not self._input:
                         raise TruncatedError("the compressed layer ends too early")
@@ -165,7 +167,7 @@ class Decompressed:
         """Look whether another member or frame follows; zeros after the last one are padding."""
         while True:
             rest = rest.lstrip(b"\0")
-            more = self._stream.read(CHUNK // 4) if len(rest) < MAGIC_LENGTH else b""
+            more = self._stream.read(_INPUT) if len(rest) < MAGIC_LENGTH else b""
             self.consumed += len(more)
             if not more:
                 break
