@@ -26,8 +26,6 @@ from pyimginspect.sources.windows import with_one_spelling
 
 __all__ = ["Fetch", "Opened", "build_image", "check_digests", "index_all", "layer_label"]
 
-_LARGEST_BLOCK = 24 << 20
-
 Fetch = Callable[[LayerRef], Blob | Indexed | None]
 """Return a layer's bytes, or its index where they have gone by already; ``None`` if absent."""
 
@@ -149,10 +147,6 @@ class _Stopped(Exception):  # noqa: N818 - it is not an error
 
 def _at_once(jobs: list[_Job], workers: int, options: Options) -> dict[int, Indexed]:
     stop = threading.Event()
-    # glibc returns memory to the system as soon as it is free, unless it is less than twice the
-    # largest block it has seen freed (mallopt(3), M_MMAP_THRESHOLD). Chunks come and go by the
-    # thousand: told so once, it saves two page faults in three, and a tenth of the time.
-    bytes(_LARGEST_BLOCK)
     with ThreadPoolExecutor(workers, thread_name_prefix="layer") as pool:
         try:
             futures = {job.number: pool.submit(_one, job, options, stop) for job in jobs}
