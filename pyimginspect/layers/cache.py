@@ -25,6 +25,7 @@ from msgspec import Struct
 
 from pyimginspect.errors import CacheError
 from pyimginspect.layers.cache_file import memory_database, open_database
+from pyimginspect.layers.digests import algorithm, digest_of
 from pyimginspect.layers.limits import DEFAULT_LIMITS, Limits
 from pyimginspect.layers.probes import Probe, version_key
 from pyimginspect.layers.stored import StoredIndexError, decode_index, encode_index
@@ -151,17 +152,17 @@ class Cache:
 
     def _get_document(self, digest: Digest) -> bytes | None:
         found = self._row("SELECT data, used FROM documents WHERE digest = ?", digest)
-        if found is None or _digest(found[0]) != digest:
+        if found is None or digest_of(found[0], algorithm(digest)) != digest:
             return None
         now = int(time.time())
         if now - found[1] > _FRESH_SECONDS:
             self._write("UPDATE documents SET used = ? WHERE digest = ?", (now, digest))
         return bytes(found[0])
 
-    def put_document(self, data: bytes) -> None:
-        """Keep a manifest, index or configuration, under the SHA-256 of its bytes."""
+    def put_document(self, data: bytes, algorithm: str = "sha256", /) -> None:
+        """Keep a manifest, index or configuration, under the digest of its bytes."""
         with self._lock:
-            row = (_digest(data), len(data), int(time.time()), data)
+            row = (digest_of(data, algorithm), len(data), int(time.time()), data)
             self._write("INSERT OR REPLACE INTO documents VALUES (?, ?, ?, ?)", row)
 
     # --- as a whole -------------------------------------------------------------------------------
@@ -289,10 +290,6 @@ def _unsealed(data: bytes, key: tuple[str | None, str]) -> bytes:
     if data[:_SEAL] != _seal(key):
         raise StoredIndexError("another entry's index")
     return data[_SEAL:]
-
-
-def _digest(data: bytes) -> Digest:
-    return Digest(f"sha256:{hashlib.sha256(data).hexdigest()}")
 
 
 def cache_info(directory: str | os.PathLike[str] | None = None) -> CacheInfo:

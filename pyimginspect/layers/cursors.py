@@ -6,13 +6,12 @@ the member that they stand at.
 
 from __future__ import annotations
 
-import hashlib
 from typing import BinaryIO, Protocol
 
 from pyimginspect.errors import TruncatedError
 from pyimginspect.layers.compression import Decompressed
+from pyimginspect.layers.digests import Sums
 from pyimginspect.layers.elf import WHOLE_UP_TO, RandomAccess, wanted_ranges
-from pyimginspect.model import Digest
 
 try:
     from isal.isal_zlib import crc32
@@ -189,12 +188,12 @@ class _InFile:
 class StreamCursor:
     """Over a layer that goes by once; every byte is read, and summed up on the way."""
 
-    def __init__(self, source: Decompressed, *, digest: bool = False) -> None:
+    def __init__(self, source: Decompressed, *, sums: Sums | None = None) -> None:
         self._source = source
         self._chunk = b""
         self._at = 0
         self._before = 0  # bytes of the layer before the chunk
-        self._hash = hashlib.sha256() if digest else None
+        self._sums = sums
         # The file that content() had to read past, and its sum.
         self._passed: tuple[RandomAccess | None, int] = (None, 0)
 
@@ -207,8 +206,8 @@ class StreamCursor:
         data = self._source.read_chunk()
         if not data:
             return False
-        if self._hash is not None:
-            self._hash.update(data)
+        if self._sums is not None:
+            self._sums.update(data)
         self._before += len(self._chunk)
         self._chunk = data
         self._at = 0
@@ -317,7 +316,3 @@ class StreamCursor:
         while self._next():
             self._at = len(self._chunk)
         return self.position
-
-    def diff_id(self) -> Digest | None:
-        """Return the SHA-256 of all bytes, after :meth:`finish`, where it was asked for."""
-        return Digest(f"sha256:{self._hash.hexdigest()}") if self._hash is not None else None

@@ -426,8 +426,8 @@ class Counting:
     def get_document(self, digest: Digest) -> bytes | None:
         return self._cache.get_document(digest)
 
-    def put_document(self, data: bytes) -> None:
-        self._cache.put_document(data)
+    def put_document(self, data: bytes, algorithm: str = "sha256", /) -> None:
+        self._cache.put_document(data, algorithm)
 
 
 def write(tmp_path: Path, data: bytes) -> str:
