@@ -23,9 +23,10 @@ from pyimginspect.model import Digest, parse_digest
 from pyimginspect.sources.challenges import read_body
 from pyimginspect.sources.indexing import Opened, build_image, index_all
 from pyimginspect.sources.options import LARGEST_DOCUMENT, LayerCache, Options
+from pyimginspect.sources.reasons import reason
 from pyimginspect.sources.reference import Name, parse_name
 from pyimginspect.sources.selection import LayerRef, check_document, select_oci
-from pyimginspect.sources.transport import ATTEMPTS, Transport, reason, wait
+from pyimginspect.sources.transport import ATTEMPTS, Transport, wait
 
 __all__ = ["open_registry"]
 
