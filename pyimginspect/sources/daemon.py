@@ -124,7 +124,7 @@ def _no_answer(service: str, exc: Exception) -> DaemonError:
             hint="DOCKER_CERT_PATH, or the context, has the ca.pem, cert.pem and key.pem for it",
         )
     inner = innermost(exc)
-    if "to an HTTPS server" in str(inner):  # the answer of Go's net/http
+    if "to an HTTPS server" in str(exc):  # the answer of Go's net/http
         return DaemonError(
             f"{service} speaks TLS there",
             hint="set DOCKER_TLS_VERIFY=1, and DOCKER_CERT_PATH to where its certificates are",

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 import ssl
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ import msgspec
 from docker.constants import DEFAULT_NPIPE, DEFAULT_UNIX_SOCKET, IS_WINDOWS_PLATFORM
 from docker.tls import TLSConfig
 from msgspec import Struct
+from urllib3.exceptions import InsecureRequestWarning
 
 from pyimginspect.errors import DaemonError
 from pyimginspect.sources.certificates import load_pair, load_roots
@@ -64,6 +66,14 @@ class Client(docker.APIClient):
         """Return the settings of a request; else ``REQUESTS_CA_BUNDLE`` would have its way."""
         own = self.verify if verify is None else verify
         return super().merge_environment_settings(url, proxies, stream, own, cert)
+
+    def send(self, request: Any, **settings: Any) -> Any:
+        """Send a request; who has switched verification off knows it, and is not warned."""
+        if self.verify is not False:
+            return super().send(request, **settings)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", InsecureRequestWarning)
+            return super().send(request, **settings)
 
 
 def find_docker() -> Engine:
