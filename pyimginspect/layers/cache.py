@@ -74,11 +74,13 @@ class Cache:
         limits: Limits = DEFAULT_LIMITS,
         size: int = DEFAULT_SIZE,
         warn: Callable[[str], None] = _log.warning,
+        set_aside: bool = True,
     ) -> None:
         """Open the cache in ``directory``, made if needed; see :func:`cache_directory`.
 
         ``size`` bounds the bytes kept. A file there that is damaged, or no cache, is set aside
-        and ``warn`` told. Raises :class:`CacheError` where no cache can be had.
+        and ``warn`` told, unless ``set_aside`` is off. Raises :class:`CacheError` where no cache
+        can be had.
         """
         self.path = cache_directory(directory) / _FILE
         self._versions = version_key(probes)
@@ -90,9 +92,10 @@ class Cache:
         self._writable = True
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._database = self._connect()
+            self._database = self._connect() if set_aside else open_database(self.path)
         except (OSError, sqlite3.Error) as exc:
-            raise CacheError(f"no cache at {self.path.parent}: {exc}", hint="--no-cache") from exc
+            hint = "--no-cache" if set_aside else "--cache-clear"
+            raise CacheError(f"no cache at {self.path.parent}: {_said(exc)}", hint=hint) from exc
 
     def __enter__(self) -> Self:
         return self
@@ -292,14 +295,41 @@ def _unsealed(data: bytes, key: tuple[str | None, str]) -> bytes:
     return data[_SEAL:]
 
 
-def cache_info(directory: str | os.PathLike[str] | None = None) -> CacheInfo:
-    """Return what the cache in ``directory`` holds. Raises :class:`CacheError`."""
-    with Cache(directory) as cache:
+def _said(exc: Exception) -> str:
+    """Return what an error says, for people: without its number."""
+    return (isinstance(exc, OSError) and exc.strerror) or str(exc)
+
+
+def _is_there(directory: str | os.PathLike[str] | None) -> bool:
+    path = cache_directory(directory) / _FILE
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return False
+    except OSError as exc:
+        raise CacheError(f"no cache at {path.parent}: {_said(exc)}") from exc
+    return True
+
+
+def cache_info(directory: str | os.PathLike[str] | None = None) -> CacheInfo | None:
+    """Return what the cache in ``directory`` holds, or ``None`` where there is none yet.
+
+    Raises :class:`CacheError` where it cannot be opened, and for a file that is no cache, which
+    stays as it is.
+    """
+    if not _is_there(directory):
+        return None
+    with Cache(directory, set_aside=False) as cache:
         return cache.info()
 
 
-def clear_cache(directory: str | os.PathLike[str] | None = None) -> CacheInfo:
-    """Empty the cache in ``directory``, and return what it held. Raises :class:`CacheError`."""
+def clear_cache(directory: str | os.PathLike[str] | None = None) -> CacheInfo | None:
+    """Empty the cache in ``directory``, and return what it held; ``None`` where there is none.
+
+    Raises :class:`CacheError` where that is not possible.
+    """
+    if not _is_there(directory):
+        return None
     with Cache(directory) as cache:
         before = cache.info()
         cache.clear()
