@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -25,6 +24,7 @@ from pyimginspect.rootfs import RootFS
 from pyimginspect.sources.indexing import Opened
 from pyimginspect.sources.options import LayerCache, NoProgress, Options, Reporter
 from pyimginspect.sources.resolve import open_reference
+from pyimginspect.version import VERSION
 
 if TYPE_CHECKING:
     from pyimginspect.plan import LayerStory, Plan
@@ -199,10 +199,7 @@ def inspect(
 
 def tool_version() -> str:
     """Return the version of this package."""
-    try:
-        return version("pyimginspect")
-    except PackageNotFoundError:  # run from a source tree that was never installed
-        return "0"
+    return VERSION
 
 
 def _report(inventory: Inventory, findings: list[Finding]) -> Report:

@@ -42,6 +42,7 @@ from pyimginspect.analyzers import (
     wrong_architecture,
 )
 from pyimginspect.analyzers.rule import Analyzer, Rule
+from pyimginspect.plugins import load_all
 
 __all__ = ["BUILTIN", "Analyzer", "Rule", "all_analyzers", "catalogue"]
 
@@ -85,10 +86,8 @@ BUILTIN: tuple[Analyzer, ...] = (
 @cache
 def all_analyzers() -> tuple[Analyzer, ...]:
     """Return the built-in analyzers, and those of installed third parties by their rule."""
-    from importlib.metadata import entry_points
-
-    others = [point.load() for point in entry_points(group=GROUP)]
-    return BUILTIN + tuple(sorted(others, key=lambda analyzer: analyzer.rule.id))
+    others = sorted(load_all(GROUP), key=lambda analyzer: analyzer.rule.id)
+    return BUILTIN + tuple(others)
 
 
 def catalogue() -> dict[str, Rule]:

@@ -6,6 +6,8 @@ the member that they stand at.
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterator
 from typing import BinaryIO, Protocol
 
 from pyimginspect.errors import TruncatedError
@@ -47,8 +49,11 @@ class ContentCursor(Protocol):
         :func:`~pyimginspect.layers.elf.wanted_ranges` names, of those that are ``mapped`` too.
         """
 
-    def checksum(self, size: int, held: RandomAccess | None) -> int | None:
-        """Return the CRC-32 of the next ``size`` bytes where they are read anyway."""
+    def checksum(self, size: int) -> int | None:
+        """Return the CRC-32 of a member of ``size`` bytes where they are read anyway.
+
+        Asked once of a member at most, and after its :meth:`content`: the cursor moves past it.
+        """
 
 
 class Held:
@@ -69,6 +74,8 @@ class Held:
                 found.append(memoryview(data)[at : at + length])
                 offset += len(found[-1])
                 length -= len(found[-1])
+                if not length:
+                    break
         if not found:
             raise LookupError(offset)
         return found[0] if len(found) == 1 else b"".join(found)
@@ -151,7 +158,7 @@ class SeekCursor:
             raise TruncatedError("the layer ends within an entry")
         return _InFile(self._file, self._start + self.position, size, parts)
 
-    def checksum(self, size: int, held: RandomAccess | None) -> int | None:
+    def checksum(self, size: int) -> int | None:
         """Return nothing: the content is not read."""
         return None
 
@@ -193,21 +200,26 @@ class StreamCursor:
         self._chunk = b""
         self._at = 0
         self._before = 0  # bytes of the layer before the chunk
+        self._ahead: deque[bytes] = deque()  # chunks after it that were looked at already
         self._sums = sums
-        # The file that content() had to read past, and its sum.
-        self._passed: tuple[RandomAccess | None, int] = (None, 0)
+        # The sum of the file that content() had to read past.
+        self._passed: int | None = None
 
     @property
     def position(self) -> int:
         """Bytes before the cursor."""
         return self._before + self._at
 
-    def _next(self) -> bool:
+    def _read(self) -> bytes:
         data = self._source.read_chunk()
-        if not data:
-            return False
         if self._sums is not None:
             self._sums.update(data)
+        return data
+
+    def _next(self) -> bool:
+        data = self._ahead.popleft() if self._ahead else self._read()
+        if not data:
+            return False
         self._before += len(self._chunk)
         self._chunk = data
         self._at = 0
@@ -248,32 +260,38 @@ class StreamCursor:
 
     def peek(self, count: int) -> bytes:
         """Return up to ``count`` bytes, and stay."""
-        if self._at + count > len(self._chunk):
-            self._refill(count)
-        return self._chunk[self._at : self._at + count]
+        data = self._chunk[self._at : self._at + count]
+        if len(data) == count:
+            return data
+        return b"".join([data, *self._look_ahead(count - len(data))])
 
-    def _refill(self, count: int) -> None:
-        """Make the chunk hold ``count`` bytes after the cursor, unless the layer ends."""
-        rest = self._chunk[self._at :]
-        before = self.position
-        parts = [rest]
-        length = len(rest)
-        while length < count and self._next():
-            parts.append(self._chunk)
-            length += len(self._chunk)
-        self._chunk = b"".join(parts)
-        self._before = before
-        self._at = 0
+    def _look_ahead(self, count: int) -> Iterator[bytes | memoryview]:
+        """Yield the first ``count`` bytes after the chunk as they lie, unless the layer ends."""
+        number = 0
+        while count:
+            if number == len(self._ahead):
+                data = self._read()
+                if not data:
+                    return
+                self._ahead.append(data)
+            data = self._ahead[number]
+            number += 1
+            yield data if len(data) <= count else memoryview(data)[:count]
+            count -= min(count, len(data))
 
     def content(self, size: int, *, whole: bool, mapped: bool = False) -> RandomAccess:
         """Return random access to the next ``size`` bytes; of a big file, maybe to parts."""
         if size > WHOLE_UP_TO and not whole:
             return self._parts(size, mapped)
-        if self._at + size > len(self._chunk):
-            self._refill(size)
-        if self._at + size > len(self._chunk):
+        parts: list[tuple[int, bytes | memoryview]]
+        parts = [(0, memoryview(self._chunk)[self._at : self._at + size])]
+        found = len(parts[0][1])
+        for part in self._look_ahead(size - found):
+            parts.append((found, part))
+            found += len(part)
+        if found < size:
             raise TruncatedError("the layer ends within an entry")
-        return Held(size, [(0, memoryview(self._chunk)[self._at : self._at + size])])
+        return Held(size, parts)
 
     def _parts(self, size: int, mapped: bool) -> RandomAccess:
         parts: list[tuple[int, bytes | memoryview]] = []
@@ -282,16 +300,14 @@ class StreamCursor:
             crc = self._sum(offset - at, crc)
             at = offset + length
             while offset < at:  # piece by piece: joined, they would be in memory twice
-                if self._at == len(self._chunk) and not self._next():
+                data = self.take_some(at - offset)
+                if not data:
                     raise TruncatedError("the layer ends within an entry")
-                data = self.take(min(at - offset, len(self._chunk) - self._at))
                 crc = crc32(data, crc)
                 parts.append((offset, data))
                 offset += len(data)
-        crc = self._sum(size - at, crc)
-        held = Held(size, parts)
-        self._passed = (held, crc)
-        return held
+        self._passed = self._sum(size - at, crc)
+        return Held(size, parts)
 
     def _sum(self, count: int, crc: int) -> int:
         """Move over ``count`` bytes, adding them to ``crc``."""
@@ -304,11 +320,12 @@ class StreamCursor:
             self._at = end
         return crc
 
-    def checksum(self, size: int, held: RandomAccess | None) -> int | None:
-        """Return the CRC-32 of the next ``size`` bytes, or of those that ``held`` has passed."""
-        passed, crc = self._passed
-        self._passed = (None, 0)  # or it would stay in memory until the next big file
-        return crc if held is not None and passed is held else self._sum(size, 0)
+    def checksum(self, size: int) -> int | None:
+        """Return the CRC-32 of the content that the cursor stood at, and move past it."""
+        if self._passed is None:
+            return self._sum(size, 0)
+        crc, self._passed = self._passed, None
+        return crc
 
     def finish(self) -> int:
         """Read what is left after the archive, and return the length of the whole layer."""

@@ -20,7 +20,7 @@ from pyimginspect.layers.limits import DEFAULT_LIMITS, Limits
 from pyimginspect.layers.probes import Probe
 from pyimginspect.layers.stargz import without_markers
 from pyimginspect.layers.tar import read_entries
-from pyimginspect.layers.texts import shebang, wants_text
+from pyimginspect.layers.texts import may_want, shebang, wants_text
 from pyimginspect.model import (
     Digest,
     ElfFile,
@@ -66,8 +66,8 @@ def index_layer(
 
     An uncompressed layer in a file is sought through, and only its headers and the contents
     that probes ask for are read; with ``digests``, in the ``algorithms`` that somebody claims
-    them in, or from a stream, every byte is. Raises
-    :class:`LayerError` (truncated, corrupt, unsafe, over a limit) and names the entry.
+    them in, or from a stream, every byte is. Raises :class:`LayerError` (truncated, corrupt,
+    unsafe, over a limit) and names the entry.
     """
     stream = blob.open()
     with contextlib.closing(stream):
@@ -80,7 +80,7 @@ def index_layer(
             stored = sums = Sums((*algorithms.digest, *algorithms.diff_id))
         elif digests:
             stored, sums = Sums(algorithms.digest), Sums(algorithms.diff_id)
-        counted = _Counted(stream, head, stored if stored is not sums else None, progress)
+        counted = _Counted(stream, head, stored if kind != "none" else None, progress)
         source = Decompressed(
             counted, kind, expansion=limits.expansion, floor=limits.expansion_floor
         )
@@ -154,6 +154,12 @@ class _Counted(io.RawIOBase, BinaryIO):
             pass
 
 
+def _may_tell(path: str) -> bool:
+    """Whether the name alone does not rule out that a file's content is looked at."""
+    name = path[path.rfind("/") + 1 :]
+    return name.startswith(strings.BEGINNINGS) or name in rpmdb.NAMES or may_want(path, name)
+
+
 class _Collector:
     """What one pass over a layer gathers."""
 
@@ -183,19 +189,11 @@ class _Collector:
                 add(entry)
                 if not entry.stored:
                     continue
-                held = None
                 head = cursor.peek(4)
-                if (
-                    head == MAGIC
-                    or head[:2] == b"#!"
-                    or self._probes
-                    or wants_text(last)
-                    or strings.wants(last)
-                    or rpmdb.wants(last)
-                ):
-                    held = self._probe(len(entries) - 1, entry, head)
+                if head == MAGIC or head[:2] == b"#!" or self._probes or _may_tell(last):
+                    self._probe(len(entries) - 1, entry, head)
                 if checksums:
-                    crc = cursor.checksum(entry.stored, held)
+                    crc = cursor.checksum(entry.stored)
                     if crc is not None:
                         sums[len(entries) - 1] = crc
             size = finish()
@@ -217,7 +215,7 @@ class _Collector:
         )
         return without_markers(index)
 
-    def _probe(self, position: int, entry: Entry, head: bytes) -> RandomAccess | None:
+    def _probe(self, position: int, entry: Entry, head: bytes) -> None:
         path, size = entry.path, entry.stored
         if head[:2] == b"#!" and entry.mode & 0o111:
             self._scripts[position] = shebang(self._cursor.peek(min(size, _SCRIPT_HEAD)))
@@ -230,7 +228,7 @@ class _Collector:
             text = database = whole = False
             others = []
         if not (elf or whole or version):
-            return None
+            return
         held = self._cursor.content(size, whole=whole, mapped=version)
         if elf:
             self._elf[position] = read_elf(held)
@@ -243,7 +241,6 @@ class _Collector:
         for probe in others:
             if (fact := probe.read(path, held)) is not None:
                 self._extra.setdefault(probe.name, {})[position] = fact
-        return held
 
     def _read_rpmdb(self, position: int, entry: Entry, held: RandomAccess) -> None:
         try:

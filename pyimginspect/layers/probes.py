@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from pyimginspect.layers.elf import RandomAccess
+from pyimginspect.plugins import load_all
 
 __all__ = ["BUILTIN_VERSION", "Probe", "registered", "version_key"]
 
@@ -35,12 +36,7 @@ class Probe(Protocol):
 
 def registered() -> tuple[Probe, ...]:
     """Return the probes of installed third parties, by name."""
-    from importlib.metadata import entry_points
-
-    probes = []
-    for point in entry_points(group=GROUP):
-        loaded = point.load()
-        probes.append(loaded() if isinstance(loaded, type) else loaded)
+    probes = [each() if isinstance(each, type) else each for each in load_all(GROUP)]
     return tuple(sorted(probes, key=lambda probe: probe.name))
 
 

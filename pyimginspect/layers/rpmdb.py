@@ -20,9 +20,9 @@ from pyimginspect.errors import CorruptLayerError, LayerError, LimitError
 from pyimginspect.layers.rpmheader import read_header
 from pyimginspect.model import RpmPackage
 
-__all__ = ["read_rpmdb", "wants"]
+__all__ = ["NAMES", "read_rpmdb", "wants"]
 
-_NAMES: Final = ("/rpmdb.sqlite", "/Packages.db", "/Packages")
+NAMES: Final = ("rpmdb.sqlite", "Packages.db", "Packages")
 _DIRECTORIES: Final = ("var/lib/rpm", "usr/lib/sysimage/rpm", "usr/share/rpm")
 
 _MOST_PACKAGES: Final = 100_000
@@ -32,7 +32,8 @@ _LONGEST_HEADER: Final = 256 << 20
 
 def wants(path: str) -> bool:
     """Whether ``path`` is where rpm keeps its database (``%_dbpath``, old and new)."""
-    return path.endswith(_NAMES) and path.rpartition("/")[0] in _DIRECTORIES
+    directory, _, name = path.rpartition("/")
+    return name in NAMES and directory in _DIRECTORIES
 
 
 def read_rpmdb(path: str, data: bytes | memoryview) -> tuple[RpmPackage, ...]:

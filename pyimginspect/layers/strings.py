@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pyimginspect.layers.elf_headers import RandomAccess, loaded_ranges
 from pyimginspect.layers.pe import python_file_version
 
-__all__ = ["find_version", "libc_version", "python_version", "wants"]
+__all__ = ["BEGINNINGS", "find_version", "libc_version", "python_version", "wants"]
 
 _PIECE = 256 << 10  # bytes
 _OVERLAP = 512  # bytes; longer than any of the texts
@@ -24,7 +24,7 @@ _MUSL = re.compile(r"ld-musl-[\w-]+\.so\.\d|libc\.musl-[\w-]+\.so\.\d|libc\.so")
 _PYTHON = re.compile(
     r"(?:libpython|python|platform-python)([23])\.(\d{1,2})[a-z]{0,3}(?:\.so(?:\.\d+){0,2})?"
 )
-_BEGINNINGS = ("lib", "ld-musl-", "python", "platform-python", "Python")
+BEGINNINGS = ("lib", "ld-musl-", "python", "platform-python", "Python")
 _WINDOWS = re.compile(r"python(?:w|3\d{0,2})?\.(?:exe|dll)", re.IGNORECASE)
 _PYPY = re.compile(r"libpypy[\w.-]*\.so(?:\.\d+)*")
 
@@ -45,10 +45,9 @@ _REST_OF_VERSION = re.compile(rb"\d{1,3}(?:(?:a|b|rc)\d{1,2})?\+?\0")
 def wants(path: str) -> bool:
     """Whether the file of this name may hold a version that :func:`find_version` finds."""
     name = path.rpartition("/")[2]
-    # Asked of every file: the patterns are for the few that may be.
-    if not name.startswith(_BEGINNINGS):
-        return False
-    return any(pattern.fullmatch(name) for pattern in (_GLIBC, _MUSL, _PYTHON, _PYPY, _WINDOWS))
+    return name.startswith(BEGINNINGS) and any(
+        pattern.fullmatch(name) for pattern in (_GLIBC, _MUSL, _PYTHON, _PYPY, _WINDOWS)
+    )
 
 
 def find_version(path: str, content: RandomAccess) -> str | None:

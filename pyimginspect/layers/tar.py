@@ -21,7 +21,10 @@ __all__ = ["BLOCK", "Cursor", "normalise", "read_entries"]
 
 BLOCK = 512
 _ZERO = bytes(BLOCK)
-_FIELDS = struct.Struct("100s24s12s12s8sc100s8s64s8s8s155s12s")
+# Name; mode, uid and gid; size; mtime; checksum; type flag. What follows is rarely looked at.
+_FIELDS = struct.Struct("100s24s12s12s8sc")
+_LINK, _MAGIC, _MAJOR, _MINOR = slice(157, 257), slice(257, 263), slice(329, 337), slice(337, 345)
+_PREFIX = slice(345, 500)
 _ADLER = 65521
 _KINDS: dict[bytes, Kind] = {
     b"0": "file",
@@ -60,7 +63,8 @@ def read_entries(cursor: Cursor, limits: Limits = DEFAULT_LIMITS) -> Iterator[En
     of it. Raises :class:`TruncatedError`, :class:`CorruptLayerError`,
     :class:`UnsafePathError` or :class:`LimitError`. An archive of no bytes is an empty one.
     """
-    attributes: dict[bytes, tuple[int, int, int]] = {}
+    owners: dict[bytes, tuple[int, int, int]] = {}
+    times: dict[bytes, int] = {}
     extended: dict[str, bytes] = {}
     count = 0
     while True:
@@ -72,29 +76,31 @@ def read_entries(cursor: Cursor, limits: Limits = DEFAULT_LIMITS) -> Iterator[En
         if block[0] == 0 and block == _ZERO:
             _check_end(cursor, extended)
             return
-        fields = _FIELDS.unpack(block)
+        name, ownership, length, time, checksum, flag = _FIELDS.unpack_from(block)
         try:
             # Nearly all numbers are written so; what is not is looked at closely.
-            size = int(fields[2].rstrip(b"\0 "), 8)
-            mtime = int(fields[3].rstrip(b"\0 "), 8)
-            expected = int(fields[4].rstrip(b"\0 "), 8)
+            size = int(length.rstrip(b"\0 "), 8)
+            expected = int(checksum.rstrip(b"\0 "), 8)
         except ValueError:
-            size, mtime, expected = (_number(field, fields[0]) for field in fields[2:5])
+            size, expected = _number(length, name), _number(checksum, name)
         # Adler-32's low half is 1 + the sum of the bytes, modulo 65,521: the sum of a header
         # without a loop in Python. The checksum field itself counts as eight spaces.
-        if ((adler32(block) & 0xFFFF) + 255 - sum(fields[4]) - expected) % _ADLER:
-            _check_signed_sum(block, expected, fields[0])
-        flag = fields[5]
+        if ((adler32(block) & 0xFFFF) + 255 - sum(checksum) - expected) % _ADLER:
+            _check_signed_sum(block, expected, name)
         if flag in b"xgLK":
             _read_extension(cursor, flag, size, extended, limits)
             continue
         count += 1
         if count > limits.entries:
             raise LimitError(f"more than {limits.entries:,} entries")
-        owner = attributes.get(fields[1])
+        # Whoever made a layer gave the same owner and time to many files.
+        owner = owners.get(ownership)
         if owner is None:
-            owner = attributes[fields[1]] = _owner(fields[1], fields[0])
-        entry = _entry(cursor, block, fields, owner, size, mtime, extended, limits)
+            owner = owners[ownership] = _owner(ownership, name)
+        mtime = times.get(time)
+        if mtime is None:
+            mtime = times[time] = _number(time, name)
+        entry = _entry(cursor, block, name, flag, size, owner, mtime, extended, limits)
         if extended:
             extended = {}
         after = entry.offset + entry.stored
@@ -180,18 +186,17 @@ def _pax_records(data: bytes) -> Iterator[tuple[str, bytes]]:
 def _entry(
     cursor: Cursor,
     block: bytes,
-    fields: tuple[bytes, ...],
-    owner: tuple[int, int, int],
+    name: bytes,
+    flag: bytes,
     size: int,
+    owner: tuple[int, int, int],
     mtime: int,
     extended: dict[str, bytes],
     limits: Limits,
 ) -> Entry:
-    raw = fields[0].rstrip(b"\0")
-    if b"\0" in raw:
-        raw = raw.partition(b"\0")[0]
-    if block[345] and block[257:263] == b"ustar\0":
-        raw = fields[11].partition(b"\0")[0] + b"/" + raw
+    raw = name.partition(b"\0")[0]
+    if block[345] and block[_MAGIC] == b"ustar\0":
+        raw = block[_PREFIX].partition(b"\0")[0] + b"/" + raw
     mode, uid, gid = owner
     xattrs: tuple[str, ...] = ()
     logical = None
@@ -205,7 +210,6 @@ def _entry(
         logical = _decimal(extended, "GNU.sparse.size", logical)
         xattrs = _xattrs(extended)
     path = normalise(raw, limits)
-    flag = fields[5]
     kind = _KINDS.get(flag)
     if kind is None:
         raise CorruptLayerError(f"entries of type {flag!r} belong in no image", entry=path)
@@ -214,16 +218,19 @@ def _entry(
     if not path and kind != "directory":
         raise CorruptLayerError("the root of the image is no directory", entry=_text(raw))
     if flag == b"S":
-        logical = _number(block[483:495], fields[0])
+        logical = _number(block[483:495], name)
         _skip_sparse_map(cursor, block)
     stored = size if kind == "file" else 0
     if not 0 <= stored <= _LARGEST or (logical or 0) > _LARGEST:
         raise CorruptLayerError(f"an entry claims {max(size, logical or size):,} bytes", entry=path)
     target = ""
+    device = None
     if kind in ("symlink", "hardlink"):
-        link = extended.get("linkpath") or fields[6].partition(b"\0")[0]
+        link = extended.get("linkpath") or block[_LINK].partition(b"\0")[0]
         target = link.decode("utf-8", "surrogateescape")
         target = normalise(link, limits) if kind == "hardlink" else target
+    elif kind in ("character", "block"):
+        device = _number(block[_MAJOR], name), _number(block[_MINOR], name)
     return Entry(
         path=path,
         kind=kind,
@@ -235,13 +242,9 @@ def _entry(
         offset=cursor.position,
         mtime=mtime,
         target=target,
-        device=_device(fields) if kind in ("character", "block") else None,
+        device=device,
         xattrs=xattrs,
     )
-
-
-def _device(fields: tuple[bytes, ...]) -> tuple[int, int]:
-    return _number(fields[9], fields[0]), _number(fields[10], fields[0])
 
 
 def _decimal(extended: dict[str, bytes], key: str, otherwise: int) -> int:

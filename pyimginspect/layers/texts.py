@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["shebang", "wants_text"]
+__all__ = ["may_want", "shebang", "wants_text"]
 
 _DIST_INFO = (".dist-info/",)
 _EGG_INFO = (".egg-info/", "/EGG-INFO/")
@@ -52,9 +52,22 @@ _ENDINGS: dict[str, re.Pattern[str]] = {
     "egg-link": re.compile(r".*/(site|dist)-packages/[^/]+"),
     "egg-info": re.compile(r".*[^/]"),
     "json": re.compile(r".*conda-meta/[^/]+"),
-    "py": re.compile(r".*/_sysconfigdata_[^/]+"),
 }
+_BEGINNING = "_sysconfigdata_"
 _DIRECTORIES = ("var/lib/dpkg/status.d/", "etc/apt/apt.conf.d/")
+
+
+def may_want(path: str, name: str) -> bool:
+    """Whether :func:`wants_text` is worth asking: it is quick, for it is asked of every file.
+
+    ``name`` is the last part of ``path``.
+    """
+    return (
+        name in _NAMES
+        or name[name.rfind(".") + 1 :] in _ENDINGS
+        or name.startswith(_BEGINNING)
+        or path.startswith(_DIRECTORIES)
+    )
 
 
 def wants_text(path: str) -> bool:
@@ -66,6 +79,8 @@ def wants_text(path: str) -> bool:
     pattern = _ENDINGS.get(name.rpartition(".")[2])
     if pattern is not None and pattern.fullmatch(path):
         return True
+    if name.startswith(_BEGINNING):
+        return name.endswith(".py") and bool(directory)
     return path.startswith(_DIRECTORIES)
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import msgspec
-from packaging.utils import canonicalize_name
 
 from pyimginspect.errors import PolicyError
 from pyimginspect.policy.settings import BUILTIN, OWN_RULES, Policy, RuleSettings, Waiver
@@ -148,6 +147,8 @@ def _rules(table: Table, rules: Mapping[str, Rule]) -> dict[str, RuleSettings]:
 
 
 def _dlopen(table: Table) -> dict[str, tuple[str, ...]]:
+    from packaging.utils import canonicalize_name  # only a few policies have need of it
+
     return {canonicalize_name(name): table.strings(name) for name in table}
 
 

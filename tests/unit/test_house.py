@@ -22,18 +22,20 @@ LONGEST_MODULE = 380
 # Who may import from whom. A room may always import from itself, but for those in APART.
 # The public API and the commands compose everything; no one composes the commands.
 NOUNS = {"errors", "model"}
-BELOW_REPORT = NOUNS | {"layers", "sources", "rootfs", "inventory"}
+BELOW_REPORT = NOUNS | {"plugins", "version", "layers", "sources", "rootfs", "inventory"}
 ABOVE_REPORT = {"analyzers", "plan", "policy", "formats", "compare", "fleet", "progress"}
 LIBRARY = BELOW_REPORT | {"report"} | ABOVE_REPORT
 ROOMS: dict[str, set[str]] = {
     "errors": set(),
     "model": {"errors"},
-    "layers": NOUNS,
+    "plugins": set(),
+    "version": set(),
+    "layers": NOUNS | {"plugins"},
     "sources": NOUNS | {"layers"},
     "rootfs": NOUNS,
     "inventory": NOUNS | {"rootfs"},
     "report": NOUNS | {"inventory"},
-    "analyzers": NOUNS | {"inventory", "report"},
+    "analyzers": NOUNS | {"inventory", "report", "plugins"},
     "plan": NOUNS | {"rootfs", "inventory", "report"},
     "policy": NOUNS | {"report"},
     "formats": NOUNS | {"report", "plan"},

@@ -9,11 +9,12 @@ from zlib import crc32
 import pytest
 
 from pyimginspect.errors import CorruptLayerError, LayerError, LimitError, TruncatedError
-from pyimginspect.layers import BytesBlob, FileBlob, Limits, StreamBlob, index_layer
+from pyimginspect.layers import BytesBlob, FileBlob, Limits, StreamBlob, compression, index_layer
 from pyimginspect.layers.compression import sniff
 from pyimginspect.layers.elf import RandomAccess
 from pyimginspect.model import LayerIndex
 from tests.images import Compression, File, HardLink, compress, digest, elf, layer
+from tests.tars import Content
 
 LIBRARY = elf(needed=["libc.so.6"], soname="libx.so.1", extra=random.Random(1).randbytes(600_000))
 LAYER = layer(
@@ -75,6 +76,40 @@ def test_every_compression_gives_the_same_index(compression: Compression, parts:
     assert streamed.digests == (digest(packed),)
     assert streamed.diff_ids == (digest(LAYER),)
     assert streamed.blob_size == len(packed)
+
+
+@pytest.mark.parametrize("order", range(4))
+@pytest.mark.parametrize("chunk", [1, 7, 511, 513, 4096, 70_001])
+def test_the_index_does_not_depend_on_where_chunks_end(
+    chunk: int, order: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = b"x" * 3000 + b"GNU C Library (Debian) stable release version 2.36.\n" + b"x" * 3000
+    needs = {"libc.so.6": ["GLIBC_2.34"]}
+    items: list[tuple[str, Content]] = [
+        ("usr/lib/libx.so.1", elf(soname="libx.so.1", runpath="/opt", verneed=needs)),
+        ("usr/lib/libc.so.6", elf(soname="libc.so.6", extra=told)),
+        ("etc/os-release", "ID=debian\n"),
+        ("usr/bin/tool", File("#!/usr/bin/python3\n" + "#" * 2000, mode=0o755)),
+        ("a/RECORD", "not wanted"),
+        ("s/site-packages/a-1.dist-info/RECORD", "a.py,,\n" * 100),
+        ("link", HardLink("etc/os-release")),
+        ("four", "four"),
+    ]
+    random.Random(order).shuffle(items)
+    items.sort(key=lambda item: item[0] == "link")  # a hard link comes after what it links to
+    data = layer(items)
+    sought = index_layer(BytesBlob(data=data)).index
+    assert len(sought.elf) == 2
+    assert list(sought.strings.values()) == ["2.36"]
+    monkeypatch.setattr(compression, "CHUNK", chunk)
+    streamed = index_layer(StreamBlob(io.BytesIO(data)), digests=True)
+    assert facts(streamed.index) == facts(sought)
+    assert streamed.diff_ids == (digest(data),)
+    assert streamed.index.checksums == {
+        position: crc32(data[entry.offset : entry.offset + entry.stored])
+        for position, entry in enumerate(sought.entries)
+        if entry.stored
+    }
 
 
 def test_skippable_frames_and_padding_after_members() -> None:
