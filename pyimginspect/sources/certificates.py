@@ -61,8 +61,8 @@ def find_certificates(registry: str, directories: Sequence[Path] | None = None) 
         folder = directory / name
         try:
             names = sorted(os.listdir(folder))
-        except (FileNotFoundError, NotADirectoryError):
-            continue
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
+            continue  # root's own is not for us: most registries are in no directory anyway
         except OSError as exc:
             raise RegistryError(f"{folder} cannot be read: {exc.strerror}") from exc
         pair = None

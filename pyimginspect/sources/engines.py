@@ -29,6 +29,9 @@ from pyimginspect.sources.certificates import load_pair, load_roots
 __all__ = ["Client", "Engine", "find_docker"]
 
 
+_WITHOUT_TLS = ("unix:", "http+unix:", "npipe:", "ssh:")
+
+
 class Engine(Struct, frozen=True, kw_only=True):
     """An address, and what TLS needs where it is spoken there."""
 
@@ -95,7 +98,7 @@ def find_docker() -> Engine:
 def _from_environment(host: str, environment: Mapping[str, str], config: Path) -> Engine:
     named = environment.get("DOCKER_CERT_PATH")
     verify = bool(environment.get("DOCKER_TLS_VERIFY"))
-    if not host.startswith(("tcp:", "http")) or not (named or verify):
+    if host.startswith(_WITHOUT_TLS) or not (named or verify):
         return Engine(url=host)
     folder = Path(named) if named else config
     if verify and not (folder / "ca.pem").is_file():
@@ -159,7 +162,7 @@ def _from_context(name: str, folder: Path) -> Engine:
     if not endpoint.host:
         raise DaemonError(f"the Docker context '{name}' names no engine")
     material = folder / "tls" / identity / "docker"
-    if not endpoint.host.startswith(("tcp:", "http")):
+    if endpoint.host.startswith(_WITHOUT_TLS):
         return Engine(url=endpoint.host)
     found = _with_certificates(endpoint.host, material, verify=not endpoint.unverified)
     wanted = endpoint.unverified or found.roots is not None or found.pair is not None

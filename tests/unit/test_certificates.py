@@ -1,5 +1,7 @@
 """Registries with a CA of their own, and those that want to know who comes."""
 
+import errno
+import os
 import shutil
 import socket
 import subprocess
@@ -152,6 +154,22 @@ def test_the_first_directory_counts(tmp_path: Path) -> None:
     both = [tmp_path / "one", tmp_path / "two"]
     assert find_certificates("host", both).roots == ()
     assert find_certificates("host", both[1:]).roots == (tmp_path / "two/host/ca.crt",)
+
+
+def test_a_directory_of_root_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hardened ``/etc/docker`` must not keep other users from every registry."""
+    (tmp_path / "two/host").mkdir(parents=True)
+    (tmp_path / "two/host/ca.crt").touch()
+    listdir = os.listdir
+
+    def guarded(path: Path) -> list[str]:
+        if path.is_relative_to(tmp_path / "one"):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return listdir(path)
+
+    monkeypatch.setattr("os.listdir", guarded)
+    both = [tmp_path / "one", tmp_path / "two"]
+    assert find_certificates("host", both).roots == (tmp_path / "two/host/ca.crt",)
 
 
 def test_a_certificate_without_its_key(tmp_path: Path) -> None:

@@ -234,7 +234,11 @@ def test_tls(
     secure: FakeEngine, ca: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tls(monkeypatch, material(tmp_path / "tls", ca))
-    assert open_reference("docker:acme/api:1.4", Options()).image.source == "docker"
+    for host in (secure.address, secure.host, f"https://{secure.host}"):
+        monkeypatch.setenv("DOCKER_HOST", host)
+        assert open_reference("docker:acme/api:1.4", Options()).image.source == "docker"
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+    refused("docker:acme/api:1.4", DaemonError, "listens at unix:///nowhere/docker.sock")
 
 
 def test_certificates_where_docker_keeps_them(
