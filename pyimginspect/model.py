@@ -35,7 +35,11 @@ __all__ = [
 Digest = NewType("Digest", str)
 """``algorithm:hex`` as the OCI image specification has it (descriptor.md, "Digests")."""
 
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
+# Well-formed is also what another algorithm may have made (descriptor.md, "Digests").
+_DIGEST = re.compile(
+    r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}"
+    r"|(?!sha(?:256|512):)(?=[^:]{1,64}:)[a-z0-9]+(?:[+._-][a-z0-9]+)*:[a-zA-Z0-9=_-]{32,128}"
+)
 
 Kind = Literal["file", "directory", "symlink", "hardlink", "character", "block", "fifo"]
 """What an entry is. A socket never occurs: no tar format can hold one."""
@@ -44,7 +48,7 @@ Kind = Literal["file", "directory", "symlink", "hardlink", "character", "block",
 def parse_digest(text: str) -> Digest:
     """Return ``text`` as a digest; raise :class:`ManifestError` where it is none."""
     if not _DIGEST.fullmatch(text):
-        raise ManifestError(f"'{text[:100]}' is no sha256 or sha512 digest")
+        raise ManifestError(f"'{text[:100]}' is no digest")
     return Digest(text)
 
 

@@ -11,8 +11,11 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import os
 import re
+import select
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -48,10 +51,16 @@ class Server:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
-        self._server.handle_error = lambda *_: None  # type: ignore[method-assign] # clients go away
+        self._server.handle_error = _linger  # type: ignore[assignment]
         self.host = f"127.0.0.1:{self._server.server_port}"
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.01}
+        )
+
+    def use_tls(self, context: ssl.SSLContext) -> None:
+        """Speak TLS from now on; a handshake that fails is no concern of others."""
+        self._server.socket = context.wrap_socket(
+            self._server.socket, server_side=True, do_handshake_on_connect=False
         )
 
     def __enter__(self) -> Self:
@@ -108,6 +117,7 @@ class FakeRegistry(Server):
         self.tokens: TokenServer | None = None
         self.faults: list[Callable[[str, str], Answer | None]] = []
         self.redirect: str | None = None
+        self.scheme = "http"
         self.ranges = True
         self._break: tuple[int, int] | None = None
 
@@ -180,7 +190,7 @@ class FakeRegistry(Server):
             if given.removeprefix("Bearer ") in self.tokens.issued:
                 return None
             challenge = (
-                f'Bearer realm="http://{self.tokens.host}/token",service="{self.host}",'
+                f'Bearer realm="{self.scheme}://{self.tokens.host}/token",service="{self.host}",'
                 f'scope="repository:{path.split("/")[2]}:pull"'
             )
             return 401, {"WWW-Authenticate": challenge}, b"{}"
@@ -317,12 +327,16 @@ class Proxy:
         for one in self._sockets:
             one.close()
 
+    def greet(self, client: socket.socket) -> None:
+        """What a client says to the proxy itself: nothing."""
+
     def _accept(self) -> None:
         while True:
             try:
                 client, _ = self._listener.accept()
             except OSError:
                 return
+            self.greet(client)
             server = socket.create_connection(self._target)
             self._sockets += [client, server]
             for source, sink, counts in ((client, server, False), (server, client, True)):
@@ -344,6 +358,32 @@ class Proxy:
             pass  # one of them has gone
         _end(source)
         _end(sink)
+
+
+class Tunnel(Proxy):
+    """An HTTP proxy that tunnels every ``CONNECT`` to its one target, whatever it asks for."""
+
+    def __init__(self, target: str) -> None:
+        super().__init__(target)
+        self.asked: set[str] = set()
+
+    def greet(self, client: socket.socket) -> None:
+        head = b""
+        while b"\r\n\r\n" not in head and (data := client.recv(4096)):
+            head += data
+        self.asked.add(head.decode().partition(" HTTP/")[0])
+        client.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+
+
+def _linger(client: Any, client_address: Any) -> None:
+    """Wait a while for a client that was turned away to go.
+
+    Closed at once, the connection would be reset by what is still coming, and the client not get
+    to read why its certificate was refused.
+    """
+    with contextlib.suppress(OSError):
+        while select.select([client], [], [], 0.3)[0] and os.read(client.fileno(), 1 << 16):
+            pass
 
 
 def _end(one: socket.socket) -> None:

@@ -12,7 +12,7 @@ from pyimginspect.analyzers import catalogue
 from pyimginspect.cli.arguments import build_parser
 from pyimginspect.errors import PolicyError
 from pyimginspect.formats._text import count
-from pyimginspect.layers.cache import cache_info, clear_cache
+from pyimginspect.layers.cache import cache_directory, cache_info, clear_cache
 from pyimginspect.policy import OWN_RULES
 from pyimginspect.rules import Rule
 
@@ -78,6 +78,8 @@ def completion(shell: str) -> str:
 def cache_line(directory: str | None, *, clear: bool) -> str:
     """Return what the cache holds, or held before it was emptied just now."""
     info = clear_cache(directory) if clear else cache_info(directory)
+    if info is None:
+        return f"no cache at {cache_directory(directory)} yet"
     verb = "held" if clear else "holds"
     size, limit = naturalsize(info.size), naturalsize(info.limit)
     return f"{info.path} {verb} {count(info.layers, 'layer')} in {size} (of at most {limit})"

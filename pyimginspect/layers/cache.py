@@ -25,6 +25,7 @@ from msgspec import Struct
 
 from pyimginspect.errors import CacheError
 from pyimginspect.layers.cache_file import memory_database, open_database
+from pyimginspect.layers.digests import algorithm, digest_of
 from pyimginspect.layers.limits import DEFAULT_LIMITS, Limits
 from pyimginspect.layers.probes import Probe, version_key
 from pyimginspect.layers.stored import StoredIndexError, decode_index, encode_index
@@ -73,11 +74,13 @@ class Cache:
         limits: Limits = DEFAULT_LIMITS,
         size: int = DEFAULT_SIZE,
         warn: Callable[[str], None] = _log.warning,
+        set_aside: bool = True,
     ) -> None:
         """Open the cache in ``directory``, made if needed; see :func:`cache_directory`.
 
         ``size`` bounds the bytes kept. A file there that is damaged, or no cache, is set aside
-        and ``warn`` told. Raises :class:`CacheError` where no cache can be had.
+        and ``warn`` told, unless ``set_aside`` is off. Raises :class:`CacheError` where no cache
+        can be had.
         """
         self.path = cache_directory(directory) / _FILE
         self._versions = version_key(probes)
@@ -89,9 +92,10 @@ class Cache:
         self._writable = True
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._database = self._connect()
+            self._database = self._connect() if set_aside else open_database(self.path)
         except (OSError, sqlite3.Error) as exc:
-            raise CacheError(f"no cache at {self.path.parent}: {exc}", hint="--no-cache") from exc
+            hint = "--no-cache" if set_aside else "--cache-clear"
+            raise CacheError(f"no cache at {self.path.parent}: {_said(exc)}", hint=hint) from exc
 
     def __enter__(self) -> Self:
         return self
@@ -151,17 +155,17 @@ class Cache:
 
     def _get_document(self, digest: Digest) -> bytes | None:
         found = self._row("SELECT data, used FROM documents WHERE digest = ?", digest)
-        if found is None or _digest(found[0]) != digest:
+        if found is None or digest_of(found[0], algorithm(digest)) != digest:
             return None
         now = int(time.time())
         if now - found[1] > _FRESH_SECONDS:
             self._write("UPDATE documents SET used = ? WHERE digest = ?", (now, digest))
         return bytes(found[0])
 
-    def put_document(self, data: bytes) -> None:
-        """Keep a manifest, index or configuration, under the SHA-256 of its bytes."""
+    def put_document(self, data: bytes, algorithm: str = "sha256", /) -> None:
+        """Keep a manifest, index or configuration, under the digest of its bytes."""
         with self._lock:
-            row = (_digest(data), len(data), int(time.time()), data)
+            row = (digest_of(data, algorithm), len(data), int(time.time()), data)
             self._write("INSERT OR REPLACE INTO documents VALUES (?, ?, ?, ?)", row)
 
     # --- as a whole -------------------------------------------------------------------------------
@@ -291,18 +295,41 @@ def _unsealed(data: bytes, key: tuple[str | None, str]) -> bytes:
     return data[_SEAL:]
 
 
-def _digest(data: bytes) -> Digest:
-    return Digest(f"sha256:{hashlib.sha256(data).hexdigest()}")
+def _said(exc: Exception) -> str:
+    """Return what an error says, for people: without its number."""
+    return (isinstance(exc, OSError) and exc.strerror) or str(exc)
 
 
-def cache_info(directory: str | os.PathLike[str] | None = None) -> CacheInfo:
-    """Return what the cache in ``directory`` holds. Raises :class:`CacheError`."""
-    with Cache(directory) as cache:
+def _is_there(directory: str | os.PathLike[str] | None) -> bool:
+    path = cache_directory(directory) / _FILE
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return False
+    except OSError as exc:
+        raise CacheError(f"no cache at {path.parent}: {_said(exc)}") from exc
+    return True
+
+
+def cache_info(directory: str | os.PathLike[str] | None = None) -> CacheInfo | None:
+    """Return what the cache in ``directory`` holds, or ``None`` where there is none yet.
+
+    Raises :class:`CacheError` where it cannot be opened, and for a file that is no cache, which
+    stays as it is.
+    """
+    if not _is_there(directory):
+        return None
+    with Cache(directory, set_aside=False) as cache:
         return cache.info()
 
 
-def clear_cache(directory: str | os.PathLike[str] | None = None) -> CacheInfo:
-    """Empty the cache in ``directory``, and return what it held. Raises :class:`CacheError`."""
+def clear_cache(directory: str | os.PathLike[str] | None = None) -> CacheInfo | None:
+    """Empty the cache in ``directory``, and return what it held; ``None`` where there is none.
+
+    Raises :class:`CacheError` where that is not possible.
+    """
+    if not _is_there(directory):
+        return None
     with Cache(directory) as cache:
         before = cache.info()
         cache.clear()

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
-import tempfile
 from pathlib import Path
 
 __all__ = ["memory_database", "open_database"]
@@ -23,16 +21,21 @@ CREATE TABLE documents (
 
 
 def open_database(path: Path) -> sqlite3.Connection:
-    """Open the file, made if needed. Raises ``sqlite3.Error``, or ``OSError``.
+    """Open the file, made if needed. Raises ``sqlite3.Error``.
 
     ``sqlite3.DatabaseError`` that is no ``OperationalError`` means damage, or another's file.
     """
-    if not path.exists():
-        _create(path)
-    database = _sqlite(path)
+    database = sqlite3.connect(
+        path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+    )
     try:
-        if database.execute("PRAGMA application_id").fetchone()[0] != _APPLICATION:
+        if _is_empty(database):
+            _fill(database)
+        if _application(database) != _APPLICATION:
             raise sqlite3.DatabaseError("it belongs to another program")
+        if database.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+            with contextlib.suppress(sqlite3.OperationalError):  # others are using it: next time
+                database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = NORMAL")
         database.execute("SELECT count(*) FROM layers WHERE diff_id = ''").fetchone()
     except BaseException:
@@ -41,35 +44,35 @@ def open_database(path: Path) -> sqlite3.Connection:
     return database
 
 
+def _application(database: sqlite3.Connection) -> int:
+    return int(database.execute("PRAGMA application_id").fetchone()[0])
+
+
+def _is_empty(database: sqlite3.Connection) -> bool:
+    tables = database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    return tables == 0 and _application(database) == 0
+
+
+def _fill(database: sqlite3.Connection) -> None:
+    """Make the tables in one transaction, unless another process is doing so or has done so.
+
+    Whoever is killed meanwhile leaves an empty file, or one that sqlite takes back to that: so
+    nothing is made under another name, to be left behind.
+    """
+    database.execute("PRAGMA auto_vacuum = INCREMENTAL")  # counts before the first table alone
+    with contextlib.ExitStack() as stack:
+        database.execute("BEGIN EXCLUSIVE")
+        stack.callback(database.execute, "ROLLBACK")
+        if _is_empty(database):
+            for statement in _TABLES.split(";"):
+                database.execute(statement)
+            database.execute(f"PRAGMA application_id = {_APPLICATION}")
+        database.execute("COMMIT")
+        stack.pop_all()
+
+
 def memory_database() -> sqlite3.Connection:
     """Return an empty cache that ends with this process."""
     database = sqlite3.connect(":memory:", check_same_thread=False)
     database.executescript(_TABLES)
     return database
-
-
-def _create(path: Path) -> None:
-    """Make an empty cache, and give it its name when it is whole: others may be waiting for it."""
-    handle, name = tempfile.mkstemp(prefix=f"{path.name}.", dir=path.parent)
-    os.close(handle)
-    try:
-        with contextlib.closing(_sqlite(Path(name))) as database:
-            database.execute("PRAGMA auto_vacuum = INCREMENTAL")
-            database.execute("PRAGMA journal_mode = WAL")
-            database.executescript(_TABLES)
-            database.execute(f"PRAGMA application_id = {_APPLICATION}")
-        try:
-            os.link(name, path)
-        except FileExistsError:
-            pass  # another process was first
-        except OSError:
-            os.replace(name, path)  # a file system without links
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(name)
-
-
-def _sqlite(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(
-        path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
-    )

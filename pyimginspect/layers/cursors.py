@@ -6,15 +6,14 @@ the member that they stand at.
 
 from __future__ import annotations
 
-import hashlib
 from collections import deque
 from collections.abc import Iterator
 from typing import BinaryIO, Protocol
 
 from pyimginspect.errors import TruncatedError
 from pyimginspect.layers.compression import Decompressed
+from pyimginspect.layers.digests import Sums
 from pyimginspect.layers.elf import WHOLE_UP_TO, RandomAccess, wanted_ranges
-from pyimginspect.model import Digest
 
 try:
     from isal.isal_zlib import crc32
@@ -196,13 +195,13 @@ class _InFile:
 class StreamCursor:
     """Over a layer that goes by once; every byte is read, and summed up on the way."""
 
-    def __init__(self, source: Decompressed, *, digest: bool = False) -> None:
+    def __init__(self, source: Decompressed, *, sums: Sums | None = None) -> None:
         self._source = source
         self._chunk = b""
         self._at = 0
         self._before = 0  # bytes of the layer before the chunk
         self._ahead: deque[bytes] = deque()  # chunks after it that were looked at already
-        self._hash = hashlib.sha256() if digest else None
+        self._sums = sums
         # The sum of the file that content() had to read past.
         self._passed: int | None = None
 
@@ -213,8 +212,8 @@ class StreamCursor:
 
     def _read(self) -> bytes:
         data = self._source.read_chunk()
-        if self._hash is not None:
-            self._hash.update(data)
+        if self._sums is not None:
+            self._sums.update(data)
         return data
 
     def _next(self) -> bool:
@@ -334,7 +333,3 @@ class StreamCursor:
         while self._next():
             self._at = len(self._chunk)
         return self.position
-
-    def diff_id(self) -> Digest | None:
-        """Return the SHA-256 of all bytes, after :meth:`finish`, where it was asked for."""
-        return Digest(f"sha256:{self._hash.hexdigest()}") if self._hash is not None else None

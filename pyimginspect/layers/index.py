@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import io
 from collections.abc import Callable
 from typing import Any, BinaryIO
@@ -15,6 +14,7 @@ from pyimginspect.layers import rpmdb, strings
 from pyimginspect.layers.blobs import Blob, BytesBlob, FileBlob
 from pyimginspect.layers.compression import CHUNK, MAGIC_LENGTH, Decompressed, sniff
 from pyimginspect.layers.cursors import ContentCursor, SeekCursor, StreamCursor
+from pyimginspect.layers.digests import Algorithms, Sums
 from pyimginspect.layers.elf import MAGIC, RandomAccess, read_elf
 from pyimginspect.layers.limits import DEFAULT_LIMITS, Limits
 from pyimginspect.layers.probes import Probe
@@ -37,25 +37,27 @@ Progress = Callable[[int], None]
 
 _SCRIPT_HEAD = 1024
 _SMALLEST_ELF = 52
+_USUAL = Algorithms()
 
 
 class Indexed(Struct, frozen=True, kw_only=True):
     """An index, and the digests of the very bytes that it was made from.
 
-    ``digest`` is of the blob as stored, ``diff_id`` of the uncompressed layer; both are ``None``
-    unless they were asked for. ``blob_size`` counts the stored bytes.
+    ``digests`` are of the blob as stored, ``diff_ids`` of the uncompressed layer, one for each
+    algorithm; empty unless they were asked for. ``blob_size`` counts the stored bytes.
     """
 
     index: LayerIndex
     blob_size: int
-    digest: Digest | None = None
-    diff_id: Digest | None = None
+    digests: tuple[Digest, ...] = ()
+    diff_ids: tuple[Digest, ...] = ()
 
 
 def index_layer(
     blob: Blob,
     *,
     digests: bool = False,
+    algorithms: Algorithms = _USUAL,
     probes: tuple[Probe, ...] = (),
     limits: Limits = DEFAULT_LIMITS,
     progress: Progress | None = None,
@@ -63,8 +65,9 @@ def index_layer(
     """Index one layer, whatever its compression.
 
     An uncompressed layer in a file is sought through, and only its headers and the contents
-    that probes ask for are read; with ``digests``, or from a stream, every byte is. Raises
-    :class:`LayerError` (truncated, corrupt, unsafe, over a limit) and names the entry.
+    that probes ask for are read; with ``digests``, in the ``algorithms`` that somebody claims
+    them in, or from a stream, every byte is. Raises :class:`LayerError` (truncated, corrupt,
+    unsafe, over a limit) and names the entry.
     """
     stream = blob.open()
     with contextlib.closing(stream):
@@ -72,20 +75,24 @@ def index_layer(
         kind = sniff(head)
         if kind == "none" and not digests and isinstance(blob, FileBlob | BytesBlob):
             return _seek_through(blob, probes, limits, progress)
-        # Of an uncompressed layer the digest is its diff ID: one sum is enough.
-        counted = _Counted(stream, head, digests and kind != "none", progress)
+        stored = sums = None
+        if digests and kind == "none":  # its digest is its diff ID: one sum is enough
+            stored = sums = Sums((*algorithms.digest, *algorithms.diff_id))
+        elif digests:
+            stored, sums = Sums(algorithms.digest), Sums(algorithms.diff_id)
+        counted = _Counted(stream, head, stored if kind != "none" else None, progress)
         source = Decompressed(
             counted, kind, expansion=limits.expansion, floor=limits.expansion_floor
         )
-        cursor = StreamCursor(source, digest=digests)
+        cursor = StreamCursor(source, sums=sums)
         collector = _Collector(cursor, probes, limits)
         index = collector.collect(cursor.finish, checksums=True)
         counted.drain()
         return Indexed(
             index=index,
             blob_size=counted.count,
-            digest=counted.digest() or cursor.diff_id(),
-            diff_id=cursor.diff_id(),
+            digests=stored.digests() if stored is not None else (),
+            diff_ids=sums.digests() if sums is not None else (),
         )
 
 
@@ -122,11 +129,11 @@ class _Counted(io.RawIOBase, BinaryIO):
     """A stream whose first bytes were read already; counts, and hashes, all that goes by."""
 
     def __init__(
-        self, stream: BinaryIO, head: bytes, digest: bool, progress: Progress | None
+        self, stream: BinaryIO, head: bytes, sums: Sums | None, progress: Progress | None
     ) -> None:
         self._stream = stream
         self._head = head
-        self._hash = hashlib.sha256() if digest else None
+        self._sums = sums
         self._progress = progress
         self.count = 0
 
@@ -135,8 +142,8 @@ class _Counted(io.RawIOBase, BinaryIO):
         if not data:
             data = self._stream.read(CHUNK if count is None or count < 0 else count)
         self.count += len(data)
-        if self._hash is not None:
-            self._hash.update(data)
+        if self._sums is not None:
+            self._sums.update(data)
         if self._progress is not None:
             self._progress(len(data))
         return data
@@ -145,10 +152,6 @@ class _Counted(io.RawIOBase, BinaryIO):
         """Read what is left."""
         while self.read(CHUNK):
             pass
-
-    def digest(self) -> Digest | None:
-        """Return the digest of all that was read, where it was asked for."""
-        return Digest(f"sha256:{self._hash.hexdigest()}") if self._hash is not None else None
 
 
 def _may_tell(path: str) -> bool:

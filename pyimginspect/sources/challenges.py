@@ -16,6 +16,7 @@ import requests
 from pyimginspect.errors import AuthenticationError, ManifestError, RegistryError
 from pyimginspect.model import decode_json
 from pyimginspect.sources.credentials import Credentials
+from pyimginspect.sources.reasons import reason
 
 __all__ = [
     "Authorization",
@@ -87,7 +88,7 @@ def fetch_token(
                 raise RegistryError(f"the token service answers {response.status_code}")
             document = decode_json(read_body(response, _LARGEST_TOKEN), "the token")
     except requests.RequestException as exc:
-        raise RegistryError(f"the token service does not answer: {type(exc).__name__}") from exc
+        raise RegistryError(f"the token service does not answer: {reason(exc)}") from exc
     except ManifestError as exc:
         raise AuthenticationError("what the token service answers is no token") from exc
     if isinstance(document, dict):

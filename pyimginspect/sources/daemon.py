@@ -18,13 +18,14 @@ from pyimginspect.sources.documents import parse_config
 from pyimginspect.sources.indexing import Opened, build_image
 from pyimginspect.sources.options import LayerCache, Options
 from pyimginspect.sources.readahead import ReadAhead
+from pyimginspect.sources.reasons import innermost, is_about_tls, reason
 from pyimginspect.sources.reference import parse_name
 from pyimginspect.sources.saved import open_store
 from pyimginspect.sources.selection import LayerRef, Selection, check_platform, select_oci
 from pyimginspect.sources.streams import StreamStore
 
 if TYPE_CHECKING:
-    from docker import DockerClient
+    from pyimginspect.sources.engines import Client
 
 __all__ = ["open_docker", "open_podman", "podman_addresses"]
 
@@ -42,29 +43,15 @@ def open_docker(text: str, options: Options, *, reference: str) -> Opened:
     """
     parse_name(text)
     with _translated("Docker"):
-        import docker
+        from pyimginspect.sources.engines import Client, find_docker
 
-        where = _docker_address()
-        if not _is_there(where["base_url"]):
-            raise DaemonError(f"no Docker service listens at {where['base_url']}")
-        with contextlib.closing(docker.DockerClient(timeout=_TIMEOUT, **where)) as client:
+        engine = find_docker()
+        if not _is_there(engine.url):
+            raise DaemonError(f"no Docker service listens at {engine.url}")
+        tls = engine.settings() or False
+        client = Client(base_url=engine.url, tls=tls, version="auto", timeout=_TIMEOUT)
+        with contextlib.closing(client):
             return _open(client, text, options, reference, "docker")
-
-
-def _docker_address() -> dict[str, Any]:
-    """Return how to reach the engine: ``base_url``, and ``tls`` where there is such a thing."""
-    from docker.context import ContextAPI
-    from docker.utils import kwargs_from_env
-
-    where: dict[str, Any] = {**kwargs_from_env()}
-    if "base_url" in where:
-        return where
-    named = os.environ.get("DOCKER_CONTEXT")
-    context: Any = ContextAPI.get_context(named)
-    if context is None or not context.Host:
-        raise DaemonError(f"there is no Docker context '{named or 'that is the current one'}'")
-    where = {"base_url": context.Host.removeprefix("http+"), **where}
-    return {"tls": context.TLSConfig, **where} if context.TLSConfig else where
 
 
 def open_podman(text: str, options: Options, *, reference: str) -> Opened:
@@ -76,14 +63,16 @@ def open_podman(text: str, options: Options, *, reference: str) -> Opened:
             "no Podman service runs here", hint="systemctl --user start podman.socket"
         )
     with _translated("Podman"):
-        import docker
+        from docker.errors import ImageNotFound
+
+        from pyimginspect.sources.engines import Client
 
         for last, address in zip([*[False] * (len(addresses) - 1), True], addresses, strict=True):
-            client = docker.DockerClient(base_url=address, timeout=_TIMEOUT)
+            client = Client(base_url=address, version="auto", timeout=_TIMEOUT)
             with contextlib.closing(client):
                 try:
                     return _open(client, text, options, reference, "podman")
-                except docker.errors.ImageNotFound:
+                except ImageNotFound:
                     if last:
                         raise
     raise AssertionError("the last address returns or raises")
@@ -123,26 +112,33 @@ def _translated(service: str) -> Iterator[None]:
         said = exc.explanation or exc.response.reason if exc.response is not None else str(exc)
         raise DaemonError(f"{service} refused: {str(said)[:300]}") from exc
     except (docker.errors.DockerException, requests.RequestException) as exc:
-        raise DaemonError(f"no {service} service answers: {_reason(exc)}") from exc
+        raise _no_answer(service, exc) from exc
     except (urllib3.exceptions.HTTPError, OSError) as exc:
-        raise DaemonError(f"the {service} service went away: {_reason(exc)}") from exc
+        raise DaemonError(f"the {service} service went away: {reason(exc)}") from exc
 
 
-def _reason(exc: BaseException) -> str:
-    """Return what an error's innermost cause says; the outer ones wrap it in their own words."""
-    inner: BaseException = exc
-    while (cause := inner.__cause__ or inner.__context__) is not None:
-        inner = cause
-    if isinstance(inner, OSError) and inner.strerror:
-        return inner.strerror
-    return (str(inner) or type(inner).__name__)[:200]
+def _no_answer(service: str, exc: Exception) -> DaemonError:
+    if is_about_tls(exc):
+        return DaemonError(
+            f"no secure connection to {service}: {reason(exc)}",
+            hint="DOCKER_CERT_PATH, or the context, has the ca.pem, cert.pem and key.pem for it",
+        )
+    inner = innermost(exc)
+    if "to an HTTPS server" in str(exc):  # the answer of Go's net/http
+        return DaemonError(
+            f"{service} speaks TLS there",
+            hint="set DOCKER_TLS_VERIFY=1, and DOCKER_CERT_PATH to where its certificates are",
+        )
+    if isinstance(inner, NameError):  # the SDK lacks a module, and says so in its own error
+        return DaemonError(f"no {service} service answers: {exc}")
+    return DaemonError(f"no {service} service answers: {reason(exc)}")
 
 
-def _open(client: DockerClient, text: str, options: Options, reference: str, source: str) -> Opened:
-    known: dict[str, Any] = client.images.get(text).attrs
+def _open(client: Client, text: str, options: Options, reference: str, source: str) -> Opened:
+    known: dict[str, Any] = client.inspect_image(text)  # type: ignore[no-untyped-call]
     opened = _from_cache(known, options, reference, source) if options.cache else None
     if opened is None:
-        chunks = client.api.get_image(text, chunk_size=_CHUNK)
+        chunks = client.get_image(text, chunk_size=_CHUNK)
         with ReadAhead(lambda: next(chunks, b"")) as stream:
             recorded = _Recorded(stream, options)
         opened = open_store(recorded, options, name=None, reference=reference, found_as=source)

@@ -12,13 +12,14 @@ from msgspec import Struct
 
 from pyimginspect.errors import (
     DigestMismatchError,
-    LayerError,
     ManifestError,
     PyimginspectError,
+    UnsupportedError,
 )
 from pyimginspect.layers import FileBlob, Indexed, index_layer
 from pyimginspect.layers.blobs import Blob
 from pyimginspect.layers.compression import MAGIC_LENGTH, sniff
+from pyimginspect.layers.digests import Algorithms, algorithm, check_algorithm
 from pyimginspect.model import History, Image, ImageConfig, Layer, LayerIndex
 from pyimginspect.sources.options import Options, default_workers
 from pyimginspect.sources.selection import LayerRef, Selection
@@ -86,6 +87,8 @@ def index_all(
                     continue  # Windows: its makers forbid to pass these on, and archives obey
                 raise ManifestError("the manifest names it, and it is not there")
             _check_size(got, ref)
+            if remote or options.verify:
+                _algorithms(ref, required=True)  # known beforehand, so say so before it is read
             cached = None
             if options.cache is not None and (remote or not options.verify):
                 cached = options.cache.get(ref.diff_id, ref.digest)
@@ -103,8 +106,9 @@ def index_all(
     for number, ref in enumerate(selection.layers):
         if (same := first[ref.name, ref.digest]) in done:
             done[number] = done[same]
-            _check(done[number], ref, layer_label(number, ref))
-            _remember(done[number], options)
+            required = remote or options.verify
+            _check(done[number], ref, layer_label(number, ref), required=required)
+            _remember(done[number], ref, options)
     return done
 
 
@@ -180,39 +184,71 @@ def _one(job: _Job, options: Options, stop: threading.Event) -> Indexed:
         indexed = index_layer(
             job.blob,
             digests=job.digests or (options.cache is not None and not _is_plain(job.blob)),
+            algorithms=_algorithms(job.ref, required=job.digests),
             probes=options.probes,
             limits=options.limits,
             progress=advance,
         )
-        check_digests(indexed, job.ref)
+        check_digests(indexed, job.ref, required=job.digests)
     except PyimginspectError as exc:
         raise exc.at(layer=job.label) from exc
     options.progress.finish(job.label, cached=False)
     return indexed
 
 
-def _check(indexed: Indexed, ref: LayerRef, label: str) -> None:
+def _algorithms(ref: LayerRef, *, required: bool) -> Algorithms:
+    """Return those that the digests of a layer are claimed in.
+
+    Where one is not known, :class:`UnsupportedError` if it is ``required``, else the usual one.
+    """
+    claimed = []
+    for digest in (ref.digest, ref.diff_id):
+        try:
+            claimed.append(check_algorithm(digest) if digest is not None else "sha256")
+        except UnsupportedError:
+            if required:
+                raise
+            claimed.append("sha256")
+    return Algorithms(digest=(claimed[0],), diff_id=(claimed[1],))
+
+
+def _check(indexed: Indexed, ref: LayerRef, label: str, *, required: bool) -> None:
     try:
-        check_digests(indexed, ref)
-    except LayerError as exc:
+        check_digests(indexed, ref, required=required)
+    except PyimginspectError as exc:
         raise exc.at(layer=label) from exc
 
 
-def check_digests(indexed: Indexed, ref: LayerRef) -> None:
-    """Raise :class:`DigestMismatchError` where computed digests are not the claimed ones."""
+def check_digests(indexed: Indexed, ref: LayerRef, *, required: bool) -> None:
+    """Raise :class:`DigestMismatchError` where computed digests are not the claimed ones.
+
+    With ``required`` a layer that was read and summed up in another algorithm than the claimed
+    one is an :class:`UnsupportedError`.
+    """
     for what, computed, claimed in (
-        ("blob", indexed.digest, ref.digest),
-        ("uncompressed layer", indexed.diff_id, ref.diff_id),
+        ("blob", indexed.digests, ref.digest),
+        ("uncompressed layer", indexed.diff_ids, ref.diff_id),
     ):
-        if computed is None or claimed is None or not claimed.startswith("sha256:"):
+        if claimed is None or not computed or claimed in computed:
             continue
-        if computed != claimed:
-            raise DigestMismatchError(f"the {what} is {computed[:19]}…, not {claimed[:19]}…")
+        name = algorithm(claimed)
+        for digest in computed:
+            if algorithm(digest) == name:
+                raise DigestMismatchError(f"the {what} is {digest[:19]}…, not {claimed[:19]}…")
+        if required:
+            raise UnsupportedError(
+                f"that the {what} has a digest of '{name}' was not known while it went by",
+                hint="save the archive to a file",
+            )
 
 
-def _remember(indexed: Indexed, options: Options) -> None:
-    if options.cache is not None and indexed.diff_id is not None:
-        options.cache.put(indexed.diff_id, indexed.digest, indexed.index)
+def _remember(indexed: Indexed, ref: LayerRef, options: Options) -> None:
+    """Keep an index under the digests that were computed, the claimed ones if they are of them."""
+    if options.cache is None or not indexed.diff_ids:
+        return
+    diff_id = ref.diff_id if ref.diff_id in indexed.diff_ids else indexed.diff_ids[0]
+    digest = ref.digest if ref.digest in indexed.digests else indexed.digests[0]
+    options.cache.put(diff_id, digest, indexed.index)
 
 
 def build_image(

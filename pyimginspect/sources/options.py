@@ -31,8 +31,8 @@ class LayerCache(Protocol):
     def get_document(self, digest: Digest) -> bytes | None:
         """Return a manifest, index or configuration."""
 
-    def put_document(self, data: bytes) -> None:
-        """Keep a manifest, index or configuration, under the SHA-256 of its bytes."""
+    def put_document(self, data: bytes, algorithm: str = "sha256", /) -> None:
+        """Keep a manifest, index or configuration, under the digest of its bytes."""
 
 
 class Reporter(Protocol):

@@ -10,7 +10,8 @@ import re
 
 from msgspec import Struct
 
-from pyimginspect.errors import InvalidReferenceError, ManifestError
+from pyimginspect.errors import InvalidReferenceError, ManifestError, UnsupportedError
+from pyimginspect.layers.digests import check_algorithm
 from pyimginspect.model import Digest, parse_digest
 
 __all__ = ["Name", "parse_name"]
@@ -59,8 +60,11 @@ def parse_name(text: str) -> Name:
     if at:
         try:
             digest = parse_digest(digest_text)
+            check_algorithm(digest)
         except ManifestError as exc:
             raise _invalid(text, "what follows the @ is no digest") from exc
+        except UnsupportedError as exc:
+            raise _invalid(text, exc.message) from exc
     tag: str | None = None
     colon = rest.rfind(":")
     if colon > rest.rfind("/"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
 import io
 from typing import BinaryIO
 from urllib.parse import quote
@@ -18,13 +18,15 @@ from pyimginspect.errors import (
     ManifestError,
     RegistryError,
 )
-from pyimginspect.model import Digest
+from pyimginspect.layers.digests import algorithm, digest_of
+from pyimginspect.model import Digest, parse_digest
 from pyimginspect.sources.challenges import read_body
 from pyimginspect.sources.indexing import Opened, build_image, index_all
 from pyimginspect.sources.options import LARGEST_DOCUMENT, LayerCache, Options
+from pyimginspect.sources.reasons import reason
 from pyimginspect.sources.reference import Name, parse_name
 from pyimginspect.sources.selection import LayerRef, check_document, select_oci
-from pyimginspect.sources.transport import ATTEMPTS, Transport, reason, wait
+from pyimginspect.sources.transport import ATTEMPTS, Transport, wait
 
 __all__ = ["open_registry"]
 
@@ -88,12 +90,11 @@ class _Repository:
         if found is None:
             raise self._unknown()
         data, claimed = found
-        computed = Digest(f"sha256:{hashlib.sha256(data).hexdigest()}")
-        if claimed is not None and claimed.startswith("sha256:") and claimed != computed:
-            raise DigestMismatchError(
-                f"the manifest is {computed[:19]}…, not {claimed[:19]}… as the registry says"
-            )
-        return data, computed
+        digest = digest_of(data)
+        with contextlib.suppress(ManifestError):  # what is no digest at all claims nothing
+            digest = parse_digest(claimed or digest)
+        check_document(data, digest, "the manifest")
+        return data, digest
 
     def _unknown(self) -> ImageNotFoundError:
         return ImageNotFoundError(f"{self._name.registry} has no image {self._name}")
@@ -112,7 +113,7 @@ class _Repository:
             data = found[0]
             check_document(data, digest, "the document")
             if self._cache is not None:
-                self._cache.put_document(data)
+                self._cache.put_document(data, algorithm(digest))
         return data
 
     def _document(self, path: str) -> tuple[bytes, str | None] | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import platform as host
 from typing import NamedTuple, Protocol, TypeVar
 
@@ -16,6 +15,7 @@ from pyimginspect.errors import (
     ManifestError,
     PlatformError,
 )
+from pyimginspect.layers.digests import algorithm, check_algorithm, digest_of
 from pyimginspect.model import Digest, ImageConfig, Platform, parse_digest
 from pyimginspect.sources.documents import (
     Descriptor,
@@ -133,22 +133,24 @@ def select_docker(data: bytes, store: Store, name: str | None, *, verify: bool) 
         config=parsed,
         layers=tuple(layers),
         names=tuple(tag for i in chosen for tag in i.repo_tags or ()),
-        config_digest=Digest(f"sha256:{hashlib.sha256(config).hexdigest()}"),
+        config_digest=digest_of(config, algorithm(claimed) if claimed is not None else "sha256"),
     )
 
 
 def _digest_in_name(member: str) -> Digest | None:
-    name = member.rpartition("/")[2].removesuffix(".json").removeprefix("sha256:")
+    name = member.rpartition("/")[2].removesuffix(".json").rpartition(":")[2]
     try:
-        return parse_digest(f"sha256:{name}")
+        return parse_digest(f"{'sha512' if len(name) == 128 else 'sha256'}:{name}")
     except ManifestError:
         return None
 
 
 def check_document(data: bytes, digest: Digest, what: str) -> None:
-    """Raise :class:`DigestMismatchError` unless ``digest`` is that of ``data``."""
-    algorithm = digest.partition(":")[0]
-    computed = f"{algorithm}:{hashlib.new(algorithm, data).hexdigest()}"
+    """Raise :class:`DigestMismatchError` unless ``digest`` is that of ``data``.
+
+    Raises :class:`UnsupportedError` for a digest of an algorithm that is not known.
+    """
+    computed = digest_of(data, check_algorithm(digest))
     if computed != digest:
         raise DigestMismatchError(f"{what} is {computed[:19]}…, not {digest[:19]}…")
 

@@ -17,6 +17,7 @@ from pyimginspect.errors import DigestMismatchError, LayerError, LimitError
 from pyimginspect.layers import BytesBlob, Indexed, StreamBlob, index_layer
 from pyimginspect.layers.compression import MAGIC_LENGTH, Decompressed, sniff
 from pyimginspect.layers.cursors import StreamCursor
+from pyimginspect.layers.digests import Algorithms, algorithm
 from pyimginspect.layers.tar import BLOCK, read_entries
 from pyimginspect.model import Digest, Entry
 from pyimginspect.sources.detection import HEAD, is_tar
@@ -35,7 +36,11 @@ __all__ = ["Peeked", "StreamStore", "decompressed"]
 
 _ALL_DOCUMENTS = 64 << 20
 # Docker 25 and skopeo name a member by its diff ID, OCI archives and kaniko by its blob's digest.
-_DIGEST = re.compile(r"(?:^|/)([0-9a-f]{64})(?:\.tar(?:\.gz)?)?$")
+_DIGEST = re.compile(
+    r"(?:^|/)(?:(?P<sha256>[0-9a-f]{64})|(?P<sha512>[0-9a-f]{128}))(?:\.tar(?:\.gz)?)?$"
+)
+# Which algorithm the diff ID is of, the configuration tells when the layer has gone by.
+_EITHER = Algorithms(digest=("sha512", "sha256"), diff_id=("sha256", "sha512"))
 
 
 class StreamStore:
@@ -88,7 +93,8 @@ class StreamStore:
     def _index(self, entry: Entry, cursor: StreamCursor) -> None:
         options = self._options
         label = entry.path.removesuffix("/layer.tar").rpartition("/")[2][:19]
-        if self._take_cached(entry):
+        named = _digest_in_name(entry.path)
+        if named is not None and self._take_cached(entry, named):
             options.progress.finish(label, cached=True)
             return
         options.progress.begin(label, entry.stored)
@@ -97,6 +103,7 @@ class StreamStore:
             self._layers[entry.path] = index_layer(
                 blob,
                 digests=options.verify or options.cache is not None,
+                algorithms=_EITHER if named and algorithm(named) == "sha512" else Algorithms(),
                 probes=options.probes,
                 limits=options.limits,
                 progress=lambda count: options.progress.advance(label, count),
@@ -105,13 +112,11 @@ class StreamStore:
             self._layers[entry.path] = exc
         options.progress.finish(label, cached=False)
 
-    def _take_cached(self, entry: Entry) -> bool:
+    def _take_cached(self, entry: Entry, digest: Digest) -> bool:
         """Take a layer from the cache where its member's name tells which it is."""
         cache = self._options.cache
-        found = _DIGEST.search(entry.path)
-        if cache is None or self._options.verify or found is None:
+        if cache is None or self._options.verify:
             return False
-        digest = Digest(f"sha256:{found[1]}")
         index = cache.get(digest, None) or cache.get(None, digest)
         if index is None:
             return False
@@ -145,6 +150,11 @@ class StreamStore:
         if found is None and name in self._documents:
             return BytesBlob(data=self._documents[name])  # no layer, as reading it will tell
         return found
+
+
+def _digest_in_name(member: str) -> Digest | None:
+    found = _DIGEST.search(member)
+    return Digest(f"{found.lastgroup}:{found[found.lastindex or 0]}") if found else None
 
 
 @contextlib.contextmanager

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import re
 import socket
 import ssl
 import threading
 import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
 
 from pyimginspect.errors import AuthenticationError, RegistryError
+from pyimginspect.sources.certificates import find_certificates, trusting_context
 from pyimginspect.sources.challenges import (
     Authorization,
     Challenge,
@@ -22,40 +25,18 @@ from pyimginspect.sources.challenges import (
     parse_challenges,
 )
 from pyimginspect.sources.credentials import Credentials, find_credentials
+from pyimginspect.sources.reasons import innermost, is_about_tls, reason
 
-__all__ = ["ATTEMPTS", "Transport", "innermost", "reason", "wait"]
+__all__ = ["ATTEMPTS", "Transport", "wait"]
 
 ATTEMPTS = 5
+_CONNECTIONS = 16
+_CERTIFICATES = "~/.config/containers/certs.d"
 _TIMEOUT = (10, 60)  # seconds to connect, and between two packets
 _LONGEST_WAIT = 30.0
 _BUSY = frozenset({429, 500, 502, 503, 504})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_REDIRECTS = 5
-_QUERY = re.compile(r"\?\S+")  # of a URL: it may hold a signature
-
-
-def innermost(exc: BaseException) -> BaseException:
-    """Return the error that all others of a chain are about."""
-    while True:
-        deeper = exc.__cause__ or exc.__context__
-        if deeper is None and exc.args and isinstance(exc.args[-1], BaseException):
-            deeper = exc.args[-1]
-        if deeper is None:
-            return exc
-        exc = deeper
-
-
-def reason(exc: BaseException) -> str:
-    """Return what the innermost cause of an error says, without what a URL may carry."""
-    inner = innermost(exc)
-    if isinstance(inner, ssl.SSLCertVerificationError):
-        return inner.verify_message
-    if isinstance(inner, OSError) and inner.strerror:
-        return inner.strerror
-    if "IncompleteRead" in type(inner).__name__:
-        return "the connection broke"
-    said = str(inner) or type(inner).__name__
-    return _QUERY.sub("?…", said)[:200]
 
 
 def wait(attempt: int, response: requests.Response | None = None) -> None:
@@ -67,11 +48,40 @@ def wait(attempt: int, response: requests.Response | None = None) -> None:
     time.sleep(min(seconds, _LONGEST_WAIT))
 
 
+class _Secure(HTTPAdapter):
+    """Connections whose TLS is that of a context of our own."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._context = context
+        super().__init__(pool_maxsize=_CONNECTIONS)
+
+    def init_poolmanager(self, *arguments: Any, **settings: Any) -> None:
+        """Make connections with the context."""
+        super().init_poolmanager(*arguments, **settings, ssl_context=self._context)
+
+    def proxy_manager_for(self, proxy: Any, **settings: Any) -> Any:
+        """Make connections through a proxy with it, too."""
+        return super().proxy_manager_for(proxy, **settings, ssl_context=self._context)
+
+    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
+        """Leave it at that: by itself it would load ``certifi``'s roots into the context."""
+        conn.cert_reqs = "CERT_REQUIRED"
+
+
 class Transport:
     """One registry, spoken to from several threads."""
 
-    def __init__(self, registry: str, *, plain: bool = False) -> None:
-        """``registry`` is the host as a reference names it; ``plain`` allows HTTP without TLS."""
+    def __init__(
+        self,
+        registry: str,
+        *,
+        plain: bool = False,
+        directories: Sequence[Path] | None = None,
+    ) -> None:
+        """``registry`` is the host as a reference names it; ``plain`` allows HTTP without TLS.
+
+        ``directories`` are where certificates are looked for; see :mod:`.certificates`.
+        """
         self.registry = registry
         self._host = "registry-1.docker.io" if registry == "docker.io" else registry
         self._wants_plain = plain
@@ -79,13 +89,15 @@ class Transport:
         self._unsure = is_loopback(registry) and not plain
         self._scheme = "http" if plain or self._unsure else "https"
         self._lock = threading.Lock()
+        self._lock_of_tls = threading.Lock()
         self._authorization: str | None = None
         self._credentials: Credentials | None = None
         self._asked_for_credentials = False
         self._session = requests.Session()
         self._session.headers.update({"User-Agent": "pyimginspect", "Accept-Encoding": "identity"})
-        for scheme in ("https://", "http://"):
-            self._session.mount(scheme, HTTPAdapter(pool_maxsize=16))
+        self._session.mount("http://", HTTPAdapter(pool_maxsize=_CONNECTIONS))
+        self._directories = directories
+        self._secured = False
 
     def close(self) -> None:
         """Close all connections."""
@@ -126,14 +138,16 @@ class Transport:
         """Return a response, or ``None`` for one more attempt."""
         try:
             response = self._follow(method, f"{self._scheme}://{self._host}{path}", headers)
-        except requests.exceptions.SSLError as exc:
-            raise RegistryError(
-                f"no secure connection to {self.registry}: {reason(exc)}",
-                hint="REQUESTS_CA_BUNDLE names a file of trusted certificates",
-            ) from exc
         except (requests.ConnectionError, requests.Timeout) as exc:
+            if is_about_tls(exc):
+                raise self._not_secure(exc) from exc
             if attempt == ATTEMPTS - 1 or _is_hopeless(exc):
-                raise RegistryError(f"no answer from {self.registry}: {reason(exc)}") from exc
+                # A server that turns a client away often closes before that can read the reason.
+                broke = isinstance(innermost(exc), ssl.SSLEOFError | ConnectionResetError)
+                hint = self._own_certificate() if broke and self._secured else None
+                raise RegistryError(
+                    f"no answer from {self.registry}: {reason(exc)}", hint=hint
+                ) from exc
             if not self._settle(None):
                 wait(attempt)
             return None
@@ -159,6 +173,7 @@ class Transport:
 
     def _follow(self, method: str, url: str, headers: dict[str, str]) -> requests.Response:
         origin = urlsplit(url)[:2]
+        self._secure(url)
         for _ in range(_MAX_REDIRECTS):
             # Credentials are for the registry itself, never for where it sends us (RFC 9110,
             # 15.4), and its word does not take us from TLS to plain text.
@@ -185,6 +200,37 @@ class Transport:
         plain = self._wants_plain or is_loopback(parts.netloc)
         if parts.scheme != "https" and not (parts.scheme == "http" and plain):
             raise RegistryError(f"{self.registry} {what} to {parts.scheme}://{parts.netloc}")
+        self._secure(url)
+
+    def _secure(self, url: str) -> None:
+        """Have TLS ready for ``url`` if it needs that: reading the certificates takes a while.
+
+        The roots in the registry's directory are trusted for all that it sends us to as well, as
+        Docker and Podman do; the client's certificate is shown to the registry alone.
+        """
+        if not url.startswith("https:"):
+            return
+        with self._lock_of_tls:
+            if self._secured:
+                return
+            found = find_certificates(self.registry, self._directories)
+            others = trusting_context(found, client=False)
+            own = trusting_context(found, client=True) if found.pair is not None else others
+            self._session.mount("https://", _Secure(others))
+            self._session.mount(f"https://{self._host}/", _Secure(own))
+            self._secured = True
+
+    def _not_secure(self, exc: Exception) -> RegistryError:
+        hint = self._own_certificate()
+        if isinstance(innermost(exc), ssl.SSLCertVerificationError):
+            where = f"{_CERTIFICATES}/{self.registry}/ca.crt"
+            hint = f"put the certificate of its CA into {where}, or name it in SSL_CERT_FILE"
+        said = reason(exc)
+        return RegistryError(f"no secure connection to {self.registry}: {said}", hint=hint)
+
+    def _own_certificate(self) -> str:
+        where = f"{_CERTIFICATES}/{self.registry}"
+        return f"if it wants to know you: your certificate as {where}/client.cert, with client.key"
 
     def _answer(self, header: str, used: str | None) -> None:
         """Get what the registry wants to see, unless another thread just did."""

@@ -13,7 +13,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Final
@@ -46,13 +46,16 @@ def why_unavailable() -> str | None:
 class Engine:
     """A running Docker Engine whose whole state is below `root`; use it as a context manager.
 
+    `options` are more of dockerd's own, for an engine that nobody shares.
+
     Raises:
         EngineError: on entering, where `why_unavailable` gives a reason or the daemon does not
             answer; from every method, where the client ends with a status other than 0.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, options: Sequence[str] = ()) -> None:
         self.root = root.resolve()
+        self.options = tuple(options)
         self.socket = self.root / "docker.sock"
         self._users: IO[str] | None = None
 
@@ -193,6 +196,7 @@ class Engine:
             "--bridge=none",
             "--iptables=false",
             "--ip6tables=false",
+            *self.options,
         ]
         with log.open("wb") as output:
             # In a session of its own, since it may outlive this process: another may be using it.

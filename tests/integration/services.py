@@ -11,6 +11,8 @@ from typing import IO, Final, Self
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
+from tests.certificates import Authority, Issued
+
 REGISTRY: Final = "/usr/bin/docker-registry"
 PODMAN: Final = "/usr/bin/podman"
 SKOPEO: Final = "/usr/bin/skopeo"
@@ -75,10 +77,21 @@ class Service:
 
 
 class Registry(Service):
-    """Debian's ``docker-registry``; with `users`, only they may come in."""
+    """Debian's ``docker-registry``; with `users`, only they may come in.
 
-    def __init__(self, root: Path, users: dict[str, str] | None = None) -> None:
+    With `tls` it shows that certificate, and lets in only those whom `clients` knows, if given.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        users: dict[str, str] | None = None,
+        *,
+        tls: Issued | None = None,
+        clients: Authority | None = None,
+    ) -> None:
         super().__init__(root)
+        self._tls = tls is not None
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.host = f"127.0.0.1:{probe.getsockname()[1]}"
@@ -86,7 +99,7 @@ class Registry(Service):
             "version: 0.1",
             "log: {level: error, accesslog: {disabled: true}}",
             f"storage: {{filesystem: {{rootdirectory: {root}/data}}}}",
-            f"http: {{addr: '{self.host}'}}",
+            f"http: {{addr: '{self.host}'{_tls_settings(tls, clients)}}}",
         ]
         for name, password in (users or {}).items():
             with (root / "htpasswd").open("ab") as file:
@@ -104,6 +117,10 @@ class Registry(Service):
         return [REGISTRY, "serve", str(self.root / "config.yml")]
 
     def answers(self) -> bool:
+        if self._tls:
+            host, _, port = self.host.rpartition(":")
+            with socket.socket() as probe:
+                return probe.connect_ex((host, int(port))) == 0
         try:
             with urlopen(f"http://{self.host}/v2/", timeout=1):
                 return True
@@ -112,6 +129,13 @@ class Registry(Service):
             return exc.code == 401
         except (URLError, OSError):
             return False
+
+
+def _tls_settings(tls: Issued | None, clients: Authority | None) -> str:
+    if tls is None:
+        return ""
+    known = f", clientcas: ['{clients.certificate}']" if clients is not None else ""
+    return f", tls: {{certificate: '{tls.certificate}', key: '{tls.key}'{known}}}"
 
 
 class Podman(Service):

@@ -287,7 +287,7 @@ def broken_layouts() -> dict[str, tuple[dict[str, bytes], type[PyimginspectError
         "a digest that is a path": (
             {"index.json": index({"digest": "sha256:../../../etc/passwd", "size": 1})},
             ManifestError,
-            "no sha256",
+            "is no digest",
         ),
         "no configuration": (of(b'{"schemaVersion":2}'), ManifestError, "no configuration"),
         "schema 1": (of(b'{"schemaVersion":1}'), UnsupportedError, "schema 1"),

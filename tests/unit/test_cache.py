@@ -14,9 +14,15 @@ from typing import Any
 
 import pytest
 
+from pyimginspect.cli import main
 from pyimginspect.errors import CacheError, DigestMismatchError
 from pyimginspect.layers import BytesBlob, Limits, index_layer
-from pyimginspect.layers.cache import Cache, cache_directory, cache_info, clear_cache
+from pyimginspect.layers.cache import (
+    Cache,
+    cache_directory,
+    cache_info,
+    clear_cache,
+)
 from pyimginspect.layers.stored import StoredIndexError, decode_index, encode_index
 from pyimginspect.model import Digest, LayerIndex
 from pyimginspect.sources.options import Options
@@ -170,10 +176,14 @@ def test_info_and_clear(tmp_path: Path) -> None:
         cache.put(ONE, BLOB, INDEX)
         cache.put_document(b"{}")
     before = cache_info(tmp_path)
+    assert before is not None
     assert (before.layers, before.documents) == (1, 1)
     assert before.size > len(encode_index(INDEX))
-    assert clear_cache(tmp_path).layers == 1
+    held = clear_cache(tmp_path)
     after = cache_info(tmp_path)
+    assert held is not None
+    assert after is not None
+    assert held.layers == 1
     assert (after.layers, after.documents) == (0, 0)
     with Cache(tmp_path) as cache:
         assert cache.get(ONE, BLOB) is None
@@ -234,7 +244,6 @@ def foreign_database(path: Path) -> None:
 @pytest.mark.parametrize(
     "write",
     [
-        pytest.param(lambda path: path.touch(), id="nothing"),
         pytest.param(lambda path: path.write_bytes(b"no database at all" * 100), id="text"),
         pytest.param(
             lambda path: path.write_bytes(b"SQLite format 3\0" + b"\xff" * 5000), id="junk"
@@ -256,6 +265,16 @@ def test_a_file_that_is_no_cache_is_set_aside(write: Any, tmp_path: Path) -> Non
     with Cache(tmp_path, warn=warnings) as cache:
         assert cache.get(ONE, None) == INDEX
     assert len(warnings) == 1
+
+
+def test_an_empty_file_is_a_cache_that_somebody_began(tmp_path: Path) -> None:
+    (tmp_path / FILE).touch()
+    warnings = Warnings()
+    with Cache(tmp_path, warn=warnings) as cache:
+        cache.put(ONE, None, INDEX)
+        assert cache.get(ONE, None) == INDEX
+    assert warnings == []
+    assert [path.name for path in tmp_path.iterdir()] == [FILE]
 
 
 @pytest.mark.parametrize("keep", [0.1, 0.5, 0.9])
@@ -333,8 +352,27 @@ def test_a_directory_that_cannot_be_written(tmp_path: Path) -> None:
 
 def test_a_directory_that_cannot_be(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(CacheError, match="--no-cache"):
-        Cache(tmp_path / "file" / "below")
+    for use in (Cache, cache_info, clear_cache):
+        with pytest.raises(
+            CacheError, match=r"no cache at .*/file/below: Not a directory"
+        ) as caught:
+            use(tmp_path / "file" / "below")
+        assert "Errno" not in str(caught.value)
+
+
+def test_asking_for_a_cache_makes_none(tmp_path: Path) -> None:
+    assert cache_info(tmp_path / "cache") is None
+    assert clear_cache(tmp_path / "cache") is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_asking_for_a_file_that_is_no_cache_leaves_it(tmp_path: Path) -> None:
+    foreign_database(tmp_path / FILE)
+    with pytest.raises(CacheError, match="belongs to another program"):
+        cache_info(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [FILE]
+    assert clear_cache(tmp_path) is not None, "that sets it aside, and begins anew"
+    assert sorted(path.name for path in tmp_path.iterdir()) == [FILE, f"{FILE}.damaged-1"]
 
 
 WRITER = """
@@ -388,6 +426,63 @@ def test_a_killed_process_leaves_it_usable(tmp_path: Path) -> None:
         assert warnings == []
 
 
+SUICIDE = """
+import os, signal, sqlite3, sys
+from pyimginspect.layers import cache_file
+from pyimginspect.layers.cache import Cache
+left = int(sys.argv[2])
+def count(statement):
+    global left
+    left -= 1
+    if left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+def connect(*arguments, **settings):
+    database = real(*arguments, **settings)
+    database.set_trace_callback(count)
+    return database
+real, cache_file.sqlite3.connect = sqlite3.connect, connect
+Cache(sys.argv[1]).close()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
+def test_killed_while_it_makes_the_file(tmp_path: Path) -> None:
+    """Before each of its statements in turn: nothing stays behind, and the next one goes on."""
+    status, statement = -signal.SIGKILL, 0
+    while status == -signal.SIGKILL:
+        statement += 1
+        where = tmp_path / str(statement)
+        arguments = [sys.executable, "-c", SUICIDE, str(where), str(statement)]
+        status = subprocess.run(arguments, check=False).returncode
+        begun = {path.name for path in where.iterdir()}
+        assert begun <= {FILE, f"{FILE}-journal", f"{FILE}-wal", f"{FILE}-shm"}, "sqlite's own"
+        warnings = Warnings()
+        with Cache(where, warn=warnings) as cache:
+            cache.put(ONE, None, INDEX)
+            assert cache.get(ONE, None) == INDEX
+            assert cache._database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+            assert cache._database.execute("PRAGMA auto_vacuum").fetchone() == (2,)
+        assert warnings == []
+        assert [path.name for path in where.iterdir()] == [FILE]
+    assert status == 0
+    assert statement > 10, "and not only before the first ones"
+
+
+def test_many_processes_make_the_file(tmp_path: Path) -> None:
+    script = "import sys; from pyimginspect.layers.cache import Cache; Cache(sys.argv[1]).close()"
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", script, str(tmp_path)], stderr=subprocess.PIPE, text=True
+        )
+        for _ in range(8)
+    ]
+    for process in processes:
+        with process:
+            assert process.communicate(timeout=60)[1] == ""
+        assert process.returncode == 0
+    assert [path.name for path in tmp_path.iterdir()] == [FILE]
+
+
 def test_many_threads_at_once(cache: Cache) -> None:
     failures: list[int] = []
 
@@ -426,8 +521,8 @@ class Counting:
     def get_document(self, digest: Digest) -> bytes | None:
         return self._cache.get_document(digest)
 
-    def put_document(self, data: bytes) -> None:
-        self._cache.put_document(data)
+    def put_document(self, data: bytes, algorithm: str = "sha256", /) -> None:
+        self._cache.put_document(data, algorithm)
 
 
 def write(tmp_path: Path, data: bytes) -> str:
@@ -514,3 +609,34 @@ def test_verifying_reads_all_again(tmp_path: Path, cache: Cache) -> None:
     counting = Counting(cache)
     open_reference(str(path), Options(cache=counting, verify=True))
     assert counting.puts == list(SAMPLE.diff_ids)
+
+
+# --- by the command -------------------------------------------------------------------------------
+def test_the_command_tells_what_the_cache_holds(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = ["--cache-dir", str(tmp_path / "cache")]
+    for option in ("--cache-info", "--cache-clear"):
+        assert main([option, *where]) == 0
+        assert capsys.readouterr() == (f"no cache at {tmp_path}/cache yet\n", "")
+    assert list(tmp_path.iterdir()) == []
+    with Cache(tmp_path / "cache") as cache:
+        cache.put(ONE, None, INDEX)
+    for option, verb in (("--cache-info", "holds"), ("--cache-clear", "held")):
+        assert main([option, *where]) == 0
+        assert f"{FILE} {verb} 1 layer in " in capsys.readouterr().out
+    assert main(["--cache-info", *where]) == 0
+    assert f"{FILE} holds 0 layers in " in capsys.readouterr().out
+
+
+def test_the_command_says_why_there_is_no_cache(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("nothing")
+    assert main(["--cache-info", "--cache-dir", str(tmp_path / "file")]) == 2
+    said = f"pyimginspect: no cache at {tmp_path}/file: Not a directory\n"
+    assert capsys.readouterr() == ("", said)
+    (tmp_path / FILE).write_text("no database " * 100)
+    assert main(["--cache-info", "--cache-dir", str(tmp_path)]) == 2
+    said = f"pyimginspect: no cache at {tmp_path}: file is not a database (--cache-clear)\n"
+    assert capsys.readouterr() == ("", said)

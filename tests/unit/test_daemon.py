@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,8 +19,10 @@ from pyimginspect.errors import (
 from pyimginspect.layers.cache import Cache
 from pyimginspect.model import Platform
 from pyimginspect.sources.daemon import podman_addresses
+from pyimginspect.sources.engines import find_docker
 from pyimginspect.sources.options import Options
 from pyimginspect.sources.resolve import open_reference
+from tests.certificates import Authority
 from tests.contract import assert_valid_image, content, one_line
 from tests.images import docker25_archive, docker_archive, image, oci_archive
 from tests.servers import FakeEngine
@@ -132,11 +135,16 @@ def test_nobody_listens(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 # --- which engine ---------------------------------------------------------------------------------
-def context(tmp_path: Path, name: str, host: str) -> None:
+def name_of(context: str) -> str:
+    """The name of a context's directories."""
+    return hashlib.sha256(context.encode()).hexdigest()
+
+
+def context(tmp_path: Path, name: str, host: str, *, unverified: bool = False) -> None:
     """A context as `docker context create` stores it."""
-    folder = tmp_path / "contexts/meta" / hashlib.sha256(name.encode()).hexdigest()
+    folder = tmp_path / "contexts/meta" / name_of(name)
     folder.mkdir(parents=True)
-    endpoint = {"Host": host, "SkipTLSVerify": False}
+    endpoint = {"Host": host, "SkipTLSVerify": unverified}
     meta = {"Name": name, "Metadata": {}, "Endpoints": {"docker": endpoint}}
     (folder / "meta.json").write_text(json.dumps(meta))
 
@@ -159,6 +167,158 @@ def test_a_context_that_is_not_there(engine: FakeEngine, monkeypatch: pytest.Mon
     monkeypatch.delenv("DOCKER_HOST")
     monkeypatch.setenv("DOCKER_CONTEXT", "nowhere")
     refused("docker:acme/api:1.4", DaemonError, "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{", "is no Docker context"),
+        ("[]", "is no Docker context"),
+        ('{"Endpoints": {"docker": {"Host": 5}}}', "is no Docker context"),
+        ("{}", "the Docker context 'broken' names no engine"),
+        ('{"Endpoints": {"kubernetes": {"Host": "tcp://x"}}}', "names no engine"),
+        ('{"Endpoints": {"docker": {"Host": "unix:///nowhere"}}}', "listens at unix:///nowhere"),
+        ('{"Endpoints": {"docker": {"Host": "ssh://me@nowhere"}}}', "paramiko"),
+    ],
+)
+def test_a_context_that_is_no_good(
+    text: str, words: str, engine: FakeEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DOCKER_HOST")
+    monkeypatch.setenv("DOCKER_CONTEXT", "broken")
+    context(tmp_path, "broken", "")
+    (path,) = tmp_path.glob("contexts/meta/*/meta.json")
+    path.write_text(text)
+    refused("docker:acme/api:1.4", DaemonError, words)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"currentContext": ""}', '{"currentContext": null}'])
+def test_without_a_context_it_is_the_local_engine(
+    text: str, engine: FakeEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DOCKER_HOST")
+    (tmp_path / "config.json").write_text(text)
+    assert find_docker().url in ("unix:///var/run/docker.sock", "npipe:////./pipe/docker_engine")
+
+
+# --- TLS ------------------------------------------------------------------------------------------
+@pytest.fixture(scope="module")
+def ca(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("certificates") / "ca")
+
+
+@pytest.fixture
+def secure(engine: FakeEngine, ca: Authority, monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
+    """The engine with TLS, for those alone who have a certificate."""
+    engine.use_tls(ca.issue("server", "IP:127.0.0.1").serving(clients=ca))
+    return engine
+
+
+def material(where: Path, ca: Authority, client: bool = True) -> Path:
+    """The files that Docker's client wants to find."""
+    where.mkdir(parents=True)
+    shutil.copy(ca.certificate, where / "ca.pem")
+    if client:
+        issued = ca.issue("client")
+        shutil.copy(issued.certificate, where / "cert.pem")
+        shutil.copy(issued.key, where / "key.pem")
+    return where
+
+
+def tls(monkeypatch: pytest.MonkeyPatch, where: Path) -> None:
+    monkeypatch.setenv("DOCKER_TLS_VERIFY", "1")
+    monkeypatch.setenv("DOCKER_CERT_PATH", str(where))
+
+
+def test_tls(
+    secure: FakeEngine, ca: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tls(monkeypatch, material(tmp_path / "tls", ca))
+    for host in (secure.address, secure.host, f"https://{secure.host}"):
+        monkeypatch.setenv("DOCKER_HOST", host)
+        assert open_reference("docker:acme/api:1.4", Options()).image.source == "docker"
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+    refused("docker:acme/api:1.4", DaemonError, "listens at unix:///nowhere/docker.sock")
+
+
+def test_certificates_where_docker_keeps_them(
+    secure: FakeEngine, ca: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_CONFIG", str(material(tmp_path / "docker", ca)))
+    monkeypatch.setenv("DOCKER_TLS_VERIFY", "1")
+    open_reference("docker:acme/api:1.4", Options())
+
+
+def test_bundles_are_for_others(
+    secure: FakeEngine, ca: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tls(monkeypatch, material(tmp_path / "tls", ca))
+    stranger = Authority(tmp_path / "stranger").certificate
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(stranger))
+    open_reference("docker:acme/api:1.4", Options())
+
+
+@pytest.mark.parametrize("unverified", [False, True])
+@pytest.mark.parametrize("config", [False, True])
+def test_a_context_with_tls(
+    config: bool,
+    unverified: bool,
+    secure: FakeEngine,
+    ca: Authority,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where verification is off, another CA is as good; `config.json` is not needed for it."""
+    monkeypatch.delenv("DOCKER_HOST")
+    monkeypatch.setenv("DOCKER_CONTEXT", "far")
+    if config:
+        (tmp_path / "config.json").write_text("{}")
+    context(tmp_path, "far", secure.address, unverified=unverified)
+    where = material(tmp_path / "contexts/tls" / name_of("far") / "docker", ca)
+    open_reference("docker:acme/api:1.4", Options())
+    shutil.copy(Authority(tmp_path / "other").certificate, where / "ca.pem")
+    if unverified:
+        open_reference("docker:acme/api:1.4", Options())
+    else:
+        refused("docker:acme/api:1.4", DaemonError, "no secure connection to Docker")
+
+
+def test_a_context_with_a_ca_alone(
+    engine: FakeEngine, ca: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine.use_tls(ca.issue("server", "IP:127.0.0.1").serving())
+    monkeypatch.delenv("DOCKER_HOST")
+    monkeypatch.setenv("DOCKER_CONTEXT", "far")
+    context(tmp_path, "far", engine.address)
+    material(tmp_path / "contexts/tls" / name_of("far") / "docker", ca, client=False)
+    open_reference("docker:acme/api:1.4", Options())
+
+
+HINT = "ca.pem, cert.pem and key.pem"
+
+
+def test_tls_that_fails(
+    secure: FakeEngine, ca: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = material(tmp_path / "tls", ca)
+    name = "docker:acme/api:1.4"
+    monkeypatch.setenv("DOCKER_TLS_VERIFY", "1")
+    refused(name, DaemonError, f"there is no {tmp_path}/ca.pem", "DOCKER_CERT_PATH", HINT)
+
+    tls(monkeypatch, material(tmp_path / "wrong", Authority(tmp_path / "other", "others")))
+    refused(name, DaemonError, "no secure connection to Docker: ", "certificate", HINT)
+
+    tls(monkeypatch, material(tmp_path / "nobody", ca, client=False))
+    refused(name, DaemonError, "no secure connection to Docker: ", "certificate required", HINT)
+
+    (good / "key.pem").write_text("nothing")
+    tls(monkeypatch, good)
+    refused(name, DaemonError, f"{good}/cert.pem and key.pem are no certificate with its key")
+    (good / "key.pem").unlink()
+    refused(name, DaemonError, f"there is no key.pem beside {good}/cert.pem")
+    (good / "ca.pem").write_text("nothing")
+    (good / "cert.pem").unlink()
+    refused(name, DaemonError, f"{good}/ca.pem holds no certificate")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no such sockets there")

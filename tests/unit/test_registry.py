@@ -545,30 +545,6 @@ def test_nobody_listens(registry: FakeRegistry) -> None:
     refused("registry:127.0.0.1:1/api", RegistryError, "no answer from 127.0.0.1:1", "refused")
 
 
-def test_tls_that_nobody_trusts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import ssl
-    import subprocess
-
-    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=x",
-         "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)],
-        check=True,
-        capture_output=True,
-    )  # fmt: skip
-    server = FakeRegistry()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-    server._server.socket = context.wrap_socket(server._server.socket, server_side=True)
-    with server:
-        reference = server.add("api", "1", SAMPLE)
-        refused(
-            reference, RegistryError, "no secure connection", "self-signed", "REQUESTS_CA_BUNDLE"
-        )
-        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
-        opened(reference)
-
-
 def test_a_registry_elsewhere_is_not_spoken_to_in_plain_text(
     registry: FakeRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:

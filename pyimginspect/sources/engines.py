@@ -1,0 +1,169 @@
+"""Where a Docker engine is, and how to speak to it: environment, contexts, TLS.
+
+The rules are those of Docker's own command line: ``DOCKER_HOST``, else ``DOCKER_CONTEXT``, else
+``currentContext`` of ``config.json``, else the local socket. Contexts are read here and not by
+the SDK, which looks for them in the working directory where there is no ``config.json``, and
+knows no context with the certificate of a CA alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import ssl
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import docker
+import msgspec
+from docker.constants import DEFAULT_NPIPE, DEFAULT_UNIX_SOCKET, IS_WINDOWS_PLATFORM
+from docker.tls import TLSConfig
+from msgspec import Struct
+from urllib3.exceptions import InsecureRequestWarning
+
+from pyimginspect.errors import DaemonError
+from pyimginspect.sources.certificates import load_pair, load_roots
+
+__all__ = ["Client", "Engine", "find_docker"]
+
+
+_WITHOUT_TLS = ("unix:", "http+unix:", "npipe:", "ssh:")
+
+
+class Engine(Struct, frozen=True, kw_only=True):
+    """An address, and what TLS needs where it is spoken there."""
+
+    url: str
+    tls: bool = False
+    verify: bool = True
+    roots: Path | None = None
+    pair: tuple[Path, Path] | None = None
+
+    def settings(self) -> TLSConfig | None:
+        """Return the settings of TLS for the SDK, checked.
+
+        Raises :class:`DaemonError` for a file that is no certificate or no key.
+        """
+        if not self.tls:
+            return None
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        if self.roots is not None:
+            load_roots(context, self.roots, DaemonError)
+        if self.pair is not None:
+            load_pair(context, *self.pair, DaemonError)
+        return TLSConfig(
+            client_cert=(str(self.pair[0]), str(self.pair[1])) if self.pair else None,
+            ca_cert=str(self.roots) if self.roots else None,
+            verify=self.verify,
+        )
+
+
+class Client(docker.APIClient):
+    """The SDK's client. What it was told to trust is what it trusts."""
+
+    def merge_environment_settings(
+        self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any
+    ) -> Any:
+        """Return the settings of a request; else ``REQUESTS_CA_BUNDLE`` would have its way."""
+        own = self.verify if verify is None else verify
+        return super().merge_environment_settings(url, proxies, stream, own, cert)
+
+    def send(self, request: Any, **settings: Any) -> Any:
+        """Send a request; who has switched verification off knows it, and is not warned."""
+        if self.verify is not False:
+            return super().send(request, **settings)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", InsecureRequestWarning)
+            return super().send(request, **settings)
+
+
+def find_docker() -> Engine:
+    """Return the engine that ``docker`` would speak to.
+
+    Raises :class:`DaemonError` for a context that is not there, or certificates that are not.
+    """
+    environment = os.environ
+    config = Path(environment.get("DOCKER_CONFIG") or os.path.expanduser("~/.docker"))
+    if host := environment.get("DOCKER_HOST"):
+        return _from_environment(host, environment, config)
+    name = environment.get("DOCKER_CONTEXT") or _current_context(config)
+    if name == "default":
+        local = DEFAULT_NPIPE if IS_WINDOWS_PLATFORM else DEFAULT_UNIX_SOCKET
+        return Engine(url=local.removeprefix("http+"))
+    return _from_context(name, config / "contexts")
+
+
+def _from_environment(host: str, environment: Mapping[str, str], config: Path) -> Engine:
+    named = environment.get("DOCKER_CERT_PATH")
+    verify = bool(environment.get("DOCKER_TLS_VERIFY"))
+    if host.startswith(_WITHOUT_TLS) or not (named or verify):
+        return Engine(url=host)
+    folder = Path(named) if named else config
+    if verify and not (folder / "ca.pem").is_file():
+        raise DaemonError(
+            f"DOCKER_TLS_VERIFY is set, and there is no {folder / 'ca.pem'}",
+            hint="DOCKER_CERT_PATH names the directory of ca.pem, cert.pem and key.pem",
+        )
+    return _with_certificates(host, folder, verify=verify)
+
+
+def _with_certificates(url: str, folder: Path, *, verify: bool) -> Engine:
+    roots, certificate, key = (folder / name for name in ("ca.pem", "cert.pem", "key.pem"))
+    if certificate.is_file() != key.is_file():
+        there, lacking = (certificate, key) if certificate.is_file() else (key, certificate)
+        raise DaemonError(f"there is no {lacking.name} beside {there}")
+    return Engine(
+        url=url,
+        tls=True,
+        verify=verify,
+        roots=roots if roots.is_file() else None,
+        pair=(certificate, key) if key.is_file() else None,
+    )
+
+
+# --- contexts -------------------------------------------------------------------------------------
+class _Config(Struct):
+    current: str = msgspec.field(default="", name="currentContext")
+
+
+class _Endpoint(Struct):
+    host: str = msgspec.field(default="", name="Host")
+    unverified: bool = msgspec.field(default=False, name="SkipTLSVerify")
+
+
+class _Meta(Struct):
+    endpoints: dict[str, _Endpoint] = msgspec.field(default_factory=dict, name="Endpoints")
+
+
+def _current_context(config: Path) -> str:
+    try:
+        data = (config / "config.json").read_bytes()
+        return msgspec.json.decode(data, type=_Config).current or "default"
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        return "default"
+
+
+def _from_context(name: str, folder: Path) -> Engine:
+    identity = hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()
+    path = folder / "meta" / identity / "meta.json"
+    try:
+        meta = msgspec.json.decode(path.read_bytes(), type=_Meta)
+    except FileNotFoundError as exc:
+        raise DaemonError(
+            f"there is no Docker context '{name}'", hint="docker context ls shows those there are"
+        ) from exc
+    except OSError as exc:
+        raise DaemonError(f"{path} cannot be read: {exc.strerror}") from exc
+    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+        raise DaemonError(f"{path} is no Docker context") from exc
+    endpoint = meta.endpoints.get("docker", _Endpoint())
+    if not endpoint.host:
+        raise DaemonError(f"the Docker context '{name}' names no engine")
+    material = folder / "tls" / identity / "docker"
+    if endpoint.host.startswith(_WITHOUT_TLS):
+        return Engine(url=endpoint.host)
+    found = _with_certificates(endpoint.host, material, verify=not endpoint.unverified)
+    wanted = endpoint.unverified or found.roots is not None or found.pair is not None
+    return found if wanted else Engine(url=endpoint.host)
