@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pyimginspect.inventory.bindings import find_bindings
 from pyimginspect.inventory.build_tools import brought
 from pyimginspect.inventory.leftovers import not_in_slim, without
+from pyimginspect.inventory.official_images import slim_image
 from pyimginspect.inventory.packages import dependency_graph
 from pyimginspect.inventory.records import files_of
 from pyimginspect.inventory.tool_names import python_build_tools
@@ -96,12 +97,11 @@ def edits_of_base(shop: Workshop) -> Iterator[Proposal]:
     if base.family != "python" or base.variant != "full" or not base.layers:
         return
     keys, files = not_in_slim(shop.inventory)
-    series = ".".join(base.version.split(".")[:2])
     edit = shop.edit(
         "base",
         0,
         f"begin with the slim variant; {base.name} brings {len(keys)} packages more",
-        command=f"FROM python:{series}-slim",
+        command=f"FROM {slim_image(base.version, base.distribution)}",
         rules=("base-not-official-slim",),
         estimated=True,
     )

@@ -257,7 +257,7 @@ def test_another_base_is_reported_where_there_is_a_python() -> None:
     )
     assert found.subject == "debian slim"
     assert found.message == "the base image is debian:bookworm-slim: not an official python image"
-    assert found.fix == "FROM python:3.12-slim"
+    assert found.fix == "FROM python:3.12-slim-bookworm"
     without = taken(image([debian_base(), {"app": "x"}], history=lines))
     assert [*base_not_official_slim.ANALYZER.run(without)] == []
 
@@ -285,7 +285,7 @@ def test_the_full_variant_is_the_choice_of_a_base() -> None:
     inventory = taken(one)
     assert (inventory.base.variant, inventory.base.layers) == ("full", 4)
     (found,) = base_not_official_slim.ANALYZER.run(inventory)
-    assert found.fix == "FROM python:3.13-slim"
+    assert found.fix == "FROM python:3.13-slim-bookworm"
     assert "git" in found.packages
     assert "libffi-dev" in found.packages
     assert "libffi8" not in found.packages  # Python's ctypes needs it

@@ -134,10 +134,10 @@ def test_the_full_variant_is_replaced_by_the_slim_one() -> None:
     inventory = taken(one)
     plan = make_plan(inventory)
     edit = of_kind(plan, "base")
-    assert (edit.command, edit.estimated) == ("FROM python:3.13-slim", True)
+    assert (edit.command, edit.estimated) == ("FROM python:3.13-slim-bookworm", True)
     assert edit.saving > 2_000_000
     dockerfile = reconstruct(inventory, plan)
-    assert f"\n# plan: {edit.words}\nFROM python:3.13-slim\nCOPY app /app\n" in dockerfile
+    assert f"\n# plan: {edit.words}\nFROM python:3.13-slim-bookworm\nCOPY app /app\n" in dockerfile
 
 
 # --- packages -------------------------------------------------------------------------------------
