@@ -51,7 +51,10 @@ def reconstruct(inventory: Inventory, plan: Plan) -> str:
     lines = [f"# Made from the history of {printable(plan.reference)}; edits are marked '# plan:'."]
     if not known:
         base = "FROM scratch"
-        lines.append("# The base image is not known: put its name after FROM.")
+        count = inventory.base.layers
+        which = f" ({count} {'layer' if count == 1 else 'layers'})" if count else ""
+        lines.append(f"# No name of the base image{which} is known: after FROM, write the one that")
+        lines.append("# it is pulled by, in place of scratch.")
     if not steps:
         return "\n".join([*lines, base, "# The history has no step of the application.", ""])
     writer = _Writer(shop, plan)

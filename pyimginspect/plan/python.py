@@ -97,10 +97,11 @@ def edits_of_base(shop: Workshop) -> Iterator[Proposal]:
     if base.family != "python" or base.variant != "full" or not base.layers:
         return
     keys, files = not_in_slim(shop.inventory)
+    full = base.name or "the full one"
     edit = shop.edit(
         "base",
         0,
-        f"begin with the slim variant; {base.name} brings {len(keys)} packages more",
+        f"begin with the slim variant; {full} brings {len(keys)} packages more",
         command=f"FROM {slim_image(base.version, base.distribution)}",
         rules=("base-not-official-slim",),
         estimated=True,
