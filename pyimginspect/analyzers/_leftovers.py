@@ -31,6 +31,7 @@ NOTABLE = 1_000_000
 """Bytes from which debris is against the policy; below, it is good to know."""
 
 _MOST = 12
+_KINDS = {"meta": "collection of build packages"}
 
 
 def listed(names: Sequence[str], most: int = 3) -> str:
@@ -128,7 +129,8 @@ def tool_evidence(inventory: Inventory, tools: Sequence[BuildTool]) -> Iterator[
     """Yield what shows the largest of some build tools, and how many there are besides."""
     for tool in tools[:_MOST]:
         package = inventory.packages.get(tool.package) if tool.package else None
-        what = f"{tool.name} {package.version}: {tool.category}" if package else tool.category
+        kind = _KINDS.get(tool.category, tool.category)
+        what = f"{tool.name} {package.version}: {kind}" if package else kind
         yield Evidence(what=what, path=tool.path, layer=tool.layer, package=tool.package)
     if len(tools) > _MOST:
         yield Evidence(what=f"and {len(tools) - _MOST:,} smaller ones")

@@ -18,7 +18,6 @@ __all__ = [
     "instruction",
     "listed",
     "main_python",
-    "megabytes",
     "replacement",
     "replacements",
 ]
@@ -33,15 +32,6 @@ _ORIGINS = {
     "rhel": "Red Hat's",
     "ubuntu": "Ubuntu's",
 }
-
-
-def megabytes(size: int) -> str:
-    """Return a size for a sentence as reports round it: ``36.2 MB``, ``567.3 kB``, ``12 B``."""
-    if size < 1000:
-        return f"{size} B"
-    if size < 1_000_000:
-        return f"{size / 1000:.1f} kB"
-    return f"{size / 1_000_000:,.1f} MB"
 
 
 def listed(names: Iterable[str], most: int = 4) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from pyimginspect.analyzers._words import counted
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.contents import contents_of
@@ -53,8 +54,8 @@ def run(inventory: Inventory) -> Iterator[Finding]:
         packages, files = not_in_slim(inventory)
         contents = contents_of(inventory.rootfs)
         saving = contents.size(contents.behind(files))
-        what = f"{len(packages):,} packages of the base would not be in the slim variant"
-        evidence.append(Evidence(what=f"{what}: estimated by what needs them"))
+        what = f"{counted(len(packages), 'package')} of the base would not be in the slim variant"
+        evidence.append(Evidence(what=f"{what}, by an estimate of what needs them"))
     yield RULE.finding(
         subject=" ".join(filter(None, (base.family, base.variant))),
         message=f"the base image is {name}: {_WORDS.get(_kind(base), _OTHER)}",

@@ -110,7 +110,7 @@ def _files(inventory: Inventory, rivals: list[Distribution], paths: list[str]) -
     evidence.append(Evidence(what=f"both of their RECORDs list {files}"))
     if losers:
         evidence.append(
-            Evidence(what=f"of {listed(sorted(losers))} they have not the length that it recorded")
+            Evidence(what=f"their lengths are not those that {listed(sorted(losers))} recorded")
         )
     return RULE.finding(
         subject=" ".join(sorted({each.name for each in rivals})),

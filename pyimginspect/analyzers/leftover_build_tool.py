@@ -69,7 +69,8 @@ def run(inventory: Inventory) -> Iterator[Finding]:
         users = users_at_run_time(tools, inventory.distributions)
         evidence = [*tool_evidence(inventory, tools)]
         if len(keys) > len(tools):
-            evidence.append(Evidence(what=f"{len(keys):,} packages would go in all"))
+            what = f"with what came along for them {len(keys):,} packages would go"
+            evidence.append(Evidence(what=what))
         kept = kept_of(inventory, leftovers, layer)
         evidence += proofs(kept)
         evidence += [Evidence(what=f"{user} uses such tools at run time") for user in users]
@@ -85,8 +86,8 @@ def run(inventory: Inventory) -> Iterator[Finding]:
             packages=keys,
             saving=size_of_packages(inventory, contents, keys)
             + size_of_loose(inventory, contents, tools),
-            fix=f"Build in a stage of its own and COPY the result from there; or end the same RUN"
-            f" with && {purge}"
+            fix=f"Build in a stage of its own and COPY the result from there; or, if no later RUN"
+            f" builds, end this one with && {purge}"
             if purge
             else "",
         )

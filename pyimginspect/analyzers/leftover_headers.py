@@ -88,7 +88,10 @@ def _fix(inventory: Inventory, leftovers: Leftovers, layer: int, asked: Sequence
     if not asked:
         return ""
     edit = removal_words(inventory, asked, kept_of(inventory, leftovers, layer))
-    return f"Install them in a build stage only; or end the same RUN with && {edit}"
+    return (
+        "Install them in a build stage only; or, if no later RUN builds, end this one with"
+        f" && {edit}"
+    )
 
 
 ANALYZER = Analyzer(rule=RULE, run=run)

@@ -189,7 +189,7 @@ def _found_elsewhere(inventory: Inventory, soname: str, path: str) -> str:
     directory = f"/{path.rpartition('/')[0]}"
     if directory in configured_directories(inventory.rootfs):
         return f"RUN ldconfig: {soname} is in {directory}, and not in /etc/ld.so.cache"
-    return f"{soname} is in {directory}, where no loader looks"
+    return f"ENV LD_LIBRARY_PATH={directory}: {soname} is there, where no loader looks by itself"
 
 
 ANALYZER = Analyzer(rule=RULE, run=run)

@@ -8,9 +8,9 @@ from pyimginspect.analyzers._pythons import (
     first_layer,
     instruction,
     listed,
-    megabytes,
     replacement,
 )
+from pyimginspect.analyzers._words import megabytes
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.bindings import Binding, find_bindings, twin_of
 from pyimginspect.inventory.collect import Inventory

@@ -111,8 +111,9 @@ def test_a_library_that_a_file_in_use_needs_must_stay() -> None:
     assert proof.package == "libpq5"
     assert proof.what == "needs libpq.so.5: libpq5 must stay"
     assert found.fix == (
-        "Install them in a build stage only; or end the same RUN with && apt-get install -y"
-        " --no-install-recommends libpq5 && apt-get purge -y --auto-remove libpq-dev"
+        "Install them in a build stage only; or, if no later RUN builds, end this one with"
+        " && apt-get install -y --no-install-recommends libpq5"
+        " && apt-get purge -y --auto-remove libpq-dev"
     )
 
 

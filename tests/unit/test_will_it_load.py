@@ -152,6 +152,14 @@ def test_a_library_where_ldconfig_was_not_run() -> None:
     assert missing.fix == ("RUN ldconfig: libpq.so.5 is in /opt/pg, and not in /etc/ld.so.cache")
 
 
+def test_a_library_where_no_loader_looks() -> None:
+    tree = {**NEEDS_PQ, "opt/pg/libpq.so.5": elf(soname="libpq.so.5")}
+    missing = next(f for f in findings(debian(), tree) if f.rule == "missing-library")
+    assert missing.fix == (
+        "ENV LD_LIBRARY_PATH=/opt/pg: libpq.so.5 is there, where no loader looks by itself"
+    )
+
+
 def test_tk_is_left_out_of_official_images_on_purpose() -> None:
     tk = f"usr/local/lib/python3.13/lib-dynload/_tkinter{SUFFIX}"
     assert findings({**debian(), tk: module(["libtk8.6.so"])}) == []
