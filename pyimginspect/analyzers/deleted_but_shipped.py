@@ -103,9 +103,9 @@ def _evidence(inventory: Inventory, losses: Sequence[Loss]) -> Iterator[Evidence
     for loss in losses:
         sums.setdefault(loss.layer, []).append(loss.size)
     for layer, sizes in sorted(sums.items()):
-        files = counted(len(sizes), "file")
+        files, are = counted(len(sizes), "file"), "is" if len(sizes) == 1 else "are"
         who = _short(inventory.instructions[layer]) or "this layer"
-        what = f"{who} stores {files} of {megabytes(sum(sizes))} that are deleted later"
+        what = f"{who} stores {files} of {megabytes(sum(sizes))} that {are} deleted later"
         yield Evidence(what=what, layer=layer)
     for loss in sorted(losses, key=lambda loss: (-loss.size, loss.path, loss.layer))[:_MOST]:
         yield Evidence(what=megabytes(loss.size), path=loss.path, layer=loss.layer)
