@@ -12,6 +12,7 @@ from pyimginspect.formats._text import (
     count,
     instruction_and_others,
     listing,
+    ranges,
     severity_words,
     size,
     verdict_words,
@@ -280,10 +281,7 @@ def _caches(page: Page, report: Report) -> None:
     _table(
         page,
         [Column("kind"), _SIZE, Column("files", right=True), Column("layers"), _PATH],
-        [
-            [c.kind, size(c.size), f"{c.files:,}", listing(map(str, sorted(c.layers)), 6), c.path]
-            for c in report.caches
-        ],
+        [[c.kind, size(c.size), f"{c.files:,}", ranges(c.layers), c.path] for c in report.caches],
     )
 
 

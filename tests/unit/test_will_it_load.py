@@ -168,7 +168,7 @@ def test_one_finding_for_all_modules_of_a_distribution() -> None:
     finding = only(debian(), wheel("pq", modules))
     assert finding.message == "pq 1.0 needs libpq.so.5, which the loader does not find"
     assert len(finding.paths) == 20
-    assert finding.evidence[-1].what == "and 12 more needs"
+    assert finding.evidence[-1].what == "and 12 more of the kind"
 
 
 def test_one_finding_for_programs_that_were_copied_together() -> None:

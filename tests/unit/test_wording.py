@@ -1,10 +1,12 @@
 """Sentences of findings and reports: one of a thing is not "1 things"."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from pyimginspect.analyzers import deleted_but_shipped, leftover_build_tool
 from pyimginspect.analyzers._words import counted, megabytes
-from pyimginspect.formats._text import base_words, instruction_and_others, size
+from pyimginspect.formats._text import base_words, instruction_and_others, ranges, size
 from pyimginspect.inventory.facts import BaseImage
 from tests.images import Content, File, Package, elf
 from tests.inventories import apt, on_slim, taken
@@ -43,6 +45,22 @@ def test_what_must_stay_is_in_the_command_of_every_finding() -> None:
 @pytest.mark.parametrize("number", [0, 999, 1000, 442_077, 567_300, 36_200_000, 1_499_999_999])
 def test_a_sentence_rounds_as_the_report_does(number: int) -> None:
     assert megabytes(number) == size(number)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "words"),
+    [
+        ((), ""),
+        ((3,), "3"),
+        ((3, 4), "3, 4"),
+        ((4, 2, 3), "2 to 4"),
+        ((0, 2, 3, 4, 6, 7), "0, 2 to 4, 6, 7"),
+        (range(1_000), "0 to 999"),
+        (range(0, 20, 2), "0, 2, 4, 6, 8, 10 and 4 more"),
+    ],
+)
+def test_numbers_of_layers(numbers: Sequence[int], words: str) -> None:
+    assert ranges(numbers) == words
 
 
 def test_a_base_that_is_its_distribution_is_named_once() -> None:
