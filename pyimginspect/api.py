@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ import msgspec
 
 from pyimginspect.analyzers import Analyzer, all_analyzers
 from pyimginspect.changesets import apply_layers
-from pyimginspect.errors import LayerError
+from pyimginspect.errors import InvalidReferenceError, LayerError
 from pyimginspect.inventory.base import layers_shared
 from pyimginspect.inventory.collect import Inventory, take_inventory
 from pyimginspect.inventory.facts import Area
@@ -23,6 +23,7 @@ from pyimginspect.report import Finding, ImageFacts, LayerFacts, Report, Waste
 from pyimginspect.rootfs import RootFS
 from pyimginspect.sources.indexing import Opened
 from pyimginspect.sources.options import LayerCache, NoProgress, Options, Reporter
+from pyimginspect.sources.reference import parse_name
 from pyimginspect.sources.resolve import open_reference
 from pyimginspect.version import VERSION
 
@@ -163,9 +164,26 @@ def open_image(
     if isinstance(base, int) or (base is not None and base.isdecimal() and len(base) < 10):
         count = int(base)
     elif base is not None:
-        name = base
-        count = layers_shared(opened.image, open_reference(base, options).image)
+        below = open_reference(base, options).image
+        name, count = _pulled_as(base, below), layers_shared(opened.image, below)
     yield OpenedImage(opened, dlopen, base_layers=count, base_name=name)
+
+
+def _pulled_as(reference: str, image: Image) -> str:
+    """Return the name by which an image can be pulled; empty where it only is a file.
+
+    A file is no name for a Dockerfile, but what the file calls its image may be one; an OCI
+    layout often has the tag alone, which is none.
+    """
+    if image.source in ("docker", "podman", "registry"):
+        told: tuple[str, ...] = (reference.removeprefix(f"{image.source}:"),)
+    else:
+        told = tuple(name for name in image.names if {*"/:@"} & {*name})
+    # What was asked for by name, as PATH:NAME, goes by that name.
+    for name in sorted(told, key=lambda name: not reference.endswith(f":{name}")):
+        with suppress(InvalidReferenceError):
+            return parse_name(name).familiar
+    return ""
 
 
 def inspect(

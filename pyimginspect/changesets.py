@@ -7,12 +7,12 @@ everything else replaces, and a name whose parent is a symbolic link goes throug
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Literal
 
-from pyimginspect.errors import CorruptLayerError
+from pyimginspect.errors import CorruptLayerError, LimitError
 from pyimginspect.model import Entry, Layer, Note
-from pyimginspect.rootfs import Node, Removal, RootFS, follow
+from pyimginspect.rootfs import MAX_LINKS, Node, Removal, RootFS, target_of
 
 __all__ = ["OPAQUE", "WHITEOUT", "apply_layers"]
 
@@ -20,13 +20,17 @@ WHITEOUT = ".wh."
 OPAQUE = ".wh..wh..opq"
 _RESERVED = ".wh..wh."
 _UNKNOWN_DIRECTORY = 0o755
+_MOST_STEPS = 2_000_000
+_MOST_IMPLIED = 64 << 20
 
 
 def apply_layers(layers: Iterable[Layer]) -> RootFS:
     """Fold layers, the lowest first, into the file system that a container would see.
 
     Raises :class:`CorruptLayerError` for a layer that no container engine could apply: an entry
-    below a circle of links, or a whiteout of ``.`` or ``..``.
+    below a circle of links, or a whiteout of ``.`` or ``..``; :class:`LimitError` where finding
+    the entries' directories behind links takes millions of steps, or where the directories that
+    entries imply and none describes have tens of megabytes of names.
     """
     builder = _Builder()
     applied = tuple(layers)
@@ -76,6 +80,10 @@ class _Builder:
         # because any change of a link may lead them elsewhere.
         self._literal: set[str] = {""}
         self._through_links: dict[str, str] = {}
+        # Steps taken on the way through links, and characters of the paths of directories that
+        # only are implied: one entry of 4 kB may take and imply thousands of them.
+        self._steps = 0
+        self._implied = 0
 
     def apply(self, layer: Layer) -> None:
         """Put one layer on top."""
@@ -108,7 +116,7 @@ class _Builder:
         if not name.startswith(WHITEOUT):
             return False
         self._account(layer, position, entry, layer, "deleted")
-        where = parent if parent in self._literal else follow(self.nodes, parent)
+        where = parent if parent in self._literal else self._follow(parent, entry, layer)
         if name == OPAQUE:
             for path in list(self.children.get(where, ())) if where is not None else ():
                 self._remove(path, layer, "deleted")
@@ -141,9 +149,15 @@ class _Builder:
             if path in self.nodes:
                 self.notes.append(Note(what="a file is used as a directory", path=path))
                 self._remove(path, layer, "overwritten")
+            self._implied += len(path)
+            if self._implied > _MOST_IMPLIED:
+                what = (
+                    f"directories that no entry describes have {_MOST_IMPLIED >> 20} MiB of names"
+                )
+                raise LimitError(what, layer=str(layer), entry=entry.path)
             self._put(path.rpartition("/")[0], _directory(path, layer))
 
-        real = follow(self.nodes, parent, make)
+        real = self._follow(parent, entry, layer, make)
         if real is None:
             raise CorruptLayerError(
                 "the entry's directory is a circle of links", layer=str(layer), entry=entry.path
@@ -154,10 +168,54 @@ class _Builder:
             self._through_links[parent] = real
         return real
 
+    def _follow(
+        self, path: str, entry: Entry, layer: int, make: Callable[[str], None] | None = None
+    ) -> str | None:
+        """Resolve ``path`` to a real path; ``None`` where nothing is there or in a circle of links.
+
+        With ``make``, every component is to be a directory, and ``make`` is called for each path
+        that is not one yet. As long as layers change, no answer can be kept for long: so the
+        steps are counted, and of too many the image is refused.
+        """
+        real = ""
+        todo = path.split("/")[::-1]
+        hops = 0
+        while todo:
+            name = todo.pop()
+            if name in ("", "."):
+                continue
+            if name == "..":
+                real = real.rpartition("/")[0]
+                continue
+            step = f"{real}/{name}" if real else name
+            node = self.nodes.get(step)
+            kind = node.kind if node is not None else None
+            if node is not None and kind == "symlink":
+                hops += 1
+                if hops > MAX_LINKS:
+                    return None
+                target = target_of(node)
+                if target.startswith("/"):
+                    real = ""
+                names = target.split("/")
+                self._steps += len(names)
+                if self._steps > _MOST_STEPS:
+                    what = f"links were followed through {_MOST_STEPS:,} directories, and more"
+                    raise LimitError(what, layer=str(layer), entry=entry.path)
+                todo.extend(reversed(names))
+                continue
+            if make is not None:
+                if kind != "directory":
+                    make(step)
+            elif node is None or (todo and kind != "directory"):
+                return None
+            real = step
+        return real
+
     def _add(self, path: str, parent: str, entry: Entry, position: int, layer: int) -> None:
         origin = None
         if entry.kind == "hardlink":
-            origin = self._target(entry)
+            origin = self._target(entry, layer)
             if origin is None or origin.kind == "directory":
                 self.notes.append(Note(what="hard link to no file", path=path, layer=layer))
                 return
@@ -184,9 +242,9 @@ class _Builder:
                 below = self.children[parent] = set()
             below.add(node.path)
 
-    def _target(self, entry: Entry) -> Node | None:
+    def _target(self, entry: Entry, layer: int) -> Node | None:
         parent, _, name = entry.target.rpartition("/")
-        real = parent if parent in self._literal else follow(self.nodes, parent)
+        real = parent if parent in self._literal else self._follow(parent, entry, layer)
         if real is None or not name:
             return None
         node = self.nodes.get(f"{real}/{name}" if real else name)

@@ -13,9 +13,11 @@ from msgspec import Struct
 
 from pyimginspect.model import ElfFile, Entry, Kind, Layer, LayerIndex, Note
 
-__all__ = ["Node", "Removal", "RootFS", "follow"]
+__all__ = ["MAX_LINKS", "Node", "Removal", "RootFS", "target_of"]
 
-_MAX_LINKS = 40  # as Linux: path_resolution(7)
+MAX_LINKS = 40
+"""How many links are followed for one path, as by Linux: path_resolution(7)."""
+_MAX_TARGET = 4095  # bytes: symlink(2) makes no longer one, and no empty one
 
 _T = TypeVar("_T")
 
@@ -65,6 +67,25 @@ class Removal(Struct, frozen=True, kw_only=True, gc=False):
     successor: int = -1
 
 
+class _Place:
+    """Something that a path led to, and once it is known, what is below or behind it.
+
+    A link has a ``target``; ``hops`` is how many links are followed on the way to ``real``, 0 as
+    long as nobody asked.
+    """
+
+    __slots__ = ("below", "directory", "hops", "parent", "path", "real", "target")
+
+    def __init__(self, path: str, parent: _Place | None, node: Node | None) -> None:
+        self.path = path
+        self.parent = parent or self
+        self.directory = node is None or node.kind == "directory"
+        self.target = target_of(node) if node is not None and node.kind == "symlink" else None
+        self.below: dict[str, _Place] = {}
+        self.real: _Place | None = None
+        self.hops = 0
+
+
 class RootFS:
     """A read-only view of the final file system, and of what its layers lost on the way.
 
@@ -89,6 +110,7 @@ class RootFS:
         self._moved = moved
         self._links = links
         self._directories: dict[str, str | None] = {}
+        self._root = _Place("", None, None)
 
     def __getitem__(self, path: str) -> Node:
         return self.nodes[path]
@@ -131,13 +153,14 @@ class RootFS:
         """Return the real path behind ``path`` (absolute or relative to the image's root).
 
         Follows symbolic links in every component, the last included, and ``..`` as a kernel
-        does. Returns ``None`` where nothing is there, or the links go in a circle.
+        does (path_resolution(7)). Returns ``None`` where nothing is there, where the links go in a
+        circle, or there are more than 40 of them.
         """
         parent, _, name = path.rpartition("/")
         if name and name not in (".", "..") and not parent.startswith("/"):
             # Most questions are about neighbours: remember where their directory really is.
             if parent not in self._directories:
-                self._directories[parent] = follow(self.nodes, parent)
+                self._directories[parent] = self._walk(parent)
             real = self._directories[parent]
             if real is None:
                 return None
@@ -145,8 +168,58 @@ class RootFS:
             node = self.nodes.get(full)
             if node is None:
                 return None
-            return full if node.kind != "symlink" else follow(self.nodes, full)
-        return follow(self.nodes, path)
+            return full if node.kind != "symlink" else self._walk(full)
+        return self._walk(path)
+
+    def _walk(self, path: str) -> str | None:
+        """Resolve a path step by step; every link's target is walked once, whoever asks.
+
+        Targets of 4 kB that lead through each other would else cost 40 times their length, for
+        each question again.
+        """
+        link, place, todo, hops = None, self._root, path.split("/")[::-1], 0
+        waiting: list[tuple[_Place | None, _Place, list[str], int]] = []
+        while True:
+            real: _Place | None = place
+            while todo:
+                name = todo.pop()
+                if name in ("", "."):
+                    continue
+                real = place.parent if name == ".." else self._step(place, name)
+                if real is not None and real.target is not None:
+                    if not real.hops:
+                        # Where it leads comes first, then the same step again.
+                        waiting.append((link, place, [*todo, name], hops))
+                        link, todo, hops = real, real.target.split("/")[::-1], 1
+                        place = real = self._root if real.target.startswith("/") else place
+                        if len(waiting) > MAX_LINKS:
+                            # Whoever has waited for so many is behind too many, or in a circle.
+                            late = waiting.pop(0)[0]
+                            if late is not None:
+                                late.hops = 1
+                        continue
+                    hops += real.hops
+                    real = real.real if hops <= MAX_LINKS else None
+                if real is None or (todo and not real.directory):
+                    real = None
+                    break
+                place = real
+            if link is None:
+                return real.path if real is not None else None
+            link.hops, link.real = hops, real
+            if not waiting:
+                return None  # the question itself was behind too many
+            link, place, todo, hops = waiting.pop()
+
+    def _step(self, place: _Place, name: str) -> _Place | None:
+        """Return what is called ``name`` in a directory, whatever it is; ``None`` for nothing."""
+        step = place.below.get(name)
+        if step is None:
+            path = f"{place.path}/{name}" if place.path else name
+            node = self.nodes.get(path)
+            if node is not None:
+                step = place.below[name] = _Place(path, place, node)
+        return step
 
     @cached_property
     def texts(self) -> Mapping[str, bytes]:
@@ -219,40 +292,9 @@ class RootFS:
         return dict(sorted(found.items()))
 
 
-def follow(
-    nodes: Mapping[str, Node], path: str, make: Callable[[str], None] | None = None
-) -> str | None:
-    """Resolve ``path`` to a real path; ``None`` where nothing is there or links go in a circle.
-
-    With ``make``, every component is to be a directory, and ``make`` is called for each path
-    that is not one yet.
-    """
-    real = ""
-    todo = path.split("/")[::-1]
-    hops = 0
-    while todo:
-        name = todo.pop()
-        if name in ("", "."):
-            continue
-        if name == "..":
-            real = real.rpartition("/")[0]
-            continue
-        step = f"{real}/{name}" if real else name
-        node = nodes.get(step)
-        kind = node.kind if node is not None else None
-        if node is not None and kind == "symlink":
-            hops += 1
-            if hops > _MAX_LINKS:
-                return None
-            target = node.content.entry.target
-            if target.startswith("/"):
-                real = ""
-            todo.extend(target.split("/")[::-1])
-            continue
-        if make is not None:
-            if kind != "directory":
-                make(step)
-        elif node is None or (todo and kind != "directory"):
-            return None
-        real = step
-    return real
+def target_of(link: Node) -> str:
+    """Return where a symbolic link leads; through itself for one that nobody could make."""
+    target = link.content.entry.target
+    if 0 < len(target.encode("utf-8", "surrogateescape")) <= _MAX_TARGET:
+        return target
+    return f"/{link.path}"

@@ -5,32 +5,32 @@ from __future__ import annotations
 import shlex
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
+from pyimginspect.analyzers.rule import Rule
 from pyimginspect.inventory.build_tools import brought, loose_files
 from pyimginspect.inventory.collect import Inventory
-from pyimginspect.inventory.contents import Contents
+from pyimginspect.inventory.contents import Contents, contents_of
 from pyimginspect.inventory.facts import BuildTool, OsPackage
-from pyimginspect.inventory.leftovers import Kept, Leftovers, files_of_packages
+from pyimginspect.inventory.leftovers import Kept, Leftovers, files_of_packages, find_leftovers
+from pyimginspect.inventory.tool_names import users_at_run_time
 from pyimginspect.model import Evidence
+from pyimginspect.report import Finding
 
 __all__ = [
     "NOTABLE",
     "add_words",
     "asked_for",
-    "kept_of",
     "left_by_layer",
+    "left_in_layer",
     "listed",
-    "proofs",
     "purge_words",
-    "removal_words",
-    "size_of_loose",
     "size_of_packages",
-    "tool_evidence",
 ]
 
 NOTABLE = 1_000_000
 """Bytes from which debris is against the policy; below, it is good to know."""
 
 _MOST = 12
+_KINDS = {"meta": "collection of build packages"}
 
 
 def listed(names: Sequence[str], most: int = 3) -> str:
@@ -53,6 +53,51 @@ def left_by_layer(
         if tool.category in categories and not tool.kept_by and tool.package not in held:
             found.setdefault(tool.layer, []).append(tool)
     return dict(sorted(found.items()))
+
+
+def left_in_layer(
+    rule: Rule,
+    inventory: Inventory,
+    layer: int,
+    tools: Sequence[BuildTool],
+    keys: Sequence[str],
+    *,
+    subject: str,
+    message: str,
+    instead: str,
+) -> Finding:
+    """Return what a rule finds of the build tools that one layer brought and left.
+
+    ``keys`` are the packages that would go with them, ``instead`` the first half of the fix: the
+    other is the command that ends the same ``RUN``, where there is one.
+    """
+    asked = asked_for(inventory, layer, tools)
+    kept = _kept_of(inventory, find_leftovers(inventory), layer)
+    users = users_at_run_time(tools, inventory.distributions)
+    evidence = [*_tool_evidence(inventory, tools)]
+    if len(keys) > len(tools):
+        what = f"with what came along for them {len(keys):,} packages would go"
+        evidence.append(Evidence(what=what))
+    evidence += _proofs(kept)
+    evidence += [Evidence(what=f"{user} uses such tools at run time") for user in users]
+    fix = ""
+    if asked:
+        purge = _removal_words(inventory, asked, kept)
+        fix = f"{instead}; or, if no later RUN builds, end this one with && {purge}"
+    contents = contents_of(inventory.rootfs)
+    return rule.finding(
+        subject=subject,
+        severity="note" if users else None,
+        message=message,
+        evidence=evidence,
+        layers=[layer],
+        instruction=inventory.instructions[layer],
+        paths=[tool.path for tool in tools if tool.path],
+        packages=keys,
+        saving=size_of_packages(inventory, contents, keys)
+        + _size_of_loose(inventory, contents, tools),
+        fix=fix,
+    )
 
 
 def asked_for(inventory: Inventory, layer: int, tools: Iterable[BuildTool]) -> list[OsPackage]:
@@ -93,14 +138,16 @@ def add_words(manager: str, names: Sequence[str]) -> str:
     return f"apt-get install -y --no-install-recommends {shlex.join(names)}"
 
 
-def kept_of(inventory: Inventory, leftovers: Leftovers, layer: int) -> list[Kept]:
+def _kept_of(inventory: Inventory, leftovers: Leftovers, layer: int) -> list[Kept]:
     """Return the proofs for runtime packages that came with the tools of a layer."""
     return [
         proof for proof in leftovers.kept if brought(inventory.packages[proof.package]) == layer
     ]
 
 
-def removal_words(inventory: Inventory, packages: Sequence[OsPackage], kept: Sequence[Kept]) -> str:
+def _removal_words(
+    inventory: Inventory, packages: Sequence[OsPackage], kept: Sequence[Kept]
+) -> str:
     """Return the command that removes packages, and first asks for what must stay by name."""
     names = sorted({inventory.packages[proof.package].name for proof in kept})
     keep = f"{add_words(packages[0].manager, names)} && " if names else ""
@@ -113,7 +160,7 @@ def size_of_packages(inventory: Inventory, contents: Contents, keys: Sequence[st
     return contents.size(contents.behind(files))
 
 
-def size_of_loose(inventory: Inventory, contents: Contents, tools: Iterable[BuildTool]) -> int:
+def _size_of_loose(inventory: Inventory, contents: Contents, tools: Iterable[BuildTool]) -> int:
     """Return the bytes that the layers store for those of ``tools`` that are no packages."""
     loose = [tool for tool in tools if not tool.package]
     if not loose:
@@ -124,17 +171,18 @@ def size_of_loose(inventory: Inventory, contents: Contents, tools: Iterable[Buil
     )
 
 
-def tool_evidence(inventory: Inventory, tools: Sequence[BuildTool]) -> Iterator[Evidence]:
+def _tool_evidence(inventory: Inventory, tools: Sequence[BuildTool]) -> Iterator[Evidence]:
     """Yield what shows the largest of some build tools, and how many there are besides."""
     for tool in tools[:_MOST]:
         package = inventory.packages.get(tool.package) if tool.package else None
-        what = f"{tool.name} {package.version}: {tool.category}" if package else tool.category
+        kind = _KINDS.get(tool.category, tool.category)
+        what = f"{tool.name} {package.version}: {kind}" if package else kind
         yield Evidence(what=what, path=tool.path, layer=tool.layer, package=tool.package)
     if len(tools) > _MOST:
         yield Evidence(what=f"and {len(tools) - _MOST:,} smaller ones")
 
 
-def proofs(kept: Iterable[Kept]) -> Iterator[Evidence]:
+def _proofs(kept: Iterable[Kept]) -> Iterator[Evidence]:
     """Yield why runtime packages must stay when build packages go."""
     for proof in kept:
         what = f"needs {proof.library}: {proof.package} must stay"

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pyimginspect.inventory.bindings import Binding, find_bindings
+from pyimginspect.inventory.bindings import Binding, find_bindings, twin_of
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.facts import Distribution, Interpreter, OsPackage
 from pyimginspect.inventory.packages.ownership import stored_by_layer
-from pyimginspect.inventory.sights import Sight, effective_sight
 
 __all__ = [
     "brought_in",
@@ -19,11 +18,8 @@ __all__ = [
     "instruction",
     "listed",
     "main_python",
-    "megabytes",
     "replacement",
     "replacements",
-    "sight_of",
-    "twin_of",
 ]
 
 _COMMANDS = {"dpkg": "apt-get", "apk": "apk add", "rpm": "dnf"}
@@ -36,15 +32,6 @@ _ORIGINS = {
     "rhel": "Red Hat's",
     "ubuntu": "Ubuntu's",
 }
-
-
-def megabytes(size: int) -> str:
-    """Return a size for a sentence as reports round it: ``36.2 MB``, ``567.3 kB``, ``12 B``."""
-    if size < 1000:
-        return f"{size} B"
-    if size < 1_000_000:
-        return f"{size / 1000:.1f} kB"
-    return f"{size / 1_000_000:,.1f} MB"
 
 
 def listed(names: Iterable[str], most: int = 4) -> str:
@@ -120,7 +107,6 @@ def replacements(inventory: Inventory, keys: Iterable[str]) -> list[str]:
     """Return what to do about several packages, those that can just be dropped together."""
     found = find_bindings(inventory)
     bindings = {binding.package: binding for binding in found}
-    sight = sight_of(inventory)
     edits = []
     dropped: dict[str, list[str]] = {}
     for key in keys:
@@ -128,7 +114,7 @@ def replacements(inventory: Inventory, keys: Iterable[str]) -> list[str]:
         if binding is None:
             dropped.setdefault(_line(inventory, key), []).append(key)
         else:
-            edits.append(replacement(inventory, key, binding, twin_of(inventory, binding, sight)))
+            edits.append(replacement(inventory, key, binding, twin_of(inventory, binding)))
     for line, names in dropped.items():
         them = "it" if len(names) == 1 else "them"
         edits.append(f"drop {listed(names, 8)} from {line}, or keep {them} to a build stage")
@@ -138,26 +124,6 @@ def replacements(inventory: Inventory, keys: Iterable[str]) -> list[str]:
 def _line(inventory: Inventory, key: str) -> str:
     package = inventory.packages[key]
     return f"the {command_of(package)} line of layer {first_layer(package)}"
-
-
-def sight_of(inventory: Inventory) -> Sight | None:
-    """Return what a container starts, and what that can import."""
-    return effective_sight(
-        inventory.rootfs, inventory.image.config, inventory.interpreters, inventory.environments
-    )
-
-
-def twin_of(
-    inventory: Inventory, binding: Binding | None, sight: Sight | None
-) -> Distribution | None:
-    """Return what the started interpreter has under the name of a binding, from elsewhere."""
-    if binding is None or sight is None:
-        return None
-    names = {each.name for each in binding.distributions} | {binding.project}
-    for each in inventory.distributions:
-        if each.name in names and sight.owner in each.interpreters:
-            return each if each.package != binding.package else None
-    return None
 
 
 def bytecode(inventory: Inventory, keys: Iterable[str]) -> int:

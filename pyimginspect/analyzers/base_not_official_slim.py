@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from pyimginspect.analyzers._words import counted
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.contents import contents_of
 from pyimginspect.inventory.facts import BaseImage
 from pyimginspect.inventory.leftovers import not_in_slim
+from pyimginspect.inventory.official_images import slim_image
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
 
@@ -24,12 +26,14 @@ RULE = Rule(
     " build needs, on the smallest Debian that manylinux wheels run on. The full variant brings"
     " compilers, version control and hundreds of development packages; a distribution's image"
     " brings the distribution's Python, or none.",
-    fix="Begin with FROM python:3.X-slim; build in a stage of its own from the same image.",
+    fix="Begin with FROM python:3.X-slim; build in a stage of its own from the same image. Name"
+    " the Debian release as well (python:3.X-slim-bookworm): without it the tag moves to the next"
+    " release some day, and with it the C library and every package of the system.",
     example="""# at fault
 FROM python:3.13
 
 # better
-FROM python:3.13-slim
+FROM python:3.13-slim-bookworm
 """,
 )
 
@@ -43,7 +47,6 @@ def run(inventory: Inventory) -> Iterator[Finding]:
         return
     name = base.name or " ".join(filter(None, (base.family, base.version)))
     version = base.version if base.family == "python" else inventory.interpreters[0].version
-    series = ".".join(version.split(".")[:2])
     evidence = list(base.evidence)
     packages: tuple[str, ...] = ()
     saving = 0
@@ -51,8 +54,8 @@ def run(inventory: Inventory) -> Iterator[Finding]:
         packages, files = not_in_slim(inventory)
         contents = contents_of(inventory.rootfs)
         saving = contents.size(contents.behind(files))
-        what = f"{len(packages):,} packages of the base would not be in the slim variant"
-        evidence.append(Evidence(what=f"{what}: estimated by what needs them"))
+        what = f"{counted(len(packages), 'package')} of the base would not be in the slim variant"
+        evidence.append(Evidence(what=f"{what}, by an estimate of what needs them"))
     yield RULE.finding(
         subject=" ".join(filter(None, (base.family, base.variant))),
         message=f"the base image is {name}: {_WORDS.get(_kind(base), _OTHER)}",
@@ -60,7 +63,7 @@ def run(inventory: Inventory) -> Iterator[Finding]:
         layers=range(base.layers),
         packages=packages,
         saving=saving,
-        fix=f"FROM python:{series}-slim",
+        fix=f"FROM {slim_image(version, base.distribution)}",
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pyimginspect.analyzers._pythons import instruction, listed
+from pyimginspect.analyzers._words import counted
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.facts import Environment
@@ -74,7 +75,7 @@ def broken_venv(inventory: Inventory) -> Iterator[Finding]:
                 message=f"{names} in /{environment.path} would start {program}, {says}",
                 evidence=[
                     Evidence(
-                        what=f"the first line of {len(scripts)} scripts names {program}",
+                        what=f"the first line of {counted(len(scripts), 'script')} names {program}",
                         path=scripts[0],
                         layer=environment.layer,
                     )

@@ -107,14 +107,15 @@ def _files(inventory: Inventory, rivals: list[Distribution], paths: list[str]) -
         for each in rivals
     ]
     files = counted(len(paths), "file")
-    evidence.append(Evidence(what=f"both of their RECORDs list {files}"))
+    both = "both" if len(rivals) == 2 else "all"
+    evidence.append(Evidence(what=f"the RECORDs of {both} list {files}"))
     if losers:
         evidence.append(
-            Evidence(what=f"of {listed(sorted(losers))} they have not the length that it recorded")
+            Evidence(what=f"their lengths are not those that {listed(sorted(losers))} recorded")
         )
     return RULE.finding(
         subject=" ".join(sorted({each.name for each in rivals})),
-        message=f"{names} both claim {files} in /{rivals[0].location}",
+        message=f"{names} {both} claim {files} in /{rivals[0].location}",
         evidence=evidence,
         layers={each.layer for each in rivals},
         instruction=instruction(inventory, layer),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from pyimginspect.analyzers._leftovers import NOTABLE, listed
-from pyimginspect.analyzers._words import counted
+from pyimginspect.analyzers._words import counted, megabytes
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.facts import Loss
@@ -65,7 +65,7 @@ def run(inventory: Inventory) -> Iterator[Finding]:
                 layers=[killer],
                 instruction=inventory.instructions[killer],
                 paths=_largest(losses),
-                fix="Choose a base image that has not what is deleted here.",
+                fix="Start from a base image without them; deleting them saves nothing.",
             )
 
 
@@ -103,12 +103,12 @@ def _evidence(inventory: Inventory, losses: Sequence[Loss]) -> Iterator[Evidence
     for loss in losses:
         sums.setdefault(loss.layer, []).append(loss.size)
     for layer, sizes in sorted(sums.items()):
-        files = counted(len(sizes), "file")
+        files, are = counted(len(sizes), "file"), "is" if len(sizes) == 1 else "are"
         who = _short(inventory.instructions[layer]) or "this layer"
-        what = f"{who} stores {files} of {sum(sizes):,} bytes that are deleted later"
+        what = f"{who} stores {files} of {megabytes(sum(sizes))} that {are} deleted later"
         yield Evidence(what=what, layer=layer)
     for loss in sorted(losses, key=lambda loss: (-loss.size, loss.path, loss.layer))[:_MOST]:
-        yield Evidence(what=f"{loss.size:,} bytes", path=loss.path, layer=loss.layer)
+        yield Evidence(what=megabytes(loss.size), path=loss.path, layer=loss.layer)
 
 
 ANALYZER = Analyzer(rule=RULE, run=run)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import pairwise
 
+import msgspec
 from msgspec import Struct
 
 from pyimginspect.analyzers._pythons import (
@@ -15,9 +16,9 @@ from pyimginspect.analyzers._pythons import (
     instruction,
     listed,
     main_python,
-    megabytes,
     replacements,
 )
+from pyimginspect.analyzers._words import counted, megabytes
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.facts import Interpreter
@@ -196,14 +197,15 @@ def _evidence(
 ) -> Iterator[Evidence]:
     because = main.effective_because or "nothing says which one starts"
     yield Evidence(what=f"the first is {described(main)}: {because}", path=main.path)
-    yield from (each for each in python.evidence[-1:])
+    for told in python.evidence[-1:]:
+        yield msgspec.structs.replace(told, path=told.path or python.path)
     if reason is not None:
         for chain in reason.chains[:_MOST_CHAINS]:
             package = inventory.packages[chain[0]]
             what = " → ".join(chain) if len(chain) > 1 else f"{chain[0]} was asked for by name"
             yield Evidence(what=what, package=chain[0], layer=first_layer(package))
         if len(reason.chains) > _MOST_CHAINS:
-            yield Evidence(what=f"{len(reason.chains) - _MOST_CHAINS} more chains")
+            yield Evidence(what=counted(len(reason.chains) - _MOST_CHAINS, "more chain"))
         if reason.recommended:
             yield Evidence(what="recommended, not required: --no-install-recommends keeps it out")
         yield from _removal(inventory, reason.plan)
@@ -222,7 +224,7 @@ def _evidence(
 def _removal(inventory: Inventory, plan: RemovalPlan) -> Iterator[Evidence]:
     gone = _gone(plan)
     where = listed([f"{megabytes(size)} in layer {layer}" for layer, size in plan.layers.items()])
-    what = f"without {listed(plan.roots)} these {len(gone)} packages go, {where}"
+    what = f"without {listed(plan.roots)} {counted(len(gone), 'package')} would go, {where}"
     yield Evidence(what=f"{what}: {', '.join(gone)}")
     compiled = bytecode(inventory, gone)
     if compiled:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.collect import Inventory
-from pyimginspect.inventory.end_of_life import system_end
+from pyimginspect.inventory.end_of_life import newest, system_end
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
 
@@ -37,6 +37,7 @@ def run(inventory: Inventory) -> Iterator[Finding]:
     end = system_end(system.id, system.version_id, inventory.image)
     if end is None or not end.over:
         return
+    supported = newest(system.id)
     name = system.pretty_name or f"{system.id} {system.version_id}"
     yield RULE.finding(
         subject=f"{system.id} {system.version_id}",
@@ -46,6 +47,9 @@ def run(inventory: Inventory) -> Iterator[Finding]:
             Evidence(what=f"end of life {end.date}: {end.source}"),
         ],
         layers=[0] if inventory.image.layers else [],
+        fix=f"Move to a base image on a supported release, such as {system.id} {supported}."
+        if supported
+        else "",
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.collect import Inventory
-from pyimginspect.inventory.end_of_life import python_end
+from pyimginspect.inventory.end_of_life import newest, python_end
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
 
@@ -53,6 +53,8 @@ def run(inventory: Inventory) -> Iterator[Finding]:
             instruction=inventory.instructions[python.layer],
             paths=[python.path],
             packages=python.packages,
+            fix=f"Move to a series that is supported, such as {newest('python')}:"
+            " docs.python.org/3/whatsnew tells what changed.",
         )
 
 

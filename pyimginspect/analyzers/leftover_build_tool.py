@@ -6,23 +6,12 @@ import shlex
 from collections.abc import Iterator
 from typing import get_args
 
-from pyimginspect.analyzers._leftovers import (
-    asked_for,
-    kept_of,
-    left_by_layer,
-    listed,
-    proofs,
-    removal_words,
-    size_of_loose,
-    size_of_packages,
-    tool_evidence,
-)
+from pyimginspect.analyzers._leftovers import asked_for, left_by_layer, left_in_layer, listed
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.collect import Inventory
-from pyimginspect.inventory.contents import contents_of
 from pyimginspect.inventory.facts import BuildToolKind, Distribution
 from pyimginspect.inventory.leftovers import find_leftovers
-from pyimginspect.inventory.tool_names import python_build_tools, users_at_run_time
+from pyimginspect.inventory.tool_names import python_build_tools
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
 
@@ -61,34 +50,18 @@ def run(inventory: Inventory) -> Iterator[Finding]:
     """Find them, one finding for each layer that brought some."""
     leftovers = find_leftovers(inventory)
     yield from _from_pypi(inventory)
-    contents = contents_of(inventory.rootfs)
     for layer, tools in left_by_layer(inventory, leftovers, _CATEGORIES).items():
-        keys = leftovers.tools.get(layer, ())
         asked = asked_for(inventory, layer, tools)
         names = [package.name for package in asked] or [f"/{tool.path}" for tool in tools]
-        users = users_at_run_time(tools, inventory.distributions)
-        evidence = [*tool_evidence(inventory, tools)]
-        if len(keys) > len(tools):
-            evidence.append(Evidence(what=f"{len(keys):,} packages would go in all"))
-        kept = kept_of(inventory, leftovers, layer)
-        evidence += proofs(kept)
-        evidence += [Evidence(what=f"{user} uses such tools at run time") for user in users]
-        purge = removal_words(inventory, asked, kept) if asked else ""
-        yield RULE.finding(
+        yield left_in_layer(
+            RULE,
+            inventory,
+            layer,
+            tools,
+            leftovers.tools.get(layer, ()),
             subject=" ".join(names[:3]),
-            severity="note" if users else None,
             message=f"{listed(names)}: build tools are left in the image",
-            evidence=evidence,
-            layers=[layer],
-            instruction=inventory.instructions[layer],
-            paths=[tool.path for tool in tools if tool.path],
-            packages=keys,
-            saving=size_of_packages(inventory, contents, keys)
-            + size_of_loose(inventory, contents, tools),
-            fix=f"Build in a stage of its own and COPY the result from there; or end the same RUN"
-            f" with && {purge}"
-            if purge
-            else "",
+            instead="Build in a stage of its own and COPY the result from there",
         )
 
 

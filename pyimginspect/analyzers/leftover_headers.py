@@ -2,26 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-from pyimginspect.analyzers._leftovers import (
-    asked_for,
-    kept_of,
-    left_by_layer,
-    listed,
-    proofs,
-    removal_words,
-    size_of_loose,
-    size_of_packages,
-    tool_evidence,
-)
+from pyimginspect.analyzers._leftovers import asked_for, left_by_layer, left_in_layer, listed
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.collect import Inventory
-from pyimginspect.inventory.contents import contents_of
-from pyimginspect.inventory.facts import OsPackage
-from pyimginspect.inventory.leftovers import Leftovers, find_leftovers
-from pyimginspect.inventory.tool_names import users_at_run_time
-from pyimginspect.model import Evidence
+from pyimginspect.inventory.leftovers import find_leftovers
 from pyimginspect.report import Finding
 
 __all__ = ["ANALYZER"]
@@ -58,37 +44,20 @@ _CATEGORIES = ("headers", "static-library")
 def run(inventory: Inventory) -> Iterator[Finding]:
     """Find them, one finding for each layer that brought some."""
     leftovers = find_leftovers(inventory)
-    contents = contents_of(inventory.rootfs)
     for layer, tools in left_by_layer(inventory, leftovers, _CATEGORIES).items():
-        keys = leftovers.headers.get(layer, ())
         asked = asked_for(inventory, layer, tools)
         wanted = [tool.name for tool in tools if tool.package in {one.key for one in asked}]
         names = sorted(wanted) or [tool.name for tool in tools]
-        users = users_at_run_time(tools, inventory.distributions)
-        yield RULE.finding(
+        yield left_in_layer(
+            RULE,
+            inventory,
+            layer,
+            tools,
+            leftovers.headers.get(layer, ()),
             subject=" ".join([one.name for one in asked][:3] or names[:3]),
-            severity="note" if users else None,
             message=f"{listed(names)}: headers or static libraries are left in the image",
-            evidence=[
-                *tool_evidence(inventory, tools),
-                *proofs(kept_of(inventory, leftovers, layer)),
-                *(Evidence(what=f"{user} uses them at run time") for user in users),
-            ],
-            layers=[layer],
-            instruction=inventory.instructions[layer],
-            paths=[tool.path for tool in tools if tool.path],
-            packages=keys,
-            saving=size_of_packages(inventory, contents, keys)
-            + size_of_loose(inventory, contents, tools),
-            fix=_fix(inventory, leftovers, layer, asked),
+            instead="Install them in a build stage only",
         )
-
-
-def _fix(inventory: Inventory, leftovers: Leftovers, layer: int, asked: Sequence[OsPackage]) -> str:
-    if not asked:
-        return ""
-    edit = removal_words(inventory, asked, kept_of(inventory, leftovers, layer))
-    return f"Install them in a build stage only; or end the same RUN with && {edit}"
 
 
 ANALYZER = Analyzer(rule=RULE, run=run)

@@ -150,7 +150,7 @@ def _evidence(inventory: Inventory, failures: list[Dependency]) -> Iterator[Evid
         for path in sorted(set(each.passed_over)):
             yield Evidence(what="is for another machine", path=path)
     if len(failures) > _MOST:
-        yield Evidence(what=f"and {len(failures) - _MOST} more needs")
+        yield Evidence(what=f"and {len(failures) - _MOST:,} more of the kind")
 
 
 def _deleted(inventory: Inventory, sonames: Iterable[str]) -> dict[str, Loss]:
@@ -189,7 +189,7 @@ def _found_elsewhere(inventory: Inventory, soname: str, path: str) -> str:
     directory = f"/{path.rpartition('/')[0]}"
     if directory in configured_directories(inventory.rootfs):
         return f"RUN ldconfig: {soname} is in {directory}, and not in /etc/ld.so.cache"
-    return f"{soname} is in {directory}, where no loader looks"
+    return f"ENV LD_LIBRARY_PATH={directory}: {soname} is there, where no loader looks by itself"
 
 
 ANALYZER = Analyzer(rule=RULE, run=run)

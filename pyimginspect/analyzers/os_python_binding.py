@@ -8,19 +8,17 @@ from pyimginspect.analyzers._pythons import (
     first_layer,
     instruction,
     listed,
-    megabytes,
     replacement,
-    sight_of,
-    twin_of,
 )
+from pyimginspect.analyzers._words import megabytes
 from pyimginspect.analyzers.rule import Analyzer, Rule
-from pyimginspect.inventory.bindings import Binding, find_bindings
+from pyimginspect.inventory.bindings import Binding, find_bindings, twin_of
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.facts import Distribution
 from pyimginspect.inventory.packages import Graph, dependency_graph, plan_removal, why
 from pyimginspect.inventory.packages.graph import members
 from pyimginspect.inventory.packages.ownership import stored_by_layer
-from pyimginspect.inventory.sights import Sight
+from pyimginspect.inventory.sights import Sight, effective_sight
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
 
@@ -56,7 +54,7 @@ RUN pip install --no-cache-dir psycopg2-binary
 
 def os_python_binding(inventory: Inventory) -> Iterator[Finding]:
     """Report the OS packages with importable Python that layers above the base brought."""
-    sight = sight_of(inventory)
+    sight = effective_sight(inventory)
     packages = inventory.packages
     bindings = [
         binding
@@ -85,7 +83,7 @@ def _finding(inventory: Inventory, binding: Binding, sight: Sight | None, saving
     package = inventory.packages[key]
     layer = first_layer(package)
     importable = sight is not None and not {*binding.locations}.isdisjoint(sight.directories)
-    twin = twin_of(inventory, binding, sight)
+    twin = twin_of(inventory, binding)
     message = f"{key} is {_name(binding)}"
     if importable:
         message += ", from the package manager in place of pip"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pyimginspect.analyzers._leftovers import NOTABLE, listed
-from pyimginspect.analyzers._words import counted
+from pyimginspect.analyzers._words import counted, megabytes
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.caches import INFORMATION
 from pyimginspect.inventory.collect import Inventory
@@ -72,15 +72,23 @@ def run(inventory: Inventory) -> Iterator[Finding]:
         )
 
 
+_HOW = {
+    "identical": "the same again",
+    "changed": "replaced",
+    "unknown": "replaced by as many bytes, which could not be compared,",
+    "repeated": "stored twice",
+}
+
+
 def _ordered(losses: list[Loss]) -> list[Loss]:
     return sorted(losses, key=lambda loss: (-loss.size, loss.path, loss.layer))
 
 
 def _evidence(losses: list[Loss]) -> Iterator[Evidence]:
     files = counted(len(losses), "file")
-    yield Evidence(what=f"{files} of {sum(loss.size for loss in losses):,} bytes")
+    yield Evidence(what=f"{files} of {megabytes(sum(loss.size for loss in losses))}")
     for loss in _ordered(losses)[:_MOST]:
-        what = f"{loss.size:,} bytes, {loss.account}, by layer {loss.killer}"
+        what = f"{megabytes(loss.size)}, {_HOW[loss.account]} by layer {loss.killer}"
         yield Evidence(what=what, path=loss.path, layer=loss.layer)
 
 

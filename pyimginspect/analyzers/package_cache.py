@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pyimginspect.analyzers._leftovers import NOTABLE
+from pyimginspect.analyzers._words import megabytes
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.caches import INFORMATION, edit_of, lost_in
 from pyimginspect.inventory.collect import Inventory
@@ -49,10 +50,11 @@ def run(inventory: Inventory) -> Iterator[Finding]:
         saving = sum(stored.values()) + sum(lost.values())
         layers = sorted({*stored, *lost})
         heaviest = max(layers, key=lambda n: (stored.get(n, 0) + lost.get(n, 0), -n))
+        what = _WORDS.get(cache.kind, f"the cache of {cache.kind}")
         yield RULE.finding(
             subject=cache.path,
             severity=None if saving >= NOTABLE else "note",
-            message=f"/{cache.path} is left in the image: {_WORDS.get(cache.kind, 'a cache')}",
+            message=f"/{cache.path} is left in the image: {what}",
             evidence=[*_evidence(cache, stored, lost)],
             layers=layers,
             instruction=inventory.instructions[heaviest],
@@ -72,10 +74,10 @@ _WORDS = {
 def _evidence(cache: Cache, stored: dict[int, int], lost: dict[int, int]) -> Iterator[Evidence]:
     for layer in sorted({*stored, *lost}):
         if stored.get(layer):
-            what = f"{stored[layer]:,} bytes of {cache.kind} cache are stored here"
+            what = f"{megabytes(stored[layer])} stored here"
             yield Evidence(what=what, path=cache.path, layer=layer)
         if lost.get(layer):
-            what = f"{lost[layer]:,} more bytes were overwritten by later layers"
+            what = f"{megabytes(lost[layer])} more, overwritten by later layers"
             yield Evidence(what=what, path=cache.path, layer=layer)
 
 

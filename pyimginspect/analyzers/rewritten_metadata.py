@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pyimginspect.analyzers._leftovers import NOTABLE, listed
-from pyimginspect.analyzers._words import counted
+from pyimginspect.analyzers._words import counted, megabytes
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.facts import Loss
@@ -53,7 +53,7 @@ def run(inventory: Inventory) -> Iterator[Finding]:
         ordered = sorted(losses, key=lambda loss: (-loss.size, loss.path, loss.layer))
         tops = top_directories(losses)
         files = counted(len(losses), "file")
-        evidence = [Evidence(what=f"{files} of {size:,} bytes", layer=killer)]
+        evidence = [Evidence(what=f"{files} of {megabytes(size)}", layer=killer)]
         evidence += [
             Evidence(what=_difference(inventory, loss), path=loss.path, layer=loss.layer)
             for loss in ordered[:_MOST]
@@ -74,9 +74,9 @@ def _difference(inventory: Inventory, loss: Loss) -> str:
     """Say what became of the file, where it is still what the later layer made of it."""
     node = inventory.rootfs.get(loss.path)
     if node is None or node.content.layer != loss.killer:
-        return f"{loss.size:,} bytes"
+        return megabytes(loss.size)
     entry = node.content.entry
-    return f"{loss.size:,} bytes, now {entry.uid}:{entry.gid} {entry.mode:04o}"
+    return f"{megabytes(loss.size)}, now {entry.uid}:{entry.gid} {entry.mode:04o}"
 
 
 ANALYZER = Analyzer(rule=RULE, run=run)

@@ -49,8 +49,8 @@ def run(inventory: Inventory) -> Iterator[Finding]:
             message=f"{titled(wheel.distribution)} cannot be imported by Python {python.version}"
             f" in /{wheel.python}: its modules are named {name[name.index('.') :]}",
             evidence=[
-                *file_evidence(inventory, wheel.foreign_abi, "a module's name with another mark"),
-                Evidence(what=f"its modules end in {ending}", path=wheel.python),
+                *file_evidence(inventory, wheel.foreign_abi, "its name is for another Python"),
+                Evidence(what=f"it imports modules whose names end in {ending}", path=wheel.python),
             ],
             layers=(layer,),
             instruction=instruction(inventory, layer),

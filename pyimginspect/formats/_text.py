@@ -14,6 +14,7 @@ __all__ = [
     "count",
     "instruction_and_others",
     "listing",
+    "ranges",
     "severity_words",
     "size",
     "verdict_words",
@@ -41,6 +42,22 @@ def listing(items: Iterable[str], most: int = 5) -> str:
     return f"{', '.join(names[:most])} and {rest:,} more"
 
 
+def ranges(numbers: Iterable[int], most: int = 6) -> str:
+    """Return numbers with runs of them as ranges, of at most so many: ``6 to 9, 12``."""
+    runs: list[list[int]] = []
+    for number in sorted(numbers):
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    words = ", ".join(
+        f"{run[0]} to {run[-1]}" if len(run) > 2 else ", ".join(map(str, run))
+        for run in runs[:most]
+    )
+    rest = sum(map(len, runs[most:]))
+    return f"{words} and {rest:,} more" if rest else words
+
+
 def instruction_and_others(finding: Finding, report: Report) -> tuple[str, str, str]:
     """Return number and instruction of the layer a finding is about, and words for all others.
 
@@ -50,10 +67,10 @@ def instruction_and_others(finding: Finding, report: Report) -> tuple[str, str, 
     text = finding.instruction or instructions.get(finding.layers[0], "")
     own = next((n for n in finding.layers if text and instructions.get(n) == text), None)
     if own is None:
-        return listing(map(str, finding.layers), 6), text, ""
-    others = [str(n) for n in finding.layers if n != own]
+        return ranges(finding.layers), text, ""
+    others = [n for n in finding.layers if n != own]
     noun = "layer" if len(others) == 1 else "layers"
-    return str(own), text, f"and {noun} {listing(others, 6)}" if others else ""
+    return str(own), text, f"and {noun} {ranges(others)}" if others else ""
 
 
 def severity_words(findings: Iterable[Finding]) -> str:

@@ -87,6 +87,9 @@ def table(
                     for f in findings[:_MOST]
                 ],
             )
+            if len(findings) > _MOST:
+                rest = count(len(findings) - _MOST, "more finding")
+                page.paragraph(f"and {rest}: --format json lists them all")
     for title, changes in _sections(comparison):
         page.title(title if len(changes) <= _MOST else f"{title}: {_MOST} of {len(changes)}")
         page.table(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pyimginspect.formats._page import Page
-from pyimginspect.formats._text import size
+from pyimginspect.formats._text import ranges, size
 from pyimginspect.plan import Edit, Plan
 
 __all__ = ["render"]
@@ -39,7 +39,7 @@ def _edit(page: Page, number: int, edit: Edit) -> None:
     page.paragraph(f"{edit.words}: saves {about}{size(edit.saving)}", label=f"{number}.", hang=4)
     layers = f"layer {edit.layer}"
     if edit.others:
-        layers += f", and {_ranges(edit.others)}"
+        layers += f", and {ranges(edit.others, 20)}"
     page.paragraph(f"{layers}: {edit.instruction}"[:400], indent=_INDENT, label="in", hang=6)
     if edit.command:
         page.paragraph(edit.command, indent=_INDENT, label=_LABELS.get(edit.kind, "add"), hang=6)
@@ -50,16 +50,3 @@ def _edit(page: Page, number: int, edit: Edit) -> None:
 
 
 _LABELS = {"base": "use", "delete-early": "move", "builder-stage": "use"}
-
-
-def _ranges(numbers: tuple[int, ...]) -> str:
-    """Return numbers with runs of them as ranges: ``6 to 9, 12``."""
-    runs: list[list[int]] = []
-    for number in sorted(numbers):
-        if runs and number == runs[-1][-1] + 1:
-            runs[-1].append(number)
-        else:
-            runs.append([number])
-    return ", ".join(
-        f"{run[0]} to {run[-1]}" if len(run) > 2 else ", ".join(map(str, run)) for run in runs
-    )

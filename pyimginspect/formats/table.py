@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import wcwidth
+
 from pyimginspect.formats._page import Column, Page
 from pyimginspect.formats._text import (
     base_words,
     count,
     instruction_and_others,
     listing,
+    ranges,
     severity_words,
     size,
     verdict_words,
@@ -17,10 +22,15 @@ from pyimginspect.report import Finding, Report
 __all__ = ["render"]
 
 _LABEL = 10
+_MOST_FINDINGS = 25  # twice as many as an image that has everything wrong
+_MOST_EVIDENCE = 20
 _MOST_PATHS = 6
 _MOST_LOSSES = 8
-_MOST_TOOLS = 15
+_MOST_ROWS = 15
+_MOST_LAYERS = 128  # as many as an engine stacks
 _MOST_NOTES = 20
+_ALL = "--format json lists them all"
+_SHORTEST_NAME = 24
 _PATH = Column("path", keep="end", elastic=True)
 _SIZE = Column("size", right=True)
 _LAYER = Column("layer", right=True)
@@ -29,13 +39,16 @@ _LAYER = Column("layer", right=True)
 def render(report: Report, *, width: int = 80, color: bool = False, encoding: str = "utf-8") -> str:
     """Return the report in lines of at most ``width`` columns (60 to 100).
 
+    However much is wrong, it ends: long lists are cut, and say how much more there is. The counts
+    of the head are of everything.
+
     Characters that ``encoding`` cannot show are replaced or escaped; so is everything that
     would steer a terminal.
     """
     page = Page(width=width, color=color, encoding=encoding)
     _head(page, report)
     _overview(page, report)
-    for number, finding in enumerate(report.findings, 1):
+    for number, finding in enumerate(report.findings[:_MOST_FINDINGS], 1):
         _detail(page, report, number, finding)
     _set_aside(page, report)
     _pythons(page, report)
@@ -53,10 +66,11 @@ def _head(page: Page, report: Report) -> None:
     image = report.image
     # No one needs the system's name where there is a platform, nor a tag twice.
     names = [name for name in image.names if name != image.reference]
-    place = [image.reference, *names[:1], image.platform, image.source]
-    page.lines.append(
-        page.colour(page.shorten(" · ".join(word for word in place if word), page.width), "bold")
-    )
+    place = [word for word in (*names[:1], image.platform, image.source) if word]
+    rest = "".join(f" · {word}" for word in place)
+    room = max(_SHORTEST_NAME, page.width - wcwidth.width(page.clean(rest)))
+    name = page.shorten(image.reference, room, "end")
+    page.lines.append(page.colour(page.shorten(name + rest, page.width), "bold"))
     facts = [("base", base_words(report))]
     words = f"{size(report.size)} in {count(len(report.layers), 'layer')}"
     if report.waste.size:
@@ -84,9 +98,15 @@ def _overview(page: Page, report: Report) -> None:
         ],
         [
             [str(n), f.severity, size(f.saving) if f.saving else "", f.message]
-            for n, f in enumerate(report.findings, 1)
+            for n, f in enumerate(report.findings[:_MOST_FINDINGS], 1)
         ],
     )
+    rest = report.findings[_MOST_FINDINGS:]
+    if rest:
+        failing = sum(map(report.verdict.fails, rest)) if report.verdict is not None else 0
+        words = f"and {count(len(rest), 'more finding')} ({severity_words(rest)}"
+        words += f"; {failing:,} failing)" if failing else ")"
+        page.paragraph(f"{words}: {_ALL}")
 
 
 def _detail(page: Page, report: Report, number: int, finding: Finding) -> None:
@@ -100,13 +120,15 @@ def _detail(page: Page, report: Report, number: int, finding: Finding) -> None:
     def fact(label: str, text: str) -> None:
         page.paragraph(text, label=label, indent=3, hang=_LABEL)
 
-    for evidence in finding.evidence:
+    for evidence in finding.evidence[:_MOST_EVIDENCE]:
         place = [evidence.path] if evidence.path and evidence.path not in evidence.what else []
         if evidence.package and evidence.package not in evidence.what:
             place.append(f"package {evidence.package}")
         if evidence.layer is not None and finding.layers != (evidence.layer,):
             place.append(f"layer {evidence.layer}")
         fact("because", f"{evidence.what} ({', '.join(place)})" if place else evidence.what)
+    if len(finding.evidence) > _MOST_EVIDENCE:
+        fact("", f"and {count(len(finding.evidence) - _MOST_EVIDENCE, 'more reason')}")
     if finding.layers:
         layer, instruction, others = instruction_and_others(finding, report)
         words = f"{layer}: {instruction}" if instruction else layer
@@ -139,7 +161,8 @@ def _set_aside(page: Page, report: Report) -> None:
     ]
     rows += [["known", finding.rule, "", finding.message] for finding in verdict.accepted]
     rows += [["mended", gone.rule, "", gone.message or gone.subject] for gone in verdict.gone]
-    page.table(
+    _table(
+        page,
         [
             Column("why"),
             Column("rule"),
@@ -161,11 +184,7 @@ def _pythons(page: Page, report: Report) -> None:
             p.origin,
             str(p.layer),
             size(p.size),
-            f"runs ({p.effective_because})"
-            if p.effective and p.effective_because
-            else "runs"
-            if p.effective
-            else "",
+            "runs" if p.effective else "",
         ]
         for p in report.pythons
     ]
@@ -173,15 +192,24 @@ def _pythons(page: Page, report: Report) -> None:
         [
             e.version,
             e.path,
-            f"broken: {e.broken}" if e.broken else "environment",
+            "environment",
             str(e.layer),
             size(e.size),
-            "",
+            "broken" if e.broken else "",
         ]
         for e in report.environments
     ]
-    columns = [Column("version"), _PATH, Column("origin", widest=22), _LAYER, _SIZE]
-    page.table([*columns, Column("", widest=24)], rows)
+    columns = [Column("version"), _PATH, Column("origin", widest=22), _LAYER, _SIZE, Column("")]
+    _table(page, columns, rows)
+    # Why is a sentence, and no room for one is left in a row.
+    because = [
+        f"{p.path} runs: {p.effective_because}"
+        for p in report.pythons
+        if p.effective and p.effective_because
+    ]
+    because += [f"{e.path} is broken: {e.broken}" for e in report.environments if e.broken]
+    for text in because[:_MOST_ROWS]:
+        page.paragraph(text)
 
 
 def _libc(page: Page, report: Report) -> None:
@@ -200,7 +228,8 @@ def _layers(page: Page, report: Report) -> None:
     if not report.layers:
         return
     page.title("Layers")
-    page.table(
+    _table(
+        page,
         [
             Column("#", right=True),
             _SIZE,
@@ -218,6 +247,7 @@ def _layers(page: Page, report: Report) -> None:
             ]
             for layer in report.layers
         ],
+        _MOST_LAYERS,
     )
 
 
@@ -240,18 +270,18 @@ def _waste(page: Page, report: Report) -> None:
                 for loss in losses
             ],
         )
+    if waste.files > len(losses):
+        page.lines.append(f"and {count(waste.files - len(losses), 'more file')}")
 
 
 def _caches(page: Page, report: Report) -> None:
     if not report.caches:
         return
     page.title("Caches")
-    page.table(
+    _table(
+        page,
         [Column("kind"), _SIZE, Column("files", right=True), Column("layers"), _PATH],
-        [
-            [c.kind, size(c.size), f"{c.files:,}", listing(map(str, sorted(c.layers)), 6), c.path]
-            for c in report.caches
-        ],
+        [[c.kind, size(c.size), f"{c.files:,}", ranges(c.layers), c.path] for c in report.caches],
     )
 
 
@@ -259,15 +289,15 @@ def _build_tools(page: Page, report: Report) -> None:
     if not report.build_tools:
         return
     page.title("Build tools")
-    tools = sorted(report.build_tools, key=lambda tool: (-tool.size, tool.name))
-    page.table(
+    _table(
+        page,
         [
             Column("name"),
             Column("category"),
             _SIZE,
             _LAYER,
             Column("kept by", elastic=True),
-            Column("path", keep="end", widest=28),
+            _PATH,
         ],
         [
             [
@@ -278,11 +308,9 @@ def _build_tools(page: Page, report: Report) -> None:
                 listing(tool.kept_by, 2),
                 tool.path,
             ]
-            for tool in tools[:_MOST_TOOLS]
+            for tool in sorted(report.build_tools, key=lambda tool: (-tool.size, tool.name))
         ],
     )
-    if len(tools) > _MOST_TOOLS:
-        page.lines.append(f"and {len(tools) - _MOST_TOOLS:,} more")
 
 
 def _packages(page: Page, report: Report) -> None:
@@ -296,7 +324,7 @@ def _packages(page: Page, report: Report) -> None:
     ]
     if words:
         page.title("Installed")
-        page.paragraph(f"{' and '.join(words)}; the JSON report lists them.")
+        page.paragraph(f"{' and '.join(words)}; {_ALL}.")
 
 
 def _notes(page: Page, report: Report) -> None:
@@ -311,3 +339,15 @@ def _notes(page: Page, report: Report) -> None:
         page.paragraph(text, label="-", hang=2)
     if len(report.notes) > _MOST_NOTES:
         page.paragraph(f"and {len(report.notes) - _MOST_NOTES:,} more", label="-", hang=2)
+
+
+def _table(
+    page: Page,
+    columns: Sequence[Column],
+    rows: Sequence[Sequence[str]],
+    most: int = _MOST_ROWS,
+) -> None:
+    """Add a table of the first rows, and say how many more there are."""
+    page.table(columns, rows[:most])
+    if len(rows) > most:
+        page.lines.append(f"and {len(rows) - most:,} more: {_ALL}")

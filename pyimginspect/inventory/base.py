@@ -48,6 +48,8 @@ def find_base(image: Image, rootfs: RootFS, layers: int | None = None, name: str
         raise InvalidReferenceError(
             f"the base image cannot have {layers} layers", hint=f"the image has {len(image.layers)}"
         )
+    if layers != base.layers and not named:
+        base = msgspec.structs.replace(base, name="")  # it was the name of other layers
     lowest = "lowest layer" if layers == 1 else f"lowest {layers} layers"
     told = Evidence(what=f"said by the user: the {lowest}")
     return msgspec.structs.replace(

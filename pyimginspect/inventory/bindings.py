@@ -10,9 +10,10 @@ from msgspec import Struct
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.facts import Distribution
 from pyimginspect.inventory.once import once
+from pyimginspect.inventory.sights import effective_sight
 from pyimginspect.inventory.tables import read_table
 
-__all__ = ["Binding", "find_bindings"]
+__all__ = ["Binding", "find_bindings", "twin_of"]
 
 _MARK = "-packages/"
 _CODE = (".py", ".so", ".pyc")
@@ -86,3 +87,19 @@ def _project(package: str, distributions: Iterable[Distribution]) -> str:
     for distribution in distributions:
         return table.wheels.get(distribution.name, distribution.name)
     return table.projects.get(package, "")
+
+
+def twin_of(inventory: Inventory, binding: Binding) -> Distribution | None:
+    """Return what replaces a binding already: the same, installed without the OS's packages.
+
+    Only what the started Python can import counts: what an environment beside it has is of no use
+    to the program that the package was installed for.
+    """
+    sight = effective_sight(inventory)
+    if sight is None:
+        return None
+    names = {each.name for each in binding.distributions} | {binding.project}
+    for each in inventory.distributions:
+        if each.name in names and not each.package and sight.owner in each.interpreters:
+            return each
+    return None

@@ -13,7 +13,7 @@ from msgspec import Struct
 from pyimginspect.inventory.tables import read_table
 from pyimginspect.model import Image
 
-__all__ = ["EndOfLife", "python_end", "system_end"]
+__all__ = ["EndOfLife", "newest", "python_end", "system_end"]
 
 
 class EndOfLife(Struct, frozen=True, kw_only=True):
@@ -51,6 +51,18 @@ def system_end(name: str, version: str, image: Image) -> EndOfLife | None:
     versions = _table().systems.get(name, {})
     date = versions.get(_first(version, 2)) or versions.get(_first(version, 1))
     return _judge(name, date, image)
+
+
+def newest(name: str) -> str:
+    """Return the version that is supported for longest, and until when, in a phrase.
+
+    ``name`` is ``python`` or the ``ID`` of a system. Empty where the table has none that is still
+    supported.
+    """
+    table = _table()
+    dates = table.python if name == "python" else table.systems.get(name, {})
+    version, end = max(dates.items(), key=lambda item: item[1], default=("", ""))
+    return f"{version} (until {end})" if end > table.date else ""
 
 
 def _first(version: str, parts: int) -> str:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from msgspec import Struct
 
-from pyimginspect.inventory.facts import Environment, Interpreter
+from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.interpreters.effective import find_start
 from pyimginspect.inventory.interpreters.executables import python_name
-from pyimginspect.model import ImageConfig
-from pyimginspect.rootfs import RootFS
+from pyimginspect.inventory.once import once
 
 __all__ = ["Sight", "effective_sight"]
 
@@ -27,23 +24,19 @@ class Sight(Struct, frozen=True, kw_only=True):
     directories: tuple[str, ...]
 
 
-def effective_sight(
-    rootfs: RootFS,
-    config: ImageConfig,
-    interpreters: Iterable[Interpreter],
-    environments: Iterable[Environment],
-) -> Sight | None:
+@once
+def effective_sight(inventory: Inventory) -> Sight | None:
     """Return what a container starts: an environment's Python, or an interpreter itself."""
     found: dict[str, tuple[str, tuple[str, ...]]] = {}
-    for interpreter in interpreters:
+    for interpreter in inventory.interpreters:
         for path in (interpreter.path, *interpreter.aliases):
             found[path] = (interpreter.path, interpreter.site_packages)
-    for environment in environments:
+    for environment in inventory.environments:
         if environment.base is not None:
-            for path in rootfs.children(f"{environment.path}/bin"):
+            for path in inventory.rootfs.children(f"{environment.path}/bin"):
                 if python_name(path) is not None:
                     found[path] = (environment.path, environment.site_packages)
-    start = find_start(rootfs, config, found.__contains__)
+    start = find_start(inventory.rootfs, inventory.image.config, found.__contains__)
     if start is None:
         return None
     owner, directories = found[start.path]

@@ -51,7 +51,10 @@ def reconstruct(inventory: Inventory, plan: Plan) -> str:
     lines = [f"# Made from the history of {printable(plan.reference)}; edits are marked '# plan:'."]
     if not known:
         base = "FROM scratch"
-        lines.append("# The base image is not known: put its name after FROM.")
+        count = inventory.base.layers
+        which = f" ({count} {'layer' if count == 1 else 'layers'})" if count else ""
+        lines.append(f"# No name of the base image{which} is known: after FROM, write the one that")
+        lines.append("# it is pulled by, in place of scratch.")
     if not steps:
         return "\n".join([*lines, base, "# The history has no step of the application.", ""])
     writer = _Writer(shop, plan)
@@ -92,7 +95,7 @@ def _two_stages(
 ) -> Iterator[str]:
     last = max((staged.layer, *staged.others))
     cut = max(n for n, step in enumerate(steps) if step.layer == last) + 1
-    uninstalls = writer.uninstalls(staged.layer, last)
+    uninstalls = writer.edits("environment", staged.layer, last)
     results = build_results(shop, staged.layer, last, uninstalls)
     gathered = [path for path in results.paths if not is_plain(shop, path)]
     yield f"# plan: {printable(staged.words)}"
@@ -104,9 +107,7 @@ def _two_stages(
         uninstalls or results.spare or gathered
     ):
         yield "USER root"
-    for edit in uninstalls:
-        yield f"# plan: {printable(edit.words)}"
-        yield f"RUN {printable(edit.command)}"
+    yield from _runs(uninstalls)
     yield from leave_out(results.spare)
     yield from gather(gathered)
     yield ""
@@ -123,12 +124,23 @@ def _two_stages(
     yield from copies(shop, [path for path in results.paths if path not in gathered])
     if gathered:
         yield "COPY --from=builder /result/ /"
+    installs = [edit for edit in writer.edits("bindings", staged.layer, last) if edit.command]
     for step in steps[:cut]:
+        if step.word == "USER":
+            yield from _runs(installs)
+            installs = []
         again = step.word == "WORKDIR" and step.layer is not None and step.layer >= staged.layer
         if step.layer is None or again:
             yield from writer.write(step)
+    yield from _runs(installs)
     for step in steps[cut:]:
         yield from writer.write(step)
+
+
+def _runs(edits: Iterable[Edit]) -> Iterator[str]:
+    for edit in edits:
+        yield f"# plan: {printable(edit.words)}"
+        yield f"RUN {printable(edit.command)}"
 
 
 def _install(packages: Sequence[tuple[str, str]]) -> str:
@@ -160,10 +172,10 @@ class _Writer:
             name for edit in plan.edits if edit.kind == "bindings" for name in edit.packages
         }
 
-    def uninstalls(self, first: int, last: int) -> list[Edit]:
-        """Return the edits that take distributions out of what layers of a builder made."""
+    def edits(self, kind: EditKind, first: int, last: int) -> list[Edit]:
+        """Return the edits of one kind of layers ``first`` to ``last``, the lowest first."""
         layers = [layer for layer in sorted(self._edits) if first <= layer <= last]
-        return [e for layer in layers for e in self._edits[layer] if e.kind == "environment"]
+        return [edit for layer in layers for edit in self._edits[layer] if edit.kind == kind]
 
     def plain(self, step: Step) -> Iterator[str]:
         """Write a step as it was."""

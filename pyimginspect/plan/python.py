@@ -5,9 +5,10 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
-from pyimginspect.inventory.bindings import find_bindings
+from pyimginspect.inventory.bindings import find_bindings, twin_of
 from pyimginspect.inventory.build_tools import brought
 from pyimginspect.inventory.leftovers import not_in_slim, without
+from pyimginspect.inventory.official_images import slim_image
 from pyimginspect.inventory.packages import dependency_graph
 from pyimginspect.inventory.records import files_of
 from pyimginspect.inventory.tool_names import python_build_tools
@@ -21,16 +22,13 @@ def edits_of_bindings(shop: Workshop) -> Iterator[Proposal]:
     inventory = shop.inventory
     by_layer: dict[int, list[str]] = {}
     wanted: dict[int, list[str]] = {}
-    found = find_bindings(inventory)
-    for binding in found:
+    for binding in find_bindings(inventory):
         package = shop.packages[binding.package]
         layer = brought(package)
         if layer < shop.base or package.automatic is not False:
             continue
         by_layer.setdefault(layer, []).append(binding.package)
-        known = {each.name for each in binding.distributions} | {binding.project}
-        twins = [each for each in inventory.distributions if each.name in known]
-        if all(each.package for each in twins):
+        if twin_of(inventory, binding) is None:
             wanted.setdefault(layer, []).append(binding.project or binding.modules[0])
     if not by_layer:
         return
@@ -96,12 +94,12 @@ def edits_of_base(shop: Workshop) -> Iterator[Proposal]:
     if base.family != "python" or base.variant != "full" or not base.layers:
         return
     keys, files = not_in_slim(shop.inventory)
-    series = ".".join(base.version.split(".")[:2])
+    full = base.name or "the full one"
     edit = shop.edit(
         "base",
         0,
-        f"begin with the slim variant; {base.name} brings {len(keys)} packages more",
-        command=f"FROM python:{series}-slim",
+        f"begin with the slim variant; {full} brings {len(keys)} packages more",
+        command=f"FROM {slim_image(base.version, base.distribution)}",
         rules=("base-not-official-slim",),
         estimated=True,
     )

@@ -234,6 +234,12 @@ def test_what_the_user_says_is_believed() -> None:
     assert base.evidence[-1].what == "said by the user: the lowest 5 layers"
 
 
+@pytest.mark.parametrize(("layers", "name"), [(4, "python:3.13.1-slim-bookworm"), (5, ""), (1, "")])
+def test_a_name_that_was_told_of_other_layers_is_not_theirs(layers: int, name: str) -> None:
+    found = taken(on_slim(APP, APP, history=["COPY a /", "COPY b /"]))
+    assert find_base(found.image, found.rootfs, layers=layers).name == name
+
+
 @pytest.mark.parametrize("layers", [-1, 7])
 def test_a_base_has_no_more_layers_than_the_image(layers: int) -> None:
     found = taken(on_slim(APP, APP, history=["COPY a /", "COPY b /"]))

@@ -274,17 +274,43 @@ def test_layers_and_plan_are_printed_instead(
     assert "Plan for" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("base", ["1", "base.tar"])
+@pytest.mark.parametrize(
+    ("base", "name"),
+    [
+        ("1", ""),
+        ("tagged.tar", "acme/base:1"),
+        ("tagged.tar:b:2", "b:2"),
+        ("bare.tar", ""),
+        ("oci.tar", ""),
+    ],
+)
 def test_the_base_can_be_said_outright(
-    base: str, dirty: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    base: str,
+    name: str,
+    dirty: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    lowest = image([DIRTY.layers[0]], tag="base:1")
-    (tmp_path / "base.tar").write_bytes(docker_archive(lowest))
+    for file, tags in (("tagged.tar", ["docker.io/acme/base:1", "b:2"]), ("bare.tar", [])):
+        lowest = image([DIRTY.layers[0]], tag=tags)
+        (tmp_path / file).write_bytes(docker_archive(lowest))
+    tags_only = oci_archive(image([DIRTY.layers[0]], tag="1"))
+    (tmp_path / "oci.tar").write_bytes(tags_only)
     monkeypatch.chdir(tmp_path)
     run("-o", "report.json", "--base", base, dirty)
     facts = json.loads((tmp_path / "report.json").read_text())
     assert [one["base"] for one in facts["layers"]] == [True, False]
-    assert facts["base"]["name"] == ("" if base == "1" else base)
+    assert facts["base"]["name"] == name
+    from_line = f"FROM {name}\n" if name else "FROM scratch\n"
+    capsys.readouterr()
+    run("--plan", "dockerfile", "--base", base, dirty)
+    dockerfile = capsys.readouterr().out
+    assert f"\n{from_line}" in dockerfile
+    assert (
+        "# No name of the base image (1 layer) is known: after FROM, write the one that\n"
+        "# it is pulled by, in place of scratch.\n" in dockerfile
+    ) == (not name)
 
 
 def test_a_base_that_it_is_not(

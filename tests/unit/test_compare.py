@@ -271,6 +271,13 @@ def test_no_line_is_wider_than_asked(width: int) -> None:
     assert page.isascii()
 
 
+def test_of_many_new_findings_the_rest_are_counted() -> None:
+    found = tuple(finding("r", f"s{n:02}") for n in range(42))
+    page = render_comparison(compare(clean_report(), clean_report(findings=found)), "table")
+    assert "New findings: 42 warnings\n" in page
+    assert "\nwarning   r     s39 of r\nand 2 more findings: --format json lists them all\n" in page
+
+
 def test_another_format_is_refused() -> None:
     with pytest.raises(ReportError, match="no comparison as 'sarif'"):
         render_comparison(COMPARISON, "sarif")

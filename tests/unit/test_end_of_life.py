@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from pyimginspect.analyzers import eol_distribution, eol_python
-from pyimginspect.inventory.end_of_life import python_end, system_end
+from pyimginspect.inventory.end_of_life import newest, python_end, system_end
 from pyimginspect.inventory.tables import read_table
 from pyimginspect.model import Image, ImageConfig
 from tests.images import debian_base, image, official_env, official_python
@@ -59,6 +59,19 @@ def test_distributions(name: str, version: str, date: str | None) -> None:
     assert (end.date if end is not None else None) == date
 
 
+@pytest.mark.parametrize(
+    ("name", "phrase"),
+    [
+        ("python", "3.14 (until 2030-10-31)"),
+        ("debian", "13 (until 2030-06-30)"),
+        ("centos", ""),  # all of it is past its end
+        ("slackware", ""),
+    ],
+)
+def test_the_newest_is_one_that_is_supported(name: str, phrase: str) -> None:
+    assert newest(name) == phrase
+
+
 def test_every_date_is_one() -> None:
     dates = [TABLE["date"], *TABLE["python"].values()]
     dates += [date for versions in TABLE["systems"].values() for date in versions.values()]
@@ -79,6 +92,10 @@ def test_findings_name_the_interpreter_and_the_release() -> None:
     (found,) = eol_python.ANALYZER.run(taken(old))
     assert found.message == "Python 3.8.1 is past its end of life: 2024-10-07"
     assert (found.paths, found.layers) == (("usr/local/bin/python3.8",), (1,))
+    assert found.fix == (
+        "Move to a series that is supported, such as 3.14 (until 2030-10-31):"
+        " docs.python.org/3/whatsnew tells what changed."
+    )
     assert found.evidence[-1].what == f"end of life 2024-10-07: {TABLE['sources']['python']}"
     assert [*eol_distribution.ANALYZER.run(taken(old))] == []
     assert [*eol_python.ANALYZER.run(taken(on_slim()))] == []
@@ -88,3 +105,6 @@ def test_an_old_release() -> None:
     tree = {"etc/os-release": 'ID=debian\nVERSION_ID="10"\nPRETTY_NAME="Debian 10"\n'}
     (found,) = eol_distribution.ANALYZER.run(taken(image([tree], history=["ADD file:1 in /"])))
     assert found.message == "Debian 10 is past its end of life: 2024-06-30"
+    assert found.fix == (
+        "Move to a base image on a supported release, such as debian 13 (until 2030-06-30)."
+    )

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pyimginspect.api import open_image
-from tests.images import Content, docker_archive, image, layer
+from tests.images import Content, Link, docker_archive, image, layer
 
 Tree = Sequence[tuple[str, Content]]
 SECONDS = 3.0
@@ -45,6 +45,14 @@ def a_cache_for_each_of_many_users() -> list[Tree]:
     return [[(path, text * 500) for path in homes] for text in "xy"]
 
 
+def links_through_links() -> list[Tree]:
+    """Each of 4 kB, as many as are followed leading through each other, in places that matter."""
+    around = "a/../" * 800
+    bins = [(f"usr/bin/python3.{n}", Link(f"{around}python3.{n + 1}")) for n in range(1000)]
+    libs = [(f"usr/lib/libx{n}.so", Link(f"{around}libx{n + 1}.so")) for n in range(1000)]
+    return [[("usr/bin/a/", None), ("usr/lib/a/", None), *bins, *libs]]
+
+
 @pytest.mark.parametrize(
     "shape",
     [
@@ -52,6 +60,7 @@ def a_cache_for_each_of_many_users() -> list[Tree]:
         one_package_of_many_distributions,
         one_package_named_again_and_again,
         a_cache_for_each_of_many_users,
+        links_through_links,
     ],
 )
 def test_time_follows_the_entries(shape: Callable[[], list[Tree]], tmp_path: Path) -> None:

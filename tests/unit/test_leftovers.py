@@ -111,8 +111,9 @@ def test_a_library_that_a_file_in_use_needs_must_stay() -> None:
     assert proof.package == "libpq5"
     assert proof.what == "needs libpq.so.5: libpq5 must stay"
     assert found.fix == (
-        "Install them in a build stage only; or end the same RUN with && apt-get install -y"
-        " --no-install-recommends libpq5 && apt-get purge -y --auto-remove libpq-dev"
+        "Install them in a build stage only; or, if no later RUN builds, end this one with"
+        " && apt-get install -y --no-install-recommends libpq5"
+        " && apt-get purge -y --auto-remove libpq-dev"
     )
 
 
@@ -257,7 +258,7 @@ def test_another_base_is_reported_where_there_is_a_python() -> None:
     )
     assert found.subject == "debian slim"
     assert found.message == "the base image is debian:bookworm-slim: not an official python image"
-    assert found.fix == "FROM python:3.12-slim"
+    assert found.fix == "FROM python:3.12-slim-bookworm"
     without = taken(image([debian_base(), {"app": "x"}], history=lines))
     assert [*base_not_official_slim.ANALYZER.run(without)] == []
 
@@ -285,7 +286,7 @@ def test_the_full_variant_is_the_choice_of_a_base() -> None:
     inventory = taken(one)
     assert (inventory.base.variant, inventory.base.layers) == ("full", 4)
     (found,) = base_not_official_slim.ANALYZER.run(inventory)
-    assert found.fix == "FROM python:3.13-slim"
+    assert found.fix == "FROM python:3.13-slim-bookworm"
     assert "git" in found.packages
     assert "libffi-dev" in found.packages
     assert "libffi8" not in found.packages  # Python's ctypes needs it

@@ -99,6 +99,13 @@ def test_files_stored_twice() -> None:
     (same,) = findings(overwritten_files.ANALYZER.run, app, app)
     assert same.message.endswith("stored again by layer 5, unchanged")
     assert same.saving == 1_000_002
+    assert [e.what for e in (*found.evidence, *same.evidence)] == [
+        "1 file of 1.0 MB",
+        "1.0 MB, replaced by layer 5",
+        "2 files of 1.0 MB",
+        "1.0 MB, the same again by layer 5",
+        "2 B, the same again by layer 5",
+    ]
 
 
 def test_small_copies_and_journals_and_caches_are_left_out() -> None:
@@ -115,7 +122,7 @@ def test_a_changed_owner_stores_everything_again() -> None:
     owned = {"app/data.bin": File(MB, uid=1000, gid=1000, mode=0o640)}
     (found,) = findings(rewritten_metadata.ANALYZER.run, made, owned)
     assert (found.saving, found.layers, found.severity) == (1_000_000, (4, 5), "warning")
-    assert found.evidence[1].what == "1,000,000 bytes, now 1000:1000 0640"
+    assert found.evidence[1].what == "1.0 MB, now 1000:1000 0640"
     assert findings(overwritten_files.ANALYZER.run, made, owned) == []
     assert findings(rewritten_metadata.ANALYZER.run, made, made) == []
 
@@ -128,9 +135,9 @@ def test_a_cache_counts_with_what_later_layers_overwrote_of_it() -> None:
     assert found.layers == (4, 5)
     assert found.instruction == "RUN step 0"  # the one that stores most of it
     assert [(e.layer, e.what) for e in found.evidence] == [
-        (4, "2 bytes of apt-lists cache are stored here"),
-        (4, "1,000,000 more bytes were overwritten by later layers"),
-        (5, "1 bytes of apt-lists cache are stored here"),
+        (4, "2 B stored here"),
+        (4, "1.0 MB more, overwritten by later layers"),
+        (5, "1 B stored here"),
     ]
     assert found.fix == "End the RUN with && rm -rf /var/lib/apt/lists/*"
 

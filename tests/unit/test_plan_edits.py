@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from pyimginspect.analyzers import os_python_binding
 from pyimginspect.analyzers._leftovers import add_words, listed, purge_words
 from pyimginspect.inventory.facts import OsPackage
 from pyimginspect.plan import Edit, Plan, make_plan, reconstruct
@@ -97,6 +98,67 @@ def test_a_layer_of_nothing_but_bindings_goes_altogether() -> None:
     assert "apt-get" not in dockerfile
 
 
+@pytest.mark.parametrize(
+    ("started", "site", "asks"),
+    [
+        ("/usr/local/bin/python3.13", SITE, ""),
+        ("/usr/local/bin/python3.13", VENV, "pyyaml"),
+        ("/opt/venv/bin/python", VENV, ""),
+        ("/opt/venv/bin/python", SITE, "pyyaml"),
+    ],
+)
+def test_only_what_the_started_python_imports_replaces_a_binding(
+    started: str, site: str, asks: str
+) -> None:
+    """The edit of the plan and the fix of the finding say the same."""
+    environment: dict[str, Content] = {
+        "opt/venv/pyvenv.cfg": "home = /usr/local/bin\nversion = 3.13.1\n",
+        "opt/venv/bin/python": Link("/usr/local/bin/python3.13"),
+    }
+    one = on_slim(
+        YAML_LAYER,
+        {**environment, **dist_info("PyYAML", "6.0.3", site=site)},
+        history=[
+            "RUN apt-get install -y python3-yaml",
+            "COPY / /",
+            f'CMD ["{started}", "-m", "a"]',
+        ],
+        cmd=[started, "-m", "a"],
+    )
+    inventory = taken(one)
+    edit = of_kind(make_plan(inventory), "bindings")
+    assert edit.command == (f"pip install --no-cache-dir {asks}" if asks else "")
+    (finding,) = os_python_binding.ANALYZER.run(inventory)
+    assert finding.fix.startswith(
+        "replace python3-yaml by pyyaml" if asks else "drop python3-yaml from the apt-get line"
+    )
+
+
+def test_what_pip_is_asked_for_goes_into_the_final_stage() -> None:
+    """The builder's own installs stay as they were, and nothing else would bring it."""
+    plan, dockerfile = planned(
+        apt(
+            {**YAML, "gcc": {"files": {"usr/bin/gcc": File(MB, mode=0o755)}}},
+            manual=["gcc", "python3-yaml"],
+        ),
+        {"opt/made": File(MB)},
+        history=[
+            "RUN apt-get install -y gcc python3-yaml",
+            "ENV PIP_INDEX_URL=https://pypi.example/simple",
+            "RUN make -C /src install",
+            "USER nobody",
+        ],
+    )
+    words = of_kind(plan, "bindings").words
+    assert dockerfile.partition("COPY --from=builder")[2] == (
+        " /opt/ /opt/\n"
+        "ENV PIP_INDEX_URL=https://pypi.example/simple\n"
+        f"# plan: {words}\n"
+        "RUN pip install --no-cache-dir pyyaml\n"
+        "USER nobody\n"
+    )
+
+
 def test_a_library_that_pip_s_extension_needs_is_asked_for_in_their_place() -> None:
     wheel = {
         **dist_info("PyYAML", "6.0.3", site=SITE),
@@ -134,10 +196,10 @@ def test_the_full_variant_is_replaced_by_the_slim_one() -> None:
     inventory = taken(one)
     plan = make_plan(inventory)
     edit = of_kind(plan, "base")
-    assert (edit.command, edit.estimated) == ("FROM python:3.13-slim", True)
+    assert (edit.command, edit.estimated) == ("FROM python:3.13-slim-bookworm", True)
     assert edit.saving > 2_000_000
     dockerfile = reconstruct(inventory, plan)
-    assert f"\n# plan: {edit.words}\nFROM python:3.13-slim\nCOPY app /app\n" in dockerfile
+    assert f"\n# plan: {edit.words}\nFROM python:3.13-slim-bookworm\nCOPY app /app\n" in dockerfile
 
 
 # --- packages -------------------------------------------------------------------------------------

@@ -559,7 +559,7 @@ def test_two_distributions_with_the_same_files() -> None:
         f"opencv-python 1.0 and opencv-python-headless 1.0 both claim 1 file in /{SITE}"
     )
     assert finding.paths == (f"{SITE}/cv2/__init__.py",)
-    assert "of opencv-python they have not the length that it recorded" in [
+    assert "their lengths are not those that opencv-python recorded" in [
         evidence.what for evidence in finding.evidence
     ]
 

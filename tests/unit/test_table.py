@@ -3,12 +3,14 @@
 import re
 import textwrap
 
+import msgspec
 import pytest
 import wcwidth
 
 from pyimginspect.formats import render
 from pyimginspect.inventory.facts import BuildTool
 from pyimginspect.model import Evidence, Note
+from pyimginspect.report import Finding, Severity, Verdict
 from tests.reports import bad_report, clean_report, finding, judged_report, with_strings
 
 ESCAPES = re.compile(r"\x1b\[\d*m")
@@ -55,8 +57,9 @@ def test_a_clean_image_at_80_columns() -> None:
 
         Pythons
         version  path                      origin        layer     size
-        -------  ------------------------  ------------  -----  -------  ----------
-        3.13.1   usr/local/bin/python3.13  source build      2  41.2 MB  runs (CMD)
+        -------  ------------------------  ------------  -----  -------  ----
+        3.13.1   usr/local/bin/python3.13  source build      2  41.2 MB  runs
+        usr/local/bin/python3.13 runs: CMD
 
         C library
         glibc 2.36 (usr/lib/x86_64-linux-gnu/libc.so.6, layer 0)
@@ -72,7 +75,7 @@ def test_a_clean_image_at_80_columns() -> None:
         5     400 B        COPY app /app
 
         Installed
-        1 package and 1 Python distribution; the JSON report lists them.
+        1 package and 1 Python distribution; --format json lists them all.
         """)
 
 
@@ -126,10 +129,11 @@ def test_a_bad_image_at_80_columns() -> None:
 
         Pythons
         version  path                      origin          layer     size
-        -------  ------------------------  --------------  -----  -------  ----------
-        3.13.1   usr/local/bin/python3.13  source build        2  41.2 MB  runs (CMD)
+        -------  ------------------------  --------------  -----  -------  ----
+        3.13.1   usr/local/bin/python3.13  source build        2  41.2 MB  runs
         3.11.2   usr/bin/python3.11        debian package      4  36.2 MB
         3.13.1   opt/venv                  environment         6  15.0 MB
+        usr/local/bin/python3.13 runs: CMD
 
         C library
         glibc 2.36 (usr/lib/x86_64-linux-gnu/libc.so.6, layer 0)
@@ -162,7 +166,7 @@ def test_a_bad_image_at_80_columns() -> None:
         make    build-system  240.0 kB      4                   usr/bin/make
 
         Installed
-        6 packages and 2 Python distributions; the JSON report lists them.
+        6 packages and 2 Python distributions; --format json lists them all.
 
         What could not be known
         - no contents over 8 MB are read (layer 5, tmp/model.bin)
@@ -245,6 +249,118 @@ def test_long_lists_end_with_how_many_are_left(paths: list[str], told: str) -> N
     assert told in render(report, "table")
 
 
+def many(**severities: int) -> tuple[Finding, ...]:
+    return tuple(
+        finding("r", f"{severity} {n}", severity=severity)
+        for severity, number in severities.items()
+        for n in range(number)
+    )
+
+
+@pytest.mark.parametrize(
+    ("findings", "fail_on", "head", "told"),
+    [
+        (many(error=5, warning=20), "warning", "5 errors, 20 warnings", ""),
+        (
+            many(error=5, warning=20, note=1),
+            "warning",
+            "5 errors, 20 warnings, 1 note",
+            "and 1 more finding (1 note): --format json lists them all",
+        ),
+        (
+            many(error=30, warning=2_000, note=7),
+            "warning",
+            "30 errors, 2,000 warnings, 7 notes",
+            "and 2,012 more findings (5 errors, 2,000 warnings, 7 notes; 2,005 failing): "
+            "--format json lists them all",
+        ),
+        (
+            many(warning=30),
+            None,
+            "30 warnings",
+            "and 5 more findings (5 warnings): --format json lists them all",
+        ),
+    ],
+)
+def test_of_many_findings_the_worst_are_listed_and_all_are_counted(
+    findings: tuple[Finding, ...], fail_on: Severity | None, head: str, told: str
+) -> None:
+    verdict = Verdict(policy="p", passed=False, fail_on=fail_on)
+    page = render(clean_report(findings=findings, verdict=verdict), "table", width=100)
+    assert f"findings  {head}\n" in page
+    overview, _, details = page.partition("\n1. ")
+    assert " ".join(overview.split()).endswith(told or "25 warning warning 19 of r")
+    assert "\n25. " in details
+    assert "\n26. " not in details
+
+
+def test_an_image_that_is_all_faults_has_an_end() -> None:
+    """Whatever there are thousands of: the page stays one that can be read."""
+    report = judged_report()
+    assert report.verdict is not None
+    page = render(
+        msgspec.structs.replace(
+            report,
+            findings=(finding("r", "s", evidence=report.base.evidence * 5_000),) * 5_000,
+            verdict=msgspec.structs.replace(report.verdict, accepted=many(note=5_000)),
+            pythons=report.pythons * 5_000,
+            environments=tuple(
+                msgspec.structs.replace(each, broken="no home")
+                for each in report.environments * 5_000
+            ),
+            layers=report.layers * 5_000,
+            caches=report.caches * 5_000,
+            build_tools=report.build_tools * 5_000,
+        ),
+        "table",
+    )
+    assert len(page.splitlines()) < 1_000
+
+
+def test_why_a_python_runs_and_why_another_does_not_is_told_whole() -> None:
+    because = "CMD starts ./report, a script for python3: /usr/local/bin/python3"
+    report = bad_report()
+    report = bad_report(
+        pythons=(msgspec.structs.replace(report.pythons[0], effective_because=because),),
+        environments=(msgspec.structs.replace(report.environments[0], broken="home is gone"),),
+    )
+    assert textwrap.dedent("""\
+        Pythons
+        version  path                      origin        layer     size
+        -------  ------------------------  ------------  -----  -------  ------
+        3.13.1   usr/local/bin/python3.13  source build      2  41.2 MB  runs
+        3.13.1   opt/venv                  environment       6  15.0 MB  broken
+        usr/local/bin/python3.13 runs: CMD starts ./report, a script for python3:
+        /usr/local/bin/python3
+        opt/venv is broken: home is gone
+        """) in render(report, "table", width=80)
+
+
+@pytest.mark.parametrize(
+    ("width", "head"),
+    [
+        (60, "…cts/images/v1.4/bad.tar · acme/bad:1.4 · linux/amd64 · doc…"),
+        (80, "…n/0/artifacts/images/v1.4/bad.tar · acme/bad:1.4 · linux/amd64 · docker-archive"),
+        (
+            100,
+            "/srv/ci/builds/main/0/artifacts/images/v1.4/bad.tar · acme/bad:1.4 · linux/amd64"
+            " · docker-archive",
+        ),
+    ],
+)
+def test_a_long_path_leaves_room_for_what_is_in_the_file(width: int, head: str) -> None:
+    report = bad_report()
+    path = "/srv/ci/builds/main/0/artifacts/images/v1.4/bad.tar"
+    report = bad_report(image=msgspec.structs.replace(report.image, reference=path))
+    assert render(report, "table", width=width).splitlines()[0] == head
+
+
+def test_of_many_lost_files_the_rest_are_counted() -> None:
+    report = bad_report()
+    waste = msgspec.structs.replace(report.waste, files=1_000)
+    assert "\nand 999 more files\n" in render(bad_report(waste=waste), "table")
+
+
 def test_many_notes_are_counted() -> None:
     report = clean_report(notes=tuple(Note(what=f"oddity {n}") for n in range(1_025)))
     page = render(report, "table")
@@ -259,7 +375,9 @@ def test_of_a_plan_that_saves_nothing_nothing_is_said(saving: int | None) -> Non
 
 def test_of_many_build_tools_the_rest_are_counted() -> None:
     tools = tuple(BuildTool(name=f"t{n:02}", category="compiler", layer=4) for n in range(17))
-    assert "\nand 2 more\n" in render(clean_report(build_tools=tools), "table")
+    assert "\nand 2 more: --format json lists them all\n" in render(
+        clean_report(build_tools=tools), "table"
+    )
 
 
 def test_evidence_names_its_layer_where_a_finding_has_several() -> None:

@@ -7,20 +7,7 @@ from typing import Any
 
 import pytest
 
-from pyimginspect.analyzers import (
-    duplicate_native_library,
-    foreign_libc,
-    glibc_too_old,
-    incompatible_wheel,
-    missing_dlopen_library,
-    missing_library,
-    musl_base,
-    native_library_not_from_os,
-    small_thread_stack,
-    wrong_abi,
-    wrong_architecture,
-)
-from pyimginspect.analyzers.rule import Analyzer
+from pyimginspect.analyzers import BUILTIN, glibc_too_old, missing_library
 from pyimginspect.inventory.facts import OperatingSystem
 from pyimginspect.inventory.providers import dlopened, provider
 from pyimginspect.report import Finding
@@ -36,19 +23,20 @@ MUSL_SUFFIX = ".cpython-313-x86_64-linux-musl.so"
 LIB = "usr/lib/x86_64-linux-gnu"
 TAG = "cp313-cp313-manylinux_2_17_x86_64"
 GLIBC = [f"GLIBC_2.{minor}" for minor in (14, 17, 34, 36)] + ["GLIBC_2.2.5", "GLIBC_PRIVATE"]
-ALL = (
-    duplicate_native_library,
-    foreign_libc,
-    glibc_too_old,
-    incompatible_wheel,
-    missing_dlopen_library,
-    missing_library,
-    musl_base,
-    native_library_not_from_os,
-    small_thread_stack,
-    wrong_abi,
-    wrong_architecture,
-)
+RULES = {
+    "duplicate-native-library",
+    "foreign-libc",
+    "glibc-too-old",
+    "incompatible-wheel",
+    "missing-dlopen-library",
+    "missing-library",
+    "musl-base",
+    "native-library-not-from-os",
+    "small-thread-stack",
+    "wrong-abi",
+    "wrong-architecture",
+}
+ANALYZERS = [analyzer for analyzer in BUILTIN if analyzer.rule.id in RULES]
 
 
 def debian() -> dict[str, Content]:
@@ -87,8 +75,7 @@ def wheel(
 def findings(*trees: Mapping[str, Content], **config: Any) -> list[Finding]:
     """What all rules of this subject say."""
     facts = inventory(*trees, **config)
-    analyzers: list[Analyzer] = [each.ANALYZER for each in ALL]
-    return [finding for analyzer in analyzers for finding in analyzer.run(facts)]
+    return [finding for analyzer in ANALYZERS for finding in analyzer.run(facts)]
 
 
 def only(*trees: Mapping[str, Content], **config: Any) -> Finding:
@@ -152,6 +139,14 @@ def test_a_library_where_ldconfig_was_not_run() -> None:
     assert missing.fix == ("RUN ldconfig: libpq.so.5 is in /opt/pg, and not in /etc/ld.so.cache")
 
 
+def test_a_library_where_no_loader_looks() -> None:
+    tree = {**NEEDS_PQ, "opt/pg/libpq.so.5": elf(soname="libpq.so.5")}
+    missing = next(f for f in findings(debian(), tree) if f.rule == "missing-library")
+    assert missing.fix == (
+        "ENV LD_LIBRARY_PATH=/opt/pg: libpq.so.5 is there, where no loader looks by itself"
+    )
+
+
 def test_tk_is_left_out_of_official_images_on_purpose() -> None:
     tk = f"usr/local/lib/python3.13/lib-dynload/_tkinter{SUFFIX}"
     assert findings({**debian(), tk: module(["libtk8.6.so"])}) == []
@@ -173,7 +168,7 @@ def test_one_finding_for_all_modules_of_a_distribution() -> None:
     finding = only(debian(), wheel("pq", modules))
     assert finding.message == "pq 1.0 needs libpq.so.5, which the loader does not find"
     assert len(finding.paths) == 20
-    assert finding.evidence[-1].what == "and 12 more needs"
+    assert finding.evidence[-1].what == "and 12 more of the kind"
 
 
 def test_one_finding_for_programs_that_were_copied_together() -> None:

@@ -1,11 +1,12 @@
 """Sentences of findings and reports: one of a thing is not "1 things"."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from pyimginspect.analyzers import deleted_but_shipped, leftover_build_tool
-from pyimginspect.analyzers._pythons import megabytes
-from pyimginspect.analyzers._words import counted
-from pyimginspect.formats._text import base_words, instruction_and_others, size
+from pyimginspect.analyzers._words import counted, megabytes
+from pyimginspect.formats._text import base_words, instruction_and_others, ranges, size
 from pyimginspect.inventory.facts import BaseImage
 from tests.images import Content, File, Package, elf
 from tests.inventories import apt, on_slim, taken
@@ -24,9 +25,7 @@ def test_one_lost_file() -> None:
     layers: list[dict[str, Content]] = [{"a/x": File("x" * 9000)}, {"a/.wh.x": ""}]
     found = taken(on_slim(*layers, history=["RUN make", "RUN more"]))
     (finding,) = deleted_but_shipped.ANALYZER.run(found)
-    assert (
-        finding.evidence[0].what == "RUN make stores 1 file of 9,000 bytes that are deleted later"
-    )
+    assert finding.evidence[0].what == "RUN make stores 1 file of 9.0 kB that is deleted later"
 
 
 def test_what_must_stay_is_in_the_command_of_every_finding() -> None:
@@ -45,7 +44,23 @@ def test_what_must_stay_is_in_the_command_of_every_finding() -> None:
 
 @pytest.mark.parametrize("number", [0, 999, 1000, 442_077, 567_300, 36_200_000, 1_499_999_999])
 def test_a_sentence_rounds_as_the_report_does(number: int) -> None:
-    assert megabytes(number) == size(number).replace("1.5 GB", "1,500.0 MB")
+    assert megabytes(number) == size(number)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "words"),
+    [
+        ((), ""),
+        ((3,), "3"),
+        ((3, 4), "3, 4"),
+        ((4, 2, 3), "2 to 4"),
+        ((0, 2, 3, 4, 6, 7), "0, 2 to 4, 6, 7"),
+        (range(1_000), "0 to 999"),
+        (range(0, 20, 2), "0, 2, 4, 6, 8, 10 and 4 more"),
+    ],
+)
+def test_numbers_of_layers(numbers: Sequence[int], words: str) -> None:
+    assert ranges(numbers) == words
 
 
 def test_a_base_that_is_its_distribution_is_named_once() -> None:
