@@ -213,26 +213,33 @@ class _Builder:
         return real
 
     def _add(self, path: str, parent: str, entry: Entry, position: int, layer: int) -> None:
+        kind = entry.kind
         origin = None
-        if entry.kind == "hardlink":
-            origin = self._target(entry, layer)
-            if origin is None or origin.kind == "directory":
-                self.notes.append(Note(what="hard link to no file", path=path, layer=layer))
+        if kind == "hardlink":
+            origin = self._origin(path, entry, layer)
+            if origin is None:
                 return
-            key = (origin.layer, origin.position)
-            old = self.nodes.get(path)
-            if old is not None and (old.content.layer, old.content.position) == key:
-                return  # a link to what it already is
-            self._names[key] = self._names.get(key, 1) + 1
-            self.moved.add(path)
-        if entry.kind == "symlink":
+        elif kind == "symlink":
             self.links.add(path)
-        node = Node(path=path, layer=layer, position=position, entry=entry, origin=origin)
         old = self.nodes.get(path)
-        if old is not None and not (entry.kind == "directory" and old.kind == "directory"):
-            successor = position if entry.kind == "file" else -1
-            self._remove(path, layer, "overwritten", successor)
+        if old is not None and not (kind == "directory" and old.kind == "directory"):
+            self._remove(path, layer, "overwritten", position if kind == "file" else -1)
+        node = Node(path=path, layer=layer, position=position, entry=entry, origin=origin)
         self._put(parent, node)
+
+    def _origin(self, path: str, entry: Entry, layer: int) -> Node | None:
+        """Return the node whose content a hard link is a new name of, if it is one."""
+        origin = self._target(entry, layer)
+        if origin is None or origin.kind == "directory":
+            self.notes.append(Note(what="hard link to no file", path=path, layer=layer))
+            return None
+        key = (origin.layer, origin.position)
+        old = self.nodes.get(path)
+        if old is not None and (old.content.layer, old.content.position) == key:
+            return None  # a link to what it already is
+        self._names[key] = self._names.get(key, 1) + 1
+        self.moved.add(path)
+        return origin
 
     def _put(self, parent: str, node: Node) -> None:
         self.nodes[node.path] = node
