@@ -16,7 +16,7 @@ from pyimginspect.inventory.facts import Distribution, Environment, Interpreter
 from pyimginspect.inventory.installers import Installation, Installers, direct_url
 from pyimginspect.inventory.packages import PackageDatabase
 from pyimginspect.inventory.record_checks import RecordChecks, Survey, compare_claims, survey
-from pyimginspect.inventory.records import files_of, rows_of
+from pyimginspect.inventory.records import files_of, recorded
 from pyimginspect.model import Note
 from pyimginspect.rootfs import RootFS
 
@@ -214,9 +214,9 @@ def _files(rootfs: RootFS, found: _Found, owned: Iterable[str]) -> Mapping[str, 
 
     ``owned`` are the files of the OS package that installed it, where it installed no other.
     """
-    record = rootfs.texts.get(f"{found.metadata}/RECORD")
-    if record is not None:
-        return rows_of(record, found.location)
+    rows = recorded(rootfs, found.location, found.metadata)
+    if rows is not None:
+        return rows
     prefix = f"{found.location}/"
     files = [path for path in owned if path.startswith(prefix)]
     return dict.fromkeys(files or files_of(rootfs, found.location, found.metadata), "")

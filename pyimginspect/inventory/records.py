@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 
 from msgspec import Struct
@@ -16,7 +16,7 @@ from msgspec import Struct
 from pyimginspect.inventory.once import once
 from pyimginspect.rootfs import RootFS
 
-__all__ = ["Row", "files_of", "place_of", "read_record", "rows_of"]
+__all__ = ["Row", "files_of", "place_of", "read_record", "recorded", "rows_of"]
 
 _MOST_ROWS = 200_000
 """Of one RECORD; the longest there are have a tenth of that."""
@@ -86,15 +86,32 @@ def place_of(location: str, path: str) -> str:
     return "/".join(parts)
 
 
+def recorded(rootfs: RootFS, location: str, metadata: str) -> Mapping[str, str] | None:
+    """Return what :func:`rows_of` does of a distribution's RECORD; ``None`` if it has none."""
+    record = rootfs.texts.get(f"{metadata}/RECORD")
+    if record is None:
+        return None
+    already = _already_read(rootfs)
+    if metadata not in already:
+        already[metadata] = rows_of(record, location)
+    return already[metadata]
+
+
+@once
+def _already_read(rootfs: RootFS) -> dict[str, Mapping[str, str]]:
+    """Return the rows of the RECORDs that were asked for, by metadata: they are so again."""
+    return {}
+
+
 def files_of(rootfs: RootFS, location: str, metadata: str) -> tuple[str, ...]:
     """Return the paths in the image that belong to a distribution, whether they are there or not.
 
     ``metadata`` is its ``.dist-info`` or ``.egg-info``. Without a list of files it is that, and
     the packages and modules that ``top_level.txt`` names.
     """
-    record = rootfs.texts.get(f"{metadata}/RECORD")
-    if record is not None:
-        return tuple(rows_of(record, location))
+    rows = recorded(rootfs, location, metadata)
+    if rows is not None:
+        return tuple(rows)
     listed = rootfs.texts.get(f"{metadata}/installed-files.txt")
     if listed is not None:
         lines = listed.decode("utf-8", "surrogateescape").splitlines()
