@@ -169,6 +169,7 @@ def _apt(rootfs: RootFS) -> Iterator[tuple[str, str, list[str]]]:
 def _information(rootfs: RootFS) -> Iterator[tuple[str, str, list[str]]]:
     """Bytecode and test suites, summed up by the directory that Python imports from."""
     found: dict[tuple[str, str], list[str]] = {}
+    nodes = rootfs.nodes
     for directory in rootfs.directories:
         place = f"{directory}/"
         compiled = "/__pycache__/" in place
@@ -176,10 +177,13 @@ def _information(rootfs: RootFS) -> Iterator[tuple[str, str, list[str]]]:
         top = _library(place) if compiled or tested else ""
         if not top:
             continue
-        for path in rootfs.children(directory):
-            bytecode = path.endswith(".pyc")
-            if (compiled if bytecode else tested) and rootfs[path].kind == "file":
-                found.setdefault(("bytecode" if bytecode else "tests", top), []).append(path)
+        files = [path for path in rootfs.children(directory) if nodes[path].kind == "file"]
+        if compiled:
+            paths = [path for path in files if path.endswith(".pyc")]
+            found.setdefault(("bytecode", top), []).extend(paths)
+        if tested:
+            paths = [path for path in files if not path.endswith(".pyc")]
+            found.setdefault(("tests", top), []).extend(paths)
     for kind, top in sorted(found):
         yield kind, top, found[kind, top]
 

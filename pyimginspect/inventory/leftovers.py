@@ -218,25 +218,28 @@ def files_of_packages(
     Those that they own alone, dpkg's notes about them, and the bytecode of their modules, which
     maintainer scripts compile and nobody owns.
     """
-    chosen, nodes = set(keys), rootfs.nodes
+    chosen, nodes, owners = set(keys), rootfs.nodes, packages.owners
     owned = [
         path
         for key in keys
         for path in packages.files_by_key.get(key, ())
-        if chosen.issuperset(packages.owner(path))
+        if len(owners[path]) == 1 or chosen.issuperset(owners[path])
     ]
     found = {path for path in owned if nodes[path].kind == "file"}
-    found.update(_notes(rootfs, packages, chosen))
+    names = {packages[key].name for key in keys if packages[key].manager == "dpkg"}
+    found.update(path for name in names for path in _notes(rootfs).get(name, ()))
     found.update(bytecode_of(rootfs, owned))
     return frozenset(found)
 
 
-def _notes(rootfs: RootFS, packages: PackageDatabase, keys: Collection[str]) -> Iterator[str]:
-    names = {packages[key].name for key in keys if packages[key].manager == "dpkg"}
-    for path in rootfs.children(_INFO) if names else ():
+@once
+def _notes(rootfs: RootFS) -> dict[str, list[str]]:
+    """Return dpkg's notes about each package, by its name: ``NAME[:ARCHITECTURE].KIND``."""
+    notes: dict[str, list[str]] = {}
+    for path in rootfs.children(_INFO):
         stem = path[len(_INFO) + 1 :].rpartition(".")[0]
-        if stem.partition(":")[0] in names:
-            yield path
+        notes.setdefault(stem.partition(":")[0], []).append(path)
+    return notes
 
 
 def bytecode_of(rootfs: RootFS, owned: Iterable[str]) -> Iterator[str]:
