@@ -15,11 +15,12 @@ import msgspec
 from pyimginspect.errors import printable
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.instructions import Step
+from pyimginspect.inventory.sights import effective_sight
 from pyimginspect.model import ImageConfig
 from pyimginspect.plan import commands
 from pyimginspect.plan.copying import copies, gather, is_plain, leave_out
 from pyimginspect.plan.records import Edit, EditKind, Plan
-from pyimginspect.plan.stages import build_results, runtime_packages
+from pyimginspect.plan.stages import Results, build_results, runtime_packages
 from pyimginspect.plan.workshop import Workshop
 
 __all__ = ["reconstruct"]
@@ -98,16 +99,20 @@ def _two_stages(
     uninstalls = writer.edits("environment", staged.layer, last)
     results = build_results(shop, staged.layer, last, uninstalls)
     gathered = [path for path in results.paths if not is_plain(shop, path)]
+    installs = [edit for edit in writer.edits("bindings", staged.layer, last) if edit.command]
+    early: list[Edit] = []
+    if _copies_site_packages(shop, results):  # or pip would run in the final stage too
+        early, installs = installs, []
     yield f"# plan: {printable(staged.words)}"
     yield f"{base} AS builder"
     for step in steps[:cut]:
         if step.word not in ("CMD", "ENTRYPOINT"):
             yield from writer.plain(step)
     if any(step.word == "USER" for step in steps[:cut]) and (
-        uninstalls or results.spare or gathered
+        early or uninstalls or results.spare or gathered
     ):
         yield "USER root"
-    yield from _runs(uninstalls)
+    yield from _runs([*early, *uninstalls])
     yield from leave_out(results.spare)
     yield from gather(gathered)
     yield ""
@@ -124,7 +129,6 @@ def _two_stages(
     yield from copies(shop, [path for path in results.paths if path not in gathered])
     if gathered:
         yield "COPY --from=builder /result/ /"
-    installs = [edit for edit in writer.edits("bindings", staged.layer, last) if edit.command]
     for step in steps[:cut]:
         if step.word == "USER":
             yield from _runs(installs)
@@ -135,6 +139,15 @@ def _two_stages(
     yield from _runs(installs)
     for step in steps[cut:]:
         yield from writer.write(step)
+
+
+def _copies_site_packages(shop: Workshop, results: Results) -> bool:
+    """Whether what the builder's pip installs for the started Python gets into the final stage."""
+    sight = effective_sight(shop.inventory)
+    if sight is None:
+        return False
+    copied = tuple(f"{path}/" for path in results.paths)
+    return any(f"{place}/".startswith(copied) for place in sight.directories[:1])
 
 
 def _runs(edits: Iterable[Edit]) -> Iterator[str]:

@@ -159,6 +159,29 @@ def test_what_pip_is_asked_for_goes_into_the_final_stage() -> None:
     )
 
 
+def test_what_pip_is_asked_for_is_copied_where_site_packages_is() -> None:
+    """Or pip would run in the final stage, and leave its own bytecode there."""
+    wheels: dict[str, Content] = {}
+    for name in ("alpha", "beta", "gamma"):
+        wheels |= dist_info(name, "1", site=SITE, files={f"{name}.py": "x = 1\n"})
+    plan, dockerfile = planned(
+        apt(
+            {**YAML, "gcc": {"files": {"usr/bin/gcc": File(MB, mode=0o755)}}},
+            manual=["gcc", "python3-yaml"],
+        ),
+        wheels,
+        history=[
+            "RUN apt-get install -y gcc python3-yaml",
+            "RUN pip install --no-cache-dir --no-binary :all: alpha beta gamma",
+        ],
+    )
+    builder, _, final = dockerfile.partition("\n\nFROM ")
+    words = of_kind(plan, "bindings").words
+    assert builder.endswith(f"# plan: {words}\nRUN pip install --no-cache-dir pyyaml")
+    assert "pip" not in final
+    assert f"{SITE}/".startswith(final.partition("COPY --from=builder /")[2].partition(" ")[0])
+
+
 def test_a_library_that_pip_s_extension_needs_is_asked_for_in_their_place() -> None:
     wheel = {
         **dist_info("PyYAML", "6.0.3", site=SITE),
