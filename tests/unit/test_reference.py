@@ -1,7 +1,9 @@
 """Names of images, as Docker's reference implementation reads them."""
 
 import io
+import os
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -233,8 +235,32 @@ def test_a_root_file_system_on_standard_input(
 
 def test_nothing_on_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", NotATerminal())
-    with pytest.raises(ArchiveError, match=r"^-: "):
+    with pytest.raises(ArchiveError, match=r"^-: it is empty \("):
         open_reference("-", Options())
+
+
+@pytest.mark.parametrize("name", ["empty.tar", "rootfs:empty.tar", "empty.tar:1.4"])
+def test_an_empty_file(name: str, tmp_path: Path) -> None:
+    (tmp_path / "empty.tar").touch()
+    with pytest.raises(ArchiveError, match="it is empty"):
+        open_reference(name, Options())
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+@pytest.mark.parametrize("reference", ["pipe", "pipe:acme/api:1.4", "docker-archive:pipe"])
+@pytest.mark.parametrize("wrap", [None, "gzip"])
+def test_a_named_pipe(reference: str, wrap: Compression, tmp_path: Path) -> None:
+    """As `<(docker save …)` makes one: it cannot be sought in, nor opened a second time."""
+    os.mkfifo(tmp_path / "pipe")
+    data = compress(docker_archive(SAMPLE), wrap)
+    writer = threading.Thread(target=(tmp_path / "pipe").write_bytes, args=(data,))
+    writer.start()
+    try:
+        found = open_reference(reference, Options()).image
+    finally:
+        writer.join(10)
+    assert found.source == "docker-archive"
+    assert [e.path for e in found.layers[0].index.entries] == ["etc/os-release"]
 
 
 def test_a_terminal_as_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
