@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pyimginspect.errors import ImageNotFoundError, ManifestError, PlatformError
+from pyimginspect.errors import ImageNotFoundError, ManifestError, PlatformError, UnsupportedError
 from pyimginspect.model import Platform
 from pyimginspect.sources.indexing import Opened
 from pyimginspect.sources.options import Options
@@ -377,3 +377,10 @@ def test_a_real_archive_of_two_images() -> None:
     for name in names:
         assert name in listed
         assert opened(f"{fixture('ggcr-test_bundle.tar')}:{name}").image.names == (name,)
+
+
+def test_a_directory_of_skopeos_own_kind(tmp_path: Path) -> None:
+    """`skopeo copy … dir:PATH` and `podman save --format docker-dir` write one."""
+    (tmp_path / "manifest.json").write_text('{"schemaVersion": 2, "config": {}, "layers": []}')
+    with pytest.raises(UnsupportedError, match=r"skopeo copy dir:PATH oci:LAYOUT"):
+        open_reference(str(tmp_path), Options())
