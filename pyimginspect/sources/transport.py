@@ -37,15 +37,29 @@ _LONGEST_WAIT = 30.0
 _BUSY = frozenset({429, 500, 502, 503, 504})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_REDIRECTS = 5
+# For addresses and headers that make no sense, as a registry sends them or as the environment
+# names a proxy, requests and the standard library have errors of every kind.
+_UNFIT = (requests.RequestException, TypeError, ValueError)
 
 
 def wait(attempt: int, response: requests.Response | None = None) -> None:
     """Sleep before another attempt: as long as the registry asks, else ever longer."""
     seconds = 0.25 * 2**attempt
     asked = response.headers.get("Retry-After", "") if response is not None else ""
-    if asked.isdigit():
+    if asked.isascii() and asked.isdigit():
         seconds = float(asked)
     time.sleep(min(seconds, _LONGEST_WAIT))
+
+
+class _Session(requests.Session):
+    """A session that leaves redirects alone, as :class:`Transport` has rules of its own for them.
+
+    Even where it does not follow them, ``requests`` would read where they lead, and lose the
+    connection where that makes no sense.
+    """
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Tell that no response is a redirect."""
 
 
 class _Secure(HTTPAdapter):
@@ -93,7 +107,7 @@ class Transport:
         self._authorization: str | None = None
         self._credentials: Credentials | None = None
         self._asked_for_credentials = False
-        self._session = requests.Session()
+        self._session = _Session()
         self._session.headers.update({"User-Agent": "pyimginspect", "Accept-Encoding": "identity"})
         self._session.mount("http://", HTTPAdapter(pool_maxsize=_CONNECTIONS))
         self._directories = directories
@@ -151,7 +165,7 @@ class Transport:
             if not self._settle(None):
                 wait(attempt)
             return None
-        except requests.RequestException as exc:
+        except _UNFIT as exc:
             raise RegistryError(f"{self.registry}: {reason(exc)}") from exc
         if self._settle(response.status_code):
             response.close()
@@ -196,7 +210,10 @@ class Transport:
         raise RegistryError(f"{self.registry} redirects in circles")
 
     def _check_scheme(self, url: str, what: str) -> None:
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+        except ValueError as exc:
+            raise RegistryError(f"{self.registry} {what} to what is no address") from exc
         plain = self._wants_plain or is_loopback(parts.netloc)
         if parts.scheme != "https" and not (parts.scheme == "http" and plain):
             raise RegistryError(f"{self.registry} {what} to {parts.scheme}://{parts.netloc}")

@@ -5,6 +5,7 @@ import json
 import random
 import re
 import stat
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -516,12 +517,54 @@ def test_a_token_service_without_tls_gets_no_password(home: Path) -> None:
         talk._answer('Bearer realm="http://tokens.example/token"', None)
 
 
-@pytest.mark.parametrize("reply", [b"no json", b"[]", b'{"token": 5}', b'{"token": "\xc3\xa9\\n"}'])
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b"no json",
+        b"[]",
+        b'{"token": 5}',
+        b'{"token": "\xc3\xa9\\n"}',
+        b'{"token": "secret-token\\nX: y"}',
+        b'{"token": ""}',
+    ],
+)
 def test_a_token_service_that_gives_no_token(reply: bytes, registry: FakeRegistry) -> None:
     with TokenServer() as tokens:
         tokens.reply = reply
         registry.tokens = tokens
         refused(registry.add("api", "1", SAMPLE), AuthenticationError, "no token")
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "words"),
+    [
+        (307, {"Location": "https://[x/"}, "Invalid IPv6 URL"),
+        (307, {"Location": "http://\xff\xfe"}, "redirects to http://"),
+        (307, {"Location": "file:///etc/passwd"}, "redirects to file://"),
+        (307, {"Location": "http://127.0.0.1:99999/"}, "Failed to parse"),
+        (401, {"WWW-Authenticate": 'Bearer realm="https://[x/"'}, "to what is no address"),
+        (401, {"WWW-Authenticate": "Bearer realm"}, "wants credentials"),
+        (429, {"Retry-After": "\xb2"}, "busy"),
+        (503, {"Retry-After": "soon"}, "busy"),
+    ],
+)
+@pytest.mark.parametrize("what", ["manifests", "blobs"])
+def test_headers_that_make_no_sense(
+    what: str, status: int, headers: dict[str, str], words: str, registry: FakeRegistry
+) -> None:
+    reference = registry.add("api", "1", SAMPLE)
+    registry.always(f"/{what}/", (status, headers, b""))
+    refused(reference, RegistryError, words)
+
+
+@pytest.mark.parametrize(
+    "proxy", ["http://me:{}@", "http://me:{}@no such:99999", "odd://me:{}@h", "http://me:{}@[x"]
+)
+def test_a_proxy_that_makes_no_sense(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the user's own, and its password no matter for a log."""
+    monkeypatch.setenv("HTTPS_PROXY", proxy.format(SECRET))
+    monkeypatch.setenv("https_proxy", proxy.format(SECRET))
+    refused("registry:acme.example/api", RegistryError, "acme.example: ")
 
 
 def test_an_endless_token(registry: FakeRegistry) -> None:
@@ -579,5 +622,9 @@ def test_a_bad_layer_stops_the_others(registry: FakeRegistry) -> None:
     both = image([*small.layers, *large.layers])
     reference = registry.add("api", "1", both, compression=None)
     registry.blobs[both.diff_ids[0]] = bytes(len(both.layers[0]))
+    late = threading.Event()  # loopback is too fast: the large one has to begin last
+    registry.faults.append(
+        lambda _, path: late.wait(0.5) and None if both.diff_ids[1] in path else None
+    )
     refused(reference, DigestMismatchError, "layer 0", workers=2)
     assert registry.sent < 30_000_000
