@@ -622,9 +622,11 @@ def test_a_bad_layer_stops_the_others(registry: FakeRegistry) -> None:
     both = image([*small.layers, *large.layers])
     reference = registry.add("api", "1", both, compression=None)
     registry.blobs[both.diff_ids[0]] = bytes(len(both.layers[0]))
-    late = threading.Event()  # loopback is too fast: the large one has to begin last
-    registry.faults.append(
-        lambda _, path: late.wait(0.5) and None if both.diff_ids[1] in path else None
-    )
+
+    def late(_: str, path: str) -> None:  # loopback is too fast: the large one has to begin last
+        if both.diff_ids[1] in path:
+            threading.Event().wait(0.5)
+
+    registry.faults.append(late)
     refused(reference, DigestMismatchError, "layer 0", workers=2)
     assert registry.sent < 30_000_000
