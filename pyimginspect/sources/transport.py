@@ -24,7 +24,7 @@ from pyimginspect.sources.challenges import (
     is_loopback,
     parse_challenges,
 )
-from pyimginspect.sources.credentials import Credentials, find_credentials
+from pyimginspect.sources.credentials import Credentials, find_credentials, missing_helper
 from pyimginspect.sources.reasons import innermost, is_about_tls, reason
 
 __all__ = ["ATTEMPTS", "Transport", "wait"]
@@ -89,14 +89,16 @@ class Transport:
         self,
         registry: str,
         *,
+        repository: str = "",
         plain: bool = False,
         directories: Sequence[Path] | None = None,
     ) -> None:
         """``registry`` is the host as a reference names it; ``plain`` allows HTTP without TLS.
 
-        ``directories`` are where certificates are looked for; see :mod:`.certificates`.
+        The credentials are those for ``repository``, where there are such. ``directories`` are where certificates are looked for; see :mod:`.certificates`.
         """
         self.registry = registry
+        self._repository = repository
         self._host = "registry-1.docker.io" if registry == "docker.io" else registry
         self._wants_plain = plain
         # A registry on this machine speaks with TLS or without: which, the first answer tells.
@@ -256,14 +258,13 @@ class Transport:
                 return
             challenges = parse_challenges(header)
             if not self._asked_for_credentials:
-                self._credentials = find_credentials(self.registry)
+                self._credentials = find_credentials(self.registry, self._repository)
                 self._asked_for_credentials = True
             if bearer := challenges.get("bearer"):
                 self._authorization = self._bearer(bearer, used)
             elif self._credentials is None:
-                raise AuthenticationError(
-                    f"{self.registry} wants credentials", hint=f"docker login {self.registry}"
-                )
+                said = f"{self.registry} wants credentials"
+                raise AuthenticationError(said, hint=self._who_knows())
             elif used is not None or "basic" not in challenges:
                 raise self._refused()
             else:
@@ -286,9 +287,14 @@ class Transport:
                 hint=f"docker login {self.registry}",
             )
         return AuthenticationError(
-            f"{self.registry} has no such public image",
-            hint=f"docker login {self.registry} shows yours",
+            f"{self.registry} has no such public image", hint=self._who_knows()
         )
+
+    def _who_knows(self) -> str:
+        """Return how to come by credentials where there are none."""
+        if program := missing_helper(self.registry):
+            return f"{program}, which may know them, is not installed"
+        return f"docker login {self.registry}"
 
 
 def _is_hopeless(exc: requests.RequestException) -> bool:

@@ -301,7 +301,17 @@ def test_a_helper_that_fails(
     assert SECRET not in "".join(capfd.readouterr())
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"auths": {"HOST": {"auth": "!!"}}}', '{"auths": 5}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "[]",
+        '{"auths": {"HOST": {"auth": "!!"}}}',
+        '{"auths": {"HOST": {"auth": "bWU="}}}',
+        '{"auths": {"HOST": 5}}',
+        '{"auths": 5}',
+    ],
+)
 def test_a_broken_file_of_credentials(text: str, registry: FakeRegistry, home: Path) -> None:
     registry.users = {"me": SECRET}
     home.mkdir()
@@ -315,6 +325,64 @@ def test_podmans_file_of_credentials(registry: FakeRegistry, tmp_path: Path) -> 
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps(auths(registry.host)))
     opened(registry.add("api", "1", SAMPLE))
+
+
+AUTH = base64.b64encode(f"me:{SECRET}".encode()).decode()
+
+
+@pytest.mark.parametrize(
+    ("key", "entry"),
+    [
+        ("http://HOST", {"auth": AUTH}),
+        ("https://HOST/v2/", {"auth": AUTH}),
+        ("HOST/acme", {"auth": AUTH}),
+        ("HOST/acme/api", {"auth": AUTH}),
+        ("HOST", {"username": "me", "password": SECRET}),
+    ],
+)
+def test_how_credentials_may_be_stored(
+    key: str, entry: dict[str, str], registry: FakeRegistry, home: Path
+) -> None:
+    """As Docker compares hosts, and as `podman login HOST/acme` writes it."""
+    registry.users = {"me": SECRET}
+    wrong = base64.b64encode(b"you:no").decode()
+    others = {"HOST/acme/a": {"auth": wrong}, "HOST/else": {"auth": wrong}}
+    document = json.dumps({"auths": {**others, key: entry}})
+    log_in(home, json.loads(document.replace("HOST", registry.host)))
+    opened(registry.add("acme/api", "1", SAMPLE))
+
+
+def test_the_closest_credentials_count(registry: FakeRegistry, home: Path) -> None:
+    registry.users = {"me": SECRET}
+    entries = {**auths(registry.host, "you")["auths"], **auths(f"{registry.host}/acme")["auths"]}
+    log_in(home, {"auths": entries})
+    opened(registry.add("acme/api", "1", SAMPLE))
+    refused(registry.add("other/api", "1", SAMPLE), AuthenticationError, "refuses", "'you'")
+
+
+def test_an_identity_token_in_the_file(registry: FakeRegistry, home: Path) -> None:
+    """Docker writes it beside a user without a password."""
+    nobody = base64.b64encode(b"00000000-0000-0000-0000-000000000000:").decode()
+    entry = {"auth": nobody, "identitytoken": SECRET}
+    log_in(home, {"auths": {registry.host: entry}})
+    with TokenServer() as tokens:
+        tokens.refresh_tokens = {SECRET}
+        registry.tokens = tokens
+        opened(registry.add("api", "1", SAMPLE))
+
+
+@pytest.mark.parametrize("key", ["credsStore", "credHelpers"])
+def test_a_helper_that_is_not_installed(key: str, registry: FakeRegistry, home: Path) -> None:
+    """It is said where credentials are wanted; what is public needs none."""
+    log_in(home, {key: "none-such" if key == "credsStore" else {registry.host: "none-such"}})
+    reference = registry.add("api", "1", SAMPLE)
+    opened(reference)
+    with TokenServer() as tokens:
+        registry.tokens = tokens
+        opened(reference)
+    registry.tokens = None
+    registry.users = {"me": SECRET}
+    refused(reference, AuthenticationError, "docker-credential-none-such", "is not installed")
 
 
 def test_netrc_is_not_for_registries(registry: FakeRegistry, tmp_path: Path) -> None:
