@@ -73,7 +73,8 @@ def _directory(
     is_layout = any(
         os.path.exists(os.path.join(path, document)) for document in ("index.json", "manifest.json")
     )
-    if form == "rootfs" or (form is None and not is_layout and looks_like_rootfs(os.listdir(path))):
+    names = [] if is_layout else os.listdir(path)  # which tells where that is not allowed
+    if form == "rootfs" or (form is None and looks_like_rootfs(names)):
         return open_directory(path, options, reference=reference)
     if not is_layout:
         raise ArchiveError("the directory is no OCI layout: it has no index.json", hint=_HINT)

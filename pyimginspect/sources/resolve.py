@@ -140,9 +140,9 @@ def _search(reference: str, options: Options) -> Opened:
         except (DaemonError, ImageNotFoundError, RegistryError) as exc:
             said.append(f"{place}: {exc.message}")
             last = exc
+    hint = "save it with docker save, or name its place: docker:, podman:, registry:"
     if isinstance(last, RegistryError):
-        raise type(last)("; ".join(said), hint=last.hint) from last
+        raise type(last)("; ".join(said), hint=last.hint or hint) from last
     raise ImageNotFoundError(
-        f"not a path, and nobody has it: {'; '.join(said)}",
-        hint="save it with docker save, or name its place: docker:, podman:, registry:",
+        f"not a path, and nobody has it: {'; '.join(said)}", hint=hint
     ) from last

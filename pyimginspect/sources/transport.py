@@ -95,7 +95,8 @@ class Transport:
     ) -> None:
         """``registry`` is the host as a reference names it; ``plain`` allows HTTP without TLS.
 
-        The credentials are those for ``repository``, where there are such. ``directories`` are where certificates are looked for; see :mod:`.certificates`.
+        The credentials are those for ``repository``, where there are such. ``directories`` are
+        where certificates are looked for; see :mod:`.certificates`.
         """
         self.registry = registry
         self._repository = repository

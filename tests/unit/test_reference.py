@@ -160,9 +160,9 @@ def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ("docker://acme/api", InvalidReferenceError, ["is no URL (registry:HOST/NAME asks"]),
         ("https://acme.example/api", InvalidReferenceError, ["is no URL"]),
         ("x" * 5000 + "/Y", InvalidReferenceError, ["lowercase"]),
-        ("acme/api", RegistryError, ["docker: no", "podman: no", "no answer from docker.io"]),
+        ("acme/api", RegistryError, ["docker: no", "podman: no", "no answer from docker.io", "(save it with"]),
         ("docker:acme/api", DaemonError, ["no Docker service listens at unix:///"]),
-        ("podman:acme/api", DaemonError, ["no Podman service runs here", "podman.socket"]),
+        ("podman:acme/api", DaemonError, ["no Podman service listens at", "podman.socket"]),
         ("docker:../../x", InvalidReferenceError, []),
         ("podman:a?b=c", InvalidReferenceError, []),
         ("registry:", InvalidReferenceError, []),
@@ -188,6 +188,16 @@ def test_a_password_in_a_name_is_not_repeated(reference: str) -> None:
     with pytest.raises(InvalidReferenceError) as caught:
         open_reference(reference.format("hunter2"), Options())
     assert "hunter2" not in str(caught.value)
+
+
+def test_a_directory_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: object) -> list[str]:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("os.listdir", refuse)
+    for reference in (f"oci:{tmp_path}", str(tmp_path)):
+        with pytest.raises(ArchiveError, match="cannot be read: Permission denied"):
+            open_reference(reference, Options())
 
 
 def test_a_path_comes_before_a_name(tmp_path: Path) -> None:
