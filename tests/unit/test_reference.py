@@ -160,7 +160,7 @@ def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ("docker://acme/api", InvalidReferenceError, ["is no URL (registry:HOST/NAME asks"]),
         ("https://acme.example/api", InvalidReferenceError, ["is no URL"]),
         ("x" * 5000 + "/Y", InvalidReferenceError, ["lowercase"]),
-        ("acme/api", RegistryError, ["docker: no", "podman: no", "no answer from docker.io", "(save it with"]),
+        ("acme/api", RegistryError, ["docker: no", "podman: no", "registry: no", "(save it with"]),
         ("docker:acme/api", DaemonError, ["no Docker service listens at unix:///"]),
         ("podman:acme/api", DaemonError, ["no Podman service listens at", "podman.socket"]),
         ("docker:../../x", InvalidReferenceError, []),
