@@ -349,7 +349,7 @@ def cache_info(directory: str | os.PathLike[str] | None = None) -> CacheInfo | N
     """
     if not _is_there(directory):
         return None
-    with Cache(directory, set_aside=False) as cache:
+    with Cache(directory, set_aside=False, warn=lambda _: None) as cache:
         return cache.info()
 
 
@@ -360,7 +360,10 @@ def clear_cache(directory: str | os.PathLike[str] | None = None) -> CacheInfo | 
     """
     if not _is_there(directory):
         return None
-    with Cache(directory) as cache:
+    said: list[str] = []  # of no use beside an error
+    with Cache(directory, warn=said.append) as cache:
         before = cache.info()
         cache.clear()
-        return before
+    for message in said:
+        _log.warning(message)
+    return before
