@@ -27,7 +27,9 @@ def zipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("name", ["table", "json", "html"])
 def test_it_runs_from_one_file(name: str, zipped: Path, tmp_path: Path) -> None:
-    (tmp_path / "x.tar").write_bytes(docker_archive(image([debian_base(), official_python("3.13.1")])))
+    (tmp_path / "x.tar").write_bytes(
+        docker_archive(image([debian_base(), official_python("3.13.1")]))
+    )
     both = [
         subprocess.run(
             [sys.executable, *how, "--no-cache", "--fail-on", "never", "-f", name, "x.tar"],
