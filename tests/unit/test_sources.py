@@ -237,6 +237,9 @@ MULTI = platforms("linux/amd64", "linux/arm64", "linux/arm/v7", absent=("linux/s
     [
         ("linux/amd64", "linux-amd64"),
         ("linux/arm64", "linux-arm64"),
+        ("linux/arm64/v8", "linux-arm64"),
+        ("linux/aarch64", "linux-arm64"),
+        ("linux/x86_64", "linux-amd64"),
         ("linux/arm", "linux-arm-v7"),
         ("linux/arm/v7", "linux-arm-v7"),
     ],
@@ -258,7 +261,9 @@ def test_the_platform_of_this_machine(
     assert only_file(opened(write(tmp_path, oci_archive(MULTI)))) == expected
 
 
-@pytest.mark.parametrize("wanted", ["linux/riscv64", "windows/amd64", "linux/arm/v6"])
+@pytest.mark.parametrize(
+    "wanted", ["linux/riscv64", "windows/amd64", "linux/arm/v6", "linux/arm64/v9"]
+)
 def test_no_such_platform_lists_those_there_are(wanted: str, tmp_path: Path) -> None:
     path = write(tmp_path, oci_archive(MULTI))
     with pytest.raises(PlatformError) as caught:
