@@ -44,7 +44,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     args = build_parser().parse_args([_INPUT + a if a.startswith("-:") else a for a in given])
     args.images = [image.removeprefix(_INPUT) for image in args.images]
     for name in ("against", "base"):
-        setattr(args, name, (getattr(args, name) or "").removeprefix(_INPUT) or None)
+        if (value := getattr(args, name)) is not None:
+            setattr(args, name, value.removeprefix(_INPUT))
     if args.plan not in (None, "edits", "dockerfile"):
         args.images.insert(0, args.plan)  # `--plan IMAGE`: what follows is no value of the option
         args.plan = "edits"
