@@ -52,6 +52,11 @@ def parse_digest(text: str) -> Digest:
     return Digest(text)
 
 
+# As containerd's `platforms.Normalize` has them: other names, and the variant that goes unsaid.
+_ARCHITECTURES = {"x86_64": "amd64", "x86-64": "amd64", "aarch64": "arm64"}
+_USUAL_VARIANTS = {"amd64": "v1", "arm64": "v8", "arm": "v7"}
+
+
 class Platform(Struct, frozen=True, kw_only=True):
     """An operating system and a processor, as image indexes name them (``linux/arm64/v8``)."""
 
@@ -74,13 +79,15 @@ class Platform(Struct, frozen=True, kw_only=True):
             raise InvalidReferenceError(
                 f"'{text}' is no platform", hint="write os/architecture, such as linux/arm64"
             )
-        return cls(os=parts[0], architecture=parts[1], variant=parts[2] if parts[2:] else "")
+        architecture = _ARCHITECTURES.get(parts[1], parts[1])
+        return cls(os=parts[0], architecture=architecture, variant=parts[2] if parts[2:] else "")
 
     def accepts(self, other: Platform) -> bool:
         """Whether ``other`` is what was asked for; a variant or version not asked for is free."""
+        usual = _USUAL_VARIANTS.get(other.architecture, "")
         return (
             (self.os, self.architecture) == (other.os, other.architecture)
-            and self.variant in ("", other.variant)
+            and self.variant in ("", other.variant or usual)
             and self.os_version in ("", other.os_version)
         )
 

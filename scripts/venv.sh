@@ -27,10 +27,11 @@ find_python() {
 make_venv() {
     local python
     python=$(find_python) || exit
+    [[ -w $root ]] || fail "$root cannot be written: copy it to where it can, or pip install it."
     if "$python" -c 'import ensurepip, venv' 2>/dev/null; then
-        "$python" -m venv --clear "$venv" >&2
+        "$python" -m venv --clear "$venv" >&2 || fail "$python could not make .venv (see above)."
     elif "$python" -c 'import virtualenv' 2>/dev/null; then
-        "$python" -m virtualenv --quiet --clear "$venv" >&2
+        "$python" -m virtualenv --quiet --clear "$venv" >&2 || fail "$python could not make .venv (see above)."
     else
         fail "$python cannot make virtual environments: its modules venv and ensurepip are missing." \
             "On Debian and Ubuntu: apt-get install python3-venv"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -19,9 +20,11 @@ _EPILOG = """\
 IMAGE is a path (an archive of docker save, an OCI archive or layout, a root file system) or a
 name (asked of Docker, then Podman, then the registry). PATH:TAG chooses one of several images
 in an archive. A prefix picks the kind of source: docker:, podman:, registry:, docker-archive:,
-oci:, oci-archive:, rootfs:, or - for standard input.
+oci:, oci-archive:, rootfs:, or - for standard input (-:TAG for one of several images there).
 
 Exit status: 0 nothing at or above --fail-on, 1 findings, 2 could not inspect."""
+
+_INPUT = "\0"  # no argument of a process can begin so
 
 
 class _Parser(argparse.ArgumentParser):
@@ -36,7 +39,13 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
     Raises :class:`InvalidReferenceError` for one that makes no sense.
     """
-    args = build_parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    # `-:TAG` is an image on standard input, which argparse would take for an option.
+    args = build_parser().parse_args([_INPUT + a if a.startswith("-:") else a for a in given])
+    args.images = [image.removeprefix(_INPUT) for image in args.images]
+    for name in ("against", "base"):
+        if (value := getattr(args, name)) is not None:
+            setattr(args, name, value.removeprefix(_INPUT))
     if args.plan not in (None, "edits", "dockerfile"):
         args.images.insert(0, args.plan)  # `--plan IMAGE`: what follows is no value of the option
         args.plan = "edits"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from importlib.resources import files
 from typing import TypeVar
 
 import msgspec
 
 __all__ = ["read_table"]
 
-_DATA = Path(__file__).parent.parent / "data"
+_DATA = files("pyimginspect") / "data"  # the package may be in a zip file
 
 _T = TypeVar("_T")
 

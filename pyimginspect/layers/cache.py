@@ -24,7 +24,7 @@ from typing import Any, Self, TypeVar
 from msgspec import Struct
 
 from pyimginspect.errors import CacheError
-from pyimginspect.layers.cache_file import memory_database, open_database
+from pyimginspect.layers.cache_file import memory_database, open_database, open_unchanging
 from pyimginspect.layers.digests import algorithm, digest_of
 from pyimginspect.layers.limits import DEFAULT_LIMITS, Limits
 from pyimginspect.layers.probes import Probe, version_key
@@ -54,13 +54,23 @@ class CacheInfo(Struct, frozen=True, kw_only=True):
 
 
 def cache_directory(directory: str | os.PathLike[str] | None = None) -> Path:
-    """Return where the cache is: ``directory``, ``PYIMGINSPECT_CACHE_DIR``, or the user's own."""
+    """Return where the cache is: ``directory``, ``PYIMGINSPECT_CACHE_DIR``, or the user's own.
+
+    Raises :class:`CacheError` for a user without a home directory.
+    """
     named = directory or os.environ.get("PYIMGINSPECT_CACHE_DIR")
     if named:
         return Path(named)
     from platformdirs import user_cache_path
 
-    return user_cache_path("pyimginspect", appauthor=False)
+    try:
+        path = user_cache_path("pyimginspect", appauthor=False)
+    except RuntimeError:
+        path = Path("~")
+    if not path.is_absolute():  # a directory called `~`, where the home is not known
+        hint = "--cache-dir or PYIMGINSPECT_CACHE_DIR names a directory"
+        raise CacheError("no cache: this user has no home directory", hint=hint)
+    return path
 
 
 class Cache:
@@ -92,7 +102,7 @@ class Cache:
         self._writable = True
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._database = self._connect() if set_aside else open_database(self.path)
+            self._database = self._connect() if set_aside else self._open()
         except (OSError, sqlite3.Error) as exc:
             hint = "--no-cache" if set_aside else "--cache-clear"
             raise CacheError(f"no cache at {self.path.parent}: {_said(exc)}", hint=hint) from exc
@@ -193,19 +203,36 @@ class Cache:
                 self._database.execute("VACUUM")
                 self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         except sqlite3.Error as exc:
-            raise CacheError(f"{self.path} cannot be cleared: {exc}") from exc
+            hint = "deleting the file does as well, where nobody uses it"
+            raise CacheError(f"{self.path} cannot be cleared: {exc}", hint=hint) from exc
 
     # --- sqlite -----------------------------------------------------------------------------------
     def _connect(self) -> sqlite3.Connection:
         for last in (False, True):
             try:
-                return open_database(self.path)
+                return self._open()
             except sqlite3.OperationalError:
                 raise  # no permission, no space, a lock: the file itself may be well
             except sqlite3.DatabaseError:
                 if last:  # and not another process's file, which has come in between
                     self._set_aside()
-        return open_database(self.path)
+        return self._open()
+
+    def _open(self) -> sqlite3.Connection:
+        """Open the file; one that is there and cannot be written is good for reading."""
+        try:
+            return open_database(self.path)
+        except sqlite3.OperationalError as exc:
+            if "locked" in str(exc):
+                raise
+            try:
+                database = open_unchanging(self.path)
+            except sqlite3.Error:
+                raise exc from None
+            self._writable = False
+            if os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK):
+                self._warn(f"the cache {self.path} cannot be written: {exc}")
+            return database
 
     def _set_aside(self) -> None:
         """Move the file out of the way: it may be somebody's, so it is not deleted."""
@@ -235,6 +262,9 @@ class Cache:
     def _recover(self) -> None:
         """Begin anew after damage, unless another process has done so already."""
         self._database.close()
+        if not self._writable:
+            self._database = memory_database()
+            return
         try:
             with contextlib.closing(open_database(self.path)) as again:
                 sound = again.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok"
@@ -319,7 +349,7 @@ def cache_info(directory: str | os.PathLike[str] | None = None) -> CacheInfo | N
     """
     if not _is_there(directory):
         return None
-    with Cache(directory, set_aside=False) as cache:
+    with Cache(directory, set_aside=False, warn=lambda _: None) as cache:
         return cache.info()
 
 
@@ -330,7 +360,10 @@ def clear_cache(directory: str | os.PathLike[str] | None = None) -> CacheInfo | 
     """
     if not _is_there(directory):
         return None
-    with Cache(directory) as cache:
+    said: list[str] = []  # of no use beside an error
+    with Cache(directory, warn=said.append) as cache:
         before = cache.info()
         cache.clear()
-        return before
+    for message in said:
+        _log.warning(message)
+    return before

@@ -6,7 +6,7 @@ import contextlib
 import sqlite3
 from pathlib import Path
 
-__all__ = ["memory_database", "open_database"]
+__all__ = ["memory_database", "open_database", "open_unchanging"]
 
 _APPLICATION = 0x50594949  # "PYII": the mark of our files among sqlite's
 _BUSY_SECONDS = 5.0
@@ -37,6 +37,24 @@ def open_database(path: Path) -> sqlite3.Connection:
             with contextlib.suppress(sqlite3.OperationalError):  # others are using it: next time
                 database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = NORMAL")
+        database.execute("SELECT count(*) FROM layers WHERE diff_id = ''").fetchone()
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def open_unchanging(path: Path) -> sqlite3.Connection:
+    """Open a file that this process may not write, nor anything beside it; others may.
+
+    What they have not yet moved from their log to the file is not seen, and what they move
+    meanwhile may look like damage. Raises ``sqlite3.Error``.
+    """
+    address = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
+    database = sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False)
+    try:
+        if _application(database) != _APPLICATION:
+            raise sqlite3.DatabaseError("it belongs to another program")
         database.execute("SELECT count(*) FROM layers WHERE diff_id = ''").fetchone()
     except BaseException:
         database.close()

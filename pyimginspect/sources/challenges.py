@@ -33,6 +33,7 @@ Challenge = dict[str, str]
 _LONGEST_HEADER = 8192
 _LARGEST_TOKEN = 1 << 20
 _ASKED: tuple[str, ...] = ("service", "scope")
+_TOKEN = re.compile(r"[!-~]+")  # what a header can hold: an error would show it otherwise
 _SCHEME = re.compile(r"\s*,?\s*([A-Za-z][A-Za-z0-9-]*)(?=\s|$)\s*")
 _PARAMETER = re.compile(r"\s*,?\s*([A-Za-z_]+)\s*=\s*(?:\"([^\"]*)\"|([^\s,\"]+))")
 
@@ -87,14 +88,15 @@ def fetch_token(
             if response.status_code != 200:
                 raise RegistryError(f"the token service answers {response.status_code}")
             document = decode_json(read_body(response, _LARGEST_TOKEN), "the token")
-    except requests.RequestException as exc:
+    except (requests.RequestException, TypeError, ValueError) as exc:
         raise RegistryError(f"the token service does not answer: {reason(exc)}") from exc
     except ManifestError as exc:
         raise AuthenticationError("what the token service answers is no token") from exc
     if isinstance(document, dict):
         for name in ("token", "access_token"):
-            if isinstance(document.get(name), str) and document[name].isascii():
-                return str(document[name])
+            token = document.get(name)
+            if isinstance(token, str) and _TOKEN.fullmatch(token):
+                return token
     raise AuthenticationError("what the token service answers is no token")
 
 

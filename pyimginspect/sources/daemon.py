@@ -6,10 +6,10 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Literal
 
 import msgspec
+from msgspec import Struct
 
 from pyimginspect.errors import DaemonError, ImageNotFoundError, ManifestError
 from pyimginspect.layers import Indexed
@@ -25,6 +25,8 @@ from pyimginspect.sources.selection import LayerRef, Selection, check_platform, 
 from pyimginspect.sources.streams import StreamStore
 
 if TYPE_CHECKING:
+    from docker.tls import TLSConfig
+
     from pyimginspect.sources.engines import Client
 
 __all__ = ["open_docker", "open_podman", "podman_addresses"]
@@ -43,14 +45,12 @@ def open_docker(text: str, options: Options, *, reference: str) -> Opened:
     """
     parse_name(text)
     with _translated("Docker"):
-        from pyimginspect.sources.engines import Client, find_docker
+        from pyimginspect.sources.engines import find_docker
 
         engine = find_docker()
         if not _is_there(engine.url):
             raise DaemonError(f"no Docker service listens at {engine.url}")
-        tls = engine.settings() or False
-        client = Client(base_url=engine.url, tls=tls, version="auto", timeout=_TIMEOUT)
-        with contextlib.closing(client):
+        with _connected(engine.url, engine.settings() or False) as client:
             return _open(client, text, options, reference, "docker")
 
 
@@ -59,17 +59,16 @@ def open_podman(text: str, options: Options, *, reference: str) -> Opened:
     parse_name(text)
     addresses = [address for address in podman_addresses() if _is_there(address)]
     if not addresses:
+        named = os.environ.get("CONTAINER_HOST")
         raise DaemonError(
-            "no Podman service runs here", hint="systemctl --user start podman.socket"
+            f"no Podman service listens at {named}" if named else "no Podman service runs here",
+            hint="systemctl --user start podman.socket",
         )
     with _translated("Podman"):
         from docker.errors import ImageNotFound
 
-        from pyimginspect.sources.engines import Client
-
         for last, address in zip([*[False] * (len(addresses) - 1), True], addresses, strict=True):
-            client = Client(base_url=address, version="auto", timeout=_TIMEOUT)
-            with contextlib.closing(client):
+            with _connected(address) as client:
                 try:
                     return _open(client, text, options, reference, "podman")
                 except ImageNotFound:
@@ -94,7 +93,20 @@ def podman_addresses() -> list[str]:
 
 def _is_there(address: str) -> bool:
     """Whether a socket exists; what is no socket of this machine may be there."""
-    return not address.startswith("unix:") or Path(address.removeprefix("unix://")).exists()
+    return not address.startswith("unix:") or os.path.exists(address.removeprefix("unix://"))
+
+
+@contextlib.contextmanager
+def _connected(address: str, tls: TLSConfig | Literal[False] = False) -> Iterator[Client]:
+    """Speak to a service for as long as the ``with`` statement lasts."""
+    from pyimginspect.sources.engines import Client
+
+    try:
+        client = Client(base_url=address, tls=tls, version="auto", timeout=_TIMEOUT)
+    except ValueError as exc:  # of a version that is none
+        raise DaemonError(f"what answers there is no engine: {reason(exc)}") from exc
+    with contextlib.closing(client):
+        yield client
 
 
 @contextlib.contextmanager
@@ -124,6 +136,11 @@ def _no_answer(service: str, exc: Exception) -> DaemonError:
             hint="DOCKER_CERT_PATH, or the context, has the ca.pem, cert.pem and key.pem for it",
         )
     inner = innermost(exc)
+    if isinstance(inner, PermissionError):
+        return DaemonError(
+            f"the socket of {service} is not open to this user",
+            hint=f"as root, or as one who may use {service}; or save the image to a file",
+        )
     if "to an HTTPS server" in str(exc):  # the answer of Go's net/http
         return DaemonError(
             f"{service} speaks TLS there",
@@ -135,7 +152,7 @@ def _no_answer(service: str, exc: Exception) -> DaemonError:
 
 
 def _open(client: Client, text: str, options: Options, reference: str, source: str) -> Opened:
-    known: dict[str, Any] = client.inspect_image(text)  # type: ignore[no-untyped-call]
+    known = _inspected(client.inspect_image(text))  # type: ignore[no-untyped-call]
     opened = _from_cache(known, options, reference, source) if options.cache else None
     if opened is None:
         chunks = client.get_image(text, chunk_size=_CHUNK)
@@ -145,8 +162,22 @@ def _open(client: Client, text: str, options: Options, reference: str, source: s
         if options.cache is not None:
             for data in recorded.documents:
                 options.cache.put_document(data)
-    names = tuple(sorted(known.get("RepoTags") or ()))
+    names = tuple(sorted(known.tags or ()))
     return msgspec.structs.replace(opened, image=msgspec.structs.replace(opened.image, names=names))
+
+
+class _Inspected(Struct):
+    """What an engine says of an image, as far as it is of use here."""
+
+    identity: str = msgspec.field(default="", name="Id")
+    tags: list[str] | None = msgspec.field(default=None, name="RepoTags")
+
+
+def _inspected(answer: object) -> _Inspected:
+    try:
+        return msgspec.convert(answer, _Inspected)
+    except msgspec.ValidationError as exc:
+        raise DaemonError(f"what answers there is no engine: {exc}") from exc
 
 
 class _Recorded(StreamStore):
@@ -165,9 +196,7 @@ class _Recorded(StreamStore):
 
 
 # --- an image seen before -------------------------------------------------------------------------
-def _from_cache(
-    known: dict[str, Any], options: Options, reference: str, source: str
-) -> Opened | None:
+def _from_cache(known: _Inspected, options: Options, reference: str, source: str) -> Opened | None:
     """Return the image without a byte of it, if all that it is made of has been seen before.
 
     An image's ID is the digest of its configuration, or of its manifest where the engine keeps
@@ -177,7 +206,7 @@ def _from_cache(
     if cache is None or options.verify:
         return None
     try:
-        identity = parse_digest(str(known.get("Id")))
+        identity = parse_digest(known.identity)
         data = cache.get_document(identity)
         selection = _select(data, identity, cache, options) if data is not None else None
     except ManifestError:

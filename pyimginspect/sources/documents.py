@@ -150,6 +150,11 @@ def parse_document(data: bytes, what: str) -> Manifest:
 
 def parse_docker_manifest(data: bytes, what: str) -> list[DockerImage]:
     """Read ``manifest.json`` of a ``docker save`` archive."""
+    if isinstance(decode_json(data, what), dict):
+        raise UnsupportedError(
+            f"{what} is that of a directory as skopeo's dir: makes it, which is not read",
+            hint="skopeo copy dir:PATH oci:LAYOUT",
+        )
     images: list[DockerImage] | None = _decode(data, list[DockerImage] | None, what)
     if not images:
         raise ManifestError(f"{what} lists no image")

@@ -33,6 +33,9 @@ def open_path(
     try:
         if os.path.isdir(path):
             return _directory(path, options, name, reference, form)
+        if not os.path.isfile(path):  # a named pipe, a device, a shell's <(…): it goes by once
+            with open(path, "rb", buffering=0) as once:
+                return _stream(once, options, name, reference, form)
         with open(path, "rb") as file:
             if sniff(file.read(MAGIC_LENGTH)) == "none":
                 file.seek(0)
@@ -70,7 +73,8 @@ def _directory(
     is_layout = any(
         os.path.exists(os.path.join(path, document)) for document in ("index.json", "manifest.json")
     )
-    if form == "rootfs" or (form is None and not is_layout and looks_like_rootfs(os.listdir(path))):
+    names = [] if is_layout else os.listdir(path)  # which tells where that is not allowed
+    if form == "rootfs" or (form is None and looks_like_rootfs(names)):
         return open_directory(path, options, reference=reference)
     if not is_layout:
         raise ArchiveError("the directory is no OCI layout: it has no index.json", hint=_HINT)
@@ -88,10 +92,9 @@ def _plain(
     form: Form | None,
 ) -> Opened:
     """Open an uncompressed archive, which can be sought through."""
-    if not os.path.isfile(path):  # a named pipe, a device
-        return _stream(file, options, name, reference, form)
     whole = FileBlob(path=path, offset=0, size=os.path.getsize(path))
-    if form == "rootfs" or (form is None and contents_of(file.read(HEAD)) == "rootfs"):
+    head = _beginning(file.read(HEAD))
+    if form == "rootfs" or (form is None and contents_of(head) == "rootfs"):
         return open_rootfs(whole, options, reference=reference)
     store = ArchiveStore(path)
     try:
@@ -109,7 +112,7 @@ def _stream(
 ) -> Opened:
     with decompressed(stream, options) as inner:
         try:
-            head = inner.peek()
+            head = _beginning(inner.peek())
         except LayerError as exc:
             raise damaged(exc, begun=True) from exc
         if form == "rootfs" or (form is None and contents_of(head) == "rootfs"):
@@ -122,3 +125,10 @@ def _stream(
             found_as="oci-archive",
             form=form,
         )
+
+
+def _beginning(head: bytes) -> bytes:
+    """Return the first bytes, of which there must be some: even an empty archive has an end."""
+    if not head:
+        raise ArchiveError("it is empty", hint="what was to write it may have failed")
+    return head

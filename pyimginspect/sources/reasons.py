@@ -5,9 +5,15 @@ from __future__ import annotations
 import re
 import ssl
 
-__all__ = ["innermost", "is_about_tls", "reason"]
+__all__ = ["innermost", "is_about_tls", "reason", "without_userinfo"]
 
 _QUERY = re.compile(r"\?\S+")  # of a URL: it may hold a signature
+_USERINFO = re.compile(r"//[^/@]*@")
+
+
+def without_userinfo(text: str) -> str:
+    """Return ``text`` without the user's name and password that an address in it may have."""
+    return _USERINFO.sub("//…@", text)
 
 
 def innermost(exc: BaseException) -> BaseException:
@@ -39,4 +45,4 @@ def reason(exc: BaseException) -> str:
     if isinstance(inner, OSError) and inner.strerror:
         return inner.strerror
     said = str(inner) or type(inner).__name__
-    return _QUERY.sub("?…", said)[:200]
+    return without_userinfo(_QUERY.sub("?…", said))[:200]

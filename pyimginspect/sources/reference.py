@@ -55,6 +55,12 @@ def parse_name(text: str) -> Name:
 
     Raises :class:`InvalidReferenceError`, saying what is wrong with it.
     """
+    if not text:
+        raise InvalidReferenceError("the name of the image is empty")
+    if "://" in text or text.startswith("//"):  # as skopeo has it; perhaps with a password
+        raise InvalidReferenceError(
+            "the name of an image is no URL", hint="registry:HOST/NAME asks a registry"
+        )
     rest, at, digest_text = text.partition("@")
     digest = None
     if at:
@@ -62,22 +68,22 @@ def parse_name(text: str) -> Name:
             digest = parse_digest(digest_text)
             check_algorithm(digest)
         except ManifestError as exc:
-            raise _invalid(text, "what follows the @ is no digest") from exc
+            raise _invalid("what follows the @ is no digest") from exc
         except UnsupportedError as exc:
-            raise _invalid(text, exc.message) from exc
+            raise _invalid(exc.message) from exc
     tag: str | None = None
     colon = rest.rfind(":")
     if colon > rest.rfind("/"):
         rest, tag = rest[:colon], rest[colon + 1 :]
         if not _TAG.fullmatch(tag):
-            raise _invalid(text, f"'{tag[:130]}' is no tag")
+            raise _invalid(f"'{tag[:130]}' is no tag")
     registry, repository = _split(rest)
     if not _HOST.fullmatch(registry):
-        raise _invalid(text, f"'{registry[:100]}' is no host name")
+        raise _invalid(f"'{registry[:100]}' is no host name")
     if len(repository) > _LONGEST_REPOSITORY or not _REPOSITORY.fullmatch(repository):
         if _REPOSITORY.fullmatch(repository.lower()):
-            raise _invalid(text, "names of images are lowercase")
-        raise _invalid(text, "it is neither a path that exists nor the name of an image")
+            raise _invalid("names of images are lowercase")
+        raise _invalid("it is neither a path that exists nor the name of an image")
     if tag is None and digest is None:
         tag = "latest"
     return Name(registry=registry, repository=repository, tag=tag, digest=digest)
@@ -96,5 +102,5 @@ def _split(text: str) -> tuple[str, str]:
     return first, rest
 
 
-def _invalid(text: str, why: str) -> InvalidReferenceError:
-    return InvalidReferenceError(why, image=text[:300])
+def _invalid(why: str) -> InvalidReferenceError:
+    return InvalidReferenceError(why)

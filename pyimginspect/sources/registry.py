@@ -51,7 +51,7 @@ def open_registry(text: str, options: Options, *, reference: str) -> Opened:
     """
     plain = text.startswith("http://")
     name = parse_name(text.removeprefix("http://").removeprefix("https://"))
-    transport = Transport(name.registry, plain=plain)
+    transport = Transport(name.registry, repository=name.repository, plain=plain)
     try:
         store = _Repository(transport, name, options.cache)
         data, digest = store.top()

@@ -18,10 +18,13 @@ from pyimginspect.errors import (
 from pyimginspect.sources.files import open_path, open_stream
 from pyimginspect.sources.indexing import Opened
 from pyimginspect.sources.options import Options
+from pyimginspect.sources.reasons import without_userinfo
 from pyimginspect.sources.reference import parse_name
 from pyimginspect.sources.saved import Form
 
 __all__ = ["PREFIXES", "open_reference"]
+
+_LONGEST_SHOWN = 300
 
 _Open = Callable[[str, Options, str], Opened]
 
@@ -68,11 +71,17 @@ def open_reference(reference: str, options: Options) -> Opened:
             return _NAMED[prefix](rest, options, reference)
         if colon and prefix in _FORMS:
             return _saved(rest, options, reference, _FORMS[prefix])
-        if reference == "-" or _exists(reference):
+        if reference == "-" or reference.startswith("-:") or _exists(reference):
             return _saved(reference, options, reference, None)
         return _search(reference, options)
     except PyimginspectError as exc:
-        raise exc.at(image=reference) from exc.__cause__
+        raise exc.at(image=_shown(reference)) from exc.__cause__
+
+
+def _shown(reference: str) -> str:
+    """Return a reference as messages name it: not all of a very long one, and no password."""
+    text = without_userinfo(reference)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
 
 
 def _saved(text: str, options: Options, reference: str, form: Form | None) -> Opened:
@@ -104,10 +113,24 @@ def split_path(text: str) -> tuple[str, str | None]:
     return text, None
 
 
+def _why_not_there(path: str) -> str:
+    """Say why a path does not exist, or why that cannot be told."""
+    try:
+        os.stat(path)
+    except OSError as exc:
+        if not isinstance(exc, FileNotFoundError | NotADirectoryError):
+            return f"it cannot be looked at: {exc.strerror}"
+        if os.path.islink(path):
+            return "it is a link that leads nowhere"
+    except ValueError:  # a null byte
+        pass
+    return "there is no such file"
+
+
 def _search(reference: str, options: Options) -> Opened:
     """Ask every place that may know an image by its name, one after the other."""
     if "\0" in reference or _ARCHIVE.fullmatch(reference) or reference.startswith((".", "/", "~")):
-        raise ImageNotFoundError("there is no such file")
+        raise ImageNotFoundError(_why_not_there(reference))
     parse_name(reference)
     said = []
     last: PyimginspectError | None = None
@@ -117,9 +140,9 @@ def _search(reference: str, options: Options) -> Opened:
         except (DaemonError, ImageNotFoundError, RegistryError) as exc:
             said.append(f"{place}: {exc.message}")
             last = exc
+    hint = "save it with docker save, or name its place: docker:, podman:, registry:"
     if isinstance(last, RegistryError):
-        raise type(last)("; ".join(said), hint=last.hint) from last
+        raise type(last)("; ".join(said), hint=last.hint or hint) from last
     raise ImageNotFoundError(
-        f"not a path, and nobody has it: {'; '.join(said)}",
-        hint="save it with docker save, or name its place: docker:, podman:, registry:",
+        f"not a path, and nobody has it: {'; '.join(said)}", hint=hint
     ) from last

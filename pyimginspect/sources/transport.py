@@ -24,7 +24,7 @@ from pyimginspect.sources.challenges import (
     is_loopback,
     parse_challenges,
 )
-from pyimginspect.sources.credentials import Credentials, find_credentials
+from pyimginspect.sources.credentials import Credentials, find_credentials, missing_helper
 from pyimginspect.sources.reasons import innermost, is_about_tls, reason
 
 __all__ = ["ATTEMPTS", "Transport", "wait"]
@@ -37,15 +37,29 @@ _LONGEST_WAIT = 30.0
 _BUSY = frozenset({429, 500, 502, 503, 504})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_REDIRECTS = 5
+# For addresses and headers that make no sense, as a registry sends them or as the environment
+# names a proxy, requests and the standard library have errors of every kind.
+_UNFIT = (requests.RequestException, TypeError, ValueError)
 
 
 def wait(attempt: int, response: requests.Response | None = None) -> None:
     """Sleep before another attempt: as long as the registry asks, else ever longer."""
     seconds = 0.25 * 2**attempt
     asked = response.headers.get("Retry-After", "") if response is not None else ""
-    if asked.isdigit():
+    if asked.isascii() and asked.isdigit():
         seconds = float(asked)
     time.sleep(min(seconds, _LONGEST_WAIT))
+
+
+class _Session(requests.Session):
+    """A session that leaves redirects alone, as :class:`Transport` has rules of its own for them.
+
+    Even where it does not follow them, ``requests`` would read where they lead, and lose the
+    connection where that makes no sense.
+    """
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Tell that no response is a redirect."""
 
 
 class _Secure(HTTPAdapter):
@@ -75,14 +89,17 @@ class Transport:
         self,
         registry: str,
         *,
+        repository: str = "",
         plain: bool = False,
         directories: Sequence[Path] | None = None,
     ) -> None:
         """``registry`` is the host as a reference names it; ``plain`` allows HTTP without TLS.
 
-        ``directories`` are where certificates are looked for; see :mod:`.certificates`.
+        The credentials are those for ``repository``, where there are such. ``directories`` are
+        where certificates are looked for; see :mod:`.certificates`.
         """
         self.registry = registry
+        self._repository = repository
         self._host = "registry-1.docker.io" if registry == "docker.io" else registry
         self._wants_plain = plain
         # A registry on this machine speaks with TLS or without: which, the first answer tells.
@@ -93,7 +110,7 @@ class Transport:
         self._authorization: str | None = None
         self._credentials: Credentials | None = None
         self._asked_for_credentials = False
-        self._session = requests.Session()
+        self._session = _Session()
         self._session.headers.update({"User-Agent": "pyimginspect", "Accept-Encoding": "identity"})
         self._session.mount("http://", HTTPAdapter(pool_maxsize=_CONNECTIONS))
         self._directories = directories
@@ -151,7 +168,7 @@ class Transport:
             if not self._settle(None):
                 wait(attempt)
             return None
-        except requests.RequestException as exc:
+        except _UNFIT as exc:
             raise RegistryError(f"{self.registry}: {reason(exc)}") from exc
         if self._settle(response.status_code):
             response.close()
@@ -196,7 +213,10 @@ class Transport:
         raise RegistryError(f"{self.registry} redirects in circles")
 
     def _check_scheme(self, url: str, what: str) -> None:
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+        except ValueError as exc:
+            raise RegistryError(f"{self.registry} {what} to what is no address") from exc
         plain = self._wants_plain or is_loopback(parts.netloc)
         if parts.scheme != "https" and not (parts.scheme == "http" and plain):
             raise RegistryError(f"{self.registry} {what} to {parts.scheme}://{parts.netloc}")
@@ -239,14 +259,13 @@ class Transport:
                 return
             challenges = parse_challenges(header)
             if not self._asked_for_credentials:
-                self._credentials = find_credentials(self.registry)
+                self._credentials = find_credentials(self.registry, self._repository)
                 self._asked_for_credentials = True
             if bearer := challenges.get("bearer"):
                 self._authorization = self._bearer(bearer, used)
             elif self._credentials is None:
-                raise AuthenticationError(
-                    f"{self.registry} wants credentials", hint=f"docker login {self.registry}"
-                )
+                said = f"{self.registry} wants credentials"
+                raise AuthenticationError(said, hint=self._who_knows())
             elif used is not None or "basic" not in challenges:
                 raise self._refused()
             else:
@@ -269,9 +288,14 @@ class Transport:
                 hint=f"docker login {self.registry}",
             )
         return AuthenticationError(
-            f"{self.registry} has no such public image",
-            hint=f"docker login {self.registry} shows yours",
+            f"{self.registry} has no such public image", hint=self._who_knows()
         )
+
+    def _who_knows(self) -> str:
+        """Return how to come by credentials where there are none."""
+        if program := missing_helper(self.registry):
+            return f"{program}, which may know them, is not installed"
+        return f"docker login {self.registry}"
 
 
 def _is_hopeless(exc: requests.RequestException) -> bool:

@@ -36,7 +36,14 @@ class Tree:
         return _Joined(self._archive())
 
     def _archive(self) -> Iterator[bytes]:
-        """Yield the archive, entries sorted by path within each directory."""
+        """Yield the archive, entries sorted by path within each directory.
+
+        What is mounted in it (``/proc``, a volume) is no part of an image: only where it is.
+        """
+        try:
+            device = os.stat(self._root).st_dev
+        except OSError as exc:
+            raise ArchiveError(f"the directory cannot be read: {exc.strerror}") from exc
         pending = self._children("")
         while pending:
             path = pending.pop()
@@ -51,6 +58,8 @@ class Tree:
             yield info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
             if info.isreg():
                 yield from self._content(path, info.size)
+            elif info.isdir() and status.st_dev != device:
+                self.notes.append(Note(what="what is mounted there is not read", path=path))
             elif info.isdir():
                 pending += self._children(path)
         yield bytes(2 * tarfile.BLOCKSIZE)

@@ -23,6 +23,7 @@ from pyimginspect.layers.cache import (
     cache_info,
     clear_cache,
 )
+from pyimginspect.layers.digests import digest_of
 from pyimginspect.layers.stored import StoredIndexError, decode_index, encode_index
 from pyimginspect.model import Digest, LayerIndex
 from pyimginspect.sources.options import Options
@@ -169,6 +170,23 @@ def test_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PYIMGINSPECT_CACHE_DIR")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert cache_directory().name == "pyimginspect"
+
+
+def test_a_user_without_a_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As in a container that runs under a number which nobody has (`docker run --user 12345`)."""
+
+    def unknown(path: str) -> str:
+        return path
+
+    monkeypatch.chdir(tmp_path)
+    for name in ("PYIMGINSPECT_CACHE_DIR", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("os.path.expanduser", unknown)
+    for use in (cache_directory, Cache, cache_info, clear_cache):
+        with pytest.raises(CacheError, match=r"no home directory \(--cache-dir or PYIMG"):
+            use()
+    assert cache_directory(tmp_path) == tmp_path
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_info_and_clear(tmp_path: Path) -> None:
@@ -348,6 +366,58 @@ def test_a_directory_that_cannot_be_written(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(CacheError, match="--no-cache"):
         Cache(tmp_path / "below")
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_a_file_that_cannot_be_written_is_read(
+    allowed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cache that a CI mounts read-only; where it was to be writable, somebody is told."""
+    with Cache(tmp_path) as cache:
+        cache.put(ONE, TWO, INDEX)
+        cache.put_document(b"{}")
+
+    def refuse(_: Path) -> None:
+        raise sqlite3.OperationalError("attempt to write a readonly database")
+
+    monkeypatch.setattr("pyimginspect.layers.cache.open_database", refuse)
+    monkeypatch.setattr("os.access", lambda *_: allowed)
+    said: list[str] = []
+    with Cache(tmp_path, warn=said.append) as cache:
+        assert cache.get(ONE, None) == cache.get(None, TWO) == INDEX
+        assert cache.get_document(digest_of(b"{}")) == b"{}"
+        cache.put(TWO, None, INDEX)
+        assert cache.get(TWO, None) is None
+        assert cache.info().layers == 1
+        with pytest.raises(CacheError, match="cannot be cleared"):
+            cache.clear()
+    assert len(said) == allowed
+    info = cache_info(tmp_path)
+    assert info is not None
+    assert info.layers == 1
+    assert [path.name for path in tmp_path.iterdir()] == [FILE]
+
+
+def test_damage_in_a_file_that_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Cache(tmp_path) as cache:
+        cache.put(ONE, None, INDEX)
+    data = (tmp_path / FILE).read_bytes()
+
+    def refuse(_: Path) -> None:
+        raise sqlite3.OperationalError("unable to open database file")
+
+    monkeypatch.setattr("pyimginspect.layers.cache.open_database", refuse)
+    for position in range(100, len(data), 997):
+        damaged = data[:position] + bytes(4096) + data[position + 4096 :]
+        (tmp_path / FILE).write_bytes(damaged)
+        try:
+            with Cache(tmp_path, warn=lambda _: None) as cache:
+                assert cache.get(ONE, None) in (None, INDEX)
+        except CacheError:
+            pass
+        assert [path.name for path in tmp_path.iterdir()] == [FILE]
 
 
 def test_a_directory_that_cannot_be(tmp_path: Path) -> None:

@@ -103,3 +103,13 @@ def test_a_link_stays_and_leads_to_the_report(archive: Path) -> None:
     assert shell("$P $A -o latest.json", archive).returncode == 0
     assert link.is_symlink()
     assert json.loads(target.read_text())["schema_version"] == 1
+
+
+def test_one_of_several_images_on_standard_input(archive: Path) -> None:
+    """`-:TAG` looks like an option, and is none."""
+    done = shell("$P -:app:1 -f json < $A", archive)
+    assert json.loads(done.stdout)["image"]["names"] == ["app:1"]
+    done = shell("$P $A --against -:app:1 -f json < $A", archive)
+    assert (done.returncode, done.stderr) == (0, b"")
+    done = shell("$P -q -:none -f json < $A", archive)
+    assert done.stderr == b"pyimginspect: -:none: no image 'none'; there are: app:1\n"

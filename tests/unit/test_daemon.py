@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,7 +26,7 @@ from pyimginspect.sources.resolve import open_reference
 from tests.certificates import Authority
 from tests.contract import assert_valid_image, content, one_line
 from tests.images import docker25_archive, docker_archive, image, oci_archive
-from tests.servers import FakeEngine
+from tests.servers import Answer, FakeEngine
 
 SAMPLE = image([{"a": "1" * 9000}, {"etc/os-release": "ID=debian\n"}], tag="acme/api:1.4")
 
@@ -125,6 +126,76 @@ def test_an_engine_that_refuses(engine: FakeEngine) -> None:
     engine.images["acme/api:1.4"] = ({"Id": None}, b"")
     refused("docker:acme/api:1.4", PyimginspectError)
     refused("docker:", InvalidReferenceError)
+
+
+@pytest.mark.parametrize(
+    ("path", "answer"),
+    [
+        ("/json", []),
+        ("/json", {"Id": 5}),
+        ("/json", {"Id": "x", "RepoTags": [1]}),
+        ("/version", []),
+        ("/version", {}),
+        ("/version", {"ApiVersion": 5}),
+        ("/version", {"ApiVersion": "new"}),
+    ],
+)
+def test_something_else_answers(
+    path: str, answer: object, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = engine.answer
+
+    def other(method: str, asked: str, headers: dict[str, str]) -> Answer:
+        if asked.endswith(path):
+            return 200, {"Content-Type": "application/json"}, json.dumps(answer).encode()
+        return real(method, asked, headers)
+
+    monkeypatch.setattr(engine, "answer", other)
+    refused("docker:acme/api:1.4", DaemonError)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such sockets there")
+@pytest.mark.parametrize(
+    ("name", "prefix"), [("DOCKER_HOST", "docker"), ("CONTAINER_HOST", "podman")]
+)
+def test_a_socket_that_is_for_others(
+    name: str, prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What most people meet who are not in the group `docker`."""
+
+    def refuse(self: socket.socket, *_: object) -> None:
+        self.close()
+        raise PermissionError(13, "Permission denied")
+
+    (tmp_path / "some.sock").touch()
+    monkeypatch.setenv(name, f"unix://{tmp_path}/some.sock")
+    monkeypatch.setattr("socket.socket.connect", refuse)
+    said = f"the socket of {prefix.capitalize()} is not open to this user (as root, or as one"
+    refused(f"{prefix}:acme/api", DaemonError, said)
+
+
+def test_no_podman_where_it_is_said_to_be(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("CONTAINER_HOST", f"unix://{tmp_path}/none.sock")
+    refused("podman:api", DaemonError, f"no Podman service listens at unix://{tmp_path}/none.sock")
+
+
+def test_a_password_in_an_address_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "tcp://me:hunter2@127.0.0.1:1")
+    with pytest.raises(DaemonError) as caught:
+        open_reference("docker:api", Options())
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such sockets there")
+def test_a_home_that_may_not_be_looked_into(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after ``su`` without ``-``: ``HOME`` is still another user's."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("os.stat", refuse)
+    monkeypatch.delenv("CONTAINER_HOST", raising=False)
+    refused("podman:api", DaemonError, "no Podman service runs here")
 
 
 def test_nobody_listens(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:

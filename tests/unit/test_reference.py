@@ -1,7 +1,9 @@
 """Names of images, as Docker's reference implementation reads them."""
 
 import io
+import os
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -152,21 +154,50 @@ def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ("oci:app", ImageNotFoundError, ["no such file"]),
         ("rootfs:app", ImageNotFoundError, ["no such file"]),
         ("Not A Name", InvalidReferenceError, ["Not A Name"]),
-        ("", InvalidReferenceError, []),
-        ("acme/api", RegistryError, ["docker: no", "podman: no", "no answer from docker.io"]),
+        ("", InvalidReferenceError, ["the name of the image is empty"]),
+        ("./loop", ImageNotFoundError, ["cannot be looked at: Too many levels of symbolic links"]),
+        ("./lost.tar", ImageNotFoundError, ["a link that leads nowhere"]),
+        ("docker://acme/api", InvalidReferenceError, ["is no URL (registry:HOST/NAME asks"]),
+        ("https://acme.example/api", InvalidReferenceError, ["is no URL"]),
+        ("x" * 5000 + "/Y", InvalidReferenceError, ["lowercase"]),
+        ("acme/api", RegistryError, ["docker: no", "podman: no", "registry: no", "(save it with"]),
         ("docker:acme/api", DaemonError, ["no Docker service listens at unix:///"]),
-        ("podman:acme/api", DaemonError, ["no Podman service runs here", "podman.socket"]),
+        ("podman:acme/api", DaemonError, ["no Podman service listens at", "podman.socket"]),
         ("docker:../../x", InvalidReferenceError, []),
         ("podman:a?b=c", InvalidReferenceError, []),
         ("registry:", InvalidReferenceError, []),
     ],
 )  # fmt: skip
 def test_what_is_not_found(reference: str, kind: type[PyimginspectError], words: list[str]) -> None:
+    Path("loop").symlink_to("loop")
+    Path("lost.tar").symlink_to("elsewhere")
     with pytest.raises(kind) as caught:
         open_reference(reference, Options())
     one_line(str(caught.value))
+    assert len(str(caught.value)) < 1000
     for word in words:
         assert word in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "reference",
+    ["registry:https://me:{}@acme.example/api", "https://me:{}@acme.example/api"],
+)
+def test_a_password_in_a_name_is_not_repeated(reference: str) -> None:
+    """A variable of the CI may have put it there, and the CI's log is public."""
+    with pytest.raises(InvalidReferenceError) as caught:
+        open_reference(reference.format("hunter2"), Options())
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_directory_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: object) -> list[str]:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("os.listdir", refuse)
+    for reference in (f"oci:{tmp_path}", str(tmp_path)):
+        with pytest.raises(ArchiveError, match="cannot be read: Permission denied"):
+            open_reference(reference, Options())
 
 
 def test_a_path_comes_before_a_name(tmp_path: Path) -> None:
@@ -213,7 +244,9 @@ class NotATerminal(io.BytesIO):
         return False
 
 
-@pytest.mark.parametrize("reference", ["-", "docker-archive:-", "docker-archive:-:acme/api:1.4"])
+@pytest.mark.parametrize(
+    "reference", ["-", "-:acme/api:1.4", "docker-archive:-", "docker-archive:-:acme/api:1.4"]
+)
 @pytest.mark.parametrize("wrap", [None, "gzip", "xz"])
 def test_standard_input(reference: str, wrap: Compression, monkeypatch: pytest.MonkeyPatch) -> None:
     data = compress(docker_archive(SAMPLE), wrap)
@@ -233,8 +266,32 @@ def test_a_root_file_system_on_standard_input(
 
 def test_nothing_on_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", NotATerminal())
-    with pytest.raises(ArchiveError, match=r"^-: "):
+    with pytest.raises(ArchiveError, match=r"^-: it is empty \("):
         open_reference("-", Options())
+
+
+@pytest.mark.parametrize("name", ["empty.tar", "rootfs:empty.tar", "empty.tar:1.4"])
+def test_an_empty_file(name: str, tmp_path: Path) -> None:
+    (tmp_path / "empty.tar").touch()
+    with pytest.raises(ArchiveError, match="it is empty"):
+        open_reference(name, Options())
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+@pytest.mark.parametrize("reference", ["pipe", "pipe:acme/api:1.4", "docker-archive:pipe"])
+@pytest.mark.parametrize("wrap", [None, "gzip"])
+def test_a_named_pipe(reference: str, wrap: Compression, tmp_path: Path) -> None:
+    """As `<(docker save …)` makes one: it cannot be sought in, nor opened a second time."""
+    os.mkfifo(tmp_path / "pipe")
+    data = compress(docker_archive(SAMPLE), wrap)
+    writer = threading.Thread(target=(tmp_path / "pipe").write_bytes, args=(data,))
+    writer.start()
+    try:
+        found = open_reference(reference, Options()).image
+    finally:
+        writer.join(10)
+    assert found.source == "docker-archive"
+    assert [e.path for e in found.layers[0].index.entries] == ["etc/os-release"]
 
 
 def test_a_terminal_as_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ import json
 import random
 import re
 import stat
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -300,7 +301,17 @@ def test_a_helper_that_fails(
     assert SECRET not in "".join(capfd.readouterr())
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"auths": {"HOST": {"auth": "!!"}}}', '{"auths": 5}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "[]",
+        '{"auths": {"HOST": {"auth": "!!"}}}',
+        '{"auths": {"HOST": {"auth": "bWU="}}}',
+        '{"auths": {"HOST": 5}}',
+        '{"auths": 5}',
+    ],
+)
 def test_a_broken_file_of_credentials(text: str, registry: FakeRegistry, home: Path) -> None:
     registry.users = {"me": SECRET}
     home.mkdir()
@@ -314,6 +325,64 @@ def test_podmans_file_of_credentials(registry: FakeRegistry, tmp_path: Path) -> 
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps(auths(registry.host)))
     opened(registry.add("api", "1", SAMPLE))
+
+
+AUTH = base64.b64encode(f"me:{SECRET}".encode()).decode()
+
+
+@pytest.mark.parametrize(
+    ("key", "entry"),
+    [
+        ("http://HOST", {"auth": AUTH}),
+        ("https://HOST/v2/", {"auth": AUTH}),
+        ("HOST/acme", {"auth": AUTH}),
+        ("HOST/acme/api", {"auth": AUTH}),
+        ("HOST", {"username": "me", "password": SECRET}),
+    ],
+)
+def test_how_credentials_may_be_stored(
+    key: str, entry: dict[str, str], registry: FakeRegistry, home: Path
+) -> None:
+    """As Docker compares hosts, and as `podman login HOST/acme` writes it."""
+    registry.users = {"me": SECRET}
+    wrong = base64.b64encode(b"you:no").decode()
+    others = {"HOST/acme/a": {"auth": wrong}, "HOST/else": {"auth": wrong}}
+    document = json.dumps({"auths": {**others, key: entry}})
+    log_in(home, json.loads(document.replace("HOST", registry.host)))
+    opened(registry.add("acme/api", "1", SAMPLE))
+
+
+def test_the_closest_credentials_count(registry: FakeRegistry, home: Path) -> None:
+    registry.users = {"me": SECRET}
+    entries = {**auths(registry.host, "you")["auths"], **auths(f"{registry.host}/acme")["auths"]}
+    log_in(home, {"auths": entries})
+    opened(registry.add("acme/api", "1", SAMPLE))
+    refused(registry.add("other/api", "1", SAMPLE), AuthenticationError, "refuses", "'you'")
+
+
+def test_an_identity_token_in_the_file(registry: FakeRegistry, home: Path) -> None:
+    """Docker writes it beside a user without a password."""
+    nobody = base64.b64encode(b"00000000-0000-0000-0000-000000000000:").decode()
+    entry = {"auth": nobody, "identitytoken": SECRET}
+    log_in(home, {"auths": {registry.host: entry}})
+    with TokenServer() as tokens:
+        tokens.refresh_tokens = {SECRET}
+        registry.tokens = tokens
+        opened(registry.add("api", "1", SAMPLE))
+
+
+@pytest.mark.parametrize("key", ["credsStore", "credHelpers"])
+def test_a_helper_that_is_not_installed(key: str, registry: FakeRegistry, home: Path) -> None:
+    """It is said where credentials are wanted; what is public needs none."""
+    log_in(home, {key: "none-such" if key == "credsStore" else {registry.host: "none-such"}})
+    reference = registry.add("api", "1", SAMPLE)
+    opened(reference)
+    with TokenServer() as tokens:
+        registry.tokens = tokens
+        opened(reference)
+    registry.tokens = None
+    registry.users = {"me": SECRET}
+    refused(reference, AuthenticationError, "docker-credential-none-such", "is not installed")
 
 
 def test_netrc_is_not_for_registries(registry: FakeRegistry, tmp_path: Path) -> None:
@@ -516,12 +585,54 @@ def test_a_token_service_without_tls_gets_no_password(home: Path) -> None:
         talk._answer('Bearer realm="http://tokens.example/token"', None)
 
 
-@pytest.mark.parametrize("reply", [b"no json", b"[]", b'{"token": 5}', b'{"token": "\xc3\xa9\\n"}'])
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b"no json",
+        b"[]",
+        b'{"token": 5}',
+        b'{"token": "\xc3\xa9\\n"}',
+        b'{"token": "secret-token\\nX: y"}',
+        b'{"token": ""}',
+    ],
+)
 def test_a_token_service_that_gives_no_token(reply: bytes, registry: FakeRegistry) -> None:
     with TokenServer() as tokens:
         tokens.reply = reply
         registry.tokens = tokens
         refused(registry.add("api", "1", SAMPLE), AuthenticationError, "no token")
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "words"),
+    [
+        (307, {"Location": "https://[x/"}, "Invalid IPv6 URL"),
+        (307, {"Location": "http://\xff\xfe"}, "redirects to http://"),
+        (307, {"Location": "file:///etc/passwd"}, "redirects to file://"),
+        (307, {"Location": "http://127.0.0.1:99999/"}, "Failed to parse"),
+        (401, {"WWW-Authenticate": 'Bearer realm="https://[x/"'}, "to what is no address"),
+        (401, {"WWW-Authenticate": "Bearer realm"}, "wants credentials"),
+        (429, {"Retry-After": "\xb2"}, "busy"),
+        (503, {"Retry-After": "soon"}, "busy"),
+    ],
+)
+@pytest.mark.parametrize("what", ["manifests", "blobs"])
+def test_headers_that_make_no_sense(
+    what: str, status: int, headers: dict[str, str], words: str, registry: FakeRegistry
+) -> None:
+    reference = registry.add("api", "1", SAMPLE)
+    registry.always(f"/{what}/", (status, headers, b""))
+    refused(reference, RegistryError, words)
+
+
+@pytest.mark.parametrize(
+    "proxy", ["http://me:{}@", "http://me:{}@no such:99999", "odd://me:{}@h", "http://me:{}@[x"]
+)
+def test_a_proxy_that_makes_no_sense(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the user's own, and its password no matter for a log."""
+    monkeypatch.setenv("HTTPS_PROXY", proxy.format(SECRET))
+    monkeypatch.setenv("https_proxy", proxy.format(SECRET))
+    refused("registry:acme.example/api", RegistryError, "acme.example: ")
 
 
 def test_an_endless_token(registry: FakeRegistry) -> None:
@@ -579,5 +690,11 @@ def test_a_bad_layer_stops_the_others(registry: FakeRegistry) -> None:
     both = image([*small.layers, *large.layers])
     reference = registry.add("api", "1", both, compression=None)
     registry.blobs[both.diff_ids[0]] = bytes(len(both.layers[0]))
+
+    def late(_: str, path: str) -> None:  # loopback is too fast: the large one has to begin last
+        if both.diff_ids[1] in path:
+            threading.Event().wait(0.5)
+
+    registry.faults.append(late)
     refused(reference, DigestMismatchError, "layer 0", workers=2)
     assert registry.sent < 30_000_000

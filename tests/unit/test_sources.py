@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pyimginspect.errors import ImageNotFoundError, ManifestError, PlatformError
+from pyimginspect.errors import ImageNotFoundError, ManifestError, PlatformError, UnsupportedError
 from pyimginspect.model import Platform
 from pyimginspect.sources.indexing import Opened
 from pyimginspect.sources.options import Options
@@ -237,6 +237,9 @@ MULTI = platforms("linux/amd64", "linux/arm64", "linux/arm/v7", absent=("linux/s
     [
         ("linux/amd64", "linux-amd64"),
         ("linux/arm64", "linux-arm64"),
+        ("linux/arm64/v8", "linux-arm64"),
+        ("linux/aarch64", "linux-arm64"),
+        ("linux/x86_64", "linux-amd64"),
         ("linux/arm", "linux-arm-v7"),
         ("linux/arm/v7", "linux-arm-v7"),
     ],
@@ -258,7 +261,9 @@ def test_the_platform_of_this_machine(
     assert only_file(opened(write(tmp_path, oci_archive(MULTI)))) == expected
 
 
-@pytest.mark.parametrize("wanted", ["linux/riscv64", "windows/amd64", "linux/arm/v6"])
+@pytest.mark.parametrize(
+    "wanted", ["linux/riscv64", "windows/amd64", "linux/arm/v6", "linux/arm64/v9"]
+)
 def test_no_such_platform_lists_those_there_are(wanted: str, tmp_path: Path) -> None:
     path = write(tmp_path, oci_archive(MULTI))
     with pytest.raises(PlatformError) as caught:
@@ -377,3 +382,10 @@ def test_a_real_archive_of_two_images() -> None:
     for name in names:
         assert name in listed
         assert opened(f"{fixture('ggcr-test_bundle.tar')}:{name}").image.names == (name,)
+
+
+def test_a_directory_of_skopeos_own_kind(tmp_path: Path) -> None:
+    """`skopeo copy … dir:PATH` and `podman save --format docker-dir` write one."""
+    (tmp_path / "manifest.json").write_text('{"schemaVersion": 2, "config": {}, "layers": []}')
+    with pytest.raises(UnsupportedError, match=r"skopeo copy dir:PATH oci:LAYOUT"):
+        open_reference(str(tmp_path), Options())

@@ -303,6 +303,27 @@ def test_what_cannot_be_read_is_noted(tmp_path: Path, monkeypatch: pytest.Monkey
     ]
 
 
+def test_what_is_mounted_in_a_directory_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`/proc/kcore` alone has 128 TiB."""
+    for name in ("etc/os-release", "proc/kcore", "proc/1/maps"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    real = os.lstat
+
+    def look(path: str) -> os.stat_result:
+        found = real(path)
+        return os.stat_result((*found[:2], found.st_dev + ("/proc" in path), *found[3:]))
+
+    monkeypatch.setattr("os.lstat", look)
+    (only,) = open_reference(f"rootfs:{tmp_path}", Options()).image.layers
+    assert [entry.path for entry in only.index.entries] == ["etc", "etc/os-release", "proc"]
+    assert [(note.path, note.what) for note in only.index.notes] == [
+        ("proc", "what is mounted there is not read")
+    ]
+
+
 def test_a_limit_of_entries_holds_for_directories(tmp_path: Path) -> None:
     for name in ("etc", "usr", "bin"):
         (tmp_path / name).mkdir()

@@ -1,0 +1,45 @@
+"""The package as one file (`python -m zipapp`): it must not need to be a directory."""
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.images import debian_base, docker_archive, image, official_python
+
+PACKAGE = Path(__file__).resolve().parents[2] / "pyimginspect"
+
+
+@pytest.fixture(scope="module")
+def zipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("zipapp") / "pyimginspect.pyz"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("__main__.py", "from pyimginspect.cli import run\nrun()\n")
+        for file in sorted(PACKAGE.rglob("*")):
+            if file.is_file() and file.suffix != ".pyc":
+                archive.write(file, file.relative_to(PACKAGE.parent))
+    return path
+
+
+@pytest.mark.parametrize("name", ["table", "json", "html"])
+def test_it_runs_from_one_file(name: str, zipped: Path, tmp_path: Path) -> None:
+    (tmp_path / "x.tar").write_bytes(
+        docker_archive(image([debian_base(), official_python("3.13.1")]))
+    )
+    both = [
+        subprocess.run(
+            [sys.executable, *how, "--no-cache", "--fail-on", "never", "-f", name, "x.tar"],
+            capture_output=True,
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": path},
+            check=True,
+        ).stdout
+        for how, path in (([str(zipped)], ""), (["-m", "pyimginspect"], str(PACKAGE.parent)))
+    ]
+    assert both[0] == both[1] != b""
+    if name == "json":
+        assert json.loads(both[0])["schema_version"]
