@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -11,7 +10,7 @@ import msgspec
 
 from pyimginspect.errors import PolicyError
 from pyimginspect.policy.settings import BUILTIN, OWN_RULES, Policy, RuleSettings, Waiver
-from pyimginspect.policy.tables import Table, lines_of, nearest
+from pyimginspect.policy.tables import Table, lines_of, nearest, read_toml
 from pyimginspect.report import SEVERITIES, Severity
 from pyimginspect.rules import Rule
 
@@ -55,8 +54,8 @@ def parse_policy(
     Raises :class:`PolicyError`, with ``source`` in its message.
     """
     try:
-        document: dict[str, Any] = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as exc:
+        document = read_toml(text)
+    except (ValueError, RecursionError) as exc:
         raise PolicyError(f"{source}: not TOML: {exc}") from exc
     place: tuple[str, ...] = ()
     for key in _SECTION if project else ():
@@ -97,8 +96,8 @@ def _read(path: Path) -> str:
 def _has_section(text: str) -> bool:
     """Whether a ``pyproject.toml`` speaks of us; one that is broken is its other readers' care."""
     try:
-        document: Any = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError):
+        document: Any = read_toml(text)
+    except (ValueError, RecursionError):
         return False
     for key in _SECTION:
         document = document.get(key) if isinstance(document, dict) else None

@@ -5,14 +5,13 @@ from __future__ import annotations
 import datetime
 import difflib
 import re
-import tomllib
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from pyimginspect.errors import PolicyError
 from pyimginspect.policy.settings import Amount
 
-__all__ = ["Place", "Table", "lines_of", "nearest"]
+__all__ = ["Place", "Table", "lines_of", "nearest", "read_toml"]
 
 Place = tuple[str | int, ...]
 """Where a value stands: keys, and the numbers of tables in an array."""
@@ -148,6 +147,13 @@ class Table:
                 raise self.error("is not known", key, nearest(key, self._asked))
 
 
+def read_toml(text: str) -> dict[str, Any]:
+    """Return a document. Raises ``ValueError``, or ``RecursionError`` for a very deep one."""
+    import tomllib  # most runs have no policy of their own
+
+    return tomllib.loads(text)
+
+
 def lines_of(text: str) -> dict[Place, int]:
     """Return the line of every key of a TOML document that stands on a line of its own.
 
@@ -182,8 +188,8 @@ def lines_of(text: str) -> dict[Place, int]:
 def _keys(line: str) -> list[str]:
     """Return the dotted key of a table's header, or of a line ``key = 0``."""
     try:
-        value: Any = tomllib.loads(line)
-    except tomllib.TOMLDecodeError:
+        value: Any = read_toml(line)
+    except ValueError:
         return []
     keys = []
     while isinstance(value, dict | list) and value:

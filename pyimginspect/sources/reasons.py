@@ -5,15 +5,11 @@ from __future__ import annotations
 import re
 import ssl
 
-__all__ = ["innermost", "is_about_tls", "reason", "without_userinfo"]
+from pyimginspect.sources.reference import without_userinfo
+
+__all__ = ["innermost", "is_about_tls", "reason"]
 
 _QUERY = re.compile(r"\?\S+")  # of a URL: it may hold a signature
-_USERINFO = re.compile(r"//[^/@]*@")
-
-
-def without_userinfo(text: str) -> str:
-    """Return ``text`` without the user's name and password that an address in it may have."""
-    return _USERINFO.sub("//…@", text)
 
 
 def innermost(exc: BaseException) -> BaseException:

@@ -14,7 +14,7 @@ from pyimginspect.errors import InvalidReferenceError, ManifestError, Unsupporte
 from pyimginspect.layers.digests import check_algorithm
 from pyimginspect.model import Digest, parse_digest
 
-__all__ = ["Name", "parse_name"]
+__all__ = ["Name", "parse_name", "without_userinfo"]
 
 _PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _REPOSITORY = re.compile(rf"{_PART}(?:/{_PART})*")
@@ -22,6 +22,7 @@ _LABEL = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
 _HOST = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-fA-F:]+\])(?::[0-9]+)?")
 _TAG = re.compile(r"\w[\w.-]{0,127}", re.ASCII)
 _LONGEST_REPOSITORY = 255
+_USERINFO = re.compile(r"//[^/@]*@")
 _HUB = "docker.io"
 
 
@@ -48,6 +49,11 @@ class Name(Struct, frozen=True, kw_only=True):
         if self.tag is not None:
             text = f"{text}:{self.tag}"
         return f"{text}@{self.digest}" if self.digest is not None else text
+
+
+def without_userinfo(text: str) -> str:
+    """Return ``text`` without the user's name and password that an address in it may have."""
+    return _USERINFO.sub("//…@", text)
 
 
 def parse_name(text: str) -> Name:

@@ -18,8 +18,7 @@ from pyimginspect.errors import (
 from pyimginspect.sources.files import open_path, open_stream
 from pyimginspect.sources.indexing import Opened
 from pyimginspect.sources.options import Options
-from pyimginspect.sources.reasons import without_userinfo
-from pyimginspect.sources.reference import parse_name
+from pyimginspect.sources.reference import parse_name, without_userinfo
 from pyimginspect.sources.saved import Form
 
 __all__ = ["PREFIXES", "open_reference"]

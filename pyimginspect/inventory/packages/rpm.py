@@ -6,8 +6,6 @@ one may have a manifest, as Azure Linux's distroless images have.
 
 from __future__ import annotations
 
-import tomllib
-
 from pyimginspect.model import RpmPackage
 
 __all__ = [
@@ -77,6 +75,8 @@ def parse_dnf5_reasons(data: bytes) -> dict[str, bool]:
 
     What was there before dnf, or asked for by a group, is nobody's dependency.
     """
+    import tomllib  # few images have this file
+
     try:
         packages = tomllib.loads(data.decode("utf-8", "replace")).get("packages", {})
     except (ValueError, RecursionError):
