@@ -202,6 +202,14 @@ def test_importing_the_package_loads_no_third_party_but_msgspec() -> None:
     assert extra - {NAME, "msgspec"} - STANDARD == set()
 
 
+def test_the_command_loads_only_what_every_image_needs() -> None:
+    """What a registry, an engine, a policy or a page needs is loaded for that one alone."""
+    rare = {"docker", "jinja2", "oras", "requests", "ssl", "tarfile", "tomllib", "tqdm", "urllib3"}
+    loaded = loaded_by("import pyimginspect.cli, pyimginspect.sources.resolve")
+    assert NAME in loaded
+    assert loaded & rare == set()
+
+
 def test_third_parties_are_declared() -> None:
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg", encoding="utf-8")
