@@ -44,7 +44,7 @@ def environment() -> dict[str, str]:
 
 
 def run(*command: str) -> Run:
-    """Run a process to its end and account for it."""
+    """Run a process to its end and account for it; never for less memory than this one takes."""
     start = time.perf_counter()
     process = subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment(), cwd="/"
