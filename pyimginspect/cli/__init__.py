@@ -61,13 +61,18 @@ class _Result(Struct, frozen=True, kw_only=True):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status: 0 clean, 1 findings, 2 could not inspect."""
+    return _main(arguments, [])
+
+
+def _main(arguments: Sequence[str] | None, kept: list[api.OpenedImage]) -> int:
+    """Run the command; what is ``kept`` when it returns is its caller's to take apart."""
     # File names of an image may hold what the terminal's encoding does not have.
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     try:
         with _no_collector():
-            status = _run(parse(arguments))
+            status = _run(parse(arguments), kept)
     except PyimginspectError as exc:
         return _complain(str(exc))
     except KeyboardInterrupt:
@@ -87,7 +92,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run() -> NoReturn:
     """Be the process of the command: run it, and end without taking everything apart first."""
-    status = main()
+    kept: list[api.OpenedImage] = []
+    status = _main(None, kept)
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, OSError, ValueError):
             stream.flush()
@@ -116,7 +122,7 @@ def _complain(message: str) -> int:
     return _FAILED
 
 
-def _run(args: argparse.Namespace) -> int:
+def _run(args: argparse.Namespace, kept: list[api.OpenedImage]) -> int:
     told = _told(args)
     if told is not None:
         put(told, None)
@@ -125,7 +131,8 @@ def _run(args: argparse.Namespace) -> int:
         raise InvalidReferenceError("no image given", hint="pyimginspect --help")
     outputs = find_outputs(args)
     policy, baseline, dockerfile = _policy(args), _baseline(args), _dockerfile(args)
-    results, status = _inspect(args, policy, page=any(name == "html" for _, name in outputs))
+    page = any(name == "html" for _, name in outputs)
+    results, status = _inspect(args, policy, kept, page=page)
     today = datetime.datetime.now(datetime.UTC).date()
     judged = [
         msgspec.structs.replace(
@@ -167,14 +174,17 @@ def _told(args: argparse.Namespace) -> str | None:
     return None
 
 
-def _inspect(args: argparse.Namespace, policy: Policy, *, page: bool) -> tuple[list[_Result], int]:
-    """Inspect all images; of several, one that fails does not stop the others."""
+def _inspect(
+    args: argparse.Namespace, policy: Policy, kept: list[api.OpenedImage], *, page: bool
+) -> tuple[list[_Result], int]:
+    """Inspect all images; of several, one that fails does not stop the others, the last is kept."""
     results = []
     status = _CLEAN
     with contextlib.ExitStack() as stack:
         cache = open_cache(args, stack)
         progress = open_progress(args, stack)
         for reference in ([args.against] if args.against else []) + args.images:
+            kept.clear()
             try:
                 with api.open_image(
                     reference,
@@ -186,6 +196,7 @@ def _inspect(args: argparse.Namespace, policy: Policy, *, page: bool) -> tuple[l
                     base=args.base,
                 ) as image:
                     results.append(_result(image, args, page=page))
+                    kept[:] = [image]
             except PyimginspectError as exc:
                 if len(args.images) == 1:
                     raise

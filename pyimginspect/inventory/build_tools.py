@@ -7,7 +7,6 @@ in ``data/build_tools.json``.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from pyimginspect.inventory.contents import Contents, contents_of
@@ -141,18 +140,27 @@ def loose_files(
 def _left_files(
     rootfs: RootFS, packages: PackageDatabase, base_layers: int
 ) -> dict[_Group, list[str]]:
-    found = {}
-    for group, paths in _group(rootfs).items():
-        left = [
-            path
-            for path in paths
-            if rootfs[path].kind == "file"
-            and rootfs[path].content.layer >= base_layers
-            and not packages.owner(path)
-        ]
-        if left:
-            found[group] = left
-    return found
+    already = _left_already(rootfs)
+    if base_layers not in already:
+        nodes, owners = rootfs.nodes, packages.owners
+        left = {
+            group: [
+                path
+                for path in paths
+                if path not in owners
+                and nodes[path].kind == "file"
+                and nodes[path].content.layer >= base_layers
+            ]
+            for group, paths in _group(rootfs).items()
+        }
+        already[base_layers] = {group: paths for group, paths in left.items() if paths}
+    return already[base_layers]
+
+
+@once
+def _left_already(rootfs: RootFS) -> dict[int, dict[_Group, list[str]]]:
+    """Return what was found so far, by the number of the base's layers: several ask for it."""
+    return {}
 
 
 @once
@@ -202,7 +210,7 @@ def _loose_kind(path: str) -> _Group | None:
         if path.startswith(top):
             first = path[len(top) :].partition("/")[0]
             # The headers that the official build of Python installs are its own.
-            if re.match(r"python\d", first):
+            if first.startswith("python") and first[6:7].isdigit():
                 return None
             return first, "headers", f"{top}{first}"
     if name.endswith(".a"):
