@@ -84,9 +84,18 @@ def _finding(inventory: Inventory, killer: int, losses: Sequence[Loss]) -> Findi
         paths=_largest(losses),
         packages=[name for name in names if "/" not in name],
         saving=size,
-        fix=f"Delete in the RUN that made the files (layer {stored[0]}:"
-        f" {_short(inventory.instructions[stored[0]])}), or do not make them.",
+        fix=_fix(stored[0], inventory.instructions[stored[0]]),
     )
+
+
+def _fix(layer: int, instruction: str) -> str:
+    where = f"layer {layer}: {_short(instruction)}" if instruction else f"layer {layer}"
+    word = instruction.partition(" ")[0]
+    if word in ("ADD", "COPY"):
+        get = "fetch it and delete it again" if word == "ADD" else "take it by --mount=type=bind"
+        return f"Do not {word} what only a RUN needs ({where}): that RUN can {get}."
+    made = "RUN that made the files" if word == "RUN" else "step that made the files"
+    return f"Delete in the {made} ({where}), or do not make them."
 
 
 def _short(instruction: str) -> str:

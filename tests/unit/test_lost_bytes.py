@@ -90,6 +90,33 @@ def test_what_is_deleted_of_the_base_saves_nothing() -> None:
     assert "ship all the same" in found.message
 
 
+@pytest.mark.parametrize(
+    ("step", "fix"),
+    [
+        (
+            "RUN make",
+            "Delete in the RUN that made the files (layer 4: RUN make), or do not make them.",
+        ),
+        (
+            "ADD https://example.org/model.bin /tmp/",
+            "Do not ADD what only a RUN needs (layer 4: ADD https://example.org/model.bin /tmp/):"
+            " that RUN can fetch it and delete it again.",
+        ),
+        (
+            "COPY model.bin /tmp/",
+            "Do not COPY what only a RUN needs (layer 4: COPY model.bin /tmp/):"
+            " that RUN can take it by --mount=type=bind.",
+        ),
+        ("", "Delete in the step that made the files (layer 4), or do not make them."),
+    ],
+)
+def test_the_fix_goes_with_the_instruction_that_stored_the_files(step: str, fix: str) -> None:
+    made: dict[str, Content] = {"tmp/model.bin": File(MB)}
+    one = on_slim(made, {"tmp/.wh.model.bin": ""}, history=[step, "RUN rm /tmp/model.bin"])
+    (found,) = deleted_but_shipped.ANALYZER.run(taken(one))
+    assert found.fix == fix
+
+
 # --- overwritten ----------------------------------------------------------------------------------
 def test_files_stored_twice() -> None:
     app: dict[str, Content] = {"app/data.bin": File(MB), "app/run": "#!"}
