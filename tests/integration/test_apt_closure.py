@@ -97,7 +97,7 @@ def test_the_machine_that_runs_this(apt: Apt) -> None:
     status = Path("/var/lib/dpkg/status")
     states = Path("/var/lib/apt/extended_states")
     if not status.exists() or not states.exists():
-        pytest.skip("this machine has no packages of apt's")
+        missing("this machine has no packages of apt's")
     files = system(status.read_text(), states.read_text(), "")
     database = find_os_packages(files)
     graph = dependency_graph(database)
