@@ -15,6 +15,7 @@ import os
 import re
 import select
 import socket
+import socketserver
 import ssl
 import threading
 import time
@@ -30,9 +31,12 @@ _ROUTE = re.compile(r"/v2/(?P<repository>.+)/(?P<kind>manifests|blobs)/(?P<name>
 
 
 class Server:
-    """An HTTP server in a thread of its own; `requests` lists what it was asked, in order."""
+    """An HTTP server in a thread of its own; `requests` lists what it was asked, in order.
 
-    def __init__(self) -> None:
+    It listens at a port, reached at `host`; given a path, at a socket there.
+    """
+
+    def __init__(self, path: str | None = None) -> None:
         self.requests: list[tuple[str, str, dict[str, str]]] = []
         self.sent = 0
         self.lock = threading.Lock()
@@ -49,10 +53,15 @@ class Server:
             def log_message(self, *_: object) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server: Any
+        if path is None:
+            self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+            self.host = f"127.0.0.1:{self._server.server_port}"
+        else:
+            self._server = socketserver.ThreadingUnixStreamServer(path, Handler)
+            self.host = path
         self._server.daemon_threads = True
-        self._server.handle_error = _linger  # type: ignore[assignment]
-        self.host = f"127.0.0.1:{self._server.server_port}"
+        self._server.handle_error = _linger
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.01}
         )
@@ -78,6 +87,7 @@ class Server:
         body = handler.rfile.read(length).decode() if length else ""
         if body:
             headers["(body)"] = body
+        headers["(version)"] = handler.request_version
         with self.lock:
             self.requests.append((handler.command, handler.path, headers))
         status, more, data = self.answer(handler.command, handler.path, headers)
@@ -237,16 +247,21 @@ class TokenServer(Server):
 
 
 class FakeEngine(Server):
-    """As much of a Docker Engine as opening one of its images takes; reach it at `address`."""
+    """As much of a Docker Engine as opening one of its images takes; reach it at `address`.
 
-    def __init__(self) -> None:
-        super().__init__()
+    Like Go's servers it sends what it does not know the length of in chunks, and to who asks in
+    HTTP/1.0 without them; with `always_chunks`, as no server should, to everybody.
+    """
+
+    def __init__(self, path: str | None = None) -> None:
+        super().__init__(path)
+        self.always_chunks = False
         self.images: dict[str, tuple[dict[str, Any], bytes]] = {}
         self.cut: int | None = None
 
     @property
     def address(self) -> str:
-        return f"tcp://{self.host}"
+        return f"unix://{self.host}" if self.host.startswith("/") else f"tcp://{self.host}"
 
     def add(self, name: str, archive: bytes, identity: str, *tags: str) -> None:
         """Hold an image under `name`: what ``save`` gives, and its ID and tags."""
@@ -265,11 +280,30 @@ class FakeEngine(Server):
             return 200, {"Content-Type": "application/json"}, json.dumps(known).encode()
         return 200, {"Content-Type": "application/x-tar"}, archive
 
+    def send(
+        self, handler: BaseHTTPRequestHandler, status: int, headers: dict[str, str], data: bytes
+    ) -> None:
+        if headers.get("Content-Type") != "application/x-tar":
+            super().send(handler, status, headers, data)
+            return
+        chunks = self.always_chunks or handler.request_version == "HTTP/1.1"
+        handler.send_response(status)
+        handler.send_header("Transfer-Encoding", "chunked" if chunks else "identity")
+        handler.end_headers()
+        handler.close_connection = handler.close_connection or not chunks
+        self.write(handler, in_chunks(data) if chunks else data)
+
     def write(self, handler: BaseHTTPRequestHandler, data: bytes) -> None:
         if self.cut is not None and handler.path.endswith("/get"):
             data = data[: self.cut]
             handler.close_connection = True
         super().write(handler, data)
+
+
+def in_chunks(data: bytes, length: int = 1 << 15) -> bytes:
+    """A body in HTTP's chunked encoding (RFC 9112, section 7.1)."""
+    pieces = [data[start : start + length] for start in range(0, len(data), length)]
+    return b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in [*pieces, b""])
 
 
 def basic(username: str, password: str) -> str:

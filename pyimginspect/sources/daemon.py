@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, BinaryIO, Literal
 import msgspec
 from msgspec import Struct
 
-from pyimginspect.errors import DaemonError, ImageNotFoundError, ManifestError
+from pyimginspect.errors import (
+    ArchiveError,
+    DaemonError,
+    ImageNotFoundError,
+    ManifestError,
+    TruncatedError,
+)
 from pyimginspect.layers import Indexed
 from pyimginspect.model import Digest, ImageConfig, decode_json, parse_digest
 from pyimginspect.sources.documents import parse_config
@@ -33,7 +39,7 @@ __all__ = ["open_docker", "open_podman", "podman_addresses"]
 
 # An engine writes the whole image to a disk of its own before it sends the first byte.
 _TIMEOUT = 600
-_CHUNK = 1 << 20
+_CHUNK = 1 << 19
 
 
 def open_docker(text: str, options: Options, *, reference: str) -> Opened:
@@ -155,15 +161,37 @@ def _open(client: Client, text: str, options: Options, reference: str, source: s
     known = _inspected(client.inspect_image(text))  # type: ignore[no-untyped-call]
     opened = _from_cache(known, options, reference, source) if options.cache else None
     if opened is None:
-        chunks = client.get_image(text, chunk_size=_CHUNK)
-        with ReadAhead(lambda: next(chunks, b"")) as stream:
-            recorded = _Recorded(stream, options)
+        recorded = _saved(client, text, options, source)
         opened = open_store(recorded, options, name=None, reference=reference, found_as=source)
         if options.cache is not None:
             for data in recorded.documents:
                 options.cache.put_document(data)
     names = tuple(sorted(known.tags or ()))
     return msgspec.structs.replace(opened, image=msgspec.structs.replace(opened.image, names=names))
+
+
+def _saved(client: Client, text: str, options: Options, source: str) -> _Recorded:
+    import requests
+
+    chunks = client.get_image(text, chunk_size=_CHUNK)
+    cause: Exception | None = None
+    try:
+        with ReadAhead(lambda: next(chunks, b"")) as stream:
+            recorded = _Recorded(stream, options)
+        if recorded.members():
+            return recorded
+    except (requests.exceptions.ChunkedEncodingError, requests.ConnectionError) as exc:
+        cause = exc
+    except ArchiveError as exc:
+        # Over a socket of this machine only the archive tells that it is not the end yet.
+        if not isinstance(exc.__cause__, TruncatedError):
+            raise
+        cause = exc
+    service = source.capitalize()
+    raise DaemonError(
+        f"the {service} service went away before the whole image had come",
+        hint="its log may say why; it needs room for the image on a disk of its own",
+    ) from cause
 
 
 class _Inspected(Struct):

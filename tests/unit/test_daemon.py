@@ -5,12 +5,14 @@ import json
 import shutil
 import socket
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from pyimginspect.errors import (
+    ArchiveError,
     DaemonError,
     ImageNotFoundError,
     InvalidReferenceError,
@@ -28,6 +30,7 @@ from tests.contract import assert_valid_image, content, one_line
 from tests.images import docker25_archive, docker_archive, image, oci_archive
 from tests.servers import Answer, FakeEngine
 
+no_sockets = pytest.mark.skipif(sys.platform == "win32", reason="no such sockets there")
 SAMPLE = image([{"a": "1" * 9000}, {"etc/os-release": "ID=debian\n"}], tag="acme/api:1.4")
 
 
@@ -119,7 +122,63 @@ def test_an_unknown_image(engine: FakeEngine) -> None:
 @pytest.mark.parametrize("cut", [0, 100, 5000])
 def test_an_engine_that_goes_away(cut: int, engine: FakeEngine) -> None:
     engine.cut = cut
-    refused("docker:acme/api:1.4", PyimginspectError, "docker:acme/api:1.4: ")
+    refused("docker:acme/api:1.4", DaemonError, "the Docker service went away")
+
+
+# --- over a socket of this machine ----------------------------------------------------------------
+@pytest.fixture
+def local(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeEngine]:
+    """The same images from a socket, in a place whose name is short enough for one."""
+    with tempfile.TemporaryDirectory() as name, FakeEngine(f"{name}/docker.sock") as running:
+        running.images = engine.images
+        monkeypatch.setenv("DOCKER_HOST", running.address)
+        monkeypatch.setenv("CONTAINER_HOST", running.address)
+        yield running
+
+
+def versions(engine: FakeEngine, path: str) -> list[str]:
+    return [headers["(version)"] for headers in engine.asked(path)]
+
+
+@no_sockets
+@pytest.mark.parametrize("prefix", ["docker:", "podman:"])
+def test_a_local_engine_is_asked_for_the_bare_archive(
+    prefix: str, engine: FakeEngine, local: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In HTTP/1.0, which knows no chunks; anything else, and anybody else, in HTTP/1.1."""
+    found = open_reference(f"{prefix}acme/api:1.4", Options()).image
+    assert_valid_image(found)
+    assert versions(local, "/get$") == ["HTTP/1.0"]
+    assert versions(local, "/(version|json)$") == ["HTTP/1.1"] * 2
+    monkeypatch.setenv("DOCKER_HOST", engine.address)
+    monkeypatch.setenv("CONTAINER_HOST", engine.address)
+    assert open_reference(f"{prefix}acme/api:1.4", Options()).image == found
+    assert versions(engine, "/get$") == ["HTTP/1.1"]
+
+
+@no_sockets
+def test_who_sends_chunks_all_the_same_is_understood(local: FakeEngine) -> None:
+    usual = open_reference("docker:acme/api:1.4", Options()).image
+    local.always_chunks = True
+    assert open_reference("docker:acme/api:1.4", Options()).image == usual
+
+
+@no_sockets
+@pytest.mark.parametrize("part", [0.0, 0.001, 0.2, 0.5, 0.95])
+@pytest.mark.parametrize("always_chunks", [False, True])
+def test_a_local_engine_that_goes_away(part: float, always_chunks: bool, local: FakeEngine) -> None:
+    """Nothing but the archive tells that it has not all come."""
+    archive = local.images["acme/api:1.4"][1]
+    local.cut = int(len(archive.rstrip(b"\0")) * part)
+    local.always_chunks = always_chunks
+    refused("docker:acme/api:1.4", DaemonError, "the Docker service went away")
+    refused("podman:acme/api:1.4", DaemonError, "the Podman service went away")
+
+
+@no_sockets
+def test_a_local_engine_that_sends_something_else(local: FakeEngine) -> None:
+    local.images["acme/api:1.4"] = (local.images["acme/api:1.4"][0], b"<html>" * 1000)
+    refused("docker:acme/api:1.4", ArchiveError, "no archive of an image")
 
 
 def test_an_engine_that_refuses(engine: FakeEngine) -> None:
@@ -154,7 +213,7 @@ def test_something_else_answers(
     refused("docker:acme/api:1.4", DaemonError)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="no such sockets there")
+@no_sockets
 @pytest.mark.parametrize(
     ("name", "prefix"), [("DOCKER_HOST", "docker"), ("CONTAINER_HOST", "podman")]
 )
@@ -186,7 +245,7 @@ def test_a_password_in_an_address_is_not_repeated(monkeypatch: pytest.MonkeyPatc
     assert "hunter2" not in str(caught.value)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="no such sockets there")
+@no_sockets
 def test_a_home_that_may_not_be_looked_into(monkeypatch: pytest.MonkeyPatch) -> None:
     """As after ``su`` without ``-``: ``HOME`` is still another user's."""
 
@@ -392,7 +451,7 @@ def test_tls_that_fails(
     refused(name, DaemonError, f"{good}/ca.pem holds no certificate")
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="no such sockets there")
+@no_sockets
 def test_where_podman_listens(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", "/run/user/7")
     monkeypatch.delenv("CONTAINER_HOST", raising=False)
