@@ -333,9 +333,9 @@ def test_bombs_cost_milliseconds(kind: str) -> None:
     content = Content(bomb(kind))
     times = []
     for _ in range(5):
-        start = time.perf_counter()
+        start = time.process_time()
         facts = read_elf(content)
-        times.append(time.perf_counter() - start)
+        times.append(time.process_time() - start)
     assert bool(facts.error) == (kind != "notes")
     assert min(times) < 0.025
 
@@ -477,9 +477,9 @@ def loads(count: int, step: int, length: int) -> bytes:
     ("step", "length"), [(0, 1 << 40), (1 << 21, 1 << 20), (7, 3), (8 << 20, 9 << 20)]
 )
 def test_no_headers_make_us_keep_more_than_the_limit(step: int, length: int) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     ranges = wanted_ranges(loads(1170, step, length), 1 << 30, mapped=True)
-    assert time.perf_counter() - start < 0.025
+    assert time.process_time() - start < 0.025
     assert sum(length for _, length in ranges) <= 32 << 20
     assert all(one[0] + one[1] < two[0] for one, two in pairwise(ranges))
 
