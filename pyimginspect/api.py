@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from pyimginspect.analyzers import Analyzer, all_analyzers
+from pyimginspect.analyzers import BUILTIN, Analyzer, all_analyzers
 from pyimginspect.changesets import apply_layers
 from pyimginspect.errors import InvalidReferenceError, LayerError
 from pyimginspect.inventory.base import layers_shared
@@ -18,7 +18,8 @@ from pyimginspect.inventory.facts import Area
 from pyimginspect.inventory.sizes import map_sizes, uses_of
 from pyimginspect.layers import registered
 from pyimginspect.ledger import Ledger, keep_books
-from pyimginspect.model import Image, Layer, Note, Platform
+from pyimginspect.model import Digest, Image, Layer, Note, Platform
+from pyimginspect.recall import recall, remember, report_key
 from pyimginspect.report import Finding, ImageFacts, LayerFacts, Report, Waste
 from pyimginspect.rootfs import RootFS
 from pyimginspect.sources.indexing import Opened
@@ -46,8 +47,10 @@ class OpenedImage:
         *,
         base_layers: int | None = None,
         base_name: str = "",
+        kept: LayerCache | None = None,
     ) -> None:
         self._opened = opened
+        self._kept = kept
         self._dlopen = dlopen
         self._base_layers = base_layers
         self._base_name = base_name
@@ -121,9 +124,27 @@ class OpenedImage:
         """Judge the facts by the built-in and installed analyzers, or by those given.
 
         With ``areas`` the report also says where all stored bytes are, for the map of the web
-        page; with ``plan`` what the edits of the :attr:`plan` save together.
+        page; with ``plan`` what the edits of the :attr:`plan` save together. By the built-in
+        analyzers, an image that was opened with a cache is not judged again.
         """
-        chosen = analyzers if analyzers is not None else all_analyzers()
+        if analyzers is not None:
+            return self._judge(analyzers, areas=areas, plan=plan)
+        chosen = all_analyzers()
+        kept = self._kept if chosen == BUILTIN else None
+        key = self._report_key(areas, plan) if kept is not None else None
+        if kept is None or key is None:
+            return self._judge(chosen, areas=areas, plan=plan)
+        report = recall(kept, key)
+        if report is None:
+            report = self._judge(chosen, areas=areas, plan=plan)
+            remember(kept, key, report)
+        return report
+
+    def _report_key(self, areas: bool, plan: bool) -> Digest | None:
+        dlopen = sorted((self._dlopen or {}).items())
+        return report_key(self.image, dlopen, self._base_layers, self._base_name, areas, plan)
+
+    def _judge(self, chosen: tuple[Analyzer, ...], *, areas: bool, plan: bool) -> Report:
         findings = [finding for each in chosen for finding in each.run(self.inventory)]
         report = _report(self.inventory, sorted(findings, key=lambda finding: finding.order))
         return msgspec.structs.replace(
@@ -166,7 +187,9 @@ def open_image(
     elif base is not None:
         below = open_reference(base, options).image
         name, count = _pulled_as(base, below), layers_shared(opened.image, below)
-    yield OpenedImage(opened, dlopen, base_layers=count, base_name=name)
+    # What was made with probes of others is theirs to vouch for; who verifies wants it made anew.
+    kept = cache if not verify and not options.probes else None
+    yield OpenedImage(opened, dlopen, base_layers=count, base_name=name, kept=kept)
 
 
 def _pulled_as(reference: str, image: Image) -> str:

@@ -12,7 +12,8 @@ from pyimginspect.analyzers import catalogue
 from pyimginspect.cli.arguments import build_parser
 from pyimginspect.errors import PolicyError
 from pyimginspect.formats._text import count
-from pyimginspect.layers.cache import cache_directory, cache_info, clear_cache
+from pyimginspect.layers.cache import cache_directory
+from pyimginspect.layers.cache_upkeep import cache_info, clear_cache
 from pyimginspect.policy import OWN_RULES
 from pyimginspect.rules import Rule
 
@@ -81,5 +82,6 @@ def cache_line(directory: str | None, *, clear: bool) -> str:
     if info is None:
         return f"no cache at {cache_directory(directory)} yet"
     verb = "held" if clear else "holds"
+    held = f"{count(info.layers, 'layer')} and {count(info.reports, 'report')}"
     size, limit = naturalsize(info.size), naturalsize(info.limit)
-    return f"{info.path} {verb} {count(info.layers, 'layer')} in {size} (of at most {limit})"
+    return f"{info.path} {verb} {held} in {size} (of at most {limit})"

@@ -2,7 +2,8 @@
 
 The key is a **verified** diff ID together with the versions of all probes and the limits, so an
 index that this code would make differently is not found. For compressed layers a second table
-leads from a blob's digest to its diff ID, and a third keeps manifests and configurations.
+leads from a blob's digest to its diff ID, a third keeps manifests and configurations, a fourth
+the reports of whole images.
 
 The cache may always be lost and never be wrong: what is damaged is dropped, what cannot be
 written is not, and whoever asks gets ``None`` and reads the layer. docs/cache.md tells more.
@@ -28,17 +29,24 @@ from pyimginspect.layers.cache_file import memory_database, open_database, open_
 from pyimginspect.layers.digests import algorithm, digest_of
 from pyimginspect.layers.limits import DEFAULT_LIMITS, Limits
 from pyimginspect.layers.probes import Probe, version_key
-from pyimginspect.layers.stored import StoredIndexError, decode_index, encode_index
+from pyimginspect.layers.stored import (
+    StoredIndexError,
+    decode_index,
+    encode_index,
+    pack,
+    unpack,
+)
 from pyimginspect.model import Digest, LayerIndex
 
-__all__ = ["DEFAULT_SIZE", "Cache", "CacheInfo", "cache_directory", "cache_info", "clear_cache"]
+__all__ = ["DEFAULT_SIZE", "Cache", "CacheInfo", "cache_directory", "cache_file", "said"]
 
 DEFAULT_SIZE = 512 << 20
 """Bytes that the cache may grow to: the indexes of some hundred big images."""
 
-_FILE = "layers-1.sqlite3"  # a change of the tables is another file, so releases do not quarrel
+_FILE = "layers-2.sqlite3"  # a change of the tables is another file, so releases do not quarrel
 _FRESH_SECONDS = 3600  # a use is not noted again within an hour: reading should not write
 _SEAL = 8
+_SIZED = ("layers", "documents", "reports")  # the tables whose rows have a size and a last use
 _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
 
@@ -50,6 +58,7 @@ class CacheInfo(Struct, frozen=True, kw_only=True):
     size: int
     layers: int
     documents: int
+    reports: int
     limit: int = DEFAULT_SIZE
 
 
@@ -73,6 +82,11 @@ def cache_directory(directory: str | os.PathLike[str] | None = None) -> Path:
     return path
 
 
+def cache_file(directory: str | os.PathLike[str] | None = None) -> Path:
+    """Return the file of the cache in ``directory``. Raises as :func:`cache_directory`."""
+    return cache_directory(directory) / _FILE
+
+
 class Cache:
     """An open cache; a context manager, and safe to use from several threads."""
 
@@ -92,7 +106,7 @@ class Cache:
         and ``warn`` told, unless ``set_aside`` is off. Raises :class:`CacheError` where no cache
         can be had.
         """
-        self.path = cache_directory(directory) / _FILE
+        self.path = cache_file(directory)
         self._versions = version_key(probes)
         if limits != DEFAULT_LIMITS:
             self._versions += f",{limits}"
@@ -105,7 +119,7 @@ class Cache:
             self._database = self._connect() if set_aside else self._open()
         except (OSError, sqlite3.Error) as exc:
             hint = "--no-cache" if set_aside else "--cache-clear"
-            raise CacheError(f"no cache at {self.path.parent}: {_said(exc)}", hint=hint) from exc
+            raise CacheError(f"no cache at {self.path.parent}: {said(exc)}", hint=hint) from exc
 
     def __enter__(self) -> Self:
         return self
@@ -178,27 +192,61 @@ class Cache:
             row = (digest_of(data, algorithm), len(data), int(time.time()), data)
             self._write("INSERT OR REPLACE INTO documents VALUES (?, ?, ?, ?)", row)
 
+    # --- reports ----------------------------------------------------------------------------------
+    def get_report(self, key: Digest) -> bytes | None:
+        """Return the report kept under the digest of all that it was made from."""
+        return self._guarded(lambda: self._get_report(key))
+
+    def _get_report(self, key: Digest) -> bytes | None:
+        found = self._row("SELECT data, used FROM reports WHERE key = ?", key)
+        if found is None:
+            return None
+        try:
+            data = unpack(_unsealed(found[0], (key, "report")))
+        except StoredIndexError:
+            self._write("DELETE FROM reports WHERE key = ?", (key,))
+            self._warn(f"a damaged entry was dropped from the cache {self.path}")
+            return None
+        now = int(time.time())
+        if now - found[1] > _FRESH_SECONDS:
+            self._write("UPDATE reports SET used = ? WHERE key = ?", (now, key))
+        return data
+
+    def put_report(self, key: Digest, data: bytes) -> None:
+        """Keep a report under the digest of all that it was made from."""
+        with self._lock:
+            packed = _seal((key, "report")) + pack(data)
+            row = (key, len(packed), int(time.time()), packed)
+            self._write("INSERT OR REPLACE INTO reports VALUES (?, ?, ?, ?)", row)
+            self._evict()
+
     # --- as a whole -------------------------------------------------------------------------------
     def info(self) -> CacheInfo:
         """Return how much there is. Raises :class:`CacheError` for a file that is damaged."""
         try:
             counts = [
                 int(self._database.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
-                for table in ("layers", "documents")
+                for table in _SIZED
             ]
         except sqlite3.Error as exc:
             raise CacheError(f"{self.path} is damaged: {exc}", hint="--cache-clear") from exc
         files = [self.path, Path(f"{self.path}-wal"), Path(f"{self.path}-shm")]
         size = sum(file.stat().st_size for file in files if file.exists())
+        layers, documents, reports = counts
         return CacheInfo(
-            path=str(self.path), size=size, layers=counts[0], documents=counts[1], limit=self._size
+            path=str(self.path),
+            size=size,
+            layers=layers,
+            documents=documents,
+            reports=reports,
+            limit=self._size,
         )
 
     def clear(self) -> None:
         """Forget everything. Raises :class:`CacheError` where that is not possible."""
         try:
             with self._lock:
-                for table in ("layers", "blobs", "documents"):
+                for table in (*_SIZED, "blobs"):
                     self._database.execute(f"DELETE FROM {table}")
                 self._database.execute("VACUUM")
                 self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -294,15 +342,12 @@ class Cache:
     def _evict(self) -> None:
         """Drop what was used least recently until a tenth of the room is free again."""
         try:
-            used = self._database.execute(
-                "SELECT (SELECT total(size) FROM layers) + (SELECT total(size) FROM documents)"
-            ).fetchone()[0]
+            totals = " + ".join(f"(SELECT total(size) FROM {table})" for table in _SIZED)
+            used = self._database.execute(f"SELECT {totals}").fetchone()[0]
             if used <= self._size:
                 return
-            oldest = self._database.execute(
-                "SELECT 'layers', rowid, size, used FROM layers UNION ALL"
-                " SELECT 'documents', rowid, size, used FROM documents ORDER BY used, size DESC"
-            ).fetchall()
+            rows = " UNION ALL ".join(f"SELECT '{t}', rowid, size, used FROM {t}" for t in _SIZED)
+            oldest = self._database.execute(f"{rows} ORDER BY used, size DESC").fetchall()
         except sqlite3.Error:
             return
         for table, row, size, _ in oldest:
@@ -325,45 +370,6 @@ def _unsealed(data: bytes, key: tuple[str | None, str]) -> bytes:
     return data[_SEAL:]
 
 
-def _said(exc: Exception) -> str:
+def said(exc: Exception) -> str:
     """Return what an error says, for people: without its number."""
     return (isinstance(exc, OSError) and exc.strerror) or str(exc)
-
-
-def _is_there(directory: str | os.PathLike[str] | None) -> bool:
-    path = cache_directory(directory) / _FILE
-    try:
-        path.stat()
-    except FileNotFoundError:
-        return False
-    except OSError as exc:
-        raise CacheError(f"no cache at {path.parent}: {_said(exc)}") from exc
-    return True
-
-
-def cache_info(directory: str | os.PathLike[str] | None = None) -> CacheInfo | None:
-    """Return what the cache in ``directory`` holds, or ``None`` where there is none yet.
-
-    Raises :class:`CacheError` where it cannot be opened, and for a file that is no cache, which
-    stays as it is.
-    """
-    if not _is_there(directory):
-        return None
-    with Cache(directory, set_aside=False, warn=lambda _: None) as cache:
-        return cache.info()
-
-
-def clear_cache(directory: str | os.PathLike[str] | None = None) -> CacheInfo | None:
-    """Empty the cache in ``directory``, and return what it held; ``None`` where there is none.
-
-    Raises :class:`CacheError` where that is not possible.
-    """
-    if not _is_there(directory):
-        return None
-    said: list[str] = []  # of no use beside an error
-    with Cache(directory, warn=said.append) as cache:
-        before = cache.info()
-        cache.clear()
-    for message in said:
-        _log.warning(message)
-    return before

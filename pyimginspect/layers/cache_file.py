@@ -17,6 +17,8 @@ CREATE TABLE layers (
 CREATE TABLE blobs (digest TEXT PRIMARY KEY, diff_id TEXT);
 CREATE TABLE documents (
     digest TEXT PRIMARY KEY, size INTEGER, used INTEGER, data BLOB);
+CREATE TABLE reports (
+    key TEXT PRIMARY KEY, size INTEGER, used INTEGER, data BLOB);
 """
 
 

@@ -12,7 +12,7 @@ import msgspec
 from pyimginspect.layers.compression import zstd_module
 from pyimginspect.model import LayerIndex
 
-__all__ = ["StoredIndexError", "decode_index", "encode_index"]
+__all__ = ["StoredIndexError", "decode_index", "encode_index", "pack", "unpack"]
 
 _PLAIN = b"\x01"
 _ESCAPED = b"\x02"  # with names that are no UTF-8, which MessagePack's strings must be
@@ -30,9 +30,9 @@ class StoredIndexError(ValueError):
 def encode_index(index: LayerIndex) -> bytes:
     """Return an index as bytes, the same for equal indexes."""
     try:
-        return _PLAIN + _compressed(_encoder.encode(index))
+        return _PLAIN + pack(_encoder.encode(index))
     except UnicodeEncodeError:
-        return _ESCAPED + _compressed(_encoder.encode(_escaped(index)))
+        return _ESCAPED + pack(_encoder.encode(_escaped(index)))
 
 
 def decode_index(data: bytes) -> LayerIndex:
@@ -49,6 +49,15 @@ def decode_index(data: bytes) -> LayerIndex:
         raise StoredIndexError("these bytes are no index") from exc
 
 
+def unpack(data: bytes | memoryview) -> bytes:
+    """Return the bytes that :func:`pack` was given; raise :class:`StoredIndexError`."""
+    zstd = zstd_module()
+    try:
+        return bytes(zstd.decompress(data))
+    except (zstd.ZstdError, ValueError) as exc:
+        raise StoredIndexError("these bytes are none that were packed") from exc
+
+
 @contextlib.contextmanager
 def _no_collection() -> Iterator[None]:
     """Keep the garbage collector from looking at every new entry: that takes longer than all."""
@@ -61,7 +70,8 @@ def _no_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _compressed(data: bytes) -> bytes:
+def pack(data: bytes) -> bytes:
+    """Return bytes compressed, with a checksum."""
     zstd = zstd_module()
     parameter = zstd.CompressionParameter
     options = {parameter.compression_level: _LEVEL, parameter.checksum_flag: 1}

@@ -19,7 +19,8 @@ LARGEST_DOCUMENT = 4 << 20
 class LayerCache(Protocol):
     """Where indexes of layers seen before are kept, by the digest of their verified content.
 
-    Manifests and configurations too, so that an image seen before need not be asked for.
+    Manifests and configurations too, so that an image seen before need not be asked for, and
+    reports, so that nothing of it need be worked out again.
     """
 
     def get(self, diff_id: Digest | None, digest: Digest | None) -> LayerIndex | None:
@@ -33,6 +34,12 @@ class LayerCache(Protocol):
 
     def put_document(self, data: bytes, algorithm: str = "sha256", /) -> None:
         """Keep a manifest, index or configuration, under the digest of its bytes."""
+
+    def get_report(self, key: Digest) -> bytes | None:
+        """Return the report kept under the digest of all that it was made from."""
+
+    def put_report(self, key: Digest, data: bytes) -> None:
+        """Keep a report under the digest of all that it was made from."""
 
 
 class Reporter(Protocol):

@@ -17,12 +17,8 @@ import pytest
 from pyimginspect.cli import main
 from pyimginspect.errors import CacheError, DigestMismatchError
 from pyimginspect.layers import BytesBlob, Limits, index_layer
-from pyimginspect.layers.cache import (
-    Cache,
-    cache_directory,
-    cache_info,
-    clear_cache,
-)
+from pyimginspect.layers.cache import Cache, cache_directory
+from pyimginspect.layers.cache_upkeep import cache_info, clear_cache
 from pyimginspect.layers.digests import digest_of
 from pyimginspect.layers.stored import StoredIndexError, decode_index, encode_index
 from pyimginspect.model import Digest, LayerIndex
@@ -193,18 +189,20 @@ def test_info_and_clear(tmp_path: Path) -> None:
     with Cache(tmp_path) as cache:
         cache.put(ONE, BLOB, INDEX)
         cache.put_document(b"{}")
+        cache.put_report(ONE, b"report")
     before = cache_info(tmp_path)
     assert before is not None
-    assert (before.layers, before.documents) == (1, 1)
+    assert (before.layers, before.documents, before.reports) == (1, 1, 1)
     assert before.size > len(encode_index(INDEX))
     held = clear_cache(tmp_path)
     after = cache_info(tmp_path)
     assert held is not None
     assert after is not None
     assert held.layers == 1
-    assert (after.layers, after.documents) == (0, 0)
+    assert (after.layers, after.documents, after.reports) == (0, 0, 0)
     with Cache(tmp_path) as cache:
         assert cache.get(ONE, BLOB) is None
+        assert cache.get_report(ONE) is None
 
 
 # --- bounded --------------------------------------------------------------------------------------
@@ -248,7 +246,7 @@ def test_reading_does_not_write(tmp_path: Path) -> None:
 
 
 # --- what happens to files ------------------------------------------------------------------------
-FILE = "layers-1.sqlite3"
+FILE = "layers-2.sqlite3"
 
 
 def foreign_database(path: Path) -> None:
@@ -342,6 +340,39 @@ def test_a_damaged_entry_is_dropped_with_a_warning(tmp_path: Path) -> None:
         (digest,) = cache._database.execute("SELECT digest FROM documents").fetchone()
         assert cache.get_document(digest) is None
     assert len(warnings) == 1
+
+
+@pytest.mark.parametrize("damage", ["x'0102'", "substr(data, 1, length(data) - 1)", "zeroblob(90)"])
+def test_a_damaged_report_is_dropped_with_a_warning(damage: str, tmp_path: Path) -> None:
+    warnings = Warnings()
+    with Cache(tmp_path, warn=warnings) as cache:
+        cache.put_report(ONE, b"one" * 100)
+        assert cache.get_report(ONE) == b"one" * 100
+        cache._database.execute(f"UPDATE reports SET data = {damage}")
+        assert cache.get_report(ONE) is None
+        assert cache.info().reports == 0
+    assert len(warnings) == 1
+
+
+def test_a_report_is_bound_to_its_key(tmp_path: Path) -> None:
+    other = number_digest(7)
+    with Cache(tmp_path, warn=Warnings()) as cache:
+        cache.put_report(ONE, b"one")
+        cache._database.execute("UPDATE reports SET key = ?", (other,))
+        assert cache.get_report(other) is None
+
+
+def test_reports_count_and_go_like_layers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1_000_000.0
+    monkeypatch.setattr("time.time", lambda: now)
+    with Cache(tmp_path, size=1_000_000) as cache:
+        for number in range(30):
+            cache.put_report(number_digest(number), random.Random(number).randbytes(100_000))
+            now += 10_000
+            assert cache.get_report(number_digest(0)) is not None  # used all the time
+        assert 8 <= cache.info().reports <= 10
+        assert cache.get_report(number_digest(29)) is not None
+        assert cache.get_report(number_digest(1)) is None
 
 
 def test_a_full_disk_is_no_error(tmp_path: Path) -> None:
@@ -594,6 +625,12 @@ class Counting:
     def put_document(self, data: bytes, algorithm: str = "sha256", /) -> None:
         self._cache.put_document(data, algorithm)
 
+    def get_report(self, key: Digest) -> bytes | None:
+        return self._cache.get_report(key)
+
+    def put_report(self, key: Digest, data: bytes) -> None:
+        self._cache.put_report(key, data)
+
 
 def write(tmp_path: Path, data: bytes) -> str:
     path = tmp_path / "image.tar"
@@ -694,9 +731,9 @@ def test_the_command_tells_what_the_cache_holds(
         cache.put(ONE, None, INDEX)
     for option, verb in (("--cache-info", "holds"), ("--cache-clear", "held")):
         assert main([option, *where]) == 0
-        assert f"{FILE} {verb} 1 layer in " in capsys.readouterr().out
+        assert f"{FILE} {verb} 1 layer and 0 reports in " in capsys.readouterr().out
     assert main(["--cache-info", *where]) == 0
-    assert f"{FILE} holds 0 layers in " in capsys.readouterr().out
+    assert f"{FILE} holds 0 layers and 0 reports in " in capsys.readouterr().out
 
 
 def test_the_command_says_why_there_is_no_cache(

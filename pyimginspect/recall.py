@@ -1,0 +1,98 @@
+"""Reports of images seen before.
+
+Facts, findings and plan are functions of an image's layers and configuration: nothing in them
+asks the clock, the environment or a network (docs/decisions/kept-reports.md). So where all the
+layers are known by their verified digests, the same code makes the same report of them.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from functools import cache
+
+import msgspec
+
+from pyimginspect.layers.digests import algorithm, digest_of
+from pyimginspect.model import Digest, Image, Layer, LayerIndex
+from pyimginspect.report import Report
+from pyimginspect.sources.options import LayerCache
+from pyimginspect.version import VERSION
+
+__all__ = ["recall", "remember", "report_key"]
+
+_NOTHING = LayerIndex(size=0)
+
+
+def report_key(image: Image, *settings: object) -> Digest | None:
+    """Return the digest of all that a report of ``image`` is made from.
+
+    That is its configuration, the digests of its layers, how it was named, what was asked for
+    (``settings``), and this code. ``None`` where one of them is not known for certain.
+    """
+    code = _code()
+    if code is None or not all(_is_known(layer) for layer in image.layers):
+        return None
+    layers = tuple(msgspec.structs.replace(layer, index=_NOTHING) for layer in image.layers)
+    bare = msgspec.structs.replace(image, layers=layers)
+    try:
+        return digest_of(msgspec.msgpack.encode((code, bare, settings)))
+    except UnicodeEncodeError:  # a name that is no UTF-8
+        return None
+
+
+def recall(kept: LayerCache, key: Digest) -> Report | None:
+    """Return the report kept under ``key``, if there is one."""
+    data = kept.get_report(key)
+    if data is None:
+        return None
+    try:
+        return msgspec.msgpack.decode(data, type=Report)
+    except msgspec.MsgspecError:
+        return None
+
+
+def remember(kept: LayerCache, key: Digest, report: Report) -> None:
+    """Keep a report; one with names that are no UTF-8 is made again each time."""
+    try:
+        data = msgspec.msgpack.encode(report)
+    except UnicodeEncodeError:
+        return
+    kept.put_report(key, data)
+
+
+def _is_known(layer: Layer) -> bool:
+    """Whether the layer's index was made from bytes that have its diff ID, or there are none.
+
+    A layer that was read through for a cache has been held against a diff ID of SHA-256, and has
+    checksums; one that was only sought through has none. See
+    :func:`pyimginspect.sources.indexing.check_digests`.
+    """
+    if layer.absent:
+        return True
+    diff_id = layer.diff_id
+    known = diff_id is not None and algorithm(diff_id) == "sha256"
+    return known and layer.index.checksums is not None
+
+
+@cache
+def _code() -> str | None:
+    """Return what tells this code from any other: of a working copy, too, as it is edited.
+
+    The versions alone would not. ``None`` where the files cannot be looked at, as in a zip file.
+    """
+    root = os.path.dirname(__file__)
+    seen = []
+    try:
+        for place, folders, files in os.walk(root):
+            folders[:] = [name for name in folders if name != "__pycache__"]
+            for name in files:
+                path = os.path.join(place, name)
+                status = os.stat(path)
+                seen.append((os.path.relpath(path, root), status.st_size, status.st_mtime_ns))
+        # Another version of a library comes with another entry in the directory they lie in.
+        libraries = os.path.dirname(os.path.dirname(msgspec.__file__))
+        installed = os.stat(libraries).st_mtime_ns
+    except OSError:
+        return None
+    return repr((VERSION, sys.version, installed, sorted(seen))) if seen else None
