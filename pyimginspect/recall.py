@@ -7,6 +7,7 @@ layers are known by their verified digests, the same code makes the same report 
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
 from functools import cache
@@ -17,7 +18,6 @@ from pyimginspect.layers.digests import algorithm, digest_of
 from pyimginspect.model import Digest, Image, Layer, LayerIndex
 from pyimginspect.report import Report
 from pyimginspect.sources.options import LayerCache
-from pyimginspect.version import VERSION
 
 __all__ = ["recall", "remember", "report_key"]
 
@@ -77,22 +77,28 @@ def _is_known(layer: Layer) -> bool:
 
 @cache
 def _code() -> str | None:
-    """Return what tells this code from any other: of a working copy, too, as it is edited.
+    """Return what tells this code from any other, wherever and whenever it was installed.
 
-    The versions alone would not. ``None`` where the files cannot be looked at, as in a zip file.
+    Its version alone would not, as it is the same while a working copy is edited. Of libraries
+    ``packaging`` has a say in facts, and ``msgspec`` in how they are kept. ``None`` where the
+    files cannot be read, as in a zip file.
     """
+    import packaging
+
     root = os.path.dirname(__file__)
-    seen = []
+    sums = hashlib.sha256()
+    count = 0
     try:
         for place, folders, files in os.walk(root):
-            folders[:] = [name for name in folders if name != "__pycache__"]
-            for name in files:
+            folders[:] = sorted(name for name in folders if name != "__pycache__")
+            for name in sorted(files):
                 path = os.path.join(place, name)
-                status = os.stat(path)
-                seen.append((os.path.relpath(path, root), status.st_size, status.st_mtime_ns))
-        # Another version of a library comes with another entry in the directory they lie in.
-        libraries = os.path.dirname(os.path.dirname(msgspec.__file__))
-        installed = os.stat(libraries).st_mtime_ns
+                with open(path, "rb", buffering=0) as file:
+                    data = file.read()
+                sums.update(repr((os.path.relpath(path, root), len(data))).encode())
+                sums.update(data)
+                count += 1
     except OSError:
         return None
-    return repr((VERSION, sys.version, installed, sorted(seen))) if seen else None
+    libraries = (packaging.__version__, msgspec.__version__, sys.version)
+    return repr((sums.hexdigest(), libraries)) if count else None

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from pyimginspect import api
+from pyimginspect.analyzers import BUILTIN
 from pyimginspect.errors import AuthenticationError, DaemonError, ImageNotFoundError, PlatformError
 from pyimginspect.layers.cache import Cache
 from pyimginspect.model import Platform
@@ -203,7 +204,10 @@ def test_every_road_leads_to_the_same_report(
         assert common(json.loads(report.to_json())) == expected[name]
         if way != "standard input":
             again = api.inspect(reference, cache=cache)
-            assert again.to_json() == report.to_json(), "from the cache it is the same, too"
+            assert again.to_json() == report.to_json(), "the report kept is the same"
+            with api.open_image(reference, cache=cache) as known:
+                judged = known.report(BUILTIN)
+            assert judged.to_json() == report.to_json(), "from the indexes kept it is, too"
 
 
 @pytest.mark.parametrize("name", IMAGES)

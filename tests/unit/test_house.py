@@ -42,7 +42,7 @@ ROOMS: dict[str, set[str]] = {
     "compare": NOUNS | {"report"},
     "fleet": NOUNS | {"report"},
     "progress": NOUNS | {"sources"},
-    "recall": NOUNS | {"version", "layers", "sources", "report"},
+    "recall": NOUNS | {"layers", "sources", "report"},
     "api": LIBRARY | {"recall"},
     "__init__": LIBRARY | {"api"},
     "cli": LIBRARY | {"api", "__init__"},

@@ -151,12 +151,15 @@ def test_an_edited_file_is_other_code(tmp_path: Path, monkeypatch: pytest.Monkey
     (tmp_path / "package/__pycache__").mkdir()
     (tmp_path / "package/__pycache__/x.pyc").touch()
     assert code() == before, "what Python writes there is no change"
-    module.write_text("a = 2")
     os.utime(module, ns=(1, 1))
+    assert code() == before, "it may have been installed at another time"
+    module.write_text("a = 2")
     assert code() not in (before, None)
     edited = code()
     (tmp_path / "package/more.py").touch()
-    assert code() != edited
+    assert code() not in (before, edited, None)
+    monkeypatch.setattr("packaging.__version__", "0.1")
+    assert code() not in (before, edited, None)
 
 
 def not_hashed(tmp_path: Path) -> str:
