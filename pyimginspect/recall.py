@@ -30,8 +30,7 @@ def report_key(image: Image, *settings: object) -> Digest | None:
     That is its configuration, the digests of its layers, how it was named, what was asked for
     (``settings``), and this code. ``None`` where one of them is not known for certain.
     """
-    code = _code()
-    if code is None or not all(_is_known(layer) for layer in image.layers):
+    if not all(_is_known(layer) for layer in image.layers) or (code := _code()) is None:
         return None
     layers = tuple(msgspec.structs.replace(layer, index=_NOTHING) for layer in image.layers)
     bare = msgspec.structs.replace(image, layers=layers)
