@@ -37,15 +37,14 @@ def encode_index(index: LayerIndex) -> bytes:
 
 def decode_index(data: bytes) -> LayerIndex:
     """Return the index that :func:`encode_index` wrote; raise :class:`StoredIndexError`."""
-    zstd = zstd_module()
+    packed = unpack(memoryview(data)[1:])
     try:
-        packed = zstd.decompress(memoryview(data)[1:])
         if data[:1] == _PLAIN:
             with _no_collection():
                 return _decoder.decode(packed)
         plain = msgspec.msgpack.decode(packed, ext_hook=_unescaped, strict=False)
         return msgspec.convert(plain, LayerIndex)
-    except (zstd.ZstdError, msgspec.MsgspecError, ValueError) as exc:
+    except (msgspec.MsgspecError, ValueError) as exc:
         raise StoredIndexError("these bytes are no index") from exc
 
 
