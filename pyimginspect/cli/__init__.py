@@ -17,9 +17,23 @@ from msgspec import Struct
 
 from pyimginspect import api, formats
 from pyimginspect.analyzers import catalogue
-from pyimginspect.cli.about import all_rules, cache_line, completion, explanation, rule_list
+from pyimginspect.cli.about import (
+    all_rules,
+    cache_line,
+    completion,
+    explanation,
+    rule_list,
+    version_line,
+)
 from pyimginspect.cli.arguments import build_parser, parse
-from pyimginspect.cli.outputs import find_outputs, put, replace, style
+from pyimginspect.cli.outputs import (
+    NEW_FINDINGS_FORMATS,
+    add_job_summary,
+    find_outputs,
+    put,
+    replace,
+    style,
+)
 from pyimginspect.cli.session import open_cache, open_progress
 from pyimginspect.comparison import compare
 from pyimginspect.errors import (
@@ -37,6 +51,7 @@ from pyimginspect.policy import (
     find_policy,
     load_policy,
     read_baseline,
+    remember,
     write_baseline,
 )
 from pyimginspect.report import Report
@@ -142,7 +157,7 @@ def _run(args: argparse.Namespace, kept: list[api.OpenedImage]) -> int:
         for result in results
     ]
     if args.against:
-        return _compare([result.report for result in judged], outputs, args)
+        return _compare(judged, outputs, args, dockerfile)
     if args.layers or args.plan:
         asides = "\n".join(_aside(result, args) for result in judged)
         put(asides, None, exact=args.plan == "dockerfile")
@@ -162,11 +177,11 @@ def _told(args: argparse.Namespace) -> str | None:
     if args.help:
         return build_parser().format_help()
     if args.version:
-        return f"pyimginspect {api.tool_version()}\n"
+        return version_line(args.format)
     if args.completion:
         return completion(args.completion) + "\n"
     if args.rules:
-        return rule_list()
+        return rule_list(args.format)
     if args.explain:
         return explanation(args.explain, style(None, args)["width"])
     if args.cache_info or args.cache_clear:
@@ -214,17 +229,43 @@ def _result(image: api.OpenedImage, args: argparse.Namespace, *, page: bool) -> 
 
 
 def _compare(
-    reports: list[Report], outputs: list[tuple[Path | None, str]], args: argparse.Namespace
+    judged: list[_Result],
+    outputs: list[tuple[Path | None, str]],
+    args: argparse.Namespace,
+    dockerfile: formats.Dockerfile | None,
 ) -> int:
     """Write what changed; new findings that the policy fails make the status 1."""
-    before, after = reports
+    before, after = (result.report for result in judged)
     comparison = compare(before, after)
+    new = _only_new(after, before)
     for target, name in outputs:
+        if name in NEW_FINDINGS_FORMATS:
+            _write([msgspec.structs.replace(judged[1], report=new)], target, name, args, dockerfile)
+            continue
         text = formats.render_comparison(comparison, name, **style(target, args))
         put(text, target, exact=name != "table")
     verdict = after.verdict
     failed = verdict is not None and any(map(verdict.fails, comparison.new))
     return _FINDINGS if failed else _CLEAN
+
+
+def _only_new(after: Report, before: Report) -> Report:
+    """Return a report with the findings that another has as known ones, and those gone as gone."""
+    verdict = after.verdict
+    assert verdict is not None, "a report is judged before it is compared"
+    comparison = compare(before, after)
+    new = {finding.fingerprint for finding in comparison.new}
+    known = tuple(f for f in after.findings if f.fingerprint not in new)
+    return msgspec.structs.replace(
+        after,
+        findings=tuple(f for f in after.findings if f.fingerprint in new),
+        verdict=msgspec.structs.replace(
+            verdict,
+            passed=not any(map(verdict.fails, comparison.new)),
+            accepted=(*verdict.accepted, *known),
+            gone=(*verdict.gone, *map(remember, comparison.gone)),
+        ),
+    )
 
 
 def _aside(result: _Result, args: argparse.Namespace) -> str:
@@ -248,12 +289,20 @@ def _write(
     args: argparse.Namespace,
     dockerfile: formats.Dockerfile | None,
 ) -> None:
-    options = {**style(target, args), "rules": all_rules(), "dockerfile": dockerfile}
-    texts = [formats.render(result.report, name, plan=result.plan, **options) for result in results]
-    text = "\n".join(texts)
-    if name == "json" and len(args.images) > 1:
-        text = "[\n" + ",\n".join(part.rstrip("\n") for part in texts) + "\n]\n"
+    options = {
+        **style(target, args),
+        "rules": all_rules(),
+        "dockerfile": dockerfile,
+        "category": args.category,
+        "plan": results[0].plan if len(results) == 1 else None,
+    }
+    reports = [result.report for result in results]
+    text = formats.render_many(reports, name, **options)
+    if name == "json" and len(args.images) > 1 and len(reports) < 2:
+        text = "[\n" + text.rstrip("\n") + "\n]\n"  # an array, however many could be inspected
     put(text, target, exact=name != "table")
+    if name == "github":
+        add_job_summary(formats.render_many(reports, "markdown"))
 
 
 def _policy(args: argparse.Namespace) -> Policy:

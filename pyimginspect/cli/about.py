@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import json
+import platform
+import sys
 import textwrap
 from collections.abc import Iterable
 
+import msgspec
 from humanize import naturalsize
 
 from pyimginspect.analyzers import catalogue
@@ -15,9 +19,19 @@ from pyimginspect.formats._text import count
 from pyimginspect.layers.cache import cache_directory
 from pyimginspect.layers.cache_upkeep import cache_info, clear_cache
 from pyimginspect.policy import OWN_RULES
+from pyimginspect.report import SCHEMA_VERSION
 from pyimginspect.rules import Rule
+from pyimginspect.version import VERSION
 
-__all__ = ["all_rules", "cache_line", "completion", "explanation", "nearest", "rule_list"]
+__all__ = [
+    "all_rules",
+    "cache_line",
+    "completion",
+    "explanation",
+    "nearest",
+    "rule_list",
+    "version_line",
+]
 
 
 def all_rules() -> dict[str, Rule]:
@@ -31,9 +45,26 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(sorted(known))}"
 
 
-def rule_list() -> str:
-    """Return the rules, a line each: id, severity, title."""
+def version_line(format_name: str | None) -> str:
+    """Return name and version of this package, for people or as JSON, with what it runs on."""
+    if format_name != "json":
+        return f"pyimginspect {VERSION}\n"
+    facts = {
+        "pyimginspect": VERSION,
+        "schema_version": SCHEMA_VERSION,
+        "python": platform.python_version(),
+        "implementation": platform.python_implementation(),
+        "platform": f"{sys.platform}/{platform.machine()}",
+    }
+    return json.dumps(facts, indent=2) + "\n"
+
+
+def rule_list(format_name: str | None) -> str:
+    """Return the rules, a line each (id, severity, title), or all that is known of them as JSON."""
     rules = all_rules()
+    if format_name == "json":
+        listed = [msgspec.structs.asdict(rule) for _, rule in sorted(rules.items())]
+        return json.dumps(listed, indent=2, ensure_ascii=False) + "\n"
     longest = max((len(name) for name in rules), default=0)
     return "".join(
         f"{name:{longest}}  {rule.severity:7}  {rule.title}\n"

@@ -107,7 +107,15 @@ def build_parser() -> argparse.ArgumentParser:
         "--against", metavar="IMAGE", help="report what changed since IMAGE; new findings fail"
     )
     out.add_argument(
-        "--dockerfile", metavar="FILE", help="name its lines in SARIF and GitHub's annotations"
+        "--dockerfile",
+        metavar="FILE",
+        help="name its lines in SARIF, GitHub's annotations and GitLab's Code Quality",
+    )
+    out.add_argument(
+        "--category",
+        metavar="NAME",
+        default="",
+        help="of the SARIF log, instead of the image's repository",
     )
     out.add_argument("-q", "--quiet", action="store_true", help="no progress, no messages")
     policy = parser.add_argument_group("the policy")
@@ -119,7 +127,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     policy.add_argument("--baseline", metavar="FILE", help="findings to accept")
     policy.add_argument("--write-baseline", metavar="FILE", help="accept what is there now")
-    policy.add_argument("--rules", action="store_true", help="list the rules, and stop")
+    policy.add_argument("--rules", action="store_true", help="list the rules (-f json), and stop")
     policy.add_argument("--explain", metavar="RULE", help="explain a rule, and stop")
     parser.add_argument(
         "--completion",
@@ -127,5 +135,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="completions for a shell, and stop",
     )
     parser.add_argument("-h", "--help", action="store_true", help="print this, and stop")
-    parser.add_argument("--version", action="store_true", help="print the version, and stop")
+    parser.add_argument(
+        "--version", action="store_true", help="print the version (-f json), and stop"
+    )
     return parser

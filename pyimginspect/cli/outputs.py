@@ -15,9 +15,24 @@ from pyimginspect import formats
 from pyimginspect.cli.about import nearest
 from pyimginspect.errors import InvalidReferenceError, ReportError
 
-__all__ = ["discard", "find_outputs", "put", "replace", "style"]
+__all__ = [
+    "AGAINST_FORMATS",
+    "NEW_FINDINGS_FORMATS",
+    "add_job_summary",
+    "discard",
+    "find_outputs",
+    "put",
+    "replace",
+    "style",
+]
 
 _WIDEST = 100
+
+NEW_FINDINGS_FORMATS = ("sarif", "junit", "github", "gitlab")
+"""With ``--against`` these are the report itself, with what the other image had as known."""
+
+AGAINST_FORMATS = (*formats.COMPARISON_FORMATS, *NEW_FINDINGS_FORMATS)
+"""The formats that ``--against`` can write."""
 
 
 def find_outputs(args: argparse.Namespace) -> list[tuple[Path | None, str]]:
@@ -30,15 +45,19 @@ def find_outputs(args: argparse.Namespace) -> list[tuple[Path | None, str]]:
         outputs.append((path, args.format or formats.format_for(path)))
     if not outputs:
         outputs.append((None, args.format or "table"))
-    known = formats.COMPARISON_FORMATS if args.against else formats.FORMATS
+    known = AGAINST_FORMATS if args.against else formats.FORMATS
     for _, chosen in outputs:
         if chosen not in known:
             what = "comparison as" if args.against else "format"
             raise ReportError(f"there is no {what} '{chosen}'", hint=nearest(chosen, known))
     if args.against and len(args.images) != 1:
         raise InvalidReferenceError("--against compares one image with one other")
-    if len(args.images) > 1 and any(chosen not in ("table", "json") for _, chosen in outputs):
-        raise ReportError("several images go into a table or JSON only")
+    of_one = [chosen for _, chosen in outputs if chosen not in formats.MANY_FORMATS]
+    if len(args.images) > 1 and of_one:
+        raise ReportError(
+            f"the format '{of_one[0]}' is of one image",
+            hint=f"several images go into {', '.join(formats.MANY_FORMATS)}",
+        )
     if len(args.images) > 1 and args.write_baseline:
         raise ReportError("a baseline is of one image")
     return outputs
@@ -114,3 +133,26 @@ def replace(path: Path, text: str) -> None:
         raise
     except OSError as exc:
         raise ReportError(f"{path} cannot be written: {exc.strerror}") from exc
+
+
+_LONGEST_SUMMARY = 1024 * 1024
+"""Bytes that GitHub takes for the summary of a step (workflow commands, "Adding a job summary")."""
+
+
+def add_job_summary(text: str) -> None:
+    """Append Markdown to the summary of the GitHub Actions step that runs this, if one does.
+
+    What does not fit any more is left out whole. Raises :class:`ReportError` where the file that
+    the runner names cannot be written.
+    """
+    name = os.environ.get("GITHUB_STEP_SUMMARY")
+    if not name:
+        return
+    path, data = Path(name), text.encode("utf-8", "backslashreplace") + b"\n"
+    try:
+        written = path.stat().st_size if path.exists() else 0
+        if written + len(data) <= _LONGEST_SUMMARY:
+            with path.open("ab") as file:
+                file.write(data)
+    except OSError as exc:
+        raise ReportError(f"the job summary {name} cannot be written: {exc.strerror}") from exc

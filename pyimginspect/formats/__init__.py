@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import PurePath
 from typing import Any
@@ -15,10 +16,12 @@ from pyimginspect.report import Report
 __all__ = [
     "COMPARISON_FORMATS",
     "FORMATS",
+    "MANY_FORMATS",
     "Dockerfile",
     "format_for",
     "render",
     "render_comparison",
+    "render_many",
 ]
 
 
@@ -29,14 +32,18 @@ _OPTIONS: dict[str, tuple[str, ...]] = {
     "json": (),
     "markdown": (),
     "html": ("rules", "plan"),
-    "sarif": ("rules", "dockerfile"),
+    "sarif": ("rules", "dockerfile", "category"),
     "junit": ("rules",),
     "github": ("dockerfile",),
+    "gitlab": ("dockerfile",),
     "cyclonedx": (),
 }
 
 FORMATS = tuple(_OPTIONS)
 """The names that :func:`render` knows."""
+
+MANY_FORMATS = ("table", "json", "markdown", "sarif", "junit", "github", "gitlab")
+"""The names that :func:`render_many` knows for more than one report."""
 
 COMPARISON_FORMATS = ("table", "json", "markdown", "html")
 """The names that :func:`render_comparison` knows."""
@@ -44,6 +51,7 @@ COMPARISON_FORMATS = ("table", "json", "markdown", "html")
 _SUFFIXES = {
     ".cdx.json": "cyclonedx",
     ".sarif.json": "sarif",
+    "gl-code-quality-report.json": "gitlab",
     ".json": "json",
     ".sarif": "sarif",
     ".html": "html",
@@ -59,8 +67,8 @@ def render(report: Report, format_name: str = "table", **options: Any) -> str:
 
     Of the options each format takes what concerns it: the table ``width`` (columns), ``color``
     and ``encoding``; SARIF, JUnit and HTML ``rules`` (the catalogue, by rule);
-    HTML a ``plan``; SARIF and GitHub
-    ``dockerfile`` (a :class:`Dockerfile`, whose lines findings then name).
+    HTML a ``plan``; SARIF, GitHub and GitLab ``dockerfile`` (a :class:`Dockerfile`, whose lines
+    findings then name); SARIF a ``category``.
 
     Raises :class:`ReportError` for a format that does not exist, or whose library is missing.
     """
@@ -76,6 +84,25 @@ def render(report: Report, format_name: str = "table", **options: Any) -> str:
     wanted = {name: options[name] for name in _OPTIONS[format_name] if name in options}
     text: str = module.render(report, **wanted)
     return text
+
+
+def render_many(reports: Sequence[Report], format_name: str = "table", **options: Any) -> str:
+    """Return one document of several reports, in a format of :data:`MANY_FORMATS`.
+
+    One report is rendered as by :func:`render`. The options are its own, but for ``plan``.
+    Raises :class:`ReportError` as that does, and for several reports in a format of one alone.
+    """
+    texts = [render(report, format_name, **options) for report in reports]
+    if len(texts) == 1:
+        return texts[0]
+    if format_name not in MANY_FORMATS:
+        raise ReportError(
+            f"the format '{format_name}' is of one image",
+            hint=f"several images go into {', '.join(MANY_FORMATS)}",
+        )
+    from pyimginspect.formats._many import COMBINERS
+
+    return COMBINERS[format_name](texts) if texts else ""
 
 
 def render_comparison(

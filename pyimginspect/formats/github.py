@@ -4,46 +4,59 @@ from __future__ import annotations
 
 from pyimginspect.errors import printable
 from pyimginspect.formats._dockerfile import Dockerfile, instruction_of
-from pyimginspect.formats._text import severity_words, size, verdict_words
-from pyimginspect.report import Report
+from pyimginspect.formats._text import count, severity_words, size, verdict_words
+from pyimginspect.report import Finding, Report
 
 __all__ = ["render"]
+
+# GitHub shows ten annotations of a kind for each step and drops the others in silence
+# (actions/toolkit, docs/problem-matchers.md, "Limitations").
+_MOST_OF_A_KIND = 10
 
 _COMMANDS = {"error": "error", "warning": "warning", "note": "notice"}
 
 
 def render(report: Report, *, dockerfile: Dockerfile | None = None) -> str:
-    """Return one command a finding, at the line of ``dockerfile`` that brought it.
+    """Return the verdict, then one command a finding, at the line of ``dockerfile`` it is about.
 
+    No more than GitHub shows of each kind; the verdict says how many findings are left out.
     Escapes as the toolkit of GitHub Actions does (``@actions/core``, ``command.ts``): what an
     image is named cannot end a command or begin another.
     """
+    failed = report.verdict is not None and not report.verdict.passed
+    verdict = "error" if failed else "notice"
+    room = {command: _MOST_OF_A_KIND - (command == verdict) for command in _COMMANDS.values()}
     lines = []
     for finding in report.findings:
-        properties = {}
-        if dockerfile is not None:
-            properties["file"] = dockerfile.path
-            found = dockerfile.lines_of(instruction_of(report, finding))
-            if found is not None:
-                properties["line"], properties["endLine"] = map(str, found)
-        properties["title"] = finding.rule
-        text = printable(finding.message)
-        if finding.saving:
-            text += f" (saves {size(finding.saving)})"
-        for line in finding.fix.splitlines():
-            text += f"\n{printable(line)}"
-        lines.append(_command(_COMMANDS[finding.severity], properties, text))
+        command = _COMMANDS[finding.severity]
+        if room[command]:
+            room[command] -= 1
+            lines.append(_annotation(command, report, finding, dockerfile))
     name = report.image.names[0] if report.image.names else report.image.reference
     words = verdict_words(report) or f"has findings: {severity_words(report.findings)}"
-    failed = report.verdict is not None and not report.verdict.passed
-    lines.append(
-        _command(
-            "error" if failed else "notice",
-            {"title": "pyimginspect"},
-            f"{printable(name)} {words}",
-        )
-    )
-    return "\n".join(lines) + "\n"
+    left_out = len(report.findings) - len(lines)
+    if left_out:
+        words += f"; {count(left_out, 'more finding')} in the job summary"
+    first = _command(verdict, {"title": "pyimginspect"}, f"{printable(name)} {words}")
+    return "\n".join([first, *lines]) + "\n"
+
+
+def _annotation(
+    command: str, report: Report, finding: Finding, dockerfile: Dockerfile | None
+) -> str:
+    properties = {}
+    if dockerfile is not None:
+        properties["file"] = dockerfile.path
+        found = dockerfile.lines_of(instruction_of(report, finding))
+        if found is not None:
+            properties["line"], properties["endLine"] = map(str, found)
+    properties["title"] = finding.rule
+    text = printable(finding.message)
+    if finding.saving:
+        text += f" (saves {size(finding.saving)})"
+    for line in finding.fix.splitlines():
+        text += f"\n{printable(line)}"
+    return _command(command, properties, text)
 
 
 def _command(name: str, properties: dict[str, str], text: str) -> str:

@@ -22,18 +22,31 @@ __all__ = ["render"]
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
+# GitHub refuses a log with more results in a run, and stores 100 locations of a result
+# (https://docs.github.com/en/code-security/code-scanning/troubleshooting-sarif-uploads/results-exceed-limit).
+_MOST_RESULTS = 25_000
+_MOST_RELATED = 99
+
+
 def render(
-    report: Report, *, rules: Mapping[str, Rule] | None = None, dockerfile: Dockerfile | None = None
+    report: Report,
+    *,
+    rules: Mapping[str, Rule] | None = None,
+    dockerfile: Dockerfile | None = None,
+    category: str = "",
 ) -> str:
     """Return the findings as a SARIF log of one run.
 
     ``rules`` is the catalogue, for the help of each rule. A finding is placed at the line of
-    ``dockerfile`` that brought it, or at the path in the image that shows it.
+    ``dockerfile`` that brought it, or at the path in the image that shows it. ``category`` names
+    the analysis where the image's repository is no good name for it: consumers close the alerts
+    of one category that its next upload no longer has.
     """
     verdict = report.verdict
     waived = verdict.waived if verdict is not None else ()
     known = verdict.accepted if verdict is not None else ()
     findings = [*report.findings, *known, *(item.finding for item in waived)]
+    findings = findings[:_MOST_RESULTS]
     catalogue = _rules(findings, rules or {})
     numbers = {rule["id"]: number for number, rule in enumerate(catalogue)}
     results = []
@@ -43,7 +56,8 @@ def render(
         if verdict is not None and (known or verdict.gone):
             result["baselineState"] = "unchanged" if finding in known else "new"
         results.append(result)
-    for item, result in zip(waived, results[-len(waived) :] if waived else [], strict=True):
+    set_aside = len(report.findings) + len(known)
+    for item, result in zip(waived, results[set_aside:], strict=False):
         # §3.35: what was decided outside the file that is scanned.
         result["suppressions"] = [
             {"kind": "external", "status": "accepted", "justification": printable(item.reason)}
@@ -60,8 +74,9 @@ def render(
                         "rules": catalogue,
                     }
                 },
-                # Tells the runs on several images of one repository apart (§3.17.3).
-                "automationDetails": {"id": f"pyimginspect/{_image(report)}/"},
+                # What stands before the last slash is the category (§3.17.3): the same for every
+                # tag and digest of an image, lest the alerts of each tag stay open for ever.
+                "automationDetails": {"id": f"pyimginspect/{category or _repository(report)}/"},
                 "columnKind": "unicodeCodePoints",
                 "results": results,
             }
@@ -73,6 +88,15 @@ def render(
 def _image(report: Report) -> str:
     names = report.image.names
     return printable(names[0] if names else report.image.reference)
+
+
+def _repository(report: Report) -> str:
+    """Return the image's name without tag and digest, or the name of the file that holds it."""
+    if not report.image.names:
+        return printable(report.image.reference.rstrip("/").rpartition("/")[2])
+    name = _image(report).partition("@")[0]
+    head, colon, tag = name.rpartition(":")
+    return head if colon and "/" not in tag else name
 
 
 def _rules(findings: Iterable[Finding], rules: Mapping[str, Rule]) -> list[dict[str, Any]]:
@@ -110,6 +134,7 @@ def _result(report: Report, finding: Finding, dockerfile: Dockerfile | None) -> 
         "level": finding.severity,
         "message": {"text": text},
         "locations": [_location(report, finding, dockerfile)],
+        **_related(finding),
         # GitHub tells alerts apart by the first, others by whatever they know (§3.27.17).
         "partialFingerprints": {
             "primaryLocationLineHash": finding.fingerprint,
@@ -147,6 +172,20 @@ def _location(report: Report, finding: Finding, dockerfile: Dockerfile | None) -
     if logical:
         location["logicalLocations"] = logical
     return location
+
+
+def _related(finding: Finding) -> dict[str, list[dict[str, Any]]]:
+    """Return the paths in the image that the evidence names (§3.27.22)."""
+    shown = [evidence for evidence in finding.evidence if evidence.path]
+    locations = [
+        {
+            "id": number,
+            "message": {"text": printable(evidence.what)},
+            "physicalLocation": {"artifactLocation": {"uri": _uri(evidence.path)}},
+        }
+        for number, evidence in enumerate(shown[:_MOST_RELATED], 1)
+    ]
+    return {"relatedLocations": locations} if locations else {}
 
 
 def _qualified(report: Report, path: str) -> str:

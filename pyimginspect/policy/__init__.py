@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pyimginspect.policy.baseline import Baseline, read_baseline, write_baseline
+from pyimginspect.policy.baseline import Baseline, read_baseline, remember, write_baseline
 from pyimginspect.policy.file import find_policy, load_policy, parse_policy
 from pyimginspect.policy.judge import apply_policy
 from pyimginspect.policy.settings import BUILTIN, OWN_RULES, Policy, Waiver
@@ -18,5 +18,6 @@ __all__ = [
     "load_policy",
     "parse_policy",
     "read_baseline",
+    "remember",
     "write_baseline",
 ]

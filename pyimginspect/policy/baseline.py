@@ -8,7 +8,7 @@ from msgspec import Struct
 from pyimginspect.errors import PolicyError
 from pyimginspect.report import Finding, Gone, Report
 
-__all__ = ["BASELINE_VERSION", "Baseline", "read_baseline", "write_baseline"]
+__all__ = ["BASELINE_VERSION", "Baseline", "read_baseline", "remember", "write_baseline"]
 
 BASELINE_VERSION = 1
 
@@ -28,7 +28,7 @@ class _Versioned(Struct):
 def write_baseline(report: Report) -> str:
     """Return a baseline, as JSON, that knows all findings of a report but those waived."""
     known = report.verdict.accepted if report.verdict is not None else ()
-    findings = {finding.fingerprint: _remember(finding) for finding in (*report.findings, *known)}
+    findings = {finding.fingerprint: remember(finding) for finding in (*report.findings, *known)}
     baseline = Baseline(
         tool_version=report.tool_version,
         findings=tuple(sorted(findings.values(), key=lambda known: (known.rule, known.subject))),
@@ -54,7 +54,9 @@ def read_baseline(text: str | bytes, source: str = "baseline") -> Baseline:
         raise PolicyError(f"{source} is no baseline: {exc}") from exc
 
 
-def _remember(finding: Finding) -> Gone:
+def remember(finding: Finding) -> Gone:
+    """Return what is kept of a finding, to say later that it is not there any more."""
+
     # A name that is no UTF-8 cannot be in JSON; its fingerprint has been taken of it as it is.
     def spell(text: str) -> str:
         return text.encode("utf-8", "backslashreplace").decode()

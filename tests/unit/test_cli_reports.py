@@ -76,7 +76,8 @@ def test_a_comparison_in_every_format(old: str, new: str, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["{new}", "--against", "{old}", "-f", "sarif"], "there is no comparison as 'sarif'"),
+        (["{new}", "--against", "{old}", "-f", "cyclonedx"], "no comparison as 'cyclonedx'"),
+        (["{new}", "{old}", "-f", "html"], "the format 'html' is of one image"),
         (["{new}", "{new}", "--against", "{old}"], "--against compares one image with one other"),
         (["{new}", "--against", "/nowhere.tar"], "/nowhere.tar"),
         (["{new}", "--dockerfile", "/nowhere"], "/nowhere cannot be read: No such file"),

@@ -42,7 +42,8 @@ def test_the_validator_would_refuse_a_wrong_one() -> None:
 
 
 def test_components_and_their_purls() -> None:
-    components = {item["bom-ref"]: item["purl"] for item in bom(bad_report())["components"]}
+    every = bom(bad_report())["components"]
+    components = {item["bom-ref"]: item["purl"] for item in every if "purl" in item}
     assert components == {
         "interpreter:usr/bin/python3.11": "pkg:generic/python@3.11.2",
         "interpreter:usr/local/bin/python3.13": "pkg:generic/python@3.13.1",
@@ -66,6 +67,7 @@ def test_a_distribution_tells_layer_and_interpreter() -> None:
     (found,) = (c for c in bom(bad_report())["components"] if c["name"] == "pyyaml")
     assert {item["name"]: item["value"] for item in found["properties"]} == {
         "pyimginspect:layer": "4",
+        "pyimginspect:diff-id": str(bad_report().layers[4].diff_id),
         "pyimginspect:size": "320000",
         "pyimginspect:location": "usr/lib/python3/dist-packages",
         "pyimginspect:installer": "dpkg",
@@ -88,7 +90,8 @@ def test_a_purl_follows_the_manager(manager: Any, os_id: str, purl: str) -> None
     )
     os = OperatingSystem(id=os_id, version_id="3.20")
     report = clean_report(os=os, os_packages=(package,), distributions=(), pythons=())
-    assert [component["purl"] for component in bom(report)["components"]] == [purl]
+    purls = [component.get("purl") for component in bom(report)["components"]]
+    assert [each for each in purls if each] == [purl]
 
 
 @pytest.mark.parametrize(
@@ -142,3 +145,76 @@ def test_another_image_has_another_serial_number() -> None:
     image = msgspec.structs.replace(clean_report().image, config_digest=f"sha256:{7:064x}")
     numbers.add(bom(clean_report(image=image))["serialNumber"])
     assert len(numbers) == 2  # the two reports are of images with one ID
+
+
+def test_the_operating_system_is_a_component() -> None:
+    (system,) = (c for c in bom(bad_report())["components"] if c["type"] == "operating-system")
+    assert (system["name"], system["version"]) == ("debian", "12")
+    unknown = bom(clean_report(os=OperatingSystem()))["components"]
+    assert "operating-system" not in {component["type"] for component in unknown}
+
+
+def test_who_needs_whom() -> None:
+    edges = {
+        item["ref"]: set(item.get("dependsOn", ())) for item in bom(bad_report())["dependencies"]
+    }
+    packages = {ref for ref in edges if ref.startswith("dpkg:")}
+    assert edges["operating-system"] == packages
+    assert "operating-system" in edges["image"]
+    assert not edges["image"] & packages
+    debian = "interpreter:usr/bin/python3.11"
+    assert edges[debian] == {"dpkg:python3.11-minimal"}
+    assert edges["interpreter:usr/local/bin/python3.13"] == set()
+    assert edges["python:usr/lib/python3/dist-packages/PyYAML-6.0.egg-info"] == {debian}
+    assert {debian, "python:usr/lib/python3/dist-packages/PyYAML-6.0.egg-info"} <= edges["image"]
+
+
+def test_packages_depend_on_what_meets_a_requirement() -> None:
+    def package(name: str, *depends: tuple[str, ...], provides: tuple[str, ...] = ()) -> OsPackage:
+        return OsPackage(
+            manager="dpkg",
+            key=name,
+            name=name,
+            version="1",
+            depends=depends,
+            provides=provides,
+            layer=0,
+        )
+
+    packages = (
+        package("a", ("b", "c"), ("absent",), ("virtual",), ("a",)),
+        package("b"),
+        package("c"),
+        package("d", provides=("virtual",)),
+    )
+    report = clean_report(os_packages=packages, os=OperatingSystem())
+    edges = {item["ref"]: item.get("dependsOn", []) for item in bom(report)["dependencies"]}
+    assert edges["dpkg:a"] == ["dpkg:b", "dpkg:c", "dpkg:d"]
+    assert edges["dpkg:d"] == []
+    assert {"dpkg:a", "dpkg:b", "dpkg:c", "dpkg:d"} <= {*edges["image"]}  # no system to be of
+
+
+@pytest.mark.parametrize(
+    ("implementation", "version", "cpe"),
+    [
+        ("cpython", "3.11.2", "cpe:2.3:a:python:python:3.11.2:*:*:*:*:*:*:*"),
+        ("cpython", "3.14.0rc1", "cpe:2.3:a:python:python:3.14.0:rc1:*:*:*:*:*:*"),
+        ("cpython", "3.14.0a2", "cpe:2.3:a:python:python:3.14.0:alpha2:*:*:*:*:*:*"),
+        ("cpython", "3.11.2+", None),
+        ("cpython", "", None),
+        ("pypy", "3.10.14", None),
+    ],
+)
+def test_the_name_under_which_vulnerabilities_are_listed(
+    implementation: str, version: str, cpe: str | None
+) -> None:
+    first = clean_report().pythons[0]
+    python = msgspec.structs.replace(first, implementation=implementation, version=version)
+    report = clean_report(pythons=(python,), os_packages=(), distributions=())
+    (found,) = (c for c in bom(report)["components"] if c["type"] == "application")
+    assert found.get("cpe") == cpe
+
+
+def test_the_tool_is_named() -> None:
+    tools = bom(clean_report())["metadata"]["tools"]["components"]
+    assert [tool["name"] for tool in tools] == ["pyimginspect"]

@@ -12,14 +12,14 @@ COMMAND = re.compile(r"::(error|warning|notice) (?:[a-zA-Z]+=[^,:\n]*,?)+::[^\n]
 
 def test_a_judged_image() -> None:
     assert render(judged_report(), "github", dockerfile=DOCKERFILE) == (
+        "::error title=pyimginspect::acme/bad:1.4 fails the policy python-slim "
+        "(1 failing, 1 waived, 1 known before, 1 mended)\n"
         "::error file=docker/Dockerfile,line=3,endLine=5,title=duplicate-python::"
         "A second Python, 3.11.2 from Debian, stands beside the 3.13.1 that runs (saves 36.2 MB)"
         "%0ADrop python3-yaml from apt-get install; write pyyaml into requirements.txt.\n"
         "::notice file=docker/Dockerfile,line=7,endLine=7,title=deleted-but-shipped::"
         "tmp/model.bin is deleted in layer 6, and still ships in layer 5 (saves 8.0 MB)"
         "%0AFetch, use and delete it in one RUN.\n"
-        "::error title=pyimginspect::acme/bad:1.4 fails the policy python-slim "
-        "(1 failing, 1 waived, 1 known before, 1 mended)\n"
     )
 
 
@@ -31,8 +31,8 @@ def test_a_clean_image() -> None:
 
 def test_a_file_that_has_not_the_instruction_is_named_without_a_line() -> None:
     other = Dockerfile(path="a,b:c%", text="FROM scratch\n")
-    line = render(clean_report(findings=(finding("r", "s"),)), "github", dockerfile=other)
-    assert line.startswith("::warning file=a%2Cb%3Ac%25,title=r::s of r\n")
+    text = render(clean_report(findings=(finding("r", "s"),)), "github", dockerfile=other)
+    assert text.endswith("\n::warning file=a%2Cb%3Ac%25,title=r::s of r\n")
 
 
 @pytest.mark.parametrize("text", ["\n::error::", "\r\n::set-env name=x::y", "%0A", "::", ",file=x"])
@@ -93,3 +93,16 @@ def test_another_escape_character() -> None:
 @pytest.mark.parametrize("text", ["", "\\", "RUN a \\", "RUN <<E", "RUN <<E <<E\n", "#", "\n\n"])
 def test_an_unfinished_file_ends(text: str) -> None:
     assert Dockerfile(path="f", text=text).lines_of("RUN x") is None
+
+
+def test_no_more_than_github_shows_of_each_kind() -> None:
+    notes = tuple(finding("n", f"s{n}", severity="note") for n in range(12))
+    warnings = tuple(finding("w", f"s{n}") for n in range(11))
+    first, *rest = render(clean_report(findings=warnings + notes), "github").splitlines()
+    assert first == (
+        "::notice title=pyimginspect::acme/good:1.4 has findings: 11 warnings, 12 notes; "
+        "4 more findings in the job summary"
+    )
+    kinds = [line.split()[0] for line in rest]
+    # The verdict is a notice, so that nine more have room.
+    assert (kinds.count("::warning"), kinds.count("::notice"), len(kinds)) == (10, 9, 19)

