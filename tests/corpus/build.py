@@ -83,7 +83,7 @@ def _build_image(corpus: Corpus, engine: Engine, recipe: Recipe) -> None:
         say(f"{recipe.name}: skipped, since {recipe.fixture} is not there")
         return
     key = recipe.key  # Before anything is read, lest a file be changed meanwhile.
-    inputs = [_made(corpus, used) for used in recipe.inputs]
+    inputs = [made(corpus, used) for used in recipe.inputs]
     tag = corpus.tag(recipe.name)
     with _timed(f"{recipe.name}: image"), _scratch(corpus) as context:
         if recipe.preload:
@@ -96,11 +96,11 @@ def _build_image(corpus: Corpus, engine: Engine, recipe: Recipe) -> None:
     _keep(corpus, engine, recipe.name, key)
 
 
-def _made(corpus: Corpus, wanted: Input) -> Path:
+def made(corpus: Corpus, wanted: Input) -> Path:
     """The directory with the files of `wanted`, made now if need be."""
     folder = corpus.root / "inputs" / f"{wanted.name}-{wanted.key}"
     if not folder.exists():
-        needed = [_made(corpus, needs) for needs in wanted.needs]
+        needed = [made(corpus, needs) for needs in wanted.needs]
         with _timed(wanted.name), _scratch(corpus) as scratch:
             wanted.make(scratch, *needed)
             folder.parent.mkdir(exist_ok=True)
@@ -125,11 +125,14 @@ def write_context(recipe: Recipe, inputs: list[Path], context: Path) -> None:
         text = text.replace("@PYTHON_SHA256@", digest)
     dockerfile.write_text(text)
     if recipe.pip:
-        _write_pip_settings(context / "pip")
+        write_pip_settings(context / "pip", "/dev/shm/pip")
 
 
-def _write_pip_settings(folder: Path) -> None:
-    """How this machine's pip reaches an index, as a file for the build's pip."""
+def write_pip_settings(folder: Path, mounted: str) -> dict[str, str]:
+    """How this machine's pip reaches an index, as files for the build's pip; returns the settings.
+
+    ``mounted`` is where the build finds `folder`, which has ``pip.conf`` and ``certificates.pem``.
+    """
     listing = subprocess.run(
         [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False
     ).stdout
@@ -140,9 +143,10 @@ def _write_pip_settings(folder: Path) -> None:
     folder.mkdir()
     shutil.copy(machine.get("cert", CERTIFICATES), folder / "certificates.pem")
     settings: dict[str, str] = {name: machine[name] for name in PIP_SETTINGS if name in machine}
-    settings["cert"] = "/dev/shm/pip/certificates.pem"
+    settings["cert"] = f"{mounted}/certificates.pem"
     lines = (f"{name} = {value}\n" for name, value in settings.items())
     (folder / "pip.conf").write_text("[global]\n" + "".join(lines))
+    return settings
 
 
 def _keep(corpus: Corpus, engine: Engine, name: str, key: str) -> None:
