@@ -184,7 +184,7 @@ class _Collector:
         add = entries.append
         last = ""
         try:
-            for entry in read_entries(cursor, self._limits):
+            for entry in read_entries(cursor, self._limits, self._unclosed):
                 last = entry.path
                 add(entry)
                 if not entry.stored:
@@ -214,6 +214,10 @@ class _Collector:
             checksums=sums if checksums else None,
         )
         return without_markers(index)
+
+    def _unclosed(self) -> None:
+        what = "the archive ends without the zero blocks that close it: entries may be missing"
+        self._notes.append(Note(what=what))
 
     def _probe(self, position: int, entry: Entry, head: bytes) -> None:
         path, size = entry.path, entry.stored

@@ -2,14 +2,15 @@
 
 Reads POSIX ustar and pax (IEEE Std 1003.1, "pax"), GNU tar's extensions (long names and links,
 base-256 numbers, sparse files) and old V7 archives. Global pax headers are ignored, as Docker
-does. Every oddity ends as a typed error that names the entry; the archive must be closed by a
-zero block, so that one cut short at a member's boundary is not taken for a whole one.
+does. Every oddity ends as a typed error that names the entry. An archive that just stops where a
+zero block should close it is refused, unless the caller asks to hear of it instead: some builders
+write layers without end blocks, and engines take them, since Go's ``archive/tar`` does.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol
 from zlib import adler32
 
@@ -56,12 +57,18 @@ class Cursor(Protocol):
         """Move on to ``position``; raise :class:`TruncatedError` if the layer ends before it."""
 
 
-def read_entries(cursor: Cursor, limits: Limits = DEFAULT_LIMITS) -> Iterator[Entry]:
+def read_entries(
+    cursor: Cursor,
+    limits: Limits = DEFAULT_LIMITS,
+    unclosed: Callable[[], None] | None = None,
+) -> Iterator[Entry]:
     """Yield the members of the archive at ``cursor``, in their order.
 
     At each ``yield`` the cursor stands at the member's content; whoever iterates may take any
-    of it. Raises :class:`TruncatedError`, :class:`CorruptLayerError`,
-    :class:`UnsafePathError` or :class:`LimitError`. An archive of no bytes is an empty one.
+    of it. ``unclosed`` is called, once, where the archive ends after a whole member and no zero
+    block closes it. Raises :class:`TruncatedError`, without ``unclosed`` there too,
+    :class:`CorruptLayerError`, :class:`UnsafePathError` or :class:`LimitError`. An archive of no
+    bytes is an empty one.
     """
     owners: dict[bytes, tuple[int, int, int]] = {}
     times: dict[bytes, int] = {}
@@ -72,7 +79,14 @@ def read_entries(cursor: Cursor, limits: Limits = DEFAULT_LIMITS) -> Iterator[En
         if len(block) != BLOCK:
             if not block and cursor.position == 0:
                 return
-            raise TruncatedError("the layer ends without its closing zero block")
+            if block:
+                raise TruncatedError("the layer ends within a header")
+            if extended:
+                raise TruncatedError("the layer ends after an extended header")
+            if unclosed is None:
+                raise TruncatedError("the layer ends without its closing zero block")
+            unclosed()
+            return
         if block[0] == 0 and block == _ZERO:
             _check_end(cursor, extended)
             return

@@ -6,7 +6,13 @@ import os
 import posixpath
 from pathlib import Path
 
-from pyimginspect.errors import ArchiveError, LayerError, LimitError, ManifestError
+from pyimginspect.errors import (
+    ArchiveError,
+    LayerError,
+    LimitError,
+    ManifestError,
+    UnsafePathError,
+)
 from pyimginspect.layers import FileBlob, Limits
 from pyimginspect.layers.cursors import SeekCursor
 from pyimginspect.layers.tar import normalise, read_entries
@@ -56,6 +62,9 @@ def damaged(exc: LayerError, *, begun: bool) -> ArchiveError:
     """Return the error for an outer archive that cannot be read, ``begun`` or not at all."""
     if isinstance(exc, LimitError):
         return ArchiveError(f"the archive is not read: {exc}")
+    if isinstance(exc, UnsafePathError):  # an archive for certain, whatever it is of
+        hint = "write it with names relative to its root: tar -C ROOT -cf FILE ."
+        return ArchiveError(f"the archive is not read: {exc}", hint=hint)
     if begun:
         return ArchiveError(f"the archive is damaged: {exc}")
     return ArchiveError("the file is no archive of an image", hint="expected a tar archive")

@@ -388,15 +388,44 @@ def test_an_archive_cut_off_anywhere(form: str, verify: bool, tmp_path: Path) ->
 
 @pytest.mark.parametrize("form", ["docker", "docker 25", "oci gzip", "docker in gzip"])
 def test_a_layer_cut_off_in_a_whole_archive(form: str, tmp_path: Path) -> None:
-    """Not the archive is truncated, but a layer in it, and the documents agree with that."""
+    """Not the archive is truncated, but a layer in it, and the documents agree with that.
+
+    Cut between two members it may be a layer without end blocks: a note says so.
+    """
     wrap: Compression = "gzip" if " in " in form else None
-    for length in range(512, len(SMALL.layers[0]) - 512, 512):
+    end = len(SMALL.layers[0]) - 1024
+    between = [*headers(SMALL.layers[0]), end] if "oci" not in form else []
+    for length in range(512, end + 512, 512):
         blob = SMALL.layers[0][:length]
         if "oci" in form:
             packed = compress(SMALL.layers[0], "gzip")
             blob = packed[: len(packed) * length // len(SMALL.layers[0])]
         path = write(tmp_path, compress(tar(layout(SMALL, [blob, SMALL.layers[1]])), wrap))
-        refused(path, LayerError, "layer 0 (sha256:")
+        if length in between:
+            (note,) = open_reference(str(path), Options()).image.layers[0].index.notes
+            assert "ends without the zero blocks" in note.what
+        else:
+            refused(path, LayerError, "layer 0 (sha256:")
+
+
+@pytest.mark.parametrize(
+    "tree",
+    [
+        {"../usr/bin/x": "1", "../etc/os-release": "ID=debian\n"},
+        {"../": None, "../app/x": "1"},
+        {"a/../../usr/bin/x": "1"},
+        {"./": None, "/../etc/passwd": "1"},
+    ],
+)
+@pytest.mark.parametrize("wrap", [None, "gzip"])
+def test_names_that_lead_out_of_a_root_file_system(
+    tree: dict[str, str | None], wrap: Compression, tmp_path: Path
+) -> None:
+    """It is an archive for certain, and what is wrong with it is told."""
+    path = write(tmp_path, compress(layer(tree), wrap))
+    name = next(name for name in tree if ".." in name)
+    refused(path, ArchiveError, name, "leads out of the image")
+    refused(f"rootfs:{path}", UnsafePathError, name, "leads out of the image")
 
 
 def headers(archive: bytes) -> list[int]:

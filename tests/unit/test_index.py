@@ -220,6 +220,22 @@ def test_what_limits_cut_off_is_a_note() -> None:
     assert index.texts == {}
 
 
+@pytest.mark.parametrize("compression", [None, "gzip", "zstd"])
+@pytest.mark.parametrize("digests", [False, True])
+def test_a_layer_without_end_blocks_is_read_with_a_note(
+    compression: Compression, digests: bool
+) -> None:
+    blob = BytesBlob(data=compress(LAYER[:-1024], compression))
+    index = index_layer(blob, digests=digests).index
+    whole = index_layer(BytesBlob(data=LAYER)).index
+    assert (index.entries, index.texts) == (whole.entries, whole.texts)
+    assert index.size == len(LAYER) - 1024
+    assert [note.what for note in index.notes] == [
+        "the archive ends without the zero blocks that close it: entries may be missing"
+    ]
+    assert whole.notes == ()
+
+
 def test_an_error_names_the_entry_or_the_one_before_it() -> None:
     cut = layer({"a/first": "x" * 2000})[:1500]
     with pytest.raises(TruncatedError, match="within an entry, after entry 'a/first'"):

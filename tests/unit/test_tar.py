@@ -267,7 +267,7 @@ def pax(record: bytes) -> bytes:
 
 
 BAD: Mapping[str, tuple[bytes, type[LayerError], str]] = {
-    "half a header": (raw_header()[:300], TruncatedError, "closing zero block"),
+    "half a header": (raw_header()[:300], TruncatedError, "within a header"),
     "no end block": (raw_header(), TruncatedError, "closing zero block"),
     "content missing": (claims(b"00000010000\0")[:700], TruncatedError, "within an entry"),
     "claims 2^63 bytes": (
@@ -347,6 +347,41 @@ def test_truncated_at_any_block_it_is_an_error(length: int) -> None:
 
 def test_one_closing_block_is_enough() -> None:
     assert entries(SMALL[:-512]) == entries(SMALL)
+
+
+def ends(data: bytes) -> tuple[list[Entry], int]:
+    """The members, and how often it was said that nothing closes them."""
+    said: list[None] = []
+    cursor = SeekCursor(io.BytesIO(data), 0, len(data))
+    return list(read_entries(cursor, unclosed=lambda: said.append(None))), len(said)
+
+
+def test_whoever_asks_is_told_that_the_end_blocks_are_missing() -> None:
+    assert ends(SMALL[:-1024]) == (entries(SMALL), 1)
+    assert ends(SMALL[:512]) == (entries(SMALL)[:1], 1)
+    assert ends(SMALL[:-512]) == ends(SMALL) == (entries(SMALL), 0)
+    assert ends(b"") == ([], 0)
+
+
+# A pax header, the member that it describes, 700 bytes of content and their padding.
+@pytest.mark.parametrize(
+    ("length", "message"),
+    [
+        (300, "within a header"),
+        (512, "within an extended header"),
+        (700, "within an e"),
+        (1024, "after an extended header"),
+        (1200, "within a header"),
+        (1536, "within an entry"),
+        (1536 + 512, "within an entry"),
+        (1536 + 700, "within an entry"),
+        (1536 + 1023, "within an entry"),
+    ],
+)
+def test_a_truncated_archive_is_refused_whoever_asks(length: int, message: str) -> None:
+    data = layer({"n" * 120: "x" * 700})
+    with pytest.raises(TruncatedError, match=message):
+        ends(data[:length])
 
 
 HEADERS = [0, 512, 512 * 4]
