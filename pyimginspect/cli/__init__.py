@@ -7,6 +7,7 @@ import contextlib
 import datetime
 import gc
 import os
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
 __all__ = ["main", "run"]
 
 _CLEAN, _FINDINGS, _FAILED = 0, 1, 2
+_INTERRUPTED = 128 + signal.SIGINT
 _DEFAULT_POLICY = "python-slim"
 
 
@@ -75,7 +77,10 @@ class _Result(Struct, frozen=True, kw_only=True):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit status: 0 clean, 1 findings, 2 could not inspect."""
+    """Run the command and return its exit status: 0 clean, 1 findings, 2 could not inspect.
+
+    130 where it was interrupted.
+    """
     return _main(arguments, [])
 
 
@@ -91,7 +96,8 @@ def _main(arguments: Sequence[str] | None, kept: list[api.OpenedImage]) -> int:
     except PyimginspectError as exc:
         return _complain(str(exc))
     except KeyboardInterrupt:
-        return _complain("interrupted")
+        _complain("interrupted")
+        return _INTERRUPTED
     except BrokenPipeError:
         # Whoever read us has gone, as `head` does; nothing more can be said to them.
         return _FAILED
@@ -112,6 +118,11 @@ def run() -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, OSError, ValueError):
             stream.flush()
+    if status == _INTERRUPTED and os.name == "posix":
+        # Whoever runs us in a loop stops too, once the signal is seen to have ended us
+        # (https://www.cons.org/cracauer/sigint.html).
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)
     os._exit(status)
 
 
@@ -147,7 +158,8 @@ def _run(args: argparse.Namespace, kept: list[api.OpenedImage]) -> int:
     outputs = find_outputs(args)
     policy, baseline, dockerfile = _policy(args), _baseline(args), _dockerfile(args)
     page = any(name == "html" for _, name in outputs)
-    results, status = _inspect(args, policy, kept, page=page)
+    results, failures = _inspect(args, policy, kept, page=page)
+    status = _FAILED if failures else _CLEAN
     today = datetime.datetime.now(datetime.UTC).date()
     judged = [
         msgspec.structs.replace(
@@ -163,7 +175,7 @@ def _run(args: argparse.Namespace, kept: list[api.OpenedImage]) -> int:
         put(asides, None, exact=args.plan == "dockerfile")
         outputs = [(target, name) for target, name in outputs if target is not None]
     for target, name in outputs:
-        _write(judged, target, name, args, dockerfile)
+        _write(judged, target, name, args, dockerfile, failures)
     if args.write_baseline and judged:
         replace(Path(args.write_baseline), write_baseline(judged[0].report))
         return status
@@ -191,10 +203,13 @@ def _told(args: argparse.Namespace) -> str | None:
 
 def _inspect(
     args: argparse.Namespace, policy: Policy, kept: list[api.OpenedImage], *, page: bool
-) -> tuple[list[_Result], int]:
-    """Inspect all images; of several, one that fails does not stop the others, the last is kept."""
+) -> tuple[list[_Result], list[tuple[str, str]]]:
+    """Inspect all images; of several, one that fails does not stop the others, the last is kept.
+
+    Returns the results, and the references that failed with what is to be said of each.
+    """
     results = []
-    status = _CLEAN
+    failures = []
     with contextlib.ExitStack() as stack:
         cache = open_cache(args, stack)
         progress = open_progress(args, stack)
@@ -215,8 +230,9 @@ def _inspect(
             except PyimginspectError as exc:
                 if len(args.images) == 1:
                     raise
-                status = _complain(str(exc.at(image=reference)))
-    return results, status
+                _complain(str(exc.at(image=reference)))
+                failures.append((reference, str(exc).removeprefix(f"{reference}: ")))
+    return results, failures
 
 
 def _result(image: api.OpenedImage, args: argparse.Namespace, *, page: bool) -> _Result:
@@ -288,18 +304,24 @@ def _write(
     name: str,
     args: argparse.Namespace,
     dockerfile: formats.Dockerfile | None,
+    failures: Sequence[tuple[str, str]] = (),
 ) -> None:
     options = {
         **style(target, args),
         "rules": all_rules(),
         "dockerfile": dockerfile,
         "category": args.category,
+        "detail": -1 if args.summary else args.verbose,
         "plan": results[0].plan if len(results) == 1 else None,
     }
     reports = [result.report for result in results]
     text = formats.render_many(reports, name, **options)
     if name == "json" and len(args.images) > 1 and len(reports) < 2:
         text = "[\n" + text.rstrip("\n") + "\n]\n"  # an array, however many could be inspected
+    if name == "table" and len(args.images) > 1 and not args.summary:
+        from pyimginspect.formats.table import verdicts
+
+        text += "\n" * bool(text) + verdicts(reports, failures, **style(target, args))
     put(text, target, exact=name != "table")
     if name == "github":
         add_job_summary(formats.render_many(reports, "markdown"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -31,7 +32,16 @@ class _Parser(argparse.ArgumentParser):
     """Says what is wrong with arguments as the command says everything else: in one line."""
 
     def error(self, message: str) -> NoReturn:
-        raise InvalidReferenceError(message, hint="pyimginspect --help")
+        raise InvalidReferenceError(message, hint=self._nearest(message) or "pyimginspect --help")
+
+    def _nearest(self, message: str) -> str:
+        """Return a hint where the message is about an option that is like one that exists."""
+        unknown = message.removeprefix("unrecognized arguments: ").split(" ")[0]
+        if unknown == message or not unknown.startswith("--"):
+            return ""
+        options = [name for action in self._actions for name in action.option_strings]
+        near = difflib.get_close_matches(unknown.partition("=")[0], options, n=1)
+        return f"did you mean '{near[0]}'?" if near else ""
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -117,6 +127,14 @@ def build_parser() -> argparse.ArgumentParser:
         default="",
         help="of the SARIF log, instead of the image's repository",
     )
+    out.add_argument(
+        "-v",
+        "--verbose",
+        action="count",
+        default=0,
+        help="add the evidence of each finding; -vv prints all tables",
+    )
+    out.add_argument("--summary", action="store_true", help="print one line an image")
     out.add_argument("-q", "--quiet", action="store_true", help="no progress, no messages")
     policy = parser.add_argument_group("the policy")
     policy.add_argument("--policy", metavar="FILE", help="instead of .pyimginspect.toml here")

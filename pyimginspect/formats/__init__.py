@@ -28,7 +28,7 @@ __all__ = [
 # The options of render() that each format takes. A module, and what it needs, is loaded when its
 # format is asked for.
 _OPTIONS: dict[str, tuple[str, ...]] = {
-    "table": ("width", "color", "encoding"),
+    "table": ("width", "color", "encoding", "detail"),
     "json": (),
     "markdown": (),
     "html": ("rules", "plan"),
@@ -65,8 +65,9 @@ _SUFFIXES = {
 def render(report: Report, format_name: str = "table", **options: Any) -> str:
     """Return ``report`` in a format of :data:`FORMATS`.
 
-    Of the options each format takes what concerns it: the table ``width`` (columns), ``color``
-    and ``encoding``; SARIF, JUnit and HTML ``rules`` (the catalogue, by rule);
+    Of the options each format takes what concerns it: the table ``width`` (columns), ``color``,
+    ``encoding`` and ``detail`` (0 one screen, 1 with evidence, 2 all tables, -1 one line);
+    SARIF, JUnit and HTML ``rules`` (the catalogue, by rule);
     HTML a ``plan``; SARIF, GitHub and GitLab ``dockerfile`` (a :class:`Dockerfile`, whose lines
     findings then name); SARIF a ``category``.
 

@@ -14,7 +14,9 @@ _ROOM_FOR_THE_REST = 100
 
 
 def _table(texts: Sequence[str]) -> str:
-    return "\n".join(texts)
+    """Return pages with a blank line between them, single lines without."""
+    blank = "\n" if any(text.count("\n") > 1 for text in texts) else ""
+    return blank.join(texts)
 
 
 def _json(texts: Sequence[str]) -> str:

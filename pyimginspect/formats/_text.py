@@ -95,7 +95,10 @@ def verdict_words(report: Report) -> str:
     verdict = report.verdict
     if verdict is None:
         return ""
-    words = f"{'passes' if verdict.passed else 'fails'} the policy {printable(verdict.policy)}"
+    policy = printable(verdict.policy)
+    if verdict.fail_on is None and report.findings:
+        return f"has findings, and none can fail it (policy {policy}, fail-on never)"
+    words = f"{'passes' if verdict.passed else 'fails'} the policy {policy}"
     asides = [
         f"{humanize.intcomma(number)} {word}"
         for number, word in (

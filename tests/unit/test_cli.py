@@ -123,6 +123,10 @@ def test_several_images(dirty: str, tmp_path: Path, capsys: pytest.CaptureFixtur
         ["dirty:1"],
     ]
     missing = str(tmp_path / "missing.tar")
+    assert run(dirty, missing, dirty) == 2
+    table = capsys.readouterr().out.rpartition("\n\n")[2].splitlines()
+    assert [line.split()[:2] for line in table[3:5]] == [["dirty:1", "fails"]] * 2
+    assert "missing.tar  not inspected  " in table[5]
     assert run("--format", "json", missing, dirty) == 2
     out, err = capsys.readouterr()
     assert len(json.loads(out)) == 1
@@ -137,6 +141,9 @@ def test_several_images(dirty: str, tmp_path: Path, capsys: pytest.CaptureFixtur
         (["-o", "report.xyz", "x"], "report.xyz"),
         (["-o", "a.json", "-o", "a.json", "x"], "two outputs to one file"),
         (["--explain", "duplicate-pyton"], "did you mean 'duplicate-python'?"),
+        (["--formt", "json", "x"], "did you mean '--format'?"),
+        (["--fail-onn=never", "x"], "did you mean '--fail-on'?"),
+        (["--zzz", "x"], "unrecognized arguments: --zzz (pyimginspect --help)"),
         (["--platform", "linux", "x"], "'linux' is no platform"),
         (["--baseline", "none.json", "x"], "none.json cannot be read"),
         (["--policy", "none.toml", "x"], "none.toml"),

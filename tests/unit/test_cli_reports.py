@@ -108,7 +108,7 @@ def test_a_policy_file_of_the_directory_decides(
         "[[waivers]]\nrule = '*'\nreason = 'a test'\nexpires = 2999-12-31\n"
     )
     capsys.readouterr()
-    assert run(new) == 0
+    assert run(new, "-vv") == 0
     assert "waived until 2999-12-31  deleted-but-shipped  a test" in capsys.readouterr().out
     (tmp_path / ".pyimginspect.toml").write_text("\nwaiver = 1\n")
     assert run(new) == 2

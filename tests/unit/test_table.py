@@ -21,7 +21,7 @@ EMOJI = "👩‍👩‍👧‍👦🇩🇪é̂" * 30
 HEAD_AT_100 = """\
 bad.tar · acme/bad:1.4 · linux/amd64 · docker-archive
 base      python 3.13 slim on debian 12 (official, certain)
-size      560.2 MB in 7 layers, 8.0 MB of it dead; the edits of --plan save 265.5 MB
+size      560.2 MB in 7 layers, 8.0 MB wasted; the edits of --plan save 265.5 MB
 findings  1 error, 2 warnings, 1 note
 
 #  severity     saves  finding
@@ -34,7 +34,7 @@ findings  1 error, 2 warnings, 1 note
 JUDGED_HEAD = """\
 bad.tar · acme/bad:1.4 · linux/amd64 · docker-archive
 base      python 3.13 slim on debian 12 (official, certain)
-size      560.2 MB in 7 layers, 8.0 MB of it dead; the edits of --plan save 265.5 MB
+size      560.2 MB in 7 layers, 8.0 MB wasted; the edits of --plan save 265.5 MB
 findings  1 error, 1 note
 verdict   fails the policy python-slim (1 failing, 1 waived, 1 known before, 1 mended)
 """
@@ -49,7 +49,7 @@ mended                   package-cache                            pip's cache wa
 
 
 def test_a_clean_image_at_80_columns() -> None:
-    assert render(clean_report(), "table", width=80) == textwrap.dedent("""\
+    assert render(clean_report(), "table", detail=2, width=80) == textwrap.dedent("""\
         acme/good:1.4 · linux/amd64 · docker-archive
         base      python 3.13 slim on debian 12 (official, certain)
         size      130.2 MB in 6 layers
@@ -80,11 +80,10 @@ def test_a_clean_image_at_80_columns() -> None:
 
 
 def test_a_bad_image_at_80_columns() -> None:
-    assert render(bad_report(), "table", width=80) == textwrap.dedent("""\
+    assert render(bad_report(), "table", detail=2, width=80) == textwrap.dedent("""\
         bad.tar · acme/bad:1.4 · linux/amd64 · docker-archive
         base      python 3.13 slim on debian 12 (official, certain)
-        size      560.2 MB in 7 layers, 8.0 MB of it dead; the edits of --plan save
-                  265.5 MB
+        size      560.2 MB in 7 layers, 8.0 MB wasted; the edits of --plan save 265.5 MB
         findings  1 error, 2 warnings, 1 note
 
         #  severity     saves  finding
@@ -96,7 +95,7 @@ def test_a_bad_image_at_80_columns() -> None:
 
         1. error: duplicate-python · saves 36.2 MB
            A second Python, 3.11.2 from Debian, stands beside the 3.13.1 that runs
-           because   python3-yaml → python3 → python3.11 → python3.11-minimal
+           -         python3-yaml → python3 → python3.11 → python3.11-minimal
                      (usr/bin/python3.11)
            layer     4: RUN apt-get update && apt-get install -y build-essential
                      python3-yaml
@@ -107,7 +106,7 @@ def test_a_bad_image_at_80_columns() -> None:
 
         2. warning: leftover-build-tool · saves 210.0 MB
            A compiler that nothing needs at run time was left in: gcc-12 and make
-           because   gcc-12 is installed
+           -         gcc-12 is installed
            layer     4: RUN apt-get update && apt-get install -y build-essential
                      python3-yaml
            packages  build-essential, gcc-12, make
@@ -116,14 +115,14 @@ def test_a_bad_image_at_80_columns() -> None:
 
         3. warning: package-cache · saves 19.3 MB
            apt's package lists were left in var/lib/apt/lists
-           because   7 files (var/lib/apt/lists)
+           -         7 files (var/lib/apt/lists)
            layer     4: RUN apt-get update && apt-get install -y build-essential
                      python3-yaml
            fix       End the RUN with && rm -rf /var/lib/apt/lists/*
 
         4. note: deleted-but-shipped · saves 8.0 MB
            tmp/model.bin is deleted in layer 6, and still ships in layer 5
-           because   a whiteout in layer 6 (tmp/model.bin, layer 6)
+           -         a whiteout in layer 6 (tmp/model.bin, layer 6)
            layer     5: ADD https://example.org/model.bin /tmp/model.bin
            fix       Fetch, use and delete it in one RUN.
 
@@ -139,7 +138,7 @@ def test_a_bad_image_at_80_columns() -> None:
         glibc 2.36 (usr/lib/x86_64-linux-gnu/libc.so.6, layer 0)
 
         Layers
-        #      size    dead        instruction
+        #      size  wasted        instruction
         -  --------  ------  ----  -----------------------------------------------------
         0   78.0 MB          base  debian.sh --arch 'amd64' out/ 'bookworm'
         1    9.0 MB          base  RUN apt-get install -y ca-certificates
@@ -149,10 +148,10 @@ def test_a_bad_image_at_80_columns() -> None:
         5    8.0 MB  8.0 MB        ADD https://example.org/model.bin /tmp/model.bin
         6    2.2 MB                RUN pip install requests && rm /tmp/model.bin
 
-        Dead bytes: 8.0 MB in 1 file
-          size  lost by  stored in  path
-        ------  -------  ---------  -------------
-        8.0 MB  layer 6    layer 5  tmp/model.bin
+        Wasted space: 8.0 MB in 1 file
+          size  removed in  stored in  path
+        ------  ----------  ---------  -------------
+        8.0 MB  layer 6       layer 5  tmp/model.bin
 
         Caches
         kind          size  files  layers  path
@@ -174,12 +173,12 @@ def test_a_bad_image_at_80_columns() -> None:
 
 
 def test_the_head_of_a_bad_image_at_100_columns() -> None:
-    text = render(bad_report(), "table", width=100)
+    text = render(bad_report(), "table", detail=2, width=100)
     assert text.partition("\n1. error")[0] == HEAD_AT_100
 
 
 def test_what_a_policy_set_aside_is_told() -> None:
-    text = render(judged_report(), "table", width=100)
+    text = render(judged_report(), "table", detail=2, width=100)
     assert text.partition("\n#  severity")[0] == JUDGED_HEAD
     assert SET_ASIDE in text
 
@@ -195,7 +194,7 @@ def test_what_a_policy_set_aside_is_told() -> None:
 )
 def test_no_line_is_wider_than_asked(text: str, asked: int, widest: int, encoding: str) -> None:
     report = with_strings(judged_report(), text)
-    page = render(report, "table", width=asked, encoding=encoding)
+    page = render(report, "table", detail=2, width=asked, encoding=encoding)
     assert max(wcwidth.width(line) for line in page.splitlines()) <= widest
     assert page.encode(encoding).decode(encoding) == page
     assert all(line.isprintable() for line in page.split("\n"))
@@ -203,18 +202,20 @@ def test_no_line_is_wider_than_asked(text: str, asked: int, widest: int, encodin
 
 def test_a_hostile_string_comes_out_as_escapes() -> None:
     report = clean_report(findings=(finding("r", "s", message="a\nb\x1b[2J\u202e\udcff"),))
-    assert r"a\nb\x1b[2J\u202e\udcff" in render(report, "table", width=100)
+    assert r"a\nb\x1b[2J\u202e\udcff" in render(report, "table", detail=2, width=100)
 
 
 def test_an_output_without_the_characters_gets_others() -> None:
     report = clean_report(findings=(finding("r", "s", message="ä → b" + "." * 100),))
-    page = render(report, "table", encoding="ascii")
+    page = render(report, "table", detail=2, encoding="ascii")
     assert r"1  warning   \xe4 -> b....." in page
     assert "...\n" in page
 
 
 def test_colours_only_when_asked_and_nothing_else_changes() -> None:
-    plain, coloured = (render(bad_report(), "table", color=color) for color in (False, True))
+    plain, coloured = (
+        render(bad_report(), "table", detail=2, color=color) for color in (False, True)
+    )
     assert "\x1b" not in plain
     assert ESCAPES.sub("", coloured) == plain
     assert "\x1b[31merror\x1b[0m" in coloured
@@ -232,9 +233,9 @@ def test_colours_only_when_asked_and_nothing_else_changes() -> None:
     ],
 )
 def test_an_empty_section_is_not_shown(changes: dict[str, object], hidden: str) -> None:
-    titles = render(bad_report(), "table").splitlines()
+    titles = render(bad_report(), "table", detail=2).splitlines()
     assert hidden in titles
-    assert hidden not in render(bad_report(**changes), "table").splitlines()
+    assert hidden not in render(bad_report(**changes), "table", detail=2).splitlines()
 
 
 @pytest.mark.parametrize(
@@ -246,7 +247,7 @@ def test_an_empty_section_is_not_shown(changes: dict[str, object], hidden: str) 
 )
 def test_long_lists_end_with_how_many_are_left(paths: list[str], told: str) -> None:
     report = clean_report(findings=(finding("r", "s", paths=tuple(paths)),))
-    assert told in render(report, "table")
+    assert told in render(report, "table", detail=2)
 
 
 def many(**severities: int) -> tuple[Finding, ...]:
@@ -286,7 +287,7 @@ def test_of_many_findings_the_worst_are_listed_and_all_are_counted(
     findings: tuple[Finding, ...], fail_on: Severity | None, head: str, told: str
 ) -> None:
     verdict = Verdict(policy="p", passed=False, fail_on=fail_on)
-    page = render(clean_report(findings=findings, verdict=verdict), "table", width=100)
+    page = render(clean_report(findings=findings, verdict=verdict), "table", detail=2, width=100)
     assert f"findings  {head}\n" in page
     overview, _, details = page.partition("\n1. ")
     assert " ".join(overview.split()).endswith(told or "25 warning warning 19 of r")
@@ -333,7 +334,7 @@ def test_why_a_python_runs_and_why_another_does_not_is_told_whole() -> None:
         usr/local/bin/python3.13 runs: CMD starts ./report, a script for python3:
         /usr/local/bin/python3
         opt/venv is broken: home is gone
-        """) in render(report, "table", width=80)
+        """) in render(report, "table", detail=2, width=80)
 
 
 @pytest.mark.parametrize(
@@ -352,37 +353,37 @@ def test_a_long_path_leaves_room_for_what_is_in_the_file(width: int, head: str) 
     report = bad_report()
     path = "/srv/ci/builds/main/0/artifacts/images/v1.4/bad.tar"
     report = bad_report(image=msgspec.structs.replace(report.image, reference=path))
-    assert render(report, "table", width=width).splitlines()[0] == head
+    assert render(report, "table", detail=2, width=width).splitlines()[0] == head
 
 
 def test_of_many_lost_files_the_rest_are_counted() -> None:
     report = bad_report()
     waste = msgspec.structs.replace(report.waste, files=1_000)
-    assert "\nand 999 more files\n" in render(bad_report(waste=waste), "table")
+    assert "\nand 999 more files\n" in render(bad_report(waste=waste), "table", detail=2)
 
 
 def test_many_notes_are_counted() -> None:
     report = clean_report(notes=tuple(Note(what=f"oddity {n}") for n in range(1_025)))
-    page = render(report, "table")
+    page = render(report, "table", detail=2)
     assert "- oddity 19\n- and 1,005 more\n" in page
 
 
 @pytest.mark.parametrize("saving", [None, 0])
 def test_of_a_plan_that_saves_nothing_nothing_is_said(saving: int | None) -> None:
     report = clean_report(findings=(finding("r", "s", saving=5_000_000),), saving=saving)
-    assert "--plan" not in render(report, "table", width=100)
+    assert "--plan" not in render(report, "table", detail=2, width=100)
 
 
 def test_of_many_build_tools_the_rest_are_counted() -> None:
     tools = tuple(BuildTool(name=f"t{n:02}", category="compiler", layer=4) for n in range(17))
     assert "\nand 2 more: --format json lists them all\n" in render(
-        clean_report(build_tools=tools), "table"
+        clean_report(build_tools=tools), "table", detail=2
     )
 
 
 def test_evidence_names_its_layer_where_a_finding_has_several() -> None:
     evidence = [Evidence(what=f"cache {n}", layer=n) for n in (1, 2)]
     both = finding("r", "s", evidence=tuple(evidence), layers=(1, 2))
-    assert "cache 2 (layer 2)" in render(clean_report(findings=(both,)), "table")
+    assert "cache 2 (layer 2)" in render(clean_report(findings=(both,)), "table", detail=2)
     one = finding("r", "s", evidence=tuple(evidence[:1]), layers=(1,))
-    assert "cache 1 (" not in render(clean_report(findings=(one,)), "table")
+    assert "cache 1 (" not in render(clean_report(findings=(one,)), "table", detail=2)

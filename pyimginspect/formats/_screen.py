@@ -1,0 +1,216 @@
+"""The report on one screen: what was inspected, the verdict, what to mend, what to type next."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+
+import wcwidth
+
+from pyimginspect.errors import printable
+from pyimginspect.formats._page import Page
+from pyimginspect.formats._text import base_words, count, severity_words, size, verdict_words
+from pyimginspect.report import Finding, LayerFacts, Report
+
+__all__ = ["add_screen", "summary_line"]
+
+_LINES = 40
+"""What a screen has; a report of many findings ends there and says how many more there are."""
+_MOST_LAYERS = 4
+_BAR = 12  # columns of a bar
+_LABEL = 9
+_INDENT = 9
+_SHORTEST_FIX = 30  # columns that are worth beginning one in
+_WHOLE = 12  # lines for a finding where there is no end of room
+
+# `a, b, c and 4 more`, `a, b and c`: the first tells what the others are.
+_LIST = re.compile(r"(\S+?), (?:\S+, )*(\S+) and (?:(\d+) more|(\S+))")
+
+
+def add_screen(page: Page, report: Report, *, evidence: bool = False) -> None:
+    """Add the report in at most 40 lines, or with the ``evidence`` of each finding in more.
+
+    Findings come in the report's order, errors first, each with its message and its fix in a
+    line of its own; what room is left goes to those that are too long for one.
+    """
+    _head(page, report)
+    wasted = list(_wasted(page, report))
+    room = _LINES - len(page.lines) - len(wasted) - 4 - bool(report.notes)
+    if evidence:
+        for finding in report.findings:
+            page.blank()
+            _finding(page, report, finding, _WHOLE)
+            _evidence(page, finding)
+    elif report.findings:
+        page.blank()
+        _findings(page, report, room)
+    if wasted:
+        page.blank()
+        page.lines += wasted
+    page.blank()
+    if report.notes:
+        words = f"{count(len(report.notes), 'thing')} could not be known: -vv lists them"
+        page.lines.append(page.shorten(words, page.width))
+    _next(page, report)
+
+
+def summary_line(report: Report) -> str:
+    """Return the report in one line: image, verdict, findings, size, wasted space."""
+    image = report.image
+    words = [
+        verdict_words(report) or "inspected",
+        severity_words(report.findings) if report.findings else "no findings",
+        size(report.size),
+    ]
+    if report.waste.size:
+        words.append(f"{size(report.waste.size)} wasted")
+    if report.saving:
+        words.append(f"--plan saves {size(report.saving)}")
+    return f"{printable(image.names[0] if image.names else image.reference)}: {', '.join(words)}"
+
+
+def _head(page: Page, report: Report) -> None:
+    image = report.image
+    name = image.reference if len(image.reference) <= page.width // 2 else ""
+    name = name or PurePosixPath(image.reference).name
+    names = [other for other in image.names if other != image.reference]
+    words = [name, *names[:1], image.platform]
+    title = " · ".join(word for word in words if word)
+    page.lines.append(page.colour(page.shorten(title, page.width), "bold"))
+    libc = f"{report.libc.flavor} {report.libc.version or ''}".strip()
+    size_words = f"{size(report.size)} in {count(len(report.layers), 'layer')}"
+    if report.waste.size:
+        size_words += f", {size(report.waste.size)} wasted"
+    if report.saving:
+        size_words += f"; --plan saves {size(report.saving)}"
+    facts = [
+        ("base", base_words(report)),
+        ("python", "; ".join(_pythons(report)) or "none"),
+        ("libc", libc),
+        ("size", size_words),
+    ]
+    verdict = verdict_words(report)
+    if verdict:
+        found = f"; {severity_words(report.findings)}" if report.findings else ""
+        facts.append(("verdict", verdict + found))
+    for label, text in facts:
+        page.paragraph(text, label=label, hang=_LABEL)
+
+
+def _pythons(report: Report) -> Iterator[str]:
+    """Yield each interpreter, the one that runs first."""
+    for python in sorted(report.pythons, key=lambda python: not python.effective):
+        name = "" if python.implementation == "cpython" else f"{python.implementation} "
+        runs = " runs" if python.effective else ""
+        yield f"{name}{python.version}{runs} (/{python.path})"
+
+
+def _findings(page: Page, report: Report, room: int) -> None:
+    """Add as many findings as fit into ``room`` lines, two lines each and more where there are."""
+    shown = min(len(report.findings), max(1, (room - 1) // 2))
+    if shown == len(report.findings) - 1 and 2 * len(report.findings) <= room:
+        shown = len(report.findings)
+    findings = report.findings[:shown]
+    spare = room - 1 - 2 * shown
+    for finding in findings:
+        before = len(page.lines)
+        _finding(page, report, finding, 1 + min(spare, _WHOLE) // 2)
+        spare -= max(0, len(page.lines) - before - 2)
+    rest = report.findings[shown:]
+    if rest:
+        words = f"and {count(len(rest), 'more finding')} ({severity_words(rest)}): -v shows them"
+        page.lines.append(page.shorten(words, page.width))
+
+
+def _finding(page: Page, report: Report, finding: Finding, most: int) -> None:
+    """Add a finding in two lines: its message, then its fix in what is left of them.
+
+    The message is not cut as long as two lines hold it; the fix may have ``most`` lines.
+    """
+    saving = size(finding.saving) if finding.saving else ""
+    width = page.width - _INDENT - (len(saving) + 2 if saving else 0)
+    lines = _fitted(page, finding.message, width, max(2, most))
+    if wcwidth.width(lines[-1]) + len(finding.rule) + 3 <= width:
+        lines[-1] += f" [{page.clean(finding.rule)}]"
+    severity = page.colour(finding.severity, finding.severity)
+    head = severity + " " * (_INDENT - len(finding.severity)) + lines[0]
+    if saving:
+        head += " " * (width - wcwidth.width(lines[0]) + 2) + saving
+    fix = " ".join(f"fix: {finding.fix}".split()) if finding.fix else ""
+    room = page.width - _INDENT
+    if fix and len(lines) > 1 and most < len(lines) + 1:
+        left = room - wcwidth.width(lines[-1]) - 2
+        lines[-1] += f"  {page.shorten(fix, left)}" if left >= _SHORTEST_FIX else ""
+    elif fix:
+        lines += _fitted(page, fix, room, max(1, most - len(lines) + 1))
+    page.lines += [head, *(" " * _INDENT + line for line in lines[1:])]
+
+
+def _fitted(page: Page, text: str, width: int, most: int) -> list[str]:
+    """Return text in at most ``most`` lines, its lists shortened before its end is cut."""
+    text = page.clean(text)
+    lines = wcwidth.wrap(text, width, break_on_hyphens=False)
+    if len(lines) > most:
+        lines = wcwidth.wrap(_LIST.sub(_first_and_more, text), width, break_on_hyphens=False)
+    if len(lines) > most:
+        last = page.shorten(" ".join(lines[most - 1 :]), width)
+        lines = [*lines[: most - 1], last]
+    return lines or [""]
+
+
+def _first_and_more(match: re.Match[str]) -> str:
+    others = match[0].count(", ") + (int(match[3]) if match[3] else 1)
+    comma = "," if match[0].endswith(",") else ""
+    return f"{match[1]} and {others} more{comma}"
+
+
+def _evidence(page: Page, finding: Finding) -> None:
+    for evidence in finding.evidence:
+        place = (
+            [f"/{evidence.path}"] if evidence.path and evidence.path not in evidence.what else []
+        )
+        if evidence.layer is not None:
+            place.append(f"layer {evidence.layer}")
+        text = f"{evidence.what} ({', '.join(place)})" if place else evidence.what
+        page.paragraph(text, label="-", indent=_INDENT, hang=2)
+    page.paragraph(f"rule {finding.rule}", label="-", indent=_INDENT, hang=2)
+
+
+def _wasted(page: Page, report: Report) -> Iterator[str]:
+    """Yield a bar for each layer that wastes most, and a line for all others."""
+    layers = sorted(
+        (layer for layer in report.layers if layer.account.waste),
+        key=lambda layer: (-layer.account.waste, layer.number),
+    )
+    if not layers:
+        return
+    yield page.colour("wasted space by layer", "bold")
+    most = layers[0].account.waste
+    for layer in layers[:_MOST_LAYERS]:
+        yield page.shorten(f"{_bar(page, layer, most)}  {layer.instruction}", page.width)
+    rest = layers[_MOST_LAYERS:]
+    if rest:
+        wasted = size(sum(layer.account.waste for layer in rest))
+        yield f"and {wasted} in {count(len(rest), 'more layer')}"
+
+
+def _bar(page: Page, layer: LayerFacts, most: int) -> str:
+    mark = "█" if page.clean("█") == "█" else "#"
+    filled = max(1, round(_BAR * layer.account.waste / most))
+    bar = (mark * filled).ljust(_BAR)
+    return f"{layer.number:>5}  {bar} {size(layer.account.waste):>9}"
+
+
+def _next(page: Page, report: Report) -> None:
+    """Add the last line: the verdict, and what to type next."""
+    verdict = report.verdict
+    failed = verdict is not None and not verdict.passed
+    words = f"{'Fails' if failed else 'Passes'} the policy {verdict.policy}." if verdict else ""
+    if verdict is not None and verdict.fail_on is None and report.findings:
+        words = "Nothing can fail: fail-on is never."
+    steps = ["--plan"] if report.saving else []
+    steps += ["--explain RULE", "-v"] if report.findings else ["-vv"]
+    steps.append("-o report.html")
+    line = f"{words} Next: {', '.join(steps)}".strip()
+    page.lines.append(page.colour(page.shorten(line, page.width), "error" if failed else "good"))

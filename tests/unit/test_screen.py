@@ -1,0 +1,180 @@
+"""The report on one screen: literal pages, forty lines at most, the point of each finding."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+import wcwidth
+
+from pyimginspect.cli import main
+from pyimginspect.formats import render, render_many
+from pyimginspect.model import Evidence
+from pyimginspect.report import Report, Verdict
+from tests.images import docker_archive, image
+from tests.reports import bad_report, clean_report, finding, judged_report, with_strings
+
+GOLDEN = Path(__file__).resolve().parents[1] / "golden"
+WIDTHS = (60, 80, 100, 200)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("detail", [0, 1])
+def test_the_golden_pages(width: int, detail: int) -> None:
+    page = render(judged_report(), "table", width=width, detail=detail)
+    assert page == (GOLDEN / f"screen-{width}{'-v' * detail}.txt").read_text(encoding="utf-8")
+
+
+def test_a_clean_image() -> None:
+    assert render(clean_report(), "table", width=80) == (
+        "acme/good:1.4 · linux/amd64\n"
+        "base     python 3.13 slim on debian 12 (official, certain)\n"
+        "python   3.13.1 runs (/usr/local/bin/python3.13)\n"
+        "libc     glibc 2.36\n"
+        "size     130.2 MB in 6 layers\n"
+        "\n"
+        "Next: -vv, -o report.html\n"
+    )
+
+
+def many(number: int, message: str = "s{n} of r") -> Report:
+    found = tuple(
+        finding("r", f"s{n}", message=message.format(n=n), saving=n * 1000, fix="Do it. " * 40)
+        for n in range(number)
+    )
+    return bad_report(findings=found)
+
+
+@pytest.mark.parametrize("number", [0, 1, 2, 5, 11, 12, 13, 14, 20, 300])
+@pytest.mark.parametrize("message", ["s{n} of r", "s{n} is " + "very " * 20 + "wrong"])
+@pytest.mark.parametrize("width", WIDTHS)
+def test_never_more_than_a_screen(number: int, message: str, width: int) -> None:
+    page = render(many(number, message), "table", width=width)
+    lines = page.splitlines()
+    assert len(lines) <= 40
+    assert max(map(wcwidth.width, lines)) <= min(width, 100)
+    shown = sum(line.startswith("warning  ") for line in lines)
+    rest = f"and {number - shown} more finding" if number > shown else ""
+    assert rest in page
+    assert ("more finding" in page) == (number > shown)
+
+
+def test_a_list_is_shortened_before_the_point_is_cut() -> None:
+    names = ", ".join(f"libsomething-{n}.so.0" for n in range(6))
+    text = f"weasyprint opens {names} and libpango.so.0, which Python 3.11.2 does not find"
+    found = (finding("r", "s", message=text),) * 12
+    page = render(clean_report(findings=found), "table", width=80)
+    assert "weasyprint opens libsomething-0.so.0 and 6 more, which Python 3.11.2" in page
+    assert "does not find" in page
+
+
+@pytest.mark.parametrize(
+    ("text", "shortened"),
+    [
+        ("a, b and c are left", "a and 2 more are left"),
+        ("a, b, c and 4 more: left", "a and 6 more: left"),
+        ("a, b, c and d, which x", "a and 3 more, which x"),
+        ("a and b are left", "a and b are left"),
+    ],
+)
+def test_how_a_list_is_shortened(text: str, shortened: str) -> None:
+    long = f"{text} {'x' * 150}"
+    page = render(clean_report(findings=(finding("r", "s", message=long),) * 16), "table", width=60)
+    assert shortened in " ".join(page.split())
+
+
+def test_nothing_passes_where_nothing_can_fail() -> None:
+    verdict = Verdict(policy="p", passed=True, fail_on=None)
+    page = render(clean_report(findings=(finding("r", "s"),), verdict=verdict), "table")
+    assert "passes" not in page.lower()
+    assert (
+        "verdict  has findings, and none can fail it (policy p, fail-on never); 1 warning" in page
+    )
+    assert page.endswith(
+        "Nothing can fail: fail-on is never. Next: --explain RULE, -v, -o report.html\n"
+    )
+
+
+def test_errors_first_wins_whatever_saves_more() -> None:
+    found = (
+        finding("e", "s", severity="error"),
+        finding("w", "s", saving=10**9),
+    )
+    lines = render(clean_report(findings=found), "table").splitlines()
+    assert [line[:8] for line in lines if line.startswith(("error", "warning"))] == [
+        "error   ",
+        "warning ",
+    ]
+
+
+@pytest.mark.parametrize("detail", [-1, 0, 1])
+def test_hostile_names_stay_in_their_lines(detail: int) -> None:
+    text = "a\nb\x1b[2J\u202e\udcff"
+    page = render(with_strings(judged_report(), text), "table", detail=detail)
+    assert "\x1b" not in page
+    assert all(line.isprintable() for line in page.splitlines())
+    assert r"a\nb\x1b[2J\u202e\udcff" in page
+
+
+def test_colours_change_no_letter() -> None:
+    plain = render(judged_report(), "table")
+    coloured = render(judged_report(), "table", color=True)
+    assert "\x1b[31m" in coloured
+    for code in ("0", "1", "31", "32", "33", "36"):
+        coloured = coloured.replace(f"\x1b[{code}m", "")
+    assert coloured == plain
+
+
+def test_a_narrow_encoding() -> None:
+    page = render(judged_report(), "table", encoding="ascii")
+    assert page.isascii()
+    assert "############" in page
+
+
+def test_evidence_names_path_and_layer() -> None:
+    evidence = (
+        Evidence(what="gcc is installed", path="usr/bin/gcc", layer=4),
+        Evidence(what="usr/bin/cc is a link", path="usr/bin/cc"),
+    )
+    page = render(clean_report(findings=(finding("r", "s", evidence=evidence),)), "table", detail=1)
+    assert "         - gcc is installed (/usr/bin/gcc, layer 4)\n" in page
+    assert "         - usr/bin/cc is a link\n" in page
+
+
+@pytest.mark.parametrize(
+    ("report", "line"),
+    [
+        (clean_report(), "acme/good:1.4: inspected, no findings, 130.2 MB\n"),
+        (
+            judged_report(),
+            "acme/bad:1.4: fails the policy python-slim (1 failing, 1 waived, 1 known before, "
+            "1 mended), 1 error, 1 note, 560.2 MB, 8.0 MB wasted, --plan saves 265.5 MB\n",
+        ),
+    ],
+)
+def test_one_line(report: Report, line: str) -> None:
+    assert render(report, "table", detail=-1) == line
+
+
+def test_one_line_for_each_of_many() -> None:
+    text = render_many([clean_report(), judged_report()], "table", detail=-1)
+    assert [line.partition(":")[0] for line in text.splitlines()] == ["acme/good", "acme/bad"]
+
+
+def test_nothing_could_be_known_is_said() -> None:
+    notes = bad_report().notes
+    assert "1 thing could not be known: -vv lists them" in render(bad_report(), "table")
+    two = msgspec.structs.replace(bad_report(), notes=notes * 2)
+    assert "2 things could not be known" in render(two, "table")
+
+
+def test_the_command_s_options(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "new.tar"
+    layers = ({"app/model.bin": bytes(3_000_000)}, {"app/.wh.model.bin": ""})
+    path.write_bytes(docker_archive(image(layers, tag="new:1")))
+    pages = []
+    for options in (["--summary"], [], ["-v"], ["-vv"]):
+        main([str(path), "--no-cache", *options])
+        pages.append(capsys.readouterr().out)
+    lengths = [page.count("\n") for page in pages]
+    assert lengths[0] == 1
+    assert lengths == sorted(set(lengths))
