@@ -13,7 +13,7 @@ from tests.cases.format import CaseError
 from tests.corpus.build import load_image, made
 from tests.corpus.command import run
 from tests.corpus.layout import Corpus
-from tests.corpus.recipes import DEBIAN, RECIPES
+from tests.corpus.recipes import DEBIAN, RECIPES, TRIXIE
 from tests.integration.engine import Engine
 
 __all__ = ["UnavailableError", "provide"]
@@ -27,11 +27,15 @@ _OF_THE_CORPUS: Final = {
     "python:3.11": "full",
     "python:3.11-bookworm": "full",
     "python:3.11-alpine": "alpine",
+    "python:3.13-slim": "slim13",
+    "python:3.13-slim-trixie": "slim13",
 }
-# Likewise, and the archive among the corpus's inputs that has them, with the tag there.
+# Likewise, and where among the corpus's inputs they are; the engine has them as `corpus/…`.
 _DEBIAN: Final = {
-    "debian:bookworm-slim": ("debian-slim.tar", "corpus/debian:bookworm-slim"),
-    "debian:bookworm": ("debian.tar", "corpus/debian:bookworm"),
+    "debian:bookworm-slim": (DEBIAN, "debian-slim.tar"),
+    "debian:bookworm": (DEBIAN, "debian.tar"),
+    "debian:trixie-slim": (TRIXIE, "debian-slim.tar"),
+    "debian:trixie": (TRIXIE, "debian.tar"),
 }
 _ALPINE: Final = "alpine:3.20"
 _UV: Final = "ghcr.io/astral-sh/uv:latest"
@@ -53,9 +57,10 @@ def provide(engine: Engine, corpus: Corpus, name: str) -> None:
             raise UnavailableError(f"{name} is not built: scripts/build_corpus {made_of}")
         _tag(engine, load_image(corpus, engine, made_of), name)
     elif name in _DEBIAN:
-        archive, tag = _DEBIAN[name]
+        wanted, archive = _DEBIAN[name]
+        tag = f"corpus/{name}"
         if engine.image_id(tag) is None:
-            engine.load(made(corpus, DEBIAN) / archive)
+            engine.load(made(corpus, wanted) / archive)
         _tag(engine, tag, name)
     elif name == _ALPINE:
         _provide_alpine(engine)

@@ -99,10 +99,20 @@ def _told(finding: Finding) -> str:
 
 
 def _value(facts: Any, path: str) -> str:
-    """The value at a dotted path as text; empty where there is none."""
+    """The value at a dotted path as text; empty where there is none.
+
+    In a list, a number counts, and ``key=value`` picks the first item that has the value.
+    """
     for name in path.split("."):
         if isinstance(facts, list):
-            facts = facts[int(name)] if name.isdecimal() and int(name) < len(facts) else None
+            facts = _item(facts, name)
         else:
             facts = facts.get(name) if isinstance(facts, dict) else None
     return "" if facts is None else str(facts)
+
+
+def _item(items: list[Any], name: str) -> Any:
+    key, equals, value = name.partition("=")
+    if equals:
+        return next((item for item in items if str(item.get(key)) == value), None)
+    return items[int(name)] if name.isdecimal() and int(name) < len(items) else None

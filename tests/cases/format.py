@@ -71,9 +71,9 @@ class Expectations(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     ``clean``: no finding above note. An error that no ``[[finding]]`` expects is always a
     difference. ``report`` maps dotted paths into the report's JSON (``libc.version``,
-    ``pythons.0.path``) to patterns of the values there. ``plan`` and ``no_plan`` are patterns that
-    must and must not be found in the Dockerfile that the plan writes; ``rebuild`` has it built and
-    the truth confirmed of what it makes.
+    ``pythons.effective=True.path``) to patterns of the values there. ``plan`` and ``no_plan`` are
+    patterns that must and must not be found in the Dockerfile that the plan writes; ``rebuild``
+    has it built and a container of it run, which must do the same, or end with status 0.
     """
 
     reference: str

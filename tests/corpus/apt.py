@@ -1,4 +1,4 @@
-"""The Debian mirrors that this machine uses, for builds that need Debian 12's packages.
+"""The Debian mirrors that this machine uses, for builds that need the packages of a release.
 
 Mirrors are taken from the machine's own ``/etc/apt``, so that the corpus can be built wherever
 ``apt-get`` works, and named nowhere else.
@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import Final
 
 SUITE: Final = "bookworm"
-SUITES: Final = (SUITE, f"{SUITE}-updates", f"{SUITE}-security")
+TRIXIE: Final = "trixie"
+POCKETS: Final = ("", "-updates", "-security")
 KEYRING: Final = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 ETC_APT: Final = Path("/etc/apt")
 
 
 @dataclass(frozen=True, order=True)
 class Source:
-    """One suite of Debian 12 at one mirror."""
+    """One suite of Debian at one mirror."""
 
     suite: str
     uri: str
@@ -32,20 +33,21 @@ class Source:
         )
 
 
-def machine_sources(etc_apt: Path = ETC_APT) -> tuple[Source, ...]:
-    """The machine's sources of Debian 12, its main suite first.
+def machine_sources(etc_apt: Path = ETC_APT, *, suite: str = SUITE) -> tuple[Source, ...]:
+    """Sources of the release `suite` at the mirrors of this machine, its main suite first.
 
-    Falls back on Debian's own mirror where the machine is no Debian 12.
+    A mirror has every release side by side: one that the machine uses for Debian 12 serves. Falls
+    back on Debian's own mirror where the machine is no Debian 12.
     """
     found = {
-        source
+        Source(suite=source.suite.replace(SUITE, suite, 1), uri=source.uri)
         for path in (etc_apt / "sources.list", *sorted((etc_apt / "sources.list.d").glob("*")))
         if path.is_file()
         for source in _read(path)
-        if source.suite in SUITES
+        if source.suite in [f"{SUITE}{pocket}" for pocket in POCKETS]
     }
-    if not any(source.suite == SUITE for source in found):
-        found = {Source(suite=SUITE, uri="http://deb.debian.org/debian")}
+    if not any(source.suite == suite for source in found):
+        found = {Source(suite=suite, uri="http://deb.debian.org/debian")}
     return tuple(sorted(found))
 
 

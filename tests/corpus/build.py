@@ -21,7 +21,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from tests.corpus import cpython
 from tests.corpus.command import run
 from tests.corpus.layout import COMPRESSIONS, Corpus
 from tests.corpus.recipes import RECIPES, Input, Recipe
@@ -118,8 +117,9 @@ def write_context(recipe: Recipe, inputs: list[Path], context: Path) -> None:
     if recipe.fixture:
         shutil.copy2(recipe.fixture, context / f"{recipe.name}-{recipe.fixture.name}")
     dockerfile = context / "Dockerfile"
-    text = dockerfile.read_text().replace("@PYTHON_VERSION@", cpython.VERSION)
-    tarball = context / "inputs" / cpython.ARCHIVE
+    release = recipe.python
+    text = dockerfile.read_text().replace("@PYTHON_VERSION@", release.version)
+    tarball = context / "inputs" / release.archive
     if tarball.exists():
         digest = hashlib.sha256(tarball.read_bytes()).hexdigest()
         text = text.replace("@PYTHON_SHA256@", digest)

@@ -1,7 +1,7 @@
 """Debian base images like those of Docker Hub, made with debootstrap.
 
-`make` writes two archives for ``docker load``: ``debian.tar`` (``corpus/debian:bookworm``) and
-``debian-slim.tar`` (``corpus/debian:bookworm-slim``), each of one layer.
+`make` writes two archives for ``docker load``: ``debian.tar`` (``corpus/debian:SUITE``) and
+``debian-slim.tar`` (``corpus/debian:SUITE-slim``), each of one layer.
 """
 
 from __future__ import annotations
@@ -67,30 +67,30 @@ LEFTOVERS: Final = (
 )
 
 
-def make(target: Path) -> None:
-    """Write both archives into the directory `target`.
+def make(target: Path, *, suite: str = SUITE) -> None:
+    """Write both archives of the release `suite` into the directory `target`.
 
     Raises:
         BuildError: debootstrap, apt-get or tar failed.
     """
-    sources = machine_sources()
+    sources = machine_sources(suite=suite)
     root = target / "root"
     options = ["--variant=minbase", f"--keyring={KEYRING}"]
-    run(["debootstrap", *options, SUITE, str(root), sources[0].uri])
-    moment = _upgrade(root, sources)
+    run(["debootstrap", *options, suite, str(root), sources[0].uri])
+    moment = _upgrade(root, suite, sources)
     for pattern in LEFTOVERS:
         for path in root.glob(pattern):
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
     (root / "etc/machine-id").write_text("")
     for name, text in SETTINGS.items():
         (root / "etc" / name).write_text(f"{text}\n")
-    _write_archive(root, target / "debian.tar", f"corpus/debian:{SUITE}", moment)
+    _write_archive(root, target / "debian.tar", suite, moment)
     _slim(root)
-    _write_archive(root, target / "debian-slim.tar", f"corpus/debian:{SUITE}-slim", moment)
+    _write_archive(root, target / "debian-slim.tar", f"{suite}-slim", moment)
     shutil.rmtree(root)
 
 
-def _upgrade(root: Path, sources: tuple[Source, ...]) -> int:
+def _upgrade(root: Path, suite: str, sources: tuple[Source, ...]) -> int:
     """Bring security updates in; the time of the archive's index, in seconds since 1970."""
     (root / "etc/apt/sources.list").unlink()
     listing = "\n".join(source.stanza() for source in sources)
@@ -102,7 +102,7 @@ def _upgrade(root: Path, sources: tuple[Source, ...]) -> int:
     for step in (["update"], ["dist-upgrade", "--yes"]):
         command = ["chroot", str(root), "apt-get", "--quiet=2", *step]
         run(command, environment={"DEBIAN_FRONTEND": "noninteractive"})
-    (release,) = (root / "var/lib/apt/lists").glob(f"*_dists_{SUITE}_InRelease")
+    (release,) = (root / "var/lib/apt/lists").glob(f"*_dists_{suite}_InRelease")
     date = next(line for line in release.read_text().splitlines() if line.startswith("Date: "))
     return int(email.utils.parsedate_to_datetime(date.removeprefix("Date: ")).timestamp())
 
@@ -125,9 +125,10 @@ def _slim(root: Path) -> None:
                     path.unlink()
 
 
-def _write_archive(root: Path, target: Path, tag: str, moment: int) -> None:
+def _write_archive(root: Path, target: Path, name: str, moment: int) -> None:
     """What ``docker load`` takes: one layer of `root`, a history of one line as published."""
     layer = target.with_suffix(".layer")
+    suite = name.removesuffix("-slim")
     names = sorted(path.name for path in root.iterdir())
     pack = ["tar", "--create", f"--file={layer}", f"--directory={root}", "--sort=name"]
     pack += ["--numeric-owner", f"--mtime=@{moment}", "--clamp-mtime"]
@@ -146,18 +147,20 @@ def _write_archive(root: Path, target: Path, tag: str, moment: int) -> None:
         "history": [
             {
                 "created": created,
-                "created_by": f"# debian.sh --arch '{ARCHITECTURE}' out/ '{SUITE}' '@{moment}'",
+                "created_by": f"# debian.sh --arch '{ARCHITECTURE}' out/ '{suite}' '@{moment}'",
                 "comment": "debuerreotype 0.15",
             }
         ],
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{diff_id}"]},
     }
-    manifest = [{"Config": "config.json", "RepoTags": [tag], "Layers": ["layer.tar"]}]
+    manifest = [
+        {"Config": "config.json", "RepoTags": [f"corpus/debian:{name}"], "Layers": ["layer.tar"]}
+    ]
     with tarfile.open(target, "w") as archive:
         archive.add(layer, "layer.tar")
-        for name, value in (("config.json", config), ("manifest.json", manifest)):
+        for inside, value in (("config.json", config), ("manifest.json", manifest)):
             content = json.dumps(value).encode()
-            member = tarfile.TarInfo(name)
+            member = tarfile.TarInfo(inside)
             member.size = len(content)
             archive.addfile(member, io.BytesIO(content))
     layer.unlink()

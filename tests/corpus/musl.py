@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.corpus.command import run
-from tests.corpus.cpython import ARCHIVE
+from tests.corpus.cpython import PYTHON_311
 
 PREFIX: Final = "/usr/local"
 PREBUILT: Final = "cpython-musl.tar.gz"
@@ -44,7 +44,7 @@ def make(target: Path, source: Path) -> None:
     compiler.write_text(COMPILER)
     compiler.chmod(0o755)
     root = target / "root"
-    unpack = ["tar", "--extract", "--strip-components=1", f"--file={source / ARCHIVE}"]
+    unpack = ["tar", "--extract", "--strip-components=1", f"--file={source / PYTHON_311.archive}"]
     configure = ["./configure", f"CC={compiler}", f"--prefix={PREFIX}", "--enable-shared"]
     configure += ["--build=x86_64-linux-musl", "--without-ensurepip", "--disable-test-modules"]
     make_all = ["make", f"-j{os.cpu_count()}", f"EXTRA_CFLAGS={THREAD_STACK}"]

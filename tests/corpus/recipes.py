@@ -8,11 +8,12 @@ import inspect
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Final
 
-from tests.corpus import cpython, debian, musl
+from tests.corpus import apt, cpython, debian, musl
 
 FOLDER: Final = Path(__file__).parent / "images"
 FIXTURES: Final = Path(
@@ -49,7 +50,8 @@ class Recipe:
     The build context is that folder, with the files of `inputs` in ``inputs/`` and, with `pip`, the
     machine's pip settings in ``pip/``. `fixture`, a root file system from elsewhere, is there as
     ``NAME-…``, the way that Alpine's own build names it. `preload` is an archive among the files of
-    `inputs` that the engine must hold, `base` an image of the corpus that it must hold.
+    `inputs` that the engine must hold, `base` an image of the corpus that it must hold, `python`
+    the release of CPython that is compiled in it.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Recipe:
     preload: str | None = None
     base: str | None = None
     pip: bool = False
+    python: cpython.Release = cpython.PYTHON_311
 
     @property
     def folder(self) -> Path:
@@ -83,12 +86,22 @@ def _hash(*parts: str) -> str:
 
 DEBIAN: Final = Input("debian", debian.make, (debian,))
 SOURCE: Final = Input("cpython-source", cpython.make, (cpython,))
+TRIXIE: Final = Input("debian-trixie", partial(debian.make, suite=apt.TRIXIE), (debian,))
+SOURCE_313: Final = Input(
+    "cpython-source-3.13", partial(cpython.make, release=cpython.PYTHON_313), (cpython,)
+)
 MUSL: Final = Input("cpython-musl", musl.make, (musl,), needs=(SOURCE,))
 
 RECIPES: Final = {
     recipe.name: recipe
     for recipe in (
         Recipe("slim", inputs=(DEBIAN, SOURCE), preload="debian-slim.tar"),
+        Recipe(
+            "slim13",
+            inputs=(TRIXIE, SOURCE_313),
+            preload="debian-slim.tar",
+            python=cpython.PYTHON_313,
+        ),
         Recipe("bad", base="slim", pip=True),
         Recipe("good", base="slim", pip=True),
         Recipe("full", inputs=(DEBIAN, SOURCE), preload="debian.tar"),

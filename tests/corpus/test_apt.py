@@ -72,3 +72,27 @@ def test_a_source_reads_back_as_it_was_written(tmp_path: Path) -> None:
     (tmp_path / "sources.list.d" / "debian.sources").write_text(listing)
 
     assert machine_sources(tmp_path) == (MAIN, SECURITY, UPDATES)
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        (
+            {"sources.list": ONE_LINE},
+            (
+                Source(suite="trixie", uri="http://mirror.test/debian"),
+                Source(suite="trixie-security", uri="http://mirror.test/security"),
+            ),
+        ),
+        ({}, (Source(suite="trixie", uri="http://deb.debian.org/debian"),)),
+    ],
+    ids=["of-the-machine", "none"],
+)
+def test_the_mirrors_serve_another_release_as_well(
+    tmp_path: Path, files: dict[str, str], expected: tuple[Source, ...]
+) -> None:
+    (tmp_path / "sources.list.d").mkdir()
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+
+    assert machine_sources(tmp_path, suite="trixie") == expected

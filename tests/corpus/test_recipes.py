@@ -13,6 +13,7 @@ from tests.corpus.recipes import IMAGES, RECIPES
     ("changed", "stale"),
     [
         ("slim/Dockerfile", {"slim", "bad", "good"}),
+        ("slim13/Dockerfile", {"slim13"}),
         ("bad/requirements.txt", {"bad"}),
         ("full/Dockerfile", {"full"}),
         ("alpine/Dockerfile", {"alpine"}),

@@ -130,6 +130,8 @@ def test_a_report_is_compared(
         ("libc.flavor", "musl", "'glibc'"),
         ("pythons.0.version", r"^3\.\d+", None),
         ("pythons.99.version", "3", "''"),
+        ("pythons.effective=True.path", "^usr/local/bin/python3", None),
+        ("pythons.effective=False.path", "x", "''"),
         ("pythons.version", "3", "''"),
         ("libc.flavor.deeper", "^$", None),
     ],
