@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pyimginspect.analyzers._pythons import instruction, listed
+from pyimginspect.analyzers._words import counted
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.facts import Distribution
+from pyimginspect.inventory.record_checks import Changed
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
 
 __all__ = ["ANALYZER", "record_mismatch"]
 
 _MOST_PATHS = 50
+_MOST_NAMES = 8
+# Their packagers edit files after they were recorded, prefixes for one.
+_EDITED_BY_PACKAGERS = frozenset({"conda"})
 
 RULE = Rule(
     id="record-mismatch",
@@ -22,8 +27,11 @@ RULE = Rule(
     policy="soundness",
     what="Files of a distribution are missing, or have not the length that its RECORD gives them."
     " What images are often slimmed by (byte code, tests, documentation, type stubs) is not"
-    " counted as missing; contents are compared by length. Packages of the operating system"
-    " are left out: their packagers change files and keep the RECORD.",
+    " counted as missing; contents are compared by length. Missing files alone are a note, one for"
+    " all distributions of a directory: no application fails for most of them, and where a"
+    " distribution cannot be imported any more, incomplete-distribution says so. Packages of the"
+    " operating system and of conda are left out: their packagers change files and keep the"
+    " RECORD.",
     why="RECORD is what pip uninstalls by, and what tools verify an installation with. A file of"
     " another length was edited after it was installed, overwritten by another distribution,"
     " or cut short; a missing module fails when something imports it at last.",
@@ -41,56 +49,83 @@ RUN pip install https://example.org/requests-2.32.0+timeout-py3-none-any.whl
 def record_mismatch(inventory: Inventory) -> Iterator[Finding]:
     """Report distributions above the base whose files are not as they were installed."""
     records = inventory.records
+    incomplete: dict[str, list[Distribution]] = {}
     for each in inventory.distributions:
-        missing = records.missing.get(each.metadata, ())
         changed = [
             change
             for change in records.changed.get(each.metadata, ())
             if change.path not in records.shared
         ]
-        if each.package or not (missing or changed):
+        if each.package or each.installer in _EDITED_BY_PACKAGERS:
             continue
         layers = {inventory.rootfs[change.path].layer for change in changed} | {each.layer}
-        if max(layers) >= inventory.base.layers:
-            evidence = [
-                *(
-                    Evidence(
-                        what=f"its size is {change.size:,}, and RECORD says {change.recorded:,}",
-                        path=change.path,
-                        layer=inventory.rootfs[change.path].layer,
-                    )
-                    for change in changed[:3]
-                ),
-                *(
-                    Evidence(what="RECORD lists it, and it is not there", path=p)
-                    for p in missing[:3]
-                ),
-            ]
-            paths = [*(change.path for change in changed), *missing]
-            yield _finding(
-                inventory, each, evidence, paths, layers, counts=(len(changed), len(missing))
-            )
+        if max(layers) < inventory.base.layers:
+            continue
+        if changed:
+            yield _changed(inventory, each, changed, layers)
+        elif each.metadata not in records.lost and _missing(inventory, each):
+            incomplete.setdefault(each.location, []).append(each)
+    for location, distributions in sorted(incomplete.items()):
+        yield _incomplete(inventory, location, distributions)
 
 
-def _finding(
-    inventory: Inventory,
-    each: Distribution,
-    evidence: list[Evidence],
-    paths: list[str],
-    layers: set[int],
-    *,
-    counts: tuple[int, int],
+def _missing(inventory: Inventory, each: Distribution) -> tuple[str, ...]:
+    records = inventory.records
+    return records.missing.get(each.metadata, ()) + records.outside.get(each.metadata, ())
+
+
+def _changed(
+    inventory: Inventory, each: Distribution, changed: list[Changed], layers: set[int]
 ) -> Finding:
-    changed, missing = counts
-    told = [
-        f"{number} {'file' if number == 1 else 'files'} {word}"
-        for number, word in ((changed, "changed"), (missing, "missing"))
-        if number
+    missing = inventory.records.missing.get(each.metadata, ())
+    evidence = [
+        Evidence(
+            what=f"its size is {change.size:,}, and RECORD says {change.recorded:,}",
+            path=change.path,
+            layer=inventory.rootfs[change.path].layer,
+        )
+        for change in changed[:3]
     ]
+    evidence += [
+        Evidence(what="RECORD lists it, and it is not there", path=path) for path in missing[:3]
+    ]
+    numbers = [f"{counted(len(changed), 'file')} changed"]
+    numbers += [f"{counted(len(missing), 'file')} missing"] if missing else []
     return RULE.finding(
         subject=each.metadata,
-        severity=None if changed else "note",
-        message=f"{each.name} {each.version} in /{each.location}: {listed(told)}",
+        message=f"{each.name} {each.version} in /{each.location}: {listed(numbers)}",
+        evidence=evidence,
+        layers=layers,
+        instruction=instruction(inventory, max(layers)),
+        paths=[*(change.path for change in changed), *missing][:_MOST_PATHS],
+    )
+
+
+def _incomplete(inventory: Inventory, location: str, distributions: list[Distribution]) -> Finding:
+    """Return one finding for all that miss files: what removed them has often done so to all."""
+    paths = [path for each in distributions for path in _missing(inventory, each)]
+    outside = [
+        p for each in distributions for p in inventory.records.outside.get(each.metadata, ())
+    ]
+    names = [f"{each.name} {each.version}" for each in distributions]
+    evidence = [
+        Evidence(
+            what=f"RECORD of {each.name} {each.version} lists it, and it is not there"
+            + (f", nor are {counted(len(missing) - 1, 'more file')}" if len(missing) > 1 else ""),
+            path=missing[0],
+        )
+        for each in distributions[:_MOST_NAMES]
+        if (missing := _missing(inventory, each))
+    ]
+    if outside:
+        what = f"{counted(len(outside), 'file')} of these would be outside of /{location}"
+        evidence.append(Evidence(what=f"{what}: programs, manual pages or configuration"))
+    layers = {each.layer for each in distributions}
+    alone = distributions[0].metadata if len(distributions) == 1 else location
+    return RULE.finding(
+        subject=alone,
+        severity="note",
+        message=f"{listed(names)} in /{location}: {counted(len(paths), 'file')} missing",
         evidence=evidence,
         layers=layers,
         instruction=instruction(inventory, max(layers)),

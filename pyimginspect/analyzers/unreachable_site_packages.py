@@ -10,6 +10,7 @@ from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.facts import Distribution
 from pyimginspect.inventory.packages.ownership import stored_by_layer
+from pyimginspect.inventory.sights import started_in
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
 
@@ -59,22 +60,10 @@ def unreachable_site_packages(inventory: Inventory) -> Iterator[Finding]:
             lost.setdefault(each.location, []).append(each)
     sights = [each.site_packages for each in inventory.interpreters]
     sights += [each.site_packages for each in inventory.environments]
-    reached = {directory for sight in sights for directory in sight} | _started_in(inventory)
+    reached = {directory for sight in sights for directory in sight} | started_in(inventory)
     for path in sorted(lost.keys() | _directories(inventory, reached)):
         if path not in reached:
             yield from _finding(inventory, path, lost.get(path, []))
-
-
-def _started_in(inventory: Inventory) -> set[str]:
-    """Return the directories that Python puts on its path for the program that it is given."""
-    config, rootfs = inventory.image.config, inventory.rootfs
-    places = {config.working_dir}
-    for word in (*config.entrypoint, *config.cmd):
-        place = word if word.startswith("/") else f"{config.working_dir}/{word}"
-        real = rootfs.resolve(place)
-        if real is not None:
-            places.add(real.rpartition("/")[0])
-    return {real for real in map(rootfs.resolve, places) if real}
 
 
 def _directories(inventory: Inventory, reached: set[str]) -> set[str]:

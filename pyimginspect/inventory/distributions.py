@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from pyimginspect.inventory.facts import Distribution, Environment, Interpreter
 from pyimginspect.inventory.installers import Installation, Installers, direct_url
+from pyimginspect.inventory.modules import LostModules, find_lost_modules
 from pyimginspect.inventory.packages import PackageDatabase
 from pyimginspect.inventory.record_checks import RecordChecks, Survey, compare_claims, survey
 from pyimginspect.inventory.records import files_of, recorded
@@ -93,7 +94,9 @@ def read_distributions(
             )
             files = {}
         claims[each.metadata] = files
-        surveys[each.metadata] = survey(rootfs, files)
+        surveys[each.metadata] = survey(
+            rootfs, files, each.location, rootfs.get(f"{each.metadata}/RECORD")
+        )
         distributions.append(
             _describe(
                 rootfs,
@@ -110,12 +113,33 @@ def read_distributions(
     shared, owned = compare_claims(rootfs, packages, claims, packaged)
     checks = RecordChecks(
         missing={path: each.missing for path, each in surveys.items() if each.missing},
+        outside={path: each.outside for path, each in surveys.items() if each.outside},
         changed={path: each.changed for path, each in surveys.items() if each.changed},
+        lost=_lost_modules(rootfs, distributions, surveys, claims, sights),
         shared=shared,
         owned=owned,
         notes=tuple(notes),
     )
     return tuple(distributions), checks
+
+
+def _lost_modules(
+    rootfs: RootFS,
+    distributions: Iterable[Distribution],
+    surveys: Mapping[str, Survey],
+    claims: Mapping[str, Mapping[str, str]],
+    sights: Mapping[str, tuple[str, ...]],
+) -> dict[str, LostModules]:
+    """Return what distributions lost that some Python would import; packagers know what they do."""
+    lost = {}
+    for each in distributions:
+        absent = surveys[each.metadata].absent
+        if absent and each.interpreters and not each.package:
+            who = [sights[path] for path in each.interpreters]
+            found = find_lost_modules(rootfs, each.location, claims[each.metadata], absent, who)
+            if found is not None:
+                lost[each.metadata] = found
+    return lost
 
 
 def _sights(
@@ -137,7 +161,11 @@ def _sights(
 
 
 def _metadata(rootfs: RootFS) -> list[_Found]:
-    """Return everything that looks like metadata of a distribution, by its place."""
+    """Return everything that looks like metadata of a distribution, by its place.
+
+    Where METADATA is a link, as uv makes one in its symlink mode, the text may be elsewhere or
+    nowhere: RECORD, which installers always write, shows the place.
+    """
     found: dict[str, _Found] = {}
     for path in rootfs.texts:
         directory, _, name = path.rpartition("/")
@@ -145,6 +173,12 @@ def _metadata(rootfs: RootFS) -> list[_Found]:
             found[directory] = _Found(directory.rpartition("/")[0], directory, path)
         elif name.endswith(".egg-info"):
             found[path] = _Found(directory, path, path)
+        elif name == "RECORD" and directory not in found:
+            node = rootfs.get(f"{directory}/METADATA")
+            if node is not None and node.kind == "symlink":
+                real = rootfs.resolve(node.path)
+                text = real if real is not None and real in rootfs.texts else path
+                found[directory] = _Found(directory.rpartition("/")[0], directory, text)
     return [found[key] for key in sorted(found)]
 
 
@@ -231,8 +265,9 @@ def _describe(
     interpreters: tuple[str, ...],
     editable: bool,
 ) -> Distribution:
-    texts, metadata = rootfs.texts, found.metadata
-    origin = direct_url(texts.get(f"{metadata}/direct_url.json", b""))
+    metadata = found.metadata
+    origin = direct_url(_text(rootfs, f"{metadata}/direct_url.json"))
+    node = rootfs.get(f"{metadata}/METADATA") or rootfs[found.text]
     return Distribution(
         name=name[0],
         version=name[1],
@@ -244,10 +279,15 @@ def _describe(
         package=installed.package,
         requested=installed.requested,
         direct_url=origin or (f"file:///{found.location}" if editable else ""),
-        tags=_tags(texts.get(f"{metadata}/WHEEL", b"")),
+        tags=_tags(_text(rootfs, f"{metadata}/WHEEL")),
         interpreters=interpreters,
-        layer=rootfs[found.text].layer,
+        layer=node.layer,
     )
+
+
+def _text(rootfs: RootFS, path: str) -> bytes:
+    text = rootfs.texts.get(path)
+    return text if text is not None else rootfs.texts.get(rootfs.resolve(path) or "", b"")
 
 
 def _editable(rootfs: RootFS) -> set[str]:

@@ -9,16 +9,28 @@ from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
+from pyimginspect.inventory.modules import LostModules
 from pyimginspect.inventory.packages import PackageDatabase
 from pyimginspect.inventory.packages.ownership import stored_by_layer
 from pyimginspect.model import Note
-from pyimginspect.rootfs import RootFS
+from pyimginspect.rootfs import Node, RootFS
 
 __all__ = ["Changed", "RecordChecks", "Survey", "compare_claims", "survey"]
 
 # Directories and files that images are slimmed by; nothing that runs misses them.
-_OPTIONAL = ("/__pycache__/", "/tests/", "/test/", "/idle_test/", "/testing/", "/docs/", "/doc/")
-_OPTIONAL_ENDS = (".pyc", ".pyo", ".pyi", ".c", ".h", ".pxd", ".md", ".rst", ".txt")
+_OPTIONAL = (
+    "/__pycache__/", "/tests/", "/test/", "/idle_test/", "/testing/", "/docs/", "/doc/",
+    "/examples/", "/benchmarks/", ".dist-info/licenses/", ".dist-info/sboms/",
+)  # fmt: skip
+_OPTIONAL_ENDS = (
+    ".pyc", ".pyo", ".pyi", ".c", ".cc", ".cpp", ".h", ".hpp", ".cuh", ".pxd", ".pyx", ".pxi",
+    ".a", ".md", ".rst", ".txt", "/LICENSE", "/COPYING", "/NOTICE", "/AUTHORS", "/py.typed",
+)  # fmt: skip
+# Byte code is made anew whenever it is out of date, and installers write the others.
+_UNCOMPARED = (
+    ".pyc", ".pyo", ".dist-info/INSTALLER", ".dist-info/REQUESTED", ".dist-info/RECORD",
+    ".dist-info/direct_url.json",
+)  # fmt: skip
 
 
 class Changed(Struct, frozen=True, kw_only=True, gc=False):
@@ -33,33 +45,45 @@ class Survey(Struct, frozen=True, kw_only=True):
     """The files of one distribution as they are: how many, and the bytes stored for them.
 
     ``missing`` are those that are not there, but for what is often deleted to save space;
-    ``changed`` those of another length than recorded.
+    ``outside`` those of them outside of the directory that is imported from: programs, manual
+    pages, configuration. ``changed`` are those of another length than recorded, ``absent`` all
+    that nothing is found at, the optional ones and links that lead nowhere among them.
     """
 
     size: int
     count: int
     missing: tuple[str, ...] = ()
+    outside: tuple[str, ...] = ()
     changed: tuple[Changed, ...] = ()
+    absent: tuple[str, ...] = ()
 
 
 class RecordChecks(Struct, frozen=True, kw_only=True):
     """What does not hold of RECORDs; distributions are named by the path of their metadata.
 
-    ``missing`` and ``changed`` are as in :class:`Survey`. ``shared`` are files that several
-    distributions say are theirs, ``owned`` those of a distribution that an OS package, which did
-    not install it, says are its own. All are in the order of paths. ``notes`` say what was not
-    looked at.
+    ``missing``, ``outside`` and ``changed`` are as in :class:`Survey`. ``lost`` has the
+    distributions that cannot be imported for want of their files. ``shared`` are files that
+    several distributions say are theirs, ``owned`` those of a distribution that an OS package,
+    which did not install it, says are its own. All are in the order of paths. ``notes`` say what
+    was not looked at.
     """
 
     missing: Mapping[str, tuple[str, ...]] = {}
+    outside: Mapping[str, tuple[str, ...]] = {}
     changed: Mapping[str, tuple[Changed, ...]] = {}
+    lost: Mapping[str, LostModules] = {}
     shared: Mapping[str, tuple[str, ...]] = {}
     owned: Mapping[str, tuple[str, ...]] = {}
     notes: tuple[Note, ...] = ()
 
 
-def survey(rootfs: RootFS, sizes: Mapping[str, str]) -> Survey:
-    """Look at the files of a distribution; ``sizes`` are as recorded, empty where they are not."""
+def survey(
+    rootfs: RootFS, sizes: Mapping[str, str], location: str = "", record: Node | None = None
+) -> Survey:
+    """Look at the files of a distribution in ``location``, which ``record`` lists.
+
+    ``sizes`` are as recorded, empty where they are not.
+    """
     total = 0
     files, absent, other = [], [], []
     linked = False
@@ -76,6 +100,9 @@ def survey(rootfs: RootFS, sizes: Mapping[str, str]) -> Survey:
                 other.append(path)
         elif entry.kind == "directory":
             continue
+        elif entry.kind == "symlink":
+            absent.append(path)
+            continue
         linked = linked or node.origin is not None
         files.append(path)
     missing = []
@@ -85,14 +112,20 @@ def survey(rootfs: RootFS, sizes: Mapping[str, str]) -> Survey:
             missing.append(path)
         elif rootfs[real].kind == "file":
             total += rootfs[real].entry.stored
+            linked = linked or rootfs[real].origin is not None
             files.append(real)
     if linked:
         total = sum(stored_by_layer(rootfs, files).values())
+    inside = f"{location}/" if location else ""
+    wanted = sorted(path for path in missing if not _optional(path))
+    outside = [path for path in wanted if not path.startswith(inside)]
     return Survey(
         size=total,
         count=len(files),
-        missing=tuple(sorted(path for path in missing if not _optional(path))),
-        changed=tuple(_changes(rootfs, sizes, sorted(other))),
+        missing=tuple(path for path in wanted if path.startswith(inside)),
+        outside=tuple(path for path in outside if not _moved(rootfs, path, location)),
+        changed=tuple(_changes(rootfs, sizes, sorted(other), record)),
+        absent=tuple(missing),
     )
 
 
@@ -100,15 +133,42 @@ def _optional(path: str) -> bool:
     return path.endswith(_OPTIONAL_ENDS) or any(part in path for part in _OPTIONAL)
 
 
-def _changes(rootfs: RootFS, sizes: Mapping[str, str], paths: Iterable[str]) -> list[Changed]:
+def _moved(rootfs: RootFS, path: str, location: str) -> bool:
+    """Whether ``pip install --target`` put the file below the directory that it installed to.
+
+    It records such files (``../../bin/NAME``) before it moves them, and where they were then.
+    """
+    above = location
+    while above and not path.startswith(f"{above}/"):
+        above = above.rpartition("/")[0]
+    rest = path[len(above) + 1 :] if above else path
+    return rootfs.resolve(f"{location}/{rest}") is not None
+
+
+def _changes(
+    rootfs: RootFS, sizes: Mapping[str, str], paths: Iterable[str], record: Node | None
+) -> list[Changed]:
     changes = []
     for path in paths:
         recorded = sizes[path]
-        if recorded.isascii() and recorded.isdecimal() and len(recorded) < 19:
-            size = rootfs[path].size
-            if int(recorded) != size:  # "010" is written so by nobody, and still means 10
-                changes.append(Changed(path=path, recorded=int(recorded), size=size))
+        if not (recorded.isascii() and recorded.isdecimal() and len(recorded) < 19):
+            continue
+        node = rootfs[path]
+        if path.endswith(_UNCOMPARED) or (record is not None and _is_older(node, record)):
+            continue
+        if int(recorded) != node.size:  # "010" is written so by nobody, and still means 10
+            changes.append(Changed(path=path, recorded=int(recorded), size=node.size))
     return changes
+
+
+def _is_older(node: Node, record: Node) -> bool:
+    """Whether a file was there when its RECORD was written, which installers do last.
+
+    What RECORD says of it is then the wheel's own error, which pip does not check (its
+    ``install_wheel`` copies the rows), and no change.
+    """
+    content = node.content
+    return content.layer == record.layer and content.entry.mtime < record.entry.mtime
 
 
 def compare_claims(

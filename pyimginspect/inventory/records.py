@@ -52,19 +52,25 @@ def read_record(data: bytes) -> Iterator[Row]:
 def rows_of(data: bytes, location: str) -> dict[str, str]:
     """Return where the files of a RECORD are, and the size it gives each, as it is written.
 
-    Tens of thousands of rows are read for every image: what needs no care gets none.
+    A path that is listed twice with different sizes has none: pip copies such rows from the wheel
+    (numpy 1.26.4 has one) and adds its own. Tens of thousands of rows are read for every image:
+    what needs no care gets none.
     """
     text = data.decode("utf-8", "surrogateescape").replace("\r\n", "\n")
+    rows: dict[str, str] = {}
     if '"' in text:
-        sizes = {row.path: "" if row.size is None else str(row.size) for row in read_record(data)}
-        return {place_of(location, path): size for path, size in sizes.items()}
+        for row in read_record(data):
+            size = "" if row.size is None else str(row.size)
+            place = place_of(location, row.path)
+            rows[place] = size if rows.get(place, size) == size else ""
+        return rows
     prefix = f"{location}/" if location else ""
-    rows = {}
     for line in text.split("\n", _MOST_ROWS)[:_MOST_ROWS]:
         path, comma, rest = line.partition(",")
         if path:
             place = prefix + path if path[0] not in "./" else place_of(location, path)
-            rows[place] = rest.rpartition(",")[2] if comma else ""
+            size = rest.rpartition(",")[2] if comma else ""
+            rows[place] = size if rows.get(place, size) == size else ""
     return rows
 
 

@@ -10,7 +10,14 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from pyimginspect.rootfs import RootFS
 
-__all__ = ["expand", "home_of", "lambda_directories", "python_path", "site_directories"]
+__all__ = [
+    "expand",
+    "home_of",
+    "lambda_directories",
+    "pth_lines",
+    "python_path",
+    "site_directories",
+]
 
 _MOST_LINES = 10_000
 """Lines of one ``.pth`` file that are looked at."""
@@ -94,12 +101,17 @@ def expand(rootfs: RootFS, directories: Iterable[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _pth_directories(rootfs: RootFS, site: str, path: str) -> Iterator[str]:
-    text = rootfs.texts.get(path, b"").decode("utf-8", "surrogateescape")
+def pth_lines(data: bytes) -> Iterator[str]:
+    """Yield the lines of a ``.pth`` file that name directories; others are code or comments."""
+    text = data.decode("utf-8", "surrogateescape")
     for line in text.split("\n", _MOST_LINES)[:_MOST_LINES]:
         line = line.rstrip()
-        if not line or line.startswith(("#", "import ", "import\t")):
-            continue
+        if line and not line.startswith(("#", "import ", "import\t")):
+            yield line
+
+
+def _pth_directories(rootfs: RootFS, site: str, path: str) -> Iterator[str]:
+    for line in pth_lines(rootfs.texts.get(path, b"")):
         real = _directory(rootfs, line if line.startswith("/") else f"{site}/{line}")
         if real is not None:
             yield real

@@ -9,7 +9,7 @@ from pyimginspect.inventory.interpreters.effective import find_start
 from pyimginspect.inventory.interpreters.executables import python_name
 from pyimginspect.inventory.once import once
 
-__all__ = ["Sight", "effective_sight"]
+__all__ = ["Sight", "effective_sight", "started_in"]
 
 
 class Sight(Struct, frozen=True, kw_only=True):
@@ -41,3 +41,16 @@ def effective_sight(inventory: Inventory) -> Sight | None:
         return None
     owner, directories = found[start.path]
     return Sight(path=start.path, owner=owner, directories=directories)
+
+
+@once
+def started_in(inventory: Inventory) -> frozenset[str]:
+    """Return the directories that Python puts on its path for the program that it is given."""
+    config, rootfs = inventory.image.config, inventory.rootfs
+    places = {config.working_dir}
+    for word in (*config.entrypoint, *config.cmd):
+        place = word if word.startswith("/") else f"{config.working_dir}/{word}"
+        real = rootfs.resolve(place)
+        if real is not None:
+            places.add(real.rpartition("/")[0])
+    return frozenset(real for real in map(rootfs.resolve, places) if real)

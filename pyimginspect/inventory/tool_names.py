@@ -19,6 +19,7 @@ __all__ = [
     "ToolPatterns",
     "kind_of_package",
     "python_build_tools",
+    "required_names",
     "tool_patterns",
     "users_at_run_time",
 ]
@@ -115,12 +116,17 @@ def python_build_tools(
     tools = [one for one in every if one.name in tool_patterns().distributions]
     if not tools:
         return ()
-    required = set()
-    for one in every:
-        if one.name not in tool_patterns().distributions:
-            for name, condition in _REQUIRES.findall(
-                rootfs.texts.get(f"{one.metadata}/METADATA", b"")
-            ):
-                if b"extra ==" not in condition:
-                    required.add(re.sub(r"[-_.]+", "-", name.decode()).lower())
+    others = [one for one in every if one.name not in tool_patterns().distributions]
+    required = required_names(rootfs, others)
     return tuple(one for one in tools if one.name not in required)
+
+
+def required_names(rootfs: RootFS, distributions: Iterable[Distribution]) -> set[str]:
+    """Return the normalised names that distributions require, those of extras left out."""
+    required = set()
+    for one in distributions:
+        metadata = rootfs.texts.get(f"{one.metadata}/METADATA", b"")
+        for name, condition in _REQUIRES.findall(metadata):
+            if b"extra ==" not in condition:
+                required.add(re.sub(r"[-_.]+", "-", name.decode()).lower())
+    return required

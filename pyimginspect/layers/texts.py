@@ -19,6 +19,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "REQUESTED": _METADATA,
     "direct_url.json": _METADATA,
     "top_level.txt": _METADATA,
+    "entry_points.txt": _METADATA,
     "PKG-INFO": _EGG_INFO,
     "installed-files.txt": _EGG_INFO,
     "pyvenv.cfg": (),
@@ -51,9 +52,10 @@ _ENDINGS: dict[str, re.Pattern[str]] = {
     "pth": re.compile(r".*/(site|dist)-packages/[^/]+"),
     "egg-link": re.compile(r".*/(site|dist)-packages/[^/]+"),
     "egg-info": re.compile(r".*[^/]"),
-    "json": re.compile(r".*conda-meta/[^/]+"),
+    "json": re.compile(r".*conda-meta/[^/]+|.*\.dist-info/sboms/[^/]+"),
 }
-_BEGINNING = "_sysconfigdata_"
+# How a file's name begins: Python's build configuration, and setuptools' editable finders.
+_BEGINNINGS = ("_sysconfigdata_", "__editable__")
 _DIRECTORIES = ("var/lib/dpkg/status.d/", "etc/apt/apt.conf.d/")
 
 
@@ -65,7 +67,7 @@ def may_want(path: str, name: str) -> bool:
     return (
         name in _NAMES
         or name[name.rfind(".") + 1 :] in _ENDINGS
-        or name.startswith(_BEGINNING)
+        or name.startswith(_BEGINNINGS)
         or path.startswith(_DIRECTORIES)
     )
 
@@ -79,7 +81,7 @@ def wants_text(path: str) -> bool:
     pattern = _ENDINGS.get(name.rpartition(".")[2])
     if pattern is not None and pattern.fullmatch(path):
         return True
-    if name.startswith(_BEGINNING):
+    if name.startswith(_BEGINNINGS):
         return name.endswith(".py") and bool(directory)
     return path.startswith(_DIRECTORIES)
 

@@ -1,0 +1,180 @@
+"""What a distribution is imported by, and whether that is still in the image.
+
+Sources: the import system of the Python language reference (regular and namespace packages),
+PEP 3147 (``__pycache__`` alone is not imported from), PEP 420 (namespace packages).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from msgspec import Struct
+
+from pyimginspect.rootfs import RootFS, target_of
+
+__all__ = ["LostModules", "find_lost_modules", "importable_names", "module_at"]
+
+_BYTECODE = (".py", ".pyc")
+# Names that no application imports; some wheels carry them along by mistake.
+_DISPENSABLE = frozenset(
+    {"benchmark", "benchmarks", "build", "conftest", "demo", "demos", "doc", "docs", "example",
+     "examples", "sample", "samples", "scripts", "setup", "test", "testing", "tests", "tools"}
+)  # fmt: skip
+
+
+class LostModules(Struct, frozen=True, kw_only=True):
+    """The modules and packages that a distribution brought and that are not in the image.
+
+    ``modules`` are dotted names, ``paths`` the files that each would be imported from.
+    ``links`` are paths of symbolic links among or above them that lead nowhere, with their
+    targets. ``rest`` says whether a directory of the first name is still there, which Python
+    imports as an empty namespace package.
+    """
+
+    modules: tuple[str, ...]
+    paths: tuple[str, ...]
+    links: tuple[tuple[str, str], ...] = ()
+    rest: bool = False
+
+
+def find_lost_modules(
+    rootfs: RootFS,
+    location: str,
+    files: Iterable[str],
+    absent: Iterable[str],
+    sights: Iterable[Sequence[str]],
+) -> LostModules | None:
+    """Return what of the modules among ``files`` cannot be imported any more, if any is lost.
+
+    ``absent`` are those of the files that are not there; ``sights`` the directories that each
+    Python which imports the distribution looks into. Submodules do not count, nor do test suites
+    and examples; of packages that share a namespace only the loss of all does.
+    """
+    gone = set(absent)
+    if not any(path.endswith((*_BYTECODE, ".so")) for path in gone):
+        return None
+    units = _units(location, files)
+    public = {name: u for name, u in units.items() if not _is_private(name)} or units
+    lost = {
+        name: paths
+        for name, paths in public.items()
+        if gone.issuperset(paths) and not _legacy(rootfs, paths)
+    }
+    if len(lost) < len(public):
+        lost = {name: paths for name, paths in lost.items() if "." not in name}
+    lost = {
+        name: paths
+        for name, paths in lost.items()
+        if not module_at(rootfs, location, name, namespaces=False)
+    }
+    # The test is whether an import works: another directory may have the module as well.
+    places = {place for sight in sights for place in sight} - {location}
+    lost = {n: p for n, p in lost.items() if not any(module_at(rootfs, at, n) for at in places)}
+    if not lost:
+        return None
+    names = sorted(lost)
+    paths = sorted(path for each in lost.values() for path in each)
+    links = {link for path in paths if (link := _dead_link(rootfs, path)) is not None}
+    top = rootfs.resolve(f"{location}/{names[0].partition('.')[0]}")
+    return LostModules(
+        modules=tuple(names),
+        paths=tuple(paths),
+        links=tuple((link, target_of(rootfs[link])) for link in sorted(links)),
+        rest=top is not None and rootfs[top].kind == "directory",
+    )
+
+
+def importable_names(location: str, files: Iterable[str]) -> set[str]:
+    """Return the dotted names of what an application could import of these files."""
+    return {name for name in _units(location, files) if not _is_private(name)}
+
+
+def module_at(rootfs: RootFS, directory: str, name: str, *, namespaces: bool = True) -> bool:
+    """Whether ``directory`` has a module or a package of a dotted name to import.
+
+    With ``namespaces``, a directory without ``__init__`` is one if it holds any module.
+    """
+    parent, _, last = f"{directory}/{name.replace('.', '/')}".rpartition("/")
+    real = rootfs.resolve(parent)
+    if real is None:
+        return False
+    for path in rootfs.children(real):
+        stem, dot, ending = path.rpartition("/")[2].partition(".")
+        if stem != last:
+            continue
+        target = rootfs.resolve(path)
+        if target is None:
+            continue
+        if dot:
+            if ending in ("py", "pyc") or ending.endswith("so"):
+                return True
+        elif rootfs[target].kind == "directory" and _is_package(rootfs, target, namespaces):
+            return True
+    return False
+
+
+def _is_package(rootfs: RootFS, directory: str, namespaces: bool) -> bool:
+    for path in rootfs.children(directory):
+        first = path.rpartition("/")[2].startswith("__init__.")
+        if rootfs.resolve(path) is None:
+            continue
+        if path.endswith((*_BYTECODE, ".so")) and (first or namespaces):
+            return True
+    return False
+
+
+def _units(location: str, files: Iterable[str]) -> dict[str, list[str]]:
+    """Return what can be imported by itself, by its dotted name, and the files that make it one.
+
+    A package with ``__init__`` is one, whatever is below it; without, each of its modules is.
+    """
+    prefix = f"{location}/" if location else ""
+    packages: dict[str, list[str]] = {}
+    modules: list[tuple[str, str, str]] = []
+    for path in files:
+        if not path.startswith(prefix) or not path.endswith((".py", ".so")):
+            continue
+        directory, _, file = path[len(prefix) :].rpartition("/")
+        stem = file.partition(".")[0]
+        if not all(part.isidentifier() for part in (*filter(None, directory.split("/")), stem)):
+            continue
+        if stem == "__init__" and directory:
+            packages.setdefault(directory, []).append(path)
+        else:
+            modules.append((directory, stem, path))
+    found: dict[str, list[str]] = {}
+    for directory, paths in packages.items():
+        if not _has_above(packages, directory.rpartition("/")[0]):
+            found[directory.replace("/", ".")] = paths
+    for directory, stem, path in modules:
+        if not _has_above(packages, directory):
+            found.setdefault(f"{directory}/{stem}".strip("/").replace("/", "."), []).append(path)
+    return found
+
+
+def _has_above(packages: Mapping[str, object], directory: str) -> bool:
+    while directory:
+        if directory in packages:
+            return True
+        directory = directory.rpartition("/")[0]
+    return False
+
+
+def _is_private(name: str) -> bool:
+    first = name.partition(".")[0]
+    return first.startswith("_") or first.lower() in _DISPENSABLE
+
+
+def _legacy(rootfs: RootFS, paths: Iterable[str]) -> bool:
+    """Whether byte code stands in the place of a source: ``compileall -b``, then no sources."""
+    return any(path.endswith(".py") and rootfs.resolve(f"{path}c") is not None for path in paths)
+
+
+def _dead_link(rootfs: RootFS, path: str) -> str | None:
+    """Return the symbolic link at or above a path, if that is why nothing is there."""
+    while path:
+        node = rootfs.get(path)
+        if node is not None:
+            return path if node.kind == "symlink" and rootfs.resolve(path) is None else None
+        path = path.rpartition("/")[0]
+    return None
