@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pyimginspect.analyzers._leftovers import NOTABLE
-from pyimginspect.analyzers._words import megabytes
+from pyimginspect.analyzers._words import counted, megabytes
 from pyimginspect.analyzers.rule import Analyzer, Rule
-from pyimginspect.inventory.caches import INFORMATION, edit_of, lost_in
+from pyimginspect.inventory.caches import INFORMATION, edit_of, links_into_caches, lost_in
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.facts import Cache
 from pyimginspect.model import Evidence
@@ -51,16 +51,19 @@ def run(inventory: Inventory) -> Iterator[Finding]:
         layers = sorted({*stored, *lost})
         heaviest = max(layers, key=lambda n: (stored.get(n, 0) + lost.get(n, 0), -n))
         what = _WORDS.get(cache.kind, f"the cache of {cache.kind}")
+        links = links_into_caches(inventory.rootfs).get(cache.path, ())
+        if links:
+            what += ", which installed packages are links into"
         yield RULE.finding(
             subject=cache.path,
-            severity=None if saving >= NOTABLE else "note",
+            severity=None if saving >= NOTABLE and not links else "note",
             message=f"/{cache.path} is left in the image: {what}",
-            evidence=[*_evidence(cache, stored, lost)],
+            evidence=[*_evidence(cache, stored, lost), *_links(links)],
             layers=layers,
             instruction=inventory.instructions[heaviest],
             paths=[cache.path],
-            saving=saving,
-            fix=edit_of(cache),
+            saving=0 if links else saving,
+            fix=_COPIES if links else edit_of(cache),
         )
 
 
@@ -69,6 +72,21 @@ _WORDS = {
     "apt-archives": "packages that apt downloaded",
     "apt-index": "apt's binary index",
 }
+
+
+# The bytes move to where the links are: nothing is saved.
+_COPIES = (
+    "Install copies (UV_LINK_MODE=copy; pdm config install.cache false) and only then delete the"
+    " cache: as it is, whatever the links stand for would be gone with it"
+)
+
+
+def _links(links: tuple[str, ...]) -> Iterator[Evidence]:
+    if links:
+        number = counted(len(links), "symbolic link")
+        yield Evidence(
+            what=f"{number} from outside of the cache into it, this one first", path=links[0]
+        )
 
 
 def _evidence(cache: Cache, stored: dict[int, int], lost: dict[int, int]) -> Iterator[Evidence]:

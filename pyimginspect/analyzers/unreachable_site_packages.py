@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from pyimginspect.analyzers._pythons import instruction, listed
 from pyimginspect.analyzers.rule import Analyzer, Rule
+from pyimginspect.inventory.cache_places import in_cache
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.facts import Distribution
 from pyimginspect.inventory.packages.ownership import stored_by_layer
@@ -69,14 +70,14 @@ def unreachable_site_packages(inventory: Inventory) -> Iterator[Finding]:
 def _directories(inventory: Inventory, reached: set[str]) -> set[str]:
     """Return the directories that are named as those of packages, hold code, and are not reached.
 
-    Those within others, conda's cache and what OS packages own are left out.
+    Those within others, caches of package managers and what OS packages own are left out.
     """
     rootfs = inventory.rootfs
     found = set()
     for path in rootfs.nodes:
         if not path.endswith(_SITES) or path in reached or rootfs[path].kind != "directory":
             continue
-        inside = any(f"{site}/" in path for site in _SITES) or "/pkgs/" in f"/{path}"
+        inside = any(f"{site}/" in path for site in _SITES) or in_cache(rootfs, path)
         if not inside and any(
             node.path.endswith(_CODE) and not inventory.packages.owner(node.path)
             for node in rootfs.walk(path)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
+from pyimginspect.inventory.cache_places import in_cache
 from pyimginspect.inventory.contents import Contents, contents_of
 from pyimginspect.inventory.facts import (
     BaseImage,
@@ -170,7 +171,9 @@ def _group(rootfs: RootFS) -> dict[_Group, list[str]]:
     prefixes = tuple(_conda_prefixes(rootfs))
     tops: set[str] = set()
     for top, kind in _marked(rootfs):
-        if not _is_within(top, tops) and not _installed(top, prefixes):
+        if _is_within(top, tops) or in_cache(rootfs, top):
+            continue
+        if not _installed(top, prefixes):
             tops.add(top)
             name = top.rpartition("/")[2]
             groups[name, kind, top] = [node.path for node in rootfs.walk(top)]
@@ -178,7 +181,7 @@ def _group(rootfs: RootFS) -> dict[_Group, list[str]]:
         if _installed(path, prefixes) or _is_within(path, tops):
             continue
         found = _loose_kind(path)
-        if found is not None:
+        if found is not None and not in_cache(rootfs, path):
             groups.setdefault(found, []).append(path)
     return groups
 

@@ -1,53 +1,35 @@
 """Caches of package managers and other debris: what nobody will read in a container.
 
-Where each tool keeps its cache is in its manual; those below a home directory are looked for
-everywhere, as any user may have run the tool. Bytecode and test suites are listed for information:
-someone may want them.
+Where they are, :mod:`pyimginspect.inventory.cache_places` knows. Bytecode and test suites are
+listed for information: someone may want them.
 """
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+from pyimginspect.inventory.cache_places import cache_places, files_in, in_cache
 from pyimginspect.inventory.contents import contents_of
 from pyimginspect.inventory.facts import Cache, Loss
+from pyimginspect.inventory.once import once
 from pyimginspect.ledger import Ledger
 from pyimginspect.rootfs import RootFS
 
-__all__ = ["INFORMATION", "caches_around", "edit_of", "find_caches", "lost_in"]
+__all__ = [
+    "INFORMATION",
+    "caches_around",
+    "edit_of",
+    "find_caches",
+    "links_into_caches",
+    "lost_in",
+]
 
 INFORMATION = frozenset({"bytecode", "tests"})
 """Kinds that are listed and that are no fault."""
 
 _APT_LISTS = "var/lib/apt/lists"
 _APT_CACHE = "var/cache/apt"
-_PLACES = {
-    "var/cache/apk": "apk",
-    "etc/apk/cache": "apk",
-    "var/cache/dnf": "dnf",
-    "var/cache/libdnf5": "dnf",
-    "var/cache/yum": "yum",
-    "var/cache/zypp": "zypper",
-    "var/cache/pip": "pip",
-    "usr/local/share/.cache/yarn": "yarn",
-}
-_IN_HOMES = {
-    "/.cache/pip": "pip",
-    "/.cache/uv": "uv",
-    "/.cache/pypoetry": "poetry",
-    "/.cache/pipenv": "pipenv",
-    "/.cache/pdm": "pdm",
-    "/.cache/hatch": "hatch",
-    "/.cache/go-build": "go",
-    "/.cache/ccache": "ccache",
-    "/.cache/yarn": "yarn",
-    "/.ccache": "ccache",
-    "/.npm/_cacache": "npm",
-    "/.cargo/registry": "cargo",
-    "/go/pkg/mod/cache": "go",
-}
-_ENDS = tuple(_IN_HOMES)
 
 
 def find_caches(rootfs: RootFS) -> tuple[Cache, ...]:
@@ -109,6 +91,25 @@ def caches_around(caches: Iterable[Cache]) -> Callable[[str], Iterator[Cache]]:
     return around
 
 
+@once
+def links_into_caches(rootfs: RootFS) -> Mapping[str, tuple[str, ...]]:
+    """Return the symbolic links from elsewhere into each cache, by its top directory.
+
+    uv makes such links with ``UV_LINK_MODE=symlink``, pdm with ``install.cache``: whatever they
+    install is gone if the cache is deleted.
+    """
+    places = cache_places(rootfs)
+    if not places:
+        return {}
+    found: dict[str, list[str]] = {}
+    for link in rootfs.symlinks:
+        real = rootfs.resolve(link)
+        if real and in_cache(rootfs, real) and not in_cache(rootfs, link):
+            top = next(top for top in places if f"{real}/".startswith(f"{top}/"))
+            found.setdefault(top, []).append(link)
+    return {top: tuple(links) for top, links in found.items()}
+
+
 _EDITS = {
     "apt-lists": "End the RUN with && rm -rf /var/lib/apt/lists/*",
     "apt-archives": "End the RUN with && apt-get clean",
@@ -133,32 +134,20 @@ def edit_of(cache: Cache) -> str:
 def _candidates(rootfs: RootFS) -> Iterator[tuple[str, str, list[str]]]:
     """Yield kind, top directory and paths of files of everything that may be a cache."""
     yield from _apt(rootfs)
-    for top, kind in _PLACES.items():
-        if top in rootfs:
-            yield kind, top, _files(rootfs, top)
-    seen: set[str] = set(_PLACES)
-    for top in [path for path in rootfs.directories if path.endswith(_ENDS)]:
-        kind = next(kind for end, kind in _IN_HOMES.items() if top.endswith(end))
-        if top not in seen:
-            yield kind, top, _files(rootfs, top)
-    for directory in [path for path in rootfs.directories if path.endswith("/conda-meta")]:
-        top = directory.removesuffix("conda-meta") + "pkgs"
-        if f"{directory}/history" in rootfs and top in rootfs:
-            yield "conda", top, _files(rootfs, top)
+    for top, kind in cache_places(rootfs).items():
+        yield kind, top, files_in(rootfs, top)
     yield from _information(rootfs)
 
 
-def _files(rootfs: RootFS, top: str) -> list[str]:
-    return [node.path for node in rootfs.walk(top) if node.kind == "file"]
-
-
 def _apt(rootfs: RootFS) -> Iterator[tuple[str, str, list[str]]]:
-    lists = _files(rootfs, _APT_LISTS)
+    lists = files_in(rootfs, _APT_LISTS)
     # `apt-get dist-clean` leaves the signed files that say what a repository's lists should be,
     # lest an attacker could roll them back: apt-get(8).
     if any(not path.endswith(("Release", "Release.gpg", "/lock")) for path in lists):
         yield "apt-lists", _APT_LISTS, lists
-    archives = [path for path in _files(rootfs, f"{_APT_CACHE}/archives") if path.endswith(".deb")]
+    archives = [
+        path for path in files_in(rootfs, f"{_APT_CACHE}/archives") if path.endswith(".deb")
+    ]
     if archives:
         yield "apt-archives", f"{_APT_CACHE}/archives", archives
     binary = [path for path in rootfs.children(_APT_CACHE) if path.endswith(".bin")]

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
+from pyimginspect.inventory.cache_places import in_cache
 from pyimginspect.inventory.facts import Distribution, Environment, Interpreter
 from pyimginspect.inventory.installers import Installation, Installers, direct_url
 from pyimginspect.inventory.modules import LostModules, find_lost_modules
@@ -56,7 +57,7 @@ def find_distributions(
     Installed is what lies in a directory that some interpreter or environment imports from, in
     one that is named as such directories are, or what an installer left its mark on. Metadata
     that other distributions carry along (``_vendor``, test data), sources that were built from,
-    and conda's package cache are no distributions of the image.
+    and the caches of package managers are no distributions of the image.
     """
     return read_distributions(rootfs, packages, interpreters, environments)[0]
 
@@ -188,15 +189,11 @@ def _installed(rootfs: RootFS, found: _Found, reachable: set[str]) -> bool:
         return True
     if any(f"{site}/" in f"/{location}" for site in _SITES):
         return False  # some distribution's own belongings
+    if in_cache(rootfs, location):
+        return False
     if f"/{location}".endswith(_SITES):
-        return not _is_unpacked_cache(rootfs, location)
+        return True
     return any(f"{found.metadata}/{mark}" in rootfs for mark in ("RECORD", "INSTALLER"))
-
-
-def _is_unpacked_cache(rootfs: RootFS, location: str) -> bool:
-    """Whether this is below ``pkgs/NAME-VERSION-BUILD``: what conda unpacked, to link to."""
-    head, pkgs, rest = f"/{location}".rpartition("/pkgs/")
-    return bool(pkgs) and f"{head}/pkgs/{rest.split('/')[0]}/info".strip("/") in rootfs
 
 
 def _name_and_version(rootfs: RootFS, found: _Found) -> tuple[str, str]:

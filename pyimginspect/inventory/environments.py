@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
+from pyimginspect.inventory.cache_places import in_cache
 from pyimginspect.inventory.facts import Environment, Interpreter
 from pyimginspect.inventory.interpreters.executables import python_name
 from pyimginspect.inventory.packages.ownership import stored_by_layer
@@ -22,7 +23,10 @@ _LIBRARY = re.compile(r"(?:python|pypy)\d\.\d{1,2}t?")
 def find_environments(
     rootfs: RootFS, interpreters: Iterable[Interpreter], config: ImageConfig
 ) -> tuple[Environment, ...]:
-    """Find every virtual environment (PEP 405) of the final file system, sorted by path."""
+    """Find every virtual environment (PEP 405) of the final file system, sorted by path.
+
+    Those that a package manager keeps in its cache to build in (uv's ``builds-v0``) are none.
+    """
     everywhere = tuple(python_path(config.environment(), config.working_dir))
     by_name: dict[str, Interpreter] = {}
     for interpreter in interpreters:
@@ -31,6 +35,7 @@ def find_environments(
     return tuple(
         _describe(rootfs, directory, pyvenv, by_name, everywhere)
         for directory, pyvenv in sorted(pyvenv_directories(rootfs))
+        if not in_cache(rootfs, directory)
     )
 
 

@@ -11,6 +11,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from pyimginspect.inventory.cache_places import in_cache
 from pyimginspect.inventory.facts import Distribution, Interpreter
 from pyimginspect.inventory.loader import TOO_MUCH, Dependency, Loader, Process, Resolution
 from pyimginspect.inventory.packages import PackageDatabase
@@ -165,6 +166,8 @@ def _programs(rootfs: RootFS, loader: Loader) -> Iterator[Resolution]:
         if elf.interpreter and elf.dynamic and not elf.error and rootfs[path].entry.mode & 0o111:
             if _SONAME.fullmatch(path.rpartition("/")[2]):
                 continue  # libraries that say their version when they are run
+            if in_cache(rootfs, path):
+                continue  # nobody runs it from there
             yield loader.library(path)
 
 
@@ -245,6 +248,8 @@ def _libraries(
     for path, elf in rootfs.elf.items():
         name = path.rpartition("/")[2]
         if elf.kind != "shared" or elf.interpreter or not _SONAME.fullmatch(elf.soname or name):
+            continue
+        if in_cache(rootfs, path):
             continue
         owners = packages.owner(path)
         origin: Origin = "copied"

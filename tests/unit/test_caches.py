@@ -2,10 +2,12 @@
 
 import pytest
 
+from pyimginspect.analyzers import BUILTIN, package_cache
 from pyimginspect.inventory.caches import INFORMATION, edit_of
 from pyimginspect.inventory.facts import Cache
-from tests.images import Content, HardLink
+from tests.images import Content, File, HardLink, Link, dist_info, elf
 from tests.inventories import on_slim, taken
+from tests.systems import X86
 
 SITE = "usr/local/lib/python3.13/site-packages"
 
@@ -31,6 +33,12 @@ def caches(*layers: dict[str, Content]) -> tuple[Cache, ...]:
         ("root/.cache/go-build/a", "go", "root/.cache/go-build"),
         ("root/.npm/_cacache/a", "npm", "root/.npm/_cacache"),
         ("root/.cargo/registry/a", "cargo", "root/.cargo/registry"),
+        ("root/.cache/rattler/cache/pkgs/a", "conda", "root/.cache/rattler"),
+        ("root/.conda/pkgs/a", "conda", "root/.conda/pkgs"),
+        # put elsewhere, and known by what the tool makes there
+        ("xdg/pip/http-v2/a", "pip", "xdg/pip"),
+        ("root/micromamba/pkgs/urls.txt", "conda", "root/micromamba/pkgs"),
+        ("mamba/pkgs/six-1.17-0/info/index.json", "conda", "mamba/pkgs"),
     ],
 )
 def test_every_cache_has_its_place(path: str, kind: str, top: str) -> None:
@@ -100,3 +108,84 @@ def test_each_cache_has_an_edit_to_paste() -> None:
     assert edit("apt-lists") == "End the RUN with && rm -rf /var/lib/apt/lists/*"
     assert edit("pip") == "pip install --no-cache-dir"
     assert edit("ccache") == "End the RUN with && rm -rf /a/b"
+
+
+UV = {
+    "opt/uv/CACHEDIR.TAG": "Signature: 8a477f597d28d172789f06886806bc55",
+    "opt/uv/.gitignore": "*",
+    "opt/uv/archive-v0/Xy/six.py": "12345",
+    "opt/uv/simple-v16/pypi/six.rkyv": "1",
+}
+
+
+@pytest.mark.parametrize(
+    ("tree", "expected"),
+    [
+        (UV, [("uv", "opt/uv")]),
+        # among other things, only what is uv's
+        ({**UV, "opt/uv/bin/uv": "x"},
+         [("uv", "opt/uv/archive-v0"), ("uv", "opt/uv/simple-v16")]),
+        ({"var/pc/artifacts/a": "1", "var/pc/cache/repositories/b": "1"}, [("poetry", "var/pc")]),
+        ({"srv/c/hashes/a": "1", "srv/c/metadata/b": "1", "srv/c/wheels/b": "1"},
+         [("pdm", "srv/c")]),
+        ({"srv/p/selfcheck/a": "1", "srv/p/wheels/b": "1"}, [("pip", "srv/p")]),
+        # names that others use as well
+        ({"app/archive-v2/a": "1"}, []),
+        ({"app/artifacts/a": "1", "app/main.py": "1"}, []),
+        ({"app/hashes/a": "1", "app/metadata/a": "1", "app/x": "1"}, []),
+        ({"app/selfcheck/a": "1"}, []),
+        ({"app/pkgs/a/b.py": "1"}, []),
+    ],
+)  # fmt: skip
+def test_caches_elsewhere_go_by_what_is_in_them(
+    tree: dict[str, Content], expected: list[tuple[str, str]]
+) -> None:
+    assert sorted((cache.kind, cache.path) for cache in caches(tree)) == expected
+
+
+def test_the_environments_that_poetry_makes_are_no_cache() -> None:
+    place = "root/.cache/pypoetry"
+    env = f"{place}/virtualenvs/app-x-py3.13"
+    tree = {
+        f"{place}/artifacts/a.whl": "12",
+        f"{env}/pyvenv.cfg": "home = /usr/local/bin\nversion = 3.13.1\n",
+        f"{env}/bin/python": Link("/usr/local/bin/python3.13"),
+        **dist_info("six", site=f"{env}/lib/python3.13/site-packages"),
+    }
+    found = taken(on_slim(tree))
+    assert [(c.kind, c.path, c.size) for c in found.caches] == [("poetry", place, 2)]
+    assert [each.path for each in found.environments] == [env]
+    assert [each.name for each in found.distributions if each.location.startswith(env)] == ["six"]
+
+
+CACHED = {
+    **UV,
+    **dist_info("lxml", site="opt/uv/archive-v0/Ab"),
+    "opt/uv/archive-v0/Ab/lxml/libxml2.so.2": elf(soname="libxml2.so.2"),
+    "opt/uv/archive-v0/Ab/lxml/.git/HEAD": "ref",
+    "opt/uv/archive-v0/Ab/lxml/libz.a": "x",
+    "opt/uv/archive-v0/Ab/bin/gcc": "x",
+    "opt/uv/archive-v0/Ab/bin/run": File(elf(needed=["libno.so.1"], interp=X86), mode=0o755),
+    "opt/uv/archive-v0/Cd/lib/python3.9/site-packages/a.py": "x",
+    "opt/uv/builds-v0/.tmp1/pyvenv.cfg": "home = /usr/local/bin\n",
+}
+
+
+def test_a_cache_is_nothing_else() -> None:
+    found = taken(on_slim(CACHED, history=["RUN uv pip install lxml"]))
+    assert [each.name for each in found.distributions] == ["pip"]
+    assert (found.environments, found.build_tools) == ((), ())
+    findings = [f for each in BUILTIN for f in each.run(found) if each.rule.id != "package-cache"]
+    assert findings == []
+
+
+def test_a_cache_that_links_lead_into_is_no_debris() -> None:
+    tree = {**UV, "opt/uv/archive-v0/Xy/six.py": "x" * 2_000_000}
+    links = {f"{SITE}/six.py": Link("/opt/uv/archive-v0/Xy/six.py")}
+    (plain,) = package_cache.run(taken(on_slim(tree)))
+    (linked,) = package_cache.run(taken(on_slim(tree, links)))
+    assert (plain.severity, linked.severity) == ("warning", "note")
+    assert plain.saving > 2_000_000
+    assert linked.saving == 0
+    assert "UV_LINK_MODE=copy" in linked.fix
+    assert linked.evidence[-1].path == f"{SITE}/six.py"
