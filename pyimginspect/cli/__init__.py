@@ -27,6 +27,7 @@ from pyimginspect.cli.about import (
     version_line,
 )
 from pyimginspect.cli.arguments import build_parser, parse
+from pyimginspect.cli.configuration import find_settings, show_settings
 from pyimginspect.cli.outputs import (
     NEW_FINDINGS_FORMATS,
     add_job_summary,
@@ -45,12 +46,9 @@ from pyimginspect.errors import (
     printable,
 )
 from pyimginspect.policy import (
-    BUILTIN,
     Baseline,
     Policy,
     apply_policy,
-    find_policy,
-    load_policy,
     read_baseline,
     remember,
     write_baseline,
@@ -64,7 +62,6 @@ __all__ = ["main", "run"]
 
 _CLEAN, _FINDINGS, _FAILED = 0, 1, 2
 _INTERRUPTED = 128 + signal.SIGINT
-_DEFAULT_POLICY = "python-slim"
 
 
 class _Result(Struct, frozen=True, kw_only=True):
@@ -92,7 +89,11 @@ def _main(arguments: Sequence[str] | None, kept: list[api.OpenedImage]) -> int:
             stream.reconfigure(errors="backslashreplace")
     try:
         with _no_collector():
-            status = _run(parse(arguments), kept)
+            args = parse(arguments)
+            if args.show_config:
+                put(show_settings(args, arguments, _dockerfile(args)), None)
+                return _CLEAN
+            status = _run(args, kept)
     except PyimginspectError as exc:
         return _complain(str(exc))
     except KeyboardInterrupt:
@@ -156,7 +157,8 @@ def _run(args: argparse.Namespace, kept: list[api.OpenedImage]) -> int:
     if not args.images:
         raise InvalidReferenceError("no image given", hint="pyimginspect --help")
     outputs = find_outputs(args)
-    policy, baseline, dockerfile = _policy(args), _baseline(args), _dockerfile(args)
+    baseline, dockerfile = _baseline(args), _dockerfile(args)
+    policy = find_settings(args, dockerfile)
     page = any(name == "html" for _, name in outputs)
     results, failures = _inspect(args, policy, kept, page=page)
     status = _FAILED if failures else _CLEAN
@@ -325,18 +327,6 @@ def _write(
     put(text, target, exact=name != "table")
     if name == "github":
         add_job_summary(formats.render_many(reports, "markdown"))
-
-
-def _policy(args: argparse.Namespace) -> Policy:
-    if args.policy in BUILTIN:
-        policy = BUILTIN[args.policy]
-    else:
-        path = Path(args.policy) if args.policy else find_policy(Path())
-        policy = load_policy(path, catalogue()) if path else BUILTIN[_DEFAULT_POLICY]
-    if args.fail_on:
-        fail_on = None if args.fail_on == "never" else args.fail_on
-        policy = msgspec.structs.replace(policy, fail_on=fail_on)
-    return policy
 
 
 def _baseline(args: argparse.Namespace) -> Baseline | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -11,7 +12,7 @@ from typing import NoReturn
 from pyimginspect.errors import InvalidReferenceError
 from pyimginspect.formats import FORMATS
 
-__all__ = ["build_parser", "parse"]
+__all__ = ["build_parser", "given_options", "parse", "read_environment", "variable_of"]
 
 _DESCRIPTION = """\
 Say what is wrong with how Python was packaged in a container image, from its layers alone.
@@ -25,6 +26,13 @@ oci:, oci-archive:, rootfs:, or - for standard input (-:TAG for one of several i
 
 Exit status: 0 nothing at or above --fail-on, 1 findings, 2 could not inspect."""
 
+_NO_SETTINGS = frozenset(
+    {"help", "version", "rules", "explain", "completion", "show_config", "cache_info"}
+    | {"cache_clear", "write_baseline", "images"}
+)
+"""What is asked for once, and no setting that an environment could have."""
+
+_TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 _INPUT = "\0"  # no argument of a process can begin so
 
 
@@ -50,8 +58,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     Raises :class:`InvalidReferenceError` for one that makes no sense.
     """
     given = sys.argv[1:] if arguments is None else arguments
-    # `-:TAG` is an image on standard input, which argparse would take for an option.
-    args = build_parser().parse_args([_INPUT + a if a.startswith("-:") else a for a in given])
+    parser = build_parser()
+    read_environment(parser)
+    args = parser.parse_args(_protected(given))
     args.images = [image.removeprefix(_INPUT) for image in args.images]
     for name in ("against", "base"):
         if (value := getattr(args, name)) is not None:
@@ -60,6 +69,58 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         args.images.insert(0, args.plan)  # `--plan IMAGE`: what follows is no value of the option
         args.plan = "edits"
     return args
+
+
+def _protected(given: Sequence[str]) -> list[str]:
+    """Return arguments with `-:TAG`, an image on standard input, marked as no option."""
+    return [_INPUT + each if each.startswith("-:") else each for each in given]
+
+
+def variable_of(action: argparse.Action) -> str | None:
+    """Return the environment variable that sets an option, or ``None`` for what is no setting."""
+    if action.dest in _NO_SETTINGS or not action.option_strings:
+        return None
+    return f"PYIMGINSPECT_{action.dest.upper()}"
+
+
+def read_environment(parser: argparse.ArgumentParser) -> None:
+    """Take the defaults of the options from their environment variables, where these are set.
+
+    Lists are separated by commas. Raises :class:`InvalidReferenceError` for a value that the
+    option does not take.
+    """
+    for action in parser._actions:
+        name = variable_of(action)
+        text = os.environ.get(name, "") if name else ""
+        if not text:
+            continue
+        value: object = text
+        if isinstance(action, argparse._StoreTrueAction):
+            if text.lower() not in (*_TRUE, *_FALSE):
+                raise InvalidReferenceError(f"{name} is '{text}'", hint="1 or 0")
+            value = text.lower() in _TRUE
+        elif isinstance(action, argparse._CountAction):
+            if not text.isdecimal():
+                raise InvalidReferenceError(f"{name} is '{text}'", hint="a number")
+            value = int(text[:2])
+        elif isinstance(action, argparse._AppendAction):
+            value = text.split(",")
+        elif action.choices is not None and text not in action.choices:
+            raise InvalidReferenceError(
+                f"{name} is '{text}'", hint=f"one of {', '.join(map(str, action.choices))}"
+            )
+        action.default = value
+
+
+def given_options(arguments: Sequence[str] | None) -> frozenset[str]:
+    """Return the names of the settings that the command line itself has."""
+    parser = build_parser()
+    for action in parser._actions:
+        action.default = argparse.SUPPRESS
+    given = sys.argv[1:] if arguments is None else arguments
+    return frozenset(
+        vars(parser.parse_args([_INPUT + a if a.startswith("-:") else a for a in given]))
+    )
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -137,11 +198,22 @@ def build_parser() -> argparse.ArgumentParser:
     out.add_argument("--summary", action="store_true", help="print one line an image")
     out.add_argument("-q", "--quiet", action="store_true", help="no progress, no messages")
     policy = parser.add_argument_group("the policy")
-    policy.add_argument("--policy", metavar="FILE", help="instead of .pyimginspect.toml here")
+    policy.add_argument(
+        "--policy", metavar="FILE", help="instead of the nearest .pyimginspect.toml"
+    )
     policy.add_argument(
         "--fail-on",
         choices=("error", "warning", "note", "never"),
         help="the least severity that makes the exit status 1 (default: warning)",
+    )
+    for option, words in (
+        ("--select", "the only rules or groups that count, in place of the policy's"),
+        ("--extend-select", "rules or groups that count beside the policy's"),
+        ("--ignore", "rules or groups that do not count"),
+    ):
+        policy.add_argument(option, action="append", default=[], metavar="RULE,…", help=words)
+    policy.add_argument(
+        "--show-config", action="store_true", help="say what holds and where it is set, and stop"
     )
     policy.add_argument("--baseline", metavar="FILE", help="findings to accept")
     policy.add_argument("--write-baseline", metavar="FILE", help="accept what is there now")

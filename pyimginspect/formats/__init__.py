@@ -9,8 +9,8 @@ from pathlib import PurePath
 from typing import Any
 
 from pyimginspect.comparison import Comparison
+from pyimginspect.dockerfile import Dockerfile
 from pyimginspect.errors import ReportError
-from pyimginspect.formats._dockerfile import Dockerfile
 from pyimginspect.report import Report
 
 __all__ = [

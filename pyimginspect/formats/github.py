@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from pyimginspect.dockerfile import Dockerfile, instruction_of
 from pyimginspect.errors import printable
-from pyimginspect.formats._dockerfile import Dockerfile, instruction_of
 from pyimginspect.formats._text import count, severity_words, size, verdict_words
 from pyimginspect.report import Finding, Report
 

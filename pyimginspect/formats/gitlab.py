@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 
+from pyimginspect.dockerfile import Dockerfile, instruction_of
 from pyimginspect.errors import printable
-from pyimginspect.formats._dockerfile import Dockerfile, instruction_of
 from pyimginspect.formats._text import size
 from pyimginspect.report import Finding, Report
 

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
 
+from pyimginspect.dockerfile import Dockerfile, instruction_of
 from pyimginspect.errors import printable
-from pyimginspect.formats._dockerfile import Dockerfile, instruction_of
 from pyimginspect.formats._text import size
 from pyimginspect.report import Finding, Report
 from pyimginspect.rules import Rule

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from pyimginspect.policy.baseline import Baseline, read_baseline, remember, write_baseline
-from pyimginspect.policy.file import find_policy, load_policy, parse_policy
+from pyimginspect.policy.file import (
+    check_names,
+    find_policy,
+    load_policy,
+    parse_policy,
+    user_policy,
+)
 from pyimginspect.policy.judge import apply_policy
 from pyimginspect.policy.settings import BUILTIN, OWN_RULES, Policy, Waiver
 
@@ -14,10 +20,12 @@ __all__ = [
     "Policy",
     "Waiver",
     "apply_policy",
+    "check_names",
     "find_policy",
     "load_policy",
     "parse_policy",
     "read_baseline",
     "remember",
+    "user_policy",
     "write_baseline",
 ]

@@ -2,39 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
 import msgspec
 
 from pyimginspect.errors import PolicyError
-from pyimginspect.policy.settings import BUILTIN, OWN_RULES, Policy, RuleSettings, Waiver
+from pyimginspect.policy.settings import (
+    ALL,
+    BUILTIN,
+    GROUPS,
+    OWN_RULES,
+    Policy,
+    RuleSettings,
+    Waiver,
+)
 from pyimginspect.policy.tables import Table, lines_of, nearest, read_toml
 from pyimginspect.report import SEVERITIES, Severity
 from pyimginspect.rules import Rule
 
-__all__ = ["find_policy", "load_policy", "parse_policy"]
+__all__ = ["check_names", "find_policy", "load_policy", "parse_policy", "user_policy"]
 
 _FILE = ".pyimginspect.toml"
+_USER_FILE = "pyimginspect.toml"
 _PROJECT = "pyproject.toml"
 _SECTION = ("tool", "pyimginspect")
 _LARGEST = 1_000_000  # bytes
 
 
 def find_policy(directory: Path) -> Path | None:
-    """Return the policy file of a directory: its own, or a ``pyproject.toml`` with a section.
+    """Return the policy file that holds for a directory, or ``None``.
 
-    Directories above are not searched: what a policy demands should not depend on where the
-    project lies.
+    It is that of the directory, else of the nearest one above it: ``.pyimginspect.toml``, or a
+    ``pyproject.toml`` with a section ``[tool.pyimginspect]``. Without any it is the user's own,
+    ``pyimginspect.toml`` in the directory for configuration (``~/.config`` on Linux).
     """
-    own = directory / _FILE
-    if own.is_file():
-        return own
-    project = directory / _PROJECT
-    if project.is_file() and _has_section(_read(project)):
-        return project
-    return None
+    start = directory.absolute()
+    for place in (start, *start.parents):
+        own = place / _FILE
+        if own.is_file():
+            return own
+        project = place / _PROJECT
+        if project.is_file() and _has_section(_read(project)):
+            return project
+    user = user_policy()
+    return user if user is not None and user.is_file() else None
+
+
+def user_policy() -> Path | None:
+    """Return where the user's own policy would be, or ``None`` where there is no home."""
+    import platformdirs
+
+    try:
+        return Path(platformdirs.user_config_dir()) / _USER_FILE
+    except (OSError, RuntimeError):
+        return None
 
 
 def load_policy(path: Path, rules: Mapping[str, Rule]) -> Policy:
@@ -78,9 +101,30 @@ def parse_policy(
         max_waste=table.amount("max-waste"),
         dlopen=_dlopen(table.table("dlopen")),
         waivers=waivers,
+        **{
+            name.replace("-", "_"): check_names(table.strings(name), rules, table.error, name)
+            for name in ("select", "extend-select", "ignore")
+        },
     )
     table.finish()
     return policy
+
+
+def check_names(
+    names: Iterable[str],
+    rules: Mapping[str, Rule],
+    error: Callable[[str, str, str], PolicyError],
+    place: str,
+) -> tuple[str, ...]:
+    """Return names of rules and groups, each of which there is.
+
+    Raises what ``error`` makes of a message, the ``place`` of the names, and a hint.
+    """
+    known = {*rules, *OWN_RULES, *GROUPS, ALL}
+    for name in names:
+        if name not in known:
+            raise error(f"names '{name}', which is no rule or group", place, nearest(name, known))
+    return tuple(names)
 
 
 def _read(path: Path) -> str:

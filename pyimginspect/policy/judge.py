@@ -8,9 +8,10 @@ from fnmatch import fnmatchcase
 
 import msgspec
 
+from pyimginspect.dockerfile import instruction_of, same_instruction
 from pyimginspect.model import Evidence
 from pyimginspect.policy.baseline import Baseline
-from pyimginspect.policy.settings import OWN_RULES, Policy, RuleSettings, Waiver
+from pyimginspect.policy.settings import ALL, OWN_RULES, Policy, RuleSettings, Waiver
 from pyimginspect.report import Finding, Report, RuleVerdict, Verdict, Waived
 from pyimginspect.rules import Rule
 
@@ -45,7 +46,7 @@ def apply_policy(
     holding = [w for w in policy.waivers if w.expires is None or w.expires >= today]
     left, waived, accepted = [], [], []
     for finding in sorted(counting, key=lambda finding: finding.order):
-        waiver = next((w for w in holding if _covers(w, finding)), None)
+        waiver = next((w for w in holding if _covers(w, finding, report)), None)
         if waiver is not None:
             expires = waiver.expires.isoformat() if waiver.expires else ""
             waived.append(Waived(finding=finding, reason=waiver.reason, expires=expires))
@@ -75,7 +76,7 @@ def _by_rule(
     left = list(left)
     aside = [item.finding for item in verdict.waived]
     # Analyzers of third parties may find what no catalogue knows.
-    names = {rule.id for rule in catalogue.values() if _enabled(policy, rule)}
+    names = {rule.id for rule in catalogue.values() if _enabled(policy, rule.id, rule)}
     names |= {finding.rule for finding in (*left, *aside, *verdict.accepted)}
     rules = []
     for name in sorted(names):
@@ -96,12 +97,25 @@ def _by_rule(
     )
 
 
-def _enabled(policy: Policy, rule: Rule) -> bool:
-    """Whether a rule holds: as the policy says, or by its part of the catalogue."""
-    enabled = policy.rules.get(rule.id, RuleSettings()).enabled
-    if enabled is not None:
-        return enabled
-    return policy.groups is None or rule.policy in policy.groups or rule.id in OWN_RULES
+def _enabled(policy: Policy, name: str, rule: Rule | None) -> bool:
+    """Whether a rule holds: by its own name, else by its group, else as all do.
+
+    What is both selected and ignored by names of one kind is ignored, as in ruff. A rule of a
+    third party may be in no catalogue, and has no group then.
+    """
+    group = rule.policy if rule is not None else ""
+    selected = (*policy.select, *policy.extend_select)
+    for level in (name, group, ALL):
+        if level in policy.ignore:
+            return False
+        if level in selected:
+            return True
+        enabled = policy.rules.get(name, RuleSettings()).enabled
+        if level == name and enabled is not None:
+            return enabled
+    if policy.select:
+        return False
+    return policy.groups is None or rule is None or group in policy.groups or name in OWN_RULES
 
 
 def _under(
@@ -109,8 +123,7 @@ def _under(
 ) -> Finding | None:
     """Return a finding as the policy sees it, ``None`` where it does not count."""
     settings = policy.rules.get(finding.rule, RuleSettings())
-    rule = catalogue.get(finding.rule)
-    enabled = settings.enabled is not False if rule is None else _enabled(policy, rule)
+    enabled = _enabled(policy, finding.rule, catalogue.get(finding.rule))
     too_small = settings.min_saving is not None and finding.saving < settings.min_saving.of(
         report.size
     )
@@ -124,8 +137,12 @@ def _under(
     return finding
 
 
-def _covers(waiver: Waiver, finding: Finding) -> bool:
+def _covers(waiver: Waiver, finding: Finding, report: Report) -> bool:
     if not fnmatchcase(finding.rule, waiver.rule):
+        return False
+    if waiver.instruction and not same_instruction(
+        waiver.instruction, instruction_of(report, finding)
+    ):
         return False
     paths = finding.paths or tuple(e.path for e in finding.evidence if e.path)
     packages = finding.packages or tuple(e.package for e in finding.evidence if e.package)
@@ -182,7 +199,7 @@ def _too_large(report: Report, policy: Policy) -> Iterator[Finding]:
         if report.waste.size > most:
             yield rule.finding(
                 subject="waste",
-                message=f"{report.waste.size:,} bytes are dead, over {most:,}",
+                message=f"{report.waste.size:,} bytes are wasted, over {most:,}",
                 evidence=[Evidence(what=f"max-waste is {most:,} bytes for this image")],
             )
 

@@ -10,7 +10,14 @@ from msgspec import Struct
 from pyimginspect.report import Severity
 from pyimginspect.rules import Rule
 
-__all__ = ["BUILTIN", "OWN_RULES", "Amount", "Policy", "RuleSettings", "Waiver"]
+__all__ = ["ALL", "BUILTIN", "GROUPS", "OWN_RULES", "Amount", "Policy", "RuleSettings", "Waiver"]
+
+
+GROUPS = ("base", "bindings", "native", "size", "soundness")
+"""The parts of the catalogue, each of which stands for all of its rules."""
+
+ALL = "ALL"
+"""Every rule there is."""
 
 
 class Amount(Struct, frozen=True, kw_only=True):
@@ -40,7 +47,8 @@ class Waiver(Struct, frozen=True, kw_only=True):
 
     ``rule`` is a pattern of rules; ``paths`` and ``packages`` are patterns that must cover every
     path or package that the finding names: a waiver never hides more than it says. The last day
-    on which it holds is ``expires``.
+    on which it holds is ``expires``. One with an ``instruction`` stands in the Dockerfile, at
+    ``place``, and covers what that instruction brought.
     """
 
     rule: str
@@ -48,11 +56,13 @@ class Waiver(Struct, frozen=True, kw_only=True):
     paths: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
     expires: datetime.date | None = None
+    instruction: str = ""
+    place: str = ""
 
     @property
     def words(self) -> str:
         """The waiver in a phrase that stays the same as long as it covers the same."""
-        scope = [*self.paths, *self.packages]
+        scope = [*self.paths, *self.packages, *([self.place] if self.place else [])]
         return f"{self.rule} ({', '.join(scope)})" if scope else self.rule
 
 
@@ -60,6 +70,8 @@ class Policy(Struct, frozen=True, kw_only=True):
     """Which rules hold, how severe they are, what is let pass, and what fails an image.
 
     ``groups`` are the parts of the catalogue that hold at all (see :class:`Rule`), ``None``: all.
+    ``select`` are rules and groups that hold and no others (``ALL`` is every one), where any are
+    named; ``extend_select`` hold beside those, ``ignore`` do not. The more exact name wins.
     ``fail_on`` is the least severity that fails an image; ``None``: nothing does.
     ``allowed_bases`` and ``allowed_packages`` are patterns, as of file names. ``dlopen`` names
     the libraries that distributions load without saying so, by normalised distribution name.
@@ -67,6 +79,9 @@ class Policy(Struct, frozen=True, kw_only=True):
 
     name: str
     groups: frozenset[str] | None = None
+    select: tuple[str, ...] = ()
+    extend_select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
     fail_on: Severity | None = "warning"
     rules: dict[str, RuleSettings] = {}
     allowed_bases: tuple[str, ...] = ()
@@ -120,7 +135,7 @@ _OWN = (
         title="The image is larger than the policy allows",
         severity="warning",
         policy="size",
-        what="The layers store more bytes than max-size, or more dead bytes than max-waste.",
+        what="The layers store more bytes than max-size, or more wasted space than max-waste.",
         why="Every pull moves these bytes, and every node keeps them.",
         fix="Mend the findings that save most; --plan lists the edits.",
     ),

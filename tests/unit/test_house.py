@@ -23,7 +23,16 @@ LONGEST_MODULE = 380
 # The public API and the commands compose everything; no one composes the commands.
 NOUNS = {"errors", "model"}
 BELOW_REPORT = NOUNS | {"plugins", "version", "layers", "sources", "rootfs", "inventory"}
-ABOVE_REPORT = {"analyzers", "plan", "policy", "formats", "compare", "fleet", "progress"}
+ABOVE_REPORT = {
+    "dockerfile",
+    "analyzers",
+    "plan",
+    "policy",
+    "formats",
+    "compare",
+    "fleet",
+    "progress",
+}
 LIBRARY = BELOW_REPORT | {"report"} | ABOVE_REPORT
 ROOMS: dict[str, set[str]] = {
     "errors": set(),
@@ -37,8 +46,9 @@ ROOMS: dict[str, set[str]] = {
     "report": NOUNS | {"inventory"},
     "analyzers": NOUNS | {"inventory", "report", "plugins"},
     "plan": NOUNS | {"rootfs", "inventory", "report"},
-    "policy": NOUNS | {"report"},
-    "formats": NOUNS | {"report", "plan"},
+    "dockerfile": NOUNS | {"report"},
+    "policy": NOUNS | {"report", "dockerfile"},
+    "formats": NOUNS | {"report", "plan", "dockerfile"},
     "compare": NOUNS | {"report"},
     "fleet": NOUNS | {"report"},
     "progress": NOUNS | {"sources"},

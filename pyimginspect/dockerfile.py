@@ -1,4 +1,4 @@
-"""Finding the line of a Dockerfile that an instruction of an image's history came from."""
+"""A Dockerfile: the lines that an instruction of an image's history came from, and its waivers."""
 
 from __future__ import annotations
 
@@ -9,11 +9,27 @@ from msgspec import Struct
 
 from pyimginspect.report import Finding, Report
 
-__all__ = ["Dockerfile", "instruction_of"]
+__all__ = ["Dockerfile", "Ignore", "instruction_of", "same_instruction"]
 
 _FLAG = re.compile(r"--[a-z][a-z-]*(?:=(?:\"[^\"]*\"|\S)*)?\s+")
 _DIRECTIVE = re.compile(r"#\s*escape\s*=\s*([\\`])\s*", re.IGNORECASE)
+_IGNORE = re.compile(r"#\s*pyimginspect:\s*ignore\s*=\s*(?P<rules>[^\s]*)\s*(?P<rest>.*)")
+_UNTIL = re.compile(r"until\s*=\s*(\S+)\s*")
 _HEREDOC = re.compile(r"<<-?\s*([\"']?)([A-Za-z_]\w*)\1")
+
+
+class Ignore(Struct, frozen=True, kw_only=True):
+    """A comment ``# pyimginspect: ignore=RULE,… [until=DATE] REASON`` beside an instruction.
+
+    It stands on ``line``, within the instruction or above it. ``instruction`` is empty for a
+    comment that no instruction follows; ``until`` is as it is written.
+    """
+
+    line: int
+    instruction: str
+    rules: tuple[str, ...]
+    reason: str
+    until: str = ""
 
 
 class Dockerfile(Struct, frozen=True, kw_only=True):
@@ -35,6 +51,33 @@ class Dockerfile(Struct, frozen=True, kw_only=True):
             if _normal(text) == wanted:
                 return first, last
         return None
+
+    @property
+    def ignores(self) -> tuple[Ignore, ...]:
+        """The comments that waive findings, in the order of their lines."""
+        spans = list(_instructions(self.text))
+        found = []
+        for number, line in enumerate(self.text.splitlines(), 1):
+            match = _IGNORE.fullmatch(line.strip())
+            if match is None:
+                continue
+            until = _UNTIL.match(match["rest"])
+            found.append(
+                Ignore(
+                    line=number,
+                    instruction=next((text for _, last, text in spans if last >= number), ""),
+                    rules=tuple(filter(None, match["rules"].split(","))),
+                    reason=match["rest"][until.end() if until else 0 :].strip(),
+                    until=until[1] if until else "",
+                )
+            )
+        return tuple(found)
+
+
+def same_instruction(one: str, other: str) -> bool:
+    """Whether two texts are one instruction but for blanks, flags and the keyword's case."""
+    normal = _normal(one)
+    return bool(normal) and normal == _normal(other)
 
 
 def instruction_of(report: Report, finding: Finding) -> str:
