@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 import tempfile
@@ -20,15 +21,13 @@ __all__ = ["UnavailableError", "provide"]
 
 UV_VERSION: Final = "0.13.9"
 
-# Image names, and the images of the corpus that look like them.
+# Patterns of image names, and the images of the corpus that look like them. A plan names the
+# base with the full version.
 _OF_THE_CORPUS: Final = {
-    "python:3.11-slim": "slim",
-    "python:3.11-slim-bookworm": "slim",
-    "python:3.11": "full",
-    "python:3.11-bookworm": "full",
-    "python:3.11-alpine": "alpine",
-    "python:3.13-slim": "slim13",
-    "python:3.13-slim-trixie": "slim13",
+    r"python:3\.11(\.2)?-slim(-bookworm)?": "slim",
+    r"python:3\.11(\.2)?(-bookworm)?": "full",
+    r"python:3\.11(\.2)?-alpine(3\.20)?": "alpine",
+    r"python:3\.13(\.5)?-slim(-trixie)?": "slim13",
 }
 # Likewise, and where among the corpus's inputs they are; the engine has them as `corpus/…`.
 _DEBIAN: Final = {
@@ -51,8 +50,10 @@ def provide(engine: Engine, corpus: Corpus, name: str) -> None:
     Raises :class:`~tests.cases.format.CaseError` for a name that nobody knows, and
     :class:`UnavailableError`.
     """
-    if name in _OF_THE_CORPUS:
-        made_of = _OF_THE_CORPUS[name]
+    made_of = next(
+        (image for like, image in _OF_THE_CORPUS.items() if re.fullmatch(like, name)), ""
+    )
+    if made_of:
         if corpus.stamp(made_of) is None:
             raise UnavailableError(f"{name} is not built: scripts/build_corpus {made_of}")
         _tag(engine, load_image(corpus, engine, made_of), name)

@@ -75,8 +75,10 @@ class Bench:
             truth, lines = self._check(case)
         except UnavailableError as exc:
             return Outcome(case=case, verdict="left out", lines=(str(exc),))
-        except (CaseError, EngineError) as exc:
+        except CaseError as exc:
             return Outcome(case=case, verdict="untrue", lines=(str(exc),))
+        except EngineError as exc:
+            return Outcome(case=case, verdict="untrue", lines=(_why(exc),))
         return Outcome(case=case, verdict="wrong" if lines else "right", lines=lines, truth=truth)
 
     def _check(self, case: Case) -> tuple[str, tuple[str, ...]]:
@@ -94,7 +96,9 @@ class Bench:
             with self._built(case, case.fixed, "fixed") as tag:
                 self._confirm(tag, Run(command=expects.run.command))
                 with self._opened(tag) as image:
-                    lines += (f"fixed twin {line}" for line in above_note(image.report()))
+                    lines += (
+                        f"fixed twin {line}" for line in above_note(image.report(), expects.accept)
+                    )
         return truth, tuple(lines)
 
     def _rebuild(self, case: Case, dockerfile: str) -> Iterator[str]:
@@ -103,7 +107,7 @@ class Bench:
             with self._built(case, dockerfile, "plan") as tag:
                 self._confirm(tag, case.expects.run, or_works=True)
         except EngineError as exc:
-            yield f"the plan's Dockerfile does not build: {str(exc)[-_TAIL:]}"
+            yield f"the plan's Dockerfile does not build: {_why(exc)}"
         except CaseError as exc:
             yield f"the plan changes what the image does: {exc}"
 
@@ -181,6 +185,13 @@ class Bench:
             self._engine.save(tag, archive)
             with open_image(f"docker-archive:{archive}") as image:
                 yield image
+
+
+def _why(error: EngineError) -> str:
+    """What a failed build says of its failed step; the end of it all where no step failed."""
+    text = str(error)
+    step = text.rpartition("\n------\n > ")[2] if "\n------\n > " in text else text
+    return step[-_TAIL:]
 
 
 def _telling(output: str, pattern: str) -> str:

@@ -113,6 +113,8 @@ NOTE = finding(rule="package-cache", severity="note", saving=12)
         ('[[absent]]\nseverity = "note"', (NOTE,), ["should not be there: note"]),
         ("clean = true", (NOTE,), []),
         ("clean = true", (ERROR,), ["not clean: error missing-library"]),
+        ('clean = true\naccept = ["missing-library"]', (ERROR,), []),
+        ('clean = true\naccept = ["package-cache"]', (ERROR,), ["not clean: error"]),
     ],
 )
 def test_a_report_is_compared(
