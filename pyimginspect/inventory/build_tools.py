@@ -15,15 +15,19 @@ from pyimginspect.inventory.facts import (
     BaseImage,
     BuildTool,
     BuildToolKind,
+    Distribution,
     OsPackage,
 )
 from pyimginspect.inventory.once import once
 from pyimginspect.inventory.packages import Graph, PackageDatabase, dependency_graph
+from pyimginspect.inventory.runtimes import COMMAND, runtime_of, used_runtimes
 from pyimginspect.inventory.tool_names import kind_of_package, tool_patterns
+from pyimginspect.model import ImageConfig
 from pyimginspect.rootfs import RootFS
 
 __all__ = ["brought", "find_build_tools", "loose_files"]
 
+_NO_CONFIG = ImageConfig()
 _HEADERS = ("usr/include/", "usr/local/include/")
 # Directories that belong to one thing, in any place: its kind, and a file that must be in them.
 _MARKS: Mapping[str, tuple[BuildToolKind, str]] = {
@@ -40,12 +44,22 @@ _PLACES = ("usr/local/cargo", "usr/local/rustup", "usr/local/go")
 
 
 def find_build_tools(
-    rootfs: RootFS, packages: PackageDatabase, base: BaseImage
+    rootfs: RootFS,
+    packages: PackageDatabase,
+    base: BaseImage,
+    config: ImageConfig = _NO_CONFIG,
+    distributions: Collection[Distribution] = (),
 ) -> tuple[BuildTool, ...]:
-    """Return the build tools that layers above the base brought and left, the largest first."""
+    """Return the build tools that layers above the base brought and left, the largest first.
+
+    A runtime that the image's command or something installed calls (node, java, git) is none.
+    """
     contents = contents_of(rootfs)
     tools = [*_from_packages(packages, base.layers)]
     tools += _from_files(rootfs, packages, contents, base.layers)
+    if any(runtime_of(tool.name) for tool in tools):
+        used = used_runtimes(rootfs, config, packages, distributions)
+        tools = [tool for tool in tools if not _is_used(tool, used)]
     return tuple(sorted(tools, key=lambda tool: (-tool.size, tool.name, tool.path)))
 
 
@@ -71,6 +85,14 @@ def _from_packages(packages: PackageDatabase, base_layers: int) -> Iterator[Buil
             layer=brought(package),
             kept_by=_keepers(graph, kinds, key) if graph is not None else (),
         )
+
+
+def _is_used(tool: BuildTool, used: Mapping[str, str]) -> bool:
+    """Whether a tool is a part of a runtime that is called; of modules, those that are global."""
+    by = used.get(runtime_of(tool.name) or "")
+    if tool.name != "node_modules" or by is None:
+        return by is not None
+    return by == COMMAND or tool.path.endswith("lib/node_modules")
 
 
 def brought(package: OsPackage) -> int:

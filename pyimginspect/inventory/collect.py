@@ -99,7 +99,7 @@ def take_inventory(
         environments=environments,
         distributions=distributions,
         records=records,
-        build_tools=find_build_tools(rootfs, packages, base),
+        build_tools=find_build_tools(rootfs, packages, base, image.config, distributions),
         caches=find_caches(rootfs),
         wheels=wheels,
         native=find_native(

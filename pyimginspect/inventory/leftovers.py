@@ -16,6 +16,7 @@ from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.once import once
 from pyimginspect.inventory.packages import Graph, PackageDatabase, dependency_graph
 from pyimginspect.inventory.packages.graph import members
+from pyimginspect.inventory.runtimes import interpreted_programs
 from pyimginspect.inventory.tool_names import kind_of_package
 from pyimginspect.rootfs import RootFS
 
@@ -35,8 +36,8 @@ _INFO = "var/lib/dpkg/info"
 class Kept(Struct, frozen=True, kw_only=True):
     """A runtime package that came along with build tools and that must stay: the proof.
 
-    The ELF file at ``path``, which is no package's, or the distribution whose metadata that is,
-    needs ``library``, which ``package`` holds.
+    The ELF file or the script at ``path``, which is no package's, or the distribution whose
+    metadata that is, needs ``library``, a library or a program that ``package`` holds.
     """
 
     package: str
@@ -148,6 +149,7 @@ def _proofs(inventory: Inventory, free: Collection[str]) -> Iterator[Kept]:
     Or that a Python distribution opens by name when it runs, which no ELF header tells.
     """
     packages = inventory.packages
+    yield from _programs(inventory, free)
     libraries = {
         path.rpartition("/")[2]: key
         for key in sorted(free)
@@ -170,6 +172,21 @@ def _proofs(inventory: Inventory, free: Collection[str]) -> Iterator[Kept]:
                 continue
             proven.add(key)
             yield Kept(package=key, library=library, path=path)
+
+
+def _programs(inventory: Inventory, free: Collection[str]) -> Iterator[Kept]:
+    """Yield one proof for each of ``free`` whose program a script on PATH is written for.
+
+    Of perl, a script may use any module, and Debian keeps most of those in another package.
+    """
+    rootfs, packages, config = inventory.rootfs, inventory.packages, inventory.image.config
+    proven: set[str] = set()
+    for path, program in interpreted_programs(rootfs, config, packages):
+        found = rootfs.resolve(f"/usr/bin/{program}") if program else None
+        owners = {*packages.owner(found or ""), program} & set(free)
+        for owner in sorted(owners - proven):
+            proven.add(owner)
+            yield Kept(package=owner, library=program, path=path)
 
 
 # --- the full variant -----------------------------------------------------------------------------

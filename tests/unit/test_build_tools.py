@@ -1,10 +1,14 @@
 """What counts as a build tool, whose it is, and what keeps it."""
 
+from typing import Any
+
 import pytest
 
 from pyimginspect.inventory.facts import Distribution, OsPackage
+from pyimginspect.inventory.leftovers import find_leftovers
+from pyimginspect.inventory.runtimes import _by_program, callers
 from pyimginspect.inventory.tool_names import kind_of_package, users_at_run_time
-from tests.images import Content, File, HardLink, Link, Package
+from tests.images import Content, File, HardLink, Link, Package, dist_info
 from tests.inventories import apt, on_slim, taken
 
 GCC: dict[str, Package] = {
@@ -178,6 +182,98 @@ def test_hard_links_weigh_once() -> None:
 def test_the_base_s_own_tools_are_no_leftovers() -> None:
     one = on_slim({"app/main.py": "x"}, history=["COPY . /app"])
     assert taken(one).build_tools == ()
+
+
+NODE: dict[str, Package] = {
+    "nodejs": {"files": {"usr/bin/node": File("n", mode=0o755)}},
+    "npm": {
+        "Depends": "nodejs",
+        "files": {"usr/share/npm/bin/npm-cli.js": File("#!/usr/bin/env node\n", mode=0o755)},
+    },
+}
+PROXY: dict[str, Content] = {
+    "usr/local/lib/node_modules/proxy/bin/proxy": File("#!/usr/bin/env node\n", mode=0o755),
+    "usr/local/bin/proxy": Link("../lib/node_modules/proxy/bin/proxy"),
+}
+NPM: dict[str, Content] = {
+    "usr/local/lib/node_modules/npm/bin/npm-cli.js": File("#!/usr/bin/env node\n", mode=0o755),
+    "usr/local/bin/npm": Link("../lib/node_modules/npm/bin/npm-cli.js"),
+    "usr/local/bin/node": File("n", mode=0o755),
+}
+GIT: dict[str, Package] = {
+    "git": {"Depends": "git-man", "files": {"usr/bin/git": File("g", mode=0o755)}},
+    "git-man": {"files": {"usr/share/man/man1/git.1": "g"}},
+}
+JDK: dict[str, Package] = {
+    "default-jdk-headless": {"Depends": "openjdk-17-jdk-headless", "files": {}},
+    "openjdk-17-jdk-headless": {"files": {"usr/lib/jvm/java-17/bin/javac": "j"}},
+}
+FRONTEND: dict[str, Content] = {"app/node_modules/x/index.js": "x"}
+
+
+@pytest.mark.parametrize(
+    ("packages", "tree", "config", "left"),
+    [
+        (NODE, {}, {}, ["nodejs", "npm"]),
+        (NODE, PROXY, {}, []),
+        ({}, {**NPM, **PROXY}, {}, []),
+        ({}, NPM, {}, ["node", "node_modules"]),
+        # what npm itself brings is no program that needs Node
+        (NODE, {"usr/local/bin/npx": Link("/usr/share/npm/bin/npm-cli.js")}, {},
+         ["nodejs", "npm"]),
+        # a script that is on nobody's PATH
+        (NODE, {"app/tool": File("#!/usr/bin/env node\n", mode=0o755)}, {}, ["nodejs", "npm"]),
+        (NODE, FRONTEND, {"cmd": ["node", "/app/server.js"]}, []),
+        (NODE, FRONTEND, {"cmd": ["sh", "-c", "exec /usr/bin/node server.js"]}, []),
+        (NODE, FRONTEND, {"cmd": ["python", "-m", "node_exporter"]},
+         ["node_modules", "nodejs", "npm"]),
+        (NODE, {**FRONTEND, **PROXY}, {}, ["node_modules"]),
+        (GIT, {}, {}, ["git", "git-man"]),
+        (GIT, dist_info("GitPython"), {}, []),
+        (GIT, dist_info("requests"), {}, ["git", "git-man"]),
+        (GIT, {}, {"entrypoint": ["/bin/sh", "-c", "git pull && exec python app.py"]}, []),
+        (GIT, {**dist_info("GitPython"), "app/.git/HEAD": "x"}, {}, [".git"]),
+        (JDK, {}, {}, ["default-jdk-headless", "openjdk-17-jdk-headless"]),
+        (JDK, dist_info("pyspark"), {}, []),
+        (JDK, {"opt/app/tool.jar": "x"}, {}, []),
+        (JDK, {"opt/maven/lib/core.jar": "x"}, {},
+         ["default-jdk-headless", "openjdk-17-jdk-headless"]),
+        (GCC, dist_info("GitPython"), {}, ["binutils", "gcc-12"]),
+    ],
+)  # fmt: skip
+def test_a_runtime_that_something_calls_is_no_build_tool(
+    packages: dict[str, Package], tree: dict[str, Content], config: dict[str, Any], left: list[str]
+) -> None:
+    one = on_slim(apt(packages, manual=[*packages]), tree, history=["RUN a", "RUN b"], **config)
+    assert sorted(tool.name for tool in taken(one).build_tools) == left
+
+
+@pytest.mark.parametrize(
+    ("script", "kept"),
+    [
+        ({}, []),
+        ({"usr/local/bin/report": File("#!/usr/bin/perl -w\n", mode=0o755)}, ["perl"]),
+        ({"usr/local/bin/report": File("#!/usr/bin/env ruby\n", mode=0o755)}, ["ruby3.1"]),
+        ({"usr/local/bin/report": File("#!/usr/bin/env -S A=b ruby -x\n", mode=0o755)},
+         ["ruby3.1"]),
+        ({"usr/local/bin/report": File("#!\n", mode=0o755)}, []),
+    ],
+)  # fmt: skip
+def test_what_scripts_are_written_for_stays(script: dict[str, Content], kept: list[str]) -> None:
+    more: dict[str, Package] = {
+        "devscripts": {"Depends": "perl, ruby3.1", "files": {"usr/bin/dch": "d"}},
+        "perl": {"files": {"usr/share/perl/5/JSON.pm": "p"}},
+        "ruby3.1": {"files": {"usr/bin/ruby3.1": "r", "usr/bin/ruby": Link("ruby3.1")}},
+    }
+    one = on_slim(apt(more, manual=["devscripts"]), script, history=["RUN a", "COPY b"])
+    assert [proof.package for proof in find_leftovers(taken(one)).kept] == kept
+
+
+def test_every_caller_calls_a_program_that_is_known() -> None:
+    for rows in callers().values():
+        for row in rows:
+            assert row.program in _by_program(), row
+            assert row.source.startswith("https://")
 
 
 def test_some_distributions_use_tools_at_run_time() -> None:

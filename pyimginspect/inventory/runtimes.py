@@ -1,0 +1,149 @@
+"""Runtimes and programs that what is installed calls: they are needed, and no build tools.
+
+Node is the usual one: a build installs it for a frontend, and JupyterHub's proxy runs on it. What
+tells: a program on PATH whose first line names it, the command of the image, a distribution that
+is known to call it (``data/build_tools.json``, with a source for each), and, of Java, jars.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+
+from msgspec import Struct
+
+from pyimginspect.inventory.cache_places import in_cache
+from pyimginspect.inventory.facts import Distribution
+from pyimginspect.inventory.packages import PackageDatabase
+from pyimginspect.inventory.tables import read_table
+from pyimginspect.model import ImageConfig
+from pyimginspect.rootfs import RootFS
+
+__all__ = ["COMMAND", "Caller", "callers", "interpreted_programs", "runtime_of", "used_runtimes"]
+
+COMMAND = "the command of the image"
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_WORD = re.compile(r"[^\s;&|()<>`\"'$]+")
+# What package managers of Node bring for themselves.
+_OF_NODE = re.compile(r"/node_modules/(?:npm|corepack|yarn|pnpm|node-gyp|n)/|/yarn-v\d|/pnpm/")
+_JARS = re.compile(r"/(?:jvm|maven|\.m2|gradle|\.gradle|ant|sbt|kotlinc?)[^/]*/")
+_MOST_TEXT = 100_000
+
+
+class Caller(Struct, frozen=True, kw_only=True):
+    """A distribution that runs a program, and the page that says so."""
+
+    distribution: str
+    program: str
+    source: str
+
+
+class _Runtime(Struct, frozen=True, kw_only=True):
+    programs: tuple[str, ...]
+    tools: str
+
+
+class _Table(Struct, frozen=True, kw_only=True):
+    runtimes: dict[str, _Runtime]
+    callers: tuple[Caller, ...]
+
+
+@cache
+def _table() -> _Table:
+    return read_table("build_tools", _Table)
+
+
+@cache
+def _patterns() -> Mapping[str, re.Pattern[str]]:
+    return {name: re.compile(each.tools) for name, each in _table().runtimes.items()}
+
+
+@cache
+def _by_program() -> Mapping[str, str]:
+    return {program: name for name, each in _table().runtimes.items() for program in each.programs}
+
+
+@cache
+def callers() -> Mapping[str, tuple[Caller, ...]]:
+    """Return what distributions are known to call, by their normalised names."""
+    found: dict[str, tuple[Caller, ...]] = {}
+    for each in _table().callers:
+        found[each.distribution] = (*found.get(each.distribution, ()), each)
+    return found
+
+
+def runtime_of(tool: str) -> str | None:
+    """Return the runtime that a build tool of this name is a part of: ``node`` of ``npm``."""
+    return next((name for name, each in _patterns().items() if each.fullmatch(tool)), None)
+
+
+def used_runtimes(
+    rootfs: RootFS,
+    config: ImageConfig,
+    packages: PackageDatabase,
+    distributions: Iterable[Distribution],
+) -> Mapping[str, str]:
+    """Return the runtimes that something installed needs, and what: a path or a distribution."""
+    used: dict[str, str] = {}
+    for word in _command_words(rootfs, config):
+        name = _by_program().get(word.rpartition("/")[2])
+        if name is not None:
+            used.setdefault(name, COMMAND)
+    for each in distributions:
+        for caller in callers().get(each.name, ()):
+            used.setdefault(_by_program()[caller.program], each.name)
+    for path, program in interpreted_programs(rootfs, config, packages):
+        if program in _by_program():
+            used.setdefault(_by_program()[program], f"/{path}")
+    jar = next(_jars(rootfs, packages), None) if "java" not in used else None
+    if jar is not None:
+        used["java"] = f"/{jar}"
+    return used
+
+
+def interpreted_programs(
+    rootfs: RootFS, config: ImageConfig, packages: PackageDatabase
+) -> Iterator[tuple[str, str]]:
+    """Yield the scripts on PATH that no package owns, and the program that their ``#!`` names.
+
+    Packages say themselves what they need; so do npm and its like, which came with Node.
+    """
+    for directory in config.environment().get("PATH", _PATH).split(":"):
+        place = rootfs.resolve(directory) if directory.startswith("/") else None
+        for path in rootfs.children(place) if place else ():
+            real = rootfs.resolve(path)
+            line = rootfs.scripts.get(real or "")
+            if line is None or real is None or packages.owner(real) or in_cache(rootfs, real):
+                continue
+            if not _OF_NODE.search(f"/{real}"):
+                yield path, _interpreter(line)
+
+
+def _interpreter(line: str) -> str:
+    """Return the name of the program that a ``#!`` line starts, ``env`` left out."""
+    words = line.removeprefix("#!").split()
+    names = [word for word in words if not word.startswith("-") and "=" not in word]
+    if names and names[0].rpartition("/")[2] == "env":
+        names = names[1:]
+    return names[0].rpartition("/")[2] if names else ""
+
+
+def _command_words(rootfs: RootFS, config: ImageConfig) -> Iterator[str]:
+    """Yield the words of the image's command, and of the scripts in it whose text is known."""
+    for argument in (*config.entrypoint, *config.cmd):
+        yield from _WORD.findall(argument[:_MOST_TEXT])
+        place = argument if argument.startswith("/") else f"{config.working_dir}/{argument}"
+        text = rootfs.texts.get(rootfs.resolve(place) or "", b"")
+        for line in text[:_MOST_TEXT].decode("utf-8", "replace").split("\n"):
+            if not line.lstrip().startswith("#"):
+                yield from _WORD.findall(line)
+
+
+def _jars(rootfs: RootFS, packages: PackageDatabase) -> Iterator[str]:
+    """Yield the archives of Java classes that no package owns and no build tool brought."""
+    for path in rootfs.nodes:
+        if not path.endswith(".jar") or _JARS.search(f"/{path}"):
+            continue
+        if not packages.owner(path) and not in_cache(rootfs, path):
+            yield path
