@@ -7,8 +7,10 @@ from typing import Any
 import jsonschema
 import pytest
 
+from pyimginspect.analyzers import BUILTIN
 from pyimginspect.formats import render
 from pyimginspect.formats.json import schemas
+from pyimginspect.policy.schema import policy_schema
 from pyimginspect.report import Report
 from tests.reports import bad_report, clean_report, judged_report, with_strings
 
@@ -25,6 +27,12 @@ def published(name: str = "report") -> dict[str, Any]:
 def test_the_published_schema_is_that_of_the_types(name: str) -> None:
     assert published(name) == schemas()[name], "run scripts/make_schema"
     jsonschema.Draft202012Validator.check_schema(published(name))
+
+
+def test_the_published_schema_of_policies_is_that_of_the_rules() -> None:
+    rules = {analyzer.rule.id: analyzer.rule for analyzer in BUILTIN}
+    assert published("policy") == policy_schema(rules), "run scripts/make_schema"
+    jsonschema.Draft202012Validator.check_schema(published("policy"))
 
 
 @pytest.mark.parametrize(
