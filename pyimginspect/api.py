@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from pyimginspect.analyzers import BUILTIN, Analyzer, all_analyzers
+from pyimginspect.analyzers import BUILTIN, Analyzer, all_analyzers, count_once
 from pyimginspect.changesets import apply_layers
 from pyimginspect.errors import InvalidReferenceError, LayerError
 from pyimginspect.inventory.base import layers_shared
 from pyimginspect.inventory.collect import Inventory, take_inventory
+from pyimginspect.inventory.contents import contents_of
 from pyimginspect.inventory.facts import Area
 from pyimginspect.inventory.sizes import map_sizes, uses_of
 from pyimginspect.layers import registered
@@ -98,7 +99,15 @@ class OpenedImage:
         """The edits that make the image smaller, and what each and all of them save."""
         from pyimginspect.plan import make_plan
 
-        return make_plan(self.inventory)
+        return make_plan(self.inventory, self._claims)
+
+    @cached_property
+    def _claims(self) -> tuple[Finding, ...]:
+        """What all analyzers find, each as if it were the only one."""
+        return self._found_by(all_analyzers())
+
+    def _found_by(self, analyzers: tuple[Analyzer, ...]) -> tuple[Finding, ...]:
+        return tuple(finding for each in analyzers for finding in each.run(self.inventory))
 
     @property
     def dockerfile(self) -> str:
@@ -145,7 +154,8 @@ class OpenedImage:
         return report_key(self.image, dlopen, self._base_layers, self._base_name, areas, plan)
 
     def _judge(self, chosen: tuple[Analyzer, ...], *, areas: bool, plan: bool) -> Report:
-        findings = [finding for each in chosen for finding in each.run(self.inventory)]
+        claims = self._claims if chosen == all_analyzers() else self._found_by(chosen)
+        findings = count_once(claims, contents_of(self.rootfs))
         report = _report(self.inventory, sorted(findings, key=lambda finding: finding.order))
         return msgspec.structs.replace(
             report,

@@ -223,7 +223,11 @@ class _Builder:
             self.links.add(path)
         old = self.nodes.get(path)
         if old is not None and not (kind == "directory" and old.kind == "directory"):
-            self._remove(path, layer, "overwritten", position if kind == "file" else -1)
+            if origin is not None and origin.layer == layer:
+                successor = origin.position  # a further name of what this layer stores
+            else:
+                successor = position if kind == "file" else -1
+            self._remove(path, layer, "overwritten", successor)
         node = Node(path=path, layer=layer, position=position, entry=entry, origin=origin)
         self._put(parent, node)
 

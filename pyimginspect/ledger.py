@@ -122,7 +122,7 @@ def _overwritten(layers: dict[int, Layer], removal: Removal, checksum: Checksum 
     old_layer, new_layer = layers[removal.layer], layers[removal.killer]
     old = old_layer.index.entries[removal.position]
     new = new_layer.index.entries[removal.successor]
-    if old.size != new.size:
+    if old.size != new.size or new.kind != "file":
         return "changed"
     before = _sum(old_layer, removal.position, checksum)
     after = _sum(new_layer, removal.successor, checksum) if before is not None else None

@@ -62,7 +62,10 @@ class Finding(Struct, frozen=True, kw_only=True):
     one line. ``layers`` are the numbers of the layers that brought it, ``instruction`` what the
     Dockerfile said there. ``paths`` and ``packages`` may be a selection: the evidence says of
     how many. ``saving`` is in bytes: how much smaller the layers would be with the fix, 0 where
-    the fix saves nothing or nobody can tell. ``fix`` is an edit in words that can be pasted.
+    the fix saves nothing or nobody can tell; ``savings`` are the same bytes by the number of the
+    layer that stores them (empty where that is not known). A byte is counted by one finding of a
+    report, however many fixes free it; ``shared`` are the bytes that this fix frees too and that
+    other findings count. ``fix`` is an edit in words that can be pasted.
     """
 
     rule: str
@@ -75,6 +78,8 @@ class Finding(Struct, frozen=True, kw_only=True):
     paths: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
     saving: int = 0
+    savings: dict[int, int] = {}
+    shared: int = 0
     fix: str = ""
 
     @property

@@ -7,10 +7,21 @@ from typing import Literal
 
 from msgspec import Struct
 
+from pyimginspect.inventory.contents import Content, Freed
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding, Severity
 
-__all__ = ["Rule"]
+__all__ = ["Claim", "Rule"]
+
+
+class Claim(Finding, frozen=True, kw_only=True):
+    """A finding as an analyzer makes it: ``frees`` are the contents that go with its fix.
+
+    Its ``saving`` is theirs, as if there were no other finding. What several fixes free is
+    counted once in a report: see :func:`pyimginspect.analyzers.count_once`.
+    """
+
+    frees: frozenset[Content] = frozenset()
 
 
 class Rule(Struct, frozen=True, kw_only=True):
@@ -42,11 +53,15 @@ class Rule(Struct, frozen=True, kw_only=True):
         instruction: str = "",
         paths: Iterable[str] = (),
         packages: Iterable[str] = (),
-        saving: int = 0,
+        frees: Freed | None = None,
         fix: str = "",
-    ) -> Finding:
-        """Return a finding of this rule, of the rule's severity and with its fix unless given."""
-        return Finding(
+    ) -> Claim:
+        """Return a finding of this rule, of the rule's severity and with its fix unless given.
+
+        ``frees`` is what the layers would not store with the fix.
+        """
+        savings = frees.layers if frees is not None else {}
+        return Claim(
             rule=self.id,
             severity=severity or self.severity,
             subject=subject,
@@ -56,6 +71,8 @@ class Rule(Struct, frozen=True, kw_only=True):
             instruction=instruction,
             paths=tuple(paths),
             packages=tuple(packages),
-            saving=saving,
+            saving=sum(savings.values()),
+            savings=savings,
+            frees=frees.contents if frees is not None else frozenset(),
             fix=fix or self.fix,
         )

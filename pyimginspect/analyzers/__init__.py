@@ -43,10 +43,11 @@ from pyimginspect.analyzers import (
     wrong_abi,
     wrong_architecture,
 )
+from pyimginspect.analyzers._counting import count_once
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.plugins import load_all
 
-__all__ = ["BUILTIN", "Analyzer", "Rule", "all_analyzers", "catalogue"]
+__all__ = ["BUILTIN", "Analyzer", "Rule", "all_analyzers", "catalogue", "count_once"]
 
 GROUP = "pyimginspect.analyzers"
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import shlex
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
+from pyimginspect.analyzers._words import counted
 from pyimginspect.analyzers.rule import Rule
 from pyimginspect.inventory.build_tools import brought, loose_files
 from pyimginspect.inventory.collect import Inventory
-from pyimginspect.inventory.contents import Contents, contents_of
+from pyimginspect.inventory.contents import Freed, contents_of
 from pyimginspect.inventory.facts import BuildTool, OsPackage
 from pyimginspect.inventory.leftovers import Kept, Leftovers, files_of_packages, find_leftovers
 from pyimginspect.inventory.tool_names import users_at_run_time
@@ -19,11 +20,11 @@ __all__ = [
     "NOTABLE",
     "add_words",
     "asked_for",
+    "freed_packages",
     "left_by_layer",
     "left_in_layer",
     "listed",
     "purge_words",
-    "size_of_packages",
 ]
 
 NOTABLE = 1_000_000
@@ -76,7 +77,7 @@ def left_in_layer(
     users = users_at_run_time(tools, inventory.distributions)
     evidence = [*_tool_evidence(inventory, tools)]
     if len(keys) > len(tools):
-        what = f"with what came along for them {len(keys):,} packages would go"
+        what = f"{len(keys):,} packages would go, with what was installed for them"
         evidence.append(Evidence(what=what))
     evidence += _proofs(kept)
     evidence += [Evidence(what=f"{user} uses such tools at run time") for user in users]
@@ -94,8 +95,10 @@ def left_in_layer(
         instruction=inventory.instructions[layer],
         paths=[tool.path for tool in tools if tool.path],
         packages=keys,
-        saving=size_of_packages(inventory, contents, keys)
-        + _size_of_loose(inventory, contents, tools),
+        frees=contents.freed(
+            files_of_packages(inventory.rootfs, inventory.packages, keys),
+            _loose(inventory, tools),
+        ),
         fix=fix,
     )
 
@@ -154,21 +157,19 @@ def _removal_words(
     return f"{keep}{purge_words(packages)}"
 
 
-def size_of_packages(inventory: Inventory, contents: Contents, keys: Sequence[str]) -> int:
-    """Return the bytes that the layers store for packages, and for nothing else."""
+def freed_packages(inventory: Inventory, keys: Sequence[str]) -> Freed:
+    """Return what the layers store for packages, and for nothing else."""
     files = files_of_packages(inventory.rootfs, inventory.packages, keys)
-    return contents.size(contents.behind(files))
+    return contents_of(inventory.rootfs).freed(files)
 
 
-def _size_of_loose(inventory: Inventory, contents: Contents, tools: Iterable[BuildTool]) -> int:
-    """Return the bytes that the layers store for those of ``tools`` that are no packages."""
+def _loose(inventory: Inventory, tools: Iterable[BuildTool]) -> list[str]:
+    """Return the files of those of ``tools`` that are no packages."""
     loose = [tool for tool in tools if not tool.package]
     if not loose:
-        return 0
+        return []
     files = loose_files(inventory.rootfs, inventory.packages, inventory.base)
-    return contents.size(
-        contents.behind(path for tool in loose for path in files.get((tool.name, tool.path), ()))
-    )
+    return [path for tool in loose for path in files.get((tool.name, tool.path), ())]
 
 
 def _tool_evidence(inventory: Inventory, tools: Sequence[BuildTool]) -> Iterator[Evidence]:
@@ -176,14 +177,15 @@ def _tool_evidence(inventory: Inventory, tools: Sequence[BuildTool]) -> Iterator
     for tool in tools[:_MOST]:
         package = inventory.packages.get(tool.package) if tool.package else None
         kind = _KINDS.get(tool.category, tool.category)
-        what = f"{tool.name} {package.version}: {kind}" if package else kind
+        name = f"{tool.name} {package.version}" if package else f"/{tool.path}"
+        what = f"{name} is here: {kind}"
         yield Evidence(what=what, path=tool.path, layer=tool.layer, package=tool.package)
     if len(tools) > _MOST:
-        yield Evidence(what=f"and {len(tools) - _MOST:,} smaller ones")
+        yield Evidence(what=f"{counted(len(tools) - _MOST, 'smaller build tool')} are left besides")
 
 
 def _proofs(kept: Iterable[Kept]) -> Iterator[Evidence]:
     """Yield why runtime packages must stay when build packages go."""
     for proof in kept:
-        what = f"needs {proof.library}: {proof.package} must stay"
+        what = f"/{proof.path} needs {proof.library}: {proof.package} must stay"
         yield Evidence(what=what, path=proof.path, package=proof.package)

@@ -49,11 +49,10 @@ def run(inventory: Inventory) -> Iterator[Finding]:
     version = base.version if base.family == "python" else inventory.interpreters[0].version
     evidence = list(base.evidence)
     packages: tuple[str, ...] = ()
-    saving = 0
+    freed = None
     if base.variant == "full":
         packages, files = not_in_slim(inventory)
-        contents = contents_of(inventory.rootfs)
-        saving = contents.size(contents.behind(files))
+        freed = contents_of(inventory.rootfs).freed(files)
         what = f"{counted(len(packages), 'package')} of the base would not be in the slim variant"
         evidence.append(Evidence(what=f"{what}, by an estimate of what needs them"))
     yield RULE.finding(
@@ -62,7 +61,7 @@ def run(inventory: Inventory) -> Iterator[Finding]:
         evidence=evidence,
         layers=range(base.layers),
         packages=packages,
-        saving=saving,
+        frees=freed,
         fix=f"FROM {slim_image(version, base.distribution)}",
     )
 

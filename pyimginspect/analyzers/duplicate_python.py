@@ -21,8 +21,10 @@ from pyimginspect.analyzers._pythons import (
 from pyimginspect.analyzers._words import counted, megabytes
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.collect import Inventory
+from pyimginspect.inventory.contents import Freed, contents_of
 from pyimginspect.inventory.facts import Interpreter
 from pyimginspect.inventory.interpreters import interpreter_files
+from pyimginspect.inventory.leftovers import files_of_packages
 from pyimginspect.inventory.packages import (
     Graph,
     RemovalPlan,
@@ -90,7 +92,6 @@ def duplicate_python(inventory: Inventory) -> Iterator[Finding]:
     base = inventory.base.layers
     main_in_base = brought_in(inventory, main) < base
     graph = None
-    counted: set[tuple[int, int]] = set()
     for python in inventory.interpreters:
         in_base = brought_in(inventory, python) < base
         if python.path == main.path or (in_base and main_in_base):
@@ -99,21 +100,34 @@ def duplicate_python(inventory: Inventory) -> Iterator[Finding]:
         if python.packages and not in_base:
             graph = graph or dependency_graph(inventory.packages)
             reason = _reason(inventory, graph, python)
-        size = 0
-        if reason is None:
-            # What conda's environments share by hard links is saved once, with the first of them.
-            counted = counted or set(_contents(inventory, main))
-            own = _contents(inventory, python)
-            size = sum(own[key] for key in own.keys() - counted)
-            counted |= own.keys()
-        yield _finding(inventory, main, python, reason, size, in_base=in_base)
+        yield _finding(inventory, main, python, reason, in_base=in_base)
 
 
-def _contents(inventory: Inventory, python: Interpreter) -> dict[tuple[int, int], int]:
-    """Return the bytes of an interpreter's own files, each content once."""
-    files = interpreter_files(inventory.rootfs, python.path, python.libpython, python.stdlib)
-    contents = (inventory.rootfs[path].content for path in files)
-    return {(each.layer, each.position): each.entry.stored for each in contents}
+def _freed(
+    inventory: Inventory, main: Interpreter, python: Interpreter, reason: _Reason | None
+) -> Freed:
+    """Return what goes with an interpreter: all that its packages would take, or its own files.
+
+    Content that the Python which stays has too, by a hard link, stays. What conda's environments
+    share goes with the last of them, and is said to go with each.
+    """
+    rootfs = inventory.rootfs
+    contents = contents_of(rootfs)
+    if reason is not None:
+        keys = _gone(reason.plan)
+        return contents.freed(files_of_packages(rootfs, inventory.packages, keys))
+    files = {
+        each.path: interpreter_files(rootfs, each.path, each.libpython, each.stdlib)
+        for each in inventory.interpreters
+        if each.path != main.path
+    }
+    own = {
+        (node.layer, node.position)
+        for path in files[python.path]
+        for node in (rootfs[path].content,)
+    }
+    all_of_them = contents.behind(path for paths in files.values() for path in paths)
+    return contents.freed(lost=all_of_them & own)
 
 
 def _reason(inventory: Inventory, graph: Graph, python: Interpreter) -> _Reason | None:
@@ -139,7 +153,6 @@ def _finding(
     main: Interpreter,
     python: Interpreter,
     reason: _Reason | None,
-    size: int,
     *,
     in_base: bool,
 ) -> Finding:
@@ -148,15 +161,13 @@ def _finding(
         roots = reason.plan.roots
         message = f"{listed(roots, 3)} brought a second Python, {described(python)}"
         packages: tuple[str, ...] = _gone(reason.plan)
-        saving = reason.plan.size - reason.plan.already_size
         layers = {layer, *(first_layer(inventory.packages[key]) for key in roots)}
-        fix = "; ".join(reason.fixes) + f": saves {megabytes(saving)}"
+        fix = "; ".join(reason.fixes)
     else:
         by = "the base image" if in_base else f"layer {layer}"
         message = f"a second Python, {described(python)}, came with {by}"
-        packages, saving, layers = python.packages, size, {layer}
+        packages, layers = python.packages, {layer}
         fix = _fix(main, python, in_base=in_base)
-        fix += f": saves {megabytes(size)}" if size else ""
     return RULE.finding(
         subject=python.path,
         message=message,
@@ -165,7 +176,7 @@ def _finding(
         instruction=instruction(inventory, layer),
         paths=(python.path, *python.aliases),
         packages=packages,
-        saving=saving,
+        frees=_freed(inventory, main, python, reason),
         fix=fix,
     )
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import get_args
 
 from pyimginspect.analyzers._leftovers import asked_for, left_by_layer, left_in_layer, listed
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.collect import Inventory
+from pyimginspect.inventory.contents import Freed, contents_of
 from pyimginspect.inventory.facts import BuildToolKind, Distribution
 from pyimginspect.inventory.leftovers import find_leftovers
+from pyimginspect.inventory.records import files_of
 from pyimginspect.inventory.tool_names import python_build_tools
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
@@ -87,9 +89,21 @@ def _from_pypi(inventory: Inventory) -> Iterator[Finding]:
             layers=[layer],
             instruction=inventory.instructions[layer],
             paths=[tool.metadata for tool in tools],
-            saving=sum(tool.size for tool in tools),
+            frees=_freed(inventory, tools),
             fix=f"End the RUN that builds with && python -m pip uninstall -y {shlex.join(names)}",
         )
+
+
+def _freed(inventory: Inventory, tools: Iterable[Distribution]) -> Freed:
+    """Return what the layers store for distributions that no other lists too."""
+    rootfs = inventory.rootfs
+    paths = [
+        path
+        for tool in tools
+        for path in files_of(rootfs, tool.location, tool.metadata)
+        if (node := rootfs.get(path)) is not None and node.kind == "file"
+    ]
+    return contents_of(rootfs).freed(paths)
 
 
 ANALYZER = Analyzer(rule=RULE, run=run)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
-from pyimginspect.analyzers._leftovers import listed, size_of_packages
+from pyimginspect.analyzers._leftovers import freed_packages, listed
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.build_tools import brought
 from pyimginspect.inventory.collect import Inventory
-from pyimginspect.inventory.contents import contents_of
 from pyimginspect.inventory.leftovers import find_leftovers
 from pyimginspect.inventory.tool_names import kind_of_package
 from pyimginspect.model import Evidence
@@ -48,17 +47,18 @@ def run(inventory: Inventory) -> Iterator[Finding]:
     if not virtual:
         return
     leftovers = find_leftovers(inventory)
-    contents = contents_of(inventory.rootfs)
     for package in virtual:
         layer = brought(package)
         keys = leftovers.virtual.get(layer, ())
         members = [name for names in package.depends for name in names[:1]]
         going = [key for key in keys if key != package.key]
-        evidence = [Evidence(what=f"holds {listed(members, 12)}", layer=layer, package=package.key)]
+        held = f"holds {listed(members, 12)}" if members else "holds no package any more"
+        what = f"the virtual package {package.name} {held}"
+        evidence = [Evidence(what=what, layer=layer, package=package.key)]
         if going:
             evidence.append(Evidence(what=f"{listed(going, 12)} would go with it", layer=layer))
         elif layer < inventory.base.layers:
-            evidence.append(Evidence(what="the base image has it", layer=layer))
+            evidence.append(Evidence(what="the base image brought it", layer=layer))
         else:
             what = "everything it holds is also there for other reasons: nothing would go with it"
             evidence.append(Evidence(what=what, layer=layer))
@@ -69,7 +69,7 @@ def run(inventory: Inventory) -> Iterator[Finding]:
             layers=[layer],
             instruction=inventory.instructions[layer],
             packages=keys or (package.key,),
-            saving=size_of_packages(inventory, contents, keys),
+            frees=freed_packages(inventory, keys),
             fix=f"End the same RUN with && apk del --no-network {shlex.quote(package.name)}",
         )
 

@@ -10,14 +10,14 @@ from pyimginspect.analyzers._pythons import (
     listed,
     replacement,
 )
-from pyimginspect.analyzers._words import megabytes
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.bindings import Binding, find_bindings, twin_of
 from pyimginspect.inventory.collect import Inventory
+from pyimginspect.inventory.contents import contents_of
 from pyimginspect.inventory.facts import Distribution
+from pyimginspect.inventory.leftovers import files_of_packages
 from pyimginspect.inventory.packages import Graph, dependency_graph, plan_removal, why
 from pyimginspect.inventory.packages.graph import members
-from pyimginspect.inventory.packages.ownership import stored_by_layer
 from pyimginspect.inventory.sights import Sight, effective_sight
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
@@ -66,10 +66,11 @@ def os_python_binding(inventory: Inventory) -> Iterator[Finding]:
     graph = dependency_graph(packages)
     by_size = sorted(bindings, key=lambda one: (-packages[one.package].size, one.package))
     exact = {one.package for one in by_size[: max(_LEAST_EXACT, _WORK // len(packages.packages))]}
-    for binding in bindings:
+    # Of those that take each other along, the one that was asked for comes first and counts.
+    for binding in sorted(bindings, key=lambda one: packages[one.package].automatic is not False):
         key = binding.package
-        saving = _saving(inventory, graph, key) if key in exact else packages[key].size
-        yield _finding(inventory, binding, sight, saving)
+        gone = _gone(inventory, graph, key) if key in exact else {key}
+        yield _finding(inventory, binding, sight, gone)
 
 
 # What goes with a package takes a look at all packages, for each binding: of very many, in a very
@@ -78,7 +79,9 @@ _LEAST_EXACT = 20
 _WORK = 200_000
 
 
-def _finding(inventory: Inventory, binding: Binding, sight: Sight | None, saving: int) -> Finding:
+def _finding(
+    inventory: Inventory, binding: Binding, sight: Sight | None, gone: set[str]
+) -> Finding:
     key = binding.package
     package = inventory.packages[key]
     layer = first_layer(package)
@@ -99,13 +102,15 @@ def _finding(inventory: Inventory, binding: Binding, sight: Sight | None, saving
         instruction=instruction(inventory, layer),
         paths=[each.metadata for each in binding.distributions] or binding.locations,
         packages=(key,),
-        saving=saving,
-        fix=f"{fix}: saves {megabytes(saving)}" if saving else fix,
+        frees=contents_of(inventory.rootfs).freed(
+            files_of_packages(inventory.rootfs, inventory.packages, gone)
+        ),
+        fix=fix,
     )
 
 
-def _saving(inventory: Inventory, graph: Graph, key: str) -> int:
-    """Return the bytes of what goes with a package, but for a Python that would go too.
+def _gone(inventory: Inventory, graph: Graph, key: str) -> set[str]:
+    """Return the packages that go with a package, but for a Python that would go too.
 
     What that one takes is the affair of the rule about second Pythons, and counted there.
     """
@@ -118,9 +123,7 @@ def _saving(inventory: Inventory, graph: Graph, key: str) -> int:
         if one not in needed:
             needed.add(one)
             todo.extend(members(graph.nodes[one].requires))
-    gone = {*plan.packages} - {*plan.already_orphaned} - needed | {key}
-    files = {path for one in gone for path in inventory.packages.files(one)}
-    return sum(stored_by_layer(inventory.rootfs, files).values())
+    return {*plan.packages} - {*plan.already_orphaned} - needed | {key}
 
 
 def _name(binding: Binding) -> str:

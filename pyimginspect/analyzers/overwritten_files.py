@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 
 from pyimginspect.analyzers._leftovers import NOTABLE, listed
+from pyimginspect.analyzers._lost import (
+    largest,
+    layers_of,
+    makers_of,
+    named,
+    owned_packages,
+    shortened,
+    stored_in,
+)
 from pyimginspect.analyzers._words import counted, megabytes
 from pyimginspect.analyzers.rule import Analyzer, Rule
-from pyimginspect.inventory.caches import INFORMATION
+from pyimginspect.inventory.causes import Cause, find_causes
 from pyimginspect.inventory.collect import Inventory
-from pyimginspect.inventory.facts import Loss
-from pyimginspect.inventory.journals import is_journal
+from pyimginspect.inventory.differences import differing_paths
 from pyimginspect.inventory.losses import top_directories
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
@@ -22,74 +31,166 @@ RULE = Rule(
     title="Files are stored twice, by one layer after another",
     severity="note",
     policy="size",
-    what="A layer stores files that a later layer stores again, changed or just the same. What"
-    " package managers rewrite whenever they run is left out.",
-    why="Only the last copy is seen by a container, all of them ship.",
-    fix="Make the final version in one step: upgrade in the RUN that installs, copy only once.",
-    example="""# at fault
-COPY . /app
-RUN pip install -r /app/requirements.txt
-COPY . /app
+    what="A layer stores files that a layer below stores already: just the same, as COPY"
+    " --from=build /usr /usr does of all that both stages have of the base image; or in another"
+    " version, as a later pip install or apt-get upgrade does. What package managers rewrite"
+    " whenever they run is left out, and so is what had to be stored again because the base image"
+    " has it in another version.",
+    why="Only the last copy is seen by a container, all of them ship. Of two copies that are the"
+    " same, the second need not be stored: leave it out and the container sees the first.",
+    fix="Make the final version in one step: install all in one RUN, copy only what is new.",
+    example="""# at fault: stores all of /usr again, that of the base image too
+FROM python:3.13-slim AS build
+RUN pip install --no-cache-dir --target /usr/local/lib/app flask
+FROM python:3.13-slim
+COPY --from=build /usr /usr
 
 # better
-COPY requirements.txt /app/
-RUN pip install --no-cache-dir -r /app/requirements.txt
-COPY . /app
+FROM python:3.13-slim AS build
+RUN pip install --no-cache-dir --target /usr/local/lib/app flask
+FROM python:3.13-slim
+COPY --from=build /usr/local/lib/app /usr/local/lib/app
 """,
 )
 
 _LEAST = 65_536
-_MOST = 8
+_MOST_PLACES = 8
 
 
 def run(inventory: Inventory) -> Iterator[Finding]:
-    """Find them, one finding for each layer that overwrites what layers above the base stored."""
-    caches = tuple(f"{c.path}/" for c in inventory.caches if c.kind not in INFORMATION)
-    found: dict[int, list[Loss]] = {}
-    for loss in inventory.ledger.losses:
-        if loss.account not in ("identical", "changed", "unknown", "repeated"):
+    """Find them: one finding for each layer and each owner of what it stores again."""
+    for cause in find_causes(inventory):
+        if cause.size < _LEAST:
             continue
-        if loss.layer < inventory.base.layers or is_journal(loss.path):
-            continue
-        if not loss.path.startswith(caches):
-            found.setdefault(loss.killer, []).append(loss)
-    for killer, losses in sorted(found.items()):
-        size = sum(loss.size for loss in losses)
-        if size < _LEAST:
-            continue
-        same = sum(loss.size for loss in losses if loss.account == "identical")
-        tops = top_directories(losses)
-        how = "unchanged" if same == size else "with other content"
-        yield RULE.finding(
-            subject=tops[0],
-            severity="warning" if size >= 10 * NOTABLE else None,
-            message=f"{listed(tops)}: stored again by layer {killer}, {how}",
-            evidence=_evidence(losses),
-            layers=[killer, *(loss.layer for loss in losses)],
-            instruction=inventory.instructions[killer],
-            paths=list(dict.fromkeys(loss.path for loss in _ordered(losses)))[:_MOST],
-            saving=size,
+        if cause.kind == "again":
+            yield _again(inventory, cause)
+        elif cause.kind in ("replaced", "overwritten"):
+            yield _replaced(inventory, cause)
+
+
+# --- the same content -----------------------------------------------------------------------------
+def _again(inventory: Inventory, cause: Cause) -> Finding:
+    """Judge a layer that stores what the layers below have at the same paths."""
+    tops = top_directories(cause.losses)
+    size = cause.freed.size
+    whose = "the base image" if max(cause.makers) < inventory.base.layers else makers_of(cause)
+    if min(cause.makers) < inventory.base.layers <= max(cause.makers):
+        whose = f"the base image and {makers_of(cause)}"
+    return RULE.finding(
+        subject=tops[0],
+        severity="warning" if size >= 10 * NOTABLE else None,
+        message=f"{listed(tops)}: layer {cause.killer} stores {megabytes(size)} again that"
+        f" {whose} already has, unchanged",
+        evidence=_again_evidence(inventory, cause),
+        layers=layers_of(cause),
+        instruction=inventory.instructions[cause.killer],
+        paths=[lost.path for lost in largest(cause.losses)],
+        frees=cause.freed,
+        fix=_again_fix(inventory, cause),
+    )
+
+
+def _again_evidence(inventory: Inventory, cause: Cause) -> Iterator[Evidence]:
+    who = shortened(inventory.instructions[cause.killer]) or f"layer {cause.killer}"
+    files = counted(len(cause.losses), "file")
+    yield Evidence(
+        what=f"{who} stores {files} of {megabytes(cause.size)} with the content that the layers"
+        " below have at the same paths: the second copy can be left out",
+        layer=cause.killer,
+    )
+    for lost in largest(cause.losses):
+        same = "" if lost.account == "identical" else ", but for its time"
+        what = f"{megabytes(lost.size)} are the same in layer {lost.layer} and in layer"
+        yield Evidence(what=f"{what} {lost.killer}{same}", path=lost.path, layer=lost.layer)
+
+
+def _again_fix(inventory: Inventory, cause: Cause) -> str:
+    instruction = inventory.instructions[cause.killer]
+    word = instruction.partition(" ")[0]
+    if word not in ("COPY", "ADD"):
+        return (
+            f"Do not touch in layer {cause.killer} what it leaves as it is: restrict chown, chmod"
+            " or touch to the files that need it."
         )
+    paths = differing_paths(inventory, cause)
+    if not paths:
+        return f"Drop {shortened(instruction)}: it brings nothing that is not there already."
+    names = [shlex.quote(f"/{path}") for path in paths[:_MOST_PLACES]]
+    more = len(paths) - _MOST_PLACES
+    rest = f" and {more:,} more" if more > 0 else ""
+    return (
+        f"{word} only what the layers below do not have, in place of"
+        f" {shortened(instruction)}: {', '.join(names)}{rest}"
+    )
+
+
+# --- other content --------------------------------------------------------------------------------
+def _replaced(inventory: Inventory, cause: Cause) -> Finding:
+    size = cause.freed.size
+    tops = top_directories(cause.losses)
+    owner = cause.owner
+    if cause.kind == "replaced":
+        subject = owner.name
+        message = f"{_versions(cause)} by layer {cause.killer}, and still shipped in"
+        message += f" {makers_of(cause)}"
+    else:
+        subject = tops[0] if owner.kind == "directory" else owner.name
+        whom = listed(tops) if owner.kind == "directory" else named(cause.owners)
+        message = f"{whom}: stored again by layer {cause.killer}, with other content"
+    return RULE.finding(
+        subject=subject,
+        severity="warning" if size >= 10 * NOTABLE else None,
+        message=message,
+        evidence=_replaced_evidence(inventory, cause),
+        layers=layers_of(cause),
+        instruction=inventory.instructions[cause.killer],
+        paths=[lost.path for lost in largest(cause.losses)],
+        packages=owned_packages(cause),
+        frees=cause.freed,
+        fix=_replaced_fix(inventory, cause),
+    )
+
+
+def _versions(cause: Cause) -> str:
+    """Return what was replaced by what: ``six: 1.16.0 replaced by 1.17.0``."""
+    owner = cause.owner
+    if len(cause.owners) > 1:
+        return f"{named(cause.owners)}: replaced by other versions"
+    if owner.before == owner.after:
+        return f"{owner.name} {owner.before}: installed again"
+    return f"{owner.name} {owner.before}: replaced by {owner.after}"
+
+
+def _replaced_fix(inventory: Inventory, cause: Cause) -> str:
+    if cause.kind != "replaced":
+        return ""
+    first, last = cause.makers[0], cause.killer
+    what = "the version that stays" if cause.owner.before != cause.owner.after else "it once"
+    steps = [shortened(inventory.instructions[layer]) for layer in (first, last)]
+    where = f"layers {first} and {last}"
+    if all(step.startswith("RUN") for step in steps):
+        return (
+            f"Install {what} in one RUN with all that needs it: {where} are {' and '.join(steps)}"
+        )
+    return f"Install {what} in one step: {where} both bring {named(cause.owners)}."
 
 
 _HOW = {
-    "identical": "the same again",
-    "changed": "replaced",
-    "unknown": "replaced by as many bytes, which could not be compared,",
-    "repeated": "stored twice",
+    "identical": "the same again in",
+    "metadata": "the same again but for its metadata in",
+    "changed": "replaced by",
+    "unknown": "replaced by as many bytes, which could not be compared, in",
+    "deleted": "deleted by",
+    "repeated": "stored twice by",
 }
 
 
-def _ordered(losses: list[Loss]) -> list[Loss]:
-    return sorted(losses, key=lambda loss: (-loss.size, loss.path, loss.layer))
-
-
-def _evidence(losses: list[Loss]) -> Iterator[Evidence]:
-    files = counted(len(losses), "file")
-    yield Evidence(what=f"{files} of {megabytes(sum(loss.size for loss in losses))}")
-    for loss in _ordered(losses)[:_MOST]:
-        what = f"{megabytes(loss.size)}, {_HOW[loss.account]} by layer {loss.killer}"
-        yield Evidence(what=what, path=loss.path, layer=loss.layer)
+def _replaced_evidence(inventory: Inventory, cause: Cause) -> Iterator[Evidence]:
+    then = "replaced later" if cause.kind == "replaced" else "stored again later"
+    yield from stored_in(inventory, cause.losses, then)
+    for lost in largest(cause.losses):
+        what = f"{megabytes(lost.size)} of layer {lost.layer} are {_HOW[lost.account]} layer"
+        yield Evidence(what=f"{what} {lost.killer}", path=lost.path, layer=lost.layer)
 
 
 ANALYZER = Analyzer(rule=RULE, run=run)

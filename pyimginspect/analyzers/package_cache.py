@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from pyimginspect.analyzers._leftovers import NOTABLE
 from pyimginspect.analyzers._words import counted, megabytes
 from pyimginspect.analyzers.rule import Analyzer, Rule
-from pyimginspect.inventory.caches import INFORMATION, edit_of, links_into_caches, lost_in
+from pyimginspect.inventory.cache_contents import contents_of_caches
+from pyimginspect.inventory.caches import INFORMATION, edit_of, links_into_caches
 from pyimginspect.inventory.collect import Inventory
+from pyimginspect.inventory.contents import contents_of
 from pyimginspect.inventory.facts import Cache
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
@@ -39,15 +41,16 @@ RUN pip install --no-cache-dir -r requirements.txt
 
 def run(inventory: Inventory) -> Iterator[Finding]:
     """Find them, one finding for each cache."""
-    overwritten = lost_in(inventory.caches, inventory.ledger, inventory.base.layers)
+    contents = contents_of(inventory.rootfs)
     for cache in inventory.caches:
-        stored = {n: size for n, size in cache.layers.items() if n >= inventory.base.layers}
-        if cache.kind in INFORMATION or not stored:
+        if cache.kind in INFORMATION:
             continue
-        lost: dict[int, int] = {}
-        for loss in overwritten.get((cache.kind, cache.path), ()):
-            lost[loss.layer] = lost.get(loss.layer, 0) + loss.size
-        saving = sum(stored.values()) + sum(lost.values())
+        live, dead = contents_of_caches(inventory)[cache.kind, cache.path]
+        stored, lost = contents.by_layer(live), contents.by_layer(dead)
+        if not stored:
+            continue
+        freed = contents.freed(lost=live | dead)
+        saving = freed.size
         layers = sorted({*stored, *lost})
         heaviest = max(layers, key=lambda n: (stored.get(n, 0) + lost.get(n, 0), -n))
         what = _WORDS.get(cache.kind, f"the cache of {cache.kind}")
@@ -62,7 +65,7 @@ def run(inventory: Inventory) -> Iterator[Finding]:
             layers=layers,
             instruction=inventory.instructions[heaviest],
             paths=[cache.path],
-            saving=0 if links else saving,
+            frees=None if links else freed,
             fix=_COPIES if links else edit_of(cache),
         )
 
@@ -92,10 +95,10 @@ def _links(links: tuple[str, ...]) -> Iterator[Evidence]:
 def _evidence(cache: Cache, stored: dict[int, int], lost: dict[int, int]) -> Iterator[Evidence]:
     for layer in sorted({*stored, *lost}):
         if stored.get(layer):
-            what = f"{megabytes(stored[layer])} stored here"
+            what = f"layer {layer} stores {megabytes(stored[layer])} of it"
             yield Evidence(what=what, path=cache.path, layer=layer)
         if lost.get(layer):
-            what = f"{megabytes(lost[layer])} more, overwritten by later layers"
+            what = f"layer {layer} stores {megabytes(lost[layer])} more, overwritten later"
             yield Evidence(what=what, path=cache.path, layer=layer)
 
 

@@ -2,81 +2,183 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from pyimginspect.analyzers._leftovers import NOTABLE, listed
+from pyimginspect.analyzers._lost import (
+    largest,
+    layers_of,
+    makers_of,
+    named,
+    owned_packages,
+    shortened,
+)
 from pyimginspect.analyzers._words import counted, megabytes
 from pyimginspect.analyzers.rule import Analyzer, Rule
+from pyimginspect.inventory.causes import Cause, find_causes
 from pyimginspect.inventory.collect import Inventory
-from pyimginspect.inventory.facts import Loss
-from pyimginspect.inventory.journals import is_journal
-from pyimginspect.inventory.losses import top_directories
-from pyimginspect.model import Evidence
+from pyimginspect.inventory.losses import Change, Lost, top_directories
+from pyimginspect.model import Entry, Evidence
 from pyimginspect.report import Finding
 
 __all__ = ["ANALYZER"]
 
 RULE = Rule(
     id="rewritten-metadata",
-    title="Files are stored twice because their owner or mode changed",
+    title="Files are stored twice because their owner, mode or time changed",
     severity="warning",
     policy="size",
-    what="A layer changes owner, mode, extended attributes or time of files below, such as"
-    " chown -R does, and leaves their content alone.",
+    what="A layer changes owner, mode, extended attributes or time of files below, and leaves"
+    " their content alone: chown -R, chmod, setcap, or a package that is installed again or"
+    " upgraded and brings most of its files as they were. There is one finding for each layer and"
+    " each kind of change.",
     why="A layer stores whole files: to change one bit of the metadata stores all bytes again.",
-    fix="Give the files their owner when they are made: COPY --chown, or chown in the same RUN.",
+    fix="Give the files their owner and mode when they are made: COPY --chown and --chmod, or chown"
+    " and chmod in the same RUN.",
     example="""# at fault
 COPY app /app
+COPY run.sh /usr/local/bin/
 RUN chown -R app:app /app
+RUN chmod 755 /usr/local/bin/run.sh
 
 # better
 COPY --chown=app:app app /app
+COPY --chmod=755 run.sh /usr/local/bin/
 """,
 )
 
 _LEAST = 65_536
-_MOST = 8
+_WORDS: dict[Change, str] = {
+    "owner": "owner",
+    "mode": "mode",
+    "xattrs": "extended attributes",
+    "time": "time of modification",
+}
+_CHOWN = re.compile(r"\bchown\s+(?:-\S+\s+)*([\w.-]+(?::[\w.-]*)?)\s")
 
 
 def run(inventory: Inventory) -> Iterator[Finding]:
-    """Find them, one finding for each layer above the base that does so."""
-    found: dict[int, list[Loss]] = {}
-    for loss in inventory.ledger.losses:
-        if loss.account != "metadata" or loss.killer < inventory.base.layers:
-            continue
-        if not is_journal(loss.path):
-            found.setdefault(loss.killer, []).append(loss)
-    for killer, losses in sorted(found.items()):
-        size = sum(loss.size for loss in losses)
-        if size < _LEAST:
-            continue
-        ordered = sorted(losses, key=lambda loss: (-loss.size, loss.path, loss.layer))
-        tops = top_directories(losses)
-        files = counted(len(losses), "file")
-        evidence = [Evidence(what=f"{files} of {megabytes(size)}", layer=killer)]
-        evidence += [
-            Evidence(what=_difference(inventory, loss), path=loss.path, layer=loss.layer)
-            for loss in ordered[:_MOST]
-        ]
-        yield RULE.finding(
-            subject=tops[0],
-            severity=None if size >= NOTABLE else "note",
-            message=f"{listed(tops)}: stored again by layer {killer} for other metadata alone",
-            evidence=evidence,
-            layers=[killer, *(loss.layer for loss in losses)],
-            instruction=inventory.instructions[killer],
-            paths=list(dict.fromkeys(loss.path for loss in ordered))[:_MOST],
-            saving=size,
+    """Find them, one finding for each layer above the base and each kind of change."""
+    for cause in find_causes(inventory):
+        if cause.kind == "rewritten" and cause.size >= _LEAST:
+            yield _finding(inventory, cause)
+
+
+def _finding(inventory: Inventory, cause: Cause) -> Finding:
+    tops = top_directories(cause.losses)
+    what = _changed(cause)
+    whose = [owner for owner in cause.owners if owner.kind != "directory"]
+    upgraded = cause.changes == {"time"} and bool(whose)
+    subject = whose[0].name if upgraded else tops[0]
+    about = named(whose) if upgraded else listed(tops)
+    return RULE.finding(
+        subject=subject,
+        severity=None if cause.freed.size >= NOTABLE else "note",
+        message=f"{about}: stored again by layer {cause.killer} for another {what} alone",
+        evidence=_evidence(inventory, cause),
+        layers=layers_of(cause),
+        instruction=inventory.instructions[cause.killer],
+        paths=[lost.path for lost in largest(cause.losses)],
+        packages=owned_packages(cause),
+        frees=cause.freed,
+        fix=_fix(inventory, cause),
+    )
+
+
+def _changed(cause: Cause) -> str:
+    words = [_WORDS[change] for change in _WORDS if change in cause.changes]
+    return listed(words) or "time of modification"
+
+
+def _evidence(inventory: Inventory, cause: Cause) -> Iterator[Evidence]:
+    files = counted(len(cause.losses), "file")
+    yield Evidence(
+        what=f"{shortened(inventory.instructions[cause.killer]) or f'layer {cause.killer}'} stores"
+        f" {files} of {megabytes(cause.size)} again, whose content is that of {makers_of(cause)}:"
+        f" only the {_changed(cause)} differs",
+        layer=cause.killer,
+    )
+    for lost in largest(cause.losses):
+        yield Evidence(what=_difference(inventory, lost), path=lost.path, layer=lost.layer)
+
+
+def _entries(inventory: Inventory, lost: Lost) -> tuple[Entry, Entry]:
+    layers = inventory.rootfs.layers
+    old = layers[lost.layer].index.entries[lost.position]
+    return old, layers[lost.killer].index.entries[lost.successor]
+
+
+def _difference(inventory: Inventory, lost: Lost) -> str:
+    """Say what the later layer made of the file."""
+    old, new = _entries(inventory, lost)
+    parts = []
+    if (old.uid, old.gid) != (new.uid, new.gid):
+        parts.append(f"its owner from {old.uid}:{old.gid} to {new.uid}:{new.gid}")
+    if old.mode != new.mode:
+        parts.append(f"its mode from {old.mode:04o} to {new.mode:04o}")
+    if old.xattrs != new.xattrs:
+        names = sorted({xattr.partition("=")[0] for xattr in {*old.xattrs} ^ {*new.xattrs}})
+        parts.append(f"its extended attributes {listed(names)}")
+    if not parts:
+        parts.append("its time of modification")
+    return f"layer {lost.killer} stores {megabytes(lost.size)} again and changes {listed(parts)}"
+
+
+# --- fixes ----------------------------------------------------------------------------------------
+def _fix(inventory: Inventory, cause: Cause) -> str:
+    base = inventory.base.layers
+    in_base = cause.makers[0] < base
+    killer = inventory.instructions[cause.killer]
+    if cause.changes <= {"time"}:
+        return _fix_of_times(cause, in_base=in_base)
+    words = {"owner": "chown", "mode": "chmod", "xattrs": "setcap"}
+    command = " and ".join(words[change] for change in words if change in cause.changes)
+    if in_base:
+        return (
+            f"Leave the files of the base image as they are: restrict {command} in layer"
+            f" {cause.killer} to files that were made above it."
         )
+    maker = inventory.instructions[cause.makers[0]]
+    word = maker.partition(" ")[0]
+    options = _options(inventory, cause, killer)
+    if word in ("COPY", "ADD") and options and len(cause.makers) == 1:
+        return f"{word} {options} in layer {cause.makers[0]}: {shortened(maker)}"
+    made = "RUN that makes the files" if word == "RUN" else "step that makes the files"
+    return f"{command} in the {made} (layer {cause.makers[0]}: {shortened(maker)})"
 
 
-def _difference(inventory: Inventory, loss: Loss) -> str:
-    """Say what became of the file, where it is still what the later layer made of it."""
-    node = inventory.rootfs.get(loss.path)
-    if node is None or node.content.layer != loss.killer:
-        return megabytes(loss.size)
-    entry = node.content.entry
-    return f"{megabytes(loss.size)}, now {entry.uid}:{entry.gid} {entry.mode:04o}"
+def _options(inventory: Inventory, cause: Cause, killer: str) -> str:
+    """Return the options of ``COPY`` that do what the later layer did; empty for no such ones."""
+    if "xattrs" in cause.changes:
+        return ""
+    new = [_entries(inventory, lost)[1] for lost in cause.losses]
+    options = []
+    if "owner" in cause.changes:
+        match = _CHOWN.search(killer)
+        owners = {(entry.uid, entry.gid) for entry in new}
+        if match is None and len(owners) > 1:
+            return ""
+        uid, gid = min(owners)
+        options.append(f"--chown={match[1] if match else f'{uid}:{gid}'}")
+    if "mode" in cause.changes:
+        modes = {entry.mode for entry in new}
+        if len(modes) > 1:
+            return ""
+        options.append(f"--chmod={min(modes):o}")
+    return " ".join(options)
+
+
+def _fix_of_times(cause: Cause, *, in_base: bool) -> str:
+    whose = named([owner for owner in cause.owners if owner.kind != "directory"])
+    if in_base and whose:
+        return (
+            f"Start from a newer base image, which has {whose} in this version, or upgrade in the"
+            f" base image's own build: layer {cause.killer} stores all files of the packages again."
+        )
+    if in_base:
+        return f"Leave the files of the base image as they are in layer {cause.killer}."
+    return f"Do in one RUN what layers {cause.makers[0]} and {cause.killer} do to the same files."
 
 
 ANALYZER = Analyzer(rule=RULE, run=run)

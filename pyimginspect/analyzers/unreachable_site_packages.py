@@ -9,6 +9,7 @@ from pyimginspect.analyzers._pythons import instruction, listed
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.cache_places import in_cache
 from pyimginspect.inventory.collect import Inventory
+from pyimginspect.inventory.contents import contents_of
 from pyimginspect.inventory.facts import Distribution
 from pyimginspect.inventory.packages.ownership import stored_by_layer
 from pyimginspect.inventory.sights import started_in
@@ -103,7 +104,10 @@ def _finding(inventory: Inventory, path: str, lost: list[Distribution]) -> Itera
     if not layers or max(layers) < inventory.base.layers:
         return
     layer = max(layers, key=lambda number: layers[number])
-    size = sum(layers.values())
+    contents = contents_of(rootfs)
+    freed = contents.freed(
+        lost={each for each in contents.behind(files) if each[0] >= inventory.base.layers}
+    )
     names = [f"{each.name} {each.version}" for each in lost]
     holds = f"{len(names)} distributions" if len(names) > 1 else "".join(names) or "modules"
     yield RULE.finding(
@@ -117,7 +121,7 @@ def _finding(inventory: Inventory, path: str, lost: list[Distribution]) -> Itera
         layers=layers,
         instruction=instruction(inventory, layer),
         paths=[each.metadata for each in lost] or [path],
-        saving=size,
+        frees=freed,
     )
 
 

@@ -7,13 +7,12 @@ listed for information: someone may want them.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from pyimginspect.inventory.cache_places import cache_places, files_in, in_cache
 from pyimginspect.inventory.contents import contents_of
-from pyimginspect.inventory.facts import Cache, Loss
+from pyimginspect.inventory.facts import Cache
 from pyimginspect.inventory.once import once
-from pyimginspect.ledger import Ledger
 from pyimginspect.rootfs import RootFS
 
 __all__ = [
@@ -22,7 +21,6 @@ __all__ = [
     "edit_of",
     "find_caches",
     "links_into_caches",
-    "lost_in",
 ]
 
 INFORMATION = frozenset({"bytecode", "tests"})
@@ -53,24 +51,6 @@ def find_caches(rootfs: RootFS) -> tuple[Cache, ...]:
                 )
             )
     return tuple(sorted(found, key=lambda cache: (-cache.size, cache.path, cache.kind)))
-
-
-def lost_in(
-    caches: Sequence[Cache], ledger: Ledger, base_layers: int
-) -> dict[tuple[str, str], list[Loss]]:
-    """Return what layers above the base stored in each cache and later layers overwrote.
-
-    Caches are named by kind and path.
-    """
-    around = caches_around(caches)
-    lost: dict[tuple[str, str], list[Loss]] = {}
-    for loss in ledger.losses if caches else ():
-        if loss.layer >= base_layers and loss.account != "deleted":
-            for cache in around(loss.path):
-                ending = ".bin" if cache.kind == "apt-index" else ""
-                if loss.path.endswith(ending):
-                    lost.setdefault((cache.kind, cache.path), []).append(loss)
-    return lost
 
 
 def caches_around(caches: Iterable[Cache]) -> Callable[[str], Iterator[Cache]]:

@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from pyimginspect.inventory.once import once
 from pyimginspect.rootfs import RootFS
 
-__all__ = ["Content", "Contents", "contents_of"]
+__all__ = ["Content", "Contents", "Freed", "contents_of"]
 
 Content = tuple[int, int]
 """The content of a file: the layer and the position of the entry that stores it."""
+
+
+class Freed(NamedTuple):
+    """Contents that go, and the bytes that each layer then stores less, by layer number."""
+
+    contents: frozenset[Content]
+    layers: dict[int, int]
+
+    @property
+    def size(self) -> int:
+        """All bytes."""
+        return sum(self.layers.values())
 
 
 class Contents:
@@ -34,6 +47,15 @@ class Contents:
         shared = self._names.keys() & found
         found -= {content for content in shared if not self._names[content] <= chosen}
         return frozenset(found)
+
+    def freed(self, *paths: Iterable[str], lost: Iterable[Content] = ()) -> Freed:
+        """Return what goes when all of ``paths`` go: content with another name stays.
+
+        ``lost`` are contents that no path leads to, and that go with them. This is what every
+        finding and every edit counts by.
+        """
+        contents = self.behind(path for each in paths for path in each).union(lost)
+        return Freed(contents, self.by_layer(contents))
 
     def stored_behind(self, paths: Iterable[str]) -> dict[int, int]:
         """Return what ``by_layer(behind(paths))`` does, of many paths in less time."""

@@ -1,42 +1,156 @@
-"""Names for what layers lost: packages, distributions, or else the directories it was in."""
+"""What layers store and a container does not see: which contents, and how they were lost."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from typing import Literal
 
-from pyimginspect.inventory.facts import Loss
-from pyimginspect.inventory.packages import PackageDatabase
+from msgspec import Struct
 
-__all__ = ["top_directories", "what_was_lost"]
+from pyimginspect.inventory.collect import Inventory
+from pyimginspect.inventory.contents import Content
+from pyimginspect.inventory.journals import is_journal
+from pyimginspect.inventory.once import once
+from pyimginspect.ledger import Account
+from pyimginspect.model import Entry
 
-_METADATA = re.compile(r"/([^/]+?)-[^/-]+\.(?:dist-info|egg-info)/(?:METADATA|PKG-INFO)$")
+__all__ = ["Change", "Lost", "changes", "find_lost", "is_again", "spared", "top_directories"]
+
+Change = Literal["owner", "mode", "xattrs", "time"]
+"""What a layer changed of a file whose content it left alone."""
+
 _DEPTH = 3
 
 
-def what_was_lost(losses: Sequence[Loss], packages: PackageDatabase, killer: int) -> list[str]:
-    """Return what layer ``killer`` took away, in the words of who knows it, never empty.
+class Lost(Struct, frozen=True, gc=False):
+    """One content that layer ``layer`` stores as its entry ``position``, and that is not live.
 
-    These are the packages that the databases show as removed there, those first that were asked
-    for; the Python distributions whose metadata went; or the directories that lost most.
+    ``killer`` is the layer that took the last name of it away; ``successor`` is the entry there
+    that took its place, -1 where none did.
     """
-    removed = [
-        package
-        for package in packages.removed
-        if package.history and package.history[-1].layer == killer
-    ]
-    # Whoever was asked for is named before what came along; databases no longer tell, but what
-    # nothing else among the removed depends on was.
-    needed = {name for package in removed for names in package.depends for name in names}
-    found = sorted(package.name for package in removed if package.name not in needed)
-    found += sorted(package.name for package in removed if package.name in needed)
-    found += sorted(
-        {match[1].replace("_", "-") for loss in losses if (match := _METADATA.search(loss.path))}
+
+    path: str
+    layer: int
+    position: int
+    killer: int
+    successor: int
+    size: int
+    account: Account
+
+    @property
+    def content(self) -> Content:
+        """What the lower layer stores."""
+        return self.layer, self.position
+
+    @property
+    def copy(self) -> Content | None:
+        """What the upper layer stores in its place, if anything."""
+        return (self.killer, self.successor) if self.successor >= 0 else None
+
+
+@once
+def find_lost(inventory: Inventory) -> tuple[Lost, ...]:
+    """Return all lost contents, by layer and path; what package managers keep of journals too."""
+    ledger, rootfs = inventory.ledger, inventory.rootfs
+    accounts = {(loss.layer, loss.path, loss.killer): loss.account for loss in ledger.losses}
+    entries = {layer.number: layer.index.entries for layer in rootfs.layers}
+    found = []
+    for removal in rootfs.removals:
+        entry = entries[removal.layer][removal.position]
+        found.append(
+            Lost(
+                entry.path,
+                removal.layer,
+                removal.position,
+                removal.killer,
+                removal.successor,
+                entry.stored,
+                accounts[removal.layer, entry.path, removal.killer],
+            )
+        )
+    return tuple(sorted(found, key=lambda lost: (lost.layer, lost.path, lost.killer)))
+
+
+def changes(inventory: Inventory, lost: Lost) -> frozenset[Change]:
+    """Return what the layer that stored a file again changed of its metadata."""
+    if lost.copy is None:
+        return frozenset()
+    old = _entry(inventory, lost.content)
+    new = _entry(inventory, lost.copy)
+    found: set[Change] = set()
+    if (old.uid, old.gid) != (new.uid, new.gid):
+        found.add("owner")
+    if old.mode != new.mode:
+        found.add("mode")
+    if old.xattrs != new.xattrs:
+        found.add("xattrs")
+    if old.mtime != new.mtime:
+        found.add("time")
+    # What changes a file changes its time as a rule: alone it is a cause, else a consequence.
+    return frozenset(found - {"time"} or found)
+
+
+def _entry(inventory: Inventory, content: Content) -> Entry:
+    layer, position = content
+    return inventory.rootfs.layers[layer].index.entries[position]
+
+
+def is_again(inventory: Inventory, lost: Lost) -> bool:
+    """Whether the upper layer stores nothing new: leave its copy out and nothing is missing.
+
+    That is the same content with the same metadata; or with another time alone, where the
+    instruction is ``COPY`` or ``ADD``, which give a file the time that it had or that of the
+    build. What a ``RUN`` rewrote with another time it installed again.
+    """
+    if lost.copy is None or is_journal(lost.path):
+        return False
+    if lost.account == "identical":
+        return True
+    if lost.account != "metadata" or changes(inventory, lost) != {"time"}:
+        return False
+    return inventory.instructions[lost.killer].partition(" ")[0] in ("COPY", "ADD")
+
+
+def spared(inventory: Inventory, lost: Lost) -> Content | None:
+    """Return which of two copies is not stored when a file is stored once; ``None`` for neither.
+
+    Of what the base stores only the second copy can be spared, and so it is where the second is
+    the same again; else the first. A copy that is lost itself takes none with it.
+    """
+    if lost.copy is None:
+        return lost.content if lost.layer >= inventory.base.layers else None
+    again = is_again(inventory, lost)
+    if lost.killer < inventory.base.layers:
+        return None
+    if lost.layer < inventory.base.layers:
+        second = lost.copy if again or lost.account == "metadata" else None
+    else:
+        second = lost.copy if again and lost.copy not in _dead(inventory) else lost.content
+    if second == lost.copy and not _all_names_below(inventory, lost, second):
+        return None
+    return second
+
+
+def _all_names_below(inventory: Inventory, lost: Lost, copy: Content) -> bool:
+    """Whether all names of the second copy are names of the first: else it is needed still."""
+    names = inventory.rootfs.hard_links.get(copy)
+    if names is None:
+        return True
+    below = {lost.path}
+    below.update(
+        entry.path
+        for entry in inventory.rootfs.layers[lost.layer].index.entries
+        if entry.kind == "hardlink" and entry.target == lost.path
     )
-    return found or top_directories(losses)
+    return below.issuperset(names)
 
 
-def top_directories(losses: Iterable[Loss]) -> list[str]:
+@once
+def _dead(inventory: Inventory) -> frozenset[Content]:
+    return frozenset(lost.content for lost in find_lost(inventory))
+
+
+def top_directories(losses: Iterable[Lost]) -> list[str]:
     """Return the directories, at most three levels deep, that lost bytes, most bytes first."""
     sizes: dict[str, int] = {}
     for loss in losses:

@@ -216,8 +216,10 @@ class _Writer:
                 yield from _run(step, command)
         else:
             owner = next((edit.command for edit in edits if edit.kind == "owner"), "")
-            if owner and "--chown" not in step.text:
-                step = msgspec.structs.replace(step, text=f"{owner} {step.text}")
+            for option in owner.split():
+                name = option.partition("=")[0]
+                text = re.sub(rf"{name}=\S+\s+", "", step.text)
+                step = msgspec.structs.replace(step, text=f"{option} {text}")
             yield from self._other(step)
 
     def _other(self, step: Step) -> Iterator[str]:

@@ -2,53 +2,37 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Iterator
 
-from pyimginspect.inventory.caches import INFORMATION, caches_around
+from pyimginspect.inventory.cache_contents import contents_of_caches
+from pyimginspect.inventory.caches import links_into_caches
+from pyimginspect.inventory.causes import Cause, find_causes
 from pyimginspect.inventory.contents import Content
-from pyimginspect.inventory.journals import is_journal
-from pyimginspect.inventory.losses import top_directories, what_was_lost
+from pyimginspect.inventory.differences import differing_paths
+from pyimginspect.inventory.losses import top_directories
+from pyimginspect.inventory.owners import Owner
 from pyimginspect.plan import commands
-from pyimginspect.plan.records import Edit
-from pyimginspect.plan.workshop import LEAST, Proposal, Workshop
-from pyimginspect.rootfs import Removal
+from pyimginspect.plan.workshop import Proposal, Workshop
 
-__all__ = ["edits_of_caches", "edits_of_deleted", "edits_of_overwritten", "edits_of_owners"]
+__all__ = ["edits_of_caches", "edits_of_deleted", "edits_of_overwritten", "merged_runs"]
 
-_CHOWN = re.compile(r"chown\s+(?:-\w*R\w*|--recursive)\s+([\w.-]+(?::[\w.-]*)?)\s+(\S+)")
+_MOST_NAMES = 3
+_MOST_PLACES = 8
 
 
 def edits_of_caches(shop: Workshop) -> Iterator[Proposal]:
     """Propose to keep no cache, for each instruction that leaves some."""
-    caches = [cache for cache in shop.inventory.caches if cache.kind not in INFORMATION]
-    around = caches_around(caches)
-    overwritten: dict[str, set[Content]] = {}
-    for removal in shop.inventory.rootfs.removals if caches else ():
-        if removal.how != "deleted" and removal.layer >= shop.base:
-            for cache in around(shop.path(removal)):
-                content = (removal.layer, removal.position)
-                overwritten.setdefault(cache.path, set()).add(content)
-    for cache in caches:
-        ending = ".bin" if cache.kind == "apt-index" else ""
-        paths = [
-            node.path
-            for node in shop.inventory.rootfs.walk(cache.path)
-            if node.kind == "file" and node.path.endswith(ending)
-        ]
-        live = shop.contents.behind(paths)
-        lost = overwritten.get(cache.path, set())
+    for (kind, path), (live, dead) in contents_of_caches(shop.inventory).items():
+        if not live or links_into_caches(shop.inventory.rootfs).get(path):
+            continue  # what is installed are links into it
         by_layer: dict[int, set[Content]] = {}
-        for content in live | lost:
+        for content in live | dead:
             by_layer.setdefault(content[0], set()).add(content)
         for layer, contents in sorted(by_layer.items()):
-            if layer >= shop.base and shop.contents.size(contents) >= LEAST:
-                words, command = _cache_edit(cache.kind, cache.path)
-                edit = shop.edit(
-                    "clean-cache", layer, words, command=command, rules=("package-cache",)
-                )
-                yield Proposal(edit, frozenset(contents))
+            words, command = _cache_edit(kind, path)
+            edit = shop.edit("clean-cache", layer, words, command=command, rules=("package-cache",))
+            yield Proposal(edit, frozenset(contents))
 
 
 _OPTIONS = {"pip": "--no-cache-dir", "apk": "--no-cache", "uv": "--no-cache"}
@@ -74,37 +58,89 @@ def _cache_edit(kind: str, path: str) -> tuple[str, str]:
     return words, _CLEANERS.get(kind, f"rm -rf {shlex.quote(f'/{path}')}")
 
 
+# --- deleted and replaced -------------------------------------------------------------------------
+_RULES = {"deleted": "deleted-but-shipped", "replaced": "overwritten-files"}
+
+
 def edits_of_deleted(shop: Workshop) -> Iterator[Proposal]:
-    """Propose to delete where files are made, for each layer that deletes too late."""
-    killers: dict[int, list[Removal]] = {}
-    for removal in shop.inventory.rootfs.removals:
-        if removal.how != "deleted" or not shop.base <= removal.layer < removal.killer:
-            continue
-        if not is_journal(shop.path(removal)):
-            killers.setdefault(removal.killer, []).append(removal)
-    for killer, removals in sorted(killers.items()):
-        makers = sorted({removal.layer for removal in removals})
-        lost = [
-            loss
-            for loss in shop.inventory.ledger.losses
-            if loss.killer == killer and loss.account == "deleted" and loss.layer in makers
-        ]
-        names = what_was_lost(lost, shop.packages, killer)
-        where = f"layer {makers[0]}" if len(makers) == 1 else f"layers {makers[0]} to {makers[-1]}"
-        merged = _merged(shop, makers[0], killer)
+    """Propose to delete or replace where files are made, for each layer that does it too late.
+
+    Where nothing but plain commands stand between, one ``RUN`` in place of several is the edit.
+    """
+    merged = merged_runs(shop)
+    joined: dict[tuple[int, int], list[Cause]] = {}
+    for cause in _late(shop):
+        first, killer = cause.makers[0], cause.killer
+        span = next((each for each in merged if each[0] <= first and killer <= each[1]), None)
+        if span is not None:
+            joined.setdefault(span, []).append(cause)
+        else:
+            edit = shop.edit(
+                "advice", first, _late_words(cause), rules=(_RULES[cause.kind],), others=[killer]
+            )
+            yield Proposal(edit, cause.freed.contents)
+    for (first, last), causes in sorted(joined.items()):
         edit = shop.edit(
-            "delete-early" if merged else "advice",
-            makers[0],
-            f"delete {names[0]} in the RUN that made it ({where}), not in layer {killer}",
-            command=" && ".join(merged),
-            rules=("deleted-but-shipped",),
-            others=list(range(makers[0] + 1, killer + 1)) if merged else [killer],
+            "delete-early",
+            first,
+            f"{_joined_words(causes)} in one RUN (layers {first} to {last}), not one after another",
+            command=" && ".join(merged[first, last]),
+            rules=tuple(sorted({_RULES[cause.kind] for cause in causes})),
+            others=list(range(first + 1, last + 1)),
         )
-        contents = frozenset((r.layer, r.position) for r in removals)
-        if merged:
-            # One RUN in place of several: what they overwrite of each other is stored once.
-            contents |= _lost_between(shop, makers[0], killer)
-        yield Proposal(edit, contents)
+        contents = frozenset(each for cause in causes for each in cause.freed.contents)
+        # What they overwrite of each other is stored once.
+        yield Proposal(edit, contents | _lost_between(shop, first, last))
+
+
+def _late(shop: Workshop) -> list[Cause]:
+    return [cause for cause in find_causes(shop.inventory) if cause.kind in _RULES]
+
+
+def merged_runs(shop: Workshop) -> dict[tuple[int, int], list[str]]:
+    """Return the spans of layers that should be one ``RUN``, and what to append to the first.
+
+    Spans that have a layer in common are one.
+    """
+    spans: list[tuple[int, int]] = []
+    for cause in sorted(_late(shop), key=lambda cause: cause.makers[0]):
+        first, last = cause.makers[0], cause.killer
+        if not _merged(shop, first, last):
+            continue
+        if spans and first <= spans[-1][1]:
+            last = max(last, spans[-1][1])
+            first, _ = spans.pop()
+        spans.append((first, last))
+    return {span: _merged(shop, *span) for span in spans}
+
+
+def _late_words(cause: Cause) -> str:
+    where = _span(cause.makers)
+    if cause.kind == "deleted":
+        return (
+            f"delete {_names(cause.owners)} in the RUN that made it ({where}), not in layer"
+            f" {cause.killer}"
+        )
+    return f"install {_names(cause.owners)} once: {where} and layer {cause.killer} both bring it"
+
+
+def _joined_words(causes: list[Cause]) -> str:
+    parts = []
+    for kind, verb in (("deleted", "make and delete"), ("replaced", "install and upgrade")):
+        owners = [owner for cause in causes if cause.kind == kind for owner in cause.owners]
+        if owners:
+            parts.append(f"{verb} {_names(tuple(owners))}")
+    return " and ".join(parts)
+
+
+def _span(layers: tuple[int, ...]) -> str:
+    return f"layer {layers[0]}" if len(layers) == 1 else f"layers {layers[0]} to {layers[-1]}"
+
+
+def _names(owners: tuple[Owner, ...]) -> str:
+    names = list(dict.fromkeys(owner.name for owner in owners))
+    more = len(names) - _MOST_NAMES
+    return ", ".join(names[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
 def _lost_between(shop: Workshop, first: int, last: int) -> frozenset[Content]:
@@ -114,7 +150,8 @@ def _lost_between(shop: Workshop, first: int, last: int) -> frozenset[Content]:
 def _merged(shop: Workshop, maker: int, killer: int) -> list[str]:
     """Return the commands to append to ``maker``'s so that what it made is deleted there.
 
-    What stands between may use it, and must come along: nothing is returned where that is no RUN.
+    What stands between may use it, and must be in the same ``RUN``: nothing is returned where
+    that is no plain one.
     """
     found = []
     for layer in range(maker, killer + 1):
@@ -125,67 +162,32 @@ def _merged(shop: Workshop, maker: int, killer: int) -> list[str]:
     return found[1:]
 
 
-def edits_of_owners(shop: Workshop) -> Iterator[Proposal]:
-    """Propose ``--chown`` where a later layer stores files again for other metadata."""
-    killers: dict[int, list[Removal]] = {}
-    for removal in shop.inventory.rootfs.removals:
-        if removal.killer < shop.base or removal.how != "overwritten":
-            continue
-        if shop.account(removal) == "metadata" and not is_journal(shop.path(removal)):
-            killers.setdefault(removal.killer, []).append(removal)
-    for killer, removals in sorted(killers.items()):
-        # Of files of the base only the second copy can be spared, by leaving the first alone.
-        contents = frozenset(
-            (r.layer, r.position) if r.layer >= shop.base else (killer, r.successor)
-            for r in removals
-        )
-        if shop.contents.size(contents) < LEAST:
-            continue
-        makers = sorted({r.layer for r in removals})
-        maker = shop.by_layer.get(makers[0])
-        command = shop.command(killer) or ""
-        parts = [part for _, part in commands.split(command)]
-        match = _CHOWN.fullmatch(parts[0]) if len(parts) == 1 else None
-        movable = len(makers) == 1 and makers[0] >= shop.base and maker is not None
-        if match and movable and maker is not None and maker.word in ("COPY", "ADD"):
-            words = f"give the files their owner as they come, not in layer {killer}"
-            option = f"--chown={match[1]}"
-            edit = _owner_edit(shop, makers[0], words, option, killer)
-        elif match and movable and maker is not None and maker.word == "RUN":
-            words = f"chown in the RUN that makes the files, not in layer {killer}"
-            edit = _owner_edit(shop, makers[0], words, match[0], killer)
-        else:
-            words = "change owner and mode where the files are made, or leave them as they are"
-            edit = shop.edit("advice", killer, words, rules=("rewritten-metadata",))
-        yield Proposal(edit, contents)
-
-
-def _owner_edit(shop: Workshop, layer: int, words: str, command: str, killer: int) -> Edit:
-    return shop.edit(
-        "owner", layer, words, command=command, rules=("rewritten-metadata",), others=[killer]
-    )
-
-
+# --- stored again -------------------------------------------------------------------------------
 def edits_of_overwritten(shop: Workshop) -> Iterator[Proposal]:
     """Propose to store once what a later layer stores again with other content, or the same."""
-    caches = tuple(f"{c.path}/" for c in shop.inventory.caches if c.kind not in INFORMATION)
-    killers: dict[int, list[Removal]] = {}
-    for removal in shop.inventory.rootfs.removals:
-        if removal.layer < shop.base or removal.how == "deleted":
+    for cause in find_causes(shop.inventory):
+        if cause.kind not in ("again", "overwritten") or not cause.freed.size:
             continue
-        path = shop.path(removal)
-        if is_journal(path) or path.startswith(caches) or shop.account(removal) == "metadata":
-            continue
-        killers.setdefault(removal.killer, []).append(removal)
-    for killer, removals in sorted(killers.items()):
-        contents = frozenset((r.layer, r.position) for r in removals)
-        if shop.contents.size(contents) >= LEAST:
-            lost = {(r.layer, shop.path(r)) for r in removals}
-            losses = [
-                loss
-                for loss in shop.inventory.ledger.losses
-                if loss.killer == killer and (loss.layer, loss.path) in lost
-            ]
-            words = f"store {top_directories(losses)[0]} once: layer {killer} stores it again"
-            edit = shop.edit("advice", killer, words, rules=("overwritten-files",))
-            yield Proposal(edit, contents)
+        top = top_directories(cause.losses)[0]
+        words = f"store {top} once: layer {cause.killer} stores it again"
+        command = ""
+        if cause.kind == "again":
+            words, command = _copied(shop, cause, top)
+        edit = shop.edit(
+            "advice", cause.killer, words, command=command, rules=("overwritten-files",)
+        )
+        yield Proposal(edit, cause.freed.contents)
+
+
+def _copied(shop: Workshop, cause: Cause, top: str) -> tuple[str, str]:
+    """Return what to do about a layer that stores what is there already, and what to copy."""
+    word = shop.inventory.instructions[cause.killer].partition(" ")[0]
+    if word not in ("COPY", "ADD"):
+        return f"leave {top} as it is in layer {cause.killer}, which changes nothing there", ""
+    paths = [f"/{path}" for path in differing_paths(shop.inventory, cause)]
+    if not paths:
+        return f"drop this {word}: the layers below have all that it brings", ""
+    more = len(paths) - _MOST_PLACES
+    rest = f" and {more:,} more" if more > 0 else ""
+    words = f"{word} only what the layers below do not have: {', '.join(paths[:_MOST_PLACES])}"
+    return f"{words}{rest}", " ".join(shlex.quote(path) for path in paths)

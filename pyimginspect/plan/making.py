@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
@@ -13,12 +13,14 @@ from pyimginspect.plan.lost import (
     edits_of_caches,
     edits_of_deleted,
     edits_of_overwritten,
-    edits_of_owners,
 )
+from pyimginspect.plan.metadata import edits_of_metadata
 from pyimginspect.plan.python import edits_of_base, edits_of_bindings, edits_of_environments
 from pyimginspect.plan.records import Edit, Plan
 from pyimginspect.plan.tools import edits_of_recommended, edits_of_tools
 from pyimginspect.plan.workshop import Proposal, Workshop
+from pyimginspect.report import Finding
+from pyimginspect.rules import Claim
 
 __all__ = ["make_plan"]
 
@@ -27,14 +29,18 @@ _RATIO = 0.4
 layers of a Debian image with Python, 0.37 to 0.42."""
 
 
-def make_plan(inventory: Inventory) -> Plan:
-    """Return every edit that makes the image smaller, the one that saves most first."""
+def make_plan(inventory: Inventory, findings: Iterable[Finding] = ()) -> Plan:
+    """Return every edit that makes the image smaller, the one that saves most first.
+
+    What ``findings`` free and no edit does is advice in their words: so they never save more than
+    the plan does.
+    """
     shop = Workshop(inventory)
     ratios = _ratios(inventory)
     edits = []
     sums: Counter[int] = Counter()
     saved: set[Content] = set()
-    for proposal in _proposals(shop):
+    for proposal in _with_advice(shop, _proposals(shop), findings):
         layers = shop.contents.by_layer(proposal.contents)
         edits.append(_figured(proposal, layers, ratios))
         sums.update(layers)
@@ -62,9 +68,26 @@ def _proposals(shop: Workshop) -> Iterator[Proposal]:
     yield from edits_of_environments(shop)
     yield from edits_of_caches(shop)
     yield from edits_of_deleted(shop)
-    yield from edits_of_owners(shop)
+    yield from edits_of_metadata(shop)
     yield from edits_of_overwritten(shop)
     yield from edits_of_base(shop)
+
+
+def _with_advice(
+    shop: Workshop, proposals: Iterable[Proposal], findings: Iterable[Finding]
+) -> Iterator[Proposal]:
+    """Yield the proposals, and then advice for what only findings free, those that free most."""
+    saved: set[Content] = set()
+    for proposal in proposals:
+        saved |= proposal.contents
+        yield proposal
+    claims = [finding for finding in findings if isinstance(finding, Claim)]
+    for claim in sorted(claims, key=lambda claim: -claim.saving):
+        left = claim.frees - saved
+        if left:
+            saved |= left
+            layer = max(shop.contents.by_layer(left), default=0)
+            yield Proposal(shop.edit("advice", layer, claim.fix, rules=(claim.rule,)), left)
 
 
 def _figured(proposal: Proposal, layers: dict[int, int], ratios: dict[int, float]) -> Edit:

@@ -23,7 +23,8 @@ EditKind = Literal[
 ]
 """What is done: another ``FROM``; a stage for building; packages not installed, or purged in their
 own ``RUN``; ``--no-install-recommends``; Python bindings from pip; a cache that is not kept; files
-deleted where they are made; ``--chown``; packages taken out of a copied environment; words only."""
+deleted or replaced in the ``RUN`` that makes them; owner and mode given as files are made
+(``--chown``, ``--chmod``); packages taken out of a copied environment; words only."""
 
 
 class Edit(Struct, frozen=True, kw_only=True):

@@ -38,9 +38,6 @@ class Workshop:
         self.by_layer = {step.layer: step for step in self.steps if step.layer is not None}
         self.leftovers = find_leftovers(inventory)
         self._entries = {layer.number: layer.index.entries for layer in inventory.image.layers}
-        self._accounts = {
-            (loss.layer, loss.path, loss.killer): loss.account for loss in inventory.ledger.losses
-        }
 
     def command(self, layer: int) -> str | None:
         """Return the shell command of a layer, ``None`` where it was made by something else."""
@@ -50,10 +47,6 @@ class Workshop:
     def path(self, removal: Removal) -> str:
         """Return the path that the lost content had."""
         return self._entries[removal.layer][removal.position].path
-
-    def account(self, removal: Removal) -> str:
-        """Return the account that the ledger has for lost content."""
-        return self._accounts.get((removal.layer, self.path(removal), removal.killer), "unknown")
 
     def lost(self, wanted: Callable[[Removal, str], bool]) -> frozenset[Content]:
         """Return the lost contents of layers above the base that ``wanted`` chooses."""

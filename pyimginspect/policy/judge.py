@@ -124,8 +124,9 @@ def _under(
     """Return a finding as the policy sees it, ``None`` where it does not count."""
     settings = policy.rules.get(finding.rule, RuleSettings())
     enabled = _enabled(policy, finding.rule, catalogue.get(finding.rule))
-    too_small = settings.min_saving is not None and finding.saving < settings.min_saving.of(
-        report.size
+    too_small = settings.min_saving is not None and (
+        # What it saves by itself: that another finding counts the same bytes hides nothing.
+        finding.saving + finding.shared < settings.min_saving.of(report.size)
     )
     allowed = finding.packages and _all_match(finding.packages, policy.allowed_packages)
     if not enabled or too_small or allowed:

@@ -65,7 +65,7 @@ def test_or_by_the_directory() -> None:
     (found,) = findings(
         deleted_but_shipped.ANALYZER.run, {"tmp/build/a": "12", "tmp/b": "1"}, {".wh.tmp": ""}
     )
-    assert (found.subject, found.severity, found.saving) == ("/tmp/build/a", "note", 3)
+    assert (found.subject, found.severity, found.saving) == ("/tmp", "note", 3)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,9 @@ def test_what_is_deleted_of_the_base_saves_nothing() -> None:
     one = image([base, gone], history=[DEBIAN_STEP, "RUN rm"])
     (found,) = deleted_but_shipped.ANALYZER.run(taken(one))
     assert (found.saving, found.severity, found.layers) == (0, "note", (1,))
-    assert "ship all the same" in found.message
+    assert found.message == (
+        "/usr/share/big.bin of the base image: deleted by layer 1, and still shipped"
+    )
 
 
 @pytest.mark.parametrize(
@@ -124,14 +126,19 @@ def test_files_stored_twice() -> None:
     assert (found.subject, found.saving, found.layers) == ("/app/data.bin", 1_000_000, (4, 5))
     assert found.message.endswith("stored again by layer 5, with other content")
     (same,) = findings(overwritten_files.ANALYZER.run, app, app)
-    assert same.message.endswith("stored again by layer 5, unchanged")
-    assert same.saving == 1_000_002
+    assert same.message == (
+        "/app/data.bin and /app/run: layer 5 stores 1.0 MB again that layer 4 already has,"
+        " unchanged"
+    )
+    # Of two copies that are the same the second can be left out.
+    assert (same.saving, same.savings) == (1_000_002, {5: 1_000_002})
     assert [e.what for e in (*found.evidence, *same.evidence)] == [
-        "1 file of 1.0 MB",
-        "1.0 MB, replaced by layer 5",
-        "2 files of 1.0 MB",
-        "1.0 MB, the same again by layer 5",
-        "2 B, the same again by layer 5",
+        "RUN step 0 stores 1 file of 1.0 MB that is stored again later",
+        "1.0 MB of layer 4 are replaced by layer 5",
+        "RUN step 1 stores 2 files of 1.0 MB with the content that the layers below have at the"
+        " same paths: the second copy can be left out",
+        "1.0 MB are the same in layer 4 and in layer 5",
+        "2 B are the same in layer 4 and in layer 5",
     ]
 
 
@@ -149,7 +156,10 @@ def test_a_changed_owner_stores_everything_again() -> None:
     owned = {"app/data.bin": File(MB, uid=1000, gid=1000, mode=0o640)}
     (found,) = findings(rewritten_metadata.ANALYZER.run, made, owned)
     assert (found.saving, found.layers, found.severity) == (1_000_000, (4, 5), "warning")
-    assert found.evidence[1].what == "1.0 MB, now 1000:1000 0640"
+    assert found.evidence[1].what == (
+        "layer 5 stores 1.0 MB again and changes its owner from 0:0 to 1000:1000 and its mode from"
+        " 0644 to 0640"
+    )
     assert findings(overwritten_files.ANALYZER.run, made, owned) == []
     assert findings(rewritten_metadata.ANALYZER.run, made, made) == []
 
@@ -162,9 +172,9 @@ def test_a_cache_counts_with_what_later_layers_overwrote_of_it() -> None:
     assert found.layers == (4, 5)
     assert found.instruction == "RUN step 0"  # the one that stores most of it
     assert [(e.layer, e.what) for e in found.evidence] == [
-        (4, "2 B stored here"),
-        (4, "1.0 MB more, overwritten by later layers"),
-        (5, "1 B stored here"),
+        (4, "layer 4 stores 2 B of it"),
+        (4, "layer 4 stores 1.0 MB more, overwritten later"),
+        (5, "layer 5 stores 1 B of it"),
     ]
     assert found.fix == "End the RUN with && rm -rf /var/lib/apt/lists/*"
 

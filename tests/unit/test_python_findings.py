@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from pyimginspect.analyzers import count_once
 from pyimginspect.analyzers.rule import Analyzer
+from pyimginspect.inventory.contents import contents_of
 from pyimginspect.report import Finding
 from tests.images import (
     Content,
@@ -88,10 +90,10 @@ def test_a_second_python_and_who_brought_it() -> None:
         "python3.11",
         "python3.11-minimal",
     )
-    assert finding.saving == stored(rootfs(BINDING), "usr")
+    assert finding.saving == stored(rootfs(BINDING), "usr", "var/lib/dpkg/info")
     assert finding.fix == (
         "replace python3-psycopg2 by psycopg2-binary in requirements, and drop it from the"
-        f" apt-get line of layer 2: saves {finding.saving / 1000:.1f} kB"
+        " apt-get line of layer 2"
     )
     whats = [evidence.what for evidence in finding.evidence]
     assert whats[0] == (
@@ -172,7 +174,9 @@ def test_bytes_that_two_interpreters_share_are_saved_once() -> None:
     )
     own = stored(rootfs(base), "opt/conda/bin", "opt/conda/lib")
     readme = stored(rootfs(base), "opt/conda/lib/python3.12/site-packages")
-    assert (first.saving, second.saving) == (own - readme, 0)
+    assert (first.saving, second.saving) == (own - readme, own - readme)
+    contents = contents_of(rootfs(*BASE, {**base, **env}))
+    assert [each.saving for each in count_once([first, second], contents)] == [own - readme, 0]
 
 
 def test_packages_that_can_just_be_dropped_are_dropped_together() -> None:
@@ -233,7 +237,9 @@ def test_many_chains_and_what_nothing_needed_before() -> None:
     assert "2 more chains" in whats
     assert "nothing needs these, with or without it: idle (2.0 kB)" in whats
     assert "idle" not in finding.packages
-    assert finding.saving == stored(rootfs(tree), "usr") - 2000
+    info = "var/lib/dpkg/info"
+    own = stored(rootfs(tree), f"{info}/idle.list") + 2000
+    assert finding.saving == stored(rootfs(tree), "usr", info) - own
 
 
 def test_without_a_command_the_path_decides_and_without_that_the_lowest_layer() -> None:
@@ -254,9 +260,13 @@ def test_a_binding_that_cannot_be_imported() -> None:
     )
     assert finding.paths == ("usr/lib/python3/dist-packages/psycopg2-2.9.5.egg-info",)
     # What Python itself takes is told of once, by the rule about second Pythons.
-    assert finding.saving == stored(
-        rootfs(BINDING), "usr/lib/python3/dist-packages", "usr/lib/x86_64-linux-gnu/libpq.so.5"
-    )
+    gone = ("usr/lib/python3/dist-packages", "usr/lib/x86_64-linux-gnu/libpq.so.5")
+    notes = [
+        path
+        for path in BINDING
+        if path.startswith(("var/lib/dpkg/info/python3-psycopg2", "var/lib/dpkg/info/libpq5"))
+    ]
+    assert finding.saving == stored(rootfs(BINDING), *gone, *notes)
 
 
 @pytest.mark.parametrize(

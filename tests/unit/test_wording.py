@@ -36,7 +36,7 @@ def test_what_must_stay_is_in_the_command_of_every_finding() -> None:
     user: dict[str, Content] = {"app/ext.so": elf(needed=["libx.so.1"])}
     found = taken(on_slim(apt(packages, manual=["gcc"]), user, history=["RUN a", "COPY . /app"]))
     (finding,) = leftover_build_tool.ANALYZER.run(found)
-    assert finding.evidence[-1].what == "needs libx.so.1: libx1 must stay"
+    assert finding.evidence[-1].what == "/app/ext.so needs libx.so.1: libx1 must stay"
     assert finding.fix.endswith(
         "&& apt-get install -y --no-install-recommends libx1 && apt-get purge -y --auto-remove gcc"
     )

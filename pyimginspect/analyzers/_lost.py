@@ -1,0 +1,68 @@
+"""What the analyzers of lost bytes share: names of owners, and evidence in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from pyimginspect.analyzers._leftovers import listed
+from pyimginspect.analyzers._words import counted, megabytes
+from pyimginspect.inventory.causes import Cause
+from pyimginspect.inventory.collect import Inventory
+from pyimginspect.inventory.losses import Lost
+from pyimginspect.inventory.owners import Owner
+from pyimginspect.model import Evidence
+
+__all__ = ["largest", "layers_of", "makers_of", "named", "owned_packages", "shortened", "stored_in"]
+
+MOST = 8
+
+
+def largest(losses: Sequence[Lost]) -> list[Lost]:
+    """Return the largest losses, each path once."""
+    ordered = sorted(losses, key=lambda lost: (-lost.size, lost.path, lost.layer))
+    return list({lost.path: lost for lost in ordered[::-1]}.values())[::-1][:MOST]
+
+
+def named(owners: Sequence[Owner], most: int = 3) -> str:
+    """Return owners in a phrase: ``git, git-man and 3 more``."""
+    names = [name for owner in owners for name in owner.names or (owner.name,)]
+    return listed(names, most)
+
+
+def owned_packages(cause: Cause) -> list[str]:
+    """Return the names that a policy may allow: of packages and of distributions."""
+    names = [
+        name
+        for owner in cause.owners
+        if owner.kind != "directory"
+        for name in owner.names or (owner.name,)
+    ]
+    complete = all(owner.kind != "directory" for owner in cause.owners)
+    return list(dict.fromkeys(names)) if complete else []
+
+
+def shortened(instruction: str) -> str:
+    """Return an instruction as a sentence can have it."""
+    return instruction if len(instruction) <= 100 else f"{instruction[:99]}…"
+
+
+def layers_of(cause: Cause) -> tuple[int, ...]:
+    """Return the layers that stored the files first, and the one that took them away."""
+    return (*cause.makers, cause.killer)
+
+
+def makers_of(cause: Cause) -> str:
+    """Return ``layer 4``, or ``layer 4 and layer 6``."""
+    return listed([f"layer {layer}" for layer in cause.makers])
+
+
+def stored_in(inventory: Inventory, losses: Sequence[Lost], then: str) -> Iterator[Evidence]:
+    """Yield what each layer stores of the lost files, and what became of it (``then``)."""
+    sums: dict[int, list[int]] = {}
+    for lost in losses:
+        sums.setdefault(lost.layer, []).append(lost.size)
+    for layer, sizes in sorted(sums.items()):
+        who = shortened(inventory.instructions[layer]) or f"layer {layer}"
+        files, are = counted(len(sizes), "file"), "is" if len(sizes) == 1 else "are"
+        what = f"{who} stores {files} of {megabytes(sum(sizes))} that {are} {then}"
+        yield Evidence(what=what, layer=layer)

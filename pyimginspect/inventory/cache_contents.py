@@ -1,0 +1,46 @@
+"""Which contents belong to a cache: those that are there, and those that were overwritten."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pyimginspect.inventory.caches import INFORMATION, caches_around
+from pyimginspect.inventory.collect import Inventory
+from pyimginspect.inventory.contents import Content, contents_of
+from pyimginspect.inventory.losses import find_lost
+from pyimginspect.inventory.once import once
+
+__all__ = ["contents_of_caches"]
+
+_ENDINGS = {"apt-index": ".bin", "apt-archives": ".deb"}
+"""Of the files in a directory, those that are the cache; the rest is the package manager's own."""
+
+
+@once
+def contents_of_caches(
+    inventory: Inventory,
+) -> Mapping[tuple[str, str], tuple[frozenset[Content], frozenset[Content]]]:
+    """Return, by kind and path of a cache, its live contents and the overwritten ones.
+
+    Only what layers above the base store counts, and of files that have another name outside of
+    the cache nothing does.
+    """
+    base, rootfs = inventory.base.layers, inventory.rootfs
+    caches = [cache for cache in inventory.caches if cache.kind not in INFORMATION]
+    around = caches_around(caches)
+    dead: dict[tuple[str, str], set[Content]] = {}
+    for lost in find_lost(inventory) if caches else ():
+        if lost.layer >= base and lost.account != "deleted":
+            for cache in around(lost.path):
+                if lost.path.endswith(_ENDINGS.get(cache.kind, "")):
+                    dead.setdefault((cache.kind, cache.path), set()).add(lost.content)
+    found = {}
+    for cache in caches:
+        ending = _ENDINGS.get(cache.kind, "")
+        below = rootfs.walk(cache.path)
+        paths = [node.path for node in below if node.kind == "file" and node.path.endswith(ending)]
+        live = contents_of(rootfs).behind(paths)
+        key = (cache.kind, cache.path)
+        above = frozenset(content for content in live if content[0] >= base)
+        found[key] = above, frozenset(dead.get(key, ()))
+    return found

@@ -1,0 +1,127 @@
+"""Why layers store bytes in vain, by cause, by the layer that is to blame, and by owner."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+from msgspec import Struct
+
+from pyimginspect.inventory.caches import INFORMATION
+from pyimginspect.inventory.collect import Inventory
+from pyimginspect.inventory.contents import Freed, contents_of
+from pyimginspect.inventory.journals import is_journal
+from pyimginspect.inventory.losses import Change, Lost, changes, find_lost, is_again, spared
+from pyimginspect.inventory.once import once
+from pyimginspect.inventory.owners import Owner, by_owner
+
+__all__ = ["Cause", "CauseKind", "find_causes"]
+
+CauseKind = Literal["deleted", "base-deleted", "replaced", "overwritten", "again", "rewritten"]
+"""Deleted after layers above the base stored it, or after the base did; another version of the
+same package or distribution; other content; the same content once more; other metadata alone."""
+
+_MOST_OWNERS = 20
+"""Owners of one layer and kind that are told apart: those that lost most."""
+
+
+class Cause(Struct, frozen=True, kw_only=True):
+    """What layer ``killer`` did to files of one owner, and which contents were stored in vain.
+
+    ``freed`` is what is not stored when the cause is mended. ``changes`` are those of metadata,
+    ``owners`` all whose files these were, ``owner`` the one that lost most.
+    """
+
+    kind: CauseKind
+    killer: int
+    owner: Owner
+    owners: tuple[Owner, ...]
+    losses: tuple[Lost, ...]
+    freed: Freed
+    changes: frozenset[Change] = frozenset()
+
+    @property
+    def size(self) -> int:
+        """Bytes that were lost."""
+        return sum(lost.size for lost in self.losses)
+
+    @property
+    def makers(self) -> tuple[int, ...]:
+        """The layers that stored first what was lost."""
+        return tuple(sorted({lost.layer for lost in self.losses}))
+
+
+@once
+def find_causes(inventory: Inventory) -> tuple[Cause, ...]:
+    """Return all causes of waste, by layer, kind and bytes; what package managers note is none."""
+    base = inventory.base.layers
+    by_killer: dict[int, list[Lost]] = {}
+    for lost in find_lost(inventory):
+        whiteout = lost.killer == lost.layer and lost.account != "repeated"
+        if lost.killer >= base and not whiteout and not is_journal(lost.path):
+            by_killer.setdefault(lost.killer, []).append(lost)
+    caches = tuple(f"{c.path}/" for c in inventory.caches if c.kind not in INFORMATION)
+    found: list[Cause] = []
+    for killer, losses in sorted(by_killer.items()):
+        found += _causes(inventory, killer, losses, caches)
+    return tuple(found)
+
+
+def _causes(
+    inventory: Inventory, killer: int, losses: Sequence[Lost], caches: tuple[str, ...]
+) -> Iterable[Cause]:
+    base = inventory.base.layers
+    # What is overwritten in a cache is the cache's affair, and counted there.
+    outside = [
+        lost for lost in losses if lost.account == "deleted" or not lost.path.startswith(caches)
+    ]
+    again = [lost for lost in outside if is_again(inventory, lost)]
+    if again:
+        yield _cause(inventory, "again", killer, [*by_owner(inventory, killer, again)], again)
+    kinds: dict[CauseKind, list[tuple[Owner, list[Lost]]]] = {}
+    rewritten: dict[frozenset[Change], dict[Owner, list[Lost]]] = {}
+    others = [lost for lost in outside if not is_again(inventory, lost)]
+    for owner, group in by_owner(inventory, killer, others).items():
+        shares: dict[CauseKind, list[Lost]] = {}
+        for lost in group:
+            in_base = lost.layer < base
+            if lost.account == "metadata" and (in_base or not owner.after):
+                what = changes(inventory, lost)
+                rewritten.setdefault(what, {}).setdefault(owner, []).append(lost)
+            elif lost.account == "deleted" and not owner.after:
+                shares.setdefault("base-deleted" if in_base else "deleted", []).append(lost)
+            elif not in_base:
+                shares.setdefault("replaced" if owner.after else "overwritten", []).append(lost)
+        for kind, share in shares.items():
+            kinds.setdefault(kind, []).append((owner, share))
+    for kind, owned in sorted(kinds.items()):
+        owned.sort(key=lambda each: (-sum(lost.size for lost in each[1]), each[0]))
+        for owner, share in owned[:_MOST_OWNERS]:
+            yield _cause(inventory, kind, killer, [owner], share)
+        if owned[_MOST_OWNERS:]:
+            rest = owned[_MOST_OWNERS:]
+            share = [lost for _, each in rest for lost in each]
+            yield _cause(inventory, kind, killer, [owner for owner, _ in rest], share)
+    for what, owners in sorted(rewritten.items(), key=lambda each: sorted(each[0])):
+        share = [lost for each in owners.values() for lost in each]
+        yield _cause(inventory, "rewritten", killer, [*owners], share, what)
+
+
+def _cause(
+    inventory: Inventory,
+    kind: CauseKind,
+    killer: int,
+    owners: Sequence[Owner],
+    losses: Sequence[Lost],
+    what: frozenset[Change] = frozenset(),
+) -> Cause:
+    contents = {spared(inventory, lost) for lost in losses} - {None}
+    return Cause(
+        kind=kind,
+        killer=killer,
+        owner=owners[0],
+        owners=tuple(owners),
+        losses=tuple(losses),
+        freed=contents_of(inventory.rootfs).freed(lost=(each for each in contents if each)),
+        changes=what,
+    )

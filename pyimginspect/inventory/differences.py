@@ -1,0 +1,63 @@
+"""What a layer has that the layers below it have not: what a COPY would have to name."""
+
+from __future__ import annotations
+
+from pyimginspect.inventory.causes import Cause
+from pyimginspect.inventory.collect import Inventory
+from pyimginspect.model import Entry
+
+__all__ = ["differing_paths"]
+
+
+def differing_paths(inventory: Inventory, cause: Cause) -> list[str]:
+    """Return the fewest directories and files that hold all that the layer of ``cause`` changes.
+
+    None of them holds anything that the layers below have already, so that copying them in place
+    of all costs nothing twice. Empty where the layer changes nothing.
+    """
+    layer = inventory.rootfs.layers[cause.killer]
+    below = _below(inventory, cause.killer)
+    again = {lost.successor for lost in cause.losses}
+    names = {layer.index.entries[position].path for position in again}
+    kept: set[str] = set()  # directories with something that the layers below have
+    new = []
+    for position, entry in enumerate(layer.index.entries):
+        same = position in again or (entry.kind == "hardlink" and entry.target in names)
+        if same or _is_same(entry, below.get(entry.path)):
+            path = entry.path
+            if entry.kind != "directory":
+                path = path.rpartition("/")[0]
+                while path not in kept:
+                    kept.add(path)
+                    path = path.rpartition("/")[0]
+        elif entry.kind != "directory" or entry.path not in below:
+            new.append(entry.path)
+    kept.add("")
+    return sorted({_top(path, kept) for path in new})
+
+
+def _below(inventory: Inventory, number: int) -> dict[str, Entry]:
+    """Return the last entry below layer ``number`` for each path that this one has too."""
+    wanted = {entry.path for entry in inventory.rootfs.layers[number].index.entries}
+    return {
+        entry.path: entry
+        for layer in inventory.rootfs.layers[:number]
+        for entry in layer.index.entries
+        if entry.path in wanted
+    }
+
+
+def _is_same(entry: Entry, old: Entry | None) -> bool:
+    """Whether a link, a device or an empty file is what the layers below have."""
+    if old is None or entry.kind != old.kind or entry.stored or old.stored:
+        return False
+    if entry.kind == "directory":
+        return True
+    return (entry.size, entry.target, entry.device) == (old.size, old.target, old.device)
+
+
+def _top(path: str, kept: set[str]) -> str:
+    parent = path.rpartition("/")[0]
+    while parent not in kept:
+        path, parent = parent, parent.rpartition("/")[0]
+    return path

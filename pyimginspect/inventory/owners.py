@@ -1,0 +1,270 @@
+"""Whose lost files were: of a package, of a distribution, or of nobody but their directory.
+
+Package databases and the ``RECORD`` of distributions are read as the layers had them, because the
+final file system no longer lists what was deleted.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Literal
+
+from msgspec import Struct
+
+from pyimginspect.inventory.collect import Inventory
+from pyimginspect.inventory.distributions import normalized
+from pyimginspect.inventory.losses import Lost, find_lost
+from pyimginspect.inventory.once import once
+from pyimginspect.inventory.packages import apk, dpkg
+from pyimginspect.inventory.records import rows_of
+
+__all__ = ["Owner", "by_owner"]
+
+OwnerKind = Literal["package", "distribution", "directory"]
+
+_METADATA = re.compile(r"(?:(.*)/)?(([^/]+?)-([^/-]+)\.(?:dist-info|egg-info))(?:/[^/]+)?")
+_COMPILED = re.compile(r"(.*/)__pycache__/([^/]+?)\.[^/]*\.pyc")
+_MERGED = ("bin/", "lib/", "lib32/", "lib64/", "libx32/", "sbin/")
+_DEPTH = 3
+
+
+class Owner(Struct, frozen=True, order=True):
+    """Who owned files that a layer took away.
+
+    ``name`` is that of the package or the distribution, or the directory with a leading slash.
+    ``before`` and ``after`` are the versions below and above; ``after`` is empty where the layer
+    removed it. ``names`` are all packages: with one that was asked for went what it needed.
+    """
+
+    kind: OwnerKind
+    name: str
+    before: str = ""
+    after: str = ""
+    names: tuple[str, ...] = ()
+
+
+class _Distribution(Struct, frozen=True):
+    """A distribution as a layer had it."""
+
+    name: str
+    version: str
+    location: str
+    metadata: str
+
+
+def by_owner(inventory: Inventory, killer: int, losses: Sequence[Lost]) -> dict[Owner, list[Lost]]:
+    """Share out what layer ``killer`` took away among those who owned it, most bytes first.
+
+    A package or a distribution owns its files where the layer removed or replaced it; what else
+    was lost belongs to the highest directory that went as a whole, or else to the directory.
+    """
+    packages = _packages_of(inventory, killer)
+    files = _package_files(inventory, packages, killer)
+    distributions = _distributions_of(inventory, killer)
+    lone = _without_record(distributions)
+    found: dict[Owner, list[Lost]] = {}
+    left = []
+    for lost in losses:
+        source = _COMPILED.fullmatch(lost.path)
+        names = (lost.path, f"{source[1]}{source[2]}.py" if source else lost.path)
+        package = next((files[name] for name in names if name in files), None)
+        owner = packages.get(package) if package is not None else None
+        if owner is None:
+            paths = distributions.values()
+            owner = next(
+                (each for name in names for owners in paths if (each := owners.get(name))), None
+            )
+        if owner is None:
+            left.append(lost)
+        else:
+            found.setdefault(owner, []).append(lost)
+    rest = []
+    for lost in left:
+        place = next((place for place in lone if lost.path.startswith(f"{place}/")), None)
+        if place is None:
+            rest.append(lost)
+        else:
+            found.setdefault(lone[place], []).append(lost)
+    for name, group in _places(rest, inventory).items():
+        found.setdefault(Owner("directory", name), []).extend(group)
+    return dict(
+        sorted(found.items(), key=lambda item: (-sum(lost.size for lost in item[1]), item[0]))
+    )
+
+
+# --- packages -----------------------------------------------------------------------------------
+def _packages_of(inventory: Inventory, killer: int) -> dict[str, Owner]:
+    """Return, by the name of each package that a layer removed or upgraded, what owned its files.
+
+    Removed packages go with the one that was asked for: the one that no other of them needs.
+    """
+    found: dict[str, Owner] = {}
+    for package in inventory.packages.packages:
+        versions = ["", *(event.version for event in package.history)]
+        for before, event in zip(versions, package.history, strict=False):
+            if event.layer == killer and event.action == "upgraded":
+                found[package.name] = Owner(
+                    "package", package.name, before, event.version, (package.name,)
+                )
+    removed = {
+        package.name: package
+        for package in inventory.packages.removed
+        if any(event.layer == killer and event.action == "removed" for event in package.history)
+    }
+    provided = {name: package.name for package in removed.values() for name in package.provides}
+    provided.update({name: name for name in removed})
+    needs = {
+        name: {provided[need] for needs in package.depends for need in needs if need in provided}
+        for name, package in removed.items()
+    }
+    needed = {need for name, others in needs.items() for need in others if need != name}
+    roots = [*sorted(removed.keys() - needed), *sorted(needed)]  # the latter for those in circles
+    taken: set[str] = set()
+    for root in roots:
+        group, todo = [], [root]
+        while todo:
+            name = todo.pop()
+            if name not in taken:
+                taken.add(name)
+                group.append(name)
+                todo.extend(needs[name])
+        names = (root, *sorted({*group} - {root}))
+        owner = Owner("package", root, removed[root].version, "", names)
+        found.update(dict.fromkeys(group, owner))
+    return found
+
+
+def _package_files(
+    inventory: Inventory, packages: Mapping[str, Owner], killer: int
+) -> dict[str, str]:
+    """Return the names of ``packages`` by the paths of their files, as they were before."""
+    if not packages:
+        return {}
+    files: dict[str, str] = {}
+    for layer in inventory.rootfs.layers[:killer]:
+        entries = layer.index.entries
+        for position, text in layer.index.texts.items():
+            path = entries[position].path
+            if path.startswith(f"{dpkg.INFO}/") and path.endswith(".list"):
+                name = path[len(dpkg.INFO) + 1 : -5].partition(":")[0]
+                if name in packages:
+                    files.update(dict.fromkeys(_merged(dpkg.parse_list(text)), name))
+            elif path in apk.INSTALLED:
+                for package in apk.parse_installed(text):
+                    if package.name in packages:
+                        files.update(dict.fromkeys(package.files, package.name))
+        for records in layer.index.rpm.values():
+            for record in records:
+                if record.name in packages:
+                    files.update(dict.fromkeys(_merged(record.files), record.name))
+    return files
+
+
+def _merged(paths: Iterable[str]) -> Iterator[str]:
+    """Yield each path as it is named, and as it is on a system with merged ``/usr``."""
+    for path in paths:
+        yield path
+        if path.startswith(_MERGED):
+            yield f"usr/{path}"
+
+
+# --- distributions --------------------------------------------------------------------------------
+def _distributions_of(
+    inventory: Inventory, killer: int
+) -> dict[_Distribution, Mapping[str, Owner]]:
+    """Return the distributions that a layer removed or replaced, each with its files' paths.
+
+    Those of a directory that went as a whole, as a virtual environment does, are not told apart.
+    """
+    rootfs = inventory.rootfs
+    now = _installed_by(inventory, killer)
+    found: dict[_Distribution, dict[str, Owner]] = {}
+    for lost in _metadata_lost(inventory).get(killer, ()):
+        match = _METADATA.fullmatch(lost.path)
+        assert match is not None
+        location, name = match[1] or "", normalized(match[3])
+        if location not in rootfs:
+            continue
+        each = _Distribution(name, match[4], location, f"{location}/{match[2]}".lstrip("/"))
+        after = now.get((location, name), "")
+        if not after and f"{each.metadata}/METADATA" in rootfs:
+            continue  # it lost a part of its metadata, and is still there
+        owner = Owner("distribution", name, each.version, after)
+        files = found.setdefault(each, {})
+        files[lost.path] = owner
+        if lost.path.endswith(("/RECORD", "/installed-files.txt")):
+            text = rootfs.layers[lost.layer].index.texts.get(lost.position, b"")
+            files.update(dict.fromkeys(rows_of(text, location), owner))
+    return {each: found[each] for each in sorted(found, key=lambda each: each.metadata)}
+
+
+@once
+def _metadata_lost(inventory: Inventory) -> dict[int, list[Lost]]:
+    """Return what was lost of the metadata of distributions, by the layer that took it away."""
+    found: dict[int, list[Lost]] = {}
+    for lost in find_lost(inventory):
+        if "-info" in lost.path and _METADATA.fullmatch(lost.path):
+            found.setdefault(lost.killer, []).append(lost)
+    return found
+
+
+def _installed_by(inventory: Inventory, layer: int) -> dict[tuple[str, str], str]:
+    """Return the versions of the distributions that a layer stores, by directory and name."""
+    index = inventory.rootfs.layers[layer].index
+    found = {}
+    for position in index.texts:
+        match = _METADATA.fullmatch(index.entries[position].path)
+        if match:
+            found[match[1] or "", normalized(match[3])] = match[4]
+    return found
+
+
+def _without_record(distributions: Mapping[_Distribution, Mapping[str, Owner]]) -> dict[str, Owner]:
+    """Return by directory the one distribution there that has no list of its files, if it is one.
+
+    What else was lost there is its.
+    """
+    found: dict[str, list[Owner]] = {}
+    for each, files in distributions.items():
+        if all(path.startswith(f"{each.metadata}/") for path in files):
+            found.setdefault(each.location, []).append(next(iter(files.values())))
+    return {location: owners[0] for location, owners in found.items() if len(owners) == 1}
+
+
+# --- directories ----------------------------------------------------------------------------------
+def _places(losses: Sequence[Lost], inventory: Inventory) -> dict[str, list[Lost]]:
+    """Group losses by the highest directory that went with them, or else by their directory."""
+    found: dict[str, list[Lost]] = {}
+    for lost in losses:
+        found.setdefault(_gone(inventory, lost.path) or _above(lost.path), []).append(lost)
+    if len(found) > _MOST_PLACES:
+        found = {}
+        for lost in losses:
+            found.setdefault(_above(lost.path), []).append(lost)
+    return {
+        f"/{_cut(group[0].path)}" if len({lost.path for lost in group}) == 1 else f"/{place}": group
+        for place, group in found.items()
+    }
+
+
+_MOST_PLACES = 12
+"""Directories of one layer that are told apart."""
+
+
+def _gone(inventory: Inventory, path: str) -> str:
+    """Return the highest directory above ``path`` that is no more; empty where there is none."""
+    highest = ""
+    parent = path.rpartition("/")[0]
+    while parent and parent not in inventory.rootfs:
+        highest = parent
+        parent = parent.rpartition("/")[0]
+    return highest
+
+
+def _above(path: str) -> str:
+    return "/".join(path.split("/")[:-1][:_DEPTH])
+
+
+def _cut(path: str) -> str:
+    return "/".join(path.split("/")[:_DEPTH])

@@ -1,0 +1,119 @@
+"""Edits that give files their owner and mode as they are made: ``--chown``, ``--chmod``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from pyimginspect.inventory.causes import Cause, find_causes
+from pyimginspect.model import Entry
+from pyimginspect.plan import commands
+from pyimginspect.plan.lost import merged_runs
+from pyimginspect.plan.records import Edit
+from pyimginspect.plan.workshop import Proposal, Workshop
+
+__all__ = ["edits_of_metadata"]
+
+_CHOWN = re.compile(r"chown\s+(?:-\S+\s+)*([\w.-]+(?::[\w.-]*)?)\s+\S.*")
+_CHMOD = re.compile(r"chmod\s+(?:-\S+\s+)*[\w+=,-]+\s+\S.*")
+_RULES = ("rewritten-metadata",)
+
+
+def edits_of_metadata(shop: Workshop) -> Iterator[Proposal]:
+    """Propose owner and mode where files are made, for each layer that changes them later.
+
+    The later instruction goes only if all that it does is done elsewhere.
+    """
+    merged = merged_runs(shop)
+    by_killer: dict[int, list[Cause]] = {}
+    for cause in find_causes(shop.inventory):
+        inside = any(a <= cause.makers[0] and cause.killer <= b for a, b in merged)
+        if cause.kind == "rewritten" and cause.freed.size and not inside:
+            by_killer.setdefault(cause.killer, []).append(cause)
+    for killer, causes in sorted(by_killer.items()):
+        edits = [_edit(shop, cause) for cause in causes]
+        complete = all(edits) and _does_nothing_else(shop, killer, causes)
+        for cause, edit in zip(causes, edits, strict=True):
+            yield Proposal(
+                edit if edit is not None and complete else _advice(shop, cause),
+                cause.freed.contents,
+            )
+
+
+def _advice(shop: Workshop, cause: Cause) -> Edit:
+    if cause.changes <= {"time"}:
+        words = f"bring these files once: layer {cause.killer} installs them again as they were"
+        if cause.makers[0] < shop.base:
+            words = "start from a newer base image, or upgrade its packages in its own build"
+    else:
+        words = "change owner and mode where the files are made, or leave them as they are"
+    return shop.edit("advice", cause.killer, words, rules=_RULES)
+
+
+def _does_nothing_else(shop: Workshop, killer: int, causes: Sequence[Cause]) -> bool:
+    """Whether a layer stores nothing but files whose metadata is changed elsewhere now."""
+    changed = {lost.successor for cause in causes for lost in cause.losses}
+    entries = shop.inventory.rootfs.layers[killer].index.entries
+    return all(n in changed for n, entry in enumerate(entries) if entry.stored)
+
+
+def _edit(shop: Workshop, cause: Cause) -> Edit | None:
+    """Return the edit of the one instruction that made the files, if that can do it."""
+    command = commands.collapse(shop.command(cause.killer) or "")
+    parts = [part for _, part in commands.split(command)]
+    plain = parts and all(_CHOWN.fullmatch(part) or _CHMOD.fullmatch(part) for part in parts)
+    if not plain or len(cause.makers) > 1 or cause.makers[0] < shop.base:
+        return None
+    layer, killer = cause.makers[0], cause.killer
+    maker = shop.by_layer.get(layer)
+    if maker is None or not cause.changes <= {"owner", "mode"}:
+        return None
+    if maker.word == "RUN":
+        if not commands.is_simple(maker.text):
+            return None
+        words = f"{parts[0].split()[0]} in the RUN that makes the files, not in layer {killer}"
+        return shop.edit("owner", layer, words, command=command, rules=_RULES, others=[killer])
+    options = _options(shop, cause, parts) if maker.word in ("COPY", "ADD") else ""
+    if not options:
+        return None
+    what = " and ".join(change for change in ("owner", "mode") if change in cause.changes)
+    words = f"give the files their {what} as they are copied, not in layer {killer}"
+    return shop.edit("owner", layer, words, command=options, rules=_RULES, others=[killer])
+
+
+def _options(shop: Workshop, cause: Cause, parts: Sequence[str]) -> str:
+    """Return the options of ``COPY`` that do the same, if it brings these files and no others."""
+    layers = shop.inventory.rootfs.layers
+    made = layers[cause.makers[0]].index.entries
+    changed = {lost.position for lost in cause.losses}
+    if any(n not in changed for n, entry in enumerate(made) if entry.stored):
+        return ""
+    new = [layers[cause.killer].index.entries[lost.successor] for lost in cause.losses]
+    options = []
+    if "owner" in cause.changes:
+        named = next((match[1] for part in parts if (match := _CHOWN.fullmatch(part))), None)
+        if named is None:
+            return ""
+        options.append(f"--chown={named}")
+    if "mode" in cause.changes:
+        modes = {entry.mode for entry in new}
+        if len(modes) > 1 or not _fits_directories(shop, cause, made, min(modes)):
+            return ""
+        options.append(f"--chmod={min(modes):o}")
+    return " ".join(options)
+
+
+def _fits_directories(shop: Workshop, cause: Cause, made: Sequence[Entry], mode: int) -> bool:
+    """Whether directories that the ``COPY`` makes may have the mode of its files.
+
+    ``--chmod`` gives it to both, and without the right to search nobody gets into a directory.
+    """
+    if mode & 0o111 == 0o111:
+        return True
+    below = {
+        entry.path
+        for layer in shop.inventory.rootfs.layers[: cause.makers[0]]
+        for entry in layer.index.entries
+        if entry.kind == "directory"
+    }
+    return all(entry.path in below for entry in made if entry.kind == "directory")
