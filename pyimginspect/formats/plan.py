@@ -16,7 +16,7 @@ def render(plan: Plan, *, width: int = 80, color: bool = False, encoding: str = 
     page = Page(width=width, color=color, encoding=encoding)
     page.title(f"Plan for {plan.reference}")
     if not plan.edits:
-        page.paragraph("Nothing to edit: every layer's bytes are of use.")
+        page.paragraph("Nothing to edit: no edit that is known here would store less.")
         return str(page)
     page.paragraph(
         f"{size(plan.size)} now, {size(plan.after)} after all edits: saves {size(plan.saving)}"

@@ -13,7 +13,7 @@ from pyimginspect.inventory.differences import differing_paths
 from pyimginspect.inventory.losses import top_directories
 from pyimginspect.inventory.owners import Owner
 from pyimginspect.plan import commands
-from pyimginspect.plan.workshop import Proposal, Workshop
+from pyimginspect.plan.workshop import LEAST, Proposal, Workshop
 
 __all__ = ["edits_of_caches", "edits_of_deleted", "edits_of_overwritten", "merged_runs"]
 
@@ -166,7 +166,7 @@ def _merged(shop: Workshop, maker: int, killer: int) -> list[str]:
 def edits_of_overwritten(shop: Workshop) -> Iterator[Proposal]:
     """Propose to store once what a later layer stores again with other content, or the same."""
     for cause in find_causes(shop.inventory):
-        if cause.kind not in ("again", "overwritten") or not cause.freed.size:
+        if cause.kind not in ("again", "overwritten") or cause.freed.size < LEAST:
             continue
         top = top_directories(cause.losses)[0]
         words = f"store {top} once: layer {cause.killer} stores it again"

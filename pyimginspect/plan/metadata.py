@@ -10,7 +10,7 @@ from pyimginspect.model import Entry
 from pyimginspect.plan import commands
 from pyimginspect.plan.lost import merged_runs
 from pyimginspect.plan.records import Edit
-from pyimginspect.plan.workshop import Proposal, Workshop
+from pyimginspect.plan.workshop import LEAST, Proposal, Workshop
 
 __all__ = ["edits_of_metadata"]
 
@@ -28,7 +28,7 @@ def edits_of_metadata(shop: Workshop) -> Iterator[Proposal]:
     by_killer: dict[int, list[Cause]] = {}
     for cause in find_causes(shop.inventory):
         inside = any(a <= cause.makers[0] and cause.killer <= b for a, b in merged)
-        if cause.kind == "rewritten" and cause.freed.size and not inside:
+        if cause.kind == "rewritten" and cause.freed.size >= LEAST and not inside:
             by_killer.setdefault(cause.killer, []).append(cause)
     for killer, causes in sorted(by_killer.items()):
         edits = [_edit(shop, cause) for cause in causes]

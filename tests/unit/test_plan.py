@@ -46,7 +46,7 @@ def test_nothing_to_edit() -> None:
     assert (plan.saving, plan.after) == (0, plan.size)
     assert dockerfile == f"{HEAD}{FROM}\nCOPY . /app\nCMD []\n"
     assert plan_format.render(plan) == (
-        "Plan for app:1\nNothing to edit: every layer's bytes are of use.\n"
+        "Plan for app:1\nNothing to edit: no edit that is known here would store less.\n"
     )
 
 

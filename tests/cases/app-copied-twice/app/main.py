@@ -1,0 +1,2 @@
+import click
+print(click.__version__)
