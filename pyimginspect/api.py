@@ -19,20 +19,20 @@ from pyimginspect.inventory.facts import Area
 from pyimginspect.inventory.sizes import map_sizes, uses_of
 from pyimginspect.layers import registered
 from pyimginspect.ledger import Ledger, keep_books
-from pyimginspect.model import Digest, Image, Layer, Note, Platform
+from pyimginspect.model import Digest, Image, Layer, LayerIndex, Note, Platform
 from pyimginspect.recall import recall, remember, report_key
 from pyimginspect.report import Finding, ImageFacts, LayerFacts, Report, Waste
 from pyimginspect.rootfs import RootFS
-from pyimginspect.sources.indexing import Opened
 from pyimginspect.sources.options import LayerCache, NoProgress, Options, Reporter
 from pyimginspect.sources.reference import parse_name
 from pyimginspect.sources.resolve import open_reference
+from pyimginspect.sources.resolved import Opened, Resolved, assemble
 from pyimginspect.version import VERSION
 
 if TYPE_CHECKING:
     from pyimginspect.plan import LayerStory, Plan
 
-__all__ = ["OpenedImage", "inspect", "open_image", "tool_version"]
+__all__ = ["OpenedImage", "inspect", "open_image", "open_resolved", "tool_version"]
 
 _LARGEST_LOSSES = 20
 _TOLD_VARIABLES = ("PATH", "PYTHON", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "LANG")
@@ -200,6 +200,23 @@ def open_image(
     # What was made with probes of others is theirs to vouch for; who verifies wants it made anew.
     kept = cache if not verify and not options.probes else None
     yield OpenedImage(opened, dlopen, base_layers=count, base_name=name, kept=kept)
+
+
+def open_resolved(
+    resolved: Resolved,
+    indexes: Mapping[int, LayerIndex],
+    *,
+    cache: LayerCache | None = None,
+    dlopen: Mapping[str, tuple[str, ...]] | None = None,
+) -> OpenedImage:
+    """Put a resolved image and the indexes of its layers, by their numbers, together.
+
+    It is the image that :func:`open_image` opens, and its report is the same. A ``cache`` is
+    where the report is kept; the indexes must have been read with the installed probes, and
+    from what was not to be verified.
+    """
+    kept = cache if not registered() else None
+    return OpenedImage(assemble(resolved, indexes), dlopen, kept=kept)
 
 
 def _pulled_as(reference: str, image: Image) -> str:

@@ -21,12 +21,12 @@ from pyimginspect.errors import (
 from pyimginspect.layers import Indexed
 from pyimginspect.model import Digest, ImageConfig, decode_json, parse_digest
 from pyimginspect.sources.documents import parse_config
-from pyimginspect.sources.indexing import Opened, build_image
 from pyimginspect.sources.options import LayerCache, Options
 from pyimginspect.sources.readahead import ReadAhead
 from pyimginspect.sources.reasons import innermost, is_about_tls, reason
 from pyimginspect.sources.reference import parse_name
-from pyimginspect.sources.saved import open_store
+from pyimginspect.sources.resolved import Resolved, StreamCarrier, resolved_from
+from pyimginspect.sources.saved import resolve_store
 from pyimginspect.sources.selection import LayerRef, Selection, check_platform, select_oci
 from pyimginspect.sources.streams import StreamStore
 
@@ -35,15 +35,15 @@ if TYPE_CHECKING:
 
     from pyimginspect.sources.engines import Client
 
-__all__ = ["open_docker", "open_podman", "podman_addresses"]
+__all__ = ["podman_addresses", "resolve_docker", "resolve_podman"]
 
 # An engine writes the whole image to a disk of its own before it sends the first byte.
 _TIMEOUT = 600
 _CHUNK = 1 << 19
 
 
-def open_docker(text: str, options: Options, *, reference: str) -> Opened:
-    """Open an image of the Docker Engine that ``docker`` itself would speak to.
+def resolve_docker(text: str, options: Options, *, reference: str) -> Resolved:
+    """Find an image of the Docker Engine that ``docker`` itself would speak to.
 
     That is ``DOCKER_HOST`` (with ``DOCKER_TLS_VERIFY`` and ``DOCKER_CERT_PATH``), else the
     current context, else the local socket. ``text`` is a name, or an image ID. Raises
@@ -60,8 +60,8 @@ def open_docker(text: str, options: Options, *, reference: str) -> Opened:
             return _open(client, text, options, reference, "docker")
 
 
-def open_podman(text: str, options: Options, *, reference: str) -> Opened:
-    """Open an image of a Podman service, rootless or root's. Raises as :func:`open_docker`."""
+def resolve_podman(text: str, options: Options, *, reference: str) -> Resolved:
+    """Find an image of a Podman service, rootless or root's. Raises as :func:`resolve_docker`."""
     parse_name(text)
     addresses = [address for address in podman_addresses() if _is_there(address)]
     if not addresses:
@@ -157,17 +157,19 @@ def _no_answer(service: str, exc: Exception) -> DaemonError:
     return DaemonError(f"no {service} service answers: {reason(exc)}")
 
 
-def _open(client: Client, text: str, options: Options, reference: str, source: str) -> Opened:
+def _open(client: Client, text: str, options: Options, reference: str, source: str) -> Resolved:
     known = _inspected(client.inspect_image(text))  # type: ignore[no-untyped-call]
-    opened = _from_cache(known, options, reference, source) if options.cache else None
-    if opened is None:
+    again = f"{source}:{known.identity or text}"
+    found = _from_cache(known, options, reference, source, again) if options.cache else None
+    if found is None:
         recorded = _saved(client, text, options, source)
-        opened = open_store(recorded, options, name=None, reference=reference, found_as=source)
+        found = resolve_store(
+            recorded, options, name=None, reference=reference, found_as=source, again=again
+        )
         if options.cache is not None:
             for data in recorded.documents:
                 options.cache.put_document(data)
-    names = tuple(sorted(known.tags or ()))
-    return msgspec.structs.replace(opened, image=msgspec.structs.replace(opened.image, names=names))
+    return msgspec.structs.replace(found, names=tuple(sorted(known.tags or ())))
 
 
 def _saved(client: Client, text: str, options: Options, source: str) -> _Recorded:
@@ -224,7 +226,9 @@ class _Recorded(StreamStore):
 
 
 # --- an image seen before -------------------------------------------------------------------------
-def _from_cache(known: _Inspected, options: Options, reference: str, source: str) -> Opened | None:
+def _from_cache(
+    known: _Inspected, options: Options, reference: str, source: str, again: str
+) -> Resolved | None:
     """Return the image without a byte of it, if all that it is made of has been seen before.
 
     An image's ID is the digest of its configuration, or of its manifest where the engine keeps
@@ -242,15 +246,23 @@ def _from_cache(known: _Inspected, options: Options, reference: str, source: str
     if selection is None:
         return None
     indexed = {}
+    layers = []
     for number, ref in enumerate(selection.layers):
         index = cache.get(ref.diff_id, ref.digest)
         if index is None:
             return None
         size = ref.size if ref.size is not None else index.size
         indexed[number] = Indexed(index=index, blob_size=size)
+        layers.append(msgspec.structs.replace(ref, number=number, size=size))
     check_platform(selection, options.platform)
-    image = build_image(selection, indexed, reference=reference, source=source)
-    return Opened(image=image)
+    return resolved_from(
+        selection,
+        tuple(layers),
+        StreamCarrier(reference=again),
+        reference=reference,
+        source=source,
+        indexed=indexed,
+    )
 
 
 class _Kept:

@@ -9,22 +9,23 @@ from pyimginspect.errors import ArchiveError, ImageNotFoundError, LayerError, Py
 from pyimginspect.layers import FileBlob, StreamBlob
 from pyimginspect.layers.compression import MAGIC_LENGTH, sniff
 from pyimginspect.sources.detection import HEAD, contents_of, looks_like_rootfs
-from pyimginspect.sources.filesystems import open_directory, open_rootfs
-from pyimginspect.sources.indexing import Opened
+from pyimginspect.sources.filesystems import resolve_directory, resolve_rootfs
 from pyimginspect.sources.options import Options
-from pyimginspect.sources.saved import Form, NoDocumentError, open_store
+from pyimginspect.sources.reading import read_resolved
+from pyimginspect.sources.resolved import Opened, Resolved, assemble
+from pyimginspect.sources.saved import Form, NoDocumentError, resolve_store
 from pyimginspect.sources.stores import ArchiveStore, LayoutStore, damaged
 from pyimginspect.sources.streams import StreamStore, decompressed
 
-__all__ = ["open_path", "open_stream"]
+__all__ = ["open_stream", "resolve_path", "resolve_stream"]
 
 _HINT = "rootfs:PATH takes it as a root file system"
 
 
-def open_path(
+def resolve_path(
     path: str, options: Options, *, name: str | None, reference: str, form: Form | None = None
-) -> Opened:
-    """Open what is at ``path``; ``name`` chooses one of several images there.
+) -> Resolved:
+    """Find the image at ``path``; ``name`` chooses one of several images there.
 
     ``form`` says what it is, if that is not to be guessed. Raises :class:`ImageNotFoundError`,
     :class:`ArchiveError`, :class:`ManifestError`, :class:`PlatformError`,
@@ -41,9 +42,27 @@ def open_path(
                 file.seek(0)
                 return _plain(file, path, options, name, reference, form)
             file.seek(0)
-            return _stream(file, options, name, reference, form)
+            again = _again(path, name, form)
+            return _stream(file, options, name, reference, form, again=again)
     except FileNotFoundError as exc:
         raise ImageNotFoundError("there is no such file", image=reference) from exc
+    except OSError as exc:
+        raise ArchiveError(f"it cannot be read: {exc.strerror}", image=reference) from exc
+    except PyimginspectError as exc:
+        raise exc.at(image=reference) from exc.__cause__
+
+
+def resolve_stream(
+    stream: BinaryIO,
+    options: Options,
+    *,
+    name: str | None,
+    reference: str,
+    form: Form | None = None,
+) -> Resolved:
+    """Read what goes by once in ``stream``. Raises as :func:`resolve_path` does."""
+    try:
+        return _stream(stream, options, name, reference, form)
     except OSError as exc:
         raise ArchiveError(f"it cannot be read: {exc.strerror}", image=reference) from exc
     except PyimginspectError as exc:
@@ -58,27 +77,24 @@ def open_stream(
     reference: str,
     form: Form | None = None,
 ) -> Opened:
-    """Open what goes by once in ``stream``. Raises as :func:`open_path` does."""
-    try:
-        return _stream(stream, options, name, reference, form)
-    except OSError as exc:
-        raise ArchiveError(f"it cannot be read: {exc.strerror}", image=reference) from exc
-    except PyimginspectError as exc:
-        raise exc.at(image=reference) from exc.__cause__
+    """Open what goes by once in ``stream``. Raises as :func:`resolve_path` does."""
+    resolved = resolve_stream(stream, options, name=name, reference=reference, form=form)
+    return assemble(resolved, read_resolved(resolved, options))
 
 
 def _directory(
     path: str, options: Options, name: str | None, reference: str, form: Form | None
-) -> Opened:
+) -> Resolved:
     is_layout = any(
         os.path.exists(os.path.join(path, document)) for document in ("index.json", "manifest.json")
     )
     names = [] if is_layout else os.listdir(path)  # which tells where that is not allowed
     if form == "rootfs" or (form is None and looks_like_rootfs(names)):
-        return open_directory(path, options, reference=reference)
+        again = _again(path, None, "rootfs")
+        return resolve_directory(path, options, reference=reference, again=again)
     if not is_layout:
         raise ArchiveError("the directory is no OCI layout: it has no index.json", hint=_HINT)
-    return open_store(
+    return resolve_store(
         LayoutStore(path), options, name=name, reference=reference, found_as="oci", form=form
     )
 
@@ -90,40 +106,53 @@ def _plain(
     name: str | None,
     reference: str,
     form: Form | None,
-) -> Opened:
-    """Open an uncompressed archive, which can be sought through."""
+) -> Resolved:
+    """Look into an uncompressed archive, which can be sought through."""
     whole = FileBlob(path=path, offset=0, size=os.path.getsize(path))
     head = _beginning(file.read(HEAD))
     if form == "rootfs" or (form is None and contents_of(head) == "rootfs"):
-        return open_rootfs(whole, options, reference=reference)
+        return resolve_rootfs(whole, options, reference=reference)
     store = ArchiveStore(path)
     try:
-        return open_store(
+        return resolve_store(
             store, options, name=name, reference=reference, found_as="oci-archive", form=form
         )
     except NoDocumentError:
         if form is None and looks_like_rootfs(store.members()):
-            return open_rootfs(whole, options, reference=reference)
+            return resolve_rootfs(whole, options, reference=reference)
         raise
 
 
+def _again(path: str, name: str | None, form: Form | None) -> str:
+    """Return a reference to the same image that means the same in any working directory."""
+    parts = (form, os.path.join(os.getcwd(), path), name)
+    return ":".join(part for part in parts if part is not None)
+
+
 def _stream(
-    stream: BinaryIO, options: Options, name: str | None, reference: str, form: Form | None
-) -> Opened:
+    stream: BinaryIO,
+    options: Options,
+    name: str | None,
+    reference: str,
+    form: Form | None,
+    *,
+    again: str = "",
+) -> Resolved:
     with decompressed(stream, options) as inner:
         try:
             head = _beginning(inner.peek())
         except LayerError as exc:
             raise damaged(exc, begun=True) from exc
         if form == "rootfs" or (form is None and contents_of(head) == "rootfs"):
-            return open_rootfs(StreamBlob(inner), options, reference=reference)
-        return open_store(
+            return resolve_rootfs(StreamBlob(inner), options, reference=reference, again=again)
+        return resolve_store(
             StreamStore(inner, options),
             options,
             name=name,
             reference=reference,
             found_as="oci-archive",
             form=form,
+            again=again,
         )
 
 

@@ -13,13 +13,21 @@ from pyimginspect.errors import PyimginspectError
 from pyimginspect.layers import FileBlob, Indexed, StreamBlob, index_layer
 from pyimginspect.layers.blobs import Blob
 from pyimginspect.model import ImageConfig, LayerIndex, Platform
-from pyimginspect.sources.indexing import Opened, build_image
 from pyimginspect.sources.options import Options
+from pyimginspect.sources.resolved import (
+    Carrier,
+    FileCarrier,
+    Resolved,
+    StreamCarrier,
+    in_place,
+    resolved_from,
+)
 from pyimginspect.sources.selection import LayerRef, Selection, check_platform
 
-__all__ = ["open_directory", "open_rootfs"]
+__all__ = ["resolve_directory", "resolve_rootfs"]
 
-_LABEL = "0 (root file system)"
+_NAME = "root file system"
+_LABEL = f"0 ({_NAME})"
 _ARCHITECTURES = {
     "x86_64": ("amd64", ""),
     "aarch64": ("arm64", ""),
@@ -31,30 +39,32 @@ _ARCHITECTURES = {
 }
 
 
-def open_rootfs(blob: Blob, options: Options, *, reference: str) -> Opened:
-    """Open a tar archive of a root file system, compressed or not.
+def resolve_rootfs(blob: Blob, options: Options, *, reference: str, again: str = "") -> Resolved:
+    """Read a tar archive of a root file system, compressed or not.
 
-    Raises :class:`LayerError`, or :class:`PlatformError` for another platform than asked for.
+    ``again`` is the reference that leads to it once more. Raises :class:`LayerError`, or
+    :class:`PlatformError` for another platform than asked for.
     """
     indexed = _index(blob, options)
-    opened = _opened(indexed, options, reference)
-    if isinstance(blob, FileBlob) and indexed.index.checksums is None:
-        return msgspec.structs.replace(opened, blobs={0: blob})
-    return opened
+    carrier: Carrier = StreamCarrier(reference=again)
+    if isinstance(blob, FileBlob):
+        carrier = FileCarrier(blobs={_NAME: in_place(blob)})
+    return _resolved(indexed, carrier, options, reference)
 
 
-def open_directory(path: str, options: Options, *, reference: str) -> Opened:
-    """Open a directory of this machine as a root file system; links are never followed.
+def resolve_directory(path: str, options: Options, *, reference: str, again: str) -> Resolved:
+    """Read a directory of this machine as a root file system; links are never followed.
 
     What cannot be read is a note of the layer's index, as if its content were zeros.
-    Raises as :func:`open_rootfs` does.
+    Raises as :func:`resolve_rootfs` does.
     """
     from pyimginspect.sources.trees import Tree  # few look at one, and tarfile is not small
 
     tree = Tree(path)
     indexed = _index(StreamBlob(tree.stream()), options)
     index = msgspec.structs.replace(indexed.index, notes=indexed.index.notes + tuple(tree.notes))
-    return _opened(msgspec.structs.replace(indexed, index=index), options, reference)
+    indexed = msgspec.structs.replace(indexed, index=index)
+    return _resolved(indexed, StreamCarrier(reference=again), options, reference)
 
 
 def _index(blob: Blob, options: Options) -> Indexed:
@@ -72,15 +82,17 @@ def _index(blob: Blob, options: Options) -> Indexed:
     return indexed
 
 
-def _opened(indexed: Indexed, options: Options, reference: str) -> Opened:
+def _resolved(indexed: Indexed, carrier: Carrier, options: Options, reference: str) -> Resolved:
     config = ImageConfig(platform=options.platform or Platform())
     platform = _platform_of(indexed.index)
     if platform is not None:
         config = ImageConfig(platform=platform)
-    selection = Selection(config=config, layers=(LayerRef(name="root file system"),))
+    layers = (LayerRef(name=_NAME, size=indexed.blob_size),)
+    selection = Selection(config=config, layers=layers)
     check_platform(selection, options.platform)
-    image = build_image(selection, {0: indexed}, reference=reference, source="rootfs")
-    return Opened(image=image)
+    return resolved_from(
+        selection, layers, carrier, reference=reference, source="rootfs", indexed={0: indexed}
+    )
 
 
 def _platform_of(index: LayerIndex) -> Platform | None:

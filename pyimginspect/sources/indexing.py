@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import threading
-import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import NamedTuple
 
-from msgspec import Struct
+import msgspec
 
 from pyimginspect.errors import (
     DigestMismatchError,
@@ -20,53 +19,68 @@ from pyimginspect.layers import FileBlob, Indexed, index_layer
 from pyimginspect.layers.blobs import Blob
 from pyimginspect.layers.compression import MAGIC_LENGTH, sniff
 from pyimginspect.layers.digests import Algorithms, algorithm, check_algorithm
-from pyimginspect.model import History, Image, ImageConfig, Layer, LayerIndex
 from pyimginspect.sources.options import Options, default_workers
-from pyimginspect.sources.selection import LayerRef, Selection
-from pyimginspect.sources.windows import with_one_spelling
+from pyimginspect.sources.selection import LayerRef
 
-__all__ = ["Fetch", "Opened", "build_image", "check_digests", "index_all", "layer_label"]
+__all__ = ["Fetch", "Located", "check_digests", "index_all", "layer_label", "locate"]
 
 Fetch = Callable[[LayerRef], Blob | Indexed | None]
 """Return a layer's bytes, or its index where they have gone by already; ``None`` if absent."""
 
 
-class Opened(Struct, frozen=True, kw_only=True):
-    """An image with all its layers indexed; ``blobs`` are those that can be read again."""
+class Located(NamedTuple):
+    """Layers whose bytes, or whose indexes, are at hand: ``found`` by their numbers."""
 
-    image: Image
-    blobs: dict[int, FileBlob] = {}
-
-    def checksum(self, layer: int, position: int) -> int | None:
-        """Return the CRC-32 of an entry's content, read from the archive now if that is possible.
-
-        ``layer`` is the layer's number, ``position`` that of the entry in its index.
-        """
-        blob = self.blobs.get(layer)
-        if blob is None:
-            return None
-        entry = self.image.layers[layer].index.entries[position]
-        crc = 0
-        left = entry.stored
-        with blob.open() as file:
-            file.seek(entry.offset)
-            while left:
-                data = file.read(min(left, 1 << 20))
-                crc = zlib.crc32(data, crc)
-                left -= len(data)
-        return crc
+    layers: tuple[LayerRef, ...]
+    found: Mapping[int, Blob | Indexed]
 
 
-def layer_label(number: int, ref: LayerRef) -> str:
+def layer_label(ref: LayerRef) -> str:
     """Return how messages name a layer: its number, and enough of its digest to find it."""
     digest = ref.digest or ref.diff_id
-    return f"{number} ({digest[:19]})" if digest else f"{number} ({ref.name})"
+    return f"{ref.number} ({digest[:19]})" if digest else f"{ref.number} ({ref.name})"
 
 
-def index_all(
-    selection: Selection, fetch: Fetch, options: Options, *, remote: bool = False
-) -> dict[int, Indexed]:
-    """Index every layer of ``selection`` that there is, by its number; equal ones once.
+def locate(
+    layers: Iterable[LayerRef], fetch: Fetch, options: Options, *, remote: bool = False
+) -> Located:
+    """Find out where the bytes of each layer are, and how many, without reading any.
+
+    Equal layers are looked for once. What is ``remote`` is always held against its digests, so
+    those must be of an algorithm that is known.
+    """
+    refs: list[LayerRef] = []
+    found: dict[int, Blob | Indexed] = {}
+    first: dict[tuple[str, str | None], LayerRef] = {}
+    for number, given in enumerate(layers):
+        ref = msgspec.structs.replace(given, number=number)
+        known = first.get((ref.name, ref.digest))
+        if known is None:
+            try:
+                got = fetch(ref)
+                if got is None and not ref.foreign:
+                    raise ManifestError("the manifest names it, and it is not there")
+                if got is not None:
+                    _check_size(got, ref)
+                    found[number] = got
+                    if remote or options.verify:  # known beforehand: say so before it is read
+                        _algorithms(ref, required=True)
+            except PyimginspectError as exc:
+                raise exc.at(layer=layer_label(ref)) from exc
+            # Windows' makers forbid to pass base layers on, and archives obey: they are absent.
+            size = ref.size if got is None else _size_of(got)
+            ref = msgspec.structs.replace(ref, size=size, absent=got is None)
+            first[ref.name, ref.digest] = ref
+        else:
+            ref = msgspec.structs.replace(ref, size=known.size, absent=known.absent)
+            if known.number in found:
+                found[number] = found[known.number]
+        refs.append(ref)
+    return Located(layers=tuple(refs), found=found)
+
+
+def index_all(located: Located, options: Options, *, remote: bool = False) -> dict[int, Indexed]:
+    """Index every layer that there is, by its number; equal ones once.
 
     Compressed layers are read in parallel, the largest first, since decompressors run beside
     each other; uncompressed ones in a file one after the other, since sought through they cost
@@ -75,40 +89,29 @@ def index_all(
     done: dict[int, Indexed] = {}
     first: dict[tuple[str, str | None], int] = {}
     jobs: list[_Job] = []
-    for number, ref in enumerate(selection.layers):
-        same = first.setdefault((ref.name, ref.digest), number)
-        if same != number:
+    required = remote or options.verify
+    for ref in located.layers:
+        got = located.found.get(ref.number)
+        if got is None or first.setdefault((ref.name, ref.digest), ref.number) != ref.number:
             continue
-        label = layer_label(number, ref)
-        try:
-            got = fetch(ref)
-            if got is None:
-                if ref.foreign:
-                    continue  # Windows: its makers forbid to pass these on, and archives obey
-                raise ManifestError("the manifest names it, and it is not there")
-            _check_size(got, ref)
-            if remote or options.verify:
-                _algorithms(ref, required=True)  # known beforehand, so say so before it is read
-            cached = None
-            if options.cache is not None and (remote or not options.verify):
-                cached = options.cache.get(ref.diff_id, ref.digest)
-        except PyimginspectError as exc:
-            raise exc.at(layer=label) from exc
+        label = layer_label(ref)
         if isinstance(got, Indexed):
-            done[number] = got
-        elif cached is not None:
-            size = got.size if got.size is not None else ref.size or 0
-            done[number] = Indexed(index=cached, blob_size=size)
+            done[ref.number] = got
+            continue
+        cached = None
+        if options.cache is not None and (remote or not options.verify):
+            cached = options.cache.get(ref.diff_id, ref.digest)
+        if cached is not None:
+            done[ref.number] = Indexed(index=cached, blob_size=ref.size or 0)
             options.progress.finish(label, cached=True)
         else:
-            jobs.append(_Job(number, label, ref, got, remote or options.verify))
+            jobs.append(_Job(ref.number, label, ref, got, required))
     done.update(_run(jobs, options))
-    for number, ref in enumerate(selection.layers):
-        if (same := first[ref.name, ref.digest]) in done:
-            done[number] = done[same]
-            required = remote or options.verify
-            _check(done[number], ref, layer_label(number, ref), required=required)
-            _remember(done[number], ref, options)
+    for ref in located.layers:
+        if (same := first.get((ref.name, ref.digest))) in done:
+            done[ref.number] = done[same]
+            _check(done[ref.number], ref, layer_label(ref), required=required)
+            _remember(done[ref.number], ref, options)
     return done
 
 
@@ -122,8 +125,12 @@ class _Job(NamedTuple):
     digests: bool
 
 
+def _size_of(got: Blob | Indexed) -> int | None:
+    return got.blob_size if isinstance(got, Indexed) else got.size
+
+
 def _check_size(got: Blob | Indexed, ref: LayerRef) -> None:
-    size = got.blob_size if isinstance(got, Indexed) else got.size
+    size = _size_of(got)
     if None not in (size, ref.size) and size != ref.size:
         raise DigestMismatchError(
             f"the blob has {size:,} bytes, not {ref.size:,} as its manifest says"
@@ -249,44 +256,3 @@ def _remember(indexed: Indexed, ref: LayerRef, options: Options) -> None:
     diff_id = ref.diff_id if ref.diff_id in indexed.diff_ids else indexed.diff_ids[0]
     digest = ref.digest if ref.digest in indexed.digests else indexed.digests[0]
     options.cache.put(diff_id, digest, indexed.index)
-
-
-def build_image(
-    selection: Selection, indexed: dict[int, Indexed], *, reference: str, source: str
-) -> Image:
-    """Put the chosen image and its indexed layers together."""
-    count = len(selection.layers)
-    steps = _steps(selection.config, count)
-    nothing = LayerIndex(size=0)
-    indexes = [indexed[n].index if n in indexed else nothing for n in range(count)]
-    if selection.config.platform.os == "windows":
-        indexes = with_one_spelling(indexes)
-    layers = tuple(
-        Layer(
-            number=number,
-            index=indexes[number],
-            diff_id=ref.diff_id,
-            digest=ref.digest,
-            media_type=ref.media_type,
-            blob_size=indexed[number].blob_size if number in indexed else ref.size,
-            history=steps[number],
-            absent=number not in indexed,
-        )
-        for number, ref in enumerate(selection.layers)
-    )
-    return Image(
-        reference=reference,
-        source=source,
-        config=selection.config,
-        layers=layers,
-        names=selection.names,
-        digest=selection.digest,
-        config_digest=selection.config_digest,
-        annotations=selection.annotations,
-    )
-
-
-def _steps(config: ImageConfig, count: int) -> list[History | None]:
-    """Return the step of the history behind each layer; history is optional, and may be short."""
-    steps: list[History | None] = [step for step in config.history if not step.empty_layer]
-    return (steps + [None] * count)[:count]

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from pyimginspect.layers import DEFAULT_LIMITS, Limits, Probe
 from pyimginspect.model import Digest, LayerIndex, Platform
+from pyimginspect.sources.connections import Connections
 
 __all__ = ["LayerCache", "NoProgress", "Options", "Reporter", "default_workers"]
 
@@ -78,7 +79,8 @@ class Options(Struct, frozen=True, kw_only=True):
 
     ``platform`` picks one image of a multi-platform index, ``verify`` holds every blob of a
     local archive against its digest (what comes over a network always is), ``cache`` is used
-    when given, ``workers`` layers are read at once.
+    when given, ``workers`` layers are read at once. ``connections`` are those to registries
+    that several images share.
     """
 
     platform: Platform | None = None
@@ -88,3 +90,4 @@ class Options(Struct, frozen=True, kw_only=True):
     cache: LayerCache | None = None
     progress: Reporter = NoProgress()
     workers: int = 0
+    connections: Connections | None = None

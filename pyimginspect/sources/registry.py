@@ -21,14 +21,16 @@ from pyimginspect.errors import (
 from pyimginspect.layers.digests import algorithm, digest_of
 from pyimginspect.model import Digest, parse_digest
 from pyimginspect.sources.challenges import read_body
-from pyimginspect.sources.indexing import Opened, build_image, index_all
+from pyimginspect.sources.connections import shared
+from pyimginspect.sources.indexing import locate
 from pyimginspect.sources.options import LARGEST_DOCUMENT, LayerCache, Options
 from pyimginspect.sources.reasons import reason
 from pyimginspect.sources.reference import Name, parse_name
+from pyimginspect.sources.resolved import RegistryCarrier, Resolved, resolved_from
 from pyimginspect.sources.selection import LayerRef, check_document, select_oci
 from pyimginspect.sources.transport import ATTEMPTS, Transport, wait
 
-__all__ = ["open_registry"]
+__all__ = ["RemoteBlob", "remote_blob", "resolve_registry"]
 
 _ACCEPT = ", ".join(
     [
@@ -41,8 +43,8 @@ _ACCEPT = ", ".join(
 _BROKEN = (requests.RequestException, urllib3.exceptions.HTTPError, OSError)
 
 
-def open_registry(text: str, options: Options, *, reference: str) -> Opened:
-    """Open an image of a registry; only layers that the cache does not hold are fetched.
+def resolve_registry(text: str, options: Options, *, reference: str) -> Resolved:
+    """Find an image of a registry; its layers are read when they are asked for.
 
     Everything is held against its digest. ``http://`` before the name allows a registry
     without TLS, as every registry on this machine is. Raises :class:`RegistryError`,
@@ -51,8 +53,9 @@ def open_registry(text: str, options: Options, *, reference: str) -> Opened:
     """
     plain = text.startswith("http://")
     name = parse_name(text.removeprefix("http://").removeprefix("https://"))
-    transport = Transport(name.registry, repository=name.repository, plain=plain)
-    try:
+    carrier = RegistryCarrier(registry=name.registry, repository=name.repository, plain=plain)
+    with shared(options.connections) as connections:
+        transport = connections.to(name.registry, name.repository, plain=plain)
         store = _Repository(transport, name, options.cache)
         data, digest = store.top()
         selection = select_oci(data, store, name=None, platform=options.platform)
@@ -60,12 +63,9 @@ def open_registry(text: str, options: Options, *, reference: str) -> Opened:
             raise ManifestError("the index lists no image")
         if selection.digest is None:
             selection = msgspec.structs.replace(selection, digest=digest)
-        indexed = index_all(selection, store.fetch, options, remote=True)
-    finally:
-        transport.close()
+        located = locate(selection.layers, store.find, options, remote=True)
     selection = msgspec.structs.replace(selection, names=(name.familiar,))
-    image = build_image(selection, indexed, reference=reference, source="registry")
-    return Opened(image=image)
+    return resolved_from(selection, located.layers, carrier, reference=reference, source="registry")
 
 
 class _Repository:
@@ -136,16 +136,21 @@ class _Repository:
                 return data, response.headers.get("Docker-Content-Digest")
         raise AssertionError("the last attempt returns or raises")
 
-    def fetch(self, ref: LayerRef) -> RemoteBlob | None:
+    def find(self, ref: LayerRef) -> RemoteBlob | None:
         """Return a layer that is fetched when it is opened; ``None`` for one kept elsewhere."""
         if ref.digest is None or ref.size is None:
             raise ManifestError("its descriptor has no size")
-        path = f"{self._base}/blobs/{ref.digest}"
+        blob = remote_blob(self._transport, self._name.repository, ref)
         if ref.foreign:
-            with self._transport.get(path, method="HEAD") as response:
+            with self._transport.get(blob.path, method="HEAD") as response:
                 if response.status_code == 404:
                     return None
-        return RemoteBlob(self._transport, path, ref.size)
+        return blob
+
+
+def remote_blob(transport: Transport, repository: str, ref: LayerRef) -> RemoteBlob:
+    """Return a layer of a repository, which is fetched when it is opened."""
+    return RemoteBlob(transport, f"/v2/{quote(repository)}/blobs/{ref.digest}", ref.size or 0)
 
 
 class RemoteBlob:

@@ -1,4 +1,4 @@
-"""What the user wrote → the source that opens it (docs/sources.md tells the order)."""
+"""What the user wrote → the source that has it (docs/sources.md tells the order)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import sys
 from collections.abc import Callable
 from typing import get_args
 
+import msgspec
+
 from pyimginspect.errors import (
     DaemonError,
     ImageNotFoundError,
@@ -15,40 +17,42 @@ from pyimginspect.errors import (
     PyimginspectError,
     RegistryError,
 )
-from pyimginspect.sources.files import open_path, open_stream
-from pyimginspect.sources.indexing import Opened
+from pyimginspect.sources.connections import shared
+from pyimginspect.sources.files import resolve_path, resolve_stream
 from pyimginspect.sources.options import Options
+from pyimginspect.sources.reading import read_resolved
 from pyimginspect.sources.reference import parse_name, without_userinfo
+from pyimginspect.sources.resolved import Opened, Resolved, assemble
 from pyimginspect.sources.saved import Form
 
-__all__ = ["PREFIXES", "open_reference"]
+__all__ = ["PREFIXES", "open_reference", "resolve"]
 
 _LONGEST_SHOWN = 300
 
-_Open = Callable[[str, Options, str], Opened]
+_Resolve = Callable[[str, Options, str], Resolved]
 
 _ARCHIVE = re.compile(r".*\.(tar|tgz|tbz2?|txz|tzst)(\.(gz|zst|zstd|xz|bz2))?(:[^/]*)?", re.DOTALL)
 
 
-def _docker(text: str, options: Options, reference: str) -> Opened:
-    from pyimginspect.sources.daemon import open_docker
+def _docker(text: str, options: Options, reference: str) -> Resolved:
+    from pyimginspect.sources.daemon import resolve_docker
 
-    return open_docker(text, options, reference=reference)
-
-
-def _podman(text: str, options: Options, reference: str) -> Opened:
-    from pyimginspect.sources.daemon import open_podman
-
-    return open_podman(text, options, reference=reference)
+    return resolve_docker(text, options, reference=reference)
 
 
-def _registry(text: str, options: Options, reference: str) -> Opened:
-    from pyimginspect.sources.registry import open_registry
+def _podman(text: str, options: Options, reference: str) -> Resolved:
+    from pyimginspect.sources.daemon import resolve_podman
 
-    return open_registry(text, options, reference=reference)
+    return resolve_podman(text, options, reference=reference)
 
 
-_NAMED: dict[str, _Open] = {"docker": _docker, "podman": _podman, "registry": _registry}
+def _registry(text: str, options: Options, reference: str) -> Resolved:
+    from pyimginspect.sources.registry import resolve_registry
+
+    return resolve_registry(text, options, reference=reference)
+
+
+_NAMED: dict[str, _Resolve] = {"docker": _docker, "podman": _podman, "registry": _registry}
 _FORMS: dict[str, Form] = {form: form for form in get_args(Form)}
 
 PREFIXES = (*_NAMED, *_FORMS)
@@ -56,10 +60,25 @@ PREFIXES = (*_NAMED, *_FORMS)
 
 
 def open_reference(reference: str, options: Options) -> Opened:
-    """Open an image, wherever it lives.
+    """Open an image, wherever it lives: resolve it, read its layers, put them together.
+
+    Raises what :func:`resolve` and :func:`~pyimginspect.sources.reading.read_layers` raise.
+    """
+    with shared(options.connections) as connections:
+        options = msgspec.structs.replace(options, connections=connections)
+        resolved = resolve(reference, options)
+        try:
+            return assemble(resolved, read_resolved(resolved, options))
+        except PyimginspectError as exc:
+            raise exc.at(image=_shown(reference)) from exc.__cause__
+
+
+def resolve(reference: str, options: Options) -> Resolved:
+    """Find an image and read the documents that describe it, wherever it lives.
 
     Without a prefix an existing path is opened as what its content says, and a name is looked
-    for in Docker, then in Podman, then in its registry. ``-`` is standard input.
+    for in Docker, then in Podman, then in its registry. ``-`` is standard input. Where an
+    image's layers go by before its documents are known, they are read.
 
     Raises :class:`InvalidReferenceError`, :class:`ImageNotFoundError`, and what the source
     raises: :class:`SourceError` and :class:`LayerError` in their many kinds.
@@ -83,7 +102,7 @@ def _shown(reference: str) -> str:
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
 
 
-def _saved(text: str, options: Options, reference: str, form: Form | None) -> Opened:
+def _saved(text: str, options: Options, reference: str, form: Form | None) -> Resolved:
     if text == "-" or text.startswith("-:"):
         if sys.stdin is None:
             raise InvalidReferenceError("standard input is closed", hint="pipe an archive in")
@@ -91,9 +110,11 @@ def _saved(text: str, options: Options, reference: str, form: Form | None) -> Op
             raise InvalidReferenceError("standard input is a terminal", hint="pipe an archive in")
         # The raw stream: a thread that waits in a buffered one would hold its lock at exit.
         stream = getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)
-        return open_stream(stream, options, name=text[2:] or None, reference=reference, form=form)
+        return resolve_stream(
+            stream, options, name=text[2:] or None, reference=reference, form=form
+        )
     path, name = split_path(text)
-    return open_path(path, options, name=name, reference=reference, form=form)
+    return resolve_path(path, options, name=name, reference=reference, form=form)
 
 
 def _exists(text: str) -> bool:
@@ -126,16 +147,16 @@ def _why_not_there(path: str) -> str:
     return "there is no such file"
 
 
-def _search(reference: str, options: Options) -> Opened:
+def _search(reference: str, options: Options) -> Resolved:
     """Ask every place that may know an image by its name, one after the other."""
     if "\0" in reference or _ARCHIVE.fullmatch(reference) or reference.startswith((".", "/", "~")):
         raise ImageNotFoundError(_why_not_there(reference))
     parse_name(reference)
     said = []
     last: PyimginspectError | None = None
-    for place, open_named in _NAMED.items():
+    for place, resolve_named in _NAMED.items():
         try:
-            return open_named(reference, options, reference)
+            return resolve_named(reference, options, reference)
         except (DaemonError, ImageNotFoundError, RegistryError) as exc:
             said.append(f"{place}: {exc.message}")
             last = exc

@@ -7,8 +7,16 @@ from typing import Literal, Protocol
 from pyimginspect.errors import ArchiveError, ManifestError
 from pyimginspect.layers import FileBlob, Indexed
 from pyimginspect.layers.blobs import Blob
-from pyimginspect.sources.indexing import Opened, build_image, index_all
+from pyimginspect.sources.indexing import index_all, locate
 from pyimginspect.sources.options import Options
+from pyimginspect.sources.resolved import (
+    Carrier,
+    FileCarrier,
+    Resolved,
+    StreamCarrier,
+    in_place,
+    resolved_from,
+)
 from pyimginspect.sources.selection import (
     LayerRef,
     Selection,
@@ -18,7 +26,7 @@ from pyimginspect.sources.selection import (
     select_oci,
 )
 
-__all__ = ["Form", "NoDocumentError", "open_store"]
+__all__ = ["Form", "NoDocumentError", "resolve_store"]
 
 Form = Literal["docker-archive", "oci-archive", "oci", "rootfs"]
 """What a path holds, where the user said so."""
@@ -35,7 +43,7 @@ class _Source(Store, Protocol):
         """Return a layer, or ``None`` where it is absent."""
 
 
-def open_store(
+def resolve_store(
     store: _Source,
     options: Options,
     *,
@@ -43,24 +51,37 @@ def open_store(
     reference: str,
     found_as: str,
     form: Form | None = None,
-) -> Opened:
-    """Open the image called ``name`` in ``store``.
+    again: str = "",
+) -> Resolved:
+    """Find the image called ``name`` in ``store``, and where its layers are.
 
-    ``found_as`` is what the source is called, but for an archive that is Docker's.
+    ``found_as`` is what the source is called, but for an archive that is Docker's. ``again`` is
+    the reference that leads once more to a store that has gone by.
 
     Raises :class:`ImageNotFoundError`, :class:`ArchiveError`, :class:`ManifestError`,
     :class:`PlatformError`, :class:`UnsupportedError` or :class:`LayerError`.
     """
     selection, source = _select(store, options, name, found_as, form)
-    indexed = index_all(selection, store.fetch, options)
-    image = build_image(selection, indexed, reference=reference, source=source)
-    blobs = {}
-    for number, ref in enumerate(selection.layers):
-        if number in indexed and indexed[number].index.checksums is None:
-            blob = store.fetch(ref)
-            if isinstance(blob, FileBlob):
-                blobs[number] = blob
-    return Opened(image=image, blobs=blobs)
+    located = locate(selection.layers, store.fetch, options)
+    files = {
+        located.layers[number].place: in_place(blob)
+        for number, blob in located.found.items()
+        if isinstance(blob, FileBlob)
+    }
+    if len(files) == len({located.layers[number].place for number in located.found}):
+        carrier: Carrier = FileCarrier(blobs=files)
+        indexed = {}
+    else:
+        carrier = StreamCarrier(reference=again)
+        indexed = index_all(located, options)
+    return resolved_from(
+        selection,
+        located.layers,
+        carrier,
+        reference=reference,
+        source=source,
+        indexed=indexed,
+    )
 
 
 def _select(

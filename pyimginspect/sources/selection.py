@@ -59,14 +59,25 @@ class Store(Protocol):
 
 
 class LayerRef(Struct, frozen=True, kw_only=True):
-    """A layer as a manifest names it: by ``name`` in a Docker archive, by ``digest`` in OCI."""
+    """A layer as a manifest names it: by ``name`` in a Docker archive, by ``digest`` in OCI.
 
+    ``number`` counts from 0, the lowest first. ``size`` is in bytes as stored. ``absent`` is
+    true where the source does not hold a ``foreign`` layer (the base layers of Windows).
+    """
+
+    number: int = 0
     name: str = ""
     digest: Digest | None = None
     diff_id: Digest | None = None
     media_type: str = ""
     size: int | None = None
     foreign: bool = False
+    absent: bool = False
+
+    @property
+    def place(self) -> str:
+        """What tells the layer from others of the same source."""
+        return self.name or self.digest or ""
 
 
 class Selection(Struct, frozen=True, kw_only=True):

@@ -17,9 +17,9 @@ from pyimginspect.analyzers import BUILTIN
 from pyimginspect.errors import AuthenticationError, DaemonError, ImageNotFoundError, PlatformError
 from pyimginspect.layers.cache import Cache
 from pyimginspect.model import Platform
-from pyimginspect.sources.indexing import Opened
 from pyimginspect.sources.options import Options
 from pyimginspect.sources.resolve import open_reference
+from pyimginspect.sources.resolved import Opened
 from tests.contract import assert_valid_image, content
 from tests.images import Index, digest, image, oci_layout
 from tests.integration.conftest import BuiltCorpus, missing
