@@ -67,12 +67,25 @@ def style(target: Path | None, args: argparse.Namespace) -> dict[str, Any]:
     """Return how wide and how colourful text may be where it goes."""
     terminal = target is None and sys.stdout is not None and sys.stdout.isatty()
     color = args.color == "always" or (
-        args.color == "auto" and terminal and not os.environ.get("NO_COLOR")
+        args.color == "auto" and target is None and wants_color(terminal=terminal)
     )
     width = min(_WIDEST, shutil.get_terminal_size().columns) if terminal else _WIDEST
     encoding = getattr(sys.stdout, "encoding", None) if target is None else None
     encoding = encoding or "utf-8"
     return {"width": width, "color": color, "encoding": encoding}
+
+
+def wants_color(*, terminal: bool) -> bool:
+    """Whether the environment wants colours: NO_COLOR, then FORCE_COLOR, then the terminal.
+
+    As https://no-color.org and https://force-color.org have it: a variable that is set and not
+    empty counts, whatever it says.
+    """
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return terminal and os.environ.get("TERM") != "dumb"
 
 
 def put(text: str, target: Path | None, *, exact: bool = False) -> None:

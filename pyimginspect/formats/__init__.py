@@ -39,6 +39,8 @@ _OPTIONS: dict[str, tuple[str, ...]] = {
     "cyclonedx": (),
 }
 
+_KNOWN = frozenset(name for names in _OPTIONS.values() for name in names)
+
 FORMATS = tuple(_OPTIONS)
 """The names that :func:`render` knows."""
 
@@ -71,8 +73,13 @@ def render(report: Report, format_name: str = "table", **options: Any) -> str:
     HTML a ``plan``; SARIF, GitHub and GitLab ``dockerfile`` (a :class:`Dockerfile`, whose lines
     findings then name); SARIF a ``category``.
 
-    Raises :class:`ReportError` for a format that does not exist, or whose library is missing.
+    Raises :class:`ReportError` for a format that does not exist, or whose library is missing, and
+    :class:`TypeError` for an option that no format takes.
     """
+    for name in options.keys() - _KNOWN:
+        near = difflib.get_close_matches(name, _KNOWN, n=1)
+        hint = f"; did you mean '{near[0]}'?" if near else ""
+        raise TypeError(f"render() got an unexpected option '{name}'{hint}")
     if format_name not in _OPTIONS:
         raise ReportError(f"there is no format '{format_name}'", hint=_suggest(format_name))
     try:

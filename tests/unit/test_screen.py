@@ -7,6 +7,7 @@ import pytest
 import wcwidth
 
 from pyimginspect.cli import main
+from pyimginspect.cli.outputs import wants_color
 from pyimginspect.formats import render, render_many
 from pyimginspect.model import Evidence
 from pyimginspect.report import Report, Verdict
@@ -165,6 +166,35 @@ def test_nothing_could_be_known_is_said() -> None:
     assert "1 thing could not be known: -vv lists them" in render(bad_report(), "table")
     two = msgspec.structs.replace(bad_report(), notes=notes * 2)
     assert "2 things could not be known" in render(two, "table")
+
+
+def test_an_option_that_no_format_takes_is_an_error() -> None:
+    with pytest.raises(TypeError, match="unexpected option 'widht'; did you mean 'width'"):
+        render(clean_report(), "table", widht=10)
+    render(clean_report(), "json", width=10)  # another format's
+
+
+@pytest.mark.parametrize(
+    ("environment", "terminal", "wanted"),
+    [
+        ({}, True, True),
+        ({}, False, False),
+        ({"TERM": "dumb"}, True, False),
+        ({"NO_COLOR": "1"}, True, False),
+        ({"NO_COLOR": ""}, True, True),
+        ({"FORCE_COLOR": "1"}, False, True),
+        ({"FORCE_COLOR": "1", "TERM": "dumb"}, False, True),
+        ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, True, False),
+    ],
+)
+def test_who_wants_colours(
+    environment: dict[str, str], terminal: bool, wanted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("NO_COLOR", "FORCE_COLOR", "TERM"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert wants_color(terminal=terminal) is wanted
 
 
 def test_the_command_s_options(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
