@@ -1,8 +1,11 @@
 """Layers put on top of each other: whiteouts, replacements, merges, links.
 
 The rules are those of the OCI image specification (layer.md, "Applying changesets") as Docker
-carries them out: whiteouts hide what lower layers hold, a directory over a directory merges,
-everything else replaces, and a name whose parent is a symbolic link goes through that link.
+carries them out with overlay2: each layer is unpacked into a directory of its own, and those are
+merged (docs.kernel.org, "Overlay Filesystem"). Whiteouts hide what lower layers hold, a directory
+over a directory merges, everything else replaces. A name whose parent is a symbolic link goes
+through that link if the same layer has it; a directory stands in the place of a lower one.
+containerd and Podman do the same, but for the modes of directories that no entry describes.
 """
 
 from __future__ import annotations
@@ -10,16 +13,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Literal
 
+from msgspec.structs import replace
+
 from pyimginspect.errors import CorruptLayerError, LimitError
 from pyimginspect.model import Entry, Layer, Note
-from pyimginspect.rootfs import MAX_LINKS, Node, Removal, RootFS, target_of
+from pyimginspect.rootfs import (
+    MAX_LINKS,
+    Node,
+    Removal,
+    ReplacedLink,
+    RootFS,
+    implied_directory,
+    target_of,
+)
 
 __all__ = ["OPAQUE", "WHITEOUT", "apply_layers"]
 
 WHITEOUT = ".wh."
 OPAQUE = ".wh..wh..opq"
-_RESERVED = ".wh..wh."
-_UNKNOWN_DIRECTORY = 0o755
 _MOST_STEPS = 2_000_000
 _MOST_IMPLIED = 64 << 20
 
@@ -28,14 +39,15 @@ def apply_layers(layers: Iterable[Layer]) -> RootFS:
     """Fold layers, the lowest first, into the file system that a container would see.
 
     Raises :class:`CorruptLayerError` for a layer that no container engine could apply: an entry
-    below a circle of links, or a whiteout of ``.`` or ``..``; :class:`LimitError` where finding
-    the entries' directories behind links takes millions of steps, or where the directories that
-    entries imply and none describes have tens of megabytes of names.
+    below a circle of its own links, or a whiteout of ``.`` or ``..``; :class:`LimitError` where
+    finding the entries' directories behind links takes millions of steps, or where the directories
+    that entries imply and none describes have tens of megabytes of names.
     """
     builder = _Builder()
     applied = tuple(layers)
     for layer in applied:
         builder.apply(layer)
+    builder.finish()
     return RootFS(
         applied,
         builder.nodes,
@@ -44,42 +56,32 @@ def apply_layers(layers: Iterable[Layer]) -> RootFS:
         builder.links,
         tuple(sorted(builder.removals, key=lambda r: (r.layer, r.position))),
         tuple(builder.notes),
+        tuple(builder.replaced_links),
     )
-
-
-def _directory(path: str, layer: int) -> Node:
-    """Return a node for a directory that entries imply and none describes."""
-    entry = Entry(
-        path=path,
-        kind="directory",
-        mode=_UNKNOWN_DIRECTORY,
-        uid=0,
-        gid=0,
-        size=0,
-        stored=0,
-        offset=0,
-        mtime=0,
-    )
-    return Node(path=path, layer=layer, position=-1, entry=entry)
 
 
 class _Builder:
     """The fold's state: the file system so far, and what it has lost."""
 
     def __init__(self) -> None:
-        self.nodes: dict[str, Node] = {"": _directory("", 0)}
+        self.nodes: dict[str, Node] = {"": implied_directory("", 0)}
         self.children: dict[str, set[str]] = {}
         self.removals: list[Removal] = []
+        self.replaced_links: list[ReplacedLink] = []
         self.notes: list[Note] = []
         # Paths that are not those of the entry with their content: hard links, linked parents.
         self.moved: set[str] = set()
         self.links: set[str] = set()
         # How many names content has that has more than one, by (layer, position).
         self._names: dict[tuple[int, int], int] = {}
-        # Where the parents named by entries really are; those reached through links apart,
-        # because any change of a link may lead them elsewhere.
+        # What the headers of hard links made of content, where they differ from its own.
+        self._headers: dict[tuple[int, int], Entry] = {}
+        # Of the layer that is being applied: its directories, where the parents that its entries
+        # name really are, what it hides of lower layers.
         self._literal: set[str] = {""}
         self._through_links: dict[str, str] = {}
+        self._whiteouts: list[str] = []
+        self._opaque: list[str] = []
         # Steps taken on the way through links, and characters of the paths of directories that
         # only are implied: one entry of 4 kB may take and imply thousands of them.
         self._steps = 0
@@ -87,75 +89,99 @@ class _Builder:
 
     def apply(self, layer: Layer) -> None:
         """Put one layer on top."""
-        entries = layer.index.entries
-        whiteouts = [n for n, entry in enumerate(entries) if WHITEOUT in entry.path]
-        hidden = set()
-        for position in whiteouts:
-            # Whiteouts speak of lower layers only, wherever in the archive they stand.
-            if self._whiteout(entries[position], position, layer.number):
-                hidden.add(position)
-        for position, entry in enumerate(entries):
-            if position in hidden:
-                continue
+        number = layer.number
+        self._literal, self._through_links = {""}, {}
+        self._whiteouts, self._opaque = [], []
+        for position, entry in enumerate(layer.index.entries):
             path = entry.path
             parent, _, name = path.rpartition("/")
             if parent not in self._literal:
-                real = self._enter(parent, entry, layer.number)
+                real = self._enter(parent, entry, number)
                 if real != parent:
                     parent = real
                     path = f"{real}/{name}" if real else name
                     self.moved.add(path)
-            self._add(path, parent, entry, position, layer.number)
+            if name[:4] == WHITEOUT:
+                self._whiteout(parent, name, entry, position, number)
+            else:
+                self._add(path, parent, entry, position, number)
+        self._hide(number)
 
-    def _whiteout(self, entry: Entry, position: int, layer: int) -> bool:
-        """Carry out a whiteout; return whether the entry is one, or aufs's own."""
-        parent, _, name = entry.path.rpartition("/")
-        if f"/{_RESERVED}" in f"/{parent}":
-            self._account(layer, position, entry, layer, "deleted")
-            return True
-        if not name.startswith(WHITEOUT):
-            return False
+    def _whiteout(self, parent: str, name: str, entry: Entry, position: int, layer: int) -> None:
+        """Take note of what a whiteout hides, of lower layers only, wherever it stands."""
         self._account(layer, position, entry, layer, "deleted")
-        where = parent if parent in self._literal else self._follow(parent, entry, layer)
         if name == OPAQUE:
-            for path in list(self.children.get(where, ())) if where is not None else ():
-                self._remove(path, layer, "deleted")
-            # A set keeps its room when it is empty, and each look at it would cost that.
-            if where is not None and not self.children.get(where):
-                self.children.pop(where, None)
-            return True
-        if name.startswith(_RESERVED):
-            return True
+            if parent:  # no engine hides what is at the root
+                self._opaque.append(parent)
+            return
         victim = name[len(WHITEOUT) :]
         if victim in ("", ".", ".."):
             raise CorruptLayerError("whiteout of nothing", layer=str(layer), entry=entry.path)
-        path = f"{where}/{victim}" if where else victim
-        if where is not None and path in self.nodes:
-            self._remove(path, layer, "deleted")
-        return True
+        path = f"{parent}/{victim}" if parent else victim
+        node = self.nodes.get(path)
+        if node is not None and node.layer == layer:
+            # Engines refuse such a layer; by the specification what it holds itself stays.
+            self._opaque.append(path)
+        else:
+            self._whiteouts.append(path)
+
+    def _hide(self, layer: int) -> None:
+        """Take away what the layer's whiteouts hide, now that all that it holds is there.
+
+        What it made anew after a whiteout stays, and a directory then merges with the lower one:
+        in an overlay nothing is left of the whiteout.
+        """
+        for path in self._whiteouts:
+            node = self.nodes.get(path)
+            if node is not None and node.layer != layer:
+                self._remove(path, layer, "deleted")
+        seen = set()
+        todo = self._opaque
+        while todo:
+            top = todo.pop()
+            if top in seen:
+                continue
+            seen.add(top)
+            for path in list(self.children.get(top, ())):
+                node = self.nodes[path]
+                if node.layer != layer:
+                    self._remove(path, layer, "deleted")
+                elif node.kind == "directory":
+                    todo.append(path)
+            # A set keeps its room when it is empty, and each look at it would cost that.
+            if not self.children.get(top):
+                self.children.pop(top, None)
 
     def _enter(self, parent: str, entry: Entry, layer: int) -> str:
-        """Return the real directory behind ``parent``, made where it is missing."""
+        """Return the layer's own directory behind ``parent``, made where it is missing.
+
+        Lower layers do not matter: an engine unpacks each layer into a directory of its own, so
+        a link below is not followed, and a directory that no entry describes gets a mode and an
+        owner that are the engine's.
+        """
         known = self._through_links.get(parent)
         if known is not None:
             return known
         there = self.nodes.get(parent)
         in_known = parent.rpartition("/")[0] in self._literal
-        if in_known and there is not None and there.kind == "directory":
+        if in_known and there is not None and there.kind == "directory" and there.layer == layer:
             self._literal.add(parent)
             return parent
 
         def make(path: str) -> None:
-            if path in self.nodes:
-                self.notes.append(Note(what="a file is used as a directory", path=path))
-                self._remove(path, layer, "overwritten")
+            old = self.nodes.get(path)
+            if old is not None and old.kind != "directory":
+                if old.layer == layer:
+                    what = "a file is used as a directory"
+                    self.notes.append(Note(what=what, path=path, layer=layer))
+                self._replace(old, entry, layer)
             self._implied += len(path)
             if self._implied > _MOST_IMPLIED:
                 what = (
                     f"directories that no entry describes have {_MOST_IMPLIED >> 20} MiB of names"
                 )
                 raise LimitError(what, layer=str(layer), entry=entry.path)
-            self._put(path.rpartition("/")[0], _directory(path, layer))
+            self._put(path.rpartition("/")[0], implied_directory(path, layer))
 
         real = self._follow(parent, entry, layer, make)
         if real is None:
@@ -168,14 +194,21 @@ class _Builder:
             self._through_links[parent] = real
         return real
 
+    def _replace(self, old: Node, entry: Entry, layer: int) -> None:
+        """Take away what a directory, of ``entry`` or above it, stands in the place of."""
+        if old.kind == "symlink" and old.layer != layer:
+            self.replaced_links.append(ReplacedLink(link=old, layer=layer, entry=entry))
+        self._remove(old.path, layer, "overwritten")
+
     def _follow(
         self, path: str, entry: Entry, layer: int, make: Callable[[str], None] | None = None
     ) -> str | None:
         """Resolve ``path`` to a real path; ``None`` where nothing is there or in a circle of links.
 
-        With ``make``, every component is to be a directory, and ``make`` is called for each path
-        that is not one yet. As long as layers change, no answer can be kept for long: so the
-        steps are counted, and of too many the image is refused.
+        With ``make``, every component is to be a directory of the layer, and ``make`` is called
+        for each path that is not one yet: what only lower layers have counts for nothing. As long
+        as layers change, no answer can be kept for long: so the steps are counted, and of too many
+        the image is refused.
         """
         real = ""
         todo = path.split("/")[::-1]
@@ -189,6 +222,8 @@ class _Builder:
                 continue
             step = f"{real}/{name}" if real else name
             node = self.nodes.get(step)
+            if make is not None and node is not None and node.layer != layer:
+                node = None
             kind = node.kind if node is not None else None
             if node is not None and kind == "symlink":
                 hops += 1
@@ -222,7 +257,12 @@ class _Builder:
         elif kind == "symlink":
             self.links.add(path)
         old = self.nodes.get(path)
-        if old is not None and not (kind == "directory" and old.kind == "directory"):
+        if kind == "directory":
+            if old is not None and old.kind != "directory":
+                self._replace(old, entry, layer)
+            if path == entry.path:
+                self._literal.add(path)
+        elif old is not None:
             if origin is not None and origin.layer == layer:
                 successor = origin.position  # a further name of what this layer stores
             else:
@@ -243,7 +283,28 @@ class _Builder:
             return None  # a link to what it already is
         self._names[key] = self._names.get(key, 1) + 1
         self.moved.add(path)
+        now = self._headers.get(key, origin.entry)
+        mode = now.mode if origin.kind == "symlink" else entry.mode
+        if (mode, entry.uid, entry.gid, entry.mtime) != (now.mode, now.uid, now.gid, now.mtime):
+            self._headers[key] = replace(
+                now, mode=mode, uid=entry.uid, gid=entry.gid, mtime=entry.mtime
+            )
         return origin
+
+    def finish(self) -> None:
+        """Give files with several names the mode, owner and time that were applied last."""
+        if not self._headers:
+            return
+        origins: dict[tuple[int, int], Node] = {}
+        for path, node in self.nodes.items():
+            key = (node.content.layer, node.content.position)
+            entry = self._headers.get(key)
+            if entry is None:
+                continue
+            origin = origins.get(key)
+            if origin is None:
+                origin = origins[key] = replace(node.content, entry=entry)
+            self.nodes[path] = origin if node.origin is None else replace(node, origin=origin)
 
     def _put(self, parent: str, node: Node) -> None:
         self.nodes[node.path] = node
@@ -277,10 +338,9 @@ class _Builder:
             node = self.nodes.pop(path)
             if node.kind == "directory":
                 stack.extend(self.children.pop(path, ()))
-                self._literal.clear()
-                self._literal.add("")
-                self._through_links.clear()
-            elif node.kind == "symlink":
+                if node.layer == killer:
+                    self._literal = {""}
+            if node.layer == killer and node.kind in ("directory", "symlink"):
                 self._through_links.clear()
             content = node.content
             key = (content.layer, content.position)

@@ -13,11 +13,21 @@ from msgspec import Struct
 
 from pyimginspect.model import ElfFile, Entry, Kind, Layer, LayerIndex, Note
 
-__all__ = ["MAX_LINKS", "Node", "Removal", "RootFS", "target_of"]
+__all__ = [
+    "MAX_LINKS",
+    "Node",
+    "Removal",
+    "ReplacedLink",
+    "RootFS",
+    "implied_directory",
+    "target_of",
+]
 
 MAX_LINKS = 40
 """How many links are followed for one path, as by Linux: path_resolution(7)."""
 _MAX_TARGET = 4095  # bytes: symlink(2) makes no longer one, and no empty one
+
+_UNKNOWN_DIRECTORY = 0o755
 
 _T = TypeVar("_T")
 
@@ -25,7 +35,8 @@ _T = TypeVar("_T")
 class Node(Struct, frozen=True, kw_only=True, gc=False):
     """One path of the final file system.
 
-    ``entry`` is the archive member that put it there, number ``position`` of layer ``layer``.
+    ``entry`` is the archive member that put it there, number ``position`` of layer ``layer``;
+    of content with several names it has the mode, owner and time that the last of them gave it.
     For a hard link ``origin`` is the node that carries the content, under whatever name.
     A directory that no entry describes has ``position`` -1.
     """
@@ -67,6 +78,17 @@ class Removal(Struct, frozen=True, kw_only=True, gc=False):
     successor: int = -1
 
 
+class ReplacedLink(Struct, frozen=True, kw_only=True, gc=False):
+    """A symbolic link to whose place a higher layer put a directory.
+
+    ``entry`` is the member of layer ``layer`` that did so: that directory, or something in it.
+    """
+
+    link: Node
+    layer: int
+    entry: Entry
+
+
 class _Place:
     """Something that a path led to, and once it is known, what is below or behind it.
 
@@ -101,11 +123,13 @@ class RootFS:
         links: set[str],
         removals: tuple[Removal, ...],
         notes: tuple[Note, ...],
+        replaced_links: tuple[ReplacedLink, ...] = (),
     ) -> None:
         self.layers = layers
         self.nodes: Mapping[str, Node] = nodes
         self.removals = removals
         self.notes = notes
+        self.replaced_links = replaced_links
         self._children = children
         self._moved = moved
         self._links = links
@@ -290,6 +314,22 @@ class RootFS:
                 for other in self._linked.get((layer.number, position), ()):
                     found[other] = fact
         return dict(sorted(found.items()))
+
+
+def implied_directory(path: str, layer: int) -> Node:
+    """Return a node for a directory that entries imply and none describes, as Docker makes it."""
+    entry = Entry(
+        path=path,
+        kind="directory",
+        mode=_UNKNOWN_DIRECTORY,
+        uid=0,
+        gid=0,
+        size=0,
+        stored=0,
+        offset=0,
+        mtime=0,
+    )
+    return Node(path=path, layer=layer, position=-1, entry=entry)
 
 
 def target_of(link: Node) -> str:

@@ -37,7 +37,11 @@ CASES: dict[str, tuple[Sequence[Tree], dict[str, int]]] = {
     "one above the other": ([{"a": "1"}, {"b": "2"}], {"a": 0, "b": 1}),
     "the higher wins": ([{"a": "1"}, {"a": "2"}], {"a": 1}),
     "the last of one name wins": ([[("a", "1"), ("a", "2")]], {"a": 0}),
-    "whiteout": ([{"d/": None, "d/a": "1"}, {"d/.wh.a": ""}], {"d": 0}),
+    "whiteout": ([{"d/": None, "d/a": "1"}, {"d/": None, "d/.wh.a": ""}], {"d": 1}),
+    "whiteout in a directory that the layer does not describe": (
+        [{"d/": None, "d/a": "1", "d/b": "1"}, {"d/.wh.a": ""}],
+        {"d/b": 0},
+    ),
     "whiteout of a directory": (
         [{"d/": None, "d/a": "1", "d/e/": None, "d/e/b": "2"}, {".wh.d": ""}],
         {},
@@ -51,22 +55,67 @@ CASES: dict[str, tuple[Sequence[Tree], dict[str, int]]] = {
         [{"a": "old"}, {".wh.a": "", "a": "new"}],
         {"a": 1},
     ),
+    "a directory made after its whiteout merges with the lower one": (
+        [{"d/": None, "d/old": "1"}, {".wh.d": "", "d/": None, "d/new": "2"}],
+        {"d": 1, "d/old": 0, "d/new": 1},
+    ),
+    "and so do those in it": (
+        [
+            {"d/": None, "d/e/": None, "d/e/old": "1"},
+            {".wh.d": "", "d/": None, "d/.wh.e": "", "d/e/": None, "d/e/new": "2"},
+        ],
+        {"d": 1, "d/e": 1, "d/e/old": 0, "d/e/new": 1},
+    ),
+    "a link made after its directory's whiteout": (
+        [{"d/": None, "d/old": "1"}, {".wh.d": "", "d": Link("e")}],
+        {"d": 1},
+    ),
+    "a directory made before its whiteout holds what the layer has": (
+        [{"d/": None, "d/old": "1"}, {"d/": None, "d/new": "2", ".wh.d": ""}],
+        {"d": 1, "d/new": 1},
+    ),
     "whiteout through a linked directory": (
         [{"usr/bin/ls": "1", "bin": Link("usr/bin")}, {"bin/.wh.ls": ""}],
-        {"bin": 0},
+        {"usr/bin/ls": 0},
+    ),
+    "whiteout through a linked directory of the same layer": (
+        [{"usr/bin/ls": "1"}, {"usr/bin/": None, "bin": Link("usr/bin"), "bin/.wh.ls": ""}],
+        {"bin": 1, "usr/bin": 1},
+    ),
+    "whiteout of a linked directory": (
+        [{"usr/bin/": None, "bin": Link("usr/bin")}, {".wh.bin": ""}],
+        {"usr/bin": 0},
     ),
     "opaque": (
         [{"d/": None, "d/a": "1", "d/e/b": "2"}, {"d/.wh..wh..opq": "", "d/c": "3"}],
-        {"d": 0, "d/c": 1},
+        {"d/c": 1},
+    ),
+    "opaque hides what is in directories that the layer has too": (
+        [
+            {"d/": None, "d/e/": None, "d/e/f/old": "1", "d/e/g/": None},
+            {"d/": None, "d/.wh..wh..opq": "", "d/e/f/": None, "d/e/f/new": "2"},
+        ],
+        {"d": 1, "d/e/f": 1, "d/e/f/new": 1},
+    ),
+    "opaque below another": (
+        [{"d/e/old": "1", "d/old": "1"}, {"d/e/.wh..wh..opq": "", "d/.wh..wh..opq": ""}],
+        {},
+    ),
+    "opaque through a link": (
+        [{"usr/bin/ls": "1", "bin": Link("usr/bin")}, {"bin/.wh..wh..opq": ""}],
+        {"usr/bin/ls": 0},
     ),
     "opaque wherever it stands": (
-        [{"d/": None, "d/a": "1"}, {"d/c": "3", "d/.wh..wh..opq": ""}],
-        {"d": 0, "d/c": 1},
+        [{"d/": None, "d/a": "1"}, {"d/": None, "d/c": "3", "d/.wh..wh..opq": ""}],
+        {"d": 1, "d/c": 1},
     ),
-    "opaque at the root": ([{"a": "1", "b/c": "2"}, {".wh..wh..opq": "", "d": "3"}], {"d": 1}),
-    "aufs's own files are none of the image's": (
+    "opaque at the root hides nothing": (
+        [{"a": "1", "b/c": "2"}, {".wh..wh..opq": "", "d": "3"}],
+        {"a": 0, "b/c": 0, "d": 1},
+    ),
+    "aufs's own files are whiteouts, and directories of such names are directories": (
         [{".wh..wh.aufs": "", ".wh..wh.plnk/": None, ".wh..wh.plnk/1.2": "x", "a": "1"}],
-        {"a": 0},
+        {".wh..wh.plnk/1.2": 0, "a": 0},
     ),
     "directory over directory merges": (
         [{"d/": None, "d/a": "1"}, {"d/": Directory(mode=0o700), "d/b": "2"}],
@@ -78,25 +127,69 @@ CASES: dict[str, tuple[Sequence[Tree], dict[str, int]]] = {
         [{"usr/bin/": None, "usr/bin/x": "1", "bin": Link("usr/bin")}, {"bin/": None}],
         {"usr/bin": 0, "usr/bin/x": 0, "bin": 1},
     ),
-    "a name goes through its linked directory": (
-        [{"usr/bin/": None, "bin": Link("usr/bin")}, {"bin/y": "1"}],
-        {"usr/bin": 0, "bin": 0, "usr/bin/y": 1},
+    "a name replaces the lower link that it leads through": (
+        [{"usr/bin/": None, "usr/bin/x": "1", "bin": Link("usr/bin")}, {"bin/y": "1"}],
+        {"usr/bin": 0, "usr/bin/x": 0, "bin/y": 1},
+    ),
+    "on its way too": (
+        [{"usr/lib/": None, "lib": Link("/usr/lib")}, {"lib/x/": None, "lib/x/y": "1"}],
+        {"usr/lib": 0, "lib/x": 1, "lib/x/y": 1},
+    ),
+    "in a directory of the layer": (
+        [{"d/": None, "d/usr/": None, "d/bin": Link("usr")}, {"d/": None, "d/bin/x": "1"}],
+        {"d": 1, "d/usr": 0, "d/bin/x": 1},
+    ),
+    "a lower circle of links": (
+        [{"a": Link("b"), "b": Link("a")}, {"a/x": "1"}],
+        {"b": 0, "a/x": 1},
+    ),
+    "a name goes through a link of its layer": (
+        [{"usr/bin/": None, "bin": Link("usr/bin"), "bin/y": "1"}],
+        {"usr/bin": 0, "bin": 0, "usr/bin/y": 0},
+    ),
+    "a link again, and then a name": (
+        [
+            {"usr/bin/": None, "usr/bin/x": "1", "bin": Link("usr/bin")},
+            {"usr/bin/": None, "bin": Link("usr/bin"), "bin/y": "1"},
+        ],
+        {"usr/bin": 1, "bin": 1, "usr/bin/x": 0, "usr/bin/y": 1},
     ),
     "through an absolute link": (
-        [{"usr/lib/": None, "lib": Link("/usr/lib")}, {"lib/x/": None, "lib/x/y": "1"}],
-        {"usr/lib": 0, "lib": 0, "usr/lib/x": 1, "usr/lib/x/y": 1},
+        [{"usr/lib/": None, "lib": Link("/usr/lib"), "lib/x/": None, "lib/x/y": "1"}],
+        {"usr/lib": 0, "lib": 0, "usr/lib/x": 0, "usr/lib/x/y": 0},
     ),
     "through a link that climbs too far": (
-        [{"a/": None, "b": Link("../../../a")}, {"b/x": "1"}],
-        {"a": 0, "b": 0, "a/x": 1},
+        [{"a/": None, "b": Link("../../../a"), "b/x": "1"}],
+        {"a": 0, "b": 0, "a/x": 0},
+    ),
+    "through a link to what only a lower layer has": (
+        [{"usr/": None, "usr/y": "1"}, {"bin": Link("usr"), "bin/x": "2"}],
+        {"bin": 1, "usr/y": 0, "usr/x": 1},
     ),
     "a link that changes its mind": (
         [
-            {"one/": None, "two/": None, "to": Link("one")},
-            [("to/a", "1")],
-            [("to", Link("two")), ("to/b", "2")],
+            {"one/": None, "two/": None, "to": Link("one"), "to/a": "1"},
+            {"two/": None, "to": Link("two"), "to/b": "2"},
         ],
-        {"one": 0, "two": 0, "to": 2, "one/a": 1, "two/b": 2},
+        {"one": 0, "two": 1, "to": 1, "one/a": 0, "two/b": 1},
+    ),
+    "a directory of a lower layer without an entry": (
+        [{"d/": Directory(mode=0o1777, uid=5), "d/a": "1"}, {"d/b": "2"}],
+        {"d/a": 0, "d/b": 1},
+    ),
+    "whiteout in a directory that nobody has": ([{"a": "1"}, {"n/m/.wh.x": ""}], {"a": 0}),
+    "opaque in a directory that nobody has": ([{"a": "1"}, {"n/m/.wh..wh..opq": ""}], {"a": 0}),
+    "a second name of another mode and owner": (
+        [{"a": File("1", mode=0o600), "b": HardLink("a", mode=0o755, uid=7, gid=8)}],
+        {"a": 0, "b": 0},
+    ),
+    "a second name of a link": (
+        [{"a": "1", "l": Link("a"), "b": HardLink("l", mode=0o755, uid=7, gid=8)}],
+        {"a": 0, "l": 0, "b": 0},
+    ),
+    "a second name in an upper layer replaces": (
+        [{"a": "1", "b": "2"}, {"c": "3", "a": HardLink("c", mode=0o755)}],
+        {"a": 1, "b": 0, "c": 1},
     ),
     "a directory replaced by a link within a layer": (
         [[("d/", None), ("d/a", "1"), ("e/", None), ("d", Link("e")), ("d/b", "2")]],
@@ -118,17 +211,82 @@ def test_layers_put_together(name: str) -> None:
     assert listing(applied(*trees)) == expected
 
 
-def test_directories_that_nobody_describes_are_there() -> None:
-    rootfs = applied({"a/b/c": "1"})
-    assert sorted(rootfs.nodes) == ["", "a", "a/b", "a/b/c"]
+@pytest.mark.parametrize("name", ["c", ".wh.c", ".wh..wh..opq"])
+def test_directories_that_nobody_describes_are_there(name: str) -> None:
+    rootfs = applied({}, {f"a/b/{name}": ""})
+    assert [path for path in sorted(rootfs.nodes) if path != "a/b/c"] == ["", "a", "a/b"]
     assert rootfs["a/b"].kind == "directory"
-    assert rootfs["a/b"].position == -1
+    assert (rootfs["a/b"].layer, rootfs["a/b"].position) == (1, -1)
+
+
+def attributes(rootfs: RootFS, path: str) -> tuple[int, int, int]:
+    entry = rootfs[path].content.entry
+    return entry.mode, entry.uid, entry.gid
+
+
+def test_a_directory_without_an_entry_is_the_engines_and_not_the_lower_layers() -> None:
+    rootfs = applied({"d/": Directory(mode=0o1777, uid=5, gid=6), "d/a": "1"}, {"d/b": "2"})
+    assert attributes(rootfs, "d") == (0o755, 0, 0)
+    assert rootfs.children("d") == ["d/a", "d/b"]
+
+
+def test_the_last_name_of_a_file_says_its_mode_and_owner() -> None:
+    rootfs = applied(
+        {
+            "a": File("1", mode=0o600),
+            "b": HardLink("a", mode=0o755, uid=7, gid=8),
+            "c": HardLink("a", mode=0o700, uid=9),
+            "l": Link("a"),
+            "m": HardLink("l", mode=0o600, uid=3),
+            "other": File("2", mode=0o640),
+        }
+    )
+    assert {attributes(rootfs, path) for path in "abc"} == {(0o700, 9, 0)}
+    assert {attributes(rootfs, path) for path in "lm"} == {(0o777, 3, 0)}
+    assert attributes(rootfs, "other") == (0o640, 0, 0)
+    assert rootfs.hard_links == {(0, 0): ("a", "b", "c"), (0, 3): ("l", "m")}
+    assert rootfs["b"].content is rootfs["a"]
+
+
+def test_a_name_that_outlives_the_first_keeps_what_was_applied() -> None:
+    rootfs = applied({"a": File("1", mode=0o600), "b": HardLink("a", mode=0o755)}, {".wh.a": ""})
+    assert attributes(rootfs, "b") == (0o755, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("upper", "entry"),
+    [
+        ({"bin/tool": "2"}, "bin/tool"),
+        ({"bin/x/tool": "2"}, "bin/x/tool"),
+        ({"bin/": None}, "bin"),
+        ({"bin/.wh.sh": ""}, "bin/.wh.sh"),
+    ],
+)
+def test_directories_in_the_place_of_lower_links_are_remembered(upper: Tree, entry: str) -> None:
+    lower = {"usr/bin/": None, "usr/bin/sh": "1", "bin": Link("usr/bin")}
+    (found,) = applied(lower, upper).replaced_links
+    assert (found.link.path, found.layer, found.entry.path) == ("bin", 1, entry)
+    assert found.link.entry.target == "usr/bin"
+
+
+@pytest.mark.parametrize(
+    "trees",
+    [
+        [{"bin": Link("usr/bin")}, {"bin": "a file"}],
+        [{"bin": Link("usr/bin")}, {"bin": Link("usr")}],
+        [{"bin": Link("usr/bin")}, {".wh.bin": ""}, {"bin/": None}],
+        [{"bin": "a file"}, {"bin/tool": "2"}],
+        [[("usr/bin/", None), ("bin", Link("usr/bin")), ("bin/", None)]],
+    ],
+)
+def test_other_ends_of_links_are_not(trees: Sequence[Tree]) -> None:
+    assert applied(*trees).replaced_links == ()
 
 
 @pytest.mark.parametrize(
     ("trees", "message"),
     [
-        ([{"a": Link("b"), "b": Link("a")}, {"a/x": "1"}], "circle of links"),
+        ([{"a": Link("b"), "b": Link("a"), "a/x": "1"}], "circle of links"),
         ([{"a": Link("a"), "a/x": "1"}], "circle of links"),
         ([{".wh...": ""}], "whiteout of nothing"),
         ([{"d/.wh.": ""}], "whiteout of nothing"),
@@ -192,6 +350,8 @@ def test_facts_follow_the_files() -> None:
             "etc/os-release": "ID=old\n",
         },
         {
+            "usr/lib/": None,
+            "lib": Link("usr/lib"),
             "lib/b.so": elf(soname="b"),
             "usr/lib/b2.so": HardLink("usr/lib/b.so"),
             "usr/lib/.wh.gone.so": "",
@@ -255,7 +415,12 @@ LEDGER: dict[str, tuple[Sequence[Tree], dict[tuple[int, str], tuple[str, int, in
         [{"a": "123", "b": HardLink("a")}, {".wh.a": ""}, {".wh.b": ""}],
         {(0, "a"): ("deleted", 2, 3)},
     ),
-    "aufs's own files": ([{".wh..wh.plnk/1": "123"}], {(0, ".wh..wh.plnk/1"): ("deleted", 0, 3)}),
+    "aufs's own files": ([{".wh..wh.aufs": "123"}], {(0, ".wh..wh.aufs"): ("deleted", 0, 3)}),
+    "deleted and written anew in one layer": (
+        [{"a": "123"}, {".wh.a": "", "a": "123"}],
+        {(0, "a"): ("identical", 1, 3)},
+    ),
+    "whiteout and directory in one layer": ([{"d/a": "123"}, {".wh.d": "", "d/": None}], {}),
     "a whiteout that holds bytes": ([{".wh.a": "123"}], {(0, ".wh.a"): ("deleted", 0, 3)}),
 }
 
@@ -304,36 +469,58 @@ def trees(draw: st.DrawFn) -> list[tuple[str, File | Directory]]:
     return tree
 
 
-def replay(all_trees: Sequence[Sequence[tuple[str, File | Directory]]]) -> dict[str, str | None]:
-    """The same rules, carried out on a flat dictionary the slow way."""
-    state: dict[str, str | None] = {}
+Flat = dict[str, str | None]
 
-    def drop(path: str, *, itself: bool = True) -> None:
-        for known in list(state):
-            if (itself and known == path) or known.startswith(f"{path}/"):
-                del state[known]
 
+def drop(state: Flat, path: str, *, itself: bool = True) -> None:
+    for known in list(state):
+        if (itself and known == path) or known.startswith(f"{path}/"):
+            del state[known]
+
+
+def unpacked(tree: Sequence[tuple[str, File | Directory]]) -> tuple[Flat, set[str], set[str]]:
+    """What an engine makes of one layer: all that it holds, what it hides, opaque directories.
+
+    One path twice, once as a file, is nothing that Docker takes: the first one hides already.
+    """
+    upper: Flat = {}
+    hidden: set[str] = set()
+    files: set[str] = set()
+    opaque: set[str] = set()
+    for path, item in tree:
+        parent, slash, name = path.rpartition("/")
+        parts = path.split("/")
+        for end in range(1, len(parts)):
+            upper["/".join(parts[:end])] = None
+        if name == ".wh..wh..opq":
+            opaque.add(parent)
+        elif name.startswith(".wh."):
+            victim = f"{parent}{slash}{name[4:]}"
+            (opaque if victim in upper else hidden).add(victim)
+        else:
+            content = str(item.data) if isinstance(item, File) else None
+            if not (content is None and upper.get(path, "") is None):
+                drop(upper, path)
+            upper[path] = content
+            if content is not None:
+                files.add(path)
+    return upper, (hidden - upper.keys()) | files, opaque
+
+
+def replay(all_trees: Sequence[Sequence[tuple[str, File | Directory]]]) -> Flat:
+    """The same rules, carried out on a flat dictionary the slow way, one layer over another."""
+    state: Flat = {}
     for tree in all_trees:
-        for path, _ in tree:
-            parent, slash, name = path.rpartition("/")
-            if name == ".wh..wh..opq":
-                if state.get(parent, "") is None:
-                    drop(parent, itself=False)
-            elif name.startswith(".wh."):
-                drop(f"{parent}{slash}{name[4:]}")
-        for path, item in tree:
-            name = path.rpartition("/")[2]
-            if name.startswith(".wh."):
-                continue
-            parts = path.split("/")
-            for end in range(1, len(parts)):
-                parent = "/".join(parts[:end])
-                if state.get(parent, "") is not None:
-                    state[parent] = None
-            content = item.data if isinstance(item, File) else None
+        upper, hidden, opaque = unpacked(tree)
+        for path in hidden:
+            drop(state, path)
+        for path in opaque:
+            if upper.get(path, "") is None:
+                drop(state, path, itself=False)
+        for path, content in sorted(upper.items()):
             if not (content is None and state.get(path, "") is None):
-                drop(path)
-            state[path] = str(content) if content is not None else None
+                drop(state, path)
+            state[path] = content
     return state
 
 

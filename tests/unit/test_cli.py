@@ -177,7 +177,7 @@ BAD: dict[str, bytes] = {
     "truncated": docker_archive(DIRTY)[:-4096],
     "truncated gzip": compress(docker_archive(DIRTY), "gzip")[:-100],
     "evil names": docker_archive(image([layer({f"../{EVIL}": "x"})])),
-    "circle": docker_archive(image([{EVIL: Link(EVIL)}, {f"{EVIL}/x": "y"}])),
+    "circle": docker_archive(image([{EVIL: Link(EVIL), f"{EVIL}/x": "y"}])),
     "zero manifests": oci_archive([]),
 }
 

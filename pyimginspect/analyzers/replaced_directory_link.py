@@ -1,0 +1,89 @@
+"""Directories that a layer put in the place of links of the system, and what is out of reach."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pyimginspect.analyzers._pythons import instruction, listed
+from pyimginspect.analyzers._words import counted
+from pyimginspect.analyzers.rule import Analyzer, Rule
+from pyimginspect.inventory.collect import Inventory
+from pyimginspect.inventory.lost_links import LostLink, find_lost_links
+from pyimginspect.model import Evidence
+from pyimginspect.report import Finding
+
+__all__ = ["ANALYZER", "replaced_directory_link"]
+
+RULE = Rule(
+    id="replaced-directory-link",
+    title="A directory replaced a symbolic link of the system",
+    severity="error",
+    policy="soundness",
+    what="A layer has a directory, or a file in one, at a path where a lower layer has a symbolic"
+    " link to a directory (/bin, a link to usr/bin). Engines unpack a layer by itself, so the link"
+    " is not followed: a new directory takes its place, and what was found through the link no"
+    " longer is. Reported where programs, libraries or loaders are out of reach for that.",
+    why="Without /bin/sh no RUN in shell form, no script and no shell starts; without /lib64 no"
+    " program does, since the kernel finds no loader: “no such file or directory”. Docker's and"
+    " Podman's builders follow links when they copy; kaniko, Bazel, tools that write layers"
+    " themselves, and archives unpacked by ADD may not.",
+    fix="Put the files at the real path, such as /usr/bin, and no entry for the directory that is"
+    " a link into the layer.",
+    example="""# at fault: rootfs.tar has bin/tool, and Debian's /bin is a link
+FROM scratch
+ADD debian.tar /
+ADD rootfs.tar /
+
+# better: at the real path
+FROM debian:bookworm-slim
+COPY tool /usr/bin/tool
+""",
+)
+
+_MOST = 8
+
+
+def replaced_directory_link(inventory: Inventory) -> Iterator[Finding]:
+    """Report links that became directories, where something needs what they led to."""
+    for lost in find_lost_links(inventory.rootfs):
+        yield _finding(inventory, lost)
+
+
+def _finding(inventory: Inventory, lost: LostLink) -> Finding:
+    path, layer = lost.path, lost.layer
+    first = sorted(lost.wanted) or sorted(lost.code, key=lambda name: (name != "bin/sh", name))
+    itself = lost.entry == path
+    made = "is a directory" if itself else f"holds {lost.entry[len(path) + 1 :]}"
+    missing = f"/{first[0]} is"
+    if lost.files > 1:
+        missing = f"/{first[0]} and {counted(lost.files - 1, 'more file')} are"
+    return RULE.finding(
+        subject=path,
+        message=f"/{path} {made} since layer {layer}, in the place of a link to {lost.target}:"
+        f" {missing} no longer found",
+        evidence=_evidence(lost, first),
+        layers=(lost.below, layer),
+        instruction=instruction(inventory, layer),
+        paths=[path, *first[:_MOST]],
+        fix=f"Put what layer {layer} has below /{path} into /{lost.real}, and leave"
+        f" {'an entry for the directory' if itself else f'/{lost.entry}'} out of the layer",
+    )
+
+
+def _evidence(lost: LostLink, first: list[str]) -> Iterator[Evidence]:
+    path = lost.path
+    yield Evidence(what=f"was a symbolic link to {lost.target}", path=path, layer=lost.below)
+    what = f"layer {lost.layer} stores it, which makes /{path} a directory"
+    yield Evidence(what=what, path=lost.entry, layer=lost.layer)
+    for name, user in list(lost.wanted.items())[:_MOST]:
+        what = f"its loader or interpreter is /{name}, which is not there"
+        yield Evidence(what=what, path=user)
+    names = listed([f"/{name}" for name in first], 3)
+    yield Evidence(
+        what=f"{counted(lost.files, 'file')} in /{lost.real} cannot be reached through /{path}:"
+        f" {names}" + (" among them" if lost.files > len(first) else ""),
+        path=lost.real,
+    )
+
+
+ANALYZER = Analyzer(rule=RULE, run=replaced_directory_link)

@@ -1,0 +1,102 @@
+"""Stacks of layers as Docker, containerd and Podman put them together, and as we do.
+
+The table is the unit tests' own: what it expects is held here against the engines.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from pyimginspect.changesets import apply_layers
+from tests.images import image
+from tests.images import layer as packed
+from tests.integration.conftest import missing
+from tests.integration.engine import Engine
+from tests.integration.layer_engines import (
+    View,
+    by_containerd,
+    by_docker,
+    by_podman,
+    by_us,
+    of_layers,
+    refused,
+    why_missing,
+    without_modes,
+)
+from tests.unit.test_changesets import CASES, stack
+
+# What Docker does not take, and we read as the specification has it: one path twice, a whiteout
+# of what the layer has, hard links across layers or to nothing, files used as directories, links
+# into what only a lower layer has.
+REFUSED = {
+    "the last of one name wins",
+    "whiteout hides lower layers only",
+    "a directory made before its whiteout holds what the layer has",
+    "through a link to what only a lower layer has",
+    "a directory replaced by a link within a layer",
+    "a hard link to nothing is not there",
+    "a hard link to itself is not there",
+    "a hard link to a directory is not there",
+}
+# containerd looks at all layers below for a way to the directory that it is to make.
+REFUSED_BY_CONTAINERD = {"a lower circle of links"}
+NAMES = [name for name in CASES if name not in REFUSED and CASES[name][0]]
+TAGS = {name: f"layers/{number}:1" for number, name in enumerate(NAMES)}
+IMAGES = {TAGS[name]: of_layers(CASES[name][0], TAGS[name]) for name in NAMES}
+
+
+@pytest.fixture(scope="module")
+def views(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, View]]:
+    reason = why_missing()
+    if reason is not None:
+        missing(reason)
+    folder = tmp_path_factory.mktemp("layers")
+    refusing = {TAGS[name] for name in REFUSED_BY_CONTAINERD}
+    taken = {tag: one for tag, one in IMAGES.items() if tag not in refusing}
+    return {
+        "Docker": by_docker(engine, IMAGES, folder),
+        "containerd": by_containerd(engine, taken, folder),
+        "Podman": by_podman(IMAGES, folder),
+    }
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_layers_are_put_together_as_engines_do(
+    views: dict[str, dict[str, View]], name: str
+) -> None:
+    trees = CASES[name][0]
+    rootfs = apply_layers(stack(*trees))
+    ours = by_us(rootfs, tuple(packed(tree) for tree in trees))
+    assert ours == views["Docker"][TAGS[name]]
+    assert ours == views["Podman"][TAGS[name]]
+    if name in REFUSED_BY_CONTAINERD:
+        return
+    implied = {path for path in rootfs if rootfs[path].position < 0}
+    theirs = views["containerd"][TAGS[name]]
+    assert without_modes(ours, implied) == without_modes(theirs, implied)
+
+
+@pytest.mark.parametrize("name", sorted(REFUSED))
+def test_what_no_engine_promises_is_refused(engine: Engine, name: str, tmp_path: Path) -> None:
+    one = of_layers(CASES[name][0], "layers/refused:1")
+    with refused():
+        by_docker(engine, {"layers/refused:1": one}, tmp_path)
+
+
+@pytest.mark.parametrize("without", [1, 2])
+def test_a_layer_without_end_blocks_is_taken(engine: Engine, without: int, tmp_path: Path) -> None:
+    blob = packed({"d/": None, "d/a": "1"})[: -512 * without]
+    one = {"layers/unclosed:1": image([blob], tag="layers/unclosed:1")}
+    for view in (partial(by_docker, engine), partial(by_containerd, engine), by_podman):
+        assert set(view(one, tmp_path)["layers/unclosed:1"]) == {"d", "d/a"}
+
+
+def test_a_truncated_layer_is_not(engine: Engine, tmp_path: Path) -> None:
+    blob = packed({"d/": None, "d/a": "1" * 2000})[:1500]
+    one = {"layers/cut:1": image([blob], tag="layers/cut:1")}
+    for view in (partial(by_docker, engine), partial(by_containerd, engine), by_podman):
+        with refused():
+            view(one, tmp_path)
