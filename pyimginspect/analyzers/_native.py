@@ -9,7 +9,7 @@ from pyimginspect.analyzers._words import counted
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.facts import Distribution, Interpreter
 from pyimginspect.inventory.loader import Dependency
-from pyimginspect.inventory.providers import provider
+from pyimginspect.inventory.providers import advice, provider
 from pyimginspect.inventory.wheels import Wheel
 from pyimginspect.model import Evidence
 
@@ -23,8 +23,10 @@ __all__ = [
     "listed",
     "providers",
     "python_of",
+    "remedies",
     "searched_in",
     "titled",
+    "titles",
 ]
 
 _MOST = 5
@@ -52,7 +54,7 @@ class Bearers:
     def __init__(self, inventory: Inventory) -> None:
         self._packages = inventory.packages
         self._in_wheels = {p: w.distribution.metadata for w in inventory.wheels for p in w.files}
-        self._titles = {each.metadata: titled(each) for each in inventory.distributions}
+        self._titles = titles(inventory)
 
     def of(self, path: str) -> Bearer:
         """Return who brought the file at a real path."""
@@ -85,8 +87,14 @@ def listed(names: Iterable[str], most: int = 4) -> str:
 
 
 def titled(distribution: Distribution) -> str:
-    """Return ``numpy 2.1.0``."""
-    return f"{distribution.name} {distribution.version}".strip()
+    """Return ``numpy 2.1.0``; without a version ``numpy in /opt/python``."""
+    return f"{distribution.name} {distribution.version or f'in /{distribution.location}'}"
+
+
+def titles(inventory: Inventory) -> dict[str, str]:
+    """Return what to call distributions, and compiled files without metadata, by metadata."""
+    found = {each.distribution.metadata: titled(each.distribution) for each in inventory.wheels}
+    return found | {each.metadata: titled(each) for each in inventory.distributions}
 
 
 def instruction(inventory: Inventory, layer: int) -> str:
@@ -118,6 +126,17 @@ def providers(inventory: Inventory, sonames: Iterable[str]) -> list[str]:
     """Return the OS packages that would have libraries, each once, sorted."""
     found = {provider(soname, inventory.os) for soname in sonames}
     return sorted(found - {""})
+
+
+def remedies(inventory: Inventory, sonames: Iterable[str]) -> list[str]:
+    """Return what brings libraries into the image, as lines: what to install, or where it is.
+
+    Only packages that are known to exist are named.
+    """
+    wanted = tuple(sonames)
+    line = install_line(inventory, providers(inventory, wanted))
+    unknown = wanted if not line else [s for s in wanted if not provider(s, inventory.os)]
+    return ([line] if line else []) + [advice(soname, inventory.os) for soname in unknown]
 
 
 def install_line(inventory: Inventory, packages: Iterable[str]) -> str:

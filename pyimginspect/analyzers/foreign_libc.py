@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pyimginspect.analyzers._native import file_evidence, instruction, listed, python_of, titled
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.collect import Inventory
+from pyimginspect.inventory.imports import unneeded
 from pyimginspect.inventory.libc import wanted_libc
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
@@ -63,8 +64,10 @@ def _distributions(inventory: Inventory) -> Iterator[Finding]:
         python = python_of(inventory, wheel.python)
         loader = inventory.rootfs.elf[wheel.python].interpreter
         layer = wheel.distribution.layer
+        spared = unneeded(wheel, wheel.foreign_libc)
         yield RULE.finding(
             subject=f"{wheel.distribution.name} {wheel.python}",
+            severity="note" if spared else None,
             message=f"{titled(wheel.distribution)} is compiled for {wanted},"
             f" Python {python.version} in /{wheel.python} runs on {python.libc}",
             evidence=[
@@ -74,6 +77,7 @@ def _distributions(inventory: Inventory) -> Iterator[Finding]:
                     path=wheel.python,
                     layer=python.layer,
                 ),
+                *([Evidence(what=spared.because)] if spared else []),
             ],
             layers=(layer,),
             instruction=instruction(inventory, layer),

@@ -5,10 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from msgspec import Struct, field
+
 from pyimginspect.analyzers._native import Bearer, Bearers, instruction, listed
 from pyimginspect.analyzers._words import counted
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.collect import Inventory
+from pyimginspect.inventory.imports import Use
+from pyimginspect.inventory.loader import Resolution
 from pyimginspect.inventory.wheels import glibc_version
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
@@ -34,52 +38,98 @@ COPY --from=build /deps /usr/local/lib/python3.13/site-packages
 )
 
 _NUMBERS = re.compile(r"\d+")
+_VERSION = re.compile(r"(\d+)\.(\d+)")
 _MOST = 5
+
+
+class _Wanted(Struct):
+    """What the files of one bearer want of one library, or of glibc's several.
+
+    ``optional`` where all that an import asks for does without those files.
+    """
+
+    by_file: dict[str, set[str]] = field(default_factory=dict)
+    libraries: set[str] = field(default_factory=set)
+    because: set[str] = field(default_factory=set)
+    optional: bool = True
+
+    @property
+    def versions(self) -> list[str]:
+        """All versions that are wanted, the newest last."""
+        return sorted(set().union(*self.by_file.values()), key=_order)
 
 
 def run(inventory: Inventory) -> Iterator[Finding]:
     """Report what the files of one distribution, package or directory want of one library."""
     bearers = Bearers(inventory)
-    groups: dict[tuple[Bearer, str], dict[str, set[str]]] = {}
-    resolutions = [module.resolution for module in inventory.native.modules]
-    for resolution in (*resolutions, *inventory.native.programs):
+    groups: dict[tuple[Bearer, str], _Wanted] = {}
+    for resolution, use in _asked(inventory):
         for mismatch in resolution.mismatches:
-            key = (bearers.of(mismatch.needed_by), mismatch.path)
-            wanted = groups.setdefault(key, {}).setdefault(mismatch.needed_by, set())
-            wanted.add(mismatch.version)
-    for (bearer, library), by_file in sorted(groups.items()):
-        yield _finding(inventory, bearers, bearer, library, dict(sorted(by_file.items())))
+            of_glibc = glibc_version([mismatch.version]) is not None
+            library = inventory.libc.path if of_glibc and inventory.libc.path else mismatch.path
+            wanted = groups.setdefault((bearers.of(mismatch.needed_by), library), _Wanted())
+            wanted.by_file.setdefault(mismatch.needed_by, set()).add(mismatch.version)
+            wanted.libraries.add(mismatch.path)
+            wanted.because.update({use.because} - {""})
+            wanted.optional = wanted.optional and use.kind != "import"
+    for (bearer, library), wanted in sorted(groups.items(), key=lambda group: group[0]):
+        yield _finding(inventory, bearers, bearer, library, wanted)
+
+
+def _asked(inventory: Inventory) -> Iterator[tuple[Resolution, Use]]:
+    for module in (*inventory.native.modules, *inventory.native.opened):
+        if module.use.kind != "nothing":
+            yield module.resolution, module.use
+    for resolution in inventory.native.programs:
+        yield resolution, Use()
 
 
 def _finding(
-    inventory: Inventory,
-    bearers: Bearers,
-    bearer: Bearer,
-    library: str,
-    by_file: dict[str, set[str]],
+    inventory: Inventory, bearers: Bearers, bearer: Bearer, library: str, wanted: _Wanted
 ) -> Finding:
-    wanted = sorted(set().union(*by_file.values()), key=_order)
-    newest = _newest_defined(inventory, wanted[-1], library)
+    by_file = dict(sorted(wanted.by_file.items()))
+    versions = wanted.versions
     layers = [inventory.rootfs[path].layer for path in by_file]
     alone = bearer.kind == "distribution" or len(by_file) == 1
-    name = library.rpartition("/")[2]
+    of_glibc = glibc_version(versions) is not None
+    names = sorted({path.rpartition("/")[2] for path in wanted.libraries})
+    have = _have(inventory, versions[-1], library, of_glibc=of_glibc)
     return RULE.finding(
         subject=f"{bearers.subject(bearer)} {library}",
-        message=f"{bearers.title(bearer, list(by_file))} need{'s' * alone} {listed(wanted, 3)}"
-        f" of {name}, which here has {newest}",
+        severity="note" if wanted.optional else None,
+        message=f"{bearers.title(bearer, list(by_file))} need{'s' * alone} {listed(versions, 3)}"
+        f" of {listed(names)}, {have}",
         evidence=[
             *_needs(inventory, by_file),
-            Evidence(
-                what=f"the newest it defines is {newest}",
-                path=library,
-                layer=inventory.rootfs[library].layer,
-            ),
+            *_lacks(inventory, wanted),
+            *(inventory.libc.evidence[-1:] if of_glibc else ()),
+            *(Evidence(what=because) for because in sorted(wanted.because)),
         ],
         layers=layers,
         instruction=instruction(inventory, max(layers)),
-        paths=(*by_file, library),
-        fix=_fix(wanted[-1], newest),
+        paths=(*by_file, *sorted(wanted.libraries)),
+        fix=_fix(versions[-1], inventory.libc.version or "") if of_glibc else "",
     )
+
+
+def _have(inventory: Inventory, wanted: str, library: str, *, of_glibc: bool) -> str:
+    """Return what the image has instead, in words.
+
+    The version of glibc is its own, never that of its newest symbols: libm of glibc 2.36 defines
+    none newer than GLIBC_2.35.
+    """
+    if not of_glibc:
+        return f"which here has {_newest_defined(inventory, wanted, library)}"
+    version = inventory.libc.version if inventory.libc.flavor == "glibc" else None
+    return f"and the glibc here is {version}" if version else "which the glibc here does not define"
+
+
+def _lacks(inventory: Inventory, wanted: _Wanted) -> Iterator[Evidence]:
+    for path in sorted(wanted.libraries):
+        defined = set(inventory.rootfs.elf[path].version_definitions)
+        lacking = [version for version in wanted.versions if version not in defined]
+        layer = inventory.rootfs[path].layer
+        yield Evidence(what=f"does not define {listed(lacking, 12)}", path=path, layer=layer)
 
 
 def _needs(inventory: Inventory, by_file: dict[str, set[str]]) -> Iterator[Evidence]:
@@ -91,14 +141,16 @@ def _needs(inventory: Inventory, by_file: dict[str, set[str]]) -> Iterator[Evide
         yield Evidence(what=f"and so do {counted(len(by_file) - _MOST, 'more file')}")
 
 
-def _fix(wanted: str, newest: str) -> str:
+def _fix(wanted: str, have: str) -> str:
     """Return what to do about glibc itself; for other libraries the rule says it."""
-    need, have = glibc_version([wanted]), glibc_version([newest])
-    if need is None or have is None:
+    need = glibc_version([wanted])
+    match = _VERSION.match(have)
+    if need is None or match is None:
         return ""
+    major, minor = match[1], match[2]
     return (
-        f"Build it in a stage with this image's own base (glibc {have[0]}.{have[1]}), install a"
-        f" wheel (manylinux_{have[0]}_{have[1]} or older), or start FROM a base with"
+        f"Build it in a stage with this image's own base (glibc {major}.{minor}), install a"
+        f" wheel (manylinux_{major}_{minor} or older), or start FROM a base with"
         f" glibc {need[0]}.{need[1]} or newer."
     )
 

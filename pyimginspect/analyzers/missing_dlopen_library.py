@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pyimginspect.analyzers._native import (
-    install_line,
     instruction,
     listed,
     providers,
     python_of,
+    remedies,
     titled,
 )
 from pyimginspect.analyzers.rule import Analyzer, Rule
@@ -54,7 +54,6 @@ def run(inventory: Inventory) -> Iterator[Finding]:
         wanted = [_available(inventory, each.names) for each in opened if not each.found]
         wanted += [failure.name for each in opened for failure in each.failures]
         packages = providers(inventory, wanted)
-        line = install_line(inventory, packages)
         yield RULE.finding(
             subject=f"{distribution.name} {python.path}",
             message=f"{titled(distribution)} opens {listed(names)}, which Python {python.version}"
@@ -64,7 +63,7 @@ def run(inventory: Inventory) -> Iterator[Finding]:
             instruction=instruction(inventory, distribution.layer),
             paths=(distribution.metadata,),
             packages=packages,
-            fix=line,
+            fix="\n".join(remedies(inventory, wanted)),
         )
 
 

@@ -8,16 +8,17 @@ from typing import NamedTuple
 from pyimginspect.analyzers._native import (
     Bearer,
     Bearers,
-    install_line,
     instruction,
     listed,
     providers,
+    remedies,
     searched_in,
-    titled,
+    titles,
 )
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.facts import Loss
+from pyimginspect.inventory.imports import Use
 from pyimginspect.inventory.loader import Dependency, Resolution, configured_directories
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
@@ -31,7 +32,10 @@ RULE = Rule(
     policy="soundness",
     what="A compiled file needs a shared library (DT_NEEDED) that the loader finds nowhere: not by"
     " run path, LD_LIBRARY_PATH, ld.so.cache or default directory, nor among what the interpreter"
-    " has loaded already. The page on loaders tells how that is decided.",
+    " has loaded already. Every compiled file that Python code could load counts: extension modules"
+    " and libraries that ctypes opens, with metadata or without. It is a note where the import does"
+    " without the file: the package guards that import (a table says which do, and where), or most"
+    " of its other files load. The page on loaders tells how that is decided.",
     why="The import, or the program, fails when it is used. A build stage often has what the image"
     " has not: the library came along with a -dev package.",
     fix="Install the package of the operating system that has the library, or copy the library"
@@ -56,55 +60,83 @@ _MOST = 8
 
 
 class _Want(NamedTuple):
-    """A library that one file needs in vain, and who does not load for that."""
+    """A library that one file needs in vain, and who does not load for that.
+
+    ``files`` are those that Python code would open, by how many of their kind there are.
+    """
 
     dependency: Dependency
     users: set[str]
+    files: dict[str, int]
+    because: set[str]
+
+
+class _Asked(NamedTuple):
+    """A file that the loader would be asked for: by whom, and what comes of it."""
+
+    user: str
+    resolution: Resolution
+    use: Use
+    siblings: int
 
 
 def run(inventory: Inventory) -> Iterator[Finding]:
     """Report the libraries that the files of one distribution, package or directory miss."""
     bearers = Bearers(inventory)
-    groups: dict[tuple[Bearer, tuple[str, ...]], list[_Want]] = {}
-    for path, wants in _wants(inventory).items():
+    groups: dict[tuple[Bearer, bool, tuple[str, ...]], list[_Want]] = {}
+    for (path, optional), wants in _wants(inventory).items():
         bearer = bearers.of(path)
         # What lies in one directory has its cause in common only if it misses the same.
         names = sorted({w.dependency.name for w in wants}) if bearer.kind == "directory" else []
-        groups.setdefault((bearer, tuple(names)), []).extend(wants)
-    for (bearer, _), wants in sorted(groups.items(), key=lambda group: group[0]):
-        yield _finding(inventory, bearers, bearer, wants)
+        groups.setdefault((bearer, optional, tuple(names)), []).extend(wants)
+    for (bearer, optional, _), wants in sorted(groups.items(), key=lambda group: group[0]):
+        yield _finding(inventory, bearers, bearer, wants, optional=optional)
 
 
-def _wants(inventory: Inventory) -> dict[str, list[_Want]]:
-    """Return what each file needs in vain."""
-    wants: dict[tuple[str, str], _Want] = {}
-    for user, resolution in _asked(inventory):
+def _wants(inventory: Inventory) -> dict[tuple[str, bool], list[_Want]]:
+    """Return what each file needs in vain, and whether all that needs the file is optional."""
+    wants: dict[tuple[str, str, bool], _Want] = {}
+    for user, resolution, use, siblings in _asked(inventory):
         for each in resolution.failures:
-            want = wants.setdefault((each.needed_by, each.name), _Want(each, set()))
+            key = (each.needed_by, each.name, use.kind != "import")
+            want = wants.setdefault(key, _Want(each, set(), {}, set()))
             want.users.add(user)
-    by_file: dict[str, list[_Want]] = {}
-    for (needed_by, _), want in sorted(wants.items()):
-        by_file.setdefault(needed_by, []).append(want)
+            want.files[resolution.path] = siblings
+            want.because.update({use.because} - {""})
+    by_file: dict[tuple[str, bool], list[_Want]] = {}
+    for (needed_by, name, optional), want in sorted(wants.items(), key=lambda each: each[0]):
+        if not (optional and (needed_by, name, False) in wants):
+            by_file.setdefault((needed_by, optional), []).append(want)
     return by_file
 
 
-def _asked(inventory: Inventory) -> Iterator[tuple[str, Resolution]]:
-    """Yield what was loaded in thought, and for whom."""
-    names = {each.metadata: titled(each) for each in inventory.distributions}
-    for module in inventory.native.modules:
-        if not module.path.rpartition("/")[2].startswith(_WITHOUT_TK):
-            yield names.get(module.distribution, f"/{module.path}"), module.resolution
+def _asked(inventory: Inventory) -> Iterator[_Asked]:
+    """Yield every file that a loader would be asked for."""
+    names = titles(inventory)
+    for module in (*inventory.native.modules, *inventory.native.opened):
+        left_out = module.path.rpartition("/")[2].startswith(_WITHOUT_TK)
+        if not left_out and module.use.kind != "nothing":
+            user = names.get(module.distribution, f"/{module.path}")
+            yield _Asked(user, module.resolution, module.use, module.siblings)
+    bundled = {
+        path
+        for wheel in inventory.wheels
+        for path in wheel.files
+        if path.startswith(f"{wheel.distribution.location}/")
+    }
     for resolution in inventory.native.programs:
-        yield f"/{resolution.path}", resolution
+        inside = resolution.path in bundled
+        use = Use(kind="optional", because="an import starts no program") if inside else Use()
+        yield _Asked(f"/{resolution.path}", resolution, use, 1)
 
 
-def _finding(inventory: Inventory, bearers: Bearers, bearer: Bearer, wants: list[_Want]) -> Finding:
+def _finding(
+    inventory: Inventory, bearers: Bearers, bearer: Bearer, wants: list[_Want], *, optional: bool
+) -> Finding:
     every = [want.dependency for want in wants]
     missing = sorted({each.name for each in every})
     paths = sorted({each.needed_by for each in every})
     title = bearers.title(bearer, paths)
-    others = sorted({user for want in wants for user in want.users})
-    others = [each for each in others if each != title and each[1:] not in paths]
     layers = {inventory.rootfs[path].layer for path in paths}
     deleted = _deleted(inventory, missing)
     elsewhere = {
@@ -112,24 +144,50 @@ def _finding(inventory: Inventory, bearers: Bearers, bearer: Bearer, wants: list
         for soname in missing
         if soname not in deleted and (path := _elsewhere(inventory, soname)) is not None
     }
-    line = install_line(
-        inventory,
-        providers(inventory, [s for s in missing if s not in elsewhere and s not in deleted]),
-    )
-    fixes = [_keep(inventory, loss) for _, loss in sorted(deleted.items())]
+    fixes = remedies(inventory, [s for s in missing if s not in elsewhere and s not in deleted])
+    fixes += [_keep(inventory, loss) for _, loss in sorted(deleted.items())]
     fixes += [_found_elsewhere(inventory, s, path) for s, path in sorted(elsewhere.items())]
-    alone = bearer.kind == "distribution" or len(paths) == 1
+    if optional:
+        fixes.insert(0, "Nothing is to be done where these files are not used. Otherwise:")
     return RULE.finding(
         subject=f"{bearers.subject(bearer)} {' '.join(missing)}",
-        message=f"{title} need{'s' * alone} {listed(missing)}, which {_trouble(every)}"
-        + (f", so {listed(others)} cannot be loaded" if others else ""),
-        evidence=[*_evidence(inventory, every), *_losses(deleted)],
+        severity="note" if optional else None,
+        message=_message(bearer, title, paths, wants, optional=optional),
+        evidence=[*_evidence(inventory, every), *_losses(deleted), *_reasons(wants)],
         layers=layers | {loss.killer for loss in deleted.values()},
         instruction=instruction(inventory, max(layers)),
         paths=paths,
         packages=providers(inventory, [s for s in missing if s not in elsewhere]),
-        fix="\n".join([*([line] if line else []), *fixes]),
+        fix="\n".join(fixes),
     )
+
+
+def _message(
+    bearer: Bearer, title: str, paths: list[str], wants: list[_Want], *, optional: bool
+) -> str:
+    missing = listed(sorted({want.dependency.name for want in wants}))
+    trouble = _trouble(want.dependency for want in wants)
+    files = sorted({path for want in wants for path in want.files})
+    if optional:
+        return f"{listed(f'/{path}' for path in files)} cannot be loaded: {title} needs" + (
+            f" {missing} for that, which {trouble}"
+        )
+    alone = bearer.kind == "distribution" or len(paths) == 1
+    message = f"{title} need{'s' * alone} {missing}, which {trouble}"
+    others = sorted({user for want in wants for user in want.users})
+    others = [each for each in others if each != title and each[1:] not in paths]
+    if others:
+        return f"{message}, so {listed(others)} cannot be loaded"
+    siblings = max(count for want in wants for count in want.files.values())
+    if bearer.kind == "distribution" and len(files) < siblings:
+        return f"{message}, so {len(files)} of its {siblings} extension modules cannot be loaded"
+    return message
+
+
+def _reasons(wants: list[_Want]) -> Iterator[Evidence]:
+    """Yield why an import does without what does not load."""
+    for because in sorted({because for want in wants for because in want.because}):
+        yield Evidence(what=because)
 
 
 def _trouble(failures: Iterable[Dependency]) -> str:

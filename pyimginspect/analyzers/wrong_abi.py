@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pyimginspect.analyzers._native import file_evidence, instruction, python_of, titled
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.collect import Inventory
+from pyimginspect.inventory.imports import unneeded
 from pyimginspect.inventory.wheels import extension_suffix
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
@@ -19,7 +20,9 @@ RULE = Rule(
     severity="error",
     policy="soundness",
     what="All extension modules of a distribution carry the mark of another Python in their names"
-    " (cpython-311 where the interpreter is 3.12, or another C library's).",
+    " (cpython-311 where the interpreter is 3.12, or another C library's). Packages without"
+    " metadata count as well. It is a note where the package does without those modules, which a"
+    " table says; modules whose Python source lies beside them are none: that is imported.",
     why="An interpreter looks for its own mark, for abi3 or for none (PEP 3149): the import says"
     " that there is no such module, though the file is there.",
     fix="Install the distribution with the interpreter that imports it; build and run stages need"
@@ -35,22 +38,29 @@ COPY --from=build /deps /usr/local/lib/python3.12/site-packages
 
 def run(inventory: Inventory) -> Iterator[Finding]:
     """Report distributions of which no extension module has a name that can be imported."""
+    fit = {wheel.distribution.metadata for wheel in inventory.wheels if wheel.modules}
     for wheel in inventory.wheels:
         if not wheel.foreign_abi or wheel.foreign_machine or wheel.foreign_libc:
             continue
         python = python_of(inventory, wheel.python)
+        if wheel.distribution.metadata in fit and not python.effective:
+            continue  # PYTHONPATH is for all Pythons, and this is for another of them
         if wheel.distribution.package and python.packages:
             continue  # Debian's PyPy and CPython share a directory: their packages' own affair
         name = wheel.foreign_abi[0].rpartition("/")[2]
         ending = extension_suffix(inventory.rootfs, python)
         layer = wheel.distribution.layer
+        spared = unneeded(wheel, wheel.foreign_abi)
+        what = "does without its compiled modules in" if spared else "cannot be imported by"
         yield RULE.finding(
             subject=f"{wheel.distribution.name} {wheel.python}",
-            message=f"{titled(wheel.distribution)} cannot be imported by Python {python.version}"
+            severity="note" if spared else None,
+            message=f"{titled(wheel.distribution)} {what} Python {python.version}"
             f" in /{wheel.python}: its modules are named {name[name.index('.') :]}",
             evidence=[
                 *file_evidence(inventory, wheel.foreign_abi, "its name is for another Python"),
                 Evidence(what=f"it imports modules whose names end in {ending}", path=wheel.python),
+                *([Evidence(what=spared.because)] if spared else []),
             ],
             layers=(layer,),
             instruction=instruction(inventory, layer),

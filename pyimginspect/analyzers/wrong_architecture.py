@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pyimginspect.analyzers._native import file_evidence, instruction, python_of, titled
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.collect import Inventory
+from pyimginspect.inventory.imports import unneeded
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
 
@@ -42,13 +43,16 @@ def run(inventory: Inventory) -> Iterator[Finding]:
         here = inventory.rootfs.elf[wheel.python]
         python = python_of(inventory, wheel.python)
         layer = wheel.distribution.layer
+        spared = unneeded(wheel, wheel.foreign_machine)
         yield RULE.finding(
             subject=f"{wheel.distribution.name} {wheel.python}",
+            severity="note" if spared else None,
             message=f"{titled(wheel.distribution)} is compiled for {there.machine}"
             f" ({there.bits} bits), Python {python.version} for {here.machine} ({here.bits} bits)",
             evidence=[
                 *file_evidence(inventory, wheel.foreign_machine, f"ELF machine {there.machine}"),
                 Evidence(what=f"ELF machine {here.machine}", path=wheel.python, layer=python.layer),
+                *([Evidence(what=spared.because)] if spared else []),
             ],
             layers=(layer,),
             instruction=instruction(inventory, layer),

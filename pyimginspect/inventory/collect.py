@@ -28,6 +28,7 @@ from pyimginspect.inventory.native import Native, find_native
 from pyimginspect.inventory.os_release import find_os
 from pyimginspect.inventory.packages import PackageDatabase, find_os_packages
 from pyimginspect.inventory.record_checks import RecordChecks
+from pyimginspect.inventory.search_path import script_directories
 from pyimginspect.inventory.wheels import Wheel, find_wheels
 from pyimginspect.ledger import Ledger
 from pyimginspect.model import Image
@@ -81,7 +82,8 @@ def take_inventory(
     environments = find_environments(rootfs, interpreters, image.config)
     base = find_base(image, rootfs, base_layers, base_name)
     distributions, records = read_distributions(rootfs, packages, interpreters, environments)
-    wheels = find_wheels(rootfs, interpreters, environments, distributions)
+    scripts = script_directories(rootfs, image.config)
+    wheels = find_wheels(rootfs, interpreters, environments, distributions, packages, scripts)
     return Inventory(
         image=image,
         rootfs=rootfs,

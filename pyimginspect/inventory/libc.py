@@ -17,6 +17,8 @@ _PROGRAMS = ("bin/sh", "bin/busybox", "usr/bin/env", "bin/ls", "usr/bin/perl", "
 _LOADER_DIRECTORIES = re.compile(r"(?:usr/)?lib(?:32|64|x32)?(?:/[\w-]+-linux-\w+)?")
 _GLIBC_LOADER = re.compile(r"ld-linux[\w.-]*\.so\.\d|ld64\.so\.[12]|ld\.so\.1|ld-\d+\.\d+\.so")
 _MUSL_LOADER = re.compile(r"ld-musl-[\w-]+\.so\.\d")
+_PACKAGES = {"musl": ("musl",), "glibc": ("libc6", "libc6.1", "glibc")}
+_PACKAGED = re.compile(r"(?:\d+:)?(\d+\.\d+(?:\.\d+)*)")
 _GLIBC = re.compile(r"libc\.so\.6(?:\.1)?|libc-\d+\.\d+\.so")
 
 
@@ -27,8 +29,8 @@ def find_libc(
 
     ``programs`` are asked first, in their order: the effective interpreter ought to lead. Then
     the shell and its like, then any other dynamically linked executable. A second loader in the
-    image does not make it mixed: it is named in ``foreign_loaders``. ``packages`` give musl's
-    version where its own text does not.
+    image does not make it mixed: it is named in ``foreign_loaders``. ``packages`` give the
+    version where the library's own text does not.
     """
     if (windows := _windows(rootfs, programs)) is not None:
         return Libc(flavor="ucrt", evidence=(windows,))
@@ -147,12 +149,8 @@ def _libc(
     if version:
         name = "musl" if flavor == "musl" else "GNU C Library"
         evidence.append(Evidence(what=f"{name} {version}, it says", path=path, layer=layer))
-    elif flavor == "musl":
-        for package in packages:
-            if package.name == "musl":
-                version = package.version.partition("-")[0]
-                what = f"musl {package.version}, as {package.manager} has it"
-                evidence.append(Evidence(what=what, package=package.name, layer=package.layer))
+    else:
+        version = _packaged(flavor, packages, evidence)
     return Libc(
         flavor=flavor,
         version=version,
@@ -164,6 +162,23 @@ def _libc(
         ),
         evidence=tuple(evidence),
     )
+
+
+def _packaged(
+    flavor: LibcFlavor, packages: Iterable[OsPackage], evidence: list[Evidence]
+) -> str | None:
+    """Return the version of the package that has the C library, and say so.
+
+    Never that of its newest symbols: of glibc 2.36 that is GLIBC_2.36, of its libm GLIBC_2.35.
+    """
+    for package in packages:
+        match = _PACKAGED.match(package.version) if package.name in _PACKAGES[flavor] else None
+        if match:
+            name = "musl" if flavor == "musl" else "GNU C Library"
+            what = f"{name} {package.version}, as {package.manager} has it"
+            evidence.append(Evidence(what=what, package=package.name, layer=package.layer))
+            return match[1]
+    return None
 
 
 def _library(rootfs: RootFS, flavor: LibcFlavor, loader: str, elf: ElfFile | None) -> str:

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from pyimginspect.inventory.cache_places import in_cache
 from pyimginspect.inventory.facts import Distribution, Interpreter
+from pyimginspect.inventory.imports import Use, judge
 from pyimginspect.inventory.loader import TOO_MUCH, Dependency, Loader, Process, Resolution
 from pyimginspect.inventory.packages import PackageDatabase
 from pyimginspect.inventory.providers import Dlopened, dlopened
@@ -34,15 +35,19 @@ _FOREIGN_TREES = re.compile(
 
 
 class Module(Struct, frozen=True, kw_only=True):
-    """An extension module and what importing it does.
+    """An extension module and what importing it does, or a library that ctypes opens.
 
-    ``distribution`` is the metadata path of its distribution, empty for the standard library's.
+    ``distribution`` is the metadata path of its distribution, empty for the standard library's;
+    ``use`` tells what the import of that makes of a file that does not load. ``siblings`` counts
+    the files that were tried for the same distribution.
     """
 
     path: str
     python: str
     distribution: str
     resolution: Resolution
+    use: Use = Use()
+    siblings: int = 1
 
 
 class Dlopen(Struct, frozen=True, kw_only=True):
@@ -80,11 +85,14 @@ class Library(Struct, frozen=True, kw_only=True):
 class Native(Struct, frozen=True, kw_only=True):
     """All of it. ``programs`` are the executables that would not start.
 
+    ``opened`` are libraries that Python code may open by itself, with ctypes: of distributions
+    that have no extension modules all, of others what does not load.
     ``notes`` name files that no loader would take for what they say they are.
     """
 
     programs: tuple[Resolution, ...] = ()
     modules: tuple[Module, ...] = ()
+    opened: tuple[Module, ...] = ()
     dlopens: tuple[Dlopen, ...] = ()
     libraries: tuple[Library, ...] = ()
     notes: tuple[Note, ...] = ()
@@ -110,7 +118,9 @@ def find_native(
         for python in interpreters
         if python.path in rootfs.elf
     }
-    modules = tuple(_modules(rootfs, loader, processes, interpreters, wheels))
+    standard = tuple(_standard(rootfs, loader, processes, interpreters))
+    modules, opened = _of_wheels(rootfs, loader, processes, wheels)
+    modules = (*standard, *modules)
     programs = tuple(_programs(rootfs, loader))
     dlopens = tuple(_dlopens(loader, processes, distributions, wheels, dlopened(dlopen)))
     resolutions = [*programs, *(m.resolution for m in modules)]
@@ -118,6 +128,7 @@ def find_native(
     return Native(
         programs=tuple(each for each in programs if not each.loads),
         modules=modules,
+        opened=opened,
         dlopens=dlopens,
         libraries=tuple(_libraries(rootfs, packages, interpreters, wheels, resolutions)),
         notes=tuple(_notes(rootfs, resolutions)),
@@ -135,13 +146,13 @@ def _notes(rootfs: RootFS, resolutions: Iterable[Resolution]) -> Iterator[Note]:
         yield Note(what=f"what {beyond:,} files load is not known: {TOO_MUCH}")
 
 
-def _modules(
+def _standard(
     rootfs: RootFS,
     loader: Loader,
     processes: Mapping[str, Process],
     interpreters: Iterable[Interpreter],
-    wheels: Iterable[Wheel],
 ) -> Iterator[Module]:
+    """Yield the extension modules of the standard libraries."""
     for python in interpreters:
         process = processes.get(python.path)
         suffix = extension_suffix(rootfs, python)
@@ -150,15 +161,37 @@ def _modules(
             if process is not None and path.endswith(suffix) and path in rootfs.elf:
                 resolution = loader.library(path, process)
                 yield Module(path=path, python=python.path, distribution="", resolution=resolution)
+
+
+def _of_wheels(
+    rootfs: RootFS, loader: Loader, processes: Mapping[str, Process], wheels: Iterable[Wheel]
+) -> tuple[tuple[Module, ...], tuple[Module, ...]]:
+    """Return the extension modules of distributions, and the libraries that they may open."""
+    wheels = tuple(wheels)
+    brought: set[str] = set()
+    for path in {path for wheel in wheels for path in wheel.files}:
+        brought.update((path.rpartition("/")[2], rootfs.elf[path].soname))
+    modules: list[Module] = []
+    opened: list[Module] = []
     for wheel in wheels:
         process = processes.get(wheel.python)
-        for path in wheel.modules if process is not None else ():
-            yield Module(
-                path=path,
-                python=wheel.python,
-                distribution=wheel.distribution.metadata,
-                resolution=loader.library(path, process),
-            )
+        for paths, found in ((wheel.modules, modules), (wheel.libraries, opened)):
+            if process is None or (found is opened and wheel.distribution.package):
+                continue  # what OS packages bring for others to load is their own affair
+            tried = {path: loader.library(path, process) for path in paths}
+            uses = judge(rootfs, wheel, tried, brought)
+            found += [
+                Module(
+                    path=path,
+                    python=wheel.python,
+                    distribution=wheel.distribution.metadata,
+                    resolution=resolution,
+                    use=uses.get(path, Use()),
+                    siblings=len(tried),
+                )
+                for path, resolution in tried.items()
+            ]
+    return tuple(modules), tuple(opened)
 
 
 def _programs(rootfs: RootFS, loader: Loader) -> Iterator[Resolution]:

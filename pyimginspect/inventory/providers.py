@@ -11,12 +11,14 @@ from msgspec import Struct
 from pyimginspect.inventory.facts import OperatingSystem
 from pyimginspect.inventory.tables import read_table
 
-__all__ = ["Dlopened", "dlopened", "provider"]
+__all__ = ["Dlopened", "advice", "debian_packages", "dlopened", "policy_name", "provider"]
 
 _DEBIAN = frozenset({"debian", "ubuntu"})
+_WITH_DEBIANS_NAMES = frozenset({"debian", "raspbian"})
 _FEDORA = frozenset({"fedora", "rhel", "centos", "rocky", "almalinux", "ol", "amzn"})
 _ALPINE = frozenset({"alpine", "wolfi", "chainguard"})
 _SONAME = re.compile(r"lib(.+?)(?:\.so\.(\d[\w.]*)|-(\d[\d.]*)\.so)")
+_BUNDLED = re.compile(r"-[0-9a-f]{8,}(?=[.\-])")  # what auditwheel adds to a name
 _LAST = 999
 _64BIT_TIME = {"debian": 13, "ubuntu": 24}  # the releases that renamed packages to …t64
 
@@ -39,18 +41,23 @@ class _Table(Struct, frozen=True, kw_only=True):
     date: str
     dlopened: tuple[Dlopened, ...]
     debian: dict[str, str]
-    debian_releases: dict[str, dict[str, tuple[int, int]]]
+    ubuntu: dict[str, tuple[int, int]]
     alpine: dict[str, str]
     fedora: dict[str, str]
 
 
 class _Debian(Struct, frozen=True, kw_only=True):
-    """Packages by their libraries, where no rule tells, and those that were renamed to …t64."""
+    """Packages by their libraries, where no rule tells, and those that were renamed to …t64.
+
+    ``packages`` are all names that may be told, by the releases that have them (``11 12``).
+    """
 
     source: str
     date: str
     libraries: dict[str, str]
     libraries_13: dict[str, str]
+    libraries_11: dict[str, str]
+    packages: dict[str, tuple[str, ...]]
     renamed: dict[str, str]
     suffixed: frozenset[str]
 
@@ -82,24 +89,47 @@ def dlopened(more: Mapping[str, tuple[str, ...]] | None = None) -> tuple[Dlopene
     return (*_table().dlopened, *told)
 
 
-def provider(soname: str, system: OperatingSystem, bits: int = 64) -> str:
+def provider(soname: str, system: OperatingSystem) -> str:
     """Return what to ask the system's package manager for to get a library, or nothing.
 
-    apk and dnf take the name of a library itself. Debian's packages are named after it by its
-    policy (8.1), but for thousands that its lists tell; nothing is said where the release is known
-    to have no such package any more, or not yet.
+    Nothing but names of packages that exist: from tables of the release. Debian's packages are
+    named after their libraries by its policy (8.1), but for thousands that its lists tell; the
+    lists of the release must have a package of that name. Of Ubuntu's there is but a short table.
     """
-    if "/" in soname:
+    if "/" in soname or _BUNDLED.search(soname) or soname.startswith("libpython"):
         return ""
     families = {system.id, *system.id_like}
     if families & _DEBIAN:
         return _of_debian(soname, system)
     if families & _ALPINE:
-        return _table().alpine.get(soname, f"so:{soname}")
+        return _table().alpine.get(soname, "")
     if families & _FEDORA:
-        marked = f"{soname}()(64bit)" if bits == 64 else soname
-        return _table().fedora.get(soname, f"'{marked}'")
+        return _table().fedora.get(soname, "")
     return ""
+
+
+def advice(soname: str, system: OperatingSystem, bits: int = 64) -> str:
+    """Return what to do for a library of which no package is known, as a sentence."""
+    if _BUNDLED.search(soname):
+        return (
+            f"Install the distribution again: {soname} is a library that its wheel brings along,"
+            " by a name that no package has."
+        )
+    if soname.startswith("libpython"):
+        return (
+            f"Install the distribution with the Python that imports it: {soname} is the library"
+            " of another."
+        )
+    families = {system.id, *system.id_like}
+    how = ""
+    if families & _DEBIAN:
+        how = f" (apt-file search {soname})"
+    elif families & _ALPINE:
+        how = f" (apk add --no-cache so:{soname})"
+    elif families & _FEDORA:
+        marked = f"'{soname}()(64bit)'" if bits == 64 else soname
+        how = f" (dnf provides {marked})"
+    return f"Install the package that has {soname}{how}."
 
 
 def _of_debian(soname: str, system: OperatingSystem) -> str:
@@ -107,18 +137,32 @@ def _of_debian(soname: str, system: OperatingSystem) -> str:
     number = system.version_id.partition(".")[0]
     release = int(number) if number.isascii() and number.isdigit() and len(number) < 4 else 0
     newer = release >= _64BIT_TIME.get(system.id, _LAST + 1)
-    if newer and soname in lists.libraries_13:
-        return lists.libraries_13[soname]
-    package = table.debian.get(soname) or lists.libraries.get(soname) or _by_rule(soname)
-    first, last = table.debian_releases.get(package, {}).get(system.id, (0, _LAST))
-    if release and not first <= release <= last:
-        return ""
+    names = [table.debian.get(soname) or lists.libraries.get(soname) or policy_name(soname)]
     if newer:
-        package = lists.renamed.get(package, package + "t64" * (package in lists.suffixed))
-    return package
+        names = [lists.renamed.get(n, n + "t64" * (n in lists.suffixed)) for n in names]
+        names.insert(0, lists.libraries_13.get(soname, ""))
+    else:
+        names.append(lists.libraries_11.get(soname, ""))
+    if system.id == "ubuntu":
+        first_and_last = {name: table.ubuntu.get(name, (_LAST, 0)) for name in names}
+        exist = [n for n, (first, last) in first_and_last.items() if first <= release <= last]
+    elif system.id in _WITH_DEBIANS_NAMES:
+        exist = [name for name in names if name in debian_packages(str(release))]
+    else:
+        exist = []
+    return exist[0] if exist else ""
 
 
-def _by_rule(soname: str) -> str:
+@cache
+def debian_packages(release: str) -> frozenset[str]:
+    """Return the names of packages of libraries that a release of Debian (``12``) has."""
+    lists = _debian().packages
+    return frozenset(
+        name for numbers, names in lists.items() if release in numbers.split() for name in names
+    )
+
+
+def policy_name(soname: str) -> str:
     """Return the name that Debian's policy gives to the package of a library (8.1)."""
     match = _SONAME.fullmatch(soname)
     if not match:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from pyimginspect.model import ImageConfig
 from pyimginspect.rootfs import RootFS
 
 __all__ = [
@@ -16,9 +17,11 @@ __all__ = [
     "lambda_directories",
     "pth_lines",
     "python_path",
+    "script_directories",
     "site_directories",
 ]
 
+_MOST_WORDS = 64
 _MOST_LINES = 10_000
 """Lines of one ``.pth`` file that are looked at."""
 
@@ -79,6 +82,28 @@ def lambda_directories(
         yield "opt/python"
         yield f"opt/python/lib/python{series}/site-packages"
         yield environment.get("LAMBDA_RUNTIME_DIR", "/var/runtime").strip("/")
+
+
+def script_directories(rootfs: RootFS, config: ImageConfig) -> tuple[str, ...]:
+    """Return the directories that ``sys.path`` begins with when the image is started.
+
+    That of a script that ENTRYPOINT or CMD names, and the working directory, which counts for
+    ``-c`` and ``-m`` (``sys.path`` in the library reference); only where Python code is there.
+    """
+    places = [config.working_dir]
+    for word in (*config.entrypoint, *config.cmd)[:_MOST_WORDS]:
+        if word.endswith(".py"):
+            script = word if word.startswith("/") else f"{config.working_dir}/{word}"
+            places.append(script.rpartition("/")[0])
+    found = dict.fromkeys(filter(None, (_directory(rootfs, place) for place in places)))
+    return tuple(place for place in found if _has_code(rootfs, place))
+
+
+def _has_code(rootfs: RootFS, directory: str) -> bool:
+    return any(
+        path.endswith(".py") or f"{path}/__init__.py" in rootfs
+        for path in rootfs.children(directory)
+    )
 
 
 def expand(rootfs: RootFS, directories: Iterable[str]) -> tuple[str, ...]:

@@ -8,28 +8,41 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import product
 
 from msgspec import Struct
 
 from pyimginspect.inventory.facts import Distribution, Environment, Interpreter, Libc
 from pyimginspect.inventory.libc import libc_of_program, wanted_libc
+from pyimginspect.inventory.packages import PackageDatabase
 from pyimginspect.inventory.records import files_of
+from pyimginspect.inventory.tags import cpython_tags, other_tags, platforms_of
+from pyimginspect.inventory.unlisted import find_unlisted
 from pyimginspect.model import ElfFile
 from pyimginspect.rootfs import RootFS
 
-__all__ = ["Target", "Wheel", "extension_suffix", "find_wheels", "glibc_version", "target_of"]
+__all__ = [
+    "Target",
+    "Wheel",
+    "extension_suffix",
+    "find_wheels",
+    "glibc_version",
+    "is_opened",
+    "target_of",
+]
 
 _GLIBC_NEED = re.compile(r"GLIBC_(\d+)\.(\d+)(?:\.\d+)?")
 _VERSION = re.compile(r"(\d{1,4})\.(\d{1,4})")
 _EXT_SUFFIX = re.compile(rb"'EXT_SUFFIX': '([^'\n]{1,100})'")
 _ABI_SUFFIX = re.compile(r"\.(?:cpython-\d+\w*|pypy\d+-\w+|graalpy\w+|cp\d+|abi3t?)[\w-]*\.so")
-# What wheels call a machine; for 32-bit ones uname(2) says what the processor could do.
-_ARCHITECTURES = {"i386": "i686", "arm": "armv7l"}
-_OLDEST_MANYLINUX = {"x86_64": 5, "i686": 5}
+_SHARED = re.compile(r"\.so(?:\.[\w.]+)?")
+# Files that an import does not open: what auditwheel bundles is loaded for others, and what tests
+# bring along may be for anything.
+_NEVER_OPENED = re.compile(
+    r"(?:^|/)(?:(?:tests?|testing|testdata|test_data|fixtures|[^/]+\.libs)/|_test[^/]*$)"
+)
 _DOTS = 16
-_LEGACY = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
 
 
 class Target(Struct, frozen=True, kw_only=True):
@@ -48,13 +61,20 @@ class Target(Struct, frozen=True, kw_only=True):
 class Wheel(Struct, frozen=True, kw_only=True):
     """A distribution with compiled files, and how they fit the interpreter that imports it.
 
+    Compiled files without metadata (vendored, copied, a bundle for AWS Lambda) count as one
+    distribution for each package directory or module, see
+    :func:`~pyimginspect.inventory.unlisted.find_unlisted`.
+
     ``python`` is the path of the interpreter, ``files`` are the ELF files of the distribution,
-    ``modules`` those of them that are extension modules of this interpreter and its machine.
-    ``compatible`` tells whether pip would install it there by its tags, ``None`` where it has
-    none. ``local`` marks what was compiled in place. ``glibc`` is the oldest version that all
-    files can be loaded with (``2.17``; empty where they need none), for want of a symbol in
-    ``glibc_file``. Files that the interpreter cannot load are in ``foreign_machine``,
-    ``foreign_libc`` and ``foreign_abi``; the last only if the distribution has no others.
+    ``modules`` those of them that are extension modules of this interpreter and its machine,
+    ``libraries`` the shared libraries for this machine that no other of the files needs: what
+    Python code may open with ctypes. ``compatible`` tells whether pip would install it there by
+    its tags, ``None`` where it has none. ``local`` marks what was compiled in place. ``glibc`` is
+    the oldest version that all files can be loaded with (``2.17``; empty where they need none),
+    for want of a symbol in ``glibc_file``. What an import would open and the interpreter cannot
+    load is in ``foreign_machine``, ``foreign_libc`` and ``foreign_abi``; the last only if the distribution
+    has no others, and without modules whose Python source lies beside them, which is imported
+    instead.
     """
 
     distribution: Distribution
@@ -68,6 +88,7 @@ class Wheel(Struct, frozen=True, kw_only=True):
     foreign_machine: tuple[str, ...] = ()
     foreign_libc: tuple[str, ...] = ()
     foreign_abi: tuple[str, ...] = ()
+    libraries: tuple[str, ...] = ()
 
 
 def target_of(rootfs: RootFS, python: Interpreter) -> Target | None:
@@ -79,17 +100,17 @@ def target_of(rootfs: RootFS, python: Interpreter) -> Target | None:
     release = (int(version[1]), int(version[2]))
     libc = libc_of_program(rootfs, python.path)
     threaded = "t" * bool(re.search(r"\d\.\d+t(?:\.so|$)", f"{python.libpython}\n{python.path}"))
-    platforms = _platforms(elf, libc)
+    platforms = platforms_of(elf, libc)
     suffix = extension_suffix(rootfs, python)
     suffixes = [suffix] if suffix else []
     if python.implementation == "cpython":
-        tags = _cpython_tags(release, threaded, platforms)
+        tags = cpython_tags(release, threaded, platforms)
         if not threaded:
             suffixes.append(".abi3.so")
         elif release >= (3, 15):  # PEP 803
             suffixes.append(".abi3t.so")
     else:
-        tags = _other_tags(release, python.implementation, suffix, platforms)
+        tags = other_tags(release, python.implementation, suffix, platforms)
     return Target(
         path=python.path,
         version=release,
@@ -124,23 +145,51 @@ def find_wheels(
     interpreters: Iterable[Interpreter],
     environments: Iterable[Environment],
     distributions: Iterable[Distribution],
+    packages: PackageDatabase | None = None,
+    scripts: Collection[str] = (),
 ) -> tuple[Wheel, ...]:
-    """Return the distributions with compiled files, for each interpreter that imports them."""
+    """Return the distributions with compiled files, for each interpreter that imports them.
+
+    ``scripts`` are directories that the effective interpreter imports from because the program
+    is started there. What ``packages`` own is theirs, also without metadata.
+    """
+    interpreters, environments = tuple(interpreters), tuple(environments)
     targets = {python.path: target_of(rootfs, python) for python in interpreters}
     for environment in environments:
         targets[environment.path] = targets.get(environment.base or "")
+    sights = {each.path: list(each.site_packages) for each in interpreters}
+    sights |= {each.path: list(each.site_packages) for each in environments}
+    for python in interpreters:
+        if python.effective or len(interpreters) == 1:
+            sights[python.path] += [each for each in scripts if each not in sights[python.path]]
     wheels: dict[tuple[str, str], Wheel] = {}
+    listed: dict[str, Distribution] = {}
     for distribution in distributions:
-        who = {t.path: t for t in map(targets.get, distribution.interpreters) if t is not None}
+        files = _elf_files(rootfs, distribution)
+        listed.update(dict.fromkeys(files, distribution))
+        users = {*distribution.interpreters, *_users(distribution.location, sights, scripts)}
+        who = {t.path: t for t in map(targets.get, sorted(users)) if t is not None}
         if not who or (distribution.tags and all(t.endswith("-any") for t in distribution.tags)):
             continue
-        files = _elf_files(rootfs, distribution)
         if not files and not any(_platform(tag) != "any" for tag in distribution.tags):
             continue
         for target in who.values():
             key = (distribution.metadata, target.path)
             wheels[key] = _check(rootfs, distribution, files, target)
+    owned = packages.owner if packages is not None else lambda _: ()
+    for distribution, files in find_unlisted(rootfs, sights, listed, owned):
+        for target in filter(None, map(targets.get, distribution.interpreters)):
+            wheel = _check(rootfs, distribution, files, target)
+            wheels[distribution.metadata, target.path] = wheel
     return tuple(wheels[key] for key in sorted(wheels))
+
+
+def _users(
+    location: str, sights: Mapping[str, Iterable[str]], scripts: Collection[str]
+) -> Iterator[str]:
+    """Yield who imports from a directory for the sake of the program that is started there."""
+    if location in scripts:
+        yield from (path for path, places in sights.items() if location in places)
 
 
 def glibc_version(versions: Iterable[str]) -> tuple[int, int] | None:
@@ -160,33 +209,80 @@ def _check(
 ) -> Wheel:
     elf = rootfs.elf
     newest, newest_file = (0, 0), ""
-    machine, libc = [], []
+    machine, libc = set(), set()
     for path in files:
         facts = elf[path]
         if facts.error:
             continue
         if (facts.machine, facts.bits) != (target.machine, target.bits):
-            machine.append(path)
+            machine.add(path)
             continue
         if _foreign(facts, target.libc):
-            libc.append(path)
+            libc.add(path)
         need = glibc_version(v for n in facts.version_needs for v in n.versions)
         if need and need > newest:
             newest, newest_file = need, path
-    foreign = {*machine, *libc}
+    fitting = [path for path in files if path not in machine]
+    opened = _opened(distribution.location, files, {*machine, *libc})
     return Wheel(
         distribution=distribution,
         python=target.path,
         files=files,
-        modules=tuple(p for p in files if p not in foreign and _importable(p, target)),
+        modules=tuple(p for p in fitting if p not in libc and _importable(p, target)),
         compatible=_compatible(distribution.tags, target) if distribution.tags else None,
         local=any(_platform(tag).startswith("linux_") for tag in distribution.tags),
         glibc=f"{newest[0]}.{newest[1]}" if newest_file else "",
         glibc_file=newest_file,
-        foreign_machine=tuple(machine),
-        foreign_libc=tuple(libc),
-        foreign_abi=_foreign_abi(files, target),
+        foreign_machine=tuple(path for path in opened if path in machine),
+        foreign_libc=tuple(path for path in opened if path in libc),
+        foreign_abi=_foreign_abi(rootfs, distribution.location, files, target),
+        libraries=tuple(_libraries(rootfs, distribution.location, fitting)),
     )
+
+
+def _opened(location: str, files: Iterable[str], foreign: Collection[str]) -> list[str]:
+    """Return what an import opens of the files: extension modules of any Python.
+
+    Where there are none it opens a shared library, one that is for this process if there is any.
+    """
+    below = [path for path in files if is_opened(location, path)]
+    modules = [path for path in below if _is_module(path)]
+    if modules:
+        return modules
+    libraries = [path for path in below if _SHARED.search(path.rpartition("/")[2])]
+    return libraries if all(path in foreign for path in libraries) else []
+
+
+def is_opened(location: str, path: str) -> bool:
+    """Whether Python code may open a file: tests' own and those of ``X.libs`` it does not."""
+    return not _NEVER_OPENED.search(path.removeprefix(f"{location}/"))
+
+
+def _is_module(path: str) -> bool:
+    """Whether a file has the name of an extension module of some Python."""
+    name = path.rpartition("/")[2]
+    stem, _, ending = name.partition(".")
+    plain = ending == "so" and stem.isidentifier() and not stem.startswith("lib")
+    return plain or _ABI_SUFFIX.fullmatch(name, len(stem)) is not None
+
+
+def _libraries(rootfs: RootFS, location: str, files: Iterable[str]) -> Iterator[str]:
+    """Yield the shared libraries that are no modules, and that no other of the files needs."""
+    every = tuple(files)
+    needed = {name for path in every for name in rootfs.elf[path].needed}
+    for path in every:
+        elf, name = rootfs.elf[path], path.rpartition("/")[2]
+        if (
+            elf.kind == "shared"
+            and not elf.error
+            and not elf.interpreter
+            and path.startswith(f"{location}/")
+            and _SHARED.search(name)
+            and not _is_module(path)
+            and is_opened(location, path)
+            and needed.isdisjoint((name, elf.soname))
+        ):
+            yield path
 
 
 def _foreign(facts: ElfFile, libc: Libc) -> bool:
@@ -194,12 +290,22 @@ def _foreign(facts: ElfFile, libc: Libc) -> bool:
     return {wanted_libc(facts)[0], libc.flavor} == {"glibc", "musl"}
 
 
-def _foreign_abi(files: Iterable[str], target: Target) -> tuple[str, ...]:
+def _foreign_abi(
+    rootfs: RootFS, location: str, files: Iterable[str], target: Target
+) -> tuple[str, ...]:
     """Return the extension modules whose names this interpreter does not import, if all are."""
     marked = [path for path in files if _ABI_SUFFIX.search(path.rpartition("/")[2])]
     if len(target.suffixes) < 2 or any(_importable(path, target) for path in marked):
         return ()
-    return tuple(marked)
+    return tuple(
+        path for path in marked if is_opened(location, path) and not _has_source(rootfs, path)
+    )
+
+
+def _has_source(rootfs: RootFS, path: str) -> bool:
+    """Whether the module that was compiled (by mypyc or Cython) is there as Python source too."""
+    directory, _, name = path.rpartition("/")
+    return f"{directory}/{name.partition('.')[0]}.py" in rootfs
 
 
 def _importable(path: str, target: Target) -> bool:
@@ -224,57 +330,3 @@ def _compatible(tags: Iterable[str], target: Target) -> bool:
 
 def _platform(tag: str) -> str:
     return tag.rpartition("-")[2]
-
-
-def _platforms(elf: ElfFile, libc: Libc) -> list[str]:
-    """Return the platform tags of a machine with that C library, of pip's own order."""
-    machine = _ARCHITECTURES.get(elf.machine, elf.machine)
-    version = _VERSION.match(libc.version or "")
-    platforms = list(_manylinux(machine, libc, version)) if version else []
-    return [*platforms, f"linux_{machine}"]
-
-
-def _manylinux(machine: str, libc: Libc, version: re.Match[str]) -> Iterator[str]:
-    major, minor = int(version[1]), int(version[2])
-    if libc.flavor == "musl":
-        for older in range(minor, -1, -1):
-            yield f"musllinux_{major}_{older}_{machine}"
-    elif libc.flavor == "glibc" and major == 2:
-        for older in range(minor, _OLDEST_MANYLINUX.get(machine, 17) - 1, -1):
-            yield f"manylinux_2_{older}_{machine}"
-            if older in _LEGACY:
-                yield f"{_LEGACY[older]}_{machine}"
-
-
-def _cpython_tags(release: tuple[int, int], threaded: str, platforms: list[str]) -> frozenset[str]:
-    from packaging import tags
-
-    interpreter = f"cp{release[0]}{release[1]}"
-    malloc = "m" if release < (3, 8) else ""
-    abis = [f"{interpreter}{threaded or malloc}"]
-    return frozenset(
-        str(tag)
-        for some in (
-            tags.cpython_tags(release, abis, platforms),
-            tags.compatible_tags(release, interpreter, platforms),
-        )
-        for tag in some
-    )
-
-
-def _other_tags(
-    release: tuple[int, int], implementation: str, suffix: str, platforms: list[str]
-) -> frozenset[str]:
-    """Return the tags of PyPy and others: the ABI is the front of the suffix (PEP 425)."""
-    from packaging import tags
-
-    interpreter = f"{implementation[:2]}{release[0]}{release[1]}"
-    abi = "_".join(suffix.strip(".").split("-")[:2])
-    return frozenset(
-        str(tag)
-        for some in (
-            tags.generic_tags(interpreter, [abi] if abi else [], platforms),
-            tags.compatible_tags(release, interpreter, platforms),
-        )
-        for tag in some
-    )

@@ -9,7 +9,8 @@ import pytest
 
 from pyimginspect.analyzers import BUILTIN, glibc_too_old, missing_library
 from pyimginspect.inventory.facts import OperatingSystem
-from pyimginspect.inventory.providers import dlopened, provider
+from pyimginspect.inventory.providers import advice, debian_packages, dlopened, provider
+from pyimginspect.inventory.tables import read_table
 from pyimginspect.report import Finding
 from tests.elf import elf
 from tests.images import Content, File, Link
@@ -381,13 +382,16 @@ def test_a_wheel_for_a_newer_glibc_whose_files_load() -> None:
 
 
 @pytest.mark.parametrize(
-    ("modules", "rule"),
+    ("modules", "rule", "copied_too"),
     [
-        ([], "incompatible-wheel"),
-        (["lib-dynload/_x.pypy39-pp73-x86_64-linux-gnu.so"], "wrong-abi"),
+        ([], "incompatible-wheel", True),
+        # CPython, which shares the directory, imports them: they are for that one.
+        (["lib-dynload/_x.pypy39-pp73-x86_64-linux-gnu.so"], "wrong-abi", False),
     ],
 )
-def test_debians_packages_are_no_wheels_for_debians_pypy(modules: list[str], rule: str) -> None:
+def test_debians_packages_are_no_wheels_for_debians_pypy(
+    modules: list[str], rule: str, copied_too: bool
+) -> None:
     place = "usr/lib/python3/dist-packages"
     name = "yaml/_yaml.cpython-311-x86_64-linux-gnu.so"
     tags = ["cp311-cp311-linux_x86_64"]
@@ -403,7 +407,7 @@ def test_debians_packages_are_no_wheels_for_debians_pypy(modules: list[str], rul
     packaged = findings(debian(), debian_python("3.11.2", more=both))
     copied = findings(debian(), {**debian_python("3.11.2", more=alone), **yaml})
     assert rule not in {finding.rule for finding in packaged}
-    assert rule in {finding.rule for finding in copied}
+    assert (rule in {finding.rule for finding in copied}) == copied_too
 
 
 def test_versions_that_glibc_does_not_define() -> None:
@@ -412,11 +416,12 @@ def test_versions_that_glibc_does_not_define() -> None:
     finding = only(debian(), built)
     assert finding.rule == "glibc-too-old"
     assert finding.message == (
-        "x 1.0 needs GLIBC_2.38 and GLIBC_2.41 of libc.so.6, which here has GLIBC_2.36"
+        "x 1.0 needs GLIBC_2.38 and GLIBC_2.41 of libc.so.6, and the glibc here is 2.36"
     )
     assert [(e.path, e.what) for e in finding.evidence] == [
         (f"{SITE}/x/_c{SUFFIX}", "needs GLIBC_2.38 and GLIBC_2.41"),
-        (f"{LIB}/libc.so.6", "the newest it defines is GLIBC_2.36"),
+        (f"{LIB}/libc.so.6", "does not define GLIBC_2.38 and GLIBC_2.41"),
+        (f"{LIB}/libc.so.6", "GNU C Library 2.36, it says"),
     ]
     assert finding.fix == (
         "Build it in a stage with this image's own base (glibc 2.36), install a wheel"
@@ -434,12 +439,12 @@ def test_versions_are_told_once_for_a_distribution_and_for_a_directory() -> None
     built = wheel("x", modules, ["cp313-cp313-linux_x86_64"])
     directory, distribution = findings(debian(), {**built, **programs})
     assert distribution.message == (
-        "x 1.0 needs GLIBC_2.38 of libc.so.6, which here has GLIBC_2.36"
+        "x 1.0 needs GLIBC_2.38 of libc.so.6, and the glibc here is 2.36"
     )
     assert len(distribution.paths) == 21
     assert distribution.evidence[5].what == "and so do 15 more files"
     assert directory.message == (
-        "/opt/tools/a and /opt/tools/b need GLIBC_2.38 of libc.so.6, which here has GLIBC_2.36"
+        "/opt/tools/a and /opt/tools/b need GLIBC_2.38 of libc.so.6, and the glibc here is 2.36"
     )
 
 
@@ -634,9 +639,21 @@ def test_libraries_that_all_need_each_other_cost_a_bounded_time() -> None:
         ("libstdc++.so.6", "debian", "12", "libstdc++6"),
         ("weird", "debian", "12", ""),
         ("libpango-1.0.so.0", "alpine", "3.20", "pango"),
-        ("libwhatever.so.3", "alpine", "3.20", "so:libwhatever.so.3"),
+        ("libwhatever.so.3", "alpine", "3.20", ""),
         ("libpango-1.0.so.0", "fedora", "40", "pango"),
-        ("libwhatever.so.3", "rhel", "9", "'libwhatever.so.3()(64bit)'"),
+        ("libwhatever.so.3", "rhel", "9", ""),
+        ("libwhatever.so.3", "debian", "12", ""),
+        ("libgomp.so.1.0.0", "debian", "13", "libgomp1"),
+        ("libgfortran-0352e75f.so.5.0.0", "debian", "12", ""),
+        ("libgomp-a34b3233.so.1.0.0", "alpine", "3.20", ""),
+        ("libpython3.13.so.1.0", "debian", "13", ""),
+        ("libodbc.so.2", "debian", "12", "libodbc2"),
+        ("libodbc.so.2", "debian", "11", "libodbc1"),
+        ("libffi.so.7", "debian", "11", "libffi7"),
+        ("libffi.so.7", "debian", "12", ""),
+        ("libgtk-3.so.0", "ubuntu", "22.04", "libgtk-3-0"),
+        ("libgomp.so.1", "ubuntu", "", ""),
+        ("libgomp.so.1", "debian", "14", ""),
         ("libpq.so.5", "nixos", "24", ""),
         ("/opt/libx.so.1", "debian", "12", ""),
     ],
@@ -670,5 +687,241 @@ def test_dpkg_knows_the_same_packages() -> None:
 
 def test_a_relative_of_debian_and_a_release_without_a_number() -> None:
     mint = OperatingSystem(id="linuxmint", id_like=("ubuntu", "debian"), version_id="22")
-    assert provider("libssl.so.3", mint) == "libssl3"
-    assert provider("libssl.so.3", OperatingSystem(id="debian", version_id="sid")) == "libssl3"
+    assert provider("libssl.so.3", mint) == ""
+    raspbian = OperatingSystem(id="raspbian", id_like=("debian",), version_id="12")
+    assert provider("libssl.so.3", raspbian) == "libssl3"
+    assert provider("libssl.so.3", OperatingSystem(id="debian", version_id="sid")) == ""
+    assert advice("libssl.so.3", mint) == (
+        "Install the package that has libssl.so.3 (apt-file search libssl.so.3)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("soname", "system", "said"),
+    [
+        ("libmosek64.so", "debian", "Install the package that has libmosek64.so (apt-file search"),
+        ("libx.so.3", "alpine", "Install the package that has libx.so.3 (apk add --no-cache so:"),
+        (
+            "libx.so.3",
+            "rhel",
+            "Install the package that has libx.so.3 (dnf provides 'libx.so.3()(64",
+        ),
+        ("libx.so.3", "nixos", "Install the package that has libx.so.3."),
+        ("libgomp-a34b3233.so.1.0.0", "debian", "Install the distribution again: libgomp-a34b3233"),
+        ("libpython3.13.so.1.0", "debian", "Install the distribution with the Python that imports"),
+    ],
+)
+def test_what_to_do_where_no_package_is_known(soname: str, system: str, said: str) -> None:
+    assert advice(soname, OperatingSystem(id=system, version_id="12")).startswith(said)
+
+
+def test_every_name_that_a_fix_can_print_is_in_the_lists_of_its_release() -> None:
+    lists = read_table("debian_libraries", dict[str, Any])
+    table = read_table("native_libraries", dict[str, Any])
+    sonames = {
+        *lists["libraries"],
+        *lists["libraries_11"],
+        *lists["libraries_13"],
+        *table["debian"],
+    }
+    sonames |= {name for row in dlopened() for names in row.libraries for name in names}
+    assert len(sonames) > 5_000
+    for version in ("10", "11", "12", "13", "14"):
+        system = OperatingSystem(id="debian", version_id=version)
+        told = {provider(soname, system) for soname in sonames} - {""}
+        assert told <= debian_packages(version)
+        assert bool(told) == (version in ("11", "12", "13"))
+    for version in ("22.04", "24.04"):
+        told = {provider(s, OperatingSystem(id="ubuntu", version_id=version)) for s in sonames}
+        assert told <= {"", *table["ubuntu"]}
+
+
+# --- compiled files without metadata, and what an import does without -----------------------------
+FOREIGN = ".cpython-312-x86_64-linux-gnu.so"
+TWELVE = ["cp312-cp312-manylinux_2_17_x86_64"]
+
+
+def worst(found: Sequence[Finding]) -> dict[str, str]:
+    """The severity of each rule's first finding, by rule."""
+    return {finding.rule: finding.severity for finding in reversed(found)}
+
+
+@pytest.mark.parametrize("place", [SITE, "opt/python", "app", "app/vendor"])
+@pytest.mark.parametrize("name", ["numpy/_core/_umath", "_speed"])
+def test_a_module_of_another_python_without_metadata(place: str, name: str) -> None:
+    tree: dict[str, Content] = {f"{place}/{name}{FOREIGN}": module(), f"{place}/main.py": "x"}
+    config: dict[str, Any] = {
+        "env": ["PYTHONPATH=/opt/python:vendor"],
+        "working_dir": "/app",
+        "cmd": ["python3.13"],
+    }
+    finding = only(debian(), tree, **config)
+    assert (finding.rule, finding.severity) == ("wrong-abi", "error")
+    top = name.partition("/")[0]
+    assert finding.message == (
+        f"{top} in /{place} cannot be imported by Python 3.13.1 in /usr/local/bin/python3.13:"
+        f" its modules are named {FOREIGN}"
+    )
+    assert finding.subject == f"{top} usr/local/bin/python3.13"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "srv/other/numpy/_umath{}",  # nobody imports from there
+        "app/.venv-old/x/_umath{}",
+        "app/node_modules/a-b/_umath{}",
+        "app/tests/_umath{}",
+        "app/pkg/testdata/_umath{}",
+        "app/build/lib.linux-x86_64-cpython-312/_umath{}",
+    ],
+)
+def test_modules_of_another_python_that_nothing_imports(path: str) -> None:
+    tree: dict[str, Content] = {path.format(FOREIGN): module(), "app/main.py": "x"}
+    assert findings(debian(), tree, working_dir="/app", cmd=["python3.13", "main.py"]) == []
+
+
+def test_the_directory_of_the_script_that_is_started() -> None:
+    tree: dict[str, Content] = {"srv/job.py": "x", f"srv/fast{FOREIGN}": module()}
+    started = findings(debian(), tree, cmd=["python3.13", "/srv/job.py"])
+    assert worst(started) == {"wrong-abi": "error"}
+    assert findings(debian(), tree, cmd=["python3.13"]) == []
+
+
+def test_source_beside_a_compiled_module_is_imported_instead() -> None:
+    source = {f"md/_c{FOREIGN}": module(), "md/_c.py": b"x"}
+    assert worst(findings(debian(), wheel("md", source, TWELVE))) == {
+        "incompatible-wheel": "warning"
+    }
+    both = wheel("md", source | {f"md/_d{FOREIGN}": module()}, TWELVE)
+    assert worst(findings(debian(), both)) == {"wrong-abi": "error"}
+
+
+def test_modules_that_a_package_does_without_are_a_note() -> None:
+    markup = {f"markupsafe/_speedups{FOREIGN}": module(), "markupsafe/__init__.py": b"x"}
+    finding = only(debian(), wheel("MarkupSafe", markup, TWELVE))
+    assert (finding.rule, finding.severity) == ("wrong-abi", "note")
+    assert finding.evidence[-1].what == (
+        "markupsafe/__init__.py of MarkupSafe 3.0.4 goes on with markupsafe/_native.py where that"
+        " import fails"
+    )
+
+
+def test_a_library_that_ctypes_opens() -> None:
+    library = {"lightgbm/lib/lib_lightgbm.so": module(["libgomp.so.1"]), "lightgbm/x.py": b"x"}
+    finding = only(debian(), wheel("lightgbm", library, ["py3-none-manylinux_2_28_x86_64"]))
+    assert (finding.rule, finding.severity) == ("missing-library", "error")
+    assert finding.message == "lightgbm 1.0 needs libgomp.so.1, which the loader does not find"
+    assert finding.packages == ("libgomp1",)
+
+
+@pytest.mark.parametrize(
+    ("files", "severity"),
+    [
+        ({"x/liba.so": ["libgone.so.1"], "x/a.py": None}, "error"),
+        # No code to open it: a library for other packages to load.
+        ({"x/liba.so": ["libgone.so.1"]}, ""),
+        # One that loads is the alternative to all others.
+        ({"x/lib_cpu.so": [], "x/lib_cuda.so": ["libcudart.so.12"], "x/a.py": None}, "note"),
+        # What one needs of another is looked for where that one looks.
+        ({"x/liba.so": [], "x/libb.so": ["liba.so"], "x/a.py": None}, "error"),
+        ({"x/liba.so": ["libgone.so.1"], f"x/_c{SUFFIX}": [], "x/a.py": None}, "note"),
+        ({"x.libs/libz-0123abcd.so.1": ["libgone.so.1"], f"x/_c{SUFFIX}": []}, ""),
+        ({"x/tests/libz.so": ["libgone.so.1"], f"x/_c{SUFFIX}": [], "x/a.py": None}, ""),
+        # Modules: most of what was compiled, or one that is imported by its own name.
+        ({f"x/_a{SUFFIX}": ["libgone.so.1"], f"x/_b{SUFFIX}": ["libc.so.6"] * 20}, "note"),
+        ({f"x/_a{SUFFIX}": ["libgone.so.1"] * 20, f"x/_b{SUFFIX}": []}, "error"),
+        ({f"_a{SUFFIX}": ["libgone.so.1"], f"x/_b{SUFFIX}": [], f"x/_c{SUFFIX}": []}, "error"),
+        ({f"x/_test_a{SUFFIX}": ["libgone.so.1"], f"x/_b{SUFFIX}": []}, ""),
+        ({f"x/tests/_a{SUFFIX}": ["libgone.so.1"], f"x/_b{SUFFIX}": []}, ""),
+    ],
+)
+def test_what_of_a_distribution_an_import_needs(
+    files: dict[str, list[str] | None], severity: str
+) -> None:
+    tree = {path: b"code" if needed is None else module(needed) for path, needed in files.items()}
+    found = findings(debian(), wheel("x", tree))
+    assert worst(found) == ({"missing-library": severity} if severity else {})
+
+
+def test_numbas_pools_are_alternatives() -> None:
+    pools = {
+        f"numba/np/ufunc/omppool{SUFFIX}": module(["libgomp.so.1.0.0"] * 30),
+        f"numba/np/ufunc/tbbpool{SUFFIX}": module(["libtbb.so.12"] * 30),
+        f"numba/np/ufunc/workqueue{SUFFIX}": module(),
+    }
+    finding = only(debian(), wheel("numba", pools))
+    assert (finding.rule, finding.severity) == ("missing-library", "note")
+    assert finding.message == (
+        f"/{SITE}/numba/np/ufunc/omppool{SUFFIX} and /{SITE}/numba/np/ufunc/tbbpool{SUFFIX} cannot"
+        " be loaded: numba 1.0 needs libgomp.so.1.0.0 and libtbb.so.12 for that, which the loader"
+        " does not find"
+    )
+    assert finding.packages == ("libgomp1", "libtbb12")
+    assert finding.evidence[-1].what.startswith("numba/np/ufunc/parallel.py of numba 0.68.1 goes")
+
+
+def test_a_library_that_another_distribution_loads_first() -> None:
+    torch = wheel("torch", {f"torch/_C{SUFFIX}": module(), "torch/lib/libc10.so": module()})
+    vision = wheel("vision", {f"vision/_C{SUFFIX}": module(["libc10.so"])})
+    finding = only(debian(), {**torch, **vision})
+    assert (finding.subject, finding.severity) == ("vision libc10.so", "note")
+
+
+@pytest.mark.parametrize(
+    ("files", "rule"),
+    [
+        ({"x/data/libx.so": "aarch64", "x/a.py": ""}, "wrong-architecture"),
+        ({"x/data/arm/libx.so": "aarch64", "x/data/intel/libx.so": "x86_64"}, ""),
+        ({f"x/_c{SUFFIX}": "x86_64", "x/data/libx.so": "aarch64"}, ""),
+        ({"x/tests/data/y.so": "aarch64", "x/a.py": ""}, ""),
+        ({"x/_c.abi3.so": "aarch64"}, "wrong-architecture"),
+    ],
+)
+def test_files_for_other_machines(files: dict[str, str], rule: str) -> None:
+    tree = {
+        path: elf(machine=machine, needed=["libc.so.6"]) if machine else b"code"
+        for path, machine in files.items()
+    }
+    assert set(worst(findings(debian(), wheel("x", tree)))) == ({rule} if rule else set())
+
+
+def test_the_same_for_a_package_without_metadata() -> None:
+    tree: dict[str, Content] = {
+        f"{SITE}/fast/_c{SUFFIX}": module(["libpq.so.5"]),
+        f"{SITE}/fast/__init__.py": "import fast._c",
+    }
+    finding = only(debian(), tree)
+    assert finding.message == f"fast in /{SITE} needs libpq.so.5, which the loader does not find"
+    assert finding.subject == "fast libpq.so.5"
+
+
+def test_pythonpath_is_for_all_pythons_and_a_bundle_for_one() -> None:
+    second = debian_python("3.11.2")
+    tree: dict[str, Content] = {f"opt/python/x/_c{SUFFIX}": module()}
+    config: dict[str, Any] = {"env": ["PYTHONPATH=/opt/python"], "cmd": ["python3.13"]}
+    assert "wrong-abi" not in worst(findings({**debian(), **second}, tree, **config))
+    other: dict[str, Content] = {"opt/python/x/_c.cpython-311-x86_64-linux-gnu.so": module()}
+    assert worst(findings({**debian(), **second}, other, **config))["wrong-abi"] == "error"
+
+
+def test_the_glibc_here_is_its_own_version_and_not_that_of_libm() -> None:
+    libm = elf(soname="libm.so.6", needed=["libc.so.6"], verdef=["GLIBC_2.29", "GLIBC_2.35"])
+    needs = {"libm.so.6": ["GLIBC_2.38"], "libc.so.6": ["GLIBC_2.38"]}
+    built = wheel("x", {f"x/_c{SUFFIX}": module(["libm.so.6"], verneed=needs)}, ())
+    finding = only({**debian(), f"{LIB}/libm.so.6": libm}, built)
+    assert finding.message == (
+        "x 1.0 needs GLIBC_2.38 of libc.so.6 and libm.so.6, and the glibc here is 2.36"
+    )
+    text = " ".join([finding.message, finding.fix, *(each.what for each in finding.evidence)])
+    assert "2.35" not in text
+    assert "manylinux_2_36 or older" in finding.fix
+
+
+def test_glibc_that_does_not_say_its_version_has_it_from_the_package() -> None:
+    silent = {f"{LIB}/libc.so.6": elf(soname="libc.so.6", verdef=GLIBC)}
+    built = wheel("x", {f"x/_c{SUFFIX}": module(verneed={"libc.so.6": ["GLIBC_2.38"]})}, ())
+    package = dpkg_status({"libc6": {"Version": "2.36-9+deb12u10", "files": silent}})
+    finding = only({**debian(), **package}, built)
+    assert finding.message == "x 1.0 needs GLIBC_2.38 of libc.so.6, and the glibc here is 2.36"
+    assert finding.evidence[-1].what == "GNU C Library 2.36-9+deb12u10, as dpkg has it"
