@@ -72,9 +72,9 @@ class Wheel(Struct, frozen=True, kw_only=True):
     its tags, ``None`` where it has none. ``local`` marks what was compiled in place. ``glibc`` is
     the oldest version that all files can be loaded with (``2.17``; empty where they need none),
     for want of a symbol in ``glibc_file``. What an import would open and the interpreter cannot
-    load is in ``foreign_machine``, ``foreign_libc`` and ``foreign_abi``; the last only if the distribution
-    has no others, and without modules whose Python source lies beside them, which is imported
-    instead.
+    load is in ``foreign_machine``, ``foreign_libc`` and ``foreign_abi``; the last only if the
+    distribution has no others, and without modules whose Python source lies beside them, which is
+    imported instead.
     """
 
     distribution: Distribution
