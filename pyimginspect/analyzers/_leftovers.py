@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
@@ -25,12 +26,14 @@ __all__ = [
     "left_in_layer",
     "listed",
     "purge_words",
+    "recommended_by",
 ]
 
 NOTABLE = 1_000_000
 """Bytes from which debris is against the policy; below, it is good to know."""
 
 _MOST = 12
+_APT = re.compile(r"\bapt(?:-get)?\s+(?:-\S+\s+)*install\b")
 _KINDS = {"meta": "collection of build packages"}
 
 
@@ -82,7 +85,16 @@ def left_in_layer(
     evidence += _proofs(kept)
     evidence += [Evidence(what=f"{user} uses such tools at run time") for user in users]
     fix = ""
-    if asked:
+    recommended = recommended_by(inventory, layer, keys)
+    if recommended and not any(tool.automatic is False for tool in asked):
+        who = listed(sorted({upper for upper, _ in recommended}))
+        evidence += [
+            Evidence(what=f"{upper} recommends {lower}: nothing that stays depends on it")
+            for upper, lower in recommended[:_MOST]
+        ]
+        verb = "recommends" if " and " not in who else "recommend"
+        fix = f"apt-get install --no-install-recommends: {who} {verb} them, nothing depends on them"
+    elif asked:
         purge = _removal_words(inventory, asked, kept)
         fix = f"{instead}; or, if no later RUN builds, end this one with && {purge}"
     contents = contents_of(inventory.rootfs)
@@ -120,6 +132,33 @@ def asked_for(inventory: Inventory, layer: int, tools: Iterable[BuildTool]) -> l
         if asked and own:
             return sorted(asked, key=lambda package: package.name)
     return own
+
+
+def recommended_by(
+    inventory: Inventory, layer: int, keys: Collection[str]
+) -> list[tuple[str, str]]:
+    """Return which packages of a layer that stay recommend which of ``keys``, by name.
+
+    Empty where the layer's instruction is no installation by apt, or installs nothing that is
+    only recommended.
+    """
+    instruction = inventory.instructions[layer]
+    if not _APT.search(instruction) or "--no-install-recommends" in instruction:
+        return []
+    packages = inventory.packages
+    names = {packages[key].name for key in keys}
+    going = find_leftovers(inventory).packages
+    found = {
+        (package.automatic is not False, package.name, name)
+        for package in packages.packages
+        if brought(package) == layer and package.key not in going
+        for clause in package.recommends
+        for name in clause[:1]
+        if name in names
+    }
+    # What was asked for is the cause, before what it depends on.
+    first = min((automatic for automatic, *_ in found), default=False)
+    return sorted((upper, lower) for automatic, upper, lower in found if automatic == first)
 
 
 def purge_words(packages: Sequence[OsPackage]) -> str:

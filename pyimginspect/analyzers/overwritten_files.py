@@ -20,7 +20,7 @@ from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.causes import Cause, find_causes
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.differences import differing_paths
-from pyimginspect.inventory.losses import top_directories
+from pyimginspect.inventory.losses import places_of
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
 
@@ -71,7 +71,7 @@ def run(inventory: Inventory) -> Iterator[Finding]:
 # --- the same content -----------------------------------------------------------------------------
 def _again(inventory: Inventory, cause: Cause) -> Finding:
     """Judge a layer that stores what the layers below have at the same paths."""
-    tops = top_directories(cause.losses)
+    tops = places_of(cause.losses)
     size = cause.freed.size
     whose = "the base image" if max(cause.makers) < inventory.base.layers else makers_of(cause)
     if min(cause.makers) < inventory.base.layers <= max(cause.makers):
@@ -127,7 +127,7 @@ def _again_fix(inventory: Inventory, cause: Cause) -> str:
 # --- other content --------------------------------------------------------------------------------
 def _replaced(inventory: Inventory, cause: Cause) -> Finding:
     size = cause.freed.size
-    tops = top_directories(cause.losses)
+    tops = places_of(cause.losses)
     owner = cause.owner
     if cause.kind == "replaced":
         subject = owner.name

@@ -18,7 +18,7 @@ from pyimginspect.analyzers._words import counted, megabytes
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.causes import Cause, find_causes
 from pyimginspect.inventory.collect import Inventory
-from pyimginspect.inventory.losses import Change, Lost, top_directories
+from pyimginspect.inventory.losses import Change, Lost, places_of
 from pyimginspect.model import Entry, Evidence
 from pyimginspect.report import Finding
 
@@ -66,7 +66,7 @@ def run(inventory: Inventory) -> Iterator[Finding]:
 
 
 def _finding(inventory: Inventory, cause: Cause) -> Finding:
-    tops = top_directories(cause.losses)
+    tops = places_of(cause.losses)
     what = _changed(cause)
     whose = [owner for owner in cause.owners if owner.kind != "directory"]
     upgraded = cause.changes == {"time"} and bool(whose)

@@ -20,6 +20,7 @@ from pyimginspect.inventory.facts import (
 )
 from pyimginspect.inventory.once import once
 from pyimginspect.inventory.packages import Graph, PackageDatabase, dependency_graph
+from pyimginspect.inventory.records import recorded
 from pyimginspect.inventory.runtimes import COMMAND, runtime_of, used_runtimes
 from pyimginspect.inventory.tool_names import kind_of_package, tool_patterns
 from pyimginspect.model import ImageConfig
@@ -199,8 +200,9 @@ def _group(rootfs: RootFS) -> dict[_Group, list[str]]:
             tops.add(top)
             name = top.rpartition("/")[2]
             groups[name, kind, top] = [node.path for node in rootfs.walk(top)]
+    listed = _listed_elsewhere(rootfs)
     for path in _loose(rootfs):
-        if _installed(path, prefixes) or _is_within(path, tops):
+        if _installed(path, prefixes) or path in listed or _is_within(path, tops):
             continue
         found = _loose_kind(path)
         if found is not None and not in_cache(rootfs, path):
@@ -257,6 +259,18 @@ def _conda_prefixes(rootfs: RootFS) -> Iterator[str]:
 def _installed(path: str, prefixes: tuple[str, ...]) -> bool:
     """Whether pip or conda put the file there: it is part of a distribution, for whatever use."""
     return "/site-packages/" in path or "/dist-packages/" in path or path.startswith(prefixes)
+
+
+def _listed_elsewhere(rootfs: RootFS) -> frozenset[str]:
+    """Return what distributions list that pip put elsewhere, as ``--target`` does."""
+    records = [path for path in rootfs.texts if path.endswith(".dist-info/RECORD")]
+    return frozenset(
+        place
+        for record in records
+        if "/site-packages/" not in record and "/dist-packages/" not in record
+        for location in (record.rsplit("/", 2)[0] if record.count("/") > 1 else "",)
+        for place in recorded(rootfs, location, record.removesuffix("/RECORD")) or ()
+    )
 
 
 def _is_within(path: str, tops: Collection[str]) -> bool:

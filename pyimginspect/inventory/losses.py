@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import posixpath
+from collections.abc import Sequence
 from typing import Literal
 
 from msgspec import Struct
@@ -14,7 +15,15 @@ from pyimginspect.inventory.once import once
 from pyimginspect.ledger import Account
 from pyimginspect.model import Entry
 
-__all__ = ["Change", "Lost", "changes", "find_lost", "is_again", "spared", "top_directories"]
+__all__ = [
+    "Change",
+    "Lost",
+    "changes",
+    "find_lost",
+    "is_again",
+    "places_of",
+    "spared",
+]
 
 Change = Literal["owner", "mode", "xattrs", "time"]
 """What a layer changed of a file whose content it left alone."""
@@ -150,7 +159,14 @@ def _dead(inventory: Inventory) -> frozenset[Content]:
     return frozenset(lost.content for lost in find_lost(inventory))
 
 
-def top_directories(losses: Iterable[Lost]) -> list[str]:
+def places_of(losses: Sequence[Lost]) -> list[str]:
+    """Return the one directory that held all that was lost, or else the top directories."""
+    paths = list({lost.path: None for lost in losses})
+    common = posixpath.commonpath([f"/{path}" for path in paths])
+    return [common] if len(paths) > 1 and common != "/" else _top_directories(losses)
+
+
+def _top_directories(losses: Sequence[Lost]) -> list[str]:
     """Return the directories, at most three levels deep, that lost bytes, most bytes first."""
     sizes: dict[str, int] = {}
     for loss in losses:

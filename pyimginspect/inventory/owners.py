@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.distributions import normalized
-from pyimginspect.inventory.losses import Lost, find_lost
+from pyimginspect.inventory.losses import Lost, changes, find_lost
 from pyimginspect.inventory.once import once
 from pyimginspect.inventory.packages import apk, dpkg
 from pyimginspect.inventory.records import rows_of
@@ -205,7 +205,10 @@ def _metadata_lost(inventory: Inventory) -> dict[int, list[Lost]]:
     found: dict[int, list[Lost]] = {}
     for lost in find_lost(inventory):
         if "-info" in lost.path and _METADATA.fullmatch(lost.path):
-            found.setdefault(lost.killer, []).append(lost)
+            # Whoever only gives it another owner or mode installs nothing.
+            kept = lost.account in ("identical", "metadata")
+            if not kept or changes(inventory, lost) == {"time"}:
+                found.setdefault(lost.killer, []).append(lost)
     return found
 
 

@@ -265,7 +265,8 @@ def _edited(command: str, edits: Iterable[Edit]) -> str:
             if edit.command:
                 command = f"{command} && {edit.command}" if command else edit.command
         elif edit.kind == "no-recommends":
-            command = commands.add_option(command, "apt", edit.command)
+            for name in (*map(shlex.quote, edit.keep), edit.command):
+                command = commands.add_option(command, "apt", name)
         elif edit.command.startswith("--"):
             for manager in _CACHING:
                 if f"{manager} cache" in edit.words:

@@ -10,7 +10,7 @@ from pyimginspect.inventory.caches import links_into_caches
 from pyimginspect.inventory.causes import Cause, find_causes
 from pyimginspect.inventory.contents import Content
 from pyimginspect.inventory.differences import differing_paths
-from pyimginspect.inventory.losses import top_directories
+from pyimginspect.inventory.losses import places_of
 from pyimginspect.inventory.owners import Owner
 from pyimginspect.plan import commands
 from pyimginspect.plan.workshop import LEAST, Proposal, Workshop
@@ -168,7 +168,7 @@ def edits_of_overwritten(shop: Workshop) -> Iterator[Proposal]:
     for cause in find_causes(shop.inventory):
         if cause.kind not in ("again", "overwritten") or cause.freed.size < LEAST:
             continue
-        top = top_directories(cause.losses)[0]
+        top = places_of(cause.losses)[0]
         words = f"store {top} once: layer {cause.killer} stores it again"
         command = ""
         if cause.kind == "again":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pyimginspect.inventory.build_tools import brought, loose_files
 from pyimginspect.inventory.facts import OsPackage
@@ -29,6 +29,8 @@ def edits_of_tools(shop: Workshop) -> Iterator[Proposal]:
     for layer, keys in sorted(layers.items()):
         asked = _asked_for(shop, layer, keys)
         command = shop.command(layer)
+        if _only_recommended(shop, layer, keys):
+            continue
         last = _last_build(shop, layer)
         if found.virtual.get(layer) and last is None:
             names = [p.name for p in asked if p.virtual]
@@ -160,16 +162,36 @@ def _loose(shop: Workshop) -> Iterator[Proposal]:
 
 def edits_of_recommended(shop: Workshop) -> Iterator[Proposal]:
     """Propose to do without what packages that stay only recommend."""
-    for layer, keys in shop.leftovers.recommended.items():
-        command = shop.command(layer) or ""
-        if commands.installs(command, "apt") and "--no-install-recommends" not in command:
-            names = [shop.packages[key].name for key in keys]
-            edit = shop.edit(
-                "no-recommends",
-                layer,
-                f"install no recommended packages: {len(names)} came along",
-                command="--no-install-recommends",
-                packages=names,
-                rules=("os-package-recommends",),
-            )
-            yield Proposal(edit, shop.behind_packages(keys))
+    found = shop.leftovers
+    layers: dict[int, list[str]] = {}
+    for group in (found.recommended, found.tools, found.headers):
+        for layer, keys in group.items():
+            if _only_recommended(shop, layer, keys):
+                layers.setdefault(layer, []).extend(keys)
+    for layer, members in sorted(layers.items()):
+        names = [shop.packages[key].name for key in members]
+        edit = shop.edit(
+            "no-recommends",
+            layer,
+            f"install no recommended packages: {len(names)} are here for no other reason",
+            command="--no-install-recommends",
+            packages=names,
+            keep=_kept(shop, layer),
+            rules=_TOOL_RULES,
+        )
+        yield Proposal(edit, shop.behind_packages(members))
+
+
+def _only_recommended(shop: Workshop, layer: int, keys: Sequence[str]) -> bool:
+    """Whether nobody asked for packages that came with a plain ``apt-get install``.
+
+    As nothing that stays depends on them (see :func:`find_leftovers`), they are there because
+    others recommend them.
+    """
+    command = shop.command(layer) or ""
+    if not commands.installs(command, "apt") or "--no-install-recommends" in command:
+        return False
+    asked = [key for key in shop.leftovers.packages if shop.packages[key].automatic is False]
+    return not any(brought(shop.packages[key]) == layer for key in asked) and all(
+        shop.packages[key].automatic for key in keys
+    )

@@ -282,3 +282,15 @@ def test_some_distributions_use_tools_at_run_time() -> None:
     flask = Distribution(name="flask", version="3", location="x", metadata="x/f", layer=5)
     assert users_at_run_time(found.build_tools, [flask, triton]) == ("triton",)
     assert users_at_run_time(found.build_tools, [flask]) == ()
+
+
+def test_what_a_distribution_lists_is_no_leftover_wherever_pip_put_it() -> None:
+    info = "app/numpy-2.2.6.dist-info"
+    tree: dict[str, Content] = {
+        "app/numpy/lib/libnpymath.a": "!<arch>",
+        "app/lib/libother.a": "!<arch>",
+        f"{info}/METADATA": "Name: numpy\nVersion: 2.2.6\n",
+        f"{info}/RECORD": "numpy/lib/libnpymath.a,,\nnumpy-2.2.6.dist-info/RECORD,,\n",
+    }
+    found = taken(on_slim(tree, history=["RUN pip install --target /app numpy"]))
+    assert [tool.path for tool in found.build_tools] == ["app/lib/libother.a"]
