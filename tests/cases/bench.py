@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import traceback
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -79,6 +80,8 @@ class Bench:
             return Outcome(case=case, verdict="untrue", lines=(str(exc),))
         except EngineError as exc:
             return Outcome(case=case, verdict="untrue", lines=(_why(exc),))
+        except Exception:  # Whatever the inspection raises is a wrong verdict on this image.
+            return Outcome(case=case, verdict="wrong", lines=(traceback.format_exc(),))
         return Outcome(case=case, verdict="wrong" if lines else "right", lines=lines, truth=truth)
 
     def _check(self, case: Case) -> tuple[str, tuple[str, ...]]:
@@ -93,13 +96,17 @@ class Bench:
         if expects.rebuild:
             lines += self._rebuild(case, dockerfile)
         if case.fixed is not None:
-            with self._built(case, case.fixed, "fixed") as tag:
-                self._confirm(tag, Run(command=expects.run.command))
-                with self._opened(tag) as image:
-                    lines += (
-                        f"fixed twin {line}" for line in above_note(image.report(), expects.accept)
-                    )
+            lines += self._check_twin(case, case.fixed)
         return truth, tuple(lines)
+
+    def _check_twin(self, case: Case, dockerfile: str) -> Iterator[str]:
+        """Build the twin with nothing wrong, see that it works, and yield what the report finds."""
+        expects = case.expects
+        with self._built(case, dockerfile, "fixed") as tag:
+            self._confirm(tag, Run(command=expects.run.command))
+            with self._opened(tag) as image:
+                found = above_note(image.report(), expects.accept)
+        yield from (f"fixed twin {line}" for line in found)
 
     def _rebuild(self, case: Case, dockerfile: str) -> Iterator[str]:
         """Build what the plan says, and see that it does the same."""
@@ -124,7 +131,7 @@ class Bench:
         )
         with tempfile.TemporaryDirectory(prefix="pyimginspect-case-") as folder:
             context = Path(folder, "context")
-            shutil.copytree(case.folder, context)
+            shutil.copytree(case.folder, context, symlinks=True)
             text = with_index(dockerfile)
             (context / "Dockerfile").write_text(text)
             if text != dockerfile:

@@ -41,7 +41,9 @@ def _differences(expects: Expectations, report: Report, dockerfile: str) -> Iter
         yield from above_note(report, expects.accept)
     else:
         for finding in report.findings:
-            known = any(_is(finding, wanted) for wanted in expects.finding)
+            known = any(_is(finding, wanted) for wanted in expects.finding) or any(
+                _matches(finding, allowed) for allowed in expects.allowed
+            )
             if finding.severity == "error" and not known:
                 yield f"unexpected error: {_told(finding)}"
     facts = report.to_dict() if expects.report else {}

@@ -57,7 +57,7 @@ class Expected(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Absent(Struct, frozen=True, forbid_unknown_fields=True):
-    """A finding that must not be there; an empty ``rule`` stands for every rule."""
+    """A finding that must not be there, or that may be; an empty ``rule`` stands for every rule."""
 
     rule: str = ""
     severity: Literal["", "error", "warning", "note"] = ""
@@ -69,8 +69,8 @@ class Absent(Struct, frozen=True, forbid_unknown_fields=True):
 class Expectations(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What ``case.toml`` says.
 
-    ``clean``: no finding above note. An error that no ``[[finding]]`` expects is always a
-    difference. ``accept`` names rules that a clean image and a fixed twin may break all the same,
+    ``clean``: no finding above note. An error that no ``[[finding]]`` expects and no
+    ``[[allowed]]`` allows is always a difference. ``accept`` names rules that a clean image and a fixed twin may break all the same,
     because the case is about something else (the policy wants another base than Debian's).
     ``report`` maps dotted paths into the report's JSON (``libc.version``,
     ``pythons.effective=True.path``) to patterns of the values there. ``plan`` and ``no_plan`` are
@@ -82,6 +82,7 @@ class Expectations(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     summary: str
     run: Run = Run()
     finding: tuple[Expected, ...] = ()
+    allowed: tuple[Absent, ...] = ()
     absent: tuple[Absent, ...] = ()
     clean: bool = False
     accept: tuple[str, ...] = ()
@@ -140,7 +141,7 @@ def _patterns(expects: Expectations) -> Iterator[str]:
     yield expects.run.output
     yield from expects.report.values()
     yield from (*expects.plan, *expects.no_plan)
-    named: tuple[Expected | Absent, ...] = (*expects.finding, *expects.absent)
+    named: tuple[Expected | Absent, ...] = (*expects.finding, *expects.absent, *expects.allowed)
     for each in named:
         yield from (each.subject, each.message, each.fix)
     yield from (each.evidence for each in expects.finding)

@@ -107,6 +107,12 @@ NOTE = finding(rule="package-cache", severity="note", saving=12)
             (ERROR,),
             ["missing: missing-library evidence=", "unexpected error"],
         ),
+        ('[[allowed]]\nrule = "missing-library"', (ERROR,), []),
+        (
+            '[[allowed]]\nrule = "missing-library"\nsubject = "scipy"',
+            (ERROR,),
+            ["unexpected error"],
+        ),
         ('[[absent]]\nrule = "package-cache"', (NOTE,), ["should not be there: note"]),
         ('[[absent]]\nrule = "package-cache"\nsubject = "pip"', (NOTE,), []),
         ('[[absent]]\nfix = "libgomp1"', (NOTE,), []),

@@ -1,0 +1,1 @@
+import click; print(click.__name__)
