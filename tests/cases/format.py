@@ -70,12 +70,13 @@ class Expectations(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """What ``case.toml`` says.
 
     ``clean``: no finding above note. An error that no ``[[finding]]`` expects and no
-    ``[[allowed]]`` allows is always a difference. ``accept`` names rules that a clean image and a fixed twin may break all the same,
-    because the case is about something else (the policy wants another base than Debian's).
-    ``report`` maps dotted paths into the report's JSON (``libc.version``,
-    ``pythons.effective=True.path``) to patterns of the values there. ``plan`` and ``no_plan`` are
-    patterns that must and must not be found in the Dockerfile that the plan writes; ``rebuild``
-    has it built and a container of it run, which must do the same, or end with status 0.
+    ``[[allowed]]`` allows is always a difference. ``accept`` names rules that a clean image and a
+    fixed twin may break all the same, because the case is about something else (the policy wants
+    another base than Debian's). ``report`` maps dotted paths into the report's JSON
+    (``libc.version``, ``pythons.effective=True.path``) to patterns of the values there. ``plan``
+    and ``no_plan`` are patterns that must and must not be found in the Dockerfile that the plan
+    writes; ``rebuild`` has it built and a container of it run, which must do the same, or end with
+    status 0.
     """
 
     reference: str
