@@ -16,27 +16,34 @@ if TYPE_CHECKING:
     from pyimginspect.api import OpenedImage, inspect, open_image
     from pyimginspect.comparison import Comparison, compare
     from pyimginspect.errors import PyimginspectError
+    from pyimginspect.fleet import Fleet, Outcome, inspect_fleet
     from pyimginspect.report import Finding, Report
 
 __all__ = [
     "Comparison",
     "Finding",
+    "Fleet",
     "OpenedImage",
+    "Outcome",
     "PyimginspectError",
     "Report",
     "compare",
     "inspect",
+    "inspect_fleet",
     "open_image",
 ]
 
 _HOMES = {
     "Comparison": "comparison",
     "Finding": "report",
+    "Fleet": "fleet",
     "OpenedImage": "api",
+    "Outcome": "fleet",
     "PyimginspectError": "errors",
     "Report": "report",
     "compare": "comparison",
     "inspect": "api",
+    "inspect_fleet": "fleet",
     "open_image": "api",
 }
 

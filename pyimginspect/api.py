@@ -32,7 +32,14 @@ from pyimginspect.version import VERSION
 if TYPE_CHECKING:
     from pyimginspect.plan import LayerStory, Plan
 
-__all__ = ["OpenedImage", "inspect", "open_image", "open_resolved", "tool_version"]
+__all__ = [
+    "OpenedImage",
+    "image_facts",
+    "inspect",
+    "open_image",
+    "open_resolved",
+    "tool_version",
+]
 
 _LARGEST_LOSSES = 20
 _TOLD_VARIABLES = ("PATH", "PYTHON", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "LANG")
@@ -277,7 +284,7 @@ def _report(inventory: Inventory, findings: list[Finding]) -> Report:
     stored = ledger.stored
     return Report(
         tool_version=tool_version(),
-        image=_image_facts(image),
+        image=image_facts(image),
         size=stored,
         live=stored - ledger.waste,
         os=inventory.os,
@@ -310,7 +317,8 @@ def _areas(inventory: Inventory) -> tuple[Area, ...]:
     return map_sizes(inventory.rootfs, uses)
 
 
-def _image_facts(image: Image) -> ImageFacts:
+def image_facts(image: Image) -> ImageFacts:
+    """Return what a report says of which image it is of."""
     config = image.config
     return ImageFacts(
         reference=image.reference,

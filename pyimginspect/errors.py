@@ -10,9 +10,11 @@
     │   ├── ManifestError        manifest, index or configuration missing or not as specified
     │   ├── PlatformError        no image for the platform asked for
     │   ├── UnsupportedError     a format that exists and that we do not read
+    │   │   └── ArtifactError    no image, but a chart, a signature or the like
     │   ├── DaemonError          a Docker or Podman service refused or went away
     │   └── RegistryError        a registry refused or went away
-    │       └── AuthenticationError
+    │       ├── AuthenticationError
+    │       └── QuotaError       it answers no more requests of ours for now
     ├── LayerError               one layer's bytes
     │   ├── TruncatedError       the bytes end before they should
     │   ├── CorruptLayerError    a header or a compressed block does not hold
@@ -21,6 +23,8 @@
     │   └── DigestMismatchError  the bytes are not those that the digest names
     ├── CacheError               the cache cannot be used
     ├── ReportError              a report that cannot be read or written
+    │   └── ResultsError         the results of a fleet cannot be used
+    ├── ClusterError             the cluster that is to do the work cannot be used
     └── PolicyError              a policy or a baseline that cannot be used
 """
 
@@ -30,8 +34,10 @@ from typing import Self
 
 __all__ = [
     "ArchiveError",
+    "ArtifactError",
     "AuthenticationError",
     "CacheError",
+    "ClusterError",
     "CorruptLayerError",
     "DaemonError",
     "DigestMismatchError",
@@ -43,8 +49,10 @@ __all__ = [
     "PlatformError",
     "PolicyError",
     "PyimginspectError",
+    "QuotaError",
     "RegistryError",
     "ReportError",
+    "ResultsError",
     "SourceError",
     "TruncatedError",
     "UnsafePathError",
@@ -141,6 +149,10 @@ class UnsupportedError(SourceError):
     """A format that exists and that this package does not read."""
 
 
+class ArtifactError(UnsupportedError):
+    """What a registry keeps beside images: a chart, a signature, an attestation."""
+
+
 class DaemonError(SourceError):
     """A Docker or Podman service refused, or went away."""
 
@@ -151,6 +163,10 @@ class RegistryError(SourceError):
 
 class AuthenticationError(RegistryError):
     """A registry wants other credentials, or any at all."""
+
+
+class QuotaError(RegistryError):
+    """A registry answers no more requests of ours for now: 429, however long we waited."""
 
 
 class LayerError(PyimginspectError):
@@ -183,6 +199,14 @@ class CacheError(PyimginspectError):
 
 class ReportError(PyimginspectError):
     """A report cannot be read or written."""
+
+
+class ResultsError(ReportError):
+    """The results file of a fleet cannot be used as asked."""
+
+
+class ClusterError(PyimginspectError):
+    """The cluster that is to do the work cannot be used, or went away."""
 
 
 class PolicyError(PyimginspectError):

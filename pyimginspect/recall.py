@@ -19,7 +19,7 @@ from pyimginspect.model import Digest, Image, Layer, LayerIndex
 from pyimginspect.report import Report
 from pyimginspect.sources.options import LayerCache
 
-__all__ = ["recall", "remember", "report_key"]
+__all__ = ["code_identity", "recall", "remember", "report_key"]
 
 _NOTHING = LayerIndex(size=0)
 
@@ -30,7 +30,7 @@ def report_key(image: Image, *settings: object) -> Digest | None:
     That is its configuration, the digests of its layers, how it was named, what was asked for
     (``settings``), and this code. ``None`` where one of them is not known for certain.
     """
-    if not all(_is_known(layer) for layer in image.layers) or (code := _code()) is None:
+    if not all(_is_known(layer) for layer in image.layers) or (code := code_identity()) is None:
         return None
     layers = tuple(msgspec.structs.replace(layer, index=_NOTHING) for layer in image.layers)
     bare = msgspec.structs.replace(image, layers=layers)
@@ -75,7 +75,7 @@ def _is_known(layer: Layer) -> bool:
 
 
 @cache
-def _code() -> str | None:
+def code_identity() -> str | None:
     """Return what tells this code from any other, wherever and whenever it was installed.
 
     Its version alone would not, as it is the same while a working copy is edited. Of libraries

@@ -154,6 +154,10 @@ def _run(args: argparse.Namespace, kept: list[api.OpenedImage]) -> int:
     if told is not None:
         put(told, None)
         return _CLEAN
+    if args.fleet:
+        from pyimginspect.cli.fleet import run_fleet
+
+        return run_fleet(args, find_settings(args, None))
     if not args.images:
         raise InvalidReferenceError("no image given", hint="pyimginspect --help")
     outputs = find_outputs(args)

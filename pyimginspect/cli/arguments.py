@@ -24,6 +24,9 @@ name (asked of Docker, then Podman, then the registry). PATH:TAG chooses one of 
 in an archive. A prefix picks the kind of source: docker:, podman:, registry:, docker-archive:,
 oci:, oci-archive:, rootfs:, or - for standard input (-:TAG for one of several images there).
 
+With --fleet, IMAGE may also be @FILE or @- (a list, or the JSON of kubectl get pods), a
+directory of saved images, docker:*, podman:*, or registry:HOST/PATTERN.
+
 Exit status: 0 nothing at or above --fail-on, 1 findings, 2 could not inspect."""
 
 _NO_SETTINGS = frozenset(
@@ -144,6 +147,7 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="IMAGE|N",
         help="the base image: its own reference, or how many of the layers are its",
     )
+    _add_fleet(parser)
     cache = parser.add_argument_group("the cache of layers seen before")
     cache.add_argument("--no-cache", action="store_true", help="neither use it nor add to it")
     cache.add_argument(
@@ -229,3 +233,44 @@ def build_parser() -> argparse.ArgumentParser:
         "--version", action="store_true", help="print the version (-f json), and stop"
     )
     return parser
+
+
+def _add_fleet(parser: argparse.ArgumentParser) -> None:
+    fleet = parser.add_argument_group("many images")
+    fleet.add_argument(
+        "--fleet", action="store_true", help="read each distinct layer once, sum up all images"
+    )
+    fleet.add_argument(
+        "--results", metavar="FILE", help="keep the results there (SQLite), and go on from them"
+    )
+    fleet.add_argument(
+        "--retry-failed", action="store_true", help="try again what failed in an earlier run"
+    )
+    where = fleet.add_mutually_exclusive_group()
+    where.add_argument("--workers", type=int, metavar="N", help="processes (default: all CPUs)")
+    where.add_argument("--cluster", metavar="URL", help="the address of a dask scheduler instead")
+    fleet.add_argument(
+        "--group-by",
+        default="repository",
+        metavar="WHAT",
+        help="registry, repository, team, namespace, base or label:NAME",
+    )
+    fleet.add_argument(
+        "--max-failures",
+        type=int,
+        default=0,
+        metavar="N",
+        help="more references that fail than N make the exit status 2 (default: 0)",
+    )
+    fleet.add_argument("--tags", metavar="REGEX", help="of a repository, the tags that match")
+    fleet.add_argument(
+        "--tags-version", metavar="SPEC", help="the tags that are versions, such as '>=1.2'"
+    )
+    fleet.add_argument("--newest", type=int, metavar="N", help="the N highest versions of each")
+    fleet.add_argument(
+        "--exclude",
+        action="append",
+        default=[],
+        metavar="GLOB",
+        help="leave out repositories or names; may be given again",
+    )

@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ __all__ = [
     "discard",
     "find_outputs",
     "put",
+    "put_pieces",
     "replace",
     "style",
 ]
@@ -114,27 +116,37 @@ def put(text: str, target: Path | None, *, exact: bool = False) -> None:
         raise ReportError(f"standard output cannot be written: {exc.strerror}") from exc
 
 
+def put_pieces(pieces: Iterable[bytes], target: Path | None, *, exact: bool = False) -> None:
+    """Write pieces of UTF-8 to a file, whole or not at all, or to standard output."""
+    if target is not None:
+        replace(target, pieces)
+        return
+    for piece in pieces:
+        put(piece.decode("utf-8", "backslashreplace"), None, exact=exact)
+
+
 def discard() -> None:
     """Let what standard output still holds go nowhere: at exit it would fail once more."""
     with contextlib.suppress(OSError, ValueError):  # in tests it may be no file
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def replace(path: Path, text: str) -> None:
+def replace(path: Path, text: str | Iterable[bytes]) -> None:
     """Write a file whole or not at all: beside it, then renamed.
 
     A link is followed. A pipe or a device, such as ``/dev/stdout``, is written to as it is.
     """
+    pieces = [text.encode()] if isinstance(text, str) else text
     try:
         if path.exists() and not (path.is_file() or path.is_dir()):
-            with open(path, "w", encoding="utf-8", newline="\n") as special:
-                special.write(text)
+            with open(path, "wb") as special:
+                special.writelines(pieces)
             return
         path = Path(os.path.realpath(path))
         handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:50]}.")
         try:
-            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-                file.write(text)
+            with os.fdopen(handle, "wb") as file:
+                file.writelines(pieces)
             umask = os.umask(0)
             os.umask(umask)
             os.chmod(beside, 0o666 & ~umask)

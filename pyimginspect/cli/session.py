@@ -5,13 +5,17 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
+from typing import TYPE_CHECKING
 
 from pyimginspect.errors import CacheError, printable
 from pyimginspect.layers import registered
 from pyimginspect.layers.cache import Cache
 from pyimginspect.sources.options import Reporter
 
-__all__ = ["open_cache", "open_progress"]
+if TYPE_CHECKING:
+    from pyimginspect.cli.fleet_progress import FleetProgress
+
+__all__ = ["open_cache", "open_fleet_progress", "open_progress"]
 
 
 def open_progress(args: argparse.Namespace, stack: contextlib.ExitStack) -> Reporter | None:
@@ -21,6 +25,17 @@ def open_progress(args: argparse.Namespace, stack: contextlib.ExitStack) -> Repo
     from pyimginspect.progress import TerminalProgress
 
     return stack.enter_context(TerminalProgress(sys.stderr))
+
+
+def open_fleet_progress(
+    args: argparse.Namespace, stack: contextlib.ExitStack
+) -> FleetProgress | None:
+    """Return what shows the progress of a fleet, where somebody looks."""
+    if args.quiet or sys.stderr is None or not sys.stderr.isatty():
+        return None
+    from pyimginspect.cli.fleet_progress import FleetProgress
+
+    return stack.enter_context(FleetProgress(sys.stderr))
 
 
 def open_cache(args: argparse.Namespace, stack: contextlib.ExitStack) -> Cache | None:

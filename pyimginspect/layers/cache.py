@@ -162,6 +162,11 @@ class Cache:
             self._write(f"UPDATE layers SET used = ? {where}", (now, *key))
         return index
 
+    def holds(self, diff_id: Digest) -> bool:
+        """Whether there is an index of that layer; it is not decoded."""
+        query = "SELECT 1 FROM layers WHERE diff_id = ? AND versions = ?"
+        return bool(self._guarded(lambda: self._row(query, diff_id, self._versions)))
+
     def put(self, diff_id: Digest, digest: Digest | None, index: LayerIndex) -> None:
         """Keep an index; both digests must have been computed from the bytes themselves."""
         with self._lock:

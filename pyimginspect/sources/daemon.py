@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from pyimginspect.sources.engines import Client
 
-__all__ = ["podman_addresses", "resolve_docker", "resolve_podman"]
+__all__ = ["list_images", "podman_addresses", "resolve_docker", "resolve_podman"]
 
 # An engine writes the whole image to a disk of its own before it sends the first byte.
 _TIMEOUT = 600
@@ -50,6 +50,13 @@ def resolve_docker(text: str, options: Options, *, reference: str) -> Resolved:
     :class:`DaemonError`, :class:`ImageNotFoundError`, and what reading an archive raises.
     """
     parse_name(text)
+    with _docker() as client:
+        return _open(client, text, options, reference, "docker")
+
+
+@contextlib.contextmanager
+def _docker() -> Iterator[Client]:
+    """Speak to the Docker Engine that ``docker`` itself would speak to."""
     with _translated("Docker"):
         from pyimginspect.sources.engines import find_docker
 
@@ -57,7 +64,7 @@ def resolve_docker(text: str, options: Options, *, reference: str) -> Resolved:
         if not _is_there(engine.url):
             raise DaemonError(f"no Docker service listens at {engine.url}")
         with _connected(engine.url, engine.settings() or False) as client:
-            return _open(client, text, options, reference, "docker")
+            yield client
 
 
 def resolve_podman(text: str, options: Options, *, reference: str) -> Resolved:
@@ -81,6 +88,35 @@ def resolve_podman(text: str, options: Options, *, reference: str) -> Resolved:
                     if last:
                         raise
     raise AssertionError("the last address returns or raises")
+
+
+def list_images(service: Literal["docker", "podman"]) -> list[tuple[str, tuple[str, ...]]]:
+    """Return the images that an engine has: each one's ID, and its names if it has any.
+
+    Raises :class:`DaemonError` where none answers.
+    """
+    if service == "docker":
+        with _docker() as client:
+            return _listed(client)
+    listed: dict[str, tuple[str, ...]] = {}
+    addresses = [address for address in podman_addresses() if _is_there(address)]
+    if not addresses:
+        raise DaemonError(
+            "no Podman service runs here", hint="systemctl --user start podman.socket"
+        )
+    for address in addresses:
+        with _translated("Podman"), _connected(address) as client:
+            listed.update(_listed(client))
+    return list(listed.items())
+
+
+def _listed(client: Client) -> list[tuple[str, tuple[str, ...]]]:
+    images = [_inspected(each) for each in client.images()]
+    unnamed = "<none>:<none>"
+    return [
+        (image.identity, tuple(name for name in image.tags or () if name != unnamed))
+        for image in images
+    ]
 
 
 def podman_addresses() -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Struct
 
-from pyimginspect.errors import ManifestError, UnsupportedError
+from pyimginspect.errors import ArtifactError, ManifestError, UnsupportedError
 from pyimginspect.model import History, ImageConfig, Platform, decode_json, parse_digest
 
 __all__ = [
@@ -196,14 +196,20 @@ def parse_config(data: bytes, what: str) -> ImageConfig:
 
 
 def check_config_type(media_type: str) -> None:
-    """Raise :class:`UnsupportedError` for an artifact that is no image, such as a Helm chart."""
+    """Raise :class:`ArtifactError` for an artifact that is no image, such as a Helm chart."""
     known = ("image.config", "container.image", "octet-stream")  # the last by Docker 1.9
     if media_type and not any(word in media_type for word in known):
-        raise UnsupportedError(f"this is no image, but an artifact of type {media_type}")
+        raise ArtifactError(f"this is no image, but an artifact of type {media_type}")
 
 
 def check_layer_type(media_type: str) -> None:
-    """Raise :class:`UnsupportedError` for a layer that is no tar archive, or an encrypted one."""
+    """Raise :class:`UnsupportedError` for a layer that is no tar archive, or an encrypted one.
+
+    :class:`ArtifactError` where it is a document: signatures (cosign) and attestations have
+    those beside an image's configuration.
+    """
+    if media_type.endswith("json") or media_type.startswith("text/"):
+        raise ArtifactError(f"this is no image, but an artifact of type {media_type}")
     if "encrypted" in media_type:
         raise UnsupportedError("the layer is encrypted", hint="decrypt the image first")
     if "erofs" in media_type or "squashfs" in media_type:

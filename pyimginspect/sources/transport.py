@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import email.utils
 import socket
 import ssl
 import threading
@@ -14,7 +16,7 @@ from urllib.parse import urljoin, urlsplit
 import requests
 from requests.adapters import HTTPAdapter
 
-from pyimginspect.errors import AuthenticationError, RegistryError
+from pyimginspect.errors import AuthenticationError, QuotaError, RegistryError
 from pyimginspect.sources.certificates import find_certificates, trusting_context
 from pyimginspect.sources.challenges import (
     Authorization,
@@ -44,11 +46,19 @@ _UNFIT = (requests.RequestException, TypeError, ValueError)
 
 def wait(attempt: int, response: requests.Response | None = None) -> None:
     """Sleep before another attempt: as long as the registry asks, else ever longer."""
-    seconds = 0.25 * 2**attempt
-    asked = response.headers.get("Retry-After", "") if response is not None else ""
+    asked = _seconds_asked(response) if response is not None else 0.0
+    time.sleep(min(asked or 0.25 * 2**attempt, _LONGEST_WAIT))
+
+
+def _seconds_asked(response: requests.Response) -> float:
+    """Return how long the registry asks to wait (RFC 9110, 10.2.3): seconds, or until a date."""
+    asked = response.headers.get("Retry-After", "")
     if asked.isascii() and asked.isdigit():
-        seconds = float(asked)
-    time.sleep(min(seconds, _LONGEST_WAIT))
+        return float(asked[:9])
+    with contextlib.suppress(ValueError, TypeError, IndexError, OverflowError):
+        until = email.utils.parsedate_to_datetime(asked)
+        return max(0.0, until.timestamp() - time.time())
+    return 0.0
 
 
 class _Session(requests.Session):
@@ -142,12 +152,23 @@ class Transport:
                 wait(attempt, response)
             elif response.status_code in _BUSY:
                 response.close()
-                raise RegistryError(
-                    f"{self.registry} is busy or broken: it answers {response.status_code}"
-                )
+                raise self._busy(response.status_code)
             else:
                 return response
         raise AuthenticationError(f"{self.registry} refuses every token it gives")
+
+    def _busy(self, status: int) -> RegistryError:
+        kind = QuotaError if status == 429 else RegistryError
+        return kind(f"{self.registry} is busy or broken: it answers {status}")
+
+    def challenge(self) -> str:
+        """Return the ``WWW-Authenticate`` header for who asks without credentials, or nothing."""
+        for attempt in range(ATTEMPTS):
+            response = self._once("GET", "/v2/", {}, attempt)
+            if response is not None:
+                with response:
+                    return response.headers.get("WWW-Authenticate", "")
+        return ""
 
     def _once(
         self, method: str, path: str, headers: dict[str, str], attempt: int

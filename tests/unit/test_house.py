@@ -30,7 +30,6 @@ ABOVE_REPORT = {
     "policy",
     "formats",
     "compare",
-    "fleet",
     "progress",
 }
 LIBRARY = BELOW_REPORT | {"report"} | ABOVE_REPORT
@@ -50,12 +49,13 @@ ROOMS: dict[str, set[str]] = {
     "policy": NOUNS | {"report", "dockerfile"},
     "formats": NOUNS | {"report", "plan", "dockerfile"},
     "compare": NOUNS | {"report"},
-    "fleet": NOUNS | {"report"},
     "progress": NOUNS | {"sources"},
     "recall": NOUNS | {"layers", "sources", "report"},
     "api": LIBRARY | {"recall"},
-    "__init__": LIBRARY | {"api"},
-    "cli": LIBRARY | {"api", "__init__"},
+    "fleet": LIBRARY | {"recall", "api"},
+    "formats.fleet": NOUNS | {"report", "fleet", "formats"},
+    "__init__": LIBRARY | {"api", "fleet"},
+    "cli": LIBRARY | {"api", "fleet", "formats.fleet", "__init__"},
     "__main__": {"cli"},
 }
 SHARED_ROOMS = {
@@ -75,6 +75,7 @@ DISTRIBUTIONS = {
     "cyclonedx": "cyclonedx-python-lib",
     "packageurl": "packageurl-python",
 }
+_OWN_EXTRAS = ("sbom", "fleet", "parquet")
 STANDARD = {*sys.stdlib_module_names, "compression"}  # the last from 3.14
 
 MODULES = {
@@ -85,6 +86,8 @@ MODULES = {
 
 def room_of(module: str) -> str:
     parts = module.split(".")
+    if parts[1:3] == ["formats", "fleet"]:
+        return "formats.fleet"  # above the formats of one report, as the fleet is above the API
     name = parts[1] if len(parts) > 1 else "__init__"
     return SHARED_ROOMS.get(name, name)
 
@@ -144,6 +147,9 @@ def test_imports_go_one_way(module: str) -> None:
         ("formats.table", "from pyimginspect.formats import json"),
         ("analyzers.libc", "from pyimginspect.analyzers.caches import CACHES"),
         ("api", "from pyimginspect.cli import main"),
+        ("api", "from pyimginspect import fleet"),
+        ("formats.html", "from pyimginspect.formats.fleet import render_fleet"),
+        ("fleet.run", "from pyimginspect.formats.fleet import render_fleet"),
         ("layers.tar", "import pyimginspect"),
     ],
 )
@@ -216,6 +222,7 @@ def test_importing_the_package_loads_no_third_party_but_msgspec() -> None:
 def test_the_command_loads_only_what_every_image_needs() -> None:
     """What a registry, an engine, a policy or a page needs is loaded for that one alone."""
     rare = {"docker", "jinja2", "oras", "requests", "ssl", "tarfile", "tomllib", "tqdm", "urllib3"}
+    rare |= {"distributed", "multiprocessing"}
     loaded = loaded_by("import pyimginspect.cli, pyimginspect.sources.resolve")
     assert NAME in loaded
     assert loaded & rare == set()
@@ -225,7 +232,8 @@ def test_third_parties_are_declared() -> None:
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg", encoding="utf-8")
     extras = setup["options.extras_require"]
-    lines = "\n".join([setup["options"]["install_requires"], extras["sbom"]])
+    used_by = [setup["options"]["install_requires"], *(extras[n] for n in _OWN_EXTRAS)]
+    lines = "\n".join(used_by)
     declared = {re.split(r"[\[<>=;! ]", line)[0] for line in lines.split("\n") if line}
     used = {
         target.partition(".")[0] for path in MODULES.values() for _, target in imports(path)

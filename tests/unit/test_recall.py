@@ -129,10 +129,10 @@ def test_other_code_judges_for_itself(
 ) -> None:
     path = compressed(tmp_path)
     pyimginspect.inspect(path, cache=cache)
-    monkeypatch.setattr(recall, "_code", lambda: "another release")
+    monkeypatch.setattr(recall, "code_identity", lambda: "another release")
     pyimginspect.inspect(path, cache=cache)
     assert len(judged) == 2
-    monkeypatch.setattr(recall, "_code", lambda: None)  # as in a zip file
+    monkeypatch.setattr(recall, "code_identity", lambda: None)  # as in a zip file
     pyimginspect.inspect(path, cache=cache)
     pyimginspect.inspect(path, cache=cache)
     assert len(judged) == 4
@@ -142,7 +142,7 @@ def test_an_edited_file_is_other_code(tmp_path: Path, monkeypatch: pytest.Monkey
     module = tmp_path / "package/recall.py"
     module.parent.mkdir()
     monkeypatch.setattr(recall, "__file__", str(module))
-    code = recall._code.__wrapped__
+    code = recall.code_identity.__wrapped__
     assert code() is None, "no files at all"
     module.write_text("a = 1")
     before = code()

@@ -14,22 +14,30 @@ from markupsafe import Markup
 from pyimginspect.errors import printable
 from pyimginspect.formats import _text
 
-__all__ = ["page"]
+__all__ = ["environment", "page", "policy_for", "shared_style"]
 
 
 def page(template: str, **values: Any) -> str:
     """Fill in a template of this folder, with the script and the style that all pages share."""
     style, script = _asset("page.css"), _asset("page.js")
-    policy = f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}"
-    return (
-        _environment()
-        .get_template(template)
-        .render(policy=policy, style=Markup(style), script=Markup(script), **values)
-    )
+    frame = {"style": Markup(style), "script": Markup(script)}
+    policy = policy_for(style, script)
+    return environment().get_template(template).render(policy=policy, **frame, **values)
+
+
+def policy_for(style: str, script: str) -> str:
+    """Return the content security policy of a page that has this style and this script alone."""
+    return f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}"
+
+
+def shared_style() -> str:
+    """Return the style that all pages share."""
+    return _asset("page.css")
 
 
 @cache
-def _environment() -> jinja2.Environment:
+def environment() -> jinja2.Environment:
+    """Return the environment of all pages: escaping, and the words for sizes and counts."""
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(_asset),
         autoescape=True,

@@ -1,0 +1,163 @@
+"""Calls on a cluster of dask's (extra ``fleet``).
+
+Dask runs each call once, gives it to another worker when its own dies, and gives a call up that
+ends several. What the scheduler forgets when it goes away is submitted again once it is back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+import uuid
+from collections.abc import Callable, Hashable
+from typing import Any, NamedTuple
+
+from pyimginspect.errors import ClusterError
+from pyimginspect.fleet.engines.engine import Done, Inbox, WorkerDiedError
+from pyimginspect.recall import code_identity
+
+__all__ = ["Cluster"]
+
+_CONNECT = 30.0  # seconds to wait for the scheduler at first
+_RETURN = 600.0  # seconds to wait for one that went away
+_PAUSE = 2.0
+
+
+class _Call(NamedTuple):
+    fn: Callable[..., Any]
+    args: tuple[Any, ...]
+
+
+class Cluster:
+    """An engine whose workers are those of a dask scheduler."""
+
+    def __init__(self, wake: threading.Event, address: str) -> None:
+        """Connect to the scheduler at ``address`` (``tcp://…``, ``tls://…``).
+
+        Raises :class:`ClusterError` where none answers, or its workers are not fit for this.
+        """
+        self._address = address
+        self._inbox = Inbox(wake)
+        self._run = uuid.uuid4().hex
+        self._code = code_identity()
+        self._calls: dict[Hashable, _Call] = {}
+        self._futures: dict[Hashable, Any] = {}
+        self._client = self._connect(_CONNECT)
+        self.workers = _check(self._client)
+
+    def submit(self, key: Hashable, fn: Callable[..., Any], *args: Any) -> None:
+        """Have ``fn`` called with ``args`` on a worker."""
+        self._calls[key] = _Call(fn, args)
+        self._start(key)
+
+    def completed(self) -> list[Done]:
+        """Return the calls that have ended since this was last asked.
+
+        Raises :class:`ClusterError` where the scheduler went away and does not come back.
+        """
+        from distributed import KilledWorker
+
+        ended, lost = [], []
+        for done in self._inbox.take():
+            if self._futures.get(done.key) is None or done.key not in self._calls:
+                continue
+            del self._futures[done.key]
+            if done.error is _LOST:
+                lost.append(done.key)
+                continue
+            del self._calls[done.key]
+            if isinstance(done.error, KilledWorker):
+                ended.append(Done(done.key, None, _died()))
+            else:
+                ended.append(done)
+        if lost:
+            self._again()
+        return ended
+
+    def close(self) -> None:
+        """Cancel what is running, and leave the cluster."""
+        with contextlib.suppress(Exception):  # it may be gone
+            self._client.cancel(list(self._futures.values()), force=True)
+        with contextlib.suppress(Exception):
+            self._client.close(timeout=5)
+
+    def _start(self, key: Hashable) -> None:
+        call = self._calls[key]
+        name = f"pyimginspect-{call.fn.__name__}-{uuid.uuid4().hex}"
+        future = self._client.submit(_called, self._code, call.fn, call.args, key=name, pure=False)
+        self._futures[key] = future
+        future.add_done_callback(lambda done: self._inbox.put(_settled(key, done)))
+
+    def _again(self) -> None:
+        """Submit all that has not ended, to a scheduler that has forgotten it."""
+        with contextlib.suppress(Exception):
+            self._client.close(timeout=5)
+        self._client = self._connect(_RETURN)
+        self._inbox.take()  # of the old client's
+        self._futures.clear()
+        for key in self._calls:
+            self._start(key)
+
+    def _connect(self, patience: float) -> Any:
+        try:
+            from distributed import Client
+        except ModuleNotFoundError as exc:
+            raise ClusterError(
+                f"a cluster needs the module {exc.name}", hint="pip install 'pyimginspect[fleet]'"
+            ) from exc
+        end = time.monotonic() + patience
+        while True:
+            try:
+                return Client(self._address, timeout=5, set_as_default=False)
+            except (OSError, TimeoutError, ValueError) as exc:
+                if time.monotonic() > end or isinstance(exc, ValueError):
+                    raise ClusterError(
+                        f"no dask scheduler answers at {self._address}: {exc}",
+                        hint="the same command goes on from what is in --results",
+                    ) from exc
+                time.sleep(_PAUSE)
+
+
+_LOST = RuntimeError("the scheduler has forgotten it")
+
+
+def _settled(key: Hashable, future: Any) -> Done:
+    """Return what became of a future, asked in a thread of the client's."""
+    if future.status in ("cancelled", "lost"):
+        return Done(key, None, _LOST)
+    try:
+        error = future.exception()
+        return Done(key, None if error is not None else future.result(), error)
+    except Exception as exc:
+        # Cancelled since, or its result cannot be had: the scheduler or the worker has gone.
+        return Done(key, None, _LOST if future.status != "error" else exc)
+
+
+def _called(code: str | None, fn: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+    """Call ``fn`` on a worker that has the same code as who asks."""
+    if code_identity() != code:
+        raise ClusterError(
+            "a worker has another version of pyimginspect, or of what it is made with",
+            hint="give the workers the same image as the driver",
+        )
+    return fn(*args)
+
+
+def _check(client: Any) -> int:
+    """Return the number of workers. Raises :class:`ClusterError` for those with many threads."""
+    workers = client.scheduler_info(n_workers=-1)["workers"]
+    several = [name for name, worker in workers.items() if worker["nthreads"] != 1]
+    if several:
+        raise ClusterError(
+            f"the worker {several[0]} has {workers[several[0]]['nthreads']} threads",
+            hint="start dask worker with --nthreads 1: a thread more makes both slower",
+        )
+    return len(workers)
+
+
+def _died() -> WorkerDiedError:
+    return WorkerDiedError(
+        "reading it ends workers, one after the other",
+        hint="too little memory, or a fault in pyimginspect: please report it",
+    )

@@ -1,0 +1,105 @@
+"""A cache of one file an entry, for a directory that several machines share.
+
+SQLite on a network drive loses data where its locks do not work. Files that are written beside
+their place and renamed need no locks. Nothing is dropped: deleting files that were not read for
+long is safe at any time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+from pyimginspect.errors import CacheError
+from pyimginspect.layers.digests import algorithm, digest_of
+from pyimginspect.layers.limits import DEFAULT_LIMITS
+from pyimginspect.layers.probes import Probe, version_key
+from pyimginspect.layers.stored import StoredIndexError, decode_index, encode_index, pack, unpack
+from pyimginspect.model import Digest, LayerIndex
+
+__all__ = ["FolderCache"]
+
+_SEAL = 32  # bytes of the SHA-256 of the rest
+
+
+class FolderCache:
+    """Indexes, documents and reports as files of a directory (a ``LayerCache``)."""
+
+    def __init__(self, folder: str | Path, probes: tuple[Probe, ...] = ()) -> None:
+        """Use ``folder``, and make it if it is not there. Raises :class:`CacheError`."""
+        self._folder = Path(folder)
+        self._versions = f"{version_key(probes)};{DEFAULT_LIMITS!r}"
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as exc:
+            raise CacheError(f"{folder} cannot be used as a cache: {exc.strerror}") from exc
+
+    def get(self, diff_id: Digest | None, digest: Digest | None) -> LayerIndex | None:
+        """Return the index of a layer, by its diff ID; a blob's digest alone finds none."""
+        data = self._get("layer", f"{diff_id};{self._versions}") if diff_id is not None else None
+        if data is None:
+            return None
+        try:
+            return decode_index(data)
+        except StoredIndexError:
+            return None
+
+    def holds(self, diff_id: Digest) -> bool:
+        """Whether there is an index of that layer."""
+        return self._path("layer", f"{diff_id};{self._versions}").is_file()
+
+    def put(self, diff_id: Digest, digest: Digest | None, index: LayerIndex) -> None:
+        """Keep an index; both digests must have been computed from the bytes themselves."""
+        self._put("layer", f"{diff_id};{self._versions}", encode_index(index))
+
+    def get_document(self, digest: Digest) -> bytes | None:
+        """Return a manifest, index or configuration."""
+        data = self._get("document", digest)
+        return data if data is not None and digest_of(data, algorithm(digest)) == digest else None
+
+    def put_document(self, data: bytes, algorithm: str = "sha256", /) -> None:
+        """Keep a manifest, index or configuration, under the digest of its bytes."""
+        self._put("document", digest_of(data, algorithm), data)
+
+    def get_report(self, key: Digest) -> bytes | None:
+        """Return the report kept under the digest of all that it was made from."""
+        data = self._get("report", key)
+        try:
+            return unpack(data) if data is not None else None
+        except StoredIndexError:
+            return None
+
+    def put_report(self, key: Digest, data: bytes) -> None:
+        """Keep a report under the digest of all that it was made from."""
+        self._put("report", key, pack(data))
+
+    def _path(self, kind: str, key: str) -> Path:
+        name = hashlib.sha256(f"{kind}\0{key}".encode()).hexdigest()
+        return self._folder / name[:2] / f"{name[2:]}.{kind}"
+
+    def _get(self, kind: str, key: str) -> bytes | None:
+        """Return what a file holds; a damaged one is as good as none."""
+        try:
+            sealed = self._path(kind, key).read_bytes()
+        except OSError:
+            return None
+        data = sealed[_SEAL:]
+        return data if hashlib.sha256(data).digest() == sealed[:_SEAL] else None
+
+    def _put(self, kind: str, key: str, data: bytes) -> None:
+        """Write a file whole or not at all; where there is no room, the layer is read again."""
+        path = self._path(kind, key)
+        with contextlib.suppress(OSError):
+            path.parent.mkdir(exist_ok=True)
+            handle, beside = tempfile.mkstemp(dir=path.parent, prefix=".")
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    file.write(hashlib.sha256(data).digest() + data)
+                os.replace(beside, path)
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    os.unlink(beside)
+                raise

@@ -1,0 +1,135 @@
+"""The command for many images: what it writes, what it says, how it ends."""
+
+import csv
+import json
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+import pyimginspect
+from pyimginspect.cli import main
+from tests.fleets import archives, in_threads, push
+from tests.images import docker_archive, image, layer
+from tests.servers import FakeRegistry
+
+__all__ = ["in_threads"]
+
+pytestmark = pytest.mark.usefixtures("in_threads")
+
+
+def command(place: Path, *arguments: str) -> int:
+    return main(["--fleet", "--cache-dir", str(place / "cache"), *arguments])
+
+
+def test_all_outputs_of_one_run(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    paths = archives(tmp_path / "saved", 8)
+    names = ["f.html", "f.json", "f.jsonl", "f.csv", "f.txt"]
+    outputs = [part for name in names for part in ("-o", str(tmp_path / name))]
+    assert command(tmp_path, str(tmp_path / "saved"), *outputs, "--group-by", "label:team") == 1
+    assert capfd.readouterr().out == ""
+    summary = json.loads((tmp_path / "f.json").read_bytes())
+    assert summary["totals"]["images"] == 8
+    assert {group["group"] for group in summary["groups"]} == {"t0", "t1", "t2"}
+    lines = [json.loads(line) for line in (tmp_path / "f.jsonl").read_bytes().splitlines()]
+    assert [line["reference"] for line in lines] == sorted(map(str, paths))
+    own = json.loads(pyimginspect.inspect(str(paths[0])).to_json())
+    assert lines[0]["report"] == own
+    with (tmp_path / "f.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["reference"] for row in rows} == {*map(str, paths)}
+    assert "<script" in (tmp_path / "f.html").read_text()
+    assert "8 images" in (tmp_path / "f.txt").read_text()
+
+
+def test_the_summary_goes_to_standard_output(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    archives(tmp_path / "saved", 3)
+    assert command(tmp_path, str(tmp_path / "saved"), "--fail-on", "never") == 0
+    said = capfd.readouterr()
+    assert said.out.startswith("3 images of 3 references")
+    assert all(len(line) <= 100 for line in said.out.splitlines())
+    assert said.err == ""
+
+
+def test_failures_are_said_and_counted(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    archives(tmp_path / "saved", 2)
+    missing = str(tmp_path / "missing.tar")
+    assert command(tmp_path, str(tmp_path / "saved"), missing) == 2
+    assert f"pyimginspect: {missing}: " in capfd.readouterr().err
+    assert command(tmp_path, str(tmp_path / "saved"), missing, "--max-failures", "1") == 1
+    assert command(tmp_path, str(tmp_path / "saved"), f"@{missing}", "--max-failures", "1") == 1
+    assert command(tmp_path, str(tmp_path / "saved"), f"@{missing}") == 2
+
+
+def test_nothing_inspected_is_never_green(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "list").write_text("# nothing\n")
+    quiet = ("-q", "--max-failures", "9", "--fail-on", "never")
+    assert command(tmp_path, str(tmp_path / "empty"), *quiet) == 2
+    assert command(tmp_path, f"@{tmp_path}/list", *quiet) == 2
+
+
+def test_what_is_left_out_is_said(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    archives(tmp_path / "saved", 2)
+    (tmp_path / "saved" / "README.md").write_text("x")
+    command(tmp_path, str(tmp_path / "saved"), "--exclude", "*1.tar")
+    said = capfd.readouterr().err
+    assert "left out: 1 files that are no archives" in said
+    assert "left out: 1 images excluded" in said
+
+
+def test_results_are_kept_and_used(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    results = tmp_path / "r.sqlite3"
+    with FakeRegistry() as registry:
+        references = push(registry, 3)
+        for _ in range(2):
+            command(tmp_path, *references, "--results", str(results), "-o", f"{tmp_path}/f.json")
+        asked = [path for _, path, _ in registry.requests if "/blobs/" in path]
+        command(tmp_path, *references[:2], "--results", str(results), "-o", f"{tmp_path}/f.json")
+    assert len(asked) == len(set(asked))
+    assert "1 references of earlier runs are no longer listed" in capfd.readouterr().err
+    with sqlite3.connect(results) as database:
+        assert database.execute("SELECT count(*) FROM image").fetchone() == (2,)
+
+
+def test_without_a_cache_layers_are_still_read_once(tmp_path: Path) -> None:
+    with FakeRegistry() as registry:
+        references = push(registry, 4)
+        main(["--fleet", "--no-cache", "-q", "-o", str(tmp_path / "f.json"), *references])
+        asked = [path for _, path, _ in registry.requests if "/blobs/" in path]
+    assert len(asked) == len(set(asked))
+
+
+def test_names_that_would_steer_a_terminal_or_a_spreadsheet(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    nasty = image([layer({"a": "x"})], labels={"t": "=cmd()|\x1b[2J</script>"}, tag="a:1")
+    (tmp_path / "a.tar").write_bytes(docker_archive(nasty))
+    outputs = ["-o", f"{tmp_path}/f.html", "-o", f"{tmp_path}/f.csv"]
+    command(tmp_path, str(tmp_path / "a.tar"), "--group-by", "label:t", *outputs)
+    command(tmp_path, str(tmp_path / "a.tar"), "--group-by", "label:t")
+    assert "\x1b" not in capfd.readouterr().out
+    assert (tmp_path / "f.html").read_text().count("</script>") == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), "no image given"),
+        (("a", "-o", "f.sarif"), "no fleet format goes with the name 'f.sarif'"),
+        (("a", "-f", "sarif"), "there is no fleet format 'sarif'"),
+        (("a", "-o", "a.csv", "-o", "a.csv"), "two outputs to one file"),
+        (("a", "--against", "b"), "--against is of one image"),
+        (("a", "--workers", "0"), "--workers takes a number from 1"),
+        (("a", "--group-by", "colour"), "images are not grouped by 'colour'"),
+        (("a", "--workers", "1", "--cluster", "tcp://x:1"), "not allowed with"),
+        (("a", "--tags", "("), "--tags is no regular expression"),
+    ],
+)
+def test_arguments_that_make_no_sense(
+    arguments: tuple[str, ...], words: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert command(tmp_path, *arguments) == 2
+    assert words in capfd.readouterr().err
