@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pyimginspect.analyzers._native import instruction, listed
-from pyimginspect.analyzers._words import counted
+from pyimginspect.analyzers._words import counted, megabytes
 from pyimginspect.analyzers.rule import Analyzer, Rule
+from pyimginspect.inventory.build_tools import brought
+from pyimginspect.inventory.bundled import named_after
 from pyimginspect.inventory.collect import Inventory
+from pyimginspect.inventory.cuda import CudaPair, CudaSource, find_cuda_pairs
+from pyimginspect.inventory.duplicates import Duplicate, find_duplicates
 from pyimginspect.inventory.native import Library
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
@@ -20,90 +24,175 @@ RULE = Rule(
     severity="note",
     policy="native",
     what="A library is in the image from a package of the operating system, and again bundled in a"
-    " wheel or copied by hand: the same soname, or the same build ID.",
+    " wheel or copied by hand: of the same name and major version, or with the same build ID."
+    " What auditwheel adds to the names of bundled libraries is left out of the comparison."
+    " CUDA's libraries are compared wherever they come from, of two versions too: the nvidia-*"
+    " wheels, /usr/local/cuda, NVIDIA's packages; from 100 MB on, that is a warning.",
     why="Two copies are two versions to keep safe, and which one runs depends on who asks: the"
-    " evidence says. Where a wheel brings its own copy, the package may not be needed.",
-    fix="Drop the package that the wheel makes superfluous, or the copy.",
+    " evidence says. Where a wheel brings its own copy, the package may not be needed; of CUDA,"
+    " the second copy is often several gigabytes.",
+    fix="Drop the package that the wheel makes superfluous, where the finding says that nothing"
+    " else needs it; or build the distribution against the package (pip install --no-binary).",
     example="""# psycopg2-binary has a libpq of its own
 RUN apt-get update && apt-get install -y libpq5 && pip install psycopg2-binary
+
+# better: either of the two
+RUN pip install psycopg2-binary
 """,
 )
 
-
 _MOST = 8
+_MUCH = 100_000_000
+"""Bytes of CUDA's libraries from which a second copy is against the policy."""
 
 
 def run(inventory: Inventory) -> Iterator[Finding]:
-    """Report what packages have as well, by who brought the second ones."""
-    groups: dict[tuple[str, ...], list[Library]] = {}
-    for libraries in _by_name(inventory).values():
-        packaged = [each for each in libraries if each.origin == "package"]
-        others = [each for each in libraries if each.origin != "package"]
-        if packaged and others and _worth_it(inventory, packaged, others):
-            brought = tuple(sorted({_whence(inventory, each) for each in others}))
-            groups.setdefault(brought, []).extend((*packaged, *others))
-    for brought, libraries in sorted(groups.items()):
-        names = sorted({each.name for each in libraries})
-        packages = sorted({each.owner for each in libraries if each.origin == "package"})
-        layers = {each.layer for each in libraries}
-        yield RULE.finding(
-            subject=f"{' '.join(packages)} {' '.join(brought)}",
-            message=f"{listed(names)} {'is' if len(names) == 1 else 'are'} there from"
-            f" {listed(packages)} and {listed(brought)}",
-            evidence=_evidence(libraries),
-            layers=layers,
-            instruction=instruction(inventory, max(layers)),
-            paths=[each.path for each in libraries],
-            packages=packages,
+    """Report what packages have as well, by who brought the second ones, and CUDA by pairs."""
+    for duplicate in find_duplicates(inventory):
+        yield _finding(inventory, duplicate)
+    for pair in find_cuda_pairs(inventory):
+        yield _cuda(inventory, pair)
+
+
+def _finding(inventory: Inventory, duplicate: Duplicate) -> Finding:
+    libraries = (*duplicate.packaged, *duplicate.copies)
+    names = sorted({each.name for each in duplicate.packaged})
+    layers = {each.layer for each in libraries}
+    titles = {each.metadata: each.name for each in inventory.distributions}
+    title = titles.get(duplicate.metadata, "a wheel")
+    whence = (
+        f"bundled in {title}" if not duplicate.directory else (f"copied to /{duplicate.directory}")
+    )
+    return RULE.finding(
+        subject=f"{' '.join(duplicate.packages)} {whence}",
+        message=f"{listed(names)} {'is' if len(names) == 1 else 'are'} there from"
+        f" {listed(duplicate.packages)} and {whence}",
+        evidence=[*_evidence(inventory, libraries), *_needs(duplicate)],
+        layers=layers,
+        instruction=instruction(inventory, max(layers)),
+        paths=[each.path for each in libraries],
+        packages=duplicate.packages,
+        saving=duplicate.saving,
+        fix=_fix(inventory, duplicate, title),
+    )
+
+
+def _fix(inventory: Inventory, duplicate: Duplicate, title: str) -> str:
+    """Return what to keep: no package is to be dropped that something else needs."""
+    packages = listed(duplicate.packages)
+    if duplicate.directory:
+        if duplicate.unused:
+            gone = listed(f"/{path}" for path in duplicate.unused)
+            return f"Delete {gone} in the step that copies: nothing loads it, and {packages} stays"
+        return f"Delete the copies in /{duplicate.directory} and let their users load {packages}"
+    edits = []
+    if duplicate.dropped:
+        layers = sorted({brought(inventory.packages[key]) for key in duplicate.dropped})
+        where = listed(str(layer) for layer in layers)
+        line = f"layer {where}" if len(layers) == 1 else f"layers {where}"
+        edits.append(
+            f"Do not install {listed(duplicate.dropped, 8)} in {line}: {title} loads its own copy,"
+            " no other package depends on it and no other file is linked to it"
         )
+    kept = [key for key in duplicate.packages if key not in duplicate.dropped]
+    if kept:
+        edits.append(f"Keep {listed(kept, 8)}, which others need (see the evidence)")
+        edits.append(f"pip install --no-binary {title} {title} links {title} to it as well")
+    return "\n".join(edits)
 
 
-def _by_name(inventory: Inventory) -> dict[str, list[Library]]:
-    """Return the libraries by soname, in its order; the standard library's own are left out.
-
-    One build is one library, whatever it was renamed to.
-    """
-    by_name: dict[str, list[Library]] = {}
-    builds: dict[str, str] = {}
-    for library in inventory.native.libraries:
-        if library.origin != "python":
-            name = library.name
-            if library.build_id:
-                name = builds.setdefault(library.build_id, name)
-            by_name.setdefault(name, []).append(library)
-    return dict(sorted(by_name.items()))
+def _needs(duplicate: Duplicate) -> Iterator[Evidence]:
+    for key, who in duplicate.needed_by:
+        yield Evidence(what=f"{key} is needed by {listed(who)}", package=key)
+    more = len(duplicate.freed) - len(duplicate.dropped)
+    if more > 0:
+        what = f"{counted(more, 'more package')} came along for {listed(duplicate.dropped)} alone"
+        yield Evidence(what=what)
 
 
-def _worth_it(inventory: Inventory, packaged: list[Library], others: list[Library]) -> bool:
-    """Whether somebody chose to have both.
-
-    A copy beside the package always is; a wheel's own copy of what the base has is how wheels
-    are made, unless the package was asked for by name in a layer above the base.
-    """
-    if any(each.origin == "copied" and each.layer >= inventory.base.layers for each in others):
-        return True
-    keys = {each.owner for each in packaged}
-    chosen = [inventory.packages[key] for key in sorted(keys)]
-    return any(p.automatic is False and p.layer >= inventory.base.layers for p in chosen)
-
-
-def _whence(inventory: Inventory, library: Library) -> str:
-    if library.origin == "copied":
-        return f"copied to /{library.path.rpartition('/')[0]}"
-    names = {each.metadata: each.name for each in inventory.distributions}
-    return f"bundled in {names.get(library.owner, 'a wheel')}"
-
-
-def _evidence(libraries: list[Library]) -> Iterator[Evidence]:
+def _evidence(inventory: Inventory, libraries: tuple[Library, ...]) -> Iterator[Evidence]:
+    bundled = {each.metadata: each.bundled for each in inventory.distributions}
     for library in libraries[:_MOST]:
         users = [f"/{path}" for path in library.loaded_by]
         what = f"loaded for {listed(users)}" if users else "loaded by nothing that was looked at"
+        named = named_after(library.name, bundled.get(library.owner, ()))
+        if named is not None:
+            what += f"; the distribution's SBOM says that it is {named.name} {named.version}"
         if library.build_id:
             what += f"; build ID {library.build_id[:16]}"
         package = library.owner if library.origin == "package" else ""
         yield Evidence(what=what, path=library.path, layer=library.layer, package=package)
     if len(libraries) > _MOST:
         yield Evidence(what=f"and {counted(len(libraries) - _MOST, 'more file')}")
+
+
+# --- CUDA ---------------------------------------------------------------------------------------
+def _cuda(inventory: Inventory, pair: CudaPair) -> Finding:
+    first, second = pair.first, pair.second
+    libraries = [*first.libraries, *second.libraries]
+    layers = {each.layer for each in libraries}
+    smaller = min(pair.sizes)
+    how = "are there twice" if pair.same else "are there in two versions"
+    names = listed(_versions(pair, name) for name in pair.names)
+    return RULE.finding(
+        subject=f"{first.title} {second.title}",
+        severity="warning" if smaller >= _MUCH else None,
+        message=f"CUDA's libraries {how}, {megabytes(pair.sizes[0])} from {first.title} and"
+        f" {megabytes(pair.sizes[1])} from {second.title}: {names}",
+        evidence=[
+            evidence
+            for source, size in ((first, pair.sizes[0]), (second, pair.sizes[1]))
+            for evidence in _source(source, size)
+        ],
+        layers=layers,
+        instruction=instruction(inventory, max(layers)),
+        paths=[each.path for each in libraries][:50],
+        packages=(*first.packages, *second.packages),
+        saving=pair.saving,
+        fix=_cuda_fix(pair),
+    )
+
+
+def _versions(pair: CudaPair, name: str) -> str:
+    majors = (pair.first.majors[name], pair.second.majors[name])
+    if majors[0] == majors[1]:
+        return f"{name}.so.{majors[0]}".rstrip(".")
+    return f"{name} ({majors[0]} and {majors[1]})"
+
+
+def _source(source: CudaSource, size: int) -> Iterator[Evidence]:
+    libraries = sorted(source.libraries, key=lambda each: each.path)
+    count = counted(len(libraries), "library").replace("librarys", "libraries")
+    what = f"{source.title}: {count}, {megabytes(size)} in common with the other"
+    yield Evidence(what=what, path=libraries[0].path, layer=libraries[0].layer)
+    if source.users:
+        yield Evidence(what=f"{source.title}: used by {listed(source.users, 6)}")
+    else:
+        yield Evidence(what=f"{source.title}: used by nothing that was looked at")
+
+
+def _cuda_fix(pair: CudaPair) -> str:
+    gone = pair.superfluous
+    if gone is None:
+        if pair.first.users and pair.second.users:
+            return (
+                f"Both are used. Install builds of {listed(pair.first.users)} and of"
+                f" {listed(pair.second.users)} for one version of CUDA, so that one copy is enough"
+            )
+        return "Find out which of the two is used, and keep that one"
+    kept = pair.first if gone is pair.second else pair.second
+    why = f"{listed(kept.users)} use {kept.title}, and nothing that was looked at uses the other"
+    if gone.kind == "packages":
+        names = listed(gone.packages, 8)
+        return (
+            f"Do not install {names}, or begin with an image that has no CUDA libraries: {why};"
+            " the driver's libcuda.so.1 comes from the host"
+        )
+    if gone.kind == "wheels":
+        return f"Do not install {gone.title}: {why}"
+    if gone.kind == "distribution":
+        return f"Keep {kept.title}; {gone.title} bundles what nothing loads: {why}"
+    return f"Do not copy {gone.title}, or begin with an image that has no CUDA libraries: {why}"
 
 
 ANALYZER = Analyzer(rule=RULE, run=run)

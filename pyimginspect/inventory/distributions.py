@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
+from pyimginspect.inventory.bundled import bundled_in
 from pyimginspect.inventory.cache_places import in_cache
 from pyimginspect.inventory.facts import Distribution, Environment, Interpreter
 from pyimginspect.inventory.installers import Installation, Installers, direct_url
@@ -278,6 +279,7 @@ def _describe(
         direct_url=origin or (f"file:///{found.location}" if editable else ""),
         tags=_tags(_text(rootfs, f"{metadata}/WHEEL")),
         interpreters=interpreters,
+        bundled=bundled_in(rootfs, metadata),
         layer=node.layer,
     )
 

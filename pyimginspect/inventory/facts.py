@@ -17,6 +17,7 @@ __all__ = [
     "Area",
     "BaseImage",
     "BuildTool",
+    "Bundled",
     "Cache",
     "Distribution",
     "Environment",
@@ -156,6 +157,18 @@ class Environment(Struct, frozen=True, kw_only=True):
     size: int = 0
 
 
+class Bundled(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A native library that a distribution says it bundles, in the SBOM at ``path`` (PEP 770).
+
+    ``purl`` is its package URL, empty where the SBOM has none.
+    """
+
+    name: str
+    version: str = ""
+    purl: str = ""
+    path: str
+
+
 class Distribution(Struct, frozen=True, kw_only=True):
     """An installed Python distribution (``.dist-info``, ``.egg-info``).
 
@@ -164,6 +177,7 @@ class Distribution(Struct, frozen=True, kw_only=True):
     directories where there is no RECORD. ``installer`` is who put it there: ``pip``, ``uv``,
     ``conda``, or ``dpkg``, ``apk``, ``rpm`` where ``package`` owns it. ``tags`` are the wheel's
     (PEP 425); ``interpreters`` the paths of interpreters and environments that import it.
+    ``bundled`` are the native libraries that its own SBOMs list.
     """
 
     name: str
@@ -178,6 +192,7 @@ class Distribution(Struct, frozen=True, kw_only=True):
     direct_url: str = ""
     tags: tuple[str, ...] = ()
     interpreters: tuple[str, ...] = ()
+    bundled: tuple[Bundled, ...] = ()
     layer: int
 
 

@@ -26,6 +26,7 @@ __all__ = [
     "bytecode_of",
     "files_of_packages",
     "find_leftovers",
+    "free_packages",
     "not_in_slim",
     "without",
 ]
@@ -125,6 +126,24 @@ def without(
         roots += [proof.package for proof in kept]
         free = graph.nodes.keys() - _needs(graph, roots, recommended=False)
     return frozenset(free), kept
+
+
+def free_packages(inventory: Inventory, keys: Collection[str]) -> frozenset[str]:
+    """Return the packages that would go with ``keys``; those of build tools are left out.
+
+    Only packages of layers above the base count: what is in the base is the base's.
+    """
+    if not keys:
+        return frozenset()
+    graph = dependency_graph(inventory.packages)
+    before, _ = without(inventory, graph, ())
+    free, _ = without(inventory, graph, set(keys))
+    leftovers = find_leftovers(inventory).packages
+    return frozenset(
+        key
+        for key in free - before - leftovers
+        if brought(inventory.packages[key]) >= inventory.base.layers
+    )
 
 
 def _needs(graph: Graph, roots: Iterable[str], *, recommended: bool) -> set[str]:

@@ -27,7 +27,7 @@ Origin = Literal["wheel", "package", "python", "copied"]
 
 _MOST_NOTES = 50
 _SONAME = re.compile(r"lib[^/]+\.so(?:\.\d+)*")
-_HASHED = re.compile(r"-[0-9a-f]{8,}(?=[.\-])")  # what auditwheel adds to a name
+_HASHED = re.compile(r"-[0-9a-f]{8}(?=[.\-])")  # what auditwheel adds to a name, each time it runs
 # Trees that are installed as a whole, by tools of their own.
 _FOREIGN_TREES = re.compile(
     r"(?:^|/)(?:node_modules|jvm|\.rustup|\.cargo|conda-meta|pkgs|\.nix|nix/store|usr/local/go)/"
@@ -298,7 +298,7 @@ def _libraries(
             origin = "python"
         yield Library(
             path=path,
-            name=_HASHED.sub("", elf.soname or name, count=1),
+            name=_HASHED.sub("", elf.soname or name),
             origin=origin,
             owner=owners[0] if owners else in_wheels.get(path, ""),
             build_id=elf.build_id,

@@ -1,0 +1,41 @@
+"""Words of advice about native libraries that are in the image twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pyimginspect.inventory.build_tools import brought
+from pyimginspect.inventory.cuda import find_cuda_pairs
+from pyimginspect.inventory.duplicates import find_duplicates
+from pyimginspect.inventory.leftovers import files_of_packages
+from pyimginspect.plan.workshop import Proposal, Workshop
+
+__all__ = ["edits_of_duplicates"]
+
+_RULES = ("duplicate-native-library",)
+
+
+def edits_of_duplicates(shop: Workshop) -> Iterator[Proposal]:
+    """Propose to leave out the copies that nothing which was looked at needs."""
+    inventory = shop.inventory
+    titles = {each.metadata: each.name for each in inventory.distributions}
+    for duplicate in find_duplicates(inventory):
+        if duplicate.dropped:
+            layer = max(brought(shop.packages[key]) for key in duplicate.dropped)
+            names = [shop.packages[key].name for key in duplicate.dropped]
+            words = f"do not install {' '.join(names)}: {titles[duplicate.metadata]} brings its own"
+            files = files_of_packages(inventory.rootfs, shop.packages, duplicate.freed)
+        elif duplicate.unused:
+            layer = max(inventory.rootfs[path].layer for path in duplicate.unused)
+            words = f"do not copy libraries to /{duplicate.directory}: nothing loads them from there"
+            files = frozenset(duplicate.unused)
+        else:
+            continue
+        edit = shop.edit("advice", layer, words, rules=_RULES)
+        yield Proposal(edit, shop.contents.behind(files))
+    for pair in find_cuda_pairs(inventory):
+        if pair.superfluous is not None and pair.gone:
+            layer = max(inventory.rootfs[path].layer for path in pair.gone)
+            words = f"do without CUDA's libraries from {pair.superfluous.title}: nothing uses them"
+            edit = shop.edit("advice", layer, words, rules=_RULES)
+            yield Proposal(edit, shop.contents.behind(pair.gone))
