@@ -10,6 +10,7 @@ from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.build_tools import brought
 from pyimginspect.inventory.bundled import named_after
 from pyimginspect.inventory.collect import Inventory
+from pyimginspect.inventory.contents import contents_of
 from pyimginspect.inventory.cuda import CudaPair, CudaSource, find_cuda_pairs
 from pyimginspect.inventory.duplicates import Duplicate, find_duplicates
 from pyimginspect.inventory.native import Library
@@ -72,7 +73,7 @@ def _finding(inventory: Inventory, duplicate: Duplicate) -> Finding:
         instruction=instruction(inventory, max(layers)),
         paths=[each.path for each in libraries],
         packages=duplicate.packages,
-        saving=duplicate.saving,
+        frees=contents_of(inventory.rootfs).freed(duplicate.gone),
         fix=_fix(inventory, duplicate, title),
     )
 
@@ -148,7 +149,7 @@ def _cuda(inventory: Inventory, pair: CudaPair) -> Finding:
         instruction=instruction(inventory, max(layers)),
         paths=[each.path for each in libraries][:50],
         packages=(*first.packages, *second.packages),
-        saving=pair.saving,
+        frees=contents_of(inventory.rootfs).freed(pair.gone),
         fix=_cuda_fix(pair),
     )
 
@@ -179,6 +180,9 @@ def _cuda_fix(pair: CudaPair) -> str:
                 f"Both are used. Install builds of {listed(pair.first.users)} and of"
                 f" {listed(pair.second.users)} for one version of CUDA, so that one copy is enough"
             )
+        if pair.first.users or pair.second.users:
+            names = listed(pair.first.packages or pair.second.packages)
+            return f"Keep both: other packages depend on {names}"
         return "Find out which of the two is used, and keep that one"
     kept = pair.first if gone is pair.second else pair.second
     why = f"{listed(kept.users)} use {kept.title}, and nothing that was looked at uses the other"

@@ -13,6 +13,7 @@ __all__ = ["ALL", "SIZE", "add_rows", "add_tables"]
 _MOST_LOSSES = 8
 _MOST_ROWS = 15
 _MOST_LAYERS = 128  # as many as an engine stacks
+_MOST_BUNDLED = 40
 _MOST_NOTES = 20
 ALL = "--format json lists them all"
 _PATH = Column("path", keep="end", elastic=True)
@@ -28,6 +29,7 @@ def add_tables(page: Page, report: Report) -> None:
     _waste(page, report)
     _caches(page, report)
     _build_tools(page, report)
+    _bundled(page, report)
     _packages(page, report)
     _notes(page, report)
 
@@ -131,6 +133,28 @@ def _waste(page: Page, report: Report) -> None:
         )
     if waste.files > len(losses):
         page.lines.append(f"and {count(waste.files - len(losses), 'more file')}")
+
+
+def _bundled(page: Page, report: Report) -> None:
+    rows = [
+        [distribution.name, library.name, library.version, library.purl]
+        for distribution in report.distributions
+        for library in distribution.bundled
+    ]
+    if not rows:
+        return
+    page.title("Native libraries that distributions say they bundle")
+    add_rows(
+        page,
+        [
+            Column("distribution", widest=30),
+            Column("library", widest=30),
+            Column("version", widest=30),
+            Column("package URL", elastic=True),
+        ],
+        rows,
+        _MOST_BUNDLED,
+    )
 
 
 def _caches(page: Page, report: Report) -> None:

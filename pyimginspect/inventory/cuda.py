@@ -61,7 +61,7 @@ class CudaPair(Struct, frozen=True, kw_only=True):
     ``names`` are these libraries, ``sizes`` the bytes of them in the first and in the second;
     ``same`` tells whether all have the same major version. ``superfluous`` is the source that
     nothing uses while something uses the other; ``gone`` are the files of layers above the base
-    that would go with it, and ``saving`` is their bytes.
+    that would go with it.
     """
 
     first: CudaSource
@@ -71,7 +71,6 @@ class CudaPair(Struct, frozen=True, kw_only=True):
     same: bool
     superfluous: CudaSource | None = None
     gone: tuple[str, ...] = ()
-    saving: int = 0
 
 
 def is_cuda(name: str) -> bool:
@@ -165,7 +164,6 @@ def _pair(inventory: Inventory, first: CudaSource, second: CudaSource) -> CudaPa
         same=all(first.majors[name] == second.majors[name] for name in names),
         superfluous=superfluous,
         gone=gone,
-        saving=contents.size(contents.behind(gone)),
     )
 
 

@@ -14,7 +14,6 @@ from msgspec import Struct
 
 from pyimginspect.inventory.build_tools import brought
 from pyimginspect.inventory.collect import Inventory
-from pyimginspect.inventory.contents import contents_of
 from pyimginspect.inventory.cuda import is_cuda
 from pyimginspect.inventory.leftovers import files_of_packages, free_packages
 from pyimginspect.inventory.native import Library
@@ -34,8 +33,8 @@ class Duplicate(Struct, frozen=True, kw_only=True):
     keys of the packages, ``dropped`` those of them that could go, with what came along for them
     ``freed``: no other package depends on them, and no file is linked to their libraries.
     ``needed_by`` says for the others by what: packages by key, or paths of files.
-    ``unused`` are copies in ``directory`` that nothing loads. ``size`` is the bytes of the copies,
-    ``saving`` what would go, in bytes.
+    ``unused`` are copies in ``directory`` that nothing loads. ``gone`` are the files that would go
+    with the packages or copies that can.
     """
 
     metadata: str = ""
@@ -47,8 +46,7 @@ class Duplicate(Struct, frozen=True, kw_only=True):
     freed: tuple[str, ...] = ()
     needed_by: tuple[tuple[str, tuple[str, ...]], ...] = ()
     unused: tuple[str, ...] = ()
-    size: int = 0
-    saving: int = 0
+    gone: tuple[str, ...] = ()
 
 
 def library_key(name: str) -> tuple[str, str]:
@@ -118,7 +116,6 @@ def _duplicate(
     if dropped != keys and metadata:
         freed = free_packages(inventory, dropped)
     unused = [path for path, library in copies.items() if directory and not library.loaded_by]
-    contents = contents_of(inventory.rootfs)
     gone = files_of_packages(inventory.rootfs, inventory.packages, freed) if freed else unused
     return Duplicate(
         metadata=metadata,
@@ -132,8 +129,7 @@ def _duplicate(
             (key, who) for key in keys if (who := _needed_by(inventory, key, packaged.values()))
         ),
         unused=tuple(sorted(unused)),
-        size=contents.size(contents.behind(copies)),
-        saving=contents.size(contents.behind(gone)),
+        gone=tuple(sorted(gone)),
     )
 
 

@@ -177,6 +177,7 @@ def _proofs(inventory: Inventory, free: Collection[str]) -> Iterator[Kept]:
     }
     if not libraries:
         return
+    elsewhere = _loaded_elsewhere(inventory)
     proven = set()
     for opened in inventory.native.dlopens:
         for owner in packages.owner(opened.found):
@@ -189,8 +190,19 @@ def _proofs(inventory: Inventory, free: Collection[str]) -> Iterator[Kept]:
             key = libraries.get(library)
             if key is None or key in proven or packages.owner(path):
                 continue
+            if (path, library) in elsewhere:
+                continue  # it loads another one of that name: a wheel's own, for instance
             proven.add(key)
             yield Kept(package=key, library=library, path=path)
+
+
+def _loaded_elsewhere(inventory: Inventory) -> set[tuple[str, str]]:
+    """Return file and library where what it loads of that name is no package's."""
+    loaded: dict[bool, set[tuple[str, str]]] = {True: set(), False: set()}
+    for library in inventory.native.libraries:
+        users = loaded[library.origin == "package"]
+        users.update((user, library.name) for user in library.loaded_by)
+    return loaded[False] - loaded[True]
 
 
 def _programs(inventory: Inventory, free: Collection[str]) -> Iterator[Kept]:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pyimginspect.inventory.build_tools import brought
 from pyimginspect.inventory.cuda import find_cuda_pairs
 from pyimginspect.inventory.duplicates import find_duplicates
-from pyimginspect.inventory.leftovers import files_of_packages
 from pyimginspect.plan.workshop import Proposal, Workshop
 
 __all__ = ["edits_of_duplicates"]
@@ -24,15 +23,15 @@ def edits_of_duplicates(shop: Workshop) -> Iterator[Proposal]:
             layer = max(brought(shop.packages[key]) for key in duplicate.dropped)
             names = [shop.packages[key].name for key in duplicate.dropped]
             words = f"do not install {' '.join(names)}: {titles[duplicate.metadata]} brings its own"
-            files = files_of_packages(inventory.rootfs, shop.packages, duplicate.freed)
         elif duplicate.unused:
             layer = max(inventory.rootfs[path].layer for path in duplicate.unused)
-            words = f"do not copy libraries to /{duplicate.directory}: nothing loads them from there"
-            files = frozenset(duplicate.unused)
+            words = (
+                f"do not copy libraries to /{duplicate.directory}: nothing loads them from there"
+            )
         else:
             continue
         edit = shop.edit("advice", layer, words, rules=_RULES)
-        yield Proposal(edit, shop.contents.behind(files))
+        yield Proposal(edit, shop.contents.behind(duplicate.gone))
     for pair in find_cuda_pairs(inventory):
         if pair.superfluous is not None and pair.gone:
             layer = max(inventory.rootfs[path].layer for path in pair.gone)

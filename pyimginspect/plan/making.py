@@ -9,6 +9,7 @@ import msgspec
 
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.contents import Content
+from pyimginspect.plan.duplicates import edits_of_duplicates
 from pyimginspect.plan.lost import (
     edits_of_caches,
     edits_of_deleted,
@@ -70,6 +71,7 @@ def _proposals(shop: Workshop) -> Iterator[Proposal]:
     yield from edits_of_deleted(shop)
     yield from edits_of_metadata(shop)
     yield from edits_of_overwritten(shop)
+    yield from edits_of_duplicates(shop)
     yield from edits_of_base(shop)
 
 

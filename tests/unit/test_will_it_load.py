@@ -560,7 +560,7 @@ def test_one_build_under_two_names() -> None:
     finding = only(
         debian(), {**package, **wheel("own", {"own.libs/libmine.so": built("libmine.so")})}
     )
-    assert finding.message == ("libmine.so and libpq.so.5 are there from libpq5 and bundled in own")
+    assert finding.message == "libpq.so.5 is there from libpq5 and bundled in own"
     assert "; build ID 0000000000000000" in finding.evidence[0].what
 
 
