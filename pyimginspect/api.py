@@ -16,6 +16,7 @@ from pyimginspect.inventory.base import layers_shared
 from pyimginspect.inventory.collect import Inventory, take_inventory
 from pyimginspect.inventory.contents import contents_of
 from pyimginspect.inventory.facts import Area
+from pyimginspect.inventory.primary_python import marked_interpreters
 from pyimginspect.inventory.sizes import map_sizes, uses_of
 from pyimginspect.layers import registered
 from pyimginspect.ledger import Ledger, keep_books
@@ -290,7 +291,7 @@ def _report(inventory: Inventory, findings: list[Finding]) -> Report:
         os=inventory.os,
         base=inventory.base,
         libc=inventory.libc,
-        pythons=inventory.interpreters,
+        pythons=marked_interpreters(inventory),
         environments=inventory.environments,
         distributions=inventory.distributions,
         os_packages=inventory.packages.packages,
@@ -307,14 +308,13 @@ def _report(inventory: Inventory, findings: list[Finding]) -> Report:
         ),
         findings=tuple(findings),
         notes=_notes(inventory),
+        startup=inventory.startup,
     )
 
 
 def _areas(inventory: Inventory) -> tuple[Area, ...]:
-    uses = uses_of(
-        inventory.packages, inventory.build_tools, inventory.caches, inventory.interpreters
-    )
-    return map_sizes(inventory.rootfs, uses)
+    facts = inventory.packages, inventory.build_tools, inventory.caches
+    return map_sizes(inventory.rootfs, uses_of(*facts, marked_interpreters(inventory)))
 
 
 def image_facts(image: Image) -> ImageFacts:

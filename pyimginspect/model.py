@@ -207,9 +207,10 @@ class LayerIndex(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     The facts are keyed by the position of their entry in ``entries``. ``size`` is the length of
     the whole uncompressed layer, end blocks and padding included. ``texts`` holds the contents
-    of files that some reader of this package asks for, whole; ``scripts`` the first line of
-    files that begin with ``#!``; ``strings`` the version strings found in libraries and
-    interpreters; ``extra`` what probes of third parties returned, by probe name.
+    of files that some reader of this package asks for, whole, shell scripts among them;
+    ``scripts`` the first line of executable files that begin with ``#!``; ``strings`` the
+    version strings found in libraries and interpreters; ``extra`` what probes of third parties
+    returned, by probe name.
     ``checksums`` holds the CRC-32 of every regular file's content, in the order of the entries;
     it is there only where every byte was read anyway, and ``None`` otherwise.
     """
@@ -244,7 +245,8 @@ class History(Struct, frozen=True, kw_only=True):
 class ImageConfig(Struct, frozen=True, kw_only=True):
     """The parts of an image's configuration that this package reads.
 
-    ``env`` is a list of ``NAME=value``. Source: OCI image specification, config.md.
+    ``env`` is a list of ``NAME=value``, ``volumes`` are the declared mount points. Source: OCI
+    image specification, config.md.
     """
 
     platform: Platform = Platform()
@@ -255,6 +257,7 @@ class ImageConfig(Struct, frozen=True, kw_only=True):
     shell: tuple[str, ...] = ()
     user: str = ""
     working_dir: str = ""
+    volumes: tuple[str, ...] = ()
     labels: dict[str, str] = {}
     diff_ids: tuple[Digest, ...] = ()
     history: tuple[History, ...] = ()

@@ -27,6 +27,7 @@ from pyimginspect.inventory.facts import (
     Loss,
     OperatingSystem,
     OsPackage,
+    Startup,
 )
 from pyimginspect.model import Evidence, Note
 
@@ -196,6 +197,8 @@ class Verdict(Struct, frozen=True, kw_only=True):
 class Report(Struct, frozen=True, kw_only=True):
     """All that is known of an image, and what is wrong with it; worst findings first.
 
+    ``startup`` is what a container of it starts.
+
     ``size`` is the bytes of file content in all layers, ``live`` those that a container sees.
     ``notes`` are what limits or oddities of the image kept us from knowing. Once a policy was
     applied, ``verdict`` is its outcome, and ``findings`` are those that it neither switched off
@@ -225,6 +228,7 @@ class Report(Struct, frozen=True, kw_only=True):
     verdict: Verdict | None = None
     areas: tuple[Area, ...] = ()
     saving: int | None = None
+    startup: Startup = Startup()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as plain dicts, lists, strings and numbers, ready for JSON.

@@ -481,6 +481,7 @@ _OURS = {
     "fail_on",
     "kind",
     "fingerprint",
+    "status",
     "use",
 }
 

@@ -11,7 +11,7 @@ from pyimginspect.layers.blobs import BytesBlob
 from pyimginspect.model import Layer
 from pyimginspect.rootfs import RootFS
 from tests.elf import elf
-from tests.images import Content, Link, layer
+from tests.images import Content, File, Link, layer
 
 __all__ = ["MUSL", "MUSL_FILES", "X86", "glibc", "rootfs"]
 
@@ -36,14 +36,20 @@ def glibc(version: str = "2.36", triplet: str = "x86_64-linux-gnu") -> dict[str,
         "lib": Link("usr/lib"),
         "lib64": Link("usr/lib64"),
         f"usr/lib/{triplet}/libc.so.6": elf(soname="libc.so.6", extra=text),
-        f"usr/lib/{triplet}/ld-linux-x86-64.so.2": elf(soname="ld-linux-x86-64.so.2"),
+        f"usr/lib/{triplet}/ld-linux-x86-64.so.2": File(
+            elf(soname="ld-linux-x86-64.so.2"), mode=0o755
+        ),
         "usr/lib64/ld-linux-x86-64.so.2": Link(f"/lib/{triplet}/ld-linux-x86-64.so.2"),
     }
 
 
 MUSL_FILES: dict[str, Content] = {
-    "lib/ld-musl-x86_64.so.1": elf(
-        soname="libc.musl-x86_64.so.1", extra=b"\0musl libc (x86_64)\nVersion %s\n\x001.2.5\0"
+    "lib/ld-musl-x86_64.so.1": File(
+        elf(
+            soname="libc.musl-x86_64.so.1",
+            extra=b"\0musl libc (x86_64)\nVersion %s\n\x001.2.5\0",
+        ),
+        mode=0o755,
     ),
     "lib/libc.musl-x86_64.so.1": Link("ld-musl-x86_64.so.1"),
 }

@@ -11,6 +11,7 @@ from functools import cache
 from pyimginspect.analyzers import (
     base_not_official_slim,
     broken_venv,
+    command_cannot_start,
     conflicting_distributions,
     deleted_but_shipped,
     duplicate_native_library,
@@ -55,6 +56,7 @@ GROUP = "pyimginspect.analyzers"
 BUILTIN: tuple[Analyzer, ...] = (
     base_not_official_slim.ANALYZER,
     broken_venv.ANALYZER,
+    command_cannot_start.ANALYZER,
     conflicting_distributions.ANALYZER,
     deleted_but_shipped.ANALYZER,
     duplicate_native_library.ANALYZER,

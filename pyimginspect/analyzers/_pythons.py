@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pyimginspect.inventory.bindings import Binding, find_bindings, twin_of
+from pyimginspect.inventory.bindings import INSTALLERS, Binding, find_bindings, twin_of
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.facts import Distribution, Interpreter, OsPackage
 from pyimginspect.inventory.packages.ownership import stored_by_layer
@@ -17,7 +17,6 @@ __all__ = [
     "first_layer",
     "instruction",
     "listed",
-    "main_python",
     "replacement",
     "replacements",
 ]
@@ -40,12 +39,6 @@ def listed(names: Iterable[str], most: int = 4) -> str:
     if len(every) > most:
         every = [*every[: most - 1], f"{len(every) - most + 1} more"]
     return " and ".join(filter(None, [", ".join(every[:-1]), *every[-1:]]))
-
-
-def main_python(inventory: Inventory) -> Interpreter | None:
-    """Return the Python that the image is about: the effective one, else the base's, if any."""
-    pythons = sorted(inventory.interpreters, key=lambda python: (python.layer, python.path))
-    return next((python for python in pythons if python.effective), pythons[0] if pythons else None)
 
 
 def described(python: Interpreter) -> str:
@@ -96,7 +89,7 @@ def replacement(
     line = _line(inventory, key)
     if twin is not None:
         return f"drop {key} from {line}: {twin.name} {twin.version} is installed without it"
-    if binding is None:
+    if binding is None or binding.project in INSTALLERS:
         return f"drop {key} from {line}, or keep it to a build stage"
     if binding.project:
         return f"replace {key} by {binding.project} in requirements, and drop it from {line}"
@@ -111,7 +104,7 @@ def replacements(inventory: Inventory, keys: Iterable[str]) -> list[str]:
     dropped: dict[str, list[str]] = {}
     for key in keys:
         binding = bindings.get(key)
-        if binding is None:
+        if binding is None or binding.project in INSTALLERS:
             dropped.setdefault(_line(inventory, key), []).append(key)
         else:
             edits.append(replacement(inventory, key, binding, twin_of(inventory, binding)))

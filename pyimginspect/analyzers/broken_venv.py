@@ -9,8 +9,8 @@ from pyimginspect.analyzers._words import counted
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.facts import Environment
-from pyimginspect.inventory.interpreters.effective import shebang_program
 from pyimginspect.inventory.interpreters.executables import python_name
+from pyimginspect.inventory.shebangs import shebang_program
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
 

@@ -11,11 +11,11 @@ from msgspec import Struct
 from pyimginspect.analyzers._pythons import (
     brought_in,
     bytecode,
+    command_of,
     described,
     first_layer,
     instruction,
     listed,
-    main_python,
     replacements,
 )
 from pyimginspect.analyzers._words import counted, megabytes
@@ -31,6 +31,13 @@ from pyimginspect.inventory.packages import (
     dependency_graph,
     plan_removal,
     why,
+)
+from pyimginspect.inventory.primary_python import (
+    Primary,
+    application_of,
+    needed_packages,
+    primary_python,
+    running_python,
 )
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
@@ -86,9 +93,10 @@ def duplicate_python(inventory: Inventory) -> Iterator[Finding]:
 
     A second one that came with the base image, as the first did, is the choice of base.
     """
-    main = main_python(inventory)
-    if main is None:
+    primary = primary_python(inventory)
+    if primary is None:
         return
+    main = primary.python
     base = inventory.base.layers
     main_in_base = brought_in(inventory, main) < base
     graph = None
@@ -100,7 +108,7 @@ def duplicate_python(inventory: Inventory) -> Iterator[Finding]:
         if python.packages and not in_base:
             graph = graph or dependency_graph(inventory.packages)
             reason = _reason(inventory, graph, python)
-        yield _finding(inventory, main, python, reason, in_base=in_base)
+        yield _finding(inventory, primary, python, reason, in_base=in_base)
 
 
 def _freed(
@@ -150,35 +158,77 @@ def _reason(inventory: Inventory, graph: Graph, python: Interpreter) -> _Reason 
 
 def _finding(
     inventory: Inventory,
-    main: Interpreter,
+    primary: Primary,
     python: Interpreter,
     reason: _Reason | None,
     *,
     in_base: bool,
 ) -> Finding:
     layer = brought_in(inventory, python)
+    main = primary.python
     if reason is not None:
-        roots = reason.plan.roots
-        message = f"{listed(roots, 3)} brought a second Python, {described(python)}"
+        asked = reason.plan.roots
+        message = f"{listed(asked, 3)} brought a second Python, {described(python)}"
         packages: tuple[str, ...] = _gone(reason.plan)
-        layers = {layer, *(first_layer(inventory.packages[key]) for key in roots)}
-        fix = "; ".join(reason.fixes)
+        layers = {layer, *(first_layer(inventory.packages[key]) for key in asked)}
+        edits = "; ".join(reason.fixes)
+        used = not needed_packages(inventory).isdisjoint(reason.plan.packages)
     else:
         by = "the base image" if in_base else f"layer {layer}"
         message = f"a second Python, {described(python)}, came with {by}"
         packages, layers = python.packages, {layer}
-        fix = _fix(main, python, in_base=in_base)
+        edits = _fix(inventory, main, python, in_base=in_base)
+        used = python == running_python(inventory) or bool(application_of(inventory, python))
+    unknown = inventory.startup.status == "unknown"
+    running = running_python(inventory)
+    fix = _moved(inventory, main, python, edits) if used else edits
+    if unknown:
+        message += f"; which one runs is not known: {inventory.startup.because}"
+        fix = f"if /{main.path} is the one that runs, {edits}; else let it be the one"
+    elif in_base and main == running and (brought := _roots(inventory, main)):
+        message += f", and what runs is {described(main)}, which {listed(brought, 3)} brought"
+    elif python == running and inventory.startup.program != python.path:
+        message += f", which runs /{inventory.startup.program}"
+    # What cannot go before something else is changed saves nothing by itself.
+    frees = None if used or unknown else _freed(inventory, main, python, reason)
     return RULE.finding(
         subject=python.path,
         message=message,
-        evidence=_evidence(inventory, main, python, reason),
+        evidence=_evidence(inventory, primary, python, reason),
         layers=layers,
         instruction=instruction(inventory, layer),
         paths=(python.path, *python.aliases),
         packages=packages,
-        frees=_freed(inventory, main, python, reason),
+        frees=frees,
         fix=fix,
     )
+
+
+def _from_lines(inventory: Inventory, keys: list[str]) -> str:
+    """Return packages with the lines of the Dockerfile that ask for them."""
+    lines: dict[str, list[str]] = {}
+    for key in keys:
+        package = inventory.packages[key]
+        line = f"the {command_of(package)} line of layer {first_layer(package)}"
+        lines.setdefault(line, []).append(key)
+    return listed([f"{listed(names)} from {line}" for line, names in lines.items()])
+
+
+def _roots(inventory: Inventory, python: Interpreter) -> list[str]:
+    """Return which packages that were asked for brought an interpreter."""
+    owners = inventory.packages.owner(python.path)
+    if not owners or brought_in(inventory, python) < inventory.base.layers:
+        return []
+    graph = dependency_graph(inventory.packages)
+    return sorted({chain[0] for owner in owners for chain in why(graph, owner)})
+
+
+def _moved(inventory: Inventory, main: Interpreter, python: Interpreter, edits: str) -> str:
+    """Return what comes before a Python that is in use can go."""
+    names = sorted({each.name for each in application_of(inventory, python)})
+    if names:
+        return f"install {listed(names)} for /{main.path} with pip, then {edits}"
+    return f"run what starts with /{main.path}, then {edits}"
 
 
 def _gone(plan: RemovalPlan) -> tuple[str, ...]:
@@ -186,12 +236,17 @@ def _gone(plan: RemovalPlan) -> tuple[str, ...]:
     return tuple(sorted({*plan.packages} - {*plan.already_orphaned}))
 
 
-def _fix(main: Interpreter, python: Interpreter, *, in_base: bool) -> str:
+def _fix(inventory: Inventory, main: Interpreter, python: Interpreter, *, in_base: bool) -> str:
     if in_base:
-        return (
-            f"use /{python.path}, or start from a base image without Python"
-            f" and keep /{main.path} alone"
-        )
+        names = sorted({each.name for each in application_of(inventory, main)})
+        roots = _roots(inventory, main)
+        use = f"use /{python.path}"
+        if names:
+            use = f"install {listed(names)} for /{python.path} with pip"
+        elif roots:
+            use = f"run what starts with /{python.path}"
+        drop = f" and drop {_from_lines(inventory, roots)}" if roots else ""
+        return f"{use}{drop}, or start from a base image without Python and keep /{main.path} alone"
     if python.origin == "pyinstaller":
         return (
             f"install the application in /{python.path} for /{main.path} with pip, and drop the"
@@ -204,10 +259,12 @@ def _fix(main: Interpreter, python: Interpreter, *, in_base: bool) -> str:
 
 
 def _evidence(
-    inventory: Inventory, main: Interpreter, python: Interpreter, reason: _Reason | None
+    inventory: Inventory, primary: Primary, python: Interpreter, reason: _Reason | None
 ) -> Iterator[Evidence]:
-    because = main.effective_because or "nothing says which one starts"
-    yield Evidence(what=f"the first is {described(main)}: {because}", path=main.path)
+    main = primary.python
+    yield Evidence(what=f"the first is {described(main)}: {primary.because}", path=main.path)
+    if python.effective:
+        yield Evidence(what=f"the second runs: {python.effective_because}", path=python.path)
     for told in python.evidence[-1:]:
         yield msgspec.structs.replace(told, path=told.path or python.path)
     if reason is not None:

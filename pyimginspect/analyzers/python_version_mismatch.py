@@ -8,14 +8,14 @@ from pyimginspect.analyzers._pythons import described, instruction, listed
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.facts import Interpreter
-from pyimginspect.inventory.interpreters.effective import shebang_program
 from pyimginspect.inventory.interpreters.executables import environment_of, python_name
+from pyimginspect.inventory.shebangs import shebang_program
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
 
 __all__ = ["ANALYZER", "python_version_mismatch"]
 
-_PROGRAMS = ("bin", "sbin")
+_USUAL_PATH = ("usr/local/sbin", "usr/local/bin", "usr/sbin", "usr/bin", "sbin", "bin")
 
 RULE = Rule(
     id="python-version-mismatch",
@@ -100,12 +100,23 @@ def _library(inventory: Inventory, python: Interpreter) -> Iterator[Finding]:
     )
 
 
+def _program_directories(inventory: Inventory) -> frozenset[str]:
+    """Return the directories whose files are programs: those on PATH, and of interpreters."""
+    resolve = inventory.rootfs.resolve
+    path = inventory.image.config.environment().get("PATH", "")
+    names = [*path.split(":"), *_USUAL_PATH]
+    names += [each.path.rpartition("/")[0] for each in inventory.interpreters]
+    return frozenset(real for name in names if name and (real := resolve(name)))
+
+
 def _scripts(inventory: Inventory) -> Iterator[Finding]:
     """Report scripts outside of environments, and of packages, that name an absent Python."""
     rootfs = inventory.rootfs
     absent: dict[str, list[str]] = {}
+    places = _program_directories(inventory)
     for script in rootfs.scripts:
-        if script.rpartition("/")[0].rpartition("/")[2] not in _PROGRAMS:
+        # PROGRAM-gdb.py is what gdb loads with a program, wherever its directories are mirrored.
+        if script.rpartition("/")[0] not in places or script.endswith("-gdb.py"):
             continue
         program = shebang_program(rootfs, script)
         if (
@@ -117,7 +128,10 @@ def _scripts(inventory: Inventory) -> Iterator[Finding]:
             and environment_of(rootfs, script) is None
         ):
             absent.setdefault(program, []).append(script)
+    problem = inventory.startup.problem
     for program, scripts in sorted(absent.items()):
+        if problem is not None and scripts == [problem.path]:
+            continue  # that the image's command cannot start says all of it
         layer = rootfs[scripts[0]].layer
         names = listed([script.rpartition("/")[2] for script in scripts], 3)
         verb = "asks" if len(scripts) == 1 else "ask"

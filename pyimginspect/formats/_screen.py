@@ -10,7 +10,15 @@ import wcwidth
 
 from pyimginspect.errors import printable
 from pyimginspect.formats._page import Page
-from pyimginspect.formats._text import base_words, count, severity_words, size, verdict_words
+from pyimginspect.formats._text import (
+    base_words,
+    count,
+    runs_word,
+    severity_words,
+    size,
+    start_words,
+    verdict_words,
+)
 from pyimginspect.report import Finding, LayerFacts, Report
 
 __all__ = ["add_screen", "summary_line"]
@@ -90,6 +98,8 @@ def _head(page: Page, report: Report) -> None:
         ("libc", libc),
         ("size", size_words),
     ]
+    if report.startup.status != "none":
+        facts.insert(1, ("starts", start_words(report)))
     verdict = verdict_words(report)
     if verdict:
         found = f"; {severity_words(report.findings)}" if report.findings else ""
@@ -102,7 +112,7 @@ def _pythons(report: Report) -> Iterator[str]:
     """Yield each interpreter, the one that runs first."""
     for python in sorted(report.pythons, key=lambda python: not python.effective):
         name = "" if python.implementation == "cpython" else f"{python.implementation} "
-        runs = " runs" if python.effective else ""
+        runs = f" {runs_word(report)}" if python.effective else ""
         yield f"{name}{python.version}{runs} (/{python.path})"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pyimginspect.formats._page import Column, Page
-from pyimginspect.formats._text import count, listing, ranges, size
+from pyimginspect.formats._text import count, listing, ranges, runs_word, size, start_words
 from pyimginspect.report import Report
 
 __all__ = ["ALL", "SIZE", "add_rows", "add_tables"]
@@ -45,7 +45,7 @@ def _pythons(page: Page, report: Report) -> None:
             p.origin,
             str(p.layer),
             size(p.size),
-            "runs" if p.effective else "",
+            runs_word(report) if p.effective else "",
         ]
         for p in report.pythons
     ]
@@ -64,10 +64,12 @@ def _pythons(page: Page, report: Report) -> None:
     add_rows(page, columns, rows)
     # Why is a sentence, and no room for one is left in a row.
     because = [
-        f"{p.path} runs: {p.effective_because}"
+        f"{p.path} {runs_word(report)}: {p.effective_because}"
         for p in report.pythons
         if p.effective and p.effective_because
     ]
+    if report.startup.status in ("unknown", "cannot-start"):
+        because.append(f"What starts: {start_words(report)}")
     because += [f"{e.path} is broken: {e.broken}" for e in report.environments if e.broken]
     for text in because[:_MOST_ROWS]:
         page.paragraph(text)

@@ -15,8 +15,10 @@ __all__ = [
     "instruction_and_others",
     "listing",
     "ranges",
+    "runs_word",
     "severity_words",
     "size",
+    "start_words",
     "verdict_words",
 ]
 
@@ -110,3 +112,23 @@ def verdict_words(report: Report) -> str:
         if number
     ]
     return f"{words} ({', '.join(asides)})" if asides else words
+
+
+def start_words(report: Report) -> str:
+    """Return what a container of the image starts, in a phrase; nothing where it starts nothing."""
+    startup = report.startup
+    if startup.status == "unknown":
+        return f"not known: {startup.because}"
+    if startup.problem is not None:
+        verb = "fails at once" if startup.python else "cannot start"
+        return f"{verb}: {startup.problem.what}"
+    if startup.status == "none":
+        return ""
+    if startup.python or startup.shell:
+        return startup.because
+    return f"{startup.because}, which is no Python"
+
+
+def runs_word(report: Report) -> str:
+    """Return what the effective Python does: it runs, or is the first that PATH leads to."""
+    return "on PATH" if report.startup.on_path else "runs"

@@ -13,7 +13,10 @@ from pyimginspect.inventory.once import once
 from pyimginspect.inventory.sights import effective_sight
 from pyimginspect.inventory.tables import read_table
 
-__all__ = ["Binding", "find_bindings", "twin_of"]
+__all__ = ["INSTALLERS", "Binding", "find_bindings", "twin_of"]
+
+INSTALLERS = frozenset({"pip", "pipx", "setuptools", "virtualenv", "wheel"})
+"""Projects that install others: no application asks pip for them."""
 
 _MARK = "-packages/"
 _CODE = (".py", ".so", ".pyc")

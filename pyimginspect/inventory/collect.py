@@ -20,6 +20,7 @@ from pyimginspect.inventory.facts import (
     Interpreter,
     Libc,
     OperatingSystem,
+    Startup,
 )
 from pyimginspect.inventory.instructions import instruction_of
 from pyimginspect.inventory.interpreters import find_interpreters
@@ -29,6 +30,7 @@ from pyimginspect.inventory.os_release import find_os
 from pyimginspect.inventory.packages import PackageDatabase, find_os_packages
 from pyimginspect.inventory.record_checks import RecordChecks
 from pyimginspect.inventory.search_path import script_directories
+from pyimginspect.inventory.startup import effective_interpreters, find_startup
 from pyimginspect.inventory.wheels import Wheel, find_wheels
 from pyimginspect.ledger import Ledger
 from pyimginspect.model import Image
@@ -50,6 +52,7 @@ class Inventory(Struct, frozen=True, kw_only=True, dict=True):
     os: OperatingSystem
     libc: Libc
     base: BaseImage
+    startup: Startup
     packages: PackageDatabase
     interpreters: tuple[Interpreter, ...]
     environments: tuple[Environment, ...]
@@ -80,6 +83,8 @@ def take_inventory(
     packages = find_os_packages(rootfs)
     interpreters = find_interpreters(rootfs, image.config, packages)
     environments = find_environments(rootfs, interpreters, image.config)
+    startup = find_startup(image, rootfs, interpreters, environments)
+    interpreters = effective_interpreters(rootfs, interpreters, startup)
     base = find_base(image, rootfs, base_layers, base_name)
     distributions, records = read_distributions(rootfs, packages, interpreters, environments)
     scripts = script_directories(rootfs, image.config)
@@ -96,6 +101,7 @@ def take_inventory(
             packages.packages,
         ),
         base=base,
+        startup=startup,
         packages=packages,
         interpreters=interpreters,
         environments=environments,

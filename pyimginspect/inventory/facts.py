@@ -29,6 +29,9 @@ __all__ = [
     "OperatingSystem",
     "OsPackage",
     "PackageEvent",
+    "StartProblem",
+    "StartStep",
+    "Startup",
     "Use",
 ]
 
@@ -113,7 +116,9 @@ class Interpreter(Struct, frozen=True, kw_only=True):
     ``path`` is the real executable, ``aliases`` the other paths that lead to it, ``size`` the
     bytes of executable, libpython and standard library, each file once. ``packages`` own it,
     ``layer`` put the executable there. ``effective`` is true for the one that the image's
-    ENTRYPOINT, CMD or PATH would start, and ``effective_because`` says why.
+    ENTRYPOINT and CMD start, or PATH where they start nothing else, and ``effective_because``
+    says why; for none of them where that is not known. ``primary`` is true for the one that the
+    application is installed for: the others are second Pythons.
     ``site_packages`` are the directories it would import third-party code from.
     """
 
@@ -134,8 +139,64 @@ class Interpreter(Struct, frozen=True, kw_only=True):
     size: int = 0
     effective: bool = False
     effective_because: str = ""
+    primary: bool = False
     externally_managed: bool = False
     evidence: tuple[Evidence, ...] = ()
+
+
+class StartStep(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One program on the way from ENTRYPOINT and CMD to what a container runs.
+
+    ``how`` says what started it (``ENTRYPOINT``, ``the first line of /entry.sh``, ``tini``),
+    ``words`` are its command as far as it is known, ``…`` for what is not; ``program`` is the
+    file that is executed, ``user`` who executes it.
+    """
+
+    how: str
+    words: tuple[str, ...]
+    program: str = ""
+    user: str = ""
+
+
+class StartProblem(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Why a command cannot be started.
+
+    ``errno`` is the error's name as errno(3) has it, or empty where the program starts and ends
+    at once; ``what`` is a clause of a sentence, ``path`` where it lies, ``subject`` the program as
+    the command spells it. ``likely`` marks what may be brought at run time, by a mount.
+    """
+
+    errno: str
+    subject: str
+    what: str
+    path: str = ""
+    fix: str = ""
+    likely: bool = False
+
+
+class Startup(Struct, frozen=True, kw_only=True):
+    """What a container of the image starts, as execve(2) and a shell would.
+
+    ``status`` is ``starts``; ``cannot-start``, and ``problem`` says why; ``unknown``, and
+    ``because`` says what decides; or ``none`` for an image without a command. ``command`` is
+    ENTRYPOINT and CMD, ``user`` and ``working_dir`` those of the process. ``program`` is the
+    program that stays, ``python`` the path of the interpreter that runs it, and empty where it
+    is no Python. ``steps`` lead from one to the other. ``shell`` is true where nothing but a
+    shell is started, for people; there, and without a command, ``on_path`` is the Python that
+    PATH leads to, as it is spelled there.
+    """
+
+    status: Literal["starts", "cannot-start", "unknown", "none"] = "none"
+    command: tuple[str, ...] = ()
+    user: str = ""
+    working_dir: str = ""
+    program: str = ""
+    python: str = ""
+    because: str = ""
+    steps: tuple[StartStep, ...] = ()
+    problem: StartProblem | None = None
+    shell: bool = False
+    on_path: str = ""
 
 
 class Environment(Struct, frozen=True, kw_only=True):

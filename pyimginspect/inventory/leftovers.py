@@ -16,6 +16,7 @@ from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.once import once
 from pyimginspect.inventory.packages import Graph, PackageDatabase, dependency_graph
 from pyimginspect.inventory.packages.graph import members
+from pyimginspect.inventory.primary_python import needed_packages
 from pyimginspect.inventory.runtimes import interpreted_programs
 from pyimginspect.inventory.tool_names import kind_of_package
 from pyimginspect.rootfs import RootFS
@@ -111,14 +112,21 @@ def without(
     """Return what layers above the base need not install if ``dropped`` packages are not wanted.
 
     These are the dropped and what nothing that stays depends on, and the proofs for those that
-    stay because a file that is no package's needs them.
+    stay because a file that is no package's needs them. What starts, and a Python that is in
+    use, always stays.
     """
     base = inventory.base
+    needed = needed_packages(inventory)
     roots = [
         package.key
         for package in inventory.packages.packages
-        if package.key not in dropped
-        and (brought(package) < base.layers or package.essential or package.automatic is not True)
+        if package.key in needed
+        or (
+            package.key not in dropped
+            and (
+                brought(package) < base.layers or package.essential or package.automatic is not True
+            )
+        )
     ]
     free = graph.nodes.keys() - _needs(graph, roots, recommended=False)
     kept = tuple(_proofs(inventory, free))

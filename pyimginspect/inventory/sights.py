@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from msgspec import Struct
 
 from pyimginspect.inventory.collect import Inventory
-from pyimginspect.inventory.interpreters.effective import find_start
 from pyimginspect.inventory.interpreters.executables import python_name
 from pyimginspect.inventory.once import once
+from pyimginspect.inventory.primary_python import application_of, primary_python
 
 __all__ = ["Sight", "effective_sight", "started_in"]
 
@@ -26,21 +28,39 @@ class Sight(Struct, frozen=True, kw_only=True):
 
 @once
 def effective_sight(inventory: Inventory) -> Sight | None:
-    """Return what a container starts: an environment's Python, or an interpreter itself."""
-    found: dict[str, tuple[str, tuple[str, ...]]] = {}
+    """Return what the application imports with: an environment's Python, or an interpreter itself.
+
+    That is what a container starts, unless a program of the system is started, or it is not
+    known: then it is the Python that the image is about.
+    """
+    found: dict[str, Sight] = {}
+    bases: dict[str, str] = {}
     for interpreter in inventory.interpreters:
         for path in (interpreter.path, *interpreter.aliases):
-            found[path] = (interpreter.path, interpreter.site_packages)
+            found[path] = Sight(
+                path=path, owner=interpreter.path, directories=interpreter.site_packages
+            )
+            bases[path] = interpreter.path
     for environment in inventory.environments:
         if environment.base is not None:
             for path in inventory.rootfs.children(f"{environment.path}/bin"):
                 if python_name(path) is not None:
-                    found[path] = (environment.path, environment.site_packages)
-    start = find_start(inventory.rootfs, inventory.image.config, found.__contains__)
-    if start is None:
+                    found[path] = Sight(
+                        path=path, owner=environment.path, directories=environment.site_packages
+                    )
+                    bases[path] = environment.base
+    startup, primary = inventory.startup, primary_python(inventory)
+    path = startup.on_path or (startup.program if startup.program in found else startup.python)
+    if primary is None or bases.get(path) == primary.python.path:
+        return found.get(path)
+    if not primary.certain:
         return None
-    owner, directories = found[start.path]
-    return Sight(path=start.path, owner=owner, directories=directories)
+    owners = Counter(
+        owner for each in application_of(inventory, primary.python) for owner in each.interpreters
+    )
+    mine = [path for path, base in bases.items() if base == primary.python.path]
+    best = max(mine, key=lambda path: (owners[found[path].owner], path == primary.python.path))
+    return found[best]
 
 
 @once

@@ -29,11 +29,12 @@ def uses_of(
 ) -> dict[str, Use]:
     """Return what paths of the final file system are for; a directory's holds for all below.
 
-    The first Python is the effective one, or the first of all where none is; what belongs to
-    any other is ``second-python``. Bytecode and tests, which lie among what is used, are live.
+    The first Python is the primary one, else the effective one, or the first of all where
+    none is; what belongs to any other is ``second-python``. Bytecode and tests, which
+    lie among what is used, are live.
     """
     uses: dict[str, Use] = {}
-    pythons = sorted(interpreters, key=lambda python: not python.effective)
+    pythons = sorted(interpreters, key=lambda python: (not python.primary, not python.effective))
     for python in pythons[1:]:
         for path in (python.path, python.stdlib, python.libpython, *python.site_packages):
             uses[path] = "second-python"

@@ -20,7 +20,7 @@ from pyimginspect.layers.limits import DEFAULT_LIMITS, Limits
 from pyimginspect.layers.probes import Probe
 from pyimginspect.layers.stargz import without_markers
 from pyimginspect.layers.tar import read_entries
-from pyimginspect.layers.texts import may_want, shebang, wants_text
+from pyimginspect.layers.texts import is_shell_script, may_want, shebang, wants_text
 from pyimginspect.model import (
     Digest,
     ElfFile,
@@ -168,6 +168,7 @@ class _Collector:
         self._probes = probes
         self._limits = limits
         self._left = limits.texts
+        self._scripts_left = limits.scripts
         self._elf: dict[int, ElfFile] = {}
         self._texts: dict[int, bytes] = {}
         self._scripts: dict[int, str] = {}
@@ -221,15 +222,21 @@ class _Collector:
 
     def _probe(self, position: int, entry: Entry, head: bytes) -> None:
         path, size = entry.path, entry.stored
-        if head[:2] == b"#!" and entry.mode & 0o111:
-            self._scripts[position] = shebang(self._cursor.peek(min(size, _SCRIPT_HEAD)))
+        script = False
+        if head[:2] == b"#!" or (path.endswith(".sh") and head != MAGIC):
+            beginning = self._cursor.peek(min(size, _SCRIPT_HEAD))
+            if head[:2] == b"#!" and entry.mode & 0o111:
+                self._scripts[position] = shebang(beginning)
+            script = size <= min(self._limits.script, self._scripts_left) and is_shell_script(
+                path, beginning
+            )
         elf = head == MAGIC and size >= _SMALLEST_ELF
         text, version, database = wants_text(path), strings.wants(path), rpmdb.wants(path)
         others = [probe for probe in self._probes if probe.wants(path, size, head)]
-        whole = bool(text or database or others)
+        whole = bool(text or script or database or others)
         if whole and size > self._limits.content:
             self._note(f"content of {size:,} bytes was not looked at", entry)
-            text = database = whole = False
+            text = script = database = whole = False
             others = []
         if not (elf or whole or version):
             return
@@ -240,6 +247,9 @@ class _Collector:
             self._strings[position] = found
         if text:
             self._keep_text(position, entry, held)
+        elif script:
+            self._scripts_left -= size
+            self._texts[position] = bytes(held.read_at(0, size))
         if database:
             self._read_rpmdb(position, entry, held)
         for probe in others:

@@ -15,7 +15,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     ``expansion`` and ``expansion_floor`` bound what a compressed layer may turn into: it may
     always grow to the floor, beyond it to ``expansion`` times its own size.
     ``text`` and ``texts`` bound the contents kept of one file and of all files of a layer,
-    ``content`` what is held of one file while a probe looks at it.
+    ``content`` what is held of one file while a probe looks at it. ``script`` and ``scripts``
+    bound the shell scripts of which the whole text is kept; longer ones are told by a first line.
     """
 
     entries: int = 5_000_000
@@ -26,6 +27,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     text: int = 16 * _MIB
     texts: int = 128 * _MIB
     content: int = 256 * _MIB
+    script: int = 64 << 10
+    scripts: int = 2 * _MIB
 
 
 DEFAULT_LIMITS = Limits()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["may_want", "shebang", "wants_text"]
+__all__ = ["is_shell_script", "may_want", "shebang", "wants_text"]
 
 _DIST_INFO = (".dist-info/",)
 _EGG_INFO = (".egg-info/", "/EGG-INFO/")
@@ -32,6 +32,8 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "redhat-release": ("etc/",),
     "ld.so.conf": ("etc/",),
     "ld.so.cache": ("etc/",),
+    "passwd": ("etc/",),
+    "group": ("etc/",),
     "world": ("etc/apk/",),
     "docker": ("etc/dpkg/dpkg.cfg.d/",),
     "installed": ("lib/apk/db/",),
@@ -56,6 +58,15 @@ _ENDINGS: dict[str, re.Pattern[str]] = {
 }
 # How a file's name begins: Python's build configuration, and setuptools' editable finders.
 _BEGINNINGS = ("_sysconfigdata_", "__editable__")
+# Shell scripts can be what a container starts, unless they lie where programs keep their parts.
+_SCRIPT = ".sh"
+_SHELL = re.compile(
+    rb"#![ \t]*(?:/[^\s]*/)?(?:env[ \t]+(?:-\S+[ \t]+)*)?(?:/[^\s]*/)?(?:busybox[ \t]+)?"
+    rb"(?:ba|da|a|k|z|mk)?sh(?:\s|$)"
+)
+_PARTS = re.compile(
+    r"usr/(?:share|lib|libexec|include)/|(?:var|etc)/(?!.*\.sh$)|.*/(?:node_modules|\.git|pkgs)/"
+)
 _DIRECTORIES = ("var/lib/dpkg/status.d/", "etc/apt/apt.conf.d/")
 
 
@@ -69,7 +80,15 @@ def may_want(path: str, name: str) -> bool:
         or name[name.rfind(".") + 1 :] in _ENDINGS
         or name.startswith(_BEGINNINGS)
         or path.startswith(_DIRECTORIES)
+        or name.endswith(_SCRIPT)
     )
+
+
+def is_shell_script(path: str, head: bytes) -> bool:
+    """Whether a file, by its name and first line, is a shell script that a container may start."""
+    if not path.endswith(_SCRIPT) and _SHELL.match(head) is None:
+        return False
+    return _PARTS.match(path) is None
 
 
 def wants_text(path: str) -> bool:
@@ -89,9 +108,11 @@ def wants_text(path: str) -> bool:
 def shebang(head: bytes) -> str:
     """Return the first line of a script, and the second where the first only leads there.
 
+    A carriage return at its end is kept, for a kernel takes it for part of the line.
+
     pip and distlib write ``#!/bin/sh`` and then ``'''exec' "/long/path/python" …`` for an
     interpreter whose path is too long, or has a space, for a kernel's ``#!``.
     """
     lines = head.split(b"\n", 2)
     kept = lines[:2] if len(lines) > 1 and lines[1].startswith(b"'''exec'") else lines[:1]
-    return b"\n".join(kept).decode("utf-8", "surrogateescape").rstrip("\r")
+    return b"\n".join(kept).decode("utf-8", "surrogateescape")

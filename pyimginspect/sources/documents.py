@@ -116,6 +116,7 @@ class _Settings(Struct, rename="pascal"):
     shell: list[str] | None = None
     user: str | None = None
     working_dir: str | None = None
+    volumes: dict[str, Any] | None = None
     labels: dict[str, str] | None = None
 
 
@@ -180,6 +181,7 @@ def parse_config(data: bytes, what: str) -> ImageConfig:
         shell=tuple(settings.shell or ()),
         user=settings.user or "",
         working_dir=settings.working_dir or "",
+        volumes=tuple(settings.volumes or ()),
         labels=settings.labels or {},
         diff_ids=tuple(parse_digest(diff_id) for diff_id in diff_ids),
         history=tuple(

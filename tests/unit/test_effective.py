@@ -17,6 +17,7 @@ from tests.images import (
 from tests.pythons import (
     cpython,
     executable,
+    inventory,
     python,
     pythons,
     venv,
@@ -127,6 +128,8 @@ BOTH: tuple[Tree, ...] = (
         "app/quote": File("#!/usr/bin/python3.11 'open\n", mode=0o755),
         "app/loop": File("#!/app/loop\n", mode=0o755),
         "usr/bin/tini": executable(),
+        "usr/bin/env": executable(),
+        "usr/bin/bash": executable(),
     },
 )
 USR, LOCAL = "usr/bin/python3.11", "usr/local/bin/python3.13"
@@ -148,11 +151,6 @@ USR, LOCAL = "usr/bin/python3.11", "usr/local/bin/python3.13"
             "CMD starts python3.11: /usr/bin/python3.11",
         ),
         (
-            {"cmd": ["/bin/sh", "-c", "echo 'open"]},
-            LOCAL,
-            "the first python3 on PATH: /usr/local/bin/python3",
-        ),
-        (
             {"entrypoint": ["tini", "--"], "cmd": ["/app/old"]},
             USR,
             "ENTRYPOINT starts /app/old, a script for /usr/bin/python3.11",
@@ -160,7 +158,7 @@ USR, LOCAL = "usr/bin/python3.11", "usr/local/bin/python3.13"
         (
             {"entrypoint": ["/app/start.sh"], "cmd": ["python3.11"]},
             USR,
-            "ENTRYPOINT starts python3.11: /usr/bin/python3.11",
+            "ENTRYPOINT starts python3.11: /usr/bin/python3.11, by /app/start.sh, line 2",
         ),
         (
             {"cmd": ["./run"], "working_dir": "/app"},
@@ -178,7 +176,6 @@ USR, LOCAL = "usr/bin/python3.11", "usr/local/bin/python3.13"
             USR,
             "CMD starts /app/quote, a script for /usr/bin/python3.11",
         ),
-        ({"cmd": ["/app/loop"]}, LOCAL, "the first python3 on PATH: /usr/local/bin/python3"),
         (
             {"cmd": ["/opt/venv/bin/serve"]},
             LOCAL,
@@ -195,13 +192,29 @@ USR, LOCAL = "usr/bin/python3.11", "usr/local/bin/python3.13"
             LOCAL,
             "the first python3 on PATH: /opt/venv/bin/python3",
         ),
-        ({"cmd": ["nothing"]}, LOCAL, "the first python3 on PATH: /usr/local/bin/python3"),
+        ({"cmd": ["bash"]}, LOCAL, "the first python3 on PATH: /usr/local/bin/python3"),
     ],
 )
 def test_the_effective_interpreter(config: Mapping[str, Any], path: str, because: str) -> None:
     found = pythons(*BOTH, **config)
     (effective,) = [each for each in found if each.effective]
     assert (effective.path, effective.effective_because) == (path, because)
+
+
+@pytest.mark.parametrize(
+    ("command", "status"),
+    [
+        (["nothing"], "cannot-start"),
+        (["/app/loop"], "cannot-start"),
+        (["/bin/sh", "-c", "echo 'open"], "unknown"),
+        (["tini", "--", "/app/start.sh", "nothing"], "cannot-start"),
+        (["tini"], "starts"),
+    ],
+)
+def test_no_interpreter_is_effective_by_guess(command: list[str], status: str) -> None:
+    found = inventory(*BOTH, cmd=command)
+    assert not any(each.effective for each in found.interpreters)
+    assert found.startup.status == status
 
 
 def test_nothing_is_effective_where_no_path_leads_to_it() -> None:

@@ -74,6 +74,8 @@ DISTRIBUTIONS = {
     "backports": "backports.zstd",
     "cyclonedx": "cyclonedx-python-lib",
     "packageurl": "packageurl-python",
+    "tree_sitter": "tree-sitter",
+    "tree_sitter_bash": "tree-sitter-bash",
 }
 _OWN_EXTRAS = ("sbom", "fleet", "parquet")
 STANDARD = {*sys.stdlib_module_names, "compression"}  # the last from 3.14

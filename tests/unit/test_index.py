@@ -58,6 +58,7 @@ def test_the_facts_of_a_layer() -> None:
         at["etc/os-release"]: b"ID=debian\n",
         at["venv/pyvenv.cfg"]: b"home = /usr/local/bin\n",
         at["s/site-packages/a-1.dist-info/RECORD"]: b"a.py,,\n",
+        at["usr/bin/long"]: b"#!/bin/sh\n'''exec' \"/a b/python\" \"$0\"\n' '''\n",
     }
     assert index.scripts == {
         at["usr/bin/tool"]: "#!/usr/bin/python3",
@@ -210,7 +211,7 @@ def test_a_bomb_is_stopped() -> None:
 
 
 def test_what_limits_cut_off_is_a_note() -> None:
-    limits = Limits(text=5, texts=100)
+    limits = Limits(text=5, texts=100, script=5)
     index = index_layer(BytesBlob(data=LAYER), limits=limits).index
     assert [(note.what, note.path) for note in index.notes] == [
         ("text of 10 bytes was not kept", "etc/os-release"),

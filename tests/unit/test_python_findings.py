@@ -482,6 +482,11 @@ HEADER = "usr/local/include/python3.13/patchlevel.h"
         ((*BASE, {f"usr/local/bin/{name}": script("/opt/python") for name in "abcd"}), SLIM,
          ["a, b and 2 more ask for /opt/python, which is not there"]),
         ((*BASE, {"usr/share/doc/x": script("/opt/python")}), SLIM, []),
+        ((*BASE, {"usr/share/gdb/auto-load/usr/local/bin/python3.13-gdb.py":
+          script("/opt/python"), "usr/local/bin/python3.13-gdb.py": script("/opt/python"),
+          "opt/py/lib/python3.13/bin/x": script("/opt/python")}), SLIM, []),
+        ((*BASE, {"opt/tools/bin/x": script("/opt/python")}), {"env": ["PATH=/opt/tools/bin"]},
+         ["x asks for /opt/python, which is not there"]),
         ((*BASE, {"usr/local/bin/x": script("/usr/bin/env python3.12")}), SLIM, []),
         ((*BASE, {"usr/local/bin/x": script("/usr/local/bin/python3")}), SLIM, []),
         ((*BASE, {**venv("env", "/usr/local/bin"), "env/bin/x": script("/nowhere/python")}), SLIM,

@@ -41,6 +41,7 @@ def render(
         links=links_of(report),
         data=_embed(map_of(report)),
         base=_text.base_words(report),
+        starts=_text.start_words(report),
         verdict=_text.verdict_words(report),
         severities=_text.severity_words(report.findings),
     )

@@ -51,14 +51,14 @@ class Chain(Struct, frozen=True, kw_only=True):
 
 
 def chains_of(report: Report) -> list[Chain]:
-    """Return a picture for every interpreter that packages brought, but for the one that runs."""
-    if not any(python.packages and not python.effective for python in report.pythons):
+    """Return a picture for every interpreter that packages brought, but for the image's own."""
+    if not any(python.packages and not python.primary for python in report.pythons):
         return []
     needed_by = _needed_by(report)
     asked = {p.key or p.name for p in report.os_packages if p.automatic is False}
     chains = []
     for python in report.pythons:
-        if not python.effective and python.packages:
+        if not python.primary and python.packages:
             # Of several owners the one with the program's name holds it, the others its parts.
             program = python.path.rpartition("/")[2]
             owners = [p for p in python.packages if p.startswith(program)] or python.packages

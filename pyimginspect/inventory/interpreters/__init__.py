@@ -1,24 +1,18 @@
-"""The Pythons of an image: which there are, which version, from where, and which one starts."""
+"""The Pythons of an image: which there are, which version, and from where."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from pyimginspect.inventory.facts import Interpreter
 from pyimginspect.inventory.interpreters.bundles import find_bundles, is_frozen
-from pyimginspect.inventory.interpreters.effective import Start, find_start
-from pyimginspect.inventory.interpreters.executables import (
-    Executable,
-    find_executables,
-    python_name,
-)
+from pyimginspect.inventory.interpreters.executables import Executable, find_executables
 from pyimginspect.inventory.interpreters.origins import find_origin, is_externally_managed
 from pyimginspect.inventory.interpreters.versions import version_of
 from pyimginspect.inventory.interpreters.windows import find_windows_interpreters
 from pyimginspect.inventory.libc import libc_of_program
 from pyimginspect.inventory.packages import PackageDatabase
 from pyimginspect.inventory.packages.ownership import stored_by_layer
-from pyimginspect.inventory.pyvenv import home_programs, pyvenv_directories
 from pyimginspect.inventory.search_path import (
     expand,
     home_of,
@@ -40,39 +34,12 @@ def find_interpreters(
     """Find every Python interpreter of the final file system, sorted by path.
 
     Links, hard links, the names that a merged ``/usr`` doubles, virtual environments and conda's
-    package cache are no further ones. At most one is ``effective``.
+    package cache are no further ones. Which one is ``effective`` is for others to say.
     """
     executables = (*find_executables(rootfs, config.environment()), *find_bundles(rootfs))
     executables = tuple(sorted(executables, key=lambda each: each.path))
-    names = _names(rootfs, executables)
-    start = find_start(rootfs, config, names.__contains__)
-    chosen = names[start.path] if start is not None else ""
-    found = tuple(
-        _describe(rootfs, each, config, packages, start if each.path == chosen else None)
-        for each in executables
-    )
+    found = tuple(_describe(rootfs, each, config, packages) for each in executables)
     return (*found, *find_windows_interpreters(rootfs, config))
-
-
-def _names(rootfs: RootFS, executables: tuple[Executable, ...]) -> Mapping[str, str]:
-    """Return, for everything that starts an interpreter, the path of its executable."""
-    names = {}
-    for executable in executables:
-        for path in (executable.path, *executable.aliases):
-            names[path] = executable.path
-    installed = dict(names)
-    for directory, pyvenv in pyvenv_directories(rootfs):
-        for program in rootfs.children(f"{directory}/bin"):
-            name = program.rpartition("/")[2]
-            if python_name(name) is None:
-                continue
-            # A copy is no interpreter: its base is where ``home`` says.
-            for path in (program, *home_programs(pyvenv, name)):
-                real = rootfs.resolve(path)
-                if real in installed:
-                    names[program] = installed[real]
-                    break
-    return names
 
 
 def _describe(
@@ -80,7 +47,6 @@ def _describe(
     executable: Executable,
     config: ImageConfig,
     packages: PackageDatabase,
-    start: Start | None,
 ) -> Interpreter:
     layout = executable.layout
     version, evidence = version_of(rootfs, executable, packages, config.environment())
@@ -103,8 +69,6 @@ def _describe(
         packages=_owners(executable, packages),
         layer=rootfs[executable.path].content.layer,
         size=sum(stored_by_layer(rootfs, files).values()),
-        effective=start is not None,
-        effective_because=start.because if start is not None else "",
         externally_managed=is_externally_managed(rootfs, executable),
         evidence=(*evidence, *origin.evidence),
     )

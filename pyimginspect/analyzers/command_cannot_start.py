@@ -1,0 +1,111 @@
+"""A command that the image's own configuration names, and that no container can start."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pyimginspect.analyzers._pythons import instruction
+from pyimginspect.analyzers.rule import Analyzer, Rule
+from pyimginspect.inventory.collect import Inventory
+from pyimginspect.inventory.facts import StartProblem, StartStep
+from pyimginspect.model import Evidence
+from pyimginspect.report import Finding
+
+__all__ = ["ANALYZER", "command_cannot_start"]
+
+_MOST_STEPS = 6
+_MEANINGS = {
+    "ENOENT": "no such file or directory",
+    "EACCES": "permission denied",
+    "ENOEXEC": "exec format error",
+    "ELOOP": "too many levels of symbolic links",
+    "ENOTDIR": "not a directory",
+    "ENAMETOOLONG": "file name too long",
+    "ELIBBAD": "accessing a corrupted shared library",
+}
+
+RULE = Rule(
+    id="command-cannot-start",
+    title="The image's command cannot start",
+    severity="error",
+    policy="soundness",
+    what="A container of the image fails as it starts. ENTRYPOINT and CMD are followed as the"
+    " kernel and a shell would, by the image's USER, in its WORKDIR, with its PATH: through tini,"
+    " gosu, env and entry scripts, through links and the first lines of scripts, up to the"
+    " program and its loader. Something on that way is not there, may not be entered, read or"
+    " executed, or is a program for another system. The finding names the error as errno(3) does."
+    " Only what certainly runs is judged: what depends on conditions, on variables that are set"
+    " at run time, or on files that a volume may bring is left alone. A script that Python is"
+    " given and that lies in a directory without anything in it is a warning, since it may be"
+    " mounted.",
+    why="Such an image builds, passes a scan and is pushed; the fault shows in production, as exit"
+    " status 126 or 127, often with a message that names the wrong file: the kernel says that a"
+    " script does not exist when the program in its first line does not, and that a program does"
+    " not exist when its loader does not. Permissions are tested as root while building and fail"
+    " as USER app.",
+    fix="Start the image once where it is built (docker run --rm IMAGE). Name programs that are"
+    " there, copy environments to the path that they were made for, keep what USER runs out of"
+    " /root, and store scripts with LF line ends and mode 755.",
+    example="""# at fault: Debian has no program called python, and app may not enter /root
+FROM debian:bookworm-slim
+RUN apt-get update && apt-get install -y --no-install-recommends python3
+USER app
+CMD ["python", "/root/app.py"]
+
+# better
+FROM python:3.13-slim
+COPY --chmod=644 app.py /app/app.py
+USER 1000
+CMD ["python", "/app/app.py"]
+""",
+)
+
+
+def command_cannot_start(inventory: Inventory) -> Iterator[Finding]:
+    """Report what keeps ENTRYPOINT and CMD from starting, if anything certainly does."""
+    startup = inventory.startup
+    problem = startup.problem
+    if problem is None:
+        return
+    how = startup.steps[0].how if startup.steps else "the command"
+    verb = "fails at once" if startup.python else "cannot start"
+    errno = f" ({problem.errno}: {_MEANINGS[problem.errno]})" if problem.errno else ""
+    node = inventory.rootfs.get(problem.path)
+    layers = () if node is None else (node.layer,)
+    yield RULE.finding(
+        subject=problem.subject,
+        severity="warning" if problem.likely else None,
+        message=f"{how} {verb}: {problem.what}{errno}",
+        evidence=_evidence(inventory, problem, startup.steps),
+        layers=layers,
+        instruction=instruction(inventory, layers[0]) if layers else "",
+        paths=(problem.path,) if problem.path else (),
+        fix=problem.fix,
+    )
+
+
+def _evidence(
+    inventory: Inventory, problem: StartProblem, steps: tuple[StartStep, ...]
+) -> Iterator[Evidence]:
+    for step in steps[:_MOST_STEPS]:
+        words = " ".join(step.words)
+        what = f"{step.how} runs {words!r}"
+        if step.user:
+            what += f" as user {step.user}"
+        if step.program:
+            what += f", which is /{step.program}"
+        yield Evidence(what=what, path=step.program)
+    config = inventory.image.config
+    if problem.errno == "ENOENT" and "/" not in problem.subject:
+        path = config.environment().get("PATH")
+        yield Evidence(what=f"the image sets PATH={path}" if path else "the image sets no PATH")
+    node = inventory.rootfs.get(problem.path)
+    if node is not None:
+        entry = node.content.entry
+        what = f"/{problem.path} is a {node.kind} of mode {entry.mode:04o}, owner"
+        yield Evidence(what=f"{what} {entry.uid}:{entry.gid}", path=problem.path, layer=node.layer)
+    if problem.likely:
+        yield Evidence(what="its directory has nothing in it, and may be mounted at run time")
+
+
+ANALYZER = Analyzer(rule=RULE, run=command_cannot_start)

@@ -1,0 +1,165 @@
+"""Which Python an image is about, and which packages what it starts cannot do without.
+
+One decision for findings, plan and map (docs/startup.md): the Python that holds the application,
+then the one that runs it. A program of the system that is written in Python, such as supervisor,
+does not make the system's Python the application's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+from msgspec import Struct
+
+from pyimginspect.inventory.collect import Inventory
+from pyimginspect.inventory.facts import Distribution, Interpreter
+from pyimginspect.inventory.once import once
+
+__all__ = [
+    "Primary",
+    "application_of",
+    "marked_interpreters",
+    "needed_packages",
+    "primary_python",
+    "running_python",
+]
+
+_SEEDS = frozenset({"pip", "setuptools", "wheel", "virtualenv", "pipx", "uv"})
+"""What installs: that they are there says nothing of an application."""
+
+
+class Primary(Struct, frozen=True, kw_only=True):
+    """The Python that an image is about, and why.
+
+    ``certain`` is false where nothing but the order on PATH, or of layers, decides.
+    """
+
+    python: Interpreter
+    because: str
+    certain: bool = True
+
+
+def running_python(inventory: Inventory) -> Interpreter | None:
+    """Return the Python that ENTRYPOINT and CMD start, where that is known."""
+    path = inventory.startup.python
+    return next((each for each in inventory.interpreters if path and each.path == path), None)
+
+
+@once
+def primary_python(inventory: Inventory) -> Primary | None:
+    """Return the Python that the image is about; ``None`` for an image without one."""
+    pythons = sorted(inventory.interpreters, key=lambda python: (python.layer, python.path))
+    if not pythons:
+        return None
+    running = running_python(inventory)
+    official = next((each for each in pythons if _is_official(inventory, each)), None)
+    if official is not None and (names := application_of(inventory, official)):
+        because = f"the base image's, which has {_some(names)}"
+        return Primary(python=official, because=because)
+    if running is not None and not (official is not None and _is_system_program(inventory)):
+        holders = [each for each in pythons if application_of(inventory, each)]
+        if running in holders or not holders or not _is_system_program(inventory):
+            return Primary(python=running, because=running.effective_because)
+    if official is not None:
+        return Primary(python=official, because="the base image's")
+    holder = max(pythons, key=lambda each: len(application_of(inventory, each)))
+    if names := application_of(inventory, holder):
+        return Primary(python=holder, because=f"it has {_some(names)}")
+    effective = next((each for each in pythons if each.effective), None)
+    if effective is not None:
+        return Primary(python=effective, because=effective.effective_because)
+    return Primary(
+        python=pythons[0], because="nothing says which one starts", certain=len(pythons) == 1
+    )
+
+
+def marked_interpreters(inventory: Inventory) -> tuple[Interpreter, ...]:
+    """Return the interpreters with the one marked that the image is about."""
+    primary = primary_python(inventory)
+    return tuple(
+        msgspec.structs.replace(each, primary=True)
+        if primary is not None and each.path == primary.python.path
+        else each
+        for each in inventory.interpreters
+    )
+
+
+def application_of(inventory: Inventory, python: Interpreter) -> tuple[Distribution, ...]:
+    """Return what was installed for an interpreter, or an environment of its, above the base.
+
+    What packages of the OS own, and what installs others, is left out.
+    """
+    return _applications(inventory).get(python.path, ())
+
+
+@once
+def _applications(inventory: Inventory) -> dict[str, tuple[Distribution, ...]]:
+    bases = {each.path: each.base for each in inventory.environments}
+    found: dict[str, list[Distribution]] = {}
+    for each in inventory.distributions:
+        if each.package or each.name in _SEEDS or each.layer < inventory.base.layers:
+            continue
+        for path in {bases.get(path) or path for path in each.interpreters}:
+            found.setdefault(path, []).append(each)
+    return {path: tuple(each) for path, each in found.items()}
+
+
+def _is_official(inventory: Inventory, python: Interpreter) -> bool:
+    """Whether an official base image brought the interpreter, built from source."""
+    return (
+        python.origin == "source"
+        and python.prefix == "usr/local"
+        and (
+            python.layer < inventory.base.layers
+            if inventory.base.family == "python"
+            else "PYTHON_VERSION" in inventory.image.config.environment()
+        )
+    )
+
+
+def _is_system_program(inventory: Inventory) -> bool:
+    """Whether what starts is a script that a package of the OS brought, or no Python's at all.
+
+    The interpreter itself may be a package's: that is somebody's choice.
+    """
+    startup = inventory.startup
+    if startup.status == "starts" and not startup.python and not startup.shell:
+        return True
+    own = {path for each in inventory.interpreters for path in (each.path, *each.aliases)}
+    scripts = (step.program for step in startup.steps if step.program not in own)
+    return any(inventory.packages.owner(path) for path in _scripts(inventory, scripts))
+
+
+def _scripts(inventory: Inventory, paths: Iterable[str]) -> Iterable[str]:
+    """Return those of ``paths`` that are scripts, by real path: wrappers such as tini are none."""
+    scripts = inventory.rootfs.scripts
+    reals = (inventory.rootfs.resolve(path) for path in paths)
+    return [real for real in reals if real is not None and "python" in scripts.get(real, "")]
+
+
+def _some(distributions: tuple[Distribution, ...]) -> str:
+    first, *others = sorted(each.name for each in distributions)
+    return f"{first} and {len(others)} more" if others else first
+
+
+@once
+def needed_packages(inventory: Inventory) -> frozenset[str]:
+    """Return the packages of what starts, of the primary Python, and of those in use.
+
+    A Python is in use where something is installed for it. Where it is not known what starts,
+    every Python may be the one.
+    """
+    packages, rootfs = inventory.packages, inventory.rootfs
+    paths = [step.program for step in inventory.startup.steps if step.program]
+    paths += [rootfs.resolve(path) or "" for path in paths]
+    needed = {key for path in paths for key in packages.owner(path)}
+    primary = primary_python(inventory)
+    pythons = [each for each in inventory.interpreters if application_of(inventory, each)]
+    if primary is not None:
+        pythons.append(primary.python)
+    if (running := running_python(inventory)) is not None:
+        pythons.append(running)
+    if inventory.startup.status == "unknown":
+        pythons += inventory.interpreters
+    return frozenset(needed.union(*(python.packages for python in pythons)))

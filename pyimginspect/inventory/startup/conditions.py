@@ -1,0 +1,118 @@
+"""Conditions of a shell that can be decided from what is known: ``[ "$1" = serve ]``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from pyimginspect.inventory.startup.records import Word
+from pyimginspect.inventory.startup.words import Values, expand_words, matches
+
+if TYPE_CHECKING:
+    from tree_sitter import Node
+
+__all__ = ["holds", "test_words"]
+
+_DEEPEST = 16
+_NUMBERS: dict[str, Callable[[int, int], bool]] = {
+    "-eq": lambda a, b: a == b,
+    "-ne": lambda a, b: a != b,
+    "-gt": lambda a, b: a > b,
+    "-ge": lambda a, b: a >= b,
+    "-lt": lambda a, b: a < b,
+    "-le": lambda a, b: a <= b,
+}
+
+
+def holds(node: Node, values: Values, depth: int = 0) -> bool | None:
+    """Whether a condition is true; ``None`` where only a running container knows."""
+    if depth > _DEEPEST:
+        return None
+    kind = node.type
+    if kind == "test_command":
+        inner = node.named_children
+        return holds(inner[0], values, depth + 1) if len(inner) == 1 else None
+    if kind == "parenthesized_expression" and node.named_child_count == 1:
+        return holds(node.named_children[0], values, depth + 1)
+    if kind in ("negated_command", "unary_expression") and node.children[0].type == "!":
+        inside = holds(node.named_children[-1], values, depth + 1)
+        return None if inside is None else not inside
+    if kind == "list":
+        return _list(node, values, depth)
+    if kind == "unary_expression":
+        return _unary(node, values)
+    if kind == "binary_expression":
+        return _binary(node, values, depth)
+    if kind == "command":
+        words = [word for child in node.named_children for word in expand_words(child, values)]
+        return _command(words)
+    return None
+
+
+def _command(words: list[Word]) -> bool | None:
+    if words in (["true"], [":"]):
+        return True
+    if words == ["false"]:
+        return False
+    return test_words(words[1:]) if words[:1] == ["test"] else None
+
+
+def test_words(words: list[Word]) -> bool | None:
+    """Decide test(1) given these words, in the forms of two and three of them."""
+    if len(words) == 2 and words[0] in ("-z", "-n"):
+        return None if words[1] is None else (words[1] == "") == (words[0] == "-z")
+    if len(words) == 3 and words[0] is not None and words[2] is not None:
+        if words[1] in ("=", "=="):
+            return words[0] == words[2]
+        if words[1] == "!=":
+            return words[0] != words[2]
+    return None
+
+
+def _list(node: Node, values: Values, depth: int) -> bool | None:
+    operators = {child.type for child in node.children if not child.is_named}
+    sides = [holds(child, values, depth + 1) for child in node.named_children]
+    if len(sides) != 2 or len(operators) != 1:
+        return None
+    if operators == {"&&"}:
+        return False if False in sides else (None if None in sides else True)
+    return True if True in sides else (None if None in sides else False)
+
+
+def _unary(node: Node, values: Values) -> bool | None:
+    if node.named_child_count != 2:
+        return None
+    operator = (node.named_children[0].text or b"").decode(errors="replace")
+    words = expand_words(node.named_children[1], values)
+    if len(words) > 1 or None in words:
+        return None
+    return test_words([operator, words[0] if words else ""])
+
+
+def _binary(node: Node, values: Values, depth: int) -> bool | None:
+    left, right = node.child_by_field_name("left"), node.child_by_field_name("right")
+    operator = "".join(
+        (child.text or b"").decode(errors="replace")
+        for child in node.children
+        if child not in (left, right)
+    )
+    if left is None or right is None:
+        return None
+    if operator in ("&&", "||", "-a", "-o"):
+        sides = [holds(each, values, depth + 1) for each in (left, right)]
+        if operator in ("&&", "-a"):
+            return False if False in sides else (None if None in sides else True)
+        return True if True in sides else (None if None in sides else False)
+    words = expand_words(left, values)
+    if len(words) != 1 or words[0] is None:
+        return None
+    if operator in ("=", "==", "!="):
+        same = matches(words[0], right, values)
+        return None if same is None else same == (operator != "!=")
+    compare = _NUMBERS.get(operator)
+    other = expand_words(right, values)
+    if compare is None or len(other) != 1 or other[0] is None:
+        return None
+    if not all(number.isdigit() and len(number) < 10 for number in (words[0], other[0])):
+        return None
+    return compare(int(words[0]), int(other[0]))

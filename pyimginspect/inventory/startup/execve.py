@@ -1,0 +1,286 @@
+"""Programs as execve(2) of Linux executes them: permission, format, first lines, loaders.
+
+Sources: execve(2); ``fs/exec.c``, ``fs/binfmt_script.c`` and ``fs/binfmt_elf.c`` of Linux 5.1 and
+newer (which refuses a first line whose program does not end within 255 bytes).
+"""
+
+from __future__ import annotations
+
+from pyimginspect.inventory.startup.paths import MEANINGS, absolute, problem, walk
+from pyimginspect.inventory.startup.records import (
+    CannotStartError,
+    Context,
+    NotKnownError,
+    Process,
+    Program,
+    Word,
+)
+from pyimginspect.inventory.startup.users import may_execute
+from pyimginspect.model import ElfFile
+
+__all__ = ["execute", "find_program", "line_endings"]
+
+_BUFFER = 255  # bytes of a first line: BINPRM_BUF_SIZE without the NUL
+_DEEPEST = 5  # scripts that lead to scripts: exec_binprm()
+_LINE_KEPT = 1024  # bytes: see layers/index.py
+_MACHINES = {
+    "amd64": {"x86_64", "i386"},
+    "386": {"i386", "x86_64"},
+    "arm64": {"aarch64", "arm"},
+    "arm": {"arm", "aarch64"},
+    "ppc64le": {"ppc64le"},
+    "riscv64": {"riscv64"},
+    "s390x": {"s390x"},
+}
+"""What runs on a platform, or may do so: a 64-bit kernel runs 32-bit programs."""
+
+
+def find_program(
+    context: Context, process: Process, word: str, *, runtime: bool = False
+) -> list[str]:
+    """Return the paths that execvp(3) would try for a program's name, the first that fits first.
+
+    A container's ``runtime`` takes the first that may be executed. Raises :class:`CannotStartError`
+    where there is none.
+    """
+    if not word:
+        raise problem("ENOENT", '""', "the name of the program is empty")
+    if "/" in word:
+        return [absolute(word, process.directory)]
+    if process.path is None:
+        raise NotKnownError(f"PATH, in which {word} is looked up, is not known")
+    found: list[str] = []
+    refused: CannotStartError | None = None
+    for directory in dict.fromkeys(process.path.split(":")):
+        path = absolute(f"{directory or '.'}/{word}", process.directory)
+        try:
+            real = walk(context, path, process.user, word)
+        except CannotStartError as error:
+            if error.problem.errno == "EACCES":
+                refused = refused or error
+            continue
+        if context.rootfs[real].kind != "file" if real else True:
+            continue
+        if not may_execute(context.rootfs, real, process.user):
+            refused = refused or _not_executable(context, process, word, path, real)
+            continue
+        found.append(path)
+        if runtime:
+            break
+    if not found:
+        raise refused or problem(
+            "ENOENT",
+            word,
+            f"no directory of PATH has a program {word} (PATH={process.path})",
+            fix=_elsewhere(context, word),
+        )
+    return found
+
+
+def _elsewhere(context: Context, word: str) -> str:
+    """Return what to start in place of a name that PATH does not lead to."""
+    rootfs = context.rootfs
+    names = [word]
+    if word.startswith(("python", "pip")):
+        names += [f"{word.rstrip('.0123456789')}{series}" for series in ("3", "")]
+    for name in dict.fromkeys(names):
+        for directory in ("usr/local/bin", "usr/bin", "bin", "opt/venv/bin", "app/.venv/bin"):
+            if rootfs.resolve(f"{directory}/{name}") is not None:
+                return f"start {name}, which is at /{directory}/{name}"
+    known = [path for path in context.pythons if path.rpartition("/")[0] in rootfs]
+    for directory in sorted({path.rpartition("/")[0] for path in known}):
+        if rootfs.resolve(f"{directory}/{word}") is not None:
+            return f"start /{directory}/{word}, or put /{directory} on PATH"
+    if word.startswith("python") and known:
+        return f"start /{min(known)}"
+    return f"install what brings {word}, or copy it into the image"
+
+
+def execute(
+    context: Context,
+    process: Process,
+    path: str,
+    arguments: tuple[Word, ...],
+    *,
+    subject: str = "",
+    text_runs: bool = False,
+) -> Program:
+    """Return the program that executing ``path`` leads to, first lines of scripts followed.
+
+    ``text_runs`` is for callers that give a file without a format to ``/bin/sh``: shells, and
+    execvp(3) of glibc. Raises :class:`CannotStartError` and :class:`NotKnownError`.
+    """
+    rootfs = context.rootfs
+    subject = subject or path
+    scripts: list[str] = []
+    interpreters: list[str] = []
+    while True:
+        real = _openable(context, process, path, subject, scripts, interpreters)
+        elf = rootfs.elf.get(real)
+        if elf is not None:
+            _check_elf(context, process, real, elf, subject)
+            return Program(
+                path=_spelled(context, path, real),
+                real=real,
+                arguments=arguments,
+                scripts=tuple(scripts),
+                interpreters=tuple(interpreters),
+            )
+        line = rootfs.scripts.get(real)
+        if line is None:
+            if text_runs and not scripts:
+                raise NotKnownError(
+                    f"/{real} has no first line that names a program, a shell reads it"
+                )
+            what = f"/{real} is neither an ELF file nor a script that begins with #!"
+            fix = f"begin /{real} with a line such as #!/bin/sh, or give it to its program:"
+            raise problem("ENOEXEC", subject, what, real, f'{fix} ["sh", "/{real}"]')
+        if len(scripts) >= _DEEPEST:
+            what = f"/{scripts[0]} is a script for a script, more than {_DEEPEST} deep"
+            raise problem("ELOOP", subject, what, scripts[0])
+        name, option = _first_line(line, real, subject)
+        scripts.append(real)
+        interpreters.append(name)
+        given: list[Word] = [name, *([option] if option else []), path, *arguments[1:]]
+        path, arguments = absolute(name, process.directory), tuple(given)
+
+
+def _spelled(context: Context, path: str, real: str) -> str:
+    """Return the path with the links of its directory resolved, and not the last one."""
+    directory, _, name = path.rpartition("/")
+    parent = context.rootfs.resolve(directory)
+    if parent is None or not name:
+        return real
+    return f"{parent}/{name}" if parent else name
+
+
+def _openable(
+    context: Context,
+    process: Process,
+    path: str,
+    subject: str,
+    scripts: list[str],
+    interpreters: list[str],
+) -> str:
+    """Return the real path of a file that may be executed."""
+    try:
+        real = walk(context, path, process.user, subject)
+    except CannotStartError as error:
+        if not scripts:
+            raise
+        raise _no_interpreter(error, interpreters[-1], subject, scripts[-1]) from error
+    kind = context.rootfs[real].kind if real else "directory"
+    if kind != "file":
+        what = f"/{real} is a {kind}, no program"
+        raise problem("EACCES", subject, what, real, "name the program itself")
+    if not may_execute(context.rootfs, real, process.user):
+        raise _not_executable(context, process, subject, path, real)
+    return real
+
+
+def _no_interpreter(
+    error: CannotStartError, path: str, subject: str, script: str
+) -> CannotStartError:
+    inner = error.problem
+    if path.endswith("\r"):
+        what = (
+            f"the first line of /{script} ends in a carriage return, so that it names"
+            f" {path.rstrip()}\\r, which is no program"
+        )
+        return problem(inner.errno, subject, what, script, line_endings(script))
+    what = f"the first line of /{script} names {path}: {inner.what}"
+    fix = inner.fix or (
+        f"let the first line of /{script} name a program that the image has, or bring {path}"
+    )
+    return problem(inner.errno, subject, what, script, fix)
+
+
+def line_endings(script: str) -> str:
+    """Return how to store a script that has the line ends of Windows."""
+    return (
+        f"store /{script} with the line ends of Unix: *.sh text eol=lf in .gitattributes, or"
+        f" RUN sed -i 's/\\r$//' /{script}"
+    )
+
+
+def _not_executable(
+    context: Context, process: Process, subject: str, path: str, real: str
+) -> CannotStartError:
+    entry = context.rootfs[real].content.entry
+    mode = f"mode {entry.mode:04o}, owner {entry.uid}:{entry.gid}"
+    if entry.mode & 0o111:
+        what = f"user {process.user} may not execute /{real} ({mode})"
+    else:
+        what = f"/{real} may not be executed ({mode})"
+    fix = f"copy it with COPY --chmod=755, or RUN chmod a+x /{real} in the step that brings it"
+    return problem("EACCES", subject, what, real, fix)
+
+
+def _first_line(line: str, script: str, subject: str) -> tuple[str, str]:
+    """Return program and option of a ``#!`` line, as ``load_script()`` cuts it."""
+    raw = line.partition("\n")[0].encode("utf-8", "surrogateescape")
+    cut = len(raw) > _BUFFER
+    text = raw[2:_BUFFER].lstrip(b" \t")
+    name, space, option = _split(text)
+    if cut and not (name and space):
+        what = f"the program in the first line of /{script} does not end within {_BUFFER} bytes"
+        fix = "make the environment at a shorter path, or start its Python with the script"
+        raise problem("ENOEXEC", subject, what, script, fix)
+    if not name:
+        what = f"the first line of /{script} names no program"
+        raise problem("ENOEXEC", subject, what, script, "name one, such as #!/bin/sh")
+    return name.decode("utf-8", "surrogateescape"), option.decode("utf-8", "surrogateescape")
+
+
+def _split(text: bytes) -> tuple[bytes, bytes, bytes]:
+    text = text.rstrip(b" \t").partition(b"\0")[0]
+    for number, byte in enumerate(text):
+        if byte in b" \t":
+            return text[:number], b" ", text[number:].strip(b" \t")
+    return text, b"", b""
+
+
+def _check_elf(context: Context, process: Process, real: str, elf: ElfFile, subject: str) -> None:
+    """Refuse another processor's program, and one whose loader is not there."""
+    if elf.error:
+        raise NotKnownError(f"/{real} could not be read: {elf.error}")
+    platform = context.config.platform
+    fitting = _MACHINES.get(platform.architecture)
+    if context.architecture_known and fitting is not None and elf.machine not in fitting:
+        what = f"/{real} is a program for {elf.machine}, and the image is for {platform}"
+        fix = f"copy the build for {platform}, or build with --platform of the stage it comes from"
+        raise problem("ENOEXEC", subject, what, real, fix)
+    if elf.kind not in ("executable", "shared"):
+        what = f"/{real} is an ELF file, but no program"
+        raise problem("ENOEXEC", subject, what, real)
+    if not elf.interpreter:
+        return
+    loader = absolute(elf.interpreter, process.directory)
+    try:
+        found = walk(context, loader, process.user, subject)
+    except CannotStartError as error:
+        raise _no_loader(context, error, elf, real, subject) from error
+    kind = context.rootfs[found].kind if found else "directory"
+    if kind != "file" or not may_execute(context.rootfs, found, process.user):
+        what = f"/{real} asks for the loader {elf.interpreter}, which may not be executed"
+        raise problem("EACCES", subject, what, real)
+    other = context.rootfs.elf.get(found)
+    if other is None:
+        what = f"/{real} asks for the loader {elf.interpreter}, which is no ELF file"
+        raise problem("ELIBBAD", subject, what, real)
+
+
+def _no_loader(
+    context: Context, error: CannotStartError, elf: ElfFile, real: str, subject: str
+) -> CannotStartError:
+    musl = "ld-musl" in elf.interpreter
+    made_for = "musl (Alpine)" if musl else "glibc"
+    other = "glibc" if musl else "musl"
+    what = (
+        f"/{real} asks for the loader {elf.interpreter} of {made_for}, and"
+        f" {error.problem.what} ({MEANINGS[error.problem.errno]} is said of the program itself)"
+    )
+    fix = f"take a build of it for {other}, or begin with a base image that has {made_for}"
+    if elf.interpreter.startswith("/nix/"):
+        fix = "copy the closure of the program from the Nix store as well"
+    return problem(error.problem.errno, subject, what, real, fix)

@@ -1,0 +1,160 @@
+"""What a Python is told to run: a script, a module, or a text (``python --help``)."""
+
+from __future__ import annotations
+
+import msgspec
+
+from pyimginspect.inventory.startup.paths import absolute, problem, walk
+from pyimginspect.inventory.startup.records import (
+    CannotStartError,
+    Context,
+    NotKnownError,
+    Process,
+    Word,
+)
+from pyimginspect.inventory.startup.users import may_read
+
+__all__ = ["check_arguments", "is_interactive"]
+
+_VALUES = ("W", "X")
+_LONG_VALUES = ("--check-hash-based-pycs",)
+_NOT_USUAL = frozenset("IEsSP")
+"""Options that change where modules are looked up."""
+_SUFFIXES = (".py", ".pyc", ".so")
+
+
+def is_interactive(arguments: tuple[Word, ...]) -> bool:
+    """Whether a Python with these arguments, its name among them, reads its standard input."""
+    return len(arguments) == 1
+
+
+def check_arguments(
+    context: Context, process: Process, program: str, arguments: tuple[Word, ...]
+) -> None:
+    """Raise :class:`CannotStartError` where the script or module that is to run is not there."""
+    words = list(arguments[1:])
+    unusual = False
+    while words:
+        word = words.pop(0)
+        if word is None or word == "-":
+            return
+        if not word.startswith("-"):
+            _check_script(context, process, arguments[0] or program, word)
+            return
+        if word.startswith("--"):
+            if word in _LONG_VALUES and words:
+                words.pop(0)
+            continue
+        for number, letter in enumerate(word[1:], 1):
+            rest = word[number + 1 :]
+            if letter == "c":
+                return
+            if letter == "m":
+                module = rest or (words.pop(0) if words else None)
+                if module is not None and not unusual:
+                    _check_module(context, process, program, module)
+                return
+            if letter in _VALUES:
+                if not rest and words:
+                    words.pop(0)
+                break
+            unusual = unusual or letter in _NOT_USUAL
+
+
+def _check_script(context: Context, process: Process, name: str, word: str) -> None:
+    path = absolute(word, process.directory)
+    try:
+        real = walk(context, path, process.user, word)
+    except CannotStartError as error:
+        inner = error.problem
+        what = f"{name} is given {word} to run, and {inner.what}"
+        directory = path.rpartition("/")[0]
+        fix = f"copy it into the image, or name the file that is there in place of {word}"
+        found = problem(inner.errno, word, what, path, inner.fix or fix)
+        raise _likely(context, found, directory) from error
+    if not real:
+        return
+    rootfs = context.rootfs
+    if rootfs[real].kind == "directory":
+        if f"{real}/__main__.py" not in rootfs and f"{real}/__main__.pyc" not in rootfs:
+            what = f"{name} is given the directory {word} to run, which has no __main__.py"
+            raise problem("", word, what, real, f"name the file in /{real} that is to run")
+    elif not may_read(rootfs, real, process.user):
+        entry = rootfs[real].content.entry
+        what = (
+            f"user {process.user} may not read /{real}"
+            f" (mode {entry.mode:04o}, owner {entry.uid}:{entry.gid})"
+        )
+        raise problem("EACCES", word, what, real, "copy it with COPY --chmod=644, or chown it")
+
+
+def _likely(context: Context, error: CannotStartError, directory: str) -> CannotStartError:
+    """Mark what seems to be mounted: the directory holds nothing, or is not there."""
+    real = context.rootfs.resolve(directory)
+    if real and context.rootfs.children(real):
+        return error
+    return CannotStartError(msgspec.structs.replace(error.problem, likely=True))
+
+
+def _check_module(context: Context, process: Process, program: str, module: str) -> None:
+    """Refuse a module whose package is certainly in no directory that Python imports from."""
+    rootfs = context.rootfs
+    sites = context.sites.get(program, context.sites.get(rootfs.resolve(program) or "", ()))
+    name = module.partition(".")[0]
+    if not sites or not name.isidentifier() or process.variables.get("PYTHONHOME"):
+        return
+    if process.directory is None:
+        raise NotKnownError("the working directory, which Python imports from, is not known")
+    own = rootfs.resolve(process.directory)
+    places = [*sites, *(f"{site}/lib-dynload" for site in sites[:1]), *([own] if own else [])]
+    for place in dict.fromkeys(places):
+        if _has_module(context, place, name):
+            return
+    if {name} <= _BUILT_IN:
+        return
+    for volume in context.config.volumes:
+        if f"{process.directory}/".startswith(f"{volume.rstrip('/')}/"):
+            raise NotKnownError(f"module {name} may be in a volume")
+    what = (
+        f"no directory that /{program} imports from has a module {name}"
+        f" (python -m {module} in {process.directory})"
+    )
+    fix = f"install what brings {name} for /{program}, or copy it to {process.directory}"
+    error = problem("", f"-m {name}", what, program, fix)
+    if own is not None and _is_site(context, own):
+        raise error
+    raise _likely(context, error, "/nowhere")
+
+
+_ADDING = (".pth", ".egg", ".zip", ".egg-link")
+_HARMLESS = frozenset({"distutils-precedence.pth", "_virtualenv.pth"})
+"""Of setuptools and virtualenv: they change how distutils is imported."""
+_BUILT_IN = frozenset(
+    {"builtins", "sys", "time", "marshal", "itertools", "gc", "errno", "atexit", "posix", "signal"}
+)
+
+
+def _is_site(context: Context, directory: str) -> bool:
+    """Whether a directory holds code already, so that none will be mounted over it."""
+    return any(path.endswith(".py") for path in context.rootfs.children(directory))
+
+
+def _has_module(context: Context, place: str, name: str) -> bool:
+    """Whether ``place`` has the module, or something that may add modules when Python starts."""
+    rootfs = context.rootfs
+    if rootfs.get(place) is not None and rootfs[place].kind == "file":
+        return True  # an archive: what is in it is not known
+    package = rootfs.resolve(f"{place}/{name}")
+    if package is not None and rootfs[package].kind == "directory":
+        return True
+    if any(f"{place}/{name}{suffix}" in rootfs for suffix in _SUFFIXES):
+        return True
+    for path in rootfs.children(place):
+        last = path.rpartition("/")[2]
+        if last.startswith(f"{name}.") and last.endswith(".so"):
+            return True
+        if last.endswith(_ADDING) and last not in _HARMLESS:
+            code = last.endswith(".pth")
+            if not code or b"import" in rootfs.texts.get(path, b"import"):
+                return True
+    return False

@@ -1,0 +1,379 @@
+"""From a command to the program that stays: wrappers, shells, scripts and what they lead to."""
+
+from __future__ import annotations
+
+import msgspec
+
+from pyimginspect.inventory.facts import StartStep
+from pyimginspect.inventory.startup.execve import execute, find_program, line_endings
+from pyimginspect.inventory.startup.paths import absolute, problem, walk
+from pyimginspect.inventory.startup.python_arguments import check_arguments, is_interactive
+from pyimginspect.inventory.startup.records import (
+    CannotStartError,
+    Context,
+    NotKnownError,
+    Process,
+    Program,
+    Result,
+    Word,
+)
+from pyimginspect.inventory.startup.shell import Call, Ends, read_shell
+from pyimginspect.inventory.startup.wrappers import is_wrapper, unwrap
+
+__all__ = ["Route", "shown"]
+
+SHELLS = frozenset({"sh", "bash", "dash", "ash", "ksh", "mksh", "zsh"})
+_MOST_STEPS = 24
+_MOST_SHOWN = 12
+_NAME_OPTIONS = frozenset("abefhkmnptuvxBCEHPT")
+_SYSTEM_BINARIES = ("ls", "cat", "id", "rm", "cp")
+
+
+def shown(words: tuple[Word, ...]) -> tuple[str, ...]:
+    """Return the words of a command for people: … for what is not known."""
+    found = tuple(word if word is not None else "…" for word in words[:_MOST_SHOWN])
+    return (*found, "…") if len(words) > _MOST_SHOWN else found
+
+
+class Route:
+    """One way from ENTRYPOINT and CMD; ``steps`` are what it has passed."""
+
+    def __init__(self, context: Context, steps: list[StartStep] | None = None) -> None:
+        self._context = context
+        self.steps = steps if steps is not None else []
+        self._deep = 0
+
+    def start(
+        self,
+        words: tuple[Word, ...],
+        process: Process,
+        how: str,
+        *,
+        runtime: bool = False,
+        text_runs: bool = False,
+        origin: str = "",
+    ) -> Result:
+        """Follow a command to its end.
+
+        ``runtime``: a container's runtime executes it, not a program within. ``origin`` is the
+        script whose first line, or first command, this is. Raises
+        :class:`CannotStartError` where it certainly fails, :class:`NotKnownError` where only a
+        running container tells.
+        """
+        self._deep += 1
+        if self._deep > _MOST_STEPS:
+            raise NotKnownError("one program leads to the next without end")
+        word = words[0]
+        if word is None:
+            raise NotKnownError(f"{how} runs a command that is only known at run time")
+        step = StartStep(how=how, words=shown(words), user=str(process.user))
+        if word.endswith("\r"):
+            script = how.partition(" of /")[2] or how.partition(",")[0].strip("/")
+            what = f"{how} ends in a carriage return, so that it names {word.rstrip()}\\r"
+            raise problem("ENOENT", word.rstrip(), what, script, line_endings(script))
+        try:
+            program = self._execute(word, words, process, runtime, text_runs)
+        except CannotStartError as error:
+            self.steps.append(step)
+            if not process.settled:
+                raise NotKnownError(
+                    f"{how} runs {word}, which the image does not have ready: {error.problem.what}"
+                ) from error
+            raise
+        self._passed(step, program)
+        return self._beyond(program, word, process, origin)
+
+    def _passed(self, step: StartStep, program: Program) -> None:
+        """Note the file that is executed, and what first lines of scripts execute in its place."""
+        first, *others = (*program.scripts, program.path)
+        self.steps.append(msgspec.structs.replace(step, program=first))
+        for script, named, path in zip(program.scripts, program.interpreters, others, strict=True):
+            how = f"the first line of /{script}"
+            self.steps.append(StartStep(how=how, words=(named,), program=path, user=step.user))
+
+    def _execute(
+        self,
+        word: str,
+        words: tuple[Word, ...],
+        process: Process,
+        runtime: bool,
+        text_runs: bool,
+    ) -> Program:
+        paths = find_program(self._context, process, word, runtime=runtime)
+        first: CannotStartError | None = None
+        for path in paths:
+            try:
+                return execute(
+                    self._context, process, path, words, subject=word, text_runs=text_runs
+                )
+            except CannotStartError as error:
+                # execvp(3) tries the next directory; a shell and a runtime have made their choice.
+                first = first or error
+        if first is None:
+            raise NotKnownError(f"{word} is looked up in ways that are not followed")
+        raise first
+
+    def _beyond(self, program: Program, word: str, process: Process, origin: str) -> Result:
+        """Follow what a program does with its arguments."""
+        context = self._context
+        script = program.scripts[0] if program.scripts else ""
+        outer = (script or program.path).rpartition("/")[2]
+        if script and is_wrapper(outer) and outer != "busybox":
+            inner = program.arguments[1 + len(program.scripts) :]
+            arguments = tuple(_behind(program, script)) or inner
+            return self._wrapped(program, outer, arguments, process, word)
+        python = context.python(program.path)
+        if python is not None:
+            result = Result(
+                program=program.path,
+                python=python,
+                word=origin or word,
+                named=word if origin else (program.interpreters[-1] if script else ""),
+                steps=tuple(self.steps),
+                interactive=is_interactive(program.arguments),
+            )
+            # A script's own path, which the kernel gives its interpreter, has been opened already.
+            if process.settled and program.path in context.pythons and not script:
+                self._check_python(program, process, result)
+            return result
+        name, arguments = program.path.rpartition("/")[2], program.arguments[1:]
+        if name == "busybox" and arguments and arguments[0] is not None:
+            name, arguments = arguments[0], arguments[1:]
+        if name in SHELLS:
+            return self._shell(program, name, arguments, process, word)
+        if name in ("su", "runuser"):
+            return self._su(program, name, arguments, process, word)
+        if is_wrapper(name) and name != "busybox":
+            return self._wrapped(program, name, arguments, process, word)
+        self._leads_on(name, arguments, process)
+        return Result(program=script or program.path, word=word, steps=tuple(self.steps))
+
+    def _check_python(self, program: Program, process: Process, result: Result) -> None:
+        try:
+            check_arguments(self._context, process, program.path, program.arguments)
+        except CannotStartError as error:
+            error.result = result
+            raise
+
+    def _leads_on(self, name: str, arguments: tuple[Word, ...], process: Process) -> None:
+        """Refuse to say that no Python runs where an unknown program is given one to run."""
+        for word in arguments[:_MOST_SHOWN]:
+            base = (word or "").rpartition("/")[2]
+            if base in ("python", "python3") or (
+                word
+                and f"/{word.lstrip('/')}" == word
+                and (self._context.python(word.lstrip("/")) is not None)
+            ):
+                raise NotKnownError(f"what {name} does with {word} is not known")
+
+    # --- programs that execute others ---
+    def _wrapped(
+        self,
+        program: Program,
+        name: str,
+        arguments: tuple[Word, ...],
+        process: Process,
+        word: str,
+    ) -> Result:
+        behind = unwrap(self._context, process, name, arguments)
+        if behind is None:
+            return Result(program=program.path, word=word, steps=tuple(self.steps))
+        leads = bool(program.scripts) and name == "env"
+        how = f"the first line of /{program.scripts[0]}" if leads else name
+        if behind.runner:
+            return self._in_environment(behind.arguments, behind.process, process, name)
+        return self.start(
+            behind.arguments,
+            behind.process,
+            how,
+            text_runs=behind.text_runs,
+            origin=word if leads else "",
+        )
+
+    def _in_environment(
+        self, words: tuple[Word, ...], inside: Process, process: Process, name: str
+    ) -> Result:
+        """Follow a command in a project's environment; where that is not ready, it is made."""
+        try:
+            return self.start(words, inside, name)
+        except CannotStartError as error:
+            raise NotKnownError(f"{name} decides which Python runs {words[0]}") from error
+        except NotKnownError as error:
+            raise NotKnownError(f"{name} decides which Python runs {words[0]}") from error
+
+    def _su(
+        self,
+        program: Program,
+        name: str,
+        arguments: tuple[Word, ...],
+        process: Process,
+        word: str,
+    ) -> Result:
+        raise NotKnownError(f"{name} starts a shell of its own, whose environment is not known")
+
+    # --- shells ---
+    def _shell(
+        self,
+        program: Program,
+        name: str,
+        arguments: tuple[Word, ...],
+        process: Process,
+        word: str,
+    ) -> Result:
+        words = list(arguments)
+        strict = command = False
+        while words and words[0] is not None and words[0][:1] in ("-", "+") and words[0] != "-":
+            option = words.pop(0) or ""
+            if option == "--":
+                break
+            if option == "--norc" or option == "--noprofile" or option == "--posix":
+                continue
+            letters = option[1:]
+            if option.startswith("--") or {"l", "i", "r", "s"} & set(letters):
+                raise NotKnownError(
+                    f"{name} {option} reads files that change its environment first"
+                )
+            strict = strict or "e" in letters
+            command = command or "c" in letters
+            if letters.endswith(("o", "O")) and words:
+                words.pop(0)
+        if process.variables.get("BASH_ENV") and name == "bash":
+            raise NotKnownError("BASH_ENV names a file that bash reads first")
+        if not words:
+            if program.scripts:
+                raise NotKnownError(f"what {name} reads is not known")
+            return Result(
+                program=program.path, word=word, steps=tuple(self.steps), interactive=True
+            )
+        first = words.pop(0)
+        if first is None:
+            raise NotKnownError(f"the script of {name} is only known at run time")
+        if command:
+            zero = words.pop(0) if words else name
+            return self._text(
+                first.encode("utf-8", "surrogateescape"),
+                f"{name} -c",
+                zero or name,
+                tuple(words),
+                process,
+                strict,
+            )
+        return self._script(first, name, tuple(words), process, strict)
+
+    def _script(
+        self, word: str, name: str, arguments: tuple[Word, ...], process: Process, strict: bool
+    ) -> Result:
+        """Follow a script that a shell is given by its path."""
+        context = self._context
+        path = absolute(word, process.directory)
+        try:
+            real = walk(context, path, process.user, word)
+        except CannotStartError as error:
+            if not process.settled:
+                raise NotKnownError(f"{name} is given {word}: {error.problem.what}") from error
+            inner = error.problem
+            what = f"{name} is given {word} to run, and {inner.what}"
+            fix = inner.fix or f"copy {word} into the image"
+            raise problem(inner.errno, word, what, path, fix) from error
+        text = context.rootfs.texts.get(real)
+        if text is None:
+            if context.rootfs[real].kind == "file" and not context.rootfs[real].size:
+                text = b""
+            else:
+                raise NotKnownError(f"/{real} decides, and its text was not kept")
+        origin = ""
+        second = context.rootfs.scripts.get(real, "").partition("\n")[2]
+        if second:  # of pip and distlib: what comes after it is Python
+            text = b"\n" + second.encode("utf-8", "surrogateescape")
+            origin = word
+        if b"\r\n" in text[:4096]:
+            raise NotKnownError(f"/{real} decides, and has the line ends of Windows")
+        try:
+            return self._text(text, f"/{real}", word, arguments, process, strict, origin)
+        except NotKnownError as error:
+            text_of = str(error)
+            if text_of.startswith(f"/{real}"):
+                raise
+            raise NotKnownError(f"/{real} decides: {text_of}") from error
+
+    def _text(
+        self,
+        text: bytes,
+        how: str,
+        zero: str,
+        arguments: tuple[Word, ...],
+        process: Process,
+        strict: bool,
+        origin: str = "",
+    ) -> Result:
+        """Follow a shell's text."""
+
+        def check(call: Call) -> None:
+            try:
+                self._fork().start(call.words, call.process, how, text_runs=True)
+            except NotKnownError:
+                return
+
+        if strict:
+            text = b"set -e\n" + text
+        ends = read_shell(self._context, process, text, zero, arguments, check)
+        return self._ended(ends, how, origin)
+
+    def _fork(self) -> Route:
+        other = Route(self._context, list(self.steps))
+        other._deep = self._deep + 1
+        return other
+
+    def _ended(self, ends: Ends, how: str, origin: str) -> Result:
+        """Return where all ways through a text lead, if it is one place."""
+        if not ends.calls and not ends.background:
+            raise NotKnownError(f"{how} runs no program that stays")
+        single = len(ends.calls) == 1 and not ends.others
+        results: list[Result] = []
+        for call in ends.calls:
+            where = how if how.endswith(" -c") else f"{how}, line {call.line}"
+            walk_on = self._fork()
+            try:
+                results.append(
+                    walk_on.start(call.words, call.process, where, text_runs=True, origin=origin)
+                )
+            except CannotStartError as error:
+                if single and call.replaces:
+                    self.steps = walk_on.steps
+                    raise
+                missing = f"line {call.line} runs {call.words[0]}, which may not be there"
+                raise NotKnownError(f"{missing}: {error.problem.what}") from error
+        if len({(result.python, result.python or result.program) for result in results}) > 1:
+            lines = ", ".join(str(call.line) for call in ends.calls[:4])
+            raise NotKnownError(f"it may run one of several commands (lines {lines})")
+        if results and (results[0].python or not ends.background):
+            return results[0]
+        return self._beside(ends, how, results)
+
+    def _beside(self, ends: Ends, how: str, results: list[Result]) -> Result:
+        """Return a Python that runs in the background, where what runs in front of it is none."""
+        found: dict[str, Result] = {}
+        for call in ends.background:
+            try:
+                result = self._fork().start(call.words, call.process, how, text_runs=True)
+            except (CannotStartError, NotKnownError) as error:
+                raise NotKnownError(
+                    f"what line {call.line} leaves in the background is not known"
+                ) from error
+            if result.python:
+                found.setdefault(result.python, result)
+        if len(found) > 1:
+            raise NotKnownError("it runs more than one Python")
+        if found:
+            return next(iter(found.values()))
+        if results:
+            return results[0]
+        raise NotKnownError(f"{how} runs no program that stays")
+
+
+def _behind(program: Program, script: str) -> list[Word]:
+    """Return the arguments that a script itself was given: those behind its own path."""
+    for number, word in enumerate(program.arguments):
+        if word is not None and word.lstrip("/") == script:
+            return list(program.arguments[number + 1 :])
+    return []

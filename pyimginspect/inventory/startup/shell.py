@@ -1,0 +1,307 @@
+"""What a shell's text leads to, read off its syntax: which command ends it, and what may.
+
+Only what certainly runs is taken for certain. Where a condition cannot be decided both ways are
+followed; commands may change files, and what a later command needs is then not certainly missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from pyimginspect.inventory.startup.conditions import holds
+from pyimginspect.inventory.startup.records import NotKnownError, Process, Word
+from pyimginspect.inventory.startup.shell_builtins import is_harmless
+from pyimginspect.inventory.startup.shell_commands import Commands
+from pyimginspect.inventory.startup.shell_state import (
+    Call,
+    State,
+    asks,
+    distinct,
+    forget,
+    merged,
+    statements_of,
+    succeeds,
+    unsettled,
+    writes,
+)
+from pyimginspect.inventory.startup.words import line_of, matches, one_word, parse_shell
+
+if TYPE_CHECKING:
+    from tree_sitter import Node
+
+    from pyimginspect.inventory.startup.records import Context
+
+__all__ = ["Call", "Ends", "read_shell"]
+
+
+class Ends(Struct, frozen=True, kw_only=True):
+    """The calls that may end the text, and whether it may end without any of them.
+
+    ``background`` are calls that run beside the last.
+    """
+
+    calls: tuple[Call, ...]
+    others: bool = False
+    background: tuple[Call, ...] = ()
+
+
+def read_shell(
+    context: Context,
+    process: Process,
+    text: bytes,
+    name: str,
+    arguments: tuple[Word, ...] | None,
+    check: Callable[[Call], None],
+) -> Ends:
+    """Return what ends a shell's text; ``name`` and ``arguments`` are its ``$0``, ``$1``, ….
+
+    ``check`` is called with commands that certainly run and whose failure ends the shell: it
+    raises :class:`CannotStartError` where they cannot be started. Raises
+    :class:`NotKnownError` where the text cannot be read.
+    """
+    tree = parse_shell(text)
+    if tree is None:
+        raise NotKnownError("it is too long to be read")
+    if tree.root_node.has_error:
+        raise NotKnownError("its syntax could not be read")
+    reader = _Reader(context, name, check)
+    first = State(process=process, arguments=arguments)
+    state = reader.run(statements_of(tree.root_node), first, 0, top=True)
+    if state is not None:
+        reader.calls += state.last
+        reader.others = reader.others or state.nothing
+    return Ends(
+        calls=distinct(reader.calls),
+        others=reader.others,
+        background=distinct(reader.background),
+    )
+
+
+class _Reader(Commands):
+    """One pass over a text: its lists, conditions, loops and blocks."""
+
+    def run(
+        self,
+        statements: Sequence[tuple[Node, bool]],
+        state: State,
+        depth: int,
+        *,
+        top: bool = False,
+    ) -> State | None:
+        """Run statements one after the other; ``None`` where none of the ways goes on."""
+        current: State | None = state
+        for number, (node, background) in enumerate(statements):
+            self.count(depth)
+            if current is None:
+                return None
+            if background:
+                aside = current.copy(certain=False)
+                inner = self.statement(node, aside, depth + 1)
+                self.background += inner.last if inner is not None else ()
+                continue
+            ends = top and number == len(statements) - 1
+            current = self.statement(node, current, depth + 1, ends=ends)
+        return current
+
+    def statement(
+        self, node: Node, state: State, depth: int, *, ends: bool = False
+    ) -> State | None:
+        """Follow one statement. ``ends``: it is the last one, and its status that of the shell."""
+        self.count(depth)
+        kind = node.type
+        handler = _HANDLERS.get(kind)
+        if handler is not None:
+            return handler(self, node, state, depth, ends)
+        if kind == "function_definition":
+            name, body = node.child_by_field_name("name"), node.child_by_field_name("body")
+            if name is not None and body is not None:
+                state.functions[(name.text or b"").decode(errors="replace")] = body
+        elif kind in ("variable_assignment", "variable_assignments"):
+            nodes = [node] if kind == "variable_assignment" else node.named_children
+            for each in nodes:
+                state.process = self.assigned(each, state)
+        elif kind == "unset_command":
+            for each in node.named_children:
+                state.process = forget(state.process, (each.text or b"").decode(errors="replace"))
+        elif kind == "declaration_command":
+            for each in node.named_children:
+                if each.type == "variable_assignment":
+                    state.process = self.assigned(each, state)
+        elif kind not in ("comment", "test_command"):
+            raise NotKnownError(f"line {line_of(node)} is of a kind that is not followed")
+        return state
+
+    # --- compounds ---
+    def block(self, node: Node, state: State, depth: int, ends: bool) -> State | None:
+        return self.run(statements_of(node), state, depth + 1, top=ends)
+
+    def redirected(self, node: Node, state: State, depth: int, ends: bool) -> State | None:
+        body = node.child_by_field_name("body")
+        redirects = [child for child in node.named_children if child.type.endswith("redirect")]
+        if any(inner.type == "pipeline" for each in redirects for inner in each.named_children):
+            raise NotKnownError(f"line {line_of(node)} gives a text to a pipeline")
+        if any(map(writes, redirects)):
+            state.process = unsettled(state.process)
+        return self.statement(body, state, depth + 1, ends=ends) if body is not None else state
+
+    def subshell(self, node: Node, state: State, depth: int, ends: bool) -> State | None:
+        """A subshell's commands: what it sets is lost, and its ``exec`` ends itself alone."""
+        before, others = self.calls, self.others
+        self.calls = []
+        after = self.run(statements_of(node), state.copy(), depth + 1, top=ends)
+        calls = (*self.calls, *(after.last if after is not None else ()))
+        self.calls, self.others = before, others
+        state.last, state.nothing = calls, not calls
+        if not all(is_harmless(call.words) for call in calls):
+            state.process = unsettled(state.process)
+        return state
+
+    def pipeline(self, node: Node, state: State, depth: int, ends: bool) -> State | None:
+        *first, last = node.named_children
+        for each in first:
+            aside = self.subshell_of(each, state.copy(certain=False), depth)
+            self.background += aside
+        state.last = self.subshell_of(last, state.copy(certain=ends), depth)
+        state.nothing = not state.last
+        state.process = unsettled(state.process)
+        return state
+
+    def subshell_of(self, node: Node, state: State, depth: int) -> tuple[Call, ...]:
+        before, others = self.calls, self.others
+        self.calls = []
+        after = self.statement(node, state, depth + 1)
+        calls = (*self.calls, *(after.last if after is not None else ()))
+        self.calls, self.others = before, others
+        return calls
+
+    def negated(self, node: Node, state: State, depth: int, ends: bool) -> State | None:
+        aside = state.copy(certain=False)
+        self.statement(node.named_children[-1], aside, depth + 1)
+        state.process = unsettled(state.process)
+        return state
+
+    def chain(self, node: Node, state: State, depth: int, ends: bool) -> State | None:
+        """``a && b`` and ``a || b``. A first command at the end is taken to do what it should."""
+        if len(node.named_children) != 2:
+            raise NotKnownError(f"line {line_of(node)} is of a kind that is not followed")
+        left, right = node.named_children
+        both = any(child.type == "&&" for child in node.children if not child.is_named)
+        decided = holds(left, self.values(state))
+        if decided is not None:
+            return self.statement(right, state, depth + 1, ends=ends) if decided == both else state
+        # With "set -e" a failure within the list does not end the shell, at its end it does.
+        strict, state.strict = state.strict, False
+        certain, state.certain = state.certain, state.certain and both
+        after = self.statement(left, state, depth + 1, ends=ends and both)
+        if after is None:
+            return None
+        after.strict, after.certain = strict, certain
+        question = left.type in ("test_command", "negated_command") or asks(left)
+        if both and not question and (ends or succeeds(left)):
+            return self.statement(right, after, depth + 1, ends=ends)
+        return self.either(right, after, depth)
+
+    def either(self, node: Node, state: State, depth: int) -> State | None:
+        """Follow what may be run, or not."""
+        taken = self.statement(node, state.copy(certain=False), depth + 1)
+        return merged([state, *([taken] if taken is not None else [])], state)
+
+    def branches(self, node: Node, state: State, depth: int, ends: bool) -> State | None:
+        """``if``: the way that is certain, or all of them."""
+        ways: list[tuple[Node | None, list[tuple[Node, bool]]]] = []
+        conditions = [each for each in node.children_by_field_name("condition") if each.is_named]
+        body = [
+            each
+            for each in statements_of(node)
+            if each[0] not in conditions and each[0].type not in ("elif_clause", "else_clause")
+        ]
+        ways.append((conditions[0] if len(conditions) == 1 else None, body))
+        otherwise = False
+        for clause in node.named_children:
+            if clause.type == "elif_clause":
+                inner = statements_of(clause)
+                ways.append((inner[0][0], inner[1:]))
+            elif clause.type == "else_clause":
+                otherwise = True
+                ways.append((None, statements_of(clause)))
+        after: list[State] = []
+        doubt = False
+        for number, (condition, statements) in enumerate(ways):
+            last = otherwise and number == len(ways) - 1
+            truth = True if last else None
+            if condition is not None and not last:
+                truth = holds(condition, self.values(state))
+                if truth is None and condition.type not in ("test_command",):
+                    self.statement(condition, state.copy(certain=False), depth + 1)
+                    state.process = unsettled(state.process)
+            if truth is False:
+                continue
+            copy = state.copy(certain=truth is True and not doubt)
+            reached = self.run(statements, copy, depth + 1, top=ends)
+            if reached is not None:
+                after.append(reached)
+            if truth is True:
+                break
+            doubt = True
+        else:
+            after.append(state)
+        return merged(after, state)
+
+    def cases(self, node: Node, state: State, depth: int, ends: bool) -> State | None:
+        value = node.child_by_field_name("value")
+        values = self.values(state)
+        word = one_word(value, values) if value is not None else None
+        after: list[State] = []
+        doubt = False
+        for item in node.named_children:
+            if item.type != "case_item":
+                continue
+            patterns = item.children_by_field_name("value")
+            body = [each for each in statements_of(item) if each[0] not in patterns]
+            fits = [matches(word, each, values) if word is not None else None for each in patterns]
+            everything = any((each.text or b"") == b"*" for each in patterns)
+            truth = True if True in fits or everything else (None if None in fits else False)
+            if truth is False:
+                continue
+            copy = state.copy(certain=truth is True and not doubt)
+            reached = self.run(body, copy, depth + 1, top=ends)
+            if reached is not None:
+                after.append(reached)
+            if truth is True:
+                break
+            doubt = True
+        else:
+            after.append(state)
+        return merged(after, state)
+
+    def loop(self, node: Node, state: State, depth: int, ends: bool) -> State | None:
+        aside = state.copy(certain=False)
+        variable = node.child_by_field_name("variable")
+        if variable is not None:
+            name = (variable.text or b"").decode(errors="replace")
+            state.process = aside.process = forget(state.process, name)
+        body = node.child_by_field_name("body")
+        reached = self.statement(body, aside, depth + 1) if body is not None else None
+        state.process = unsettled(state.process)
+        return merged([state, *([reached] if reached is not None else [])], state)
+
+
+# The operand of the last statement of a text; test(1) by its other name is a builtin too.
+_HANDLERS: dict[str, Callable[[_Reader, Node, State, int, bool], State | None]] = {
+    "command": _Reader.command,
+    "redirected_statement": _Reader.redirected,
+    "compound_statement": _Reader.block,
+    "do_group": _Reader.block,
+    "subshell": _Reader.subshell,
+    "pipeline": _Reader.pipeline,
+    "negated_command": _Reader.negated,
+    "list": _Reader.chain,
+    "if_statement": _Reader.branches,
+    "case_statement": _Reader.cases,
+    "while_statement": _Reader.loop,
+    "for_statement": _Reader.loop,
+    "c_style_for_statement": _Reader.loop,
+}

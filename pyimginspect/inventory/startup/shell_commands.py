@@ -1,0 +1,182 @@
+"""Simple commands and assignments of a shell's text: what each changes, or ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pyimginspect.inventory.startup.records import NotKnownError, Process, Word
+from pyimginspect.inventory.startup.shell_builtins import activate, is_builtin, is_harmless
+from pyimginspect.inventory.startup.shell_state import (
+    Call,
+    State,
+    change_directory,
+    forget,
+    merged,
+    set_options,
+    shifted,
+    unsettled,
+    writes,
+)
+from pyimginspect.inventory.startup.words import Values, expand_words, line_of, one_word
+
+if TYPE_CHECKING:
+    from tree_sitter import Node
+
+    from pyimginspect.inventory.startup.records import Context
+
+__all__ = ["Commands"]
+
+_DEEPEST = 24
+_MOST_STEPS = 4000
+
+
+class Commands:
+    """The part of a pass that follows simple commands; ``calls`` are those that may end it.
+
+    ``background`` are those that run beside, ``others`` tells whether it may end without any.
+    """
+
+    def __init__(self, context: Context, name: str, check: Callable[[Call], None]) -> None:
+        self._context = context
+        self._name = name
+        self._check = check
+        self._steps = 0
+        self._returns: list[list[State]] = []
+        self.calls: list[Call] = []
+        self.background: list[Call] = []
+        self.others = False
+
+    def count(self, depth: int) -> None:
+        """Raise :class:`NotKnownError` where a text goes too deep, or on for too long."""
+        self._steps += 1
+        if depth > _DEEPEST or self._steps > _MOST_STEPS:
+            raise NotKnownError("it is too long, or too deeply nested, to be read")
+
+    def values(self, state: State) -> Values:
+        """Return what expansions are replaced by."""
+        return Values(variables=state.process.variables, arguments=state.arguments, name=self._name)
+
+    def statement(
+        self, node: Node, state: State, depth: int, *, ends: bool = False
+    ) -> State | None:
+        """Follow any statement: of whoever knows the others too."""
+        raise NotImplementedError
+
+    def assigned(self, node: Node, state: State) -> Process:
+        """Return the process after ``name=value``."""
+        name_node, value = node.child_by_field_name("name"), node.child_by_field_name("value")
+        if name_node is None or name_node.type != "variable_name":
+            return state.process
+        name = (name_node.text or b"").decode(errors="replace")
+        text = one_word(value, self.values(state)) if value is not None else ""
+        operator = node.children[1].type if node.child_count > 1 else "="
+        if operator != "=":
+            text = None
+        if value is not None and name == "PATH" and text is None:
+            return forget(state.process, "PATH")
+        if text is None:
+            return forget(state.process, name)
+        variables = {**state.process.variables, name: text}
+        path = text if name == "PATH" else state.process.path
+        return msgspec.structs.replace(state.process, variables=variables, path=path)
+
+    def command(self, node: Node, state: State, depth: int, ends: bool) -> State | None:
+        """Follow a command with its assignments and redirections."""
+        process = state.process
+        words: list[Word] = []
+        values = self.values(state)
+        changes = False
+        for child in node.named_children:
+            if child.type == "variable_assignment":
+                process = self.assigned(child, msgspec.structs.replace(state, process=process))
+            elif child.type.endswith("redirect"):
+                changes = changes or writes(child)
+            else:
+                words += expand_words(child, values)
+        if changes:
+            state.process = unsettled(state.process)
+        if not words:
+            return state
+        call = Call(words=tuple(words), process=process, line=line_of(node))
+        return self.call(call, state, depth, ends)
+
+    def call(self, call: Call, state: State, depth: int, ends: bool) -> State | None:
+        """Follow a simple command: a function, a builtin, or a program."""
+        name = call.words[0]
+        if name is not None and name in state.functions:
+            return self.function(call, state.functions[name], state, depth, ends)
+        if name in ("exec", "command", "builtin", "time") and call.words[1:2]:
+            return self.prefixed(call, state, depth, ends)
+        if name == "return" and self._returns:
+            self._returns[-1].append(state)
+            return None
+        if name in ("exit", "return"):  # the container ends here, whatever comes after
+            self.others = True
+            return None
+        if is_builtin(name):
+            return self.builtin(name or "", call, state)
+        if state.certain and (state.strict or ends):
+            self._check(call)
+        state.last, state.nothing = (call,), False
+        if not is_harmless(call.words):
+            state.process = unsettled(state.process)
+        return state
+
+    def builtin(self, name: str, call: Call, state: State) -> State:
+        """Follow what the shell does itself."""
+        if name == "eval":
+            raise NotKnownError(f"line {call.line} evaluates a text")
+        if name == "set":
+            return set_options(call, state)
+        if name == "shift":
+            state.arguments = shifted(call, state)
+        elif name in (".", "source"):
+            state.process = activate(self._context, state.process, call.words)
+        elif name == "cd":
+            state.process = change_directory(call, state.process)
+        elif name in ("read", "mapfile", "getopts", "hash", "enable", "alias"):
+            state.process = unsettled(state.process)
+        return state
+
+    def prefixed(self, call: Call, state: State, depth: int, ends: bool) -> State | None:
+        """Follow ``exec``, ``command`` and what else stands before a command."""
+        name, words = call.words[0], list(call.words[1:])
+        while words and words[0] is not None and words[0].startswith("-"):
+            option = words.pop(0)
+            if option == "--":
+                break
+            if name == "command" and option in ("-v", "-V"):
+                return state
+            if name == "exec" and option == "-a" and words:
+                words.pop(0)
+            elif option not in ("-p", "-c", "-l"):
+                raise NotKnownError(f"line {call.line}: {name} has an option {option}")
+        if not words:
+            return state
+        inner = msgspec.structs.replace(call, words=tuple(words))
+        if name != "exec":
+            without = msgspec.structs.replace(state, functions={})
+            after = self.call(inner, without, depth + 1, ends)
+            if after is not None:
+                after.functions = state.functions
+            return after
+        self.calls.append(msgspec.structs.replace(inner, replaces=True))
+        return None
+
+    def function(
+        self, call: Call, body: Node, state: State, depth: int, ends: bool
+    ) -> State | None:
+        """Follow a function's body, up to where it returns."""
+        arguments = state.arguments
+        state.arguments = call.words[1:]
+        before = state.copy()
+        self._returns.append([])
+        reached = self.statement(body, state, depth + 1, ends=ends)
+        ways = [*self._returns.pop(), *([reached] if reached is not None else [])]
+        after = merged(ways, before)
+        if after is not None:
+            after.arguments = arguments
+        return after

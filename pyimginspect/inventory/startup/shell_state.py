@@ -1,0 +1,200 @@
+"""What a shell has at a place of its text, and how single commands change it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec import Struct
+
+from pyimginspect.inventory.startup.records import Process, Word
+
+if TYPE_CHECKING:
+    from tree_sitter import Node
+
+__all__ = [
+    "Call",
+    "State",
+    "asks",
+    "change_directory",
+    "distinct",
+    "forget",
+    "merged",
+    "set_options",
+    "shifted",
+    "statements_of",
+    "succeeds",
+    "unsettled",
+    "writes",
+]
+
+MOST_ENDS = 16
+"""Commands that may be a text's last: more are not told apart."""
+
+
+class Call(Struct, frozen=True, kw_only=True):
+    """A command that is executed: its words, by which process, and in which line of the text.
+
+    ``replaces``: by ``exec``, so that nothing of the shell comes after it.
+    """
+
+    words: tuple[Word, ...]
+    process: Process
+    line: int
+    replaces: bool = False
+
+
+class State(Struct, kw_only=True):
+    """What a shell has at a place of its text. ``last`` are the calls that may have been last."""
+
+    process: Process
+    arguments: tuple[Word, ...] | None
+    functions: dict[str, Node] = {}
+    last: tuple[Call, ...] = ()
+    nothing: bool = True
+    strict: bool = False
+    certain: bool = True
+
+    def copy(self, *, certain: bool = True) -> State:
+        """Return what a way begins with; not ``certain`` where it may not be taken."""
+        new = msgspec.structs.replace(self, functions=dict(self.functions))
+        new.certain = self.certain and certain
+        return new
+
+
+def distinct(calls: Iterable[Call]) -> tuple[Call, ...]:
+    """Return calls without repetition, as many as are told apart."""
+    found: list[Call] = []
+    for call in calls:
+        if len(found) < MOST_ENDS and call not in found:
+            found.append(call)
+    return tuple(found)
+
+
+def merged(states: Iterable[State], before: State) -> State | None:
+    """Return what is certain after one of several ways was taken."""
+    every = list(states)
+    if not every:
+        return None
+    found = every[0].copy()
+    for other in every[1:]:
+        found.process = _both(found.process, other.process)
+        if found.arguments != other.arguments:
+            found.arguments = None
+        found.last = distinct((*found.last, *other.last))
+        found.nothing = found.nothing or other.nothing
+        found.strict = found.strict and other.strict
+        found.functions = {**other.functions, **found.functions}
+    found.certain = before.certain
+    return found
+
+
+def _both(one: Process, other: Process) -> Process:
+    same = {
+        name: value for name, value in one.variables.items() if other.variables.get(name) == value
+    }
+    return msgspec.structs.replace(
+        one,
+        variables=same,
+        path=one.path if one.path == other.path else None,
+        directory=one.directory if one.directory == other.directory else None,
+        settled=one.settled and other.settled,
+    )
+
+
+def unsettled(process: Process) -> Process:
+    """Return the process after something that may have changed files."""
+    return msgspec.structs.replace(process, settled=False) if process.settled else process
+
+
+def forget(process: Process, name: str) -> Process:
+    """Return the process with a variable whose value is not known."""
+    variables = {key: value for key, value in process.variables.items() if key != name}
+    path = None if name == "PATH" else process.path
+    return msgspec.structs.replace(process, variables=variables, path=path)
+
+
+def set_options(call: Call, state: State) -> State:
+    """Return the state after ``set``: options of the shell, and its arguments."""
+    words = call.words[1:]
+    while words and words[0] is not None and words[0][:1] in ("-", "+") and len(words[0]) > 1:
+        word, words = words[0], words[1:]
+        if word == "--":
+            state.arguments = words
+            return state
+        if "e" in word[1:] and not word.startswith("--"):
+            state.strict = word[0] == "-"
+        if word.endswith("o"):
+            option, words = (words[0] if words else None), words[1:]
+            if option == "errexit":
+                state.strict = word[0] == "-"
+    if words:
+        state.arguments = words if words[0] is not None else None
+    return state
+
+
+def shifted(call: Call, state: State) -> tuple[Word, ...] | None:
+    """Return the arguments after ``shift``; ``None`` where they are not known."""
+    number = call.words[1] if call.words[1:] else "1"
+    if state.arguments is None or number is None or not number.isdigit() or len(number) > 4:
+        return None
+    gone = state.arguments[: int(number)]
+    return None if None in gone else state.arguments[int(number) :]
+
+
+def change_directory(call: Call, process: Process) -> Process:
+    """Return the process after ``cd``."""
+    target = call.words[1] if len(call.words) == 2 else None
+    place: str | None = None
+    if target is not None and target.startswith("/"):
+        place = target
+    elif target and process.directory is not None and target != "-" and "$" not in target:
+        place = f"{process.directory.rstrip('/')}/{target}"
+    return msgspec.structs.replace(process, directory=place)
+
+
+def writes(redirect: Node) -> bool:
+    """Whether a redirection writes a file of the image's."""
+    operator = next((child.type for child in redirect.children if not child.is_named), "")
+    target = redirect.child_by_field_name("destination")
+    text = (target.text or b"") if target is not None else b""
+    return (
+        operator.startswith((">", "&>"))
+        and not text.startswith((b"/dev/", b"&"))
+        and not text.isdigit()
+    )
+
+
+def asks(node: Node) -> bool:
+    """Whether a command is there for its status alone: ``command -v x && …``."""
+    words = (node.text or b"").split()[:1]
+    return words in ([b"command"], [b"type"], [b"which"], [b"grep"], [b"test"], [b"hash"])
+
+
+def succeeds(node: Node) -> bool:
+    """Whether a command fails where something is amiss alone: ``cd``, ``export``, ``echo``."""
+    words = (node.text or b"").split()[:1]
+    return node.type == "declaration_command" or words in (
+        [b"cd"],
+        [b"export"],
+        [b"echo"],
+        [b"."],
+        [b"source"],
+        [b"set"],
+        [b":"],
+        [b"true"],
+        [b"umask"],
+        [b"ulimit"],
+    )
+
+
+def statements_of(node: Node) -> list[tuple[Node, bool]]:
+    """Return the statements of a block, each with whether it is left to the background."""
+    found: list[tuple[Node, bool]] = []
+    for child in node.children:
+        if child.type == "&" and found:
+            found[-1] = found[-1][0], True
+        elif child.is_named and child.type != "comment":
+            found.append((child, False))
+    return found

@@ -1,0 +1,259 @@
+"""Words of a shell command, from the tree that tree-sitter-bash makes of it.
+
+Source: POSIX.1-2024, Shell Command Language, 2.2 "Quoting" and 2.6 "Word Expansions".
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from pyimginspect.inventory.startup.records import Word
+
+if TYPE_CHECKING:
+    from tree_sitter import Node, Parser, Tree
+
+__all__ = ["Values", "expand_words", "line_of", "matches", "one_word", "parse_shell"]
+
+_LONGEST_TEXT = 256 << 10  # bytes
+_DEEPEST = 24
+_MOST_WORDS = 512
+_NAME = re.compile(r"[A-Za-z_]\w*|\d+|[@*#?](?=$|[:%#-])", re.ASCII)
+_GLOB = ("*", "?", "[")
+
+
+@cache
+def _parser() -> Parser:
+    # Loaded for images whose command is a shell's; most have none.
+    import tree_sitter
+    import tree_sitter_bash
+
+    return tree_sitter.Parser(tree_sitter.Language(tree_sitter_bash.language()))
+
+
+def parse_shell(text: bytes) -> Tree | None:
+    """Return the tree of a shell's text; ``None`` where it is too long to be looked at."""
+    if len(text) > _LONGEST_TEXT:
+        return None
+    return _parser().parse(text)
+
+
+def line_of(node: Node) -> int:
+    """Return the line of a text that a node begins on, from 1."""
+    return int(node.start_point[0]) + 1
+
+
+class Values(Struct, frozen=True, kw_only=True):
+    """What expansions are replaced by: variables whose value is known, ``$0``, ``$1``, …
+
+    ``arguments`` is ``None`` where they are not known, and ends in ``None`` where it goes on.
+    """
+
+    variables: Mapping[str, str]
+    arguments: tuple[Word, ...] | None
+    name: str = "sh"
+
+
+def expand_words(node: Node, values: Values) -> list[Word]:
+    """Return the words that one word of the text becomes."""
+    return list(islice(_pieces(node, values, 0), _MOST_WORDS))
+
+
+def one_word(node: Node, values: Values) -> Word:
+    """Return the text of a word where it stays one word, as in ``case`` and assignments."""
+    found = expand_words(node, values)
+    return found[0] if len(found) == 1 else ("" if not found else None)
+
+
+def _pieces(node: Node, values: Values, depth: int) -> Iterator[Word]:
+    kind = node.type
+    if depth > _DEEPEST:
+        yield None
+    elif kind == "command_name" and node.named_child_count == 1:
+        yield from _pieces(node.named_children[0], values, depth + 1)
+    elif kind == "string" and _only_arguments(node):
+        yield from values.arguments if values.arguments is not None else (None,)
+    elif kind in ("simple_expansion", "expansion") and _text(node) in ("$@", "$*", "${@}", "${*}"):
+        for word in values.arguments if values.arguments is not None else (None,):
+            yield from word.split() if word is not None else (None,)
+    elif kind in ("simple_expansion", "expansion"):
+        text = _value(node, values)
+        yield from text.split() if text is not None else (None,)
+    else:
+        yield _joined(node, values, depth)
+
+
+def _only_arguments(node: Node) -> bool:
+    return _text(node) in ('"$@"', '"${@}"')
+
+
+def _text(node: Node) -> str:
+    return (node.text or b"").decode("utf-8", "surrogateescape")
+
+
+def _joined(node: Node, values: Values, depth: int = 0) -> Word:
+    """Return the text of what is one word whatever it holds."""
+    kind, text = node.type, _text(node)
+    if depth > _DEEPEST:
+        return None
+    if kind == "raw_string":
+        return text[1:-1]
+    if kind in ("word", "number", "extglob_pattern", "regex", "test_operator", "variable_name"):
+        return _plain(text, values)
+    if kind in ("simple_expansion", "expansion"):
+        return _value(node, values)
+    if kind == "string":
+        return _quoted(node, values, depth)
+    if kind in ("concatenation", "command_name"):
+        parts = [_joined(child, values, depth + 1) for child in node.children]
+        return None if None in parts else "".join(part or "" for part in parts)
+    return None  # command substitution, arithmetic, processes, $'…'
+
+
+def _plain(text: str, values: Values) -> Word:
+    """Return an unquoted word without its backslashes; what the file system decides is unknown."""
+    if any(character in text for character in _GLOB) or "{" in text or "`" in text:
+        return None
+    if text == "~" or text.startswith("~/"):
+        home = values.variables.get("HOME")
+        return None if home is None else home + text[1:]
+    return _without_backslashes(text) if "\\" in text else text
+
+
+def _without_backslashes(text: str) -> str:
+    found, characters = [], iter(text)
+    for character in characters:
+        if character == "\\":
+            following = next(characters, "")
+            found.append("" if following == "\n" else following)
+        else:
+            found.append(character)
+    return "".join(found)
+
+
+def _quoted(node: Node, values: Values, depth: int) -> Word:
+    """Return what stands between double quotes.
+
+    The grammar leaves out blanks between expansions: what is text is told by the positions.
+    """
+    data = node.text or b""
+    start, at, parts = node.start_byte, 1, []
+    for child in node.named_children:
+        if child.type == "string_content":
+            continue
+        parts.append(_quoted_text(data[at : child.start_byte - start]))
+        value = _value(child, values) if child.type in ("simple_expansion", "expansion") else None
+        if value is None:
+            return None
+        parts.append(value)
+        at = child.end_byte - start
+    parts.append(_quoted_text(data[at:-1]))
+    return "".join(parts)
+
+
+def _quoted_text(data: bytes) -> str:
+    text = data.decode("utf-8", "surrogateescape")
+    if "\\" not in text:
+        return text
+    found, characters = [], iter(text)
+    for character in characters:
+        if character != "\\":
+            found.append(character)
+            continue
+        following = next(characters, "")
+        if following == "\n":
+            continue
+        found.append(following if following in '$`"\\' else f"\\{following}")
+    return "".join(found)
+
+
+def _value(node: Node, values: Values) -> Word:
+    """Return what ``$name`` or ``${name…}`` stands for; ``None`` where that is not known."""
+    text = _text(node)
+    if not text.startswith("${"):
+        return _parameter(text[1:], values)
+    inside = text[2:-1]
+    match = _NAME.match(inside)
+    if match is None:
+        return None
+    name, rest = match[0], inside[match.end() :]
+    known = _parameter(name, values)
+    if not rest:
+        return known
+    unset = known is None and name not in values.variables and name.isidentifier()
+    if rest.startswith((":-", "-", ":=", "=")) and (known is not None or unset):
+        default = rest.lstrip(":")[1:]
+        if known or (known is not None and not rest.startswith(":")):
+            return known
+        return None if any(c in default for c in "$`\"'\\~") else default
+    if rest.startswith((":?", "?")):
+        return known or None
+    if known is None:
+        return None
+    return _cut(known, rest)
+
+
+def _cut(known: str, rest: str) -> Word:
+    """Return a value without what ``#pattern``, ``%pattern`` or ``:from:length`` takes away."""
+    pattern = rest.lstrip("#%").strip("\"'")
+    if rest[0] in "#%" and not any(c in pattern for c in "$`\\*?[") and pattern:
+        return known.removeprefix(pattern) if rest[0] == "#" else known.removesuffix(pattern)
+    if rest[0] == ":":
+        numbers = rest[1:].split(":")
+        if len(numbers) <= 2 and all(
+            number.strip().isdigit() and len(number) < 6 for number in numbers
+        ):
+            begin = int(numbers[0])
+            return known[begin : begin + int(numbers[1])] if numbers[1:] else known[begin:]
+    return None
+
+
+def _parameter(name: str, values: Values) -> Word:
+    arguments = values.arguments
+    if name == "0":
+        return values.name
+    if name.isdigit():
+        if arguments is None or len(name) > 4:
+            return None
+        before = arguments[: int(name)]
+        if None in before:
+            return None
+        return before[-1] if len(before) == int(name) else ""
+    if name == "#":
+        return None if arguments is None or None in arguments else str(len(arguments))
+    if name in ("@", "*"):
+        if arguments is None or None in arguments:
+            return None
+        return " ".join(word or "" for word in arguments)
+    return values.variables.get(name)
+
+
+def matches(word: str, pattern: Node, values: Values) -> bool | None:
+    """Whether a word fits a pattern of ``case``; ``None`` where that is not known."""
+    text = _text(pattern)
+    if pattern.type == "raw_string":
+        return word == text[1:-1]
+    if pattern.type in ("string", "simple_expansion", "expansion"):
+        value = _joined(pattern, values)
+        return None if value is None else word == value
+    if pattern.type == "concatenation":
+        parts = [
+            _text(child) if child.type in ("word", "extglob_pattern") else _joined(child, values)
+            for child in pattern.children
+        ]
+        if None in parts:
+            return None
+        text = "".join(part or "" for part in parts)
+    elif pattern.type not in ("word", "extglob_pattern", "number"):
+        return None
+    if any(sign in text for sign in ("$", "`", "\\", "(", "[")) or len(text) > 200:
+        return None
+    if text.count("*") > 4:
+        return None
+    return fnmatch.fnmatchcase(word, text)

@@ -1,0 +1,405 @@
+"""What a container starts, held against rows of images and commands.
+
+`tests/integration/test_startup_oracle.py` asks a real engine for a part of them.
+"""
+
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from pyimginspect.inventory.facts import Startup
+from pyimginspect.model import Image, ImageConfig, Layer, Platform
+from tests.images import Content, Directory, File, Link, debian_base, elf, official_python
+from tests.pythons import executable, inventory, venv
+from tests.systems import rootfs
+from tests.trees import debian_python
+
+Tree = Mapping[str, Content]
+
+PASSWD = (
+    "root:x:0:0:root:/root:/bin/bash\n"
+    "app:x:1000:1000::/home/app:/bin/sh\n"
+    "ops:x:1001:1001::/home/ops:/bin/sh\n"
+)
+GROUP = "root:x:0:\napp:x:1000:\nops:x:1001:\nstaff:x:50:ops\n"
+LOCAL, USR = "usr/local/bin/python3.13", "usr/bin/python3.11"
+
+
+def sh(text: str, mode: int = 0o755) -> File:
+    return File(f"#!/bin/sh\n{text}\n", mode=mode)
+
+
+def py(first: str, mode: int = 0o755) -> File:
+    return File(f"{first}\nprint()\n", mode=mode)
+
+
+SYSTEM: dict[str, Content] = {
+    "etc/passwd": PASSWD,
+    "etc/group": GROUP,
+    "root/": Directory(mode=0o700),
+    "tmp/": Directory(mode=0o1777),
+    **{f"usr/bin/{name}": executable() for name in ("env", "bash", "nice", "timeout", "tini")},
+    **{f"usr/sbin/{name}": executable() for name in ("gosu", "nginx", "su-exec", "setpriv")},
+    "usr/local/bin/dumb-init": executable(),
+}
+APP: dict[str, Content] = {
+    "app/": None,
+    "app/main.py": "print()\n",
+    "app/pkg/__init__.py": "",
+    "usr/local/lib/python3.13/venv/__init__.py": "",
+    "app/tool": py("#!/usr/bin/env python3"),
+    "app/usr": py("#!/usr/bin/python3"),
+    "app/private.py": File("print()\n", mode=0o600),
+    "app/no-x": py("#!/usr/bin/python3", mode=0o644),
+    "app/plain": File("echo hello\n", mode=0o755),
+    "app/empty": File("", mode=0o755),
+    "app/cr": py("#!/usr/bin/env python3\r"),
+    "app/cr.sh": File("#!/bin/sh\r\nexec python3\r\n", mode=0o755),
+    "app/bare": py("#!"),
+    "app/spaced": py("#! \t /usr/bin/python3 "),
+    "app/gone": py("#!/opt/gone/bin/python"),
+    "app/loop": Link("loop"),
+    "app/arm": File(elf(needed=["libc.so.6"], machine="aarch64"), mode=0o755),
+    "app/i386": File(elf(static=True, machine="i386", bits=32), mode=0o755),
+    "app/musl": executable(musl=True),
+    "app/static": File(elf(static=True), mode=0o755),
+    "app/group": File(elf(static=True), mode=0o750, uid=0, gid=50),
+    "app/deep1": py("#!/app/usr"),
+    "app/long": py("#!/" + "d" * 260 + "/python"),
+    "app/long-arg": py("#!/usr/bin/python3 " + "x" * 260),
+    "app/rel": py("#!bin/python3"),
+    "root/": Directory(mode=0o700),
+    "root/bin/python3": Link("/usr/local/bin/python3"),
+    "root/py/python3": executable(),
+    "opt/root-python": Link("/root/py/python3"),
+    **venv("opt/venv", "/usr/local/bin"),
+    "opt/venv/bin/serve": py("#!/opt/venv/bin/python"),
+    **{f"app/s{number}": py(f"#!/app/s{number + 1}") for number in range(1, 8)},
+    "app/s8": py("#!/usr/bin/python3"),
+}
+PIP: dict[str, Content] = {
+    f"usr/bin/{name}": executable() for name in ("pip", "uv", "sleep", "sudo", "nsjail")
+}
+BASE: tuple[Tree, ...] = (
+    {**debian_base(), **SYSTEM},
+    official_python("3.13.1"),
+    debian_python("3.11.2"),
+    APP,
+)
+
+
+def startup(
+    *trees: Tree,
+    entrypoint: Sequence[str] = (),
+    cmd: Sequence[str] = (),
+    more: Tree | None = None,
+    **config: Any,
+) -> Startup:
+    layers = trees or BASE
+    return inventory(
+        *layers, *([more] if more else []), entrypoint=entrypoint, cmd=cmd, **config
+    ).startup
+
+
+# --- what starts ----------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("command", "program", "python", "config"),
+    [
+        (["python3", "/app/main.py"], "usr/local/bin/python3", LOCAL, {}),
+        (["python3", "main.py"], "usr/local/bin/python3", LOCAL, {"working_dir": "/app"}),
+        (["/usr/bin/python3", "-c", "x"], "usr/bin/python3", USR, {}),
+        (["python3", "-m", "pkg"], "usr/local/bin/python3", LOCAL, {"working_dir": "/app"}),
+        (["python3", "-um", "site"], "usr/local/bin/python3", LOCAL, {}),
+        (["python3", "-W", "ignore", "-Xdev", "/app/main.py"], "usr/local/bin/python3", LOCAL, {}),
+        (["/app/tool"], "usr/local/bin/python3", LOCAL, {"user": "app"}),
+        (["./tool"], "usr/local/bin/python3", LOCAL, {"working_dir": "/app"}),
+        (["/app/usr"], "usr/bin/python3", USR, {}),
+        (["/app/spaced"], "usr/bin/python3", USR, {}),
+        (["/app/deep1"], "usr/bin/python3", USR, {}),
+        (["/app/s4"], "usr/bin/python3", USR, {}),
+        (["/app/long-arg"], "usr/bin/python3", USR, {}),
+        (["/app/rel"], "usr/local/bin/python3", LOCAL, {"working_dir": "/usr/local"}),
+        (["/opt/venv/bin/serve"], "opt/venv/bin/python", LOCAL, {}),
+        (["serve"], "opt/venv/bin/python", LOCAL, {"env": ["PATH=/opt/venv/bin:/bin"]}),
+        (["nginx", "-g", "daemon off;"], "usr/sbin/nginx", "", {}),
+        (["/app/static"], "app/static", "", {"user": "1234"}),
+        (["/app/i386"], "app/i386", "", {}),
+        (["/app/group"], "app/group", "", {"user": "ops"}),
+        (["/app/group"], "app/group", "", {"user": "1234:50"}),
+        (["tini", "-g", "--", "python3", "-V"], "usr/local/bin/python3", LOCAL, {}),
+        (["tini", "-e", "143", "python3", "-V"], "usr/local/bin/python3", LOCAL, {}),
+        (["dumb-init", "--rewrite", "15:2", "/app/usr"], "usr/bin/python3", USR, {}),
+        (["gosu", "app", "/app/usr"], "usr/bin/python3", USR, {}),
+        (["su-exec", "app:staff", "/app/group"], "app/group", "", {}),
+        (["setpriv", "--reuid=app", "--init-groups", "/app/usr"], "usr/bin/python3", USR, {}),
+        (["env", "-i", "A=b", "/app/usr"], "usr/bin/python3", USR, {}),
+        (["env", "PATH=/usr/bin", "python3", "-V"], "usr/bin/python3", USR, {}),
+        (["env", "-S", "python3 -u -V"], "usr/local/bin/python3", LOCAL, {}),
+        (["nice", "-n", "5", "python3", "-V"], "usr/local/bin/python3", LOCAL, {}),
+        (["nice", "-5", "python3", "-V"], "usr/local/bin/python3", LOCAL, {}),
+        (["timeout", "-k", "5", "60", "python3", "-V"], "usr/local/bin/python3", LOCAL, {}),
+        (["sh", "-c", "exec python3 -V"], "usr/local/bin/python3", LOCAL, {}),
+        (["sh", "-ec", "cd /app && python3 main.py"], "usr/local/bin/python3", LOCAL, {}),
+        (["sh", "-c", "python3 -V > /proc/1/fd/1 2>&1"], "usr/local/bin/python3", LOCAL, {}),
+        (["sh", "-c", ". /opt/venv/bin/activate && exec serve"], "opt/venv/bin/python", LOCAL, {}),
+        (["sh", "-c", "exec ${PY:-/usr/bin/python3} -V"], "usr/bin/python3", USR, {}),
+        (["sh", "-c", "exec $PY -V"], "usr/bin/python3", USR, {"env": ["PY=/usr/bin/python3"]}),
+        (["sh", "-c", 'exec "$0" "$@"', "python3", "-V"], "usr/local/bin/python3", LOCAL, {}),
+        (["bash", "-c", "export PATH=/usr/bin:$PATH; python3 -V"], "usr/bin/python3", USR, {}),
+        (["sh", "-c", "/app/usr & wait"], "usr/bin/python3", USR, {}),
+        (["sh", "-c", "command -v gunicorn || true; exec /app/usr"], "usr/bin/python3", USR, {}),
+    ],
+)  # fmt: skip
+def test_what_starts(
+    command: list[str], program: str, python: str, config: Mapping[str, Any]
+) -> None:
+    found = startup(cmd=command, **config)
+    assert found.status == "starts", found.because
+    assert (found.program, found.python) == (program, python)
+
+
+# --- what cannot start ----------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("command", "errno", "words", "config"),
+    [
+        (["pythonx"], "ENOENT", "no directory of PATH has a program pythonx", {}),
+        (["python3"], "ENOENT", "no directory of PATH", {"env": ["PATH=/app:/srv"]}),
+        (["/app/.venv/bin/python"], "ENOENT", "/app/.venv is in no layer", {}),
+        (["./nothing"], "ENOENT", "/app/nothing is in no layer", {"working_dir": "/app"}),
+        ([""], "ENOENT", "empty", {}),
+        (["/app"], "EACCES", "/app is a directory, no program", {}),
+        (["/app/main.py/x"], "ENOTDIR", "/app/main.py is no directory", {}),
+        (["/app/tool/"], "ENOTDIR", "no directory", {}),
+        (["/app/loop"], "ELOOP", "in a circle", {}),
+        (["/" + "a" * 300], "ENAMETOOLONG", "255 bytes", {}),
+        (["/" + "a/" * 2100], "ENAMETOOLONG", "4095 bytes", {}),
+        (["/app/no-x"], "EACCES", "may not be executed (mode 0644", {}),
+        (["no-x"], "EACCES", "may not be executed", {"env": ["PATH=/app"]}),
+        (["/app/group"], "EACCES", "user app may not execute /app/group", {"user": "app"}),
+        (["/app/group"], "EACCES", "user 1234 may not", {"user": "1234"}),
+        (["/opt/root-python"], "EACCES", "app may not enter /root (mode 0700", {"user": "app"}),
+        (["/root/py/python3"], "EACCES", "user app may not enter /root", {"user": "1000"}),
+        (["/app/plain"], "ENOEXEC", "neither an ELF file nor a script", {}),
+        (["/app/empty"], "ENOEXEC", "neither an ELF file nor a script", {}),
+        (["/app/bare"], "ENOEXEC", "names no program", {}),
+        (["/app/cr.sh"], "ENOENT", "ends in a carriage return", {}),
+        (["/app/cr"], "ENOENT", "python3\\r", {}),
+        (["/app/gone"], "ENOENT", "names /opt/gone/bin/python: /opt/gone is in no layer", {}),
+        (["/app/long"], "ENOEXEC", "does not end within 255 bytes", {}),
+        (["/app/rel"], "ENOENT", "names bin/python3", {"working_dir": "/app"}),
+        (["/app/s1"], "ELOOP", "a script for a script, more than 5 deep", {}),
+        (["/app/arm"], "ENOEXEC", "a program for aarch64, and the image is for linux/amd64", {}),
+        (["/app/musl"], "ENOENT", "asks for the loader /lib/ld-musl-x86_64.so.1 of musl", {}),
+        (["python3", "/app/gone.py"], "ENOENT", "/app/gone.py is in no layer", {}),
+        (["python3", "/app/private.py"], "EACCES", "may not read /app/private.py", {"user": "app"}),
+        (["python3", "/app"], "", "has no __main__.py", {}),
+        (["python3", "-m", "gone.web"], "", "has a module gone", {"working_dir": "/app"}),
+        (["tini", "--", "pythonx"], "ENOENT", "no directory of PATH", {}),
+        (["gosu", "nobody", "/app/usr"], "", "user nobody, who is not in /etc/passwd", {}),
+        (["gosu", "app", "/root/bin/python3"], "EACCES", "user app may not enter /root", {}),
+        (["env", "-i", "dumb-init", "-V"], "ENOENT", "PATH=/bin:/usr/bin", {}),
+        (["env", "python3 -u"], "ENOENT", "program python3 -u", {}),
+        (["sh", "-c", "exec pythonx"], "ENOENT", "no directory of PATH", {}),
+        (["sh", "-c", "cd /app && exec ./no-x"], "EACCES", "may not be executed", {}),
+        (["sh", "-c", "pythonx app.py"], "ENOENT", "no directory of PATH", {}),
+        (["sh", "-ec", "pythonx\nexec /app/usr"], "ENOENT", "no directory of PATH", {}),
+        (["sh", "/app/gone.sh"], "ENOENT", "/app/gone.sh is in no layer", {}),
+        (["/app/usr"], "", "USER who: who is in neither", {"user": "who"}),
+        (["/app/usr"], "", "crew is in neither", {"user": "app:crew"}),
+        (["/app/usr"], "ENOTDIR", "WORKDIR /app/tool is a file", {"working_dir": "/app/tool"}),
+    ],
+)  # fmt: skip
+def test_what_cannot_start(
+    command: list[str], errno: str, words: str, config: Mapping[str, Any]
+) -> None:
+    found = startup(cmd=command, **config)
+    assert found.status == "cannot-start", found.because
+    assert found.problem is not None
+    assert (found.problem.errno, words in found.problem.what) == (errno, True), found.problem.what
+
+
+# --- what is not known, and what is no matter -----------------------------------------------------
+@pytest.mark.parametrize(
+    ("command", "config"),
+    [
+        (["sh", "-c", "exec $RUNNER"], {}),
+        (["sh", "-c", "exec ${RUNNER} app"], {}),
+        (["sh", "-c", 'if [ -n "$X" ]; then exec /usr/bin/python3; fi; exec python3'], {}),
+        (["sh", "-c", "[ -f /cfg ] && exec /usr/bin/python3; exec python3"], {}),
+        (["sh", "-c", "pythonx || exec pythony"], {}),
+        (["sh", "-c", "pip install x && exec gunicorn app:app"], {"more": PIP}),
+        (["sh", "-c", "python3 -m venv /v && /v/bin/python"], {}),
+        (["sh", "-c", "eval \"$CMD\""], {}),
+        (["sh", "-c", ". /etc/profile; exec pythonx"], {}),
+        (["sh", "-c", "alias pythonx=python3; pythonx"], {}),
+        (["sh", "-c", "f() { pythonx; }; python3 -V || f"], {}),
+        (["sh", "-c", "while true; do pythonx; done"], {}),
+        (["sh", "-c", "echo 'open"], {}),
+        (["sh", "-c", "echo x > /tmp/run; chmod +x /tmp/run; /tmp/run"], {}),
+        (["bash", "-lc", "pythonx"], {}),
+        (["sh", "-c", "exec $(which pythonx)"], {}),
+        (["env", "--split-what", "x"], {}),
+        (["/proc/self/exe"], {}),
+        (["/dev/shm/run"], {}),
+        (["sh", "-s"], {}),
+        (["uv", "run", "app.py"], {"more": PIP, "working_dir": "/app"}),
+        (["nsjail", "--", "/usr/bin/python3"], {"more": PIP}),
+        (["sudo", "-u", "app", "pythonx"], {"more": PIP}),
+        (["sh", "-c", "gosu app pythonx || true; sleep 1"], {"more": PIP}),
+    ],
+)  # fmt: skip
+def test_what_is_left_alone(command: list[str], config: Mapping[str, Any]) -> None:
+    found = startup(cmd=command, **config)
+    assert found.problem is None
+    assert found.status in ("unknown", "starts")
+    assert found.because
+
+
+@pytest.mark.parametrize(
+    ("script", "cmd", "python"),
+    [
+        ('set -e\nexec "$@"', ["/app/usr"], USR),
+        ('if [ "${1#-}" != "$1" ]; then set -- /app/usr "$@"; fi\nexec "$@"', ["-x"], USR),
+        ('if [ "${1#-}" != "$1" ]; then set -- /app/usr "$@"; fi\nexec "$@"', ["python3"], LOCAL),
+        ('case "$1" in web) exec /app/usr;; *) exec "$@";; esac', ["web"], USR),
+        ('case "$1" in web|api) exec /app/usr;; *) exec "$@";; esac', ["python3"], LOCAL),
+        ('main() { exec "$@"; }\nmain "$@"', ["/app/usr"], USR),
+        ('shift\nexec "$@"', ["x", "/app/usr"], USR),
+        ('if [ $# -gt 0 ]; then exec "$@"; else exec python3; fi', ["/app/usr"], USR),
+        ('if [ $# -gt 0 ]; then exec "$@"; else exec python3; fi', [], LOCAL),
+        ('[ "$1" = "x" ] && exec python3\nexec /app/usr', ["y"], USR),
+        ("until nc -z db 5432; do sleep 1; done\nexec /app/usr", [], USR),
+        ("if [ -f /cfg ]; then . /cfg; fi\nexec /app/usr", [], USR),
+        ("/app/usr migrate\nexec python3 -V", [], LOCAL),
+        ("/app/usr migrate &\nexec nginx", [], USR),
+        ('exec gosu app "$0" "$@"', [], None),
+        ("if [ -n \"$A\" ]; then exec /usr/bin/python3 -V; else exec /app/usr; fi", [], USR),
+        ("if [ -n \"$A\" ]; then exec /usr/bin/python3 -V; else exec python3; fi", [], None),
+        ("exec python3 -V <<EOF\nx\nEOF", [], LOCAL),
+        ("(cd /app; ls)\n{ exec /app/usr; }", [], USR),
+        ("exec \"$PREFIX\"/python3", [], None),
+        ("A=1 /app/usr | nginx", [], USR),
+        ("function f { return 0; }\nf\nexec /app/usr", [], USR),
+        ("trap 'kill 1' TERM\numask 022\nexec /app/usr", [], USR),
+    ],
+)  # fmt: skip
+def test_which_python_an_entry_script_leads_to(
+    script: str, cmd: list[str], python: str | None
+) -> None:
+    found = startup(entrypoint=["/entry.sh"], cmd=cmd, more={"entry.sh": sh(script)})
+    assert found.problem is None, found.problem
+    if python is None:
+        assert (found.status, found.python) == ("unknown", ""), found.because
+        assert "/entry.sh" in found.because
+    else:
+        assert (found.status, found.python) == ("starts", python), found.because
+
+
+# --- around it ------------------------------------------------------------------------------------
+def test_the_steps_say_how() -> None:
+    found = startup(
+        entrypoint=["tini", "--", "/entry.sh"],
+        cmd=["python3", "-V"],
+        more={"entry.sh": sh('exec gosu app "$@"')},
+    )
+    assert [(step.how, step.program, step.user) for step in found.steps] == [
+        ("ENTRYPOINT", "usr/bin/tini", "root"),
+        ("tini", "entry.sh", "root"),
+        ("the first line of /entry.sh", "usr/bin/sh", "root"),
+        ("/entry.sh, line 2", "usr/sbin/gosu", "root"),
+        ("gosu", "usr/local/bin/python3", "app"),
+    ]
+
+
+def test_a_shell_for_people_and_no_command_show_what_path_leads_to() -> None:
+    for command in ([], ["bash"], ["/bin/sh"]):
+        found = startup(cmd=command)
+        assert (found.on_path, found.python) == ("usr/local/bin/python3", "")
+        assert found.because == "the first python3 on PATH: /usr/local/bin/python3"
+        assert found.shell == bool(command)
+
+
+def test_files_that_a_volume_may_bring_are_not_missing() -> None:
+    layers = rootfs(*BASE)
+    config = ImageConfig(cmd=("python3", "/data/app.py"), volumes=("/data",), env=())
+    from pyimginspect.inventory.startup import find_startup
+
+    found = inventory(*BASE)
+    image = Image(reference="x", source="oci", config=config, layers=layers.layers)
+    told = find_startup(image, layers, found.interpreters, found.environments)
+    assert told.status == "unknown"
+
+
+def test_a_script_in_an_empty_directory_may_be_mounted() -> None:
+    for tree in ({"code/": None}, {}):
+        found = startup(cmd=["python3", "manage.py"], working_dir="/code", more={"x": "", **tree})
+        assert found.problem is not None
+        assert found.problem.likely
+
+
+def test_a_missing_base_layer_makes_nothing_missing() -> None:
+    from pyimginspect.changesets import apply_layers
+    from pyimginspect.inventory.startup import find_startup
+    from pyimginspect.model import LayerIndex
+
+    layers = (Layer(number=0, index=LayerIndex(size=0), absent=True),)
+    image = Image(reference="x", source="oci", config=ImageConfig(cmd=("python3",)), layers=layers)
+    assert find_startup(image, apply_layers(layers), (), ()).status == "unknown"
+
+
+def test_commands_of_windows_are_left_alone() -> None:
+    from pyimginspect.changesets import apply_layers
+    from pyimginspect.inventory.startup import find_startup
+
+    config = ImageConfig(cmd=("python",), platform=Platform(os="windows"))
+    image = Image(reference="x", source="oci", config=config, layers=())
+    assert find_startup(image, apply_layers(()), (), ()).status == "unknown"
+
+
+WORDS = [
+    "sh", "-c", "python3", "exec", "env", "-S", "-i", "--", "tini", "gosu", "app", "/app/tool",
+    '"$@"', "$X", "${X:-y}", "&&", "||", "|", ";", "(", ")", "{", "}", "if", "then", "fi", "do",
+    "done", "while", "case", "esac", "in", "*)", ";;", "'", '"', "`", "$(", "\\", "\n", "<<EOF",
+    "set", "-e", "shift", "/entry.sh", "-m", "", "=", "A=b", "uv", "run", "nice", "\udcff", "\0",
+    "function", "f()", "return", "exit", "${", "}", "[[", "]]", "!", "&", ">", "x" * 300, "é",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_any_command_is_read_to_an_end(seed: int) -> None:
+    from pyimginspect.inventory.startup import find_startup
+
+    chance = random.Random(seed)
+    found = inventory(*BASE)
+    for _ in range(120):
+        text = " ".join(chance.choices(WORDS, k=chance.randrange(1, 16)))
+        words = chance.choices(WORDS, k=chance.randrange(1, 8))
+        command = chance.choice(
+            [("sh", "-c", text, *words), tuple(words), ("tini", "--", "bash", "-ec", text)]
+        )
+        config = ImageConfig(cmd=command, user=chance.choice(["", "app", "1:1", "\udcff", ":"]))
+        image = Image(reference="x", source="oci", config=config, layers=found.rootfs.layers)
+        told = find_startup(image, found.rootfs, found.interpreters, found.environments)
+        assert (told.status == "cannot-start") == (told.problem is not None)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "(" * 5000 + "python3" + ")" * 5000,
+        "if a; then " * 800 + "b" + "; fi" * 800,
+        "f() { f; }; f",
+        "f() { g; }; g() { f; f; }; f",
+        "a && " * 4000 + "b",
+        "$(" * 500 + ")" * 500,
+        "x=" + "y" * 60000,
+        "case x in " + "a) b;; " * 5000 + "esac",
+        "".join(f"if [ $a{n} ]; then x{n}; else y{n}; fi\n" for n in range(1500)),
+        "\n".join("exec $x" if n % 2 else "a || b" for n in range(3000)),
+    ],
+)
+def test_hostile_texts_cost_little(text: str) -> None:
+    found = startup(entrypoint=["/e.sh"], more={"e.sh": sh(text)})
+    assert found.problem is None or found.problem.errno
