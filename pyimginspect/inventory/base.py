@@ -35,7 +35,7 @@ def find_base(image: Image, rootfs: RootFS, layers: int | None = None, name: str
     if sum(step.layer is not None for step in steps) != len(image.layers):
         steps = ()  # a history of other layers than these proves nothing
     system = find_system(image, rootfs, steps)
-    python = find_official_python(image, rootfs, steps, slim=system.variant == "slim")
+    python = find_official_python(image, rootfs, steps, system)
     base = _of_python(python, system) if python is not None else _of_system(system)
     named = name or image.annotations.get(_NAMED, "")
     if named:

@@ -1,8 +1,11 @@
 """An official ``python`` image below the application: its steps, its layers, its variant.
 
-The marks are those of docker-library/python's ``Dockerfile-linux.template``: the build of
-``Python-$PYTHON_VERSION.tar.xz``, the links made ``for src in idle3 …``, and ``CMD ["python3"]``,
-which ends the base. Until 2024-09 pip was installed in a step of its own, before that ``CMD``.
+The marks are those of docker-library/python's Dockerfiles, of its templates and of all that it
+had before them (``scripts/check_official_images``): the build of ``Python-$PYTHON_VERSION.tar.xz``,
+the links made ``for src in idle3 …``, and ``CMD ["python3"]``, which ends the base. Until 2024-09
+pip was installed in a step of its own, before that ``CMD``; in 2014 ``make`` was one too. Windows'
+run the installer of python.org. Full images are built on buildpack-deps, which has compilers and
+git; slim ones on Debian, until 2017 without the mark of its own slim variant.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
+from pyimginspect.inventory.base_system import System
 from pyimginspect.inventory.instructions import Step
 from pyimginspect.model import Evidence, Image
 from pyimginspect.rootfs import RootFS
@@ -19,11 +23,17 @@ from pyimginspect.rootfs import RootFS
 __all__ = ["OfficialPython", "find_official_python"]
 
 _BUILD = re.compile(r"Python-\$(?:PYTHON_VERSION|\{PYTHON_VERSION\})\.t(?:ar\.xz|gz)|python-\$url")
-_WINDOWS_BUILD = re.compile(r"python\.org/ftp/python/.{0,200}-amd64\.exe")
+# The first ones, of 2014, had the version in the step alone.
+_FIRST_BUILD = re.compile(r"python\.org/ftp/python/([\d.]+)/Python-([23][\d.]+)\.tar\.xz")
+_WINDOWS_BUILD = re.compile(r"python\.org/ftp/python/.{0,200}[-.]amd64\.(?:exe|msi)")
 _LINKS = ("for src in idle3", "ln -s idle3 idle")
 _PIP = ("get-pip.py", "pip install --upgrade pip==", "ensurepip")
-_END = ('["python3"]', '["python"]')
-_VERSION = re.compile(r"3\.\d{1,3}\.\d{1,3}(?:(?:a|b|rc)\d{1,2})?")
+_VIRTUALENV = re.compile(r"pip install (?:--no-cache-dir )?virtualenv")
+_MAKE = "make install"
+_END = ('["python3"]', '["python2"]', '["python"]')
+_VERSION = re.compile(r"[23]\.\d{1,3}\.\d{1,3}(?:(?:a|b|rc)\d{1,2})?")
+# Systems that no official image was ever built on, whatever their steps look like.
+_OTHER_SYSTEMS = frozenset(("ubi", "ubuntu", "wolfi", "distroless", "unknown"))
 
 
 class OfficialPython(Struct, frozen=True, kw_only=True):
@@ -41,14 +51,11 @@ class OfficialPython(Struct, frozen=True, kw_only=True):
 
 
 def find_official_python(
-    image: Image, rootfs: RootFS, steps: Sequence[Step], *, slim: bool
+    image: Image, rootfs: RootFS, steps: Sequence[Step], system: System
 ) -> OfficialPython | None:
-    """Find the steps of an official build, or, without any history, its contents.
-
-    ``slim`` is true where the system below is Debian's slim variant.
-    """
-    version = image.config.environment().get("PYTHON_VERSION", "")
-    if not _VERSION.fullmatch(version):
+    """Find the steps of an official build on ``system``, or, without any history, its contents."""
+    version = image.config.environment().get("PYTHON_VERSION") or _first_version(steps)
+    if not _VERSION.fullmatch(version) or system.family in _OTHER_SYSTEMS:
         return None
     series = ".".join(version.split(".")[:2])
     windows = image.platform.os == "windows"
@@ -58,13 +65,15 @@ def find_official_python(
     if made is not None:
         layers, build = made
         evidence = [Evidence(what="history: the official build's steps", layer=build.layer)]
-        held = executable is not None and executable.content.layer == build.layer
+        made_in = range(build.layer or 0, layers)
+        held = executable is not None and executable.content.layer in made_in
         if executable is not None and held:
             what = "the interpreter is in that layer"
-            evidence.append(Evidence(what=what, path=executable.path, layer=build.layer))
+            layer = executable.content.layer
+            evidence.append(Evidence(what=what, path=executable.path, layer=layer))
         return OfficialPython(
             version=version,
-            variant=_variant(build, rootfs, layers, slim=slim),
+            variant=_variant(build, rootfs, build.layer or 0, system),
             layers=layers,
             told=True,
             held=held,
@@ -81,7 +90,7 @@ def find_official_python(
     what = f"PYTHON_VERSION={version} and its checksum in the environment, and no history"
     return OfficialPython(
         version=version,
-        variant=_variant(None, rootfs, top, slim=slim),
+        variant=_variant(None, rootfs, top, system),
         layers=layers,
         told=False,
         held=True,
@@ -94,47 +103,56 @@ def _built(steps: Sequence[Step]) -> tuple[int, Step] | None:
     number = next((n for n, step in enumerate(steps) if _compiles(step)), None)
     if number is None:
         return None
-    end = number
     for last in range(number + 1, len(steps)):
         after = steps[last]
         if after.word == "CMD" and after.text in _END:
-            end = last
-            break
+            layers = sum(step.layer is not None for step in steps[: last + 1])
+            return layers, steps[number]
         if not _belongs(after):
             break
-        end = last
-    layers = sum(step.layer is not None for step in steps[: end + 1])
-    return layers, steps[number]
+    return None  # whoever wrote these steps has only seen the official ones
+
+
+def _first_version(steps: Sequence[Step]) -> str:
+    """Return the version that a step names where no variable does; empty for none."""
+    builds = (_FIRST_BUILD.search(step.text) for step in steps if step.word == "RUN")
+    return next((found[2] for found in builds if found and found[1] == found[2]), "")
 
 
 def _compiles(step: Step) -> bool:
-    marks = (_BUILD, _WINDOWS_BUILD)
+    marks = (_BUILD, _FIRST_BUILD, _WINDOWS_BUILD)
     return step.word == "RUN" and any(mark.search(step.text) for mark in marks)
 
 
 def _belongs(step: Step) -> bool:
     if step.word == "ENV":
         return step.text.startswith("PYTHON")
-    return step.word == "RUN" and any(mark in step.text for mark in (*_LINKS, *_PIP))
+    if step.word != "RUN":
+        return False
+    return any(mark in step.text for mark in (*_LINKS, *_PIP, _MAKE)) or bool(
+        _VIRTUALENV.search(step.text)
+    )
 
 
-def _variant(build: Step | None, rootfs: RootFS, layers: int, *, slim: bool) -> str:
-    if "Files/Windows" in rootfs or (build is not None and _WINDOWS_BUILD.search(build.text)):
+def _variant(build: Step | None, rootfs: RootFS, below: int, system: System) -> str:
+    """Tell the variant; the layers ``below`` are those that the build began with."""
+    if system.family == "windows":
         return "windowsservercore"
-    if _has(rootfs, layers, "etc/alpine-release"):
-        return "alpine"
-    if slim:
+    if system.variant == "slim":
         return "slim"
-    if _has(rootfs, layers, "usr/bin/gcc") and _has(rootfs, layers, "usr/bin/git"):
+    # What the layers store: those above may have removed what the variants are told by.
+    stored = _stored(rootfs, below)
+    if "etc/alpine-release" in stored:
+        return "alpine"
+    if "usr/bin/gcc" in stored and "usr/bin/git" in stored:
         return "full"
     if build is not None:
-        # The image's layers above may have removed what the contents are judged by.
-        if "apt-mark showmanual" in build.text:
-            return "slim"
-        return "alpine" if ".build-deps" in build.text else "full"
+        return "alpine" if ".build-deps" in build.text else "slim"
     return ""
 
 
-def _has(rootfs: RootFS, layers: int, path: str) -> bool:
-    node = rootfs.get(path)
-    return node is not None and node.layer < layers
+def _stored(rootfs: RootFS, below: int) -> set[str]:
+    """Return the paths that the lowest layers store, of those that tell the variants apart."""
+    telling = ("etc/alpine-release", "usr/bin/gcc", "usr/bin/git")
+    lowest = rootfs.layers[:below]
+    return {e.path for layer in lowest for e in layer.index.entries if e.path in telling}
