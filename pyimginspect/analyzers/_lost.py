@@ -12,15 +12,41 @@ from pyimginspect.inventory.losses import Lost
 from pyimginspect.inventory.owners import Owner
 from pyimginspect.model import Evidence
 
-__all__ = ["largest", "layers_of", "makers_of", "named", "owned_packages", "shortened", "stored_in"]
+__all__ = [
+    "covering",
+    "largest",
+    "layers_of",
+    "makers_of",
+    "named",
+    "owned_packages",
+    "shortened",
+    "stored_in",
+]
 
 MOST = 8
+_MOST_PLACES = 20
 
 
 def largest(losses: Sequence[Lost]) -> list[Lost]:
     """Return the largest losses, each path once."""
     ordered = sorted(losses, key=lambda lost: (-lost.size, lost.path, lost.layer))
     return list({lost.path: lost for lost in ordered[::-1]}.values())[::-1][:MOST]
+
+
+def covering(losses: Sequence[Lost]) -> list[str]:
+    """Return paths that all of the losses are at or below, so that a waiver can name them all.
+
+    These are the files, of few; else their directories, of very many those above them.
+    """
+    few = largest(losses)
+    if len(few) == len({lost.path for lost in losses}):
+        return [lost.path for lost in few]
+    places = {lost.path.rpartition("/")[0] or lost.path for lost in losses}
+    depth = max(place.count("/") for place in places)
+    while len(places) > _MOST_PLACES and depth:
+        places = {"/".join(place.split("/")[:depth]) for place in places}
+        depth -= 1
+    return sorted(places)
 
 
 def named(owners: Sequence[Owner], most: int = 3) -> str:

@@ -114,7 +114,7 @@ def file_evidence(inventory: Inventory, paths: Iterable[str], what: str) -> Iter
         node = inventory.rootfs.get(path)
         yield Evidence(what=what, path=path, layer=node.layer if node else None)
     if len(every) > _MOST:
-        yield Evidence(what=f"and so for {counted(len(every) - _MOST, 'more file')}")
+        yield Evidence(what=f"the same holds for {counted(len(every) - _MOST, 'more file')}")
 
 
 def searched_in(dependency: Dependency) -> str:

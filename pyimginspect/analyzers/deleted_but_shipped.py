@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from pyimginspect.analyzers._leftovers import NOTABLE
 from pyimginspect.analyzers._lost import (
+    covering,
     largest,
     layers_of,
     makers_of,
@@ -60,7 +61,7 @@ def run(inventory: Inventory) -> Iterator[Finding]:
                 evidence=_evidence(inventory, cause.losses),
                 layers=[cause.killer],
                 instruction=inventory.instructions[cause.killer],
-                paths=[lost.path for lost in largest(cause.losses)],
+                paths=covering(cause.losses),
                 packages=owned_packages(cause),
                 fix="Start from a base image without them; deleting them saves nothing.",
             )
@@ -76,7 +77,7 @@ def _finding(inventory: Inventory, cause: Cause) -> Finding:
         evidence=_evidence(inventory, cause.losses),
         layers=layers_of(cause),
         instruction=inventory.instructions[cause.killer],
-        paths=[lost.path for lost in largest(cause.losses)],
+        paths=covering(cause.losses),
         packages=owned_packages(cause),
         frees=cause.freed,
         fix=_fix(first, inventory.instructions[first]),

@@ -124,7 +124,7 @@ def _evidence(inventory: Inventory, libraries: tuple[Library, ...]) -> Iterator[
         package = library.owner if library.origin == "package" else ""
         yield Evidence(what=what, path=library.path, layer=library.layer, package=package)
     if len(libraries) > _MOST:
-        yield Evidence(what=f"and {counted(len(libraries) - _MOST, 'more file')}")
+        yield Evidence(what=f"there are {counted(len(libraries) - _MOST, 'more file')}")
 
 
 # --- CUDA ---------------------------------------------------------------------------------------

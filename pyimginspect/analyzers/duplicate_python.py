@@ -296,7 +296,9 @@ def _removal(inventory: Inventory, plan: RemovalPlan) -> Iterator[Evidence]:
     yield Evidence(what=f"{what}: {', '.join(gone)}")
     compiled = bytecode(inventory, gone)
     if compiled:
-        yield Evidence(what=f"and {megabytes(compiled)} of byte code, compiled from theirs")
+        yield Evidence(
+            what=f"{megabytes(compiled)} of byte code, compiled from theirs, would go too"
+        )
     if not plan.orphans_known:
         yield Evidence(what="what else would go is not known: nothing tells what was asked for")
     if plan.already_orphaned:

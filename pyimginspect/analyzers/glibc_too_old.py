@@ -138,7 +138,7 @@ def _needs(inventory: Inventory, by_file: dict[str, set[str]]) -> Iterator[Evide
         layer = inventory.rootfs[path].layer
         yield Evidence(what=f"needs {listed(wanted, 12)}", path=path, layer=layer)
     if len(by_file) > _MOST:
-        yield Evidence(what=f"and so do {counted(len(by_file) - _MOST, 'more file')}")
+        yield Evidence(what=f"{counted(len(by_file) - _MOST, 'more file')} do the same")
 
 
 def _fix(wanted: str, have: str) -> str:

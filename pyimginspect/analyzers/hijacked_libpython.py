@@ -77,7 +77,7 @@ def _check(
             evidence.append(Evidence(what=what, package=key, layer=package.layer))
         version = inventory.rootfs.strings.get(taken)
         if version is not None:
-            evidence.append(Evidence(what=f"that is Python {version}", path=taken))
+            evidence.append(Evidence(what=f"this library is of Python {version}", path=taken))
     else:
         message = f"{described(python)} does not start: there is no {name}"
         searched = found.searched if found is not None else ()

@@ -208,7 +208,7 @@ def _evidence(inventory: Inventory, failures: list[Dependency]) -> Iterator[Evid
         for path in sorted(set(each.passed_over)):
             yield Evidence(what="is for another machine", path=path)
     if len(failures) > _MOST:
-        yield Evidence(what=f"and {len(failures) - _MOST:,} more of the kind")
+        yield Evidence(what=f"there are {len(failures) - _MOST:,} more of the kind")
 
 
 def _deleted(inventory: Inventory, sonames: Iterable[str]) -> dict[str, Loss]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from pyimginspect.analyzers._leftovers import NOTABLE, listed
 from pyimginspect.analyzers._lost import (
+    covering,
     largest,
     layers_of,
     makers_of,
@@ -84,7 +85,7 @@ def _again(inventory: Inventory, cause: Cause) -> Finding:
         evidence=_again_evidence(inventory, cause),
         layers=layers_of(cause),
         instruction=inventory.instructions[cause.killer],
-        paths=[lost.path for lost in largest(cause.losses)],
+        paths=covering(cause.losses),
         frees=cause.freed,
         fix=_again_fix(inventory, cause),
     )
@@ -144,7 +145,7 @@ def _replaced(inventory: Inventory, cause: Cause) -> Finding:
         evidence=_replaced_evidence(inventory, cause),
         layers=layers_of(cause),
         instruction=inventory.instructions[cause.killer],
-        paths=[lost.path for lost in largest(cause.losses)],
+        paths=covering(cause.losses),
         packages=owned_packages(cause),
         frees=cause.freed,
         fix=_replaced_fix(inventory, cause),

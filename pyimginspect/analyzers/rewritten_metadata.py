@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from pyimginspect.analyzers._leftovers import NOTABLE, listed
 from pyimginspect.analyzers._lost import (
+    covering,
     largest,
     layers_of,
     makers_of,
@@ -79,7 +80,7 @@ def _finding(inventory: Inventory, cause: Cause) -> Finding:
         evidence=_evidence(inventory, cause),
         layers=layers_of(cause),
         instruction=inventory.instructions[cause.killer],
-        paths=[lost.path for lost in largest(cause.losses)],
+        paths=covering(cause.losses),
         packages=owned_packages(cause),
         frees=cause.freed,
         fix=_fix(inventory, cause),

@@ -108,7 +108,7 @@ def _finding(inventory: Inventory, path: str, lost: list[Distribution]) -> Itera
     freed = contents.freed(
         lost={each for each in contents.behind(files) if each[0] >= inventory.base.layers}
     )
-    names = [f"{each.name} {each.version}" for each in lost]
+    names = [f"{each.name} {each.version}".strip() for each in lost]
     holds = f"{len(names)} distributions" if len(names) > 1 else "".join(names) or "modules"
     yield RULE.finding(
         subject=path,

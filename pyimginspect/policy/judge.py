@@ -149,7 +149,11 @@ def _covers(waiver: Waiver, finding: Finding, report: Report) -> bool:
     packages = finding.packages or tuple(e.package for e in finding.evidence if e.package)
     return all(
         bool(names) and _all_match(names, patterns)
-        for names, patterns in ((paths, waiver.paths), (packages, waiver.packages))
+        for names, patterns in (
+            # A directory is covered by a pattern for all that is in it.
+            (paths, (*waiver.paths, *(p.removesuffix("/*") for p in waiver.paths))),
+            (packages, waiver.packages),
+        )
         if patterns
     )
 

@@ -1,8 +1,14 @@
 """What all unit tests share."""
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from pyimginspect.model import Evidence
+from pyimginspect.rules import Claim, Rule
+from tests.evidence import faults
 
 
 @pytest.fixture(autouse=True)
@@ -13,3 +19,16 @@ def cache_of_its_own(
     directory = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("PYIMGINSPECT_CACHE_DIR", str(directory))
     return directory
+
+
+@pytest.fixture(autouse=True)
+def evidence_in_sentences(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every finding that any unit test makes has evidence that says what was seen."""
+    make = Rule.finding
+
+    def finding(rule: Rule, *, evidence: Iterable[Evidence], **facts: Any) -> Claim:
+        lines = tuple(evidence)
+        assert faults(lines) == [], rule.id
+        return make(rule, evidence=lines, **facts)
+
+    monkeypatch.setattr(Rule, "finding", finding)

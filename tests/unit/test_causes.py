@@ -1,16 +1,27 @@
 """Why bytes are stored in vain: by cause, by owner, and which of two copies can be spared."""
 
+import datetime
 from collections.abc import Mapping
 
 import pytest
 
-from pyimginspect.analyzers import deleted_but_shipped, overwritten_files, rewritten_metadata
+from pyimginspect.analyzers import (
+    catalogue,
+    count_once,
+    deleted_but_shipped,
+    overwritten_files,
+    rewritten_metadata,
+)
 from pyimginspect.inventory.causes import Cause, find_causes
 from pyimginspect.inventory.collect import Inventory
+from pyimginspect.inventory.contents import contents_of
 from pyimginspect.inventory.differences import differing_paths
+from pyimginspect.policy.judge import apply_policy
+from pyimginspect.policy.settings import Policy, Waiver
 from pyimginspect.report import Finding
 from tests.images import Content, File, HardLink, Package, debian_base, image
 from tests.inventories import DEBIAN_STEP, apt, on_slim, taken
+from tests.reports import clean_report
 
 MB = b"x" * 1_000_000
 SITE = "usr/local/lib/python3.13/site-packages"
@@ -267,3 +278,41 @@ def test_a_cause_names_its_layers() -> None:
     (cause,) = find_causes(inventory({"a": "1"}, {"b": "2"}, {".wh.a": "", ".wh.b": ""}))
     assert isinstance(cause, Cause)
     assert (cause.owner.name, cause.killer, cause.makers, cause.size) == ("/", 6, (4, 5), 2)
+
+
+# --- waivers --------------------------------------------------------------------------------------
+def left_under(found: Inventory, policy: Policy) -> list[str]:
+    opened = deleted_but_shipped.ANALYZER.run(found)
+    findings = tuple(count_once(opened, contents_of(found.rootfs)))
+    report = clean_report(findings=findings)
+    today = datetime.date(2026, 1, 1)
+    return [f.subject for f in apply_policy(report, policy, catalogue(), today=today).findings]
+
+
+def waived(paths: tuple[str, ...] = (), packages: tuple[str, ...] = ()) -> Policy:
+    waiver = Waiver(rule="deleted-but-shipped", reason="known", paths=paths, packages=packages)
+    return Policy(name="p", waivers=(waiver,))
+
+
+def test_what_is_allowed_of_one_owner_hides_no_other() -> None:
+    scipy = wheel("scipy", "1.15.2", core=MB)
+    gone = no_git() | without("scipy", "scipy-1.15.2.dist-info")
+    found = inventory(apt(GIT, manual=["git"]), scipy, gone)
+    git = ("git", "git-*")
+    assert left_under(found, Policy(name="p", allowed_packages=git)) == ["scipy"]
+    assert left_under(found, Policy(name="p", allowed_packages=("git",))) == ["scipy", "git"]
+    assert left_under(found, waived(packages=git)) == ["scipy"]
+    assert left_under(found, waived(paths=("usr/bin/git",))) == ["scipy", "git"]
+    assert left_under(found, waived(paths=("usr/bin/git", "usr/share/git*"))) == ["scipy"]
+
+
+def test_a_waiver_of_some_of_very_many_paths_hides_nothing() -> None:
+    tree = {f"data/{n}/{m}": File(b"x" * (m + 1)) for n in range(3) for m in range(9)}
+    found = inventory({**tree, "data/keep": "k"}, {f"data/.wh.{n}": "" for n in range(3)})
+    assert [f.paths for f in deleted_but_shipped.ANALYZER.run(found)] == [
+        (f"data/{n}",) for n in range(3)
+    ]
+    assert left_under(found, waived(paths=("data/0/*",))) == ["/data/1", "/data/2"]
+    assert left_under(found, waived(paths=("data/0/8", "data/0/7"))) == [
+        f"/data/{n}" for n in range(3)
+    ]

@@ -458,7 +458,7 @@ def test_who_brought_the_wrong_library() -> None:
     trees = (debian_base(), OWN, debian_python("3.11.2", more=more, manual=["libpython3.11"]))
     (finding,) = judge("hijacked_libpython", *trees)
     assert (finding.packages, finding.layers) == (("libpython3.11",), (2,))
-    assert "that is Python 3.11.2" in [evidence.what for evidence in finding.evidence]
+    assert "this library is of Python 3.11.2" in [evidence.what for evidence in finding.evidence]
 
 
 # --- python-version-mismatch ----------------------------------------------------------------------

@@ -169,7 +169,7 @@ def test_one_finding_for_all_modules_of_a_distribution() -> None:
     finding = only(debian(), wheel("pq", modules))
     assert finding.message == "pq 1.0 needs libpq.so.5, which the loader does not find"
     assert len(finding.paths) == 20
-    assert finding.evidence[-1].what == "and 12 more of the kind"
+    assert finding.evidence[-1].what == "there are 12 more of the kind"
 
 
 def test_one_finding_for_programs_that_were_copied_together() -> None:
@@ -442,7 +442,7 @@ def test_versions_are_told_once_for_a_distribution_and_for_a_directory() -> None
         "x 1.0 needs GLIBC_2.38 of libc.so.6, and the glibc here is 2.36"
     )
     assert len(distribution.paths) == 21
-    assert distribution.evidence[5].what == "and so do 15 more files"
+    assert distribution.evidence[5].what == "15 more files do the same"
     assert directory.message == (
         "/opt/tools/a and /opt/tools/b need GLIBC_2.38 of libc.so.6, and the glibc here is 2.36"
     )
@@ -576,7 +576,7 @@ def test_all_that_one_wheel_doubles_is_one_finding() -> None:
         " and bundled in many"
     )
     assert finding.packages == ("liba1", "libb1", "libc1", "libd1", "libe1")
-    assert finding.evidence[-1].what == "and 2 more files"
+    assert finding.evidence[-1].what == "there are 2 more files"
 
 
 def test_a_wheels_own_library_alone_is_how_wheels_are_made() -> None:
