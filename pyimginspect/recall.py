@@ -14,6 +14,7 @@ from functools import cache
 
 import msgspec
 
+from pyimginspect.decoding import from_msgpack
 from pyimginspect.layers.digests import algorithm, digest_of
 from pyimginspect.model import Digest, Image, Layer, LayerIndex
 from pyimginspect.report import Report
@@ -46,7 +47,7 @@ def recall(kept: LayerCache, key: Digest) -> Report | None:
     if data is None:
         return None
     try:
-        return msgspec.msgpack.decode(data, type=Report)
+        return from_msgpack(data, Report)
     except msgspec.MsgspecError:
         return None
 

@@ -13,6 +13,7 @@ from typing import Any, Literal, Self
 import msgspec
 from msgspec import Struct
 
+from pyimginspect.decoding import from_json
 from pyimginspect.errors import ReportError
 from pyimginspect.inventory.facts import (
     Area,
@@ -248,12 +249,12 @@ class Report(Struct, frozen=True, kw_only=True):
         Raises :class:`ReportError` for anything else, or for another schema version.
         """
         try:
-            version = msgspec.json.decode(text, type=_Versioned).schema_version
+            version = from_json(text, _Versioned).schema_version
             if version != SCHEMA_VERSION:
                 raise ReportError(
                     f"the report has schema version {version}, this release reads {SCHEMA_VERSION}"
                 )
-            return msgspec.json.decode(text, type=cls)
+            return from_json(text, cls)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
             raise ReportError(f"not a report of this tool: {exc}") from exc
 

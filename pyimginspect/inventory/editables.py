@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 from msgspec import Struct
 
+from pyimginspect.decoding import from_json
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.facts import Distribution
 from pyimginspect.inventory.modules import importable_names, module_at
@@ -167,7 +168,7 @@ def _sight(inventory: Inventory, each: Distribution) -> Iterator[str]:
 def _project(data: bytes) -> str:
     """Return the directory of an editable install as ``direct_url.json`` says it, or nothing."""
     try:
-        found = msgspec.json.decode(data, type=_DirectUrl) if data else _DirectUrl()
+        found = from_json(data, _DirectUrl) if data else _DirectUrl()
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return ""
     if not found.dir_info.editable or not found.url.startswith("file://"):

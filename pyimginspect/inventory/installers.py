@@ -12,6 +12,7 @@ from functools import cached_property
 import msgspec
 from msgspec import Struct
 
+from pyimginspect.decoding import from_json
 from pyimginspect.inventory.packages import PackageDatabase
 from pyimginspect.rootfs import RootFS
 
@@ -73,7 +74,7 @@ class Installers:
             if not (name.endswith(".json") and directory.endswith("conda-meta")):
                 continue
             try:
-                record = msgspec.json.decode(data, type=_CondaRecord)
+                record = from_json(data, _CondaRecord)
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 continue
             prefix = directory.removesuffix("conda-meta")
@@ -102,7 +103,7 @@ def direct_url(data: bytes) -> str:
     As pip freezes it: ``git+https://…@commit`` for version control. Credentials are left out.
     """
     try:
-        found = msgspec.json.decode(data, type=_DirectUrl) if data else _DirectUrl()
+        found = from_json(data, _DirectUrl) if data else _DirectUrl()
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return ""
     url = _CREDENTIALS.sub("", found.url, count=1)

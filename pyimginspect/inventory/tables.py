@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.resources import files
 from typing import TypeVar
 
-import msgspec
+from pyimginspect.decoding import from_json
 
 __all__ = ["read_table"]
 
@@ -16,4 +16,4 @@ _T = TypeVar("_T")
 
 def read_table(name: str, type: type[_T]) -> _T:
     """Return the table ``data/<name>.json`` as ``type``."""
-    return msgspec.json.decode((_DATA / f"{name}.json").read_bytes(), type=type)
+    return from_json((_DATA / f"{name}.json").read_bytes(), type)

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from pyimginspect.decoding import from_builtins, from_msgpack
 from pyimginspect.layers.compression import zstd_module
 from pyimginspect.model import LayerIndex
 
@@ -20,7 +21,6 @@ _RAW_NAME = 1  # MessagePack extension type of such a name
 _LEVEL = 3
 
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(LayerIndex)
 
 
 class StoredIndexError(ValueError):
@@ -41,9 +41,9 @@ def decode_index(data: bytes) -> LayerIndex:
     try:
         if data[:1] == _PLAIN:
             with _no_collection():
-                return _decoder.decode(packed)
+                return from_msgpack(packed, LayerIndex)
         plain = msgspec.msgpack.decode(packed, ext_hook=_unescaped, strict=False)
-        return msgspec.convert(plain, LayerIndex)
+        return from_builtins(plain, LayerIndex)
     except (msgspec.MsgspecError, ValueError) as exc:
         raise StoredIndexError("these bytes are no index") from exc
 

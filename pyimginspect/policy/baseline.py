@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import Struct
 
+from pyimginspect.decoding import from_json
 from pyimginspect.errors import PolicyError
 from pyimginspect.report import Finding, Gone, Report
 
@@ -43,13 +44,13 @@ def read_baseline(text: str | bytes, source: str = "baseline") -> Baseline:
     Raises :class:`PolicyError` for anything else, a baseline of another version among it.
     """
     try:
-        version = msgspec.json.decode(text, type=_Versioned).baseline_version
+        version = from_json(text, _Versioned).baseline_version
         if version != BASELINE_VERSION:
             raise PolicyError(
                 f"{source} has version {version}, this release reads {BASELINE_VERSION}",
                 hint="write it anew with --write-baseline",
             )
-        return msgspec.json.decode(text, type=Baseline)
+        return from_json(text, Baseline)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise PolicyError(f"{source} is no baseline: {exc}") from exc
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO, Literal
 import msgspec
 from msgspec import Struct
 
+from pyimginspect.decoding import from_builtins
 from pyimginspect.errors import (
     ArchiveError,
     DaemonError,
@@ -241,7 +242,7 @@ class _Inspected(Struct):
 
 def _inspected(answer: object) -> _Inspected:
     try:
-        return msgspec.convert(answer, _Inspected)
+        return from_builtins(answer, _Inspected)
     except msgspec.ValidationError as exc:
         raise DaemonError(f"what answers there is no engine: {exc}") from exc
 

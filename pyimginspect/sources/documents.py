@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Struct
 
+from pyimginspect.decoding import from_json
 from pyimginspect.errors import ArtifactError, ManifestError, UnsupportedError
 from pyimginspect.model import History, ImageConfig, Platform, decode_json, parse_digest
 
@@ -134,7 +135,7 @@ class _Config(Struct):
 def _decode(data: bytes, kind: Any, what: str) -> Any:
     decode_json(data, what)  # says it in one way where it is no JSON at all
     try:
-        return msgspec.json.decode(data, type=kind)
+        return from_json(data, kind)
     except msgspec.ValidationError as exc:
         raise ManifestError(f"{what} is not as specified: {exc}") from exc
 

@@ -25,6 +25,7 @@ from docker.transport.unixconn import UnixHTTPConnection, UnixHTTPConnectionPool
 from msgspec import Struct
 from urllib3.exceptions import InsecureRequestWarning
 
+from pyimginspect.decoding import from_json
 from pyimginspect.errors import DaemonError
 from pyimginspect.sources.certificates import load_pair, load_roots
 
@@ -180,7 +181,7 @@ class _Meta(Struct):
 def _current_context(config: Path) -> str:
     try:
         data = (config / "config.json").read_bytes()
-        return msgspec.json.decode(data, type=_Config).current or "default"
+        return from_json(data, _Config).current or "default"
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return "default"
 
@@ -189,7 +190,7 @@ def _from_context(name: str, folder: Path) -> Engine:
     identity = hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()
     path = folder / "meta" / identity / "meta.json"
     try:
-        meta = msgspec.json.decode(path.read_bytes(), type=_Meta)
+        meta = from_json(path.read_bytes(), _Meta)
     except FileNotFoundError as exc:
         raise DaemonError(
             f"there is no Docker context '{name}'", hint="docker context ls shows those there are"

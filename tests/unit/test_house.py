@@ -21,7 +21,7 @@ LONGEST_MODULE = 380
 
 # Who may import from whom. A room may always import from itself, but for those in APART.
 # The public API and the commands compose everything; no one composes the commands.
-NOUNS = {"errors", "model"}
+NOUNS = {"errors", "model", "decoding"}
 BELOW_REPORT = NOUNS | {"plugins", "version", "layers", "sources", "rootfs", "inventory"}
 ABOVE_REPORT = {
     "dockerfile",
@@ -35,6 +35,7 @@ ABOVE_REPORT = {
 LIBRARY = BELOW_REPORT | {"report"} | ABOVE_REPORT
 ROOMS: dict[str, set[str]] = {
     "errors": set(),
+    "decoding": set(),
     "model": {"errors"},
     "plugins": set(),
     "version": set(),
@@ -172,6 +173,45 @@ def test_the_rooms_have_an_order() -> None:
         free = {room for room, allowed in above.items() if not allowed & above.keys()}
         assert free, f"a circle among {sorted(above)}"
         above = {room: allowed for room, allowed in above.items() if room not in free}
+
+
+# --- msgspec and threads (docs/decisions/msgspec-threads.md) --------------------------------------
+def typed_decodings(source: str) -> list[str]:
+    """Calls of msgspec that work out how a type is decoded, which one module alone may do."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("msgspec."):
+            found.append(f"from {node.module}")
+        if not isinstance(node, ast.Call):
+            continue
+        called = ast.unparse(node.func)
+        typed = len(node.args) > 1 or any(word.arg == "type" for word in node.keywords)
+        if re.fullmatch(r"(msgspec|json|msgpack)(\..*)?\.(convert|Decoder)", called) or (
+            re.fullmatch(r"msgspec\.(json|msgpack|toml|yaml)\.decode", called) and typed
+        ):
+            found.append(called)
+    return found
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_types_are_decoded_in_one_place(module: str) -> None:
+    if module != f"{NAME}.decoding":
+        assert typed_decodings(MODULES[module].read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "x = msgspec.json.decode(data, type=Report)",
+        "msgspec.msgpack.decode(data, type=Report, strict=False)",
+        "decoder = msgspec.json.Decoder(Report)",
+        "msgspec.convert(value, Report)",
+        "from msgspec.json import decode",
+    ],
+)
+def test_the_check_sees_typed_decoding(source: str) -> None:
+    assert len(typed_decodings(source)) == 1
+    assert typed_decodings("msgspec.json.decode(data)\nmsgspec.json.encode(x)") == []
 
 
 @pytest.mark.parametrize("module", MODULES)
