@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Struct
 
 from pyimginspect.api import image_facts
+from pyimginspect.decoding import from_json
 from pyimginspect.errors import ReportError
 from pyimginspect.layers.stored import StoredIndexError, pack, unpack
 from pyimginspect.model import Image
@@ -13,8 +14,6 @@ from pyimginspect.report import ImageFacts, Report, as_json
 from pyimginspect.sources.resolved import Resolved
 
 __all__ = ["encode_named", "named_as", "pack_report", "unpack_report"]
-
-_reports = msgspec.json.Decoder(Report)
 
 
 class _Named(Struct, frozen=True, kw_only=True):
@@ -28,9 +27,6 @@ class _Named(Struct, frozen=True, kw_only=True):
     blobs: tuple[tuple[str | None, int | None], ...]
 
 
-_named = msgspec.json.Decoder(_Named)
-
-
 def pack_report(report: Report) -> tuple[bytes, Report]:
     """Return a report as bytes, and as it will be read from them.
 
@@ -40,7 +36,7 @@ def pack_report(report: Report) -> tuple[bytes, Report]:
         return pack(msgspec.json.encode(report)), report
     except UnicodeEncodeError:
         data = msgspec.json.encode(report.to_dict())
-        return pack(data), _reports.decode(data)
+        return pack(data), from_json(data, Report)
 
 
 def unpack_report(data: bytes, named: bytes = b"") -> Report:
@@ -49,8 +45,8 @@ def unpack_report(data: bytes, named: bytes = b"") -> Report:
     Raises :class:`ReportError` for other bytes.
     """
     try:
-        report = _reports.decode(unpack(data))
-        return _renamed(report, _named.decode(named)) if named else report
+        report = from_json(unpack(data), Report)
+        return _renamed(report, from_json(named, _Named)) if named else report
     except (StoredIndexError, msgspec.MsgspecError, ValueError) as exc:
         raise ReportError(f"the results hold a damaged report: {exc}") from exc
 

@@ -10,6 +10,7 @@ from typing import Any, Self
 
 import msgspec
 
+from pyimginspect.decoding import from_builtins
 from pyimginspect.errors import ImageNotFoundError, ResultsError
 from pyimginspect.fleet import queries
 from pyimginspect.fleet.chains import find_bases
@@ -55,7 +56,7 @@ class Fleet:
     def totals(self) -> Totals:
         """Return the fleet in numbers."""
         (row,) = self.query(queries.TOTALS)
-        return msgspec.convert(row, Totals)
+        return from_builtins(row, Totals)
 
     def fixes(self) -> tuple[Fix, ...]:
         """Return what to mend and where, what saves most (each byte counted once) first."""
@@ -79,7 +80,7 @@ class Fleet:
 
     def layers(self) -> tuple[SharedLayer, ...]:
         """Return all layers, those of most images first."""
-        return tuple(msgspec.convert(row, SharedLayer) for row in self.query(queries.LAYERS))
+        return tuple(from_builtins(row, SharedLayer) for row in self.query(queries.LAYERS))
 
     def pythons(self) -> tuple[SharedPython, ...]:
         """Return the Pythons by the layer that brought each, those of most images first."""
@@ -99,16 +100,16 @@ class Fleet:
         Raises :class:`~pyimginspect.errors.InvalidReferenceError` for another.
         """
         statement, values = queries.groups(by)
-        return tuple(msgspec.convert(row, Group) for row in self.query(statement, *values))
+        return tuple(from_builtins(row, Group) for row in self.query(statement, *values))
 
     def failed(self) -> tuple[Failure, ...]:
         """Return the references that were not inspected, and why; deferred ones last."""
-        return tuple(msgspec.convert(row, Failure) for row in self.query(queries.FAILED))
+        return tuple(from_builtins(row, Failure) for row in self.query(queries.FAILED))
 
     def references(self) -> Iterator[Reference]:
         """Return all names of images that were inspected, in order."""
         for row in self.query(queries.REFERENCES):
-            yield msgspec.convert(row, Reference)
+            yield from_builtins(row, Reference)
 
     def report(self, reference: str, platform: str = "") -> Report:
         """Return the report of an image, as :func:`pyimginspect.inspect` returns it.
@@ -147,7 +148,7 @@ class Fleet:
 
     def _with_images(self, kind: Any, row: dict[str, Any], images: list[int]) -> Any:
         names = sorted(self._names[image] for image in set(images) if image in self._names)
-        return msgspec.convert({**row, "images": len(names), "references": names}, kind)
+        return from_builtins({**row, "images": len(names), "references": names}, kind)
 
 
 def _first(base: dict[str, Any]) -> tuple[Any, ...]:

@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from pyimginspect import api
+from pyimginspect.decoding import from_msgpack
 from pyimginspect.errors import InvalidReferenceError, PyimginspectError
 from pyimginspect.fleet.packing import encode_named, named_as
 from pyimginspect.fleet.records import Folded, Target
@@ -74,13 +75,12 @@ class Result(Struct, frozen=True, kw_only=True):
     named: bytes
 
 
-_results = msgspec.msgpack.Decoder(Result)
 _encoder = msgspec.msgpack.Encoder()
 
 
 def decode_result(data: bytes) -> Result:
     """Return what :func:`fold` returned."""
-    return _results.decode(data)
+    return from_msgpack(data, Result)
 
 
 def plan(settings: Settings, target: Target) -> Planned:

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from pyimginspect.decoding import from_builtins, from_json
 from pyimginspect.inventory.facts import Bundled
 from pyimginspect.rootfs import RootFS
 
@@ -77,7 +78,7 @@ def _plain(name: str) -> str:
 def read_sbom(data: bytes, path: str) -> Iterator[Bundled]:
     """Yield the native libraries of a document; nothing of one that is neither format."""
     try:
-        document = msgspec.json.decode(data, type=_Document)
+        document = from_json(data, _Document)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return
     for each in _as(_Component, document.components):
@@ -93,7 +94,7 @@ def read_sbom(data: bytes, path: str) -> Iterator[Bundled]:
 def _as(kind: type[_T], items: Iterable[Any]) -> Iterator[_T]:
     for item in list(items)[:_MOST]:
         try:
-            yield msgspec.convert(item, type=kind)
+            yield from_builtins(item, kind)
         except msgspec.ValidationError:
             continue
 

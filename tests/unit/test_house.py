@@ -180,7 +180,7 @@ def typed_decodings(source: str) -> list[str]:
     """Calls of msgspec that work out how a type is decoded, which one module alone may do."""
     found = []
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("msgspec."):
+        if isinstance(node, ast.ImportFrom) and node.module in ("msgspec.json", "msgspec.msgpack"):
             found.append(f"from {node.module}")
         if not isinstance(node, ast.Call):
             continue

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from pyimginspect.decoding import from_builtins
 from pyimginspect.errors import InvalidReferenceError
 from pyimginspect.fleet.records import Target
 
@@ -89,7 +90,7 @@ def _pods(text: str, name: str) -> Iterator[Target]:
             document = {"items": [document]}
         elif isinstance(document, list):
             document = {"items": document}
-        pods = msgspec.convert(document, _Pods)
+        pods = from_builtins(document, _Pods)
     except (msgspec.MsgspecError, RecursionError) as exc:
         raise InvalidReferenceError(
             f"the list '{name}' is not what kubectl get pods -o json writes: {exc}"
