@@ -139,22 +139,24 @@ def _finding(page: Page, report: Report, finding: Finding, most: int) -> None:
     The message is not cut as long as two lines hold it; the fix may have ``most`` lines.
     """
     saving = size(finding.saving) if finding.saving else ""
-    width = page.width - _INDENT - (len(saving) + 2 if saving else 0)
+    room = page.width - _INDENT
+    width = room - (len(saving) + 2 if saving else 0)
     lines = _fitted(page, finding.message, width, max(2, most))
-    if wcwidth.width(lines[-1]) + len(finding.rule) + 3 <= width:
+    fix = " ".join(f"fix: {finding.fix}".split()) if finding.fix else ""
+    below = fix and (len(lines) == 1 or most > len(lines))
+    left = (width if len(lines) == 1 else room) - wcwidth.width(lines[-1]) - 2
+    if fix and not below and left >= _SHORTEST_FIX:
+        lines[-1] += f"  {page.shorten(fix, left)}"
+    elif len(finding.rule) + 2 < left:
         lines[-1] += f" [{page.clean(finding.rule)}]"
     severity = page.colour(finding.severity, finding.severity)
     head = severity + " " * (_INDENT - len(finding.severity)) + lines[0]
     if saving:
         head += " " * (width - wcwidth.width(lines[0]) + 2) + saving
-    fix = " ".join(f"fix: {finding.fix}".split()) if finding.fix else ""
-    room = page.width - _INDENT
-    if fix and len(lines) > 1 and most < len(lines) + 1:
-        left = room - wcwidth.width(lines[-1]) - 2
-        lines[-1] += f"  {page.shorten(fix, left)}" if left >= _SHORTEST_FIX else ""
-    elif fix:
-        lines += _fitted(page, fix, room, max(1, most - len(lines) + 1))
     page.lines += [head, *(" " * _INDENT + line for line in lines[1:])]
+    if below:
+        fixes = _fitted(page, fix, room, max(1, most - len(lines) + 1))
+        page.lines += [" " * _INDENT + line for line in fixes]
 
 
 def _fitted(page: Page, text: str, width: int, most: int) -> list[str]:
