@@ -22,7 +22,7 @@ import time
 from collections.abc import Callable, Iterable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 from tests.images import Compression, Image, Index, digest, oci_files
 
@@ -129,6 +129,7 @@ class FakeRegistry(Server):
         self.redirect: str | None = None
         self.scheme = "http"
         self.ranges = True
+        self.page = 1000
         self._break: tuple[int, int] | None = None
 
     def add(
@@ -174,6 +175,8 @@ class FakeRegistry(Server):
                 return wrong
         if (refusal := self._refuse(path, headers)) is not None:
             return refusal
+        if (listed := self._list(path)) is not None:
+            return listed
         route = _ROUTE.fullmatch(path)
         if route is None:
             return 404, {}, b"{}"
@@ -193,6 +196,28 @@ class FakeRegistry(Server):
             more["Content-Range"] = f"bytes {start}-{len(data) - 1}/{len(data)}"
             return 206, more, data[start:]
         return 200, more, data
+
+    def _list(self, path: str) -> Answer | None:
+        """A page of the catalogue or of a repository's tags, with a link to the next."""
+        parts = urlsplit(path)
+        tags = re.fullmatch(r"/v2/(.+)/tags/list", parts.path)
+        if tags is not None:
+            key = "tags"
+            names = sorted(tag for name, tag in self.manifests if name == tags[1])
+            if not names:
+                return 404, {}, b'{"errors":[{"code":"NAME_UNKNOWN"}]}'
+        elif parts.path == "/v2/_catalog":
+            key = "repositories"
+            names = sorted({name for name, _ in self.manifests})
+        else:
+            return None
+        query = parse_qs(parts.query)
+        after = query.get("last", [""])[0]
+        page = [name for name in names if name > after][: self.page]
+        more: dict[str, str] = {}
+        if page and page[-1] != names[-1]:
+            more["Link"] = f'<{parts.path}?last={quote(page[-1])}&n={self.page}>; rel="next"'
+        return 200, more, json.dumps({key: page}).encode()
 
     def _refuse(self, path: str, headers: dict[str, str]) -> Answer | None:
         given = headers.get("authorization", "")
@@ -228,8 +253,11 @@ class TokenServer(Server):
         self.issued: set[str] = set()
         self.reply: bytes | None = None
         self.name = "token"
+        self.paths: dict[str, bytes] = {}
 
     def answer(self, method: str, path: str, headers: dict[str, str]) -> Answer:
+        if path in self.paths:
+            return 200, {}, self.paths[path]
         if method == "POST":
             form = parse_qs(headers.get("(body)", ""))
             if form.get("refresh_token", [""])[0] not in self.refresh_tokens:
@@ -270,6 +298,8 @@ class FakeEngine(Server):
     def answer(self, method: str, path: str, headers: dict[str, str]) -> Answer:
         if path.endswith("/version"):
             return 200, {}, b'{"ApiVersion":"1.43"}'
+        if re.fullmatch(r"/v[0-9.]+/images/json(\?.*)?", path):
+            return 200, {}, json.dumps([known for known, _ in self.images.values()]).encode()
         found = re.fullmatch(r"/v[0-9.]+/images/(.+)/(json|get)", path)
         if found is None:
             return 500, {}, b'{"message":"what is that?"}'

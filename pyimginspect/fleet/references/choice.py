@@ -84,6 +84,7 @@ class Choice(Struct, frozen=True, kw_only=True):
 
     def _by_version(self, repository: str, tags: list[str], skipped: Skipped) -> list[str]:
         specifiers = SpecifierSet(self.versions)
+        early = bool(specifiers.prereleases)  # of a range that names one, pre-releases count
         versions: list[tuple[Version, str]] = []
         for tag in tags:
             try:
@@ -91,7 +92,7 @@ class Choice(Struct, frozen=True, kw_only=True):
             except InvalidVersion:
                 skipped.add("tags that are no versions", f"{repository}:{tag}")
                 continue
-            if not self.versions or specifiers.contains(version):
+            if not self.versions or specifiers.contains(version, prereleases=early):
                 versions.append((version, tag))
         versions.sort(reverse=True)
         return [tag for _, tag in versions[: self.newest]]
