@@ -1,0 +1,197 @@
+"""A fleet of sixty images, in processes and on a cluster, with and without deaths."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import pyimginspect
+from pyimginspect import Fleet, inspect_fleet
+from tests.fleets import fleet, push
+from tests.integration.clusters import LocalCluster, children
+from tests.servers import FakeRegistry
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc"),
+]
+
+COUNT = 60
+WORKERS = 2
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def registry() -> Iterator[FakeRegistry]:
+    with FakeRegistry() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def references(registry: FakeRegistry) -> list[str]:
+    return push(registry, COUNT)
+
+
+@pytest.fixture(scope="module")
+def reports(references: list[str]) -> dict[str, str]:
+    """What `inspect()` says of each image."""
+    return {name: pyimginspect.inspect(name).to_json() for name in references}
+
+
+IMAGES = list(fleet(COUNT))
+LAYERS = {diff_id for one in IMAGES for diff_id in one.diff_ids}
+CONFIGURATIONS = {one.config_digest for one in IMAGES}
+
+
+def layers_fetched(registry: FakeRegistry, since: int) -> int:
+    paths = [path for _, path, _ in registry.requests[since:] if "/blobs/" in path]
+    return sum(path.rpartition("/")[2] not in CONFIGURATIONS for path in paths)
+
+
+def check(
+    references: list[str],
+    reports: dict[str, str],
+    place: Path,
+    *,
+    cluster: str | None = None,
+    meanwhile: Callable[[int], None] = lambda _: None,
+) -> None:
+    """Inspect all; every report must be that of `inspect()`, to the byte."""
+    found = {}
+    outcomes = inspect_fleet(
+        references,
+        workers=None if cluster else WORKERS,
+        cluster=cluster,
+        results=place / "results.sqlite3",
+        cache=place / "cache",
+    )
+    for number, outcome in enumerate(outcomes):
+        assert outcome.report is not None, outcome.error
+        found[outcome.reference] = outcome.report.to_json()
+        meanwhile(number)
+    assert found == reports
+    with Fleet.open(place / "results.sqlite3") as results:
+        assert results.totals().layers == len(LAYERS)
+        for name in references:
+            assert results.report(name).to_json() == reports[name]
+
+
+def kill(pids: list[int]) -> None:
+    assert pids
+    os.kill(pids[0], signal.SIGKILL)
+
+
+def test_in_processes(
+    registry: FakeRegistry, references: list[str], reports: dict[str, str], tmp_path: Path
+) -> None:
+    before = len(registry.requests)
+    check(references, reports, tmp_path)
+    assert layers_fetched(registry, before) == len(LAYERS)
+    before = len(registry.requests)
+    check(references, reports, tmp_path)
+    assert len(registry.requests) - before == COUNT, "one request a name"
+
+
+def test_processes_that_are_killed(
+    registry: FakeRegistry, references: list[str], reports: dict[str, str], tmp_path: Path
+) -> None:
+    before = len(registry.requests)
+    killed = 0
+
+    def meanwhile(number: int) -> None:
+        nonlocal killed
+        if number in (5, 25, 45) and (pids := children(os.getpid())):
+            kill(pids)
+            killed += 1
+
+    check(references, reports, tmp_path, meanwhile=meanwhile)
+    assert killed
+    assert layers_fetched(registry, before) <= len(LAYERS) + killed * WORKERS
+
+
+def test_a_command_that_is_killed_goes_on(
+    registry: FakeRegistry, references: list[str], reports: dict[str, str], tmp_path: Path
+) -> None:
+    before = len(registry.requests)
+    (tmp_path / "list").write_text("\n".join(references))
+    results = tmp_path / "results.sqlite3"
+    command = [
+        *(sys.executable, "-m", "pyimginspect", "--fleet", f"@{tmp_path}/list"),
+        *("--results", str(results), "--cache-dir", str(tmp_path / "cache")),
+        *("--workers", str(WORKERS), "-o", str(tmp_path / "fleet.json")),
+    ]
+    first = subprocess.Popen(command, cwd=ROOT)
+    end = time.monotonic() + 300
+    pids: set[int] = set()
+    while inspected(results) < COUNT // 3:
+        pids.update(children(first.pid))
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    first.kill()
+    first.wait()
+    end = time.monotonic() + 60
+    while any(Path(f"/proc/{pid}").exists() for pid in pids):
+        assert time.monotonic() < end, "a worker outlives the command"
+        time.sleep(0.05)
+    done = inspected(results)
+    assert done < COUNT
+    assert subprocess.run(command, cwd=ROOT, check=False).returncode == 1
+    assert layers_fetched(registry, before) <= len(LAYERS) + WORKERS
+    with Fleet.open(results) as kept:
+        assert {name: kept.report(name).to_json() for name in references} == reports
+
+
+def inspected(results: Path) -> int:
+    try:
+        with Fleet.open(results) as fleet:
+            return fleet.totals().inspected
+    except pyimginspect.PyimginspectError:
+        return 0
+
+
+def test_on_a_cluster(
+    registry: FakeRegistry, references: list[str], reports: dict[str, str], tmp_path: Path
+) -> None:
+    pytest.importorskip("distributed")
+    before = len(registry.requests)
+    with LocalCluster(tmp_path / "dask", WORKERS) as cluster:
+        check(references, reports, tmp_path, cluster=cluster.address)
+    assert layers_fetched(registry, before) == len(LAYERS)
+
+
+def test_on_a_cluster_whose_workers_are_killed(
+    registry: FakeRegistry, references: list[str], reports: dict[str, str], tmp_path: Path
+) -> None:
+    pytest.importorskip("distributed")
+    before = len(registry.requests)
+    killed = 0
+    with LocalCluster(tmp_path / "dask", WORKERS) as cluster:
+
+        def meanwhile(number: int) -> None:
+            nonlocal killed
+            if number in (5, 30) and (pids := cluster.workers()):
+                kill(pids)
+                killed += 1
+
+        check(references, reports, tmp_path, cluster=cluster.address, meanwhile=meanwhile)
+    assert killed
+    assert layers_fetched(registry, before) <= len(LAYERS) + killed * WORKERS
+
+
+def test_a_cluster_that_goes_away_and_comes_back(
+    references: list[str], reports: dict[str, str], tmp_path: Path
+) -> None:
+    pytest.importorskip("distributed")
+    with LocalCluster(tmp_path / "dask", WORKERS) as cluster:
+
+        def meanwhile(number: int) -> None:
+            if number == 10:
+                cluster.stop()
+                cluster.start()
+
+        check(references, reports, tmp_path, cluster=cluster.address, meanwhile=meanwhile)
