@@ -66,6 +66,8 @@ _SHELL = re.compile(
 )
 _PARTS = re.compile(
     r"usr/(?:share|lib|libexec|include)/|(?:var|etc)/(?!.*\.sh$)|.*/(?:node_modules|\.git|pkgs)/"
+    # Of the system's own scripts none begins a container; some images put theirs beside them.
+    r"|(?:usr/)?s?bin/(?!.*(?:boot|docker|entry|init|launch|main|run|serve|start|\.sh$))"
 )
 _DIRECTORIES = ("var/lib/dpkg/status.d/", "etc/apt/apt.conf.d/")
 

@@ -25,6 +25,10 @@ LAYER = layer(
         "usr/lib/libx.so": HardLink("usr/lib/libx.so.1"),
         "usr/bin/tool": File("#!/usr/bin/python3\nprint()\n", mode=0o755),
         "usr/bin/long": File("#!/bin/sh\n'''exec' \"/a b/python\" \"$0\"\n' '''\n", mode=0o755),
+        "app/entry": File("#!/usr/bin/env bash\nexec true\n", mode=0o755),
+        "usr/bin/start.sh": "true\n",
+        "usr/bin/ldd": File("#!/bin/bash\nthe system's own\n", mode=0o755),
+        "usr/share/x/run.sh": File("#!/bin/sh\na part\n", mode=0o755),
         "usr/share/doc": File("#!/not/executable\n", mode=0o644),
         "venv/pyvenv.cfg": "home = /usr/local/bin\n",
         "s/site-packages/a-1.dist-info/RECORD": "a.py,,\n",
@@ -58,10 +62,14 @@ def test_the_facts_of_a_layer() -> None:
         at["etc/os-release"]: b"ID=debian\n",
         at["venv/pyvenv.cfg"]: b"home = /usr/local/bin\n",
         at["s/site-packages/a-1.dist-info/RECORD"]: b"a.py,,\n",
-        at["usr/bin/long"]: b"#!/bin/sh\n'''exec' \"/a b/python\" \"$0\"\n' '''\n",
+        at["app/entry"]: b"#!/usr/bin/env bash\nexec true\n",
+        at["usr/bin/start.sh"]: b"true\n",
     }
     assert index.scripts == {
         at["usr/bin/tool"]: "#!/usr/bin/python3",
+        at["app/entry"]: "#!/usr/bin/env bash",
+        at["usr/bin/ldd"]: "#!/bin/bash",
+        at["usr/share/x/run.sh"]: "#!/bin/sh",
         at["usr/bin/long"]: "#!/bin/sh\n'''exec' \"/a b/python\" \"$0\"",
     }
     assert index.checksums is None
@@ -211,7 +219,7 @@ def test_a_bomb_is_stopped() -> None:
 
 
 def test_what_limits_cut_off_is_a_note() -> None:
-    limits = Limits(text=5, texts=100, script=5)
+    limits = Limits(text=5, texts=100, script=4)
     index = index_layer(BytesBlob(data=LAYER), limits=limits).index
     assert [(note.what, note.path) for note in index.notes] == [
         ("text of 10 bytes was not kept", "etc/os-release"),

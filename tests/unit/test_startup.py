@@ -12,7 +12,7 @@ import pytest
 from pyimginspect.inventory.facts import Startup
 from pyimginspect.model import Image, ImageConfig, Layer, Platform
 from tests.images import Content, Directory, File, Link, debian_base, elf, official_python
-from tests.pythons import executable, inventory, venv
+from tests.pythons import executable, frozen, inventory, venv
 from tests.systems import rootfs
 from tests.trees import debian_python
 
@@ -64,6 +64,7 @@ APP: dict[str, Content] = {
     "app/arm": File(elf(needed=["libc.so.6"], machine="aarch64"), mode=0o755),
     "app/i386": File(elf(static=True, machine="i386", bits=32), mode=0o755),
     "app/musl": executable(musl=True),
+    "app/frozen": frozen("3.12"),
     "app/static": File(elf(static=True), mode=0o755),
     "app/group": File(elf(static=True), mode=0o750, uid=0, gid=50),
     "app/deep1": py("#!/app/usr"),
@@ -140,6 +141,9 @@ def startup(
         (["nice", "-n", "5", "python3", "-V"], "usr/local/bin/python3", LOCAL, {}),
         (["nice", "-5", "python3", "-V"], "usr/local/bin/python3", LOCAL, {}),
         (["timeout", "-k", "5", "60", "python3", "-V"], "usr/local/bin/python3", LOCAL, {}),
+        (["python3", "-V", "gone.py"], "usr/local/bin/python3", LOCAL, {}),
+        (["/app/frozen", "gone.yml"], "app/frozen", "app/frozen", {}),
+        (["bash", "-euo", "pipefail", "-c", "python3 -V"], "usr/local/bin/python3", LOCAL, {}),
         (["sh", "-c", "exec python3 -V"], "usr/local/bin/python3", LOCAL, {}),
         (["sh", "-ec", "cd /app && python3 main.py"], "usr/local/bin/python3", LOCAL, {}),
         (["sh", "-c", "python3 -V > /proc/1/fd/1 2>&1"], "usr/local/bin/python3", LOCAL, {}),
@@ -333,8 +337,13 @@ def test_files_that_a_volume_may_bring_are_not_missing() -> None:
 
 
 def test_a_script_in_an_empty_directory_may_be_mounted() -> None:
-    for tree in ({"code/": None}, {}):
-        found = startup(cmd=["python3", "manage.py"], working_dir="/code", more={"x": "", **tree})
+    for tree, command in (
+        ({"code/": None}, ["python3", "manage.py"]),
+        ({}, ["python3", "manage.py"]),
+        ({}, ["sh", "./run.sh"]),
+        ({}, ["python3", "-m", "web"]),
+    ):
+        found = startup(cmd=command, working_dir="/code", more={"x": "", **tree})
         assert found.problem is not None
         assert found.problem.likely
 

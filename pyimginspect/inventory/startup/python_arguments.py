@@ -14,12 +14,14 @@ from pyimginspect.inventory.startup.records import (
 )
 from pyimginspect.inventory.startup.users import may_read
 
-__all__ = ["check_arguments", "is_interactive"]
+__all__ = ["check_arguments", "is_interactive", "likely"]
 
 _VALUES = ("W", "X")
 _LONG_VALUES = ("--check-hash-based-pycs",)
 _NOT_USUAL = frozenset("IEsSP")
 """Options that change where modules are looked up."""
+_ENDING = frozenset("cVh?")
+"""A text to run, the version, help: no file is run."""
 _SUFFIXES = (".py", ".pyc", ".so")
 
 
@@ -47,7 +49,7 @@ def check_arguments(
             continue
         for number, letter in enumerate(word[1:], 1):
             rest = word[number + 1 :]
-            if letter == "c":
+            if letter in _ENDING:
                 return
             if letter == "m":
                 module = rest or (words.pop(0) if words else None)
@@ -71,7 +73,7 @@ def _check_script(context: Context, process: Process, name: str, word: str) -> N
         directory = path.rpartition("/")[0]
         fix = f"copy it into the image, or name the file that is there in place of {word}"
         found = problem(inner.errno, word, what, path, inner.fix or fix)
-        raise _likely(context, found, directory) from error
+        raise likely(context, found, directory) from error
     if not real:
         return
     rootfs = context.rootfs
@@ -88,7 +90,7 @@ def _check_script(context: Context, process: Process, name: str, word: str) -> N
         raise problem("EACCES", word, what, real, "copy it with COPY --chmod=644, or chown it")
 
 
-def _likely(context: Context, error: CannotStartError, directory: str) -> CannotStartError:
+def likely(context: Context, error: CannotStartError, directory: str) -> CannotStartError:
     """Mark what seems to be mounted: the directory holds nothing, or is not there."""
     real = context.rootfs.resolve(directory)
     if real and context.rootfs.children(real):
@@ -123,7 +125,7 @@ def _check_module(context: Context, process: Process, program: str, module: str)
     error = problem("", f"-m {name}", what, program, fix)
     if own is not None and _is_site(context, own):
         raise error
-    raise _likely(context, error, "/nowhere")
+    raise likely(context, error, "/nowhere")
 
 
 _ADDING = (".pth", ".egg", ".zip", ".egg-link")

@@ -5,9 +5,14 @@ from __future__ import annotations
 import msgspec
 
 from pyimginspect.inventory.facts import StartStep
+from pyimginspect.inventory.interpreters.executables import python_name
 from pyimginspect.inventory.startup.execve import execute, find_program, line_endings
 from pyimginspect.inventory.startup.paths import absolute, problem, walk
-from pyimginspect.inventory.startup.python_arguments import check_arguments, is_interactive
+from pyimginspect.inventory.startup.python_arguments import (
+    check_arguments,
+    is_interactive,
+    likely,
+)
 from pyimginspect.inventory.startup.records import (
     CannotStartError,
     Context,
@@ -18,6 +23,7 @@ from pyimginspect.inventory.startup.records import (
     Word,
 )
 from pyimginspect.inventory.startup.shell import Call, Ends, read_shell
+from pyimginspect.inventory.startup.shell_builtins import shell_options
 from pyimginspect.inventory.startup.wrappers import is_wrapper, unwrap
 
 __all__ = ["Route", "shown"]
@@ -25,8 +31,6 @@ __all__ = ["Route", "shown"]
 SHELLS = frozenset({"sh", "bash", "dash", "ash", "ksh", "mksh", "zsh"})
 _MOST_STEPS = 24
 _MOST_SHOWN = 12
-_NAME_OPTIONS = frozenset("abefhkmnptuvxBCEHPT")
-_SYSTEM_BINARIES = ("ls", "cat", "id", "rm", "cp")
 
 
 def shown(words: tuple[Word, ...]) -> tuple[str, ...]:
@@ -133,7 +137,7 @@ class Route:
                 interactive=is_interactive(program.arguments),
             )
             # A script's own path, which the kernel gives its interpreter, has been opened already.
-            if process.settled and program.path in context.pythons and not script:
+            if process.settled and python_name(program.path) is not None and not script:
                 self._check_python(program, process, result)
             return result
         name, arguments = program.path.rpartition("/")[2], program.arguments[1:]
@@ -220,23 +224,7 @@ class Route:
         process: Process,
         word: str,
     ) -> Result:
-        words = list(arguments)
-        strict = command = False
-        while words and words[0] is not None and words[0][:1] in ("-", "+") and words[0] != "-":
-            option = words.pop(0) or ""
-            if option == "--":
-                break
-            if option == "--norc" or option == "--noprofile" or option == "--posix":
-                continue
-            letters = option[1:]
-            if option.startswith("--") or {"l", "i", "r", "s"} & set(letters):
-                raise NotKnownError(
-                    f"{name} {option} reads files that change its environment first"
-                )
-            strict = strict or "e" in letters
-            command = command or "c" in letters
-            if letters.endswith(("o", "O")) and words:
-                words.pop(0)
+        words, letters = shell_options(name, arguments)
         if process.variables.get("BASH_ENV") and name == "bash":
             raise NotKnownError("BASH_ENV names a file that bash reads first")
         if not words:
@@ -248,7 +236,8 @@ class Route:
         first = words.pop(0)
         if first is None:
             raise NotKnownError(f"the script of {name} is only known at run time")
-        if command:
+        strict = "e" in letters
+        if "c" in letters:
             zero = words.pop(0) if words else name
             return self._text(
                 first.encode("utf-8", "surrogateescape"),
@@ -274,18 +263,17 @@ class Route:
             inner = error.problem
             what = f"{name} is given {word} to run, and {inner.what}"
             fix = inner.fix or f"copy {word} into the image"
-            raise problem(inner.errno, word, what, path, fix) from error
+            found = problem(inner.errno, word, what, path, fix)
+            raise likely(context, found, path.rpartition("/")[0]) from error
         text = context.rootfs.texts.get(real)
-        if text is None:
-            if context.rootfs[real].kind == "file" and not context.rootfs[real].size:
-                text = b""
-            else:
-                raise NotKnownError(f"/{real} decides, and its text was not kept")
         origin = ""
-        second = context.rootfs.scripts.get(real, "").partition("\n")[2]
-        if second:  # of pip and distlib: what comes after it is Python
-            text = b"\n" + second.encode("utf-8", "surrogateescape")
-            origin = word
+        if second := context.rootfs.scripts.get(real, "").partition("\n")[2]:
+            # Of pip and distlib: what comes after it is Python.
+            text, origin = b"\n" + second.encode("utf-8", "surrogateescape"), word
+        elif text is None and context.rootfs[real].kind == "file" and not context.rootfs[real].size:
+            text = b""
+        if text is None:
+            raise NotKnownError(f"/{real} decides, and its text was not kept")
         if b"\r\n" in text[:4096]:
             raise NotKnownError(f"/{real} decides, and has the line ends of Windows")
         try:

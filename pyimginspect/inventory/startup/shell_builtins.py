@@ -7,10 +7,10 @@ from functools import cache
 import msgspec
 from msgspec import Struct
 
-from pyimginspect.inventory.startup.records import Context, Process, Word
+from pyimginspect.inventory.startup.records import Context, NotKnownError, Process, Word
 from pyimginspect.inventory.tables import read_table
 
-__all__ = ["activate", "is_builtin", "is_harmless"]
+__all__ = ["activate", "is_builtin", "is_harmless", "shell_options"]
 
 
 class _Table(Struct, frozen=True, kw_only=True):
@@ -66,3 +66,23 @@ def activate(context: Context, process: Process, words: tuple[Word, ...]) -> Pro
     if path is not None:
         variables["PATH"] = path
     return msgspec.structs.replace(process, path=path, variables=variables)
+
+
+def shell_options(name: str, arguments: tuple[Word, ...]) -> tuple[list[Word], set[str]]:
+    """Return a shell's arguments behind its options, and the letters of those.
+
+    Raises :class:`NotKnownError` for a shell that reads other files first, as a login shell does.
+    """
+    words, letters = list(arguments), set[str]()
+    while words and words[0] is not None and words[0][:1] in ("-", "+") and words[0] != "-":
+        option = words.pop(0) or ""
+        if option == "--":
+            break
+        if option in ("--norc", "--noprofile", "--posix"):
+            continue
+        if option.startswith("--") or set("lirs") & set(option):
+            raise NotKnownError(f"{name} {option} reads files first that change its environment")
+        letters |= {*option[1:]} if option[0] == "-" else set()
+        if option[-1] in "oO" and words:
+            words.pop(0)
+    return words, letters
