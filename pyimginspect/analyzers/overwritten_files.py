@@ -106,7 +106,7 @@ def _again_evidence(inventory: Inventory, cause: Cause) -> Iterator[Evidence]:
 
 
 def _again_fix(inventory: Inventory, cause: Cause) -> str:
-    instruction = inventory.instructions[cause.killer]
+    instruction, rootfs = inventory.instructions[cause.killer], inventory.rootfs
     word = instruction.partition(" ")[0]
     if word not in ("COPY", "ADD"):
         return (
@@ -119,9 +119,11 @@ def _again_fix(inventory: Inventory, cause: Cause) -> str:
     names = [shlex.quote(f"/{path}") for path in paths[:_MOST_PLACES]]
     more = len(paths) - _MOST_PLACES
     rest = f" and {more:,} more" if more > 0 else ""
+    links = any(node is not None and node.kind == "symlink" for node in map(rootfs.get, paths))
+    how = "; COPY follows the links among them, cp -a in a RUN --mount=from=… does not"
     return (
         f"{word} only what the layers below do not have, in place of"
-        f" {shortened(instruction)}: {', '.join(names)}{rest}"
+        f" {shortened(instruction)}: {', '.join(names)}{rest}{how if links else ''}"
     )
 
 

@@ -220,9 +220,11 @@ def _programs(inventory: Inventory, free: Collection[str]) -> Iterator[Kept]:
     """
     rootfs, packages, config = inventory.rootfs, inventory.packages, inventory.image.config
     proven: set[str] = set()
-    for path, program in interpreted_programs(rootfs, config, packages):
-        found = rootfs.resolve(f"/usr/bin/{program}") if program else None
-        owners = {*packages.owner(found or ""), program} & set(free)
+    for path, program, started in interpreted_programs(rootfs, config, packages):
+        owners = {*packages.owner(started)}
+        if owners or not started:  # else it is a program that no package brought
+            owners.add(program)
+        owners &= set(free)
         for owner in sorted(owners - proven):
             proven.add(owner)
             yield Kept(package=owner, library=program, path=path)

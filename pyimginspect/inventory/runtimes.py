@@ -93,7 +93,7 @@ def used_runtimes(
     for each in distributions:
         for caller in callers().get(each.name, ()):
             used.setdefault(_by_program()[caller.program], each.name)
-    for path, program in interpreted_programs(rootfs, config, packages):
+    for path, program, _ in interpreted_programs(rootfs, config, packages):
         if program in _by_program():
             used.setdefault(_by_program()[program], f"/{path}")
     jar = next(_jars(rootfs, packages), None) if "java" not in used else None
@@ -104,29 +104,40 @@ def used_runtimes(
 
 def interpreted_programs(
     rootfs: RootFS, config: ImageConfig, packages: PackageDatabase
-) -> Iterator[tuple[str, str]]:
-    """Yield the scripts on PATH that no package owns, and the program that their ``#!`` names.
+) -> Iterator[tuple[str, str, str]]:
+    """Yield the scripts on PATH that no package owns, and the program that their ``#!`` starts.
 
-    Packages say themselves what they need; so do npm and its like, which came with Node.
+    That is its name, and its real path, empty where it is not there. Packages say themselves what
+    they need; so do npm and its like, which came with Node.
     """
-    for directory in config.environment().get("PATH", _PATH).split(":"):
-        place = rootfs.resolve(directory) if directory.startswith("/") else None
+    directories = config.environment().get("PATH", _PATH).split(":")
+    places = [rootfs.resolve(each) for each in directories if each.startswith("/")]
+    for place in places:
         for path in rootfs.children(place) if place else ():
             real = rootfs.resolve(path)
             line = rootfs.scripts.get(real or "")
             if line is None or real is None or packages.owner(real) or in_cache(rootfs, real):
                 continue
             if not _OF_NODE.search(f"/{real}"):
-                yield path, _interpreter(line)
+                name = _interpreter(line)
+                yield path, name.rpartition("/")[2], _started(rootfs, places, name)
 
 
 def _interpreter(line: str) -> str:
-    """Return the name of the program that a ``#!`` line starts, ``env`` left out."""
+    """Return what a ``#!`` line calls the program that it starts, ``env`` left out."""
     words = line.removeprefix("#!").split()
     names = [word for word in words if not word.startswith("-") and "=" not in word]
     if names and names[0].rpartition("/")[2] == "env":
         names = names[1:]
-    return names[0].rpartition("/")[2] if names else ""
+    return names[0] if names else ""
+
+
+def _started(rootfs: RootFS, places: Iterable[str | None], name: str) -> str:
+    """Return the real path of a program: at its own path, or in the first place on PATH."""
+    if name.startswith("/"):
+        return rootfs.resolve(name) or ""
+    found = (rootfs.resolve(f"/{place}/{name}") for place in places if place and name)
+    return next((path for path in found if path), "")
 
 
 def _command_words(rootfs: RootFS, config: ImageConfig) -> Iterator[str]:

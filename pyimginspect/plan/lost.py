@@ -184,10 +184,15 @@ def _copied(shop: Workshop, cause: Cause, top: str) -> tuple[str, str]:
     word = shop.inventory.instructions[cause.killer].partition(" ")[0]
     if word not in ("COPY", "ADD"):
         return f"leave {top} as it is in layer {cause.killer}, which changes nothing there", ""
-    paths = [f"/{path}" for path in differing_paths(shop.inventory, cause)]
+    rootfs = shop.inventory.rootfs
+    paths = differing_paths(shop.inventory, cause)
     if not paths:
         return f"drop this {word}: the layers below have all that it brings", ""
     more = len(paths) - _MOST_PLACES
     rest = f" and {more:,} more" if more > 0 else ""
-    words = f"{word} only what the layers below do not have: {', '.join(paths[:_MOST_PLACES])}"
-    return f"{words}{rest}", " ".join(shlex.quote(path) for path in paths)
+    names = ", ".join(f"/{path}" for path in paths[:_MOST_PLACES])
+    words = f"{word} only what the layers below do not have: {names}{rest}"
+    if any(node is not None and node.kind == "symlink" for node in map(rootfs.get, paths)):
+        # COPY stores what a link that it is given by name leads to.
+        return words, f"cp -a --parents {shlex.join(paths)} /"
+    return words, shlex.join(f"/{path}" for path in paths)

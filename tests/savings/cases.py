@@ -97,6 +97,16 @@ _TOOLS = {
 }
 
 
+_TWO_VERSIONS = {
+    f"wheels/acme-{n}.0-py3-none-any.whl": _wheel(
+        "acme",
+        f"{n}.0",
+        {"acme/__init__.py": f"version = {n}\n".encode(), "acme/data.bin": _noise(9 << 20, 5 + n)},
+    )
+    for n in (1, 2)
+}
+
+
 def _before_the_copy(dockerfile: str, plan: Plan) -> str:
     """Put the plan's command into the stage that the environment is copied from."""
     (edit,) = (edit for edit in plan.edits if edit.kind == "environment")
@@ -109,6 +119,14 @@ def _with_pip_settings(dockerfile: str) -> str:
     """Give the commands that use pip their mount again."""
     mount = "RUN --mount=type=bind,source=pip,target=/dev/shm/pip "
     return re.sub(r"^RUN (?=pip|python)", mount, dockerfile, flags=re.MULTILINE)
+
+
+def _only_what_differs(dockerfile: str, plan: Plan) -> str:
+    """Take what the plan names from the stage, by its command, in place of all of /usr."""
+    (edit,) = (edit for edit in plan.edits if edit.words.startswith("COPY only"))
+    mounted = f"RUN --mount=type=bind,from=build,target=/from cd /from && {edit.command}"
+    assert edit.command.startswith("cp -a")
+    return dockerfile.replace("COPY --from=build /usr /usr", mounted)
 
 
 CASES = (
@@ -162,6 +180,43 @@ USER 1000
 CMD ["/app/run"]
 """,
         files={"app/data.bin": _noise(20 << 20, 4), "app/run": b"#!/bin/sh\n"},
+    ),
+    Case(
+        name="chmod of a program in a later layer",
+        dockerfile=f"""FROM {SLIM}
+COPY app/program /usr/local/bin/program
+RUN chmod 700 /usr/local/bin/program
+""",
+        files={"app/program": _noise(20 << 20, 5)},
+    ),
+    Case(
+        name="a distribution replaced by a later RUN",
+        dockerfile=f"""FROM {SLIM}
+COPY wheels /wheels
+RUN pip install --no-cache-dir --no-index --find-links /wheels acme==1.0
+RUN pip install --no-cache-dir --no-index --find-links /wheels acme==2.0
+""",
+        files=_TWO_VERSIONS,
+        works="import acme; assert acme.version == 2",
+    ),
+    Case(
+        name="two owners deleted by one RUN",
+        dockerfile=f"""FROM {SLIM}
+COPY wheels /wheels
+RUN apt-get update && {_INSTALL} file && {_CLEAN} && pip install --no-index /wheels/acme-1*.whl
+RUN apt-get purge -y --auto-remove file && pip uninstall -y acme
+""",
+        files=_TWO_VERSIONS,
+    ),
+    Case(
+        name="all of /usr copied onto its own base",
+        dockerfile=f"""FROM {SLIM} AS build
+RUN apt-get update && {_INSTALL} libpq5 && {_CLEAN}
+FROM {SLIM}
+COPY --from=build /usr /usr
+""",
+        edit=_only_what_differs,
+        works="import ctypes; assert ctypes.CDLL('libpq.so.5').PQlibVersion() >= 150_000",
     ),
     Case(
         name="Python bindings from apt",

@@ -12,7 +12,8 @@ from pyimginspect.analyzers import (
     unknown_base,
 )
 from pyimginspect.inventory.collect import Inventory
-from pyimginspect.inventory.leftovers import find_leftovers
+from pyimginspect.inventory.leftovers import find_leftovers, without
+from pyimginspect.inventory.packages import dependency_graph
 from pyimginspect.report import Finding
 from tests.images import (
     Content,
@@ -300,3 +301,21 @@ def test_a_guess_is_no_base() -> None:
     (finding,) = unknown_base.ANALYZER.run(found)
     assert finding.message == "the base image is not known; it may be debian:bookworm-slim"
     assert [*base_not_official_slim.ANALYZER.run(found)] == []
+
+
+def test_a_script_for_the_base_s_own_python_needs_no_package_s() -> None:
+    python: dict[str, Package] = {
+        "python3-yaml": {"Depends": "python3.13", "files": {"usr/lib/python3/yaml.py": "y"}},
+        "python3.13": {"files": {"usr/bin/python3.13": elf()}},
+    }
+    script: dict[str, Content] = {
+        "usr/local/bin/2to3": File(b"#!/usr/local/bin/python3.13\n", mode=0o755)
+    }
+    found = taken(on_slim(apt(python, manual=["python3-yaml"]), script, history=["RUN a", "RUN b"]))
+    free, kept = without(found, dependency_graph(found.packages), {"python3-yaml"})
+    assert (sorted(free), kept) == (["python3-yaml", "python3.13"], ())
+    script = {"usr/local/bin/2to3": File(b"#!/usr/bin/python3.13\n", mode=0o755)}
+    found = taken(on_slim(apt(python, manual=["python3-yaml"]), script, history=["RUN a", "RUN b"]))
+    free, kept = without(found, dependency_graph(found.packages), {"python3-yaml"})
+    assert sorted(free) == ["python3-yaml"]
+    assert [proof.path for proof in kept] == ["usr/local/bin/2to3"]
