@@ -2,8 +2,10 @@
 
 Builders write the same instruction in different ways. BuildKit: ``RUN /bin/sh -c make # buildkit``,
 with build arguments ``RUN |1 A=b /bin/sh -c make # buildkit``. The classic builder, and buildah
-after it: ``/bin/sh -c #(nop) COPY file:4c1f… in /app`` and ``/bin/sh -c make``. On Windows the
-shell is ``cmd /S /C`` or ``powershell -Command``.
+after it: ``/bin/sh -c #(nop) COPY file:4c1f… in /app`` and ``/bin/sh -c make``. kaniko writes the
+Dockerfile's own line. On Windows the shell is ``cmd /S /C`` or ``powershell -Command``. Tools that
+know no Dockerfile (buildpacks, ko, jib, Nix, Bazel, apko) write who they are. What buildah appends
+is taken off by :mod:`pyimginspect.inventory.buildah_history`.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from pyimginspect.inventory.buildah_history import without_flags, without_metadata
 from pyimginspect.model import History
 
 __all__ = ["Shell", "Step", "instruction_of", "read_step", "read_steps"]
@@ -34,6 +37,9 @@ _WINDOWS = re.compile(
 _PLAIN = re.compile(r"/bin/sh -c(?:\s+|$)")
 _ARGUMENTS = re.compile(r"\|(\d{1,4}) ")
 _SUFFIX = "# buildkit"
+_HASHED = re.compile(r"(--link |--chown=[^\s]*?|)((?:file|dir|multi):.*) in (.*)", re.DOTALL)
+# How Go prints lists and maps: `VOLUME [/a /b]`, `EXPOSE map[80/tcp:{}]`, later `[80/tcp]`.
+_PRINTED = re.compile(r"(?:map)?\[([^\[\]\"]*)\]")
 
 
 class Step(Struct, frozen=True, kw_only=True):
@@ -83,16 +89,26 @@ def read_step(history: History, layer: int | None = None) -> Step:
         # `docker import` and some squashing tools leave a comment, and no instruction.
         comment = history.comment.strip()
         return Step(word="", text=f"# {comment}" if comment else "", layer=layer)
-    if line.endswith(_SUFFIX):
-        line = line[: -len(_SUFFIX)].rstrip()
+    by_buildkit = line.endswith(_SUFFIX)
+    line = line[: -len(_SUFFIX)].rstrip() if by_buildkit else without_metadata(line)
     nop = _NOP.match(line)
     if nop:
         line = line[nop.end() :]
     match = _INSTRUCTION.match(line)
     if match and match[1] != "RUN":
-        return Step(word=match[1], text=_classic_copy(line[match.end() :], match[1]), layer=layer)
+        return Step(word=match[1], text=_argument(line[match.end() :], match[1]), layer=layer)
     if match:
-        return _read_run(line[match.end() :], layer, said=True)
+        step = _read_run(line[match.end() :], layer, said=True)
+        if by_buildkit or step.shell or step.text.startswith("["):
+            return step
+        # kaniko's, as the Dockerfile has it: without a shell's name, which only JSON means.
+        return Step(
+            word="RUN",
+            text=without_flags(step.text),
+            layer=layer,
+            shell="sh",
+            arguments=step.arguments,
+        )
     if nop or line.startswith("#"):
         return Step(word="", text=line, layer=layer)
     return _read_run(line, layer, said=False)
@@ -110,7 +126,8 @@ def _read_run(line: str, layer: int | None, *, said: bool) -> Step:
             break
     if not said and not shell and not arguments:
         return Step(word="", text=line, layer=layer)
-    return Step(word="RUN", text=line.strip(), layer=layer, shell=shell, arguments=arguments)
+    text = without_flags(line.strip()) if not said else line.strip()
+    return Step(word="RUN", text=text, layer=layer, shell=shell, arguments=arguments)
 
 
 def _split_arguments(line: str) -> tuple[str, str]:
@@ -130,11 +147,25 @@ def _split_arguments(line: str) -> tuple[str, str]:
     return parts[-1], " ".join(parts[:-1])
 
 
-def _classic_copy(text: str, word: str) -> str:
-    """Turn ``file:HASH in /app/`` of the classic builder into ``file:HASH /app/``."""
-    if word not in ("ADD", "COPY"):
-        return text.strip()
-    source, found, target = text.rpartition(" in ")
-    if found and source.startswith(("file:", "dir:", "multi:")):
-        return f"{source} {target.strip()}"
-    return text.strip()
+def _argument(text: str, word: str) -> str:
+    """Return what an instruction is given, as a Dockerfile has it, where a builder has not."""
+    text = text.strip()
+    if word in ("ADD", "COPY"):
+        return _classic_copy(text)
+    if word in ("EXPOSE", "VOLUME"):
+        printed = _PRINTED.fullmatch(text)
+        if printed:
+            return printed[1].replace(":{}", "")
+    return text
+
+
+def _classic_copy(text: str) -> str:
+    """Turn ``--chown=1:1file:HASH in /app/`` of the classic builder into what it was.
+
+    Of the sources only a hash is left: ``--chown=1:1 file:HASH /app/``.
+    """
+    match = _HASHED.match(text)
+    if not match:
+        return text
+    flag, source, target = match.groups()
+    return f"{flag.strip()} {source} {target.strip()}".lstrip()
