@@ -84,6 +84,12 @@ class Bench:
             return Outcome(case=case, verdict="wrong", lines=(traceback.format_exc(),))
         return Outcome(case=case, verdict="wrong" if lines else "right", lines=lines, truth=truth)
 
+    @contextmanager
+    def image(self, case: Case) -> Iterator[tuple[str, OpenedImage]]:
+        """The tag of a case's image, built for now, and the image opened."""
+        with self._built(case, case.dockerfile, "case") as tag, self._opened(tag) as image:
+            yield tag, image
+
     def _check(self, case: Case) -> tuple[str, tuple[str, ...]]:
         expects = case.expects
         with self._built(case, case.dockerfile, "case") as tag:
