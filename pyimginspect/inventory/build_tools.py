@@ -18,6 +18,7 @@ from pyimginspect.inventory.facts import (
     Distribution,
     OsPackage,
 )
+from pyimginspect.inventory.installers import conda_prefixes
 from pyimginspect.inventory.once import once
 from pyimginspect.inventory.packages import Graph, PackageDatabase, dependency_graph
 from pyimginspect.inventory.records import recorded
@@ -191,7 +192,7 @@ def _left_already(rootfs: RootFS) -> dict[int, dict[_Group, list[str]]]:
 def _group(rootfs: RootFS) -> dict[_Group, list[str]]:
     """Return candidates by what they belong to: a tree, a directory of headers, or themselves."""
     groups: dict[_Group, list[str]] = {}
-    prefixes = tuple(_conda_prefixes(rootfs))
+    prefixes = conda_prefixes(rootfs)
     tops: set[str] = set()
     for top, kind in _marked(rootfs):
         if _is_within(top, tops) or in_cache(rootfs, top):
@@ -248,12 +249,6 @@ def _loose_kind(path: str) -> _Group | None:
             if pattern.fullmatch(name):
                 return name, kind, path
     return None
-
-
-def _conda_prefixes(rootfs: RootFS) -> Iterator[str]:
-    for directory in rootfs.directories:
-        if directory.endswith("/conda-meta") and f"{directory}/history" in rootfs:
-            yield directory.removesuffix("conda-meta")
 
 
 def _installed(path: str, prefixes: tuple[str, ...]) -> bool:

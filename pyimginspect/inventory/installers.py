@@ -13,10 +13,11 @@ import msgspec
 from msgspec import Struct
 
 from pyimginspect.decoding import from_json
+from pyimginspect.inventory.once import once
 from pyimginspect.inventory.packages import PackageDatabase
 from pyimginspect.rootfs import RootFS
 
-__all__ = ["Installation", "Installers", "direct_url"]
+__all__ = ["Installation", "Installers", "conda_prefixes", "direct_url"]
 
 _NAMES = {"debian": "dpkg"}
 """What INSTALLER says, where the package manager goes by another name here."""
@@ -83,6 +84,16 @@ class Installers:
                 if file.endswith(("/METADATA", "/PKG-INFO", ".egg-info")):
                     installed[prefix + file] = asked
         return installed
+
+
+@once
+def conda_prefixes(rootfs: RootFS) -> tuple[str, ...]:
+    """Return the directories, each with ``/`` at its end, that conda installs to."""
+    return tuple(
+        directory.removesuffix("conda-meta")
+        for directory in rootfs.directories
+        if directory.endswith("/conda-meta") and f"{directory}/history" in rootfs
+    )
 
 
 class _VcsInfo(Struct):

@@ -14,6 +14,7 @@ from msgspec import Struct
 from pyimginspect.inventory.cache_places import in_cache
 from pyimginspect.inventory.facts import Distribution, Interpreter
 from pyimginspect.inventory.imports import Use, judge
+from pyimginspect.inventory.installers import conda_prefixes
 from pyimginspect.inventory.loader import TOO_MUCH, Dependency, Loader, Process, Resolution
 from pyimginspect.inventory.packages import PackageDatabase
 from pyimginspect.inventory.providers import Dlopened, dlopened
@@ -278,6 +279,7 @@ def _libraries(
     pythons = tuple(interpreters)
     own = {python.libpython.rpartition("/")[0] for python in pythons if python.libpython}
     trees = tuple(f"{python.stdlib}/" for python in pythons if python.stdlib)
+    trees += conda_prefixes(rootfs)
     for path, elf in rootfs.elf.items():
         name = path.rpartition("/")[2]
         if elf.kind != "shared" or elf.interpreter or not _SONAME.fullmatch(elf.soname or name):

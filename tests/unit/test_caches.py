@@ -2,7 +2,7 @@
 
 import pytest
 
-from pyimginspect.analyzers import BUILTIN, package_cache
+from pyimginspect.analyzers import BUILTIN, native_library_not_from_os, package_cache
 from pyimginspect.inventory.caches import INFORMATION, edit_of
 from pyimginspect.inventory.facts import Cache
 from tests.images import Content, File, HardLink, Link, dist_info, elf
@@ -189,3 +189,14 @@ def test_a_cache_that_links_lead_into_is_no_debris() -> None:
     assert linked.saving == 0
     assert "UV_LINK_MODE=copy" in linked.fix
     assert linked.evidence[-1].path == f"{SITE}/six.py"
+
+
+def test_what_conda_installs_is_not_copied_by_hand() -> None:
+    tree: dict[str, Content] = {
+        "opt/conda/conda-meta/history": "",
+        "opt/conda/lib/libssl.so.3": elf(soname="libssl.so.3"),
+        "opt/conda/envs/app/conda-meta/history": "",
+        "opt/conda/envs/app/lib/libz.so.1": elf(soname="libz.so.1"),
+    }
+    found = taken(on_slim(tree, history=["RUN conda install openssl"]))
+    assert [*native_library_not_from_os.run(found)] == []
