@@ -145,13 +145,19 @@ def _all_names_below(inventory: Inventory, lost: Lost, copy: Content) -> bool:
     names = inventory.rootfs.hard_links.get(copy)
     if names is None:
         return True
-    below = {lost.path}
-    below.update(
-        entry.path
-        for entry in inventory.rootfs.layers[lost.layer].index.entries
-        if entry.kind == "hardlink" and entry.target == lost.path
-    )
-    return below.issuperset(names)
+    below = _links_to(inventory).get((lost.layer, lost.path), ())
+    return {lost.path, *below}.issuperset(names)
+
+
+@once
+def _links_to(inventory: Inventory) -> dict[tuple[int, str], list[str]]:
+    """Return the paths of hard links by layer and target."""
+    found: dict[tuple[int, str], list[str]] = {}
+    for layer in inventory.rootfs.layers:
+        for entry in layer.index.entries:
+            if entry.kind == "hardlink":
+                found.setdefault((layer.number, entry.target), []).append(entry.path)
+    return found
 
 
 @once

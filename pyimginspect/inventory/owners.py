@@ -18,6 +18,7 @@ from pyimginspect.inventory.losses import Lost, changes, find_lost
 from pyimginspect.inventory.once import once
 from pyimginspect.inventory.packages import apk, dpkg
 from pyimginspect.inventory.records import rows_of
+from pyimginspect.model import RpmPackage
 
 __all__ = ["Owner", "by_owner"]
 
@@ -63,6 +64,9 @@ def by_owner(inventory: Inventory, killer: int, losses: Sequence[Lost]) -> dict[
     files = _package_files(inventory, packages, killer)
     distributions = _distributions_of(inventory, killer)
     lone = _without_record(distributions)
+    listed: dict[str, Owner] = {}
+    for owned in [*distributions.values()][::-1]:  # of several that list a file the first counts
+        listed.update(owned)
     found: dict[Owner, list[Lost]] = {}
     left = []
     for lost in losses:
@@ -71,17 +75,14 @@ def by_owner(inventory: Inventory, killer: int, losses: Sequence[Lost]) -> dict[
         package = next((files[name] for name in names if name in files), None)
         owner = packages.get(package) if package is not None else None
         if owner is None:
-            paths = distributions.values()
-            owner = next(
-                (each for name in names for owners in paths if (each := owners.get(name))), None
-            )
+            owner = next((listed[name] for name in names if name in listed), None)
         if owner is None:
             left.append(lost)
         else:
             found.setdefault(owner, []).append(lost)
     rest = []
     for lost in left:
-        place = next((place for place in lone if lost.path.startswith(f"{place}/")), None)
+        place = next((place for place in _parents(lost.path) if place in lone), None)
         if place is None:
             rest.append(lost)
         else:
@@ -142,6 +143,8 @@ def _package_files(
     if not packages:
         return {}
     files: dict[str, str] = {}
+    database: bytes = b""  # the last that there was: each is a picture of all packages
+    records: Sequence[RpmPackage] = ()
     for layer in inventory.rootfs.layers[:killer]:
         entries = layer.index.entries
         for position, text in layer.index.texts.items():
@@ -151,13 +154,13 @@ def _package_files(
                 if name in packages:
                     files.update(dict.fromkeys(_merged(dpkg.parse_list(text)), name))
             elif path in apk.INSTALLED:
-                for package in apk.parse_installed(text):
-                    if package.name in packages:
-                        files.update(dict.fromkeys(package.files, package.name))
-        for records in layer.index.rpm.values():
-            for record in records:
-                if record.name in packages:
-                    files.update(dict.fromkeys(_merged(record.files), record.name))
+                database = text
+        records = max(layer.index.rpm.values(), key=len, default=records)
+    owned = [(package.name, package.files) for package in apk.parse_installed(database)]
+    owned += [(package.name, package.files) for package in records]
+    for name, paths in owned:
+        if name in packages:
+            files.update(dict.fromkeys(_merged(paths), name))
     return files
 
 
@@ -239,8 +242,12 @@ def _without_record(distributions: Mapping[_Distribution, Mapping[str, Owner]]) 
 def _places(losses: Sequence[Lost], inventory: Inventory) -> dict[str, list[Lost]]:
     """Group losses by the highest directory that went with them, or else by their directory."""
     found: dict[str, list[Lost]] = {}
+    rootfs, gone = inventory.rootfs, dict[str, str]()
     for lost in losses:
-        found.setdefault(_gone(inventory, lost.path) or _above(lost.path), []).append(lost)
+        parent = lost.path.rpartition("/")[0]
+        if parent not in gone:
+            gone[parent] = next((place for place in _parents(lost.path) if place not in rootfs), "")
+        found.setdefault(gone[parent] or _above(lost.path), []).append(lost)
     if len(found) > _MOST_PLACES:
         found = {}
         for lost in losses:
@@ -255,14 +262,12 @@ _MOST_PLACES = 12
 """Directories of one layer that are told apart."""
 
 
-def _gone(inventory: Inventory, path: str) -> str:
-    """Return the highest directory above ``path`` that is no more; empty where there is none."""
-    highest = ""
-    parent = path.rpartition("/")[0]
-    while parent and parent not in inventory.rootfs:
-        highest = parent
-        parent = parent.rpartition("/")[0]
-    return highest
+def _parents(path: str) -> Iterator[str]:
+    """Yield the directories above ``path``, the highest first."""
+    end = path.find("/")
+    while end >= 0:
+        yield path[:end]
+        end = path.find("/", end + 1)
 
 
 def _above(path: str) -> str:

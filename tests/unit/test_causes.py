@@ -316,3 +316,21 @@ def test_a_waiver_of_some_of_very_many_paths_hides_nothing() -> None:
     assert left_under(found, waived(paths=("data/0/8", "data/0/7"))) == [
         f"/data/{n}" for n in range(3)
     ]
+
+
+def apk_database(*names: str) -> str:
+    return "".join(f"P:{name}\nV:1-r0\nA:x86_64\nF:usr/bin\nR:{name}\n\n" for name in names)
+
+
+def test_packages_of_apk_are_owners_too() -> None:
+    db = "lib/apk/db/installed"
+    base: dict[str, Content] = {"etc/alpine-release": "3.20.3\n", db: apk_database("busybox")}
+    made: dict[str, Content] = {
+        "usr/bin/git": File(MB),
+        "usr/bin/jq": File(b"j" * 500),
+        db: apk_database("busybox", "git", "jq"),
+    }
+    gone: dict[str, Content] = {"usr/bin/.wh.git": "", "usr/bin/.wh.jq": "", db: base[db]}
+    steps = ["ADD alpine-minirootfs-3.20.3-x86_64.tar.gz / # buildkit", "RUN add", "RUN del"]
+    found = taken(image([base, made, gone], history=steps))
+    assert causes(found) == [("deleted", "git", 1_000_000), ("deleted", "jq", 500)]
