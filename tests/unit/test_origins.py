@@ -69,6 +69,7 @@ def fedora(version: str, prefix: str = "usr", path: str = "") -> dict[str, Conte
 
 UV = "root/.local/share/uv/python/cpython-3.12.3-linux-x86_64-gnu"
 NIX = "nix/store/0c6xrgyz1p5gzpbwnkmbsvpmgkr2y1lr-python3-3.11.9"
+PAKETO = "layers/paketo-buildpacks_cpython/cpython"
 BREW = "home/linuxbrew/.linuxbrew/Cellar/python@3.12/3.12.4"
 
 ORIGINS: dict[str, tuple[Tree, str, str, str]] = {
@@ -207,6 +208,27 @@ ORIGINS: dict[str, tuple[Tree, str, str, str]] = {
         "debian",
     ),
     "nix": (cpython(NIX, "3.11.9"), f"{NIX}/bin/python3.11", "3.11.9", "nix"),
+    "a buildpack": (
+        {**cpython(PAKETO, "3.12.4"), "cnb/lifecycle/launcher": executable()},
+        f"{PAKETO}/bin/python3.12",
+        "3.12.4",
+        "buildpack",
+    ),
+    "a buildpack, without its launcher": (
+        {
+            **cpython("layers/heroku_python/python", "3.12.4"),
+            "layers/config/metadata.toml": "[[processes]]\n",
+        },
+        "layers/heroku_python/python/bin/python3.12",
+        "3.12.4",
+        "buildpack",
+    ),
+    "a directory that is called like the buildpacks'": (
+        cpython(PAKETO, "3.12.4"),
+        f"{PAKETO}/bin/python3.12",
+        "3.12.4",
+        "source",
+    ),
     "homebrew": (cpython(BREW, "3.12.4"), f"{BREW}/bin/python3.12", "3.12.4", "homebrew"),
     "pyinstaller": (
         {

@@ -26,6 +26,10 @@ _PLACES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(?:.*/)?Cellar/python(?:@[^/]+)?/[^/]+/.*"), "homebrew"),
     (re.compile(r"var/lang/bin/[^/]+"), "lambda"),
 )
+# Cloud Native Buildpacks' platform specification: `<layers>/<buildpack>/<layer>/`, `<layers>` being
+# /layers unless CNB_LAYERS_DIR says otherwise, and the lifecycle's launcher in /cnb.
+_BUILDPACK = re.compile(r"(?:.*/)?(layers)/[^/]+/[^/]+/(?:.*/)?bin/[^/]+")
+_LAUNCHER = "cnb/lifecycle/launcher"
 
 
 class Origin(Struct, frozen=True, kw_only=True):
@@ -33,7 +37,8 @@ class Origin(Struct, frozen=True, kw_only=True):
 
     ``source`` for a build from source, the ID of ``os-release`` (``debian``, ``alpine``) for a
     package of the distribution, else ``deadsnakes``, ``conda``, ``pyenv``, ``uv``, ``pypy``,
-    ``lambda``, ``nix``, ``homebrew`` or ``pyinstaller``.
+    ``lambda``, ``nix``, ``homebrew``, ``buildpack`` (a layer of Cloud Native Buildpacks) or
+    ``pyinstaller``.
     """
 
     name: str
@@ -62,6 +67,11 @@ def find_origin(rootfs: RootFS, executable: Executable, packages: PackageDatabas
     for pattern, name in _PLACES:
         if pattern.fullmatch(executable.path):
             return _shown(name, f"where {name} puts interpreters", executable.path)
+    layers = _BUILDPACK.fullmatch(executable.path)
+    if layers and (
+        _LAUNCHER in rootfs or f"{executable.path[: layers.end(1)]}/config/metadata.toml" in rootfs
+    ):
+        return _shown("buildpack", "a layer that a buildpack made", executable.path)
     marker = f"{executable.layout.stdlib}/EXTERNALLY-MANAGED"
     if b"managed by uv" in rootfs.texts.get(marker, b""):
         return _shown("uv", "says that uv manages it", marker)
