@@ -30,6 +30,7 @@ __all__ = [
     "RpmPackage",
     "VersionNeed",
     "parse_digest",
+    "parse_size",
 ]
 
 Digest = NewType("Digest", str)
@@ -50,6 +51,20 @@ def parse_digest(text: str) -> Digest:
     if not _DIGEST.fullmatch(text):
         raise ManifestError(f"'{text[:100]}' is no digest")
     return Digest(text)
+
+
+# Letters alone count as ccache's do: "5G" are decimal, "5Gi" binary.
+_SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,6})?)\s*([kmgt]?)(i?)b?", re.IGNORECASE)
+_POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
+
+
+def parse_size(text: str) -> int | None:
+    """Return how many bytes ``5 MB``, ``1.5GiB`` or ``512`` are; ``None`` for what is no size."""
+    match = _SIZE.fullmatch(text.strip())
+    if match is None or (match[3] and not match[2]):
+        return None
+    unit: int = (1024 if match[3] else 1000) ** _POWERS[match[2].lower()]
+    return round(float(match[1]) * unit)
 
 
 # As containerd's `platforms.Normalize` has them: other names, and the variant that goes unsaid.

@@ -17,7 +17,6 @@ import logging
 import os
 import sqlite3
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -25,7 +24,14 @@ from typing import Any, Self, TypeVar
 from msgspec import Struct
 
 from pyimginspect.errors import CacheError
-from pyimginspect.layers.cache_file import memory_database, open_database, open_unchanging
+from pyimginspect.layers.cache_file import (
+    SIZED,
+    memory_database,
+    open_database,
+    open_unchanging,
+)
+from pyimginspect.layers.cache_settings import DEFAULT_SIZE, cache_directory, cache_file, cache_size
+from pyimginspect.layers.cache_uses import Uses
 from pyimginspect.layers.digests import algorithm, digest_of
 from pyimginspect.layers.limits import DEFAULT_LIMITS, Limits
 from pyimginspect.layers.probes import Probe, version_key
@@ -40,13 +46,13 @@ from pyimginspect.model import Digest, LayerIndex
 
 __all__ = ["DEFAULT_SIZE", "Cache", "CacheInfo", "cache_directory", "cache_file", "said"]
 
-DEFAULT_SIZE = 512 << 20
-"""Bytes that the cache may grow to: the indexes of some hundred big images."""
-
-_FILE = "layers-2.sqlite3"  # a change of the tables is another file, so releases do not quarrel
-_FRESH_SECONDS = 3600  # a use is not noted again within an hour: reading should not write
 _SEAL = 8
-_SIZED = ("layers", "documents", "reports")  # the tables whose rows have a size and a last use
+_PUT_LAYER = """INSERT INTO layers (diff_id, versions, data) VALUES (?, ?, ?)
+    ON CONFLICT (diff_id, versions) DO UPDATE SET data = excluded.data"""
+_PUT_DOCUMENT = """INSERT INTO documents (digest, data) VALUES (?, ?)
+    ON CONFLICT (digest) DO UPDATE SET data = excluded.data"""
+_PUT_REPORT = """INSERT INTO reports (key, data) VALUES (?, ?)
+    ON CONFLICT (key) DO UPDATE SET data = excluded.data"""
 _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
 
@@ -62,31 +68,6 @@ class CacheInfo(Struct, frozen=True, kw_only=True):
     limit: int = DEFAULT_SIZE
 
 
-def cache_directory(directory: str | os.PathLike[str] | None = None) -> Path:
-    """Return where the cache is: ``directory``, ``PYIMGINSPECT_CACHE_DIR``, or the user's own.
-
-    Raises :class:`CacheError` for a user without a home directory.
-    """
-    named = directory or os.environ.get("PYIMGINSPECT_CACHE_DIR")
-    if named:
-        return Path(named)
-    from platformdirs import user_cache_path
-
-    try:
-        path = user_cache_path("pyimginspect", appauthor=False)
-    except RuntimeError:
-        path = Path("~")
-    if not path.is_absolute():  # a directory called `~`, where the home is not known
-        hint = "--cache-dir or PYIMGINSPECT_CACHE_DIR names a directory"
-        raise CacheError("no cache: this user has no home directory", hint=hint)
-    return path
-
-
-def cache_file(directory: str | os.PathLike[str] | None = None) -> Path:
-    """Return the file of the cache in ``directory``. Raises as :func:`cache_directory`."""
-    return cache_directory(directory) / _FILE
-
-
 class Cache:
     """An open cache; a context manager, and safe to use from several threads."""
 
@@ -96,21 +77,21 @@ class Cache:
         *,
         probes: tuple[Probe, ...] = (),
         limits: Limits = DEFAULT_LIMITS,
-        size: int = DEFAULT_SIZE,
+        size: int | None = None,
         warn: Callable[[str], None] = _log.warning,
         set_aside: bool = True,
     ) -> None:
         """Open the cache in ``directory``, made if needed; see :func:`cache_directory`.
 
-        ``size`` bounds the bytes kept. A file there that is damaged, or no cache, is set aside
-        and ``warn`` told, unless ``set_aside`` is off. Raises :class:`CacheError` where no cache
-        can be had.
+        ``size`` bounds the bytes kept; see :func:`cache_size`. A file there that is damaged, or
+        no cache, is set aside and ``warn`` told, unless ``set_aside`` is off. Raises
+        :class:`CacheError` where no cache can be had.
         """
         self.path = cache_file(directory)
         self._versions = version_key(probes)
         if limits != DEFAULT_LIMITS:
             self._versions += f",{limits}"
-        self._size = size
+        self._uses = Uses(cache_size() if size is None else size)
         self._warn = warn
         self._lock = threading.Lock()
         self._writable = True
@@ -129,7 +110,9 @@ class Cache:
 
     def close(self) -> None:
         """Close the file."""
-        self._database.close()
+        with self._lock:
+            self._note_uses()
+            self._database.close()
 
     # --- indexes ----------------------------------------------------------------------------------
     def get(self, diff_id: Digest | None, digest: Digest | None) -> LayerIndex | None:
@@ -148,7 +131,7 @@ class Cache:
             diff_id = diff_id if known is None else known[0]
         key = (diff_id, self._versions)
         where = "WHERE diff_id = ? AND versions = ?"
-        found = self._row(f"SELECT data, used FROM layers {where}", *key)
+        found = self._row(f"SELECT data, id FROM layers {where}", *key)
         if found is None:
             return None
         try:
@@ -157,25 +140,28 @@ class Cache:
             self._write(f"DELETE FROM layers {where}", key)
             self._warn(f"a damaged entry was dropped from the cache {self.path}")
             return None
-        now = int(time.time())
-        if now - found[1] > _FRESH_SECONDS:
-            self._write(f"UPDATE layers SET used = ? {where}", (now, *key))
+        self._used("layers", found[1])
         return index
 
     def holds(self, diff_id: Digest) -> bool:
         """Whether there is an index of that layer; it is not decoded."""
-        query = "SELECT 1 FROM layers WHERE diff_id = ? AND versions = ?"
-        return bool(self._guarded(lambda: self._row(query, diff_id, self._versions)))
+        query = "SELECT id FROM layers WHERE diff_id = ? AND versions = ?"
+        found = self._guarded(lambda: self._row(query, diff_id, self._versions))
+        if found is None:
+            return False
+        with self._lock:
+            self._used("layers", found[0])
+        return True
 
     def put(self, diff_id: Digest, digest: Digest | None, index: LayerIndex) -> None:
         """Keep an index; both digests must have been computed from the bytes themselves."""
         with self._lock:
             data = _seal((diff_id, self._versions)) + encode_index(index)
-            row = (diff_id, self._versions, len(data), int(time.time()), data)
-            self._write("INSERT OR REPLACE INTO layers VALUES (?, ?, ?, ?, ?)", row)
+            if not self._put(_PUT_LAYER, (diff_id, self._versions, data)):
+                return
             if digest not in (None, diff_id):
                 self._write("INSERT OR REPLACE INTO blobs VALUES (?, ?)", (digest, diff_id))
-            self._evict()
+            self._make_room()
 
     # --- documents --------------------------------------------------------------------------------
     def get_document(self, digest: Digest) -> bytes | None:
@@ -183,19 +169,17 @@ class Cache:
         return self._guarded(lambda: self._get_document(digest))
 
     def _get_document(self, digest: Digest) -> bytes | None:
-        found = self._row("SELECT data, used FROM documents WHERE digest = ?", digest)
+        found = self._row("SELECT data, id FROM documents WHERE digest = ?", digest)
         if found is None or digest_of(found[0], algorithm(digest)) != digest:
             return None
-        now = int(time.time())
-        if now - found[1] > _FRESH_SECONDS:
-            self._write("UPDATE documents SET used = ? WHERE digest = ?", (now, digest))
+        self._used("documents", found[1])
         return bytes(found[0])
 
     def put_document(self, data: bytes, algorithm: str = "sha256", /) -> None:
         """Keep a manifest, index or configuration, under the digest of its bytes."""
         with self._lock:
-            row = (digest_of(data, algorithm), len(data), int(time.time()), data)
-            self._write("INSERT OR REPLACE INTO documents VALUES (?, ?, ?, ?)", row)
+            if self._put(_PUT_DOCUMENT, (digest_of(data, algorithm), data)):
+                self._make_room()
 
     # --- reports ----------------------------------------------------------------------------------
     def get_report(self, key: Digest) -> bytes | None:
@@ -203,7 +187,7 @@ class Cache:
         return self._guarded(lambda: self._get_report(key))
 
     def _get_report(self, key: Digest) -> bytes | None:
-        found = self._row("SELECT data, used FROM reports WHERE key = ?", key)
+        found = self._row("SELECT data, id FROM reports WHERE key = ?", key)
         if found is None:
             return None
         try:
@@ -212,18 +196,15 @@ class Cache:
             self._write("DELETE FROM reports WHERE key = ?", (key,))
             self._warn(f"a damaged entry was dropped from the cache {self.path}")
             return None
-        now = int(time.time())
-        if now - found[1] > _FRESH_SECONDS:
-            self._write("UPDATE reports SET used = ? WHERE key = ?", (now, key))
+        self._used("reports", found[1])
         return data
 
     def put_report(self, key: Digest, data: bytes) -> None:
         """Keep a report under the digest of all that it was made from."""
         with self._lock:
             packed = _seal((key, "report")) + pack(data)
-            row = (key, len(packed), int(time.time()), packed)
-            self._write("INSERT OR REPLACE INTO reports VALUES (?, ?, ?, ?)", row)
-            self._evict()
+            if self._put(_PUT_REPORT, (key, packed)):
+                self._make_room()
 
     # --- as a whole -------------------------------------------------------------------------------
     def info(self) -> CacheInfo:
@@ -231,7 +212,7 @@ class Cache:
         try:
             counts = [
                 int(self._database.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
-                for table in _SIZED
+                for table in SIZED
             ]
         except sqlite3.Error as exc:
             raise CacheError(f"{self.path} is damaged: {exc}", hint="--cache-clear") from exc
@@ -244,14 +225,14 @@ class Cache:
             layers=layers,
             documents=documents,
             reports=reports,
-            limit=self._size,
+            limit=self._uses.limit,
         )
 
     def clear(self) -> None:
         """Forget everything. Raises :class:`CacheError` where that is not possible."""
         try:
             with self._lock:
-                for table in (*_SIZED, "blobs"):
+                for table in (*SIZED, "blobs"):
                     self._database.execute(f"DELETE FROM {table}")
                 self._database.execute("VACUUM")
                 self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -344,24 +325,30 @@ class Cache:
         except sqlite3.DatabaseError:
             self._recover()
 
-    def _evict(self) -> None:
-        """Drop what was used least recently until a tenth of the room is free again."""
-        try:
-            totals = " + ".join(f"(SELECT total(size) FROM {table})" for table in _SIZED)
-            used = self._database.execute(f"SELECT {totals}").fetchone()[0]
-            if used <= self._size:
-                return
-            rows = " UNION ALL ".join(f"SELECT '{t}', rowid, size, used FROM {t}" for t in _SIZED)
-            oldest = self._database.execute(f"{rows} ORDER BY used, size DESC").fetchall()
-        except sqlite3.Error:
-            return
-        for table, row, size, _ in oldest:
-            if used <= self._size * 0.9:
-                break
-            self._write(f"DELETE FROM {table} WHERE rowid = ?", (row,))
-            used -= size
-        self._write("DELETE FROM blobs WHERE diff_id NOT IN (SELECT diff_id FROM layers)", ())
-        self._write("PRAGMA incremental_vacuum", ())
+    def _put(self, statement: str, values: tuple[Any, ...]) -> bool:
+        """Keep an entry, but for one that would fill the cache alone; tell whether it was tried."""
+        if len(values[-1]) > self._uses.limit // 2:
+            return False
+        self._note_uses(patiently=True)
+        self._write(statement, values)
+        return True
+
+    # --- what goes first --------------------------------------------------------------------------
+    def _used(self, kind: str, identity: int) -> None:
+        self._uses.note(kind, identity)
+        if self._uses.are_due:
+            self._note_uses()
+
+    def _note_uses(self, *, patiently: bool = False) -> None:
+        """Write down what was used; that this is not possible is no reason for anything."""
+        if self._writable:
+            with contextlib.suppress(sqlite3.Error):
+                self._uses.write(self._database, patiently=patiently)
+
+    def _make_room(self) -> None:
+        if self._writable:
+            with contextlib.suppress(sqlite3.Error):
+                self._uses.make_room(self._database)
 
 
 def _seal(key: tuple[str | None, str]) -> bytes:

@@ -6,20 +6,50 @@ import contextlib
 import sqlite3
 from pathlib import Path
 
-__all__ = ["memory_database", "open_database", "open_unchanging"]
+__all__ = ["SIZED", "memory_database", "open_database", "open_unchanging"]
 
 _APPLICATION = 0x50594949  # "PYII": the mark of our files among sqlite's
 _BUSY_SECONDS = 5.0
-_TABLES = """
-CREATE TABLE layers (
-    diff_id TEXT, versions TEXT, size INTEGER, used INTEGER, data BLOB,
-    PRIMARY KEY (diff_id, versions));
-CREATE TABLE blobs (digest TEXT PRIMARY KEY, diff_id TEXT);
-CREATE TABLE documents (
-    digest TEXT PRIMARY KEY, size INTEGER, used INTEGER, data BLOB);
-CREATE TABLE reports (
-    key TEXT PRIMARY KEY, size INTEGER, used INTEGER, data BLOB);
-"""
+SIZED = ("layers", "documents", "reports")
+"""The tables whose rows have a size, and go when they were not used for the longest time."""
+
+_TABLES = (
+    """CREATE TABLE layers (
+    id INTEGER PRIMARY KEY, diff_id TEXT, versions TEXT, data BLOB, UNIQUE (diff_id, versions))""",
+    "CREATE TABLE blobs (digest TEXT PRIMARY KEY, diff_id TEXT)",
+    "CREATE INDEX blobs_of_a_layer ON blobs (diff_id)",
+    "CREATE TABLE documents (id INTEGER PRIMARY KEY, digest TEXT UNIQUE, data BLOB)",
+    "CREATE TABLE reports (id INTEGER PRIMARY KEY, key TEXT UNIQUE, data BLOB)",
+    # How many bytes each row above has, and when it was used last, by a count of all uses; apart
+    # from the rows themselves, so that a use does not write an index of megabytes again.
+    """CREATE TABLE uses (
+    kind TEXT, id INTEGER, size INTEGER, used INTEGER, PRIMARY KEY (kind, id)) WITHOUT ROWID""",
+    "CREATE INDEX uses_in_order ON uses (used)",
+    "CREATE TABLE total (size INTEGER)",
+    "INSERT INTO total VALUES (0)",
+    """CREATE TRIGGER total_more AFTER INSERT ON uses BEGIN
+    UPDATE total SET size = size + NEW.size; END""",
+    """CREATE TRIGGER total_less AFTER DELETE ON uses BEGIN
+    UPDATE total SET size = size - OLD.size; END""",
+    """CREATE TRIGGER total_other AFTER UPDATE OF size ON uses BEGIN
+    UPDATE total SET size = size - OLD.size + NEW.size; END""",
+    *(
+        statement.format(kind=kind, last="(SELECT coalesce(max(used), 0) + 1 FROM uses)")
+        for kind in SIZED
+        for statement in (
+            """CREATE TRIGGER {kind}_come AFTER INSERT ON {kind} BEGIN
+    INSERT INTO uses VALUES ('{kind}', NEW.id, length(NEW.data), {last}); END""",
+            """CREATE TRIGGER {kind}_change AFTER UPDATE OF data ON {kind} BEGIN
+    UPDATE uses SET size = length(NEW.data), used = {last}
+    WHERE kind = '{kind}' AND id = NEW.id; END""",
+            """CREATE TRIGGER {kind}_go AFTER DELETE ON {kind} BEGIN
+    DELETE FROM uses WHERE kind = '{kind}' AND id = OLD.id; END""",
+        )
+    ),
+    """CREATE TRIGGER blobs_go AFTER DELETE ON layers
+    WHEN NOT EXISTS (SELECT 1 FROM layers WHERE diff_id = OLD.diff_id) BEGIN
+    DELETE FROM blobs WHERE diff_id = OLD.diff_id; END""",
+)
 
 
 def open_database(path: Path) -> sqlite3.Connection:
@@ -84,7 +114,7 @@ def _fill(database: sqlite3.Connection) -> None:
         database.execute("BEGIN EXCLUSIVE")
         stack.callback(database.execute, "ROLLBACK")
         if _is_empty(database):
-            for statement in _TABLES.split(";"):
+            for statement in _TABLES:
                 database.execute(statement)
             database.execute(f"PRAGMA application_id = {_APPLICATION}")
         database.execute("COMMIT")
@@ -93,6 +123,7 @@ def _fill(database: sqlite3.Connection) -> None:
 
 def memory_database() -> sqlite3.Connection:
     """Return an empty cache that ends with this process."""
-    database = sqlite3.connect(":memory:", check_same_thread=False)
-    database.executescript(_TABLES)
+    database = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    for statement in _TABLES:
+        database.execute(statement)
     return database

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from pyimginspect.errors import PolicyError
+from pyimginspect.model import parse_size
 from pyimginspect.policy.settings import Amount
 
 __all__ = ["Place", "Table", "lines_of", "nearest", "read_toml"]
@@ -16,17 +17,7 @@ __all__ = ["Place", "Table", "lines_of", "nearest", "read_toml"]
 Place = tuple[str | int, ...]
 """Where a value stands: keys, and the numbers of tables in an array."""
 
-_UNITS = {
-    "": 1,
-    "b": 1,
-    "kb": 10**3,
-    "mb": 10**6,
-    "gb": 10**9,
-    "kib": 2**10,
-    "mib": 2**20,
-    "gib": 2**30,
-}
-_AMOUNT = re.compile(r"(\d{1,15}(?:\.\d{1,6})?)\s*([a-zA-Z]{0,3}|%)")
+_SHARE = re.compile(r"(\d{1,15}(?:\.\d{1,6})?)\s*%")
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -116,13 +107,13 @@ class Table:
         value = self._get(key, (int, str), expected)
         if value is None:
             return None
-        match = _AMOUNT.fullmatch(str(value).strip())
-        number, unit = match.groups() if match else ("0", "?")
-        if unit == "%":
-            return Amount(percent=float(number))
-        if unit.lower() not in _UNITS:
+        share = _SHARE.fullmatch(str(value).strip())
+        if share is not None:
+            return Amount(percent=float(share[1]))
+        size = parse_size(str(value))
+        if size is None:
             raise self.error(f"is '{value}', it must be {expected}", key)
-        return Amount(bytes=round(float(number) * _UNITS[unit.lower()]))
+        return Amount(bytes=size)
 
     def table(self, key: str) -> Table:
         """Return the table below ``key``, an empty one where there is none."""

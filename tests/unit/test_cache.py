@@ -18,10 +18,11 @@ from pyimginspect.cli import main
 from pyimginspect.errors import CacheError, DigestMismatchError
 from pyimginspect.layers import BytesBlob, Limits, index_layer
 from pyimginspect.layers.cache import Cache, cache_directory
+from pyimginspect.layers.cache_settings import DEFAULT_SIZE, cache_size
 from pyimginspect.layers.cache_upkeep import cache_info, clear_cache
 from pyimginspect.layers.digests import digest_of
 from pyimginspect.layers.stored import StoredIndexError, decode_index, encode_index
-from pyimginspect.model import Digest, LayerIndex
+from pyimginspect.model import Digest, LayerIndex, parse_size
 from pyimginspect.sources.options import Options
 from pyimginspect.sources.resolve import open_reference
 from tests.contract import content
@@ -236,6 +237,162 @@ def test_what_was_used_least_recently_goes_first(
         assert cache.info().size < 2_500_000
 
 
+@pytest.mark.parametrize("read", ["get", "holds", "get_report", "get_document"])
+def test_what_is_used_before_every_put_stays(
+    read: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A base of many images, within an hour, and however the clock is set back."""
+    clock = iter(range(10_000_000, 0, -7))
+    monkeypatch.setattr("time.time", lambda: next(clock))
+    document = random.Random(0).randbytes(50_000)
+    base = digest_of(document)
+    with Cache(tmp_path, size=1_000_000) as cache:
+        cache.put(base, None, noise(0))
+        cache.put_report(base, document)
+        cache.put_document(document)
+        for number in range(1, 100):
+            assert getattr(cache, read)(*(base, None)[: 2 if read == "get" else 1])
+            cache.put(number_digest(number), None, noise(number))
+        gone = [number for number in range(1, 100) if not cache.holds(number_digest(number))]
+        assert gone == [*range(1, gone[-1] + 1)], "the others went in their order"
+        assert len(gone) > 85
+
+
+@pytest.mark.parametrize("size", [200_000, 1_000_000, 3_000_000])
+def test_the_entries_together_are_bounded(size: int, tmp_path: Path) -> None:
+    with Cache(tmp_path, size=size) as cache:
+        for number in range(60):
+            cache.put(number_digest(number), number_digest(number + 500), noise(number))
+            cache.put_document(random.Random(number).randbytes(30_000))
+            cache.put_report(number_digest(number), random.Random(-number).randbytes(50_000))
+        database = cache._database
+        tables = ("layers", "documents", "reports")
+        stored = sum(
+            database.execute(f"SELECT total(length(data)) FROM {table}").fetchone()[0]
+            for table in tables
+        )
+        assert stored <= size
+        assert (
+            database.execute("SELECT size FROM total").fetchone()
+            == database.execute("SELECT total(size) FROM uses").fetchone()
+            == (stored,)
+        )
+        layers = database.execute("SELECT count(*) FROM layers").fetchone()
+        assert database.execute("SELECT count(*) FROM blobs").fetchone() == layers
+        assert database.execute("PRAGMA freelist_count").fetchone()[0] < 40, "given back"
+
+
+def test_what_alone_would_fill_the_cache_is_not_kept(tmp_path: Path) -> None:
+    with Cache(tmp_path, size=150_000) as cache:
+        cache.put_report(ONE, b"small")
+        cache.put(ONE, None, noise(1))
+        assert cache.get(ONE, None) is None
+        assert cache.get_report(ONE) == b"small"
+
+
+def test_a_put_looks_at_no_other_entry(tmp_path: Path) -> None:
+    """However many there are: the plan of every statement has searches alone."""
+    with Cache(tmp_path) as cache:
+        seen: list[str] = []
+        cache._database.set_trace_callback(seen.append)
+        cache.put(ONE, TWO, INDEX)
+        cache.get(ONE, None)
+        cache.put_report(ONE, b"x")
+        cache.put_document(b"{}")
+        cache._database.set_trace_callback(None)
+        plans = [
+            (statement, row[3])
+            for statement in seen
+            if not statement.startswith(("--", "PRAGMA", "BEGIN", "COMMIT"))
+            for row in cache._database.execute(f"EXPLAIN QUERY PLAN {statement}")
+        ]
+        scans = [plan for plan in plans if plan[1].startswith("SCAN")]
+        assert {what for _, what in scans} <= {"SCAN total"}, "that has one row"
+
+
+CROWD = """
+import random, sys
+from pyimginspect.layers.cache import Cache
+from pyimginspect.model import LayerIndex
+first = int(sys.argv[2])
+base = f"sha256:{0:064x}"
+with Cache(sys.argv[1], size=2_000_000) as cache:
+    for number in range(first, first + 12):
+        assert cache.get(base, None) is not None, number
+        texts = {0: random.Random(number).randbytes(100_000)}
+        cache.put(f"sha256:{number:064x}", None, LayerIndex(size=number, texts=texts))
+"""
+
+
+def test_sixteen_processes_keep_their_base(tmp_path: Path) -> None:
+    with Cache(tmp_path, size=2_000_000) as cache:
+        cache.put(number_digest(0), None, noise(0))
+        commands = [
+            [sys.executable, "-c", CROWD, str(tmp_path), str(first * 100)] for first in range(1, 17)
+        ]
+        processes = [subprocess.Popen(command, stderr=subprocess.PIPE) for command in commands]
+        for process in processes:
+            with process:
+                assert process.communicate(timeout=120)[1] == b""
+            assert process.returncode == 0
+        assert cache.get(number_digest(0), None) == noise(0)
+        assert cache._database.execute("SELECT size FROM total").fetchone()[0] <= 2_000_000
+        assert cache._database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_uses_are_written_at_the_end(tmp_path: Path) -> None:
+    """Also by who only reads, so that others do not take the place."""
+    with Cache(tmp_path, size=1_000_000) as cache:
+        for number in range(9):
+            cache.put(number_digest(number), None, noise(number))
+    with Cache(tmp_path, size=1_000_000) as cache:
+        assert cache.get(number_digest(0), None) is not None
+    with Cache(tmp_path, size=1_000_000) as cache:
+        for number in range(9, 12):
+            cache.put(number_digest(number), None, noise(number))
+        assert cache.holds(number_digest(0))
+        assert not cache.holds(number_digest(1))
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("512", 512),
+        ("5 MB", 5_000_000),
+        ("1.5GiB", 3 << 29),
+        ("2g", 2_000_000_000),
+        ("2Gi", 2 << 30),
+        ("0", 0),
+        ("1 tb", 10**12),
+        ("", None),
+        ("5 i", None),
+        ("-1", None),
+        ("1e9", None),
+        ("five", None),
+        ("5 PB", None),
+        ("5 %", None),
+    ],
+)
+def test_sizes_as_people_write_them(text: str, size: int | None) -> None:
+    assert parse_size(text) == size
+
+
+def test_the_size_of_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PYIMGINSPECT_CACHE_SIZE", raising=False)
+    assert cache_size() == DEFAULT_SIZE
+    assert cache_size("1 MB") == 1_000_000
+    monkeypatch.setenv("PYIMGINSPECT_CACHE_SIZE", "3MiB")
+    assert cache_size() == 3 << 20
+    assert cache_size("1 MB") == 1_000_000
+    with Cache(tmp_path) as cache:
+        assert cache.info().limit == 3 << 20
+    with Cache(tmp_path, size=5) as cache:
+        assert cache.info().limit == 5
+    monkeypatch.setenv("PYIMGINSPECT_CACHE_SIZE", "much")
+    with pytest.raises(CacheError, match=r"cannot be 'much' .*500MB"):
+        Cache(tmp_path)
+
+
 def test_reading_does_not_write(tmp_path: Path) -> None:
     with Cache(tmp_path) as cache:
         cache.put(ONE, None, INDEX)
@@ -246,7 +403,7 @@ def test_reading_does_not_write(tmp_path: Path) -> None:
 
 
 # --- what happens to files ------------------------------------------------------------------------
-FILE = "layers-2.sqlite3"
+FILE = "layers-3.sqlite3"
 
 
 def foreign_database(path: Path) -> None:
