@@ -45,6 +45,7 @@ from pyimginspect.errors import (
     ReportError,
     printable,
 )
+from pyimginspect.layers.cache_settings import cache_size
 from pyimginspect.policy import (
     Baseline,
     Policy,
@@ -203,7 +204,10 @@ def _told(args: argparse.Namespace) -> str | None:
     if args.explain:
         return explanation(args.explain, style(None, args)["width"])
     if args.cache_info or args.cache_clear:
-        return cache_line(args.cache_dir, clear=args.cache_clear) + "\n"
+        return (
+            cache_line(args.cache_dir, size=cache_size(args.cache_size), clear=args.cache_clear)
+            + "\n"
+        )
     return None
 
 

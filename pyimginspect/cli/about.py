@@ -107,12 +107,12 @@ def completion(shell: str) -> str:
     return shtab.complete(parser, shell)
 
 
-def cache_line(directory: str | None, *, clear: bool) -> str:
-    """Return what the cache holds, or held before it was emptied just now."""
+def cache_line(directory: str | None, *, size: int, clear: bool) -> str:
+    """Return what the cache holds, of ``size`` bytes, or held before it was emptied just now."""
     info = clear_cache(directory) if clear else cache_info(directory)
     if info is None:
         return f"no cache at {cache_directory(directory)} yet"
     verb = "held" if clear else "holds"
     held = f"{count(info.layers, 'layer')} and {count(info.reports, 'report')}"
-    size, limit = naturalsize(info.size), naturalsize(info.limit)
-    return f"{info.path} {verb} {held} in {size} (of at most {limit})"
+    held_size, limit = naturalsize(info.size), naturalsize(size)
+    return f"{info.path} {verb} {held} in {held_size} (of at most {limit})"

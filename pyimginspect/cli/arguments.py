@@ -153,6 +153,9 @@ def build_parser() -> argparse.ArgumentParser:
     cache.add_argument(
         "--cache-dir", metavar="DIR", help="default: $PYIMGINSPECT_CACHE_DIR, else per user"
     )
+    cache.add_argument(
+        "--cache-size", metavar="SIZE", help="bytes it may grow to, such as 2GB; default: 512MiB"
+    )
     cache.add_argument("--cache-info", action="store_true", help="say what it holds, and stop")
     cache.add_argument("--cache-clear", action="store_true", help="empty it, and stop")
     out = parser.add_argument_group("the report")

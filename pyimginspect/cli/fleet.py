@@ -14,6 +14,7 @@ from pyimginspect.errors import InvalidReferenceError, ReportError, printable
 from pyimginspect.fleet import Choice, Fleet, Inspection, Plan
 from pyimginspect.fleet.queries import groups
 from pyimginspect.formats.fleet import FLEET_FORMATS, fleet_format_for, render_fleet
+from pyimginspect.layers.cache_settings import cache_size
 from pyimginspect.policy import Policy
 
 __all__ = ["run_fleet"]
@@ -73,6 +74,7 @@ def _plan(args: argparse.Namespace, policy: Policy, folder: str | None) -> Plan:
         cluster=args.cluster,
         results=args.results,
         cache=folder,
+        cache_size=cache_size(args.cache_size),
         retry_failed=args.retry_failed,
     )
 

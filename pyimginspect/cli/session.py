@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pyimginspect.errors import CacheError, printable
 from pyimginspect.layers import registered
 from pyimginspect.layers.cache import Cache
+from pyimginspect.layers.cache_settings import cache_size
 from pyimginspect.sources.options import Reporter
 
 if TYPE_CHECKING:
@@ -48,8 +49,10 @@ def open_cache(args: argparse.Namespace, stack: contextlib.ExitStack) -> Cache |
             with contextlib.suppress(OSError):
                 print(f"pyimginspect: {printable(message)}", file=sys.stderr)
 
+    size = cache_size(args.cache_size)
     try:
-        return stack.enter_context(Cache(args.cache_dir, probes=registered(), warn=warn))
+        cache = Cache(args.cache_dir, probes=registered(), size=size, warn=warn)
+        return stack.enter_context(cache)
     except CacheError as exc:
         if args.cache_dir:
             raise

@@ -37,7 +37,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     ``workers`` are processes of this machine (``None``: one for each processor), ``cluster`` is
     the address of dask's scheduler to use instead. ``results`` is the file of the results,
     ``None`` for one that goes with the inspection. ``cache`` is a directory, or a cache of the
-    caller's own. With ``retry_failed`` what failed in an earlier run is tried again.
+    caller's own; ``cache_size`` are the bytes that the first may grow to. With
+    ``retry_failed`` what failed in an earlier run is tried again.
     """
 
     references: tuple[str, ...]
@@ -48,6 +49,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     cluster: str | None = None
     results: str | Path | None = None
     cache: str | Path | LayerCache | None = None
+    cache_size: int | None = None
     retry_failed: bool = False
 
     def check(self) -> None:
@@ -204,7 +206,7 @@ def _place(plan: Plan) -> CacheAt:
         return CacheAt(kind="custom", custom=plan.cache)
     folder = str(plan.cache) if plan.cache is not None else None
     if plan.cluster is None:
-        return CacheAt(folder=folder)
+        return CacheAt(folder=folder, size=plan.cache_size)
     if folder is None:
         raise InvalidReferenceError(
             "a cluster's workers need a cache that they share",

@@ -21,7 +21,8 @@ __all__ = ["CacheAt", "Settings", "holds"]
 class CacheAt(Struct, frozen=True, kw_only=True):
     """Where the workers' cache is: a file of SQLite's in ``folder``, or files there, one each.
 
-    ``custom`` is a cache of the caller's own, which must survive being sent to the workers.
+    ``size`` are the bytes that the first may grow to. ``custom`` is a cache of the caller's own,
+    which must survive being sent to the workers.
     """
 
     kind: Literal["sqlite", "files", "custom"] = "sqlite"
@@ -37,7 +38,7 @@ class CacheAt(Struct, frozen=True, kw_only=True):
         if self.kind == "files":
             assert self.folder is not None
             return FolderCache(self.folder, registered())
-        return Cache(self.folder, probes=registered())
+        return Cache(self.folder, probes=registered(), size=self.size)
 
 
 def holds(cache: LayerCache, diff_id: Digest) -> bool:

@@ -904,3 +904,29 @@ def test_the_command_says_why_there_is_no_cache(
     assert main(["--cache-info", "--cache-dir", str(tmp_path)]) == 2
     said = f"pyimginspect: no cache at {tmp_path}: file is not a database (--cache-clear)\n"
     assert capsys.readouterr() == ("", said)
+
+
+# --- by the command -------------------------------------------------------------------------------
+def command(*arguments: str) -> int:
+    return main(["--cache-dir", *arguments])
+
+
+def test_the_command_bounds_the_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "image.tar"
+    path.write_bytes(oci_archive(image([{"a": "1"}]), compression="gzip"))
+    place = str(tmp_path / "cache")
+    assert command(place, "--cache-size", "100", str(path)) == 0
+    capsys.readouterr()
+    assert command(place, "--cache-size", "2GB", "--cache-info") == 0
+    assert "0 layers and 0 reports" in (out := capsys.readouterr().out)
+    assert "at most 2.0 GB" in out
+    monkeypatch.setenv("PYIMGINSPECT_CACHE_SIZE", "1MB")
+    assert command(place, str(path)) == 0
+    capsys.readouterr()
+    assert command(place, "--cache-info") == 0
+    assert "1 layer and 1 report" in (out := capsys.readouterr().out)
+    assert "at most 1.0 MB" in out
+    assert command(place, "--cache-size", "much", str(path)) == 2
+    assert "cannot be 'much'" in capsys.readouterr().err
