@@ -20,6 +20,7 @@ from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.facts import Loss
 from pyimginspect.inventory.imports import Use
 from pyimginspect.inventory.loader import Dependency, Resolution, configured_directories
+from pyimginspect.inventory.providers import is_mounted
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
 
@@ -56,6 +57,7 @@ COPY --from=build /deps /usr/local/lib/python3.13/site-packages
 
 # The official images build tkinter and leave Tk out on purpose (their recipe says so).
 _WITHOUT_TK = "_tkinter."
+_MOUNTED = "it is a library of the NVIDIA driver, which the container runtime mounts"
 _MOST = 8
 
 
@@ -98,11 +100,12 @@ def _wants(inventory: Inventory) -> dict[tuple[str, bool], list[_Want]]:
     wants: dict[tuple[str, str, bool], _Want] = {}
     for user, resolution, use, siblings in _asked(inventory):
         for each in resolution.failures:
-            key = (each.needed_by, each.name, use.kind != "import")
+            mounted = is_mounted(each.name)
+            key = (each.needed_by, each.name, mounted or use.kind != "import")
             want = wants.setdefault(key, _Want(each, set(), {}, set()))
             want.users.add(user)
             want.files[resolution.path] = siblings
-            want.because.update({use.because} - {""})
+            want.because.update({_MOUNTED if mounted else use.because} - {""})
     by_file: dict[tuple[str, bool], list[_Want]] = {}
     for (needed_by, name, optional), want in sorted(wants.items(), key=lambda each: each[0]):
         if not (optional and (needed_by, name, False) in wants):

@@ -11,7 +11,15 @@ from msgspec import Struct
 from pyimginspect.inventory.facts import OperatingSystem
 from pyimginspect.inventory.tables import read_table
 
-__all__ = ["Dlopened", "advice", "debian_packages", "dlopened", "policy_name", "provider"]
+__all__ = [
+    "Dlopened",
+    "advice",
+    "debian_packages",
+    "dlopened",
+    "is_mounted",
+    "policy_name",
+    "provider",
+]
 
 _DEBIAN = frozenset({"debian", "ubuntu"})
 _WITH_DEBIANS_NAMES = frozenset({"debian", "raspbian"})
@@ -36,10 +44,18 @@ class Dlopened(Struct, frozen=True, kw_only=True):
     unless: tuple[str, ...] = ()
 
 
+class _Mounted(Struct, frozen=True, kw_only=True):
+    """Libraries that no image has: the container runtime mounts those of the host's driver."""
+
+    source: str
+    libraries: frozenset[str]
+
+
 class _Table(Struct, frozen=True, kw_only=True):
     source: str
     date: str
     dlopened: tuple[Dlopened, ...]
+    mounted: _Mounted
     debian: dict[str, str]
     ubuntu: dict[str, tuple[int, int]]
     alpine: dict[str, str]
@@ -96,7 +112,12 @@ def provider(soname: str, system: OperatingSystem) -> str:
     named after their libraries by its policy (8.1), but for thousands that its lists tell; the
     lists of the release must have a package of that name. Of Ubuntu's there is but a short table.
     """
-    if "/" in soname or _BUNDLED.search(soname) or soname.startswith("libpython"):
+    if (
+        "/" in soname
+        or is_mounted(soname)
+        or _BUNDLED.search(soname)
+        or soname.startswith("libpython")
+    ):
         return ""
     families = {system.id, *system.id_like}
     if families & _DEBIAN:
@@ -108,12 +129,22 @@ def provider(soname: str, system: OperatingSystem) -> str:
     return ""
 
 
+def is_mounted(soname: str) -> bool:
+    """Whether a library is one of the NVIDIA driver's, which a runtime with GPUs mounts."""
+    return soname in _table().mounted.libraries
+
+
 def advice(soname: str, system: OperatingSystem, bits: int = 64) -> str:
     """Return what to do for a library of which no package is known, as a sentence."""
     if _BUNDLED.search(soname):
         return (
             f"Install the distribution again: {soname} is a library that its wheel brings along,"
             " by a name that no package has."
+        )
+    if is_mounted(soname):
+        return (
+            f"Run the container with the NVIDIA Container Toolkit (docker run --gpus all): {soname}"
+            " is the driver's, and comes from the host."
         )
     if soname.startswith("libpython"):
         return (

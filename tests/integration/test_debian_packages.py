@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
+from pyimginspect.analyzers import BUILTIN
 from pyimginspect.inventory.facts import OperatingSystem
 from pyimginspect.inventory.providers import dlopened, provider
 from pyimginspect.inventory.tables import read_table
@@ -39,6 +41,16 @@ def named(version: str) -> set[str]:
     return {provider(soname, system) for soname in sonames} - {""}
 
 
+def in_examples() -> set[str]:
+    """All packages that the examples of the rules install."""
+    found: set[str] = set()
+    for analyzer in BUILTIN:
+        text = analyzer.rule.example.replace("\\\n", " ")
+        for words in re.findall(r"apt-get install ([^&\n]*)", text):
+            found.update(word for word in words.split() if not word.startswith("-"))
+    return found
+
+
 @pytest.mark.parametrize(("version", "codename"), [("12", "bookworm"), ("13", "trixie")])
 def test_apt_has_them_all(engine: Engine, corpus: BuiltCorpus, version: str, codename: str) -> None:
     base = f"debian:{codename}-slim"
@@ -50,6 +62,8 @@ def test_apt_has_them_all(engine: Engine, corpus: BuiltCorpus, version: str, cod
     names = named(version)
     assert len(names) > 1_000
     assert names - set(said.split()) == set()
+    if version == "12":  # the release that the examples are about
+        assert {"libpq5", "gcc"} <= in_examples() <= set(said.split())
     system = OperatingSystem(id="debian", version_id=version)
     told = {soname: provider(soname, system) for soname in MOST_WANTED}
     assert told == {soname: names[version] for soname, names in MOST_WANTED.items()}

@@ -925,3 +925,19 @@ def test_glibc_that_does_not_say_its_version_has_it_from_the_package() -> None:
     finding = only({**debian(), **package}, built)
     assert finding.message == "x 1.0 needs GLIBC_2.38 of libc.so.6, and the glibc here is 2.36"
     assert finding.evidence[-1].what == "GNU C Library 2.36-9+deb12u10, as dpkg has it"
+
+
+def test_what_the_container_runtime_mounts_is_no_fault_of_the_image() -> None:
+    cupy = wheel("cupy", {f"cupy/_driver{SUFFIX}": module(["libcuda.so.1"])})
+    program = File(elf(needed=["libnvidia-ml.so.1", "libc.so.6"], interp=X86), mode=0o755)
+    found = findings(debian(), {**cupy, "usr/local/bin/smi": program})
+    assert {finding.subject: finding.severity for finding in found} == {
+        "usr/local/bin libnvidia-ml.so.1": "note",
+        "cupy libcuda.so.1": "note",
+    }
+    assert all("docker run --gpus all" in finding.fix for finding in found)
+    both = wheel("cupy", {f"cupy/_driver{SUFFIX}": module(["libcuda.so.1", "libgone.so.1"])})
+    assert {f.subject: f.severity for f in findings(debian(), both)} == {
+        "cupy libcuda.so.1": "note",
+        "cupy libgone.so.1": "error",
+    }
