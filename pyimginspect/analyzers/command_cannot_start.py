@@ -96,11 +96,11 @@ def _evidence(
             what += f", which is /{step.program}"
         yield Evidence(what=what, path=step.program)
     config = inventory.image.config
-    if problem.errno == "ENOENT" and "/" not in problem.subject:
+    if "directory of PATH" in problem.what:
         path = config.environment().get("PATH")
         yield Evidence(what=f"the image sets PATH={path}" if path else "the image sets no PATH")
     node = inventory.rootfs.get(problem.path)
-    if node is not None:
+    if node is not None and problem.path:
         entry = node.content.entry
         what = f"/{problem.path} is a {node.kind} of mode {entry.mode:04o}, owner"
         yield Evidence(what=f"{what} {entry.uid}:{entry.gid}", path=problem.path, layer=node.layer)

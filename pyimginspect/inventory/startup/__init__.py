@@ -84,13 +84,17 @@ def find_startup(
         result = route.start(command, process, how, runtime=True)
     except CannotStartError as error:
         reached = error.result
+        found = error.problem
+        if command[1:2] == ("-c",) and (found.errno, found.subject) == ("ENOENT", command[0]):
+            fix = f'write {how} in exec form, {how} ["PROGRAM", "ARGUMENT"]: there is no shell'
+            found = msgspec.structs.replace(found, fix=fix)
         return msgspec.structs.replace(
             told,
             status="cannot-start",
             program=reached.program if reached is not None else "",
             python=reached.python if reached is not None else "",
             because=_because(how, reached) if reached is not None else error.problem.what,
-            problem=error.problem,
+            problem=found,
             steps=tuple(route.steps),
         )
     except NotKnownError as error:
@@ -182,7 +186,7 @@ def _process(context: Context) -> Process:
     except NoSuchUserError as error:
         if not context.complete:
             raise NotKnownError(f"whether there is a user {error} is not known") from error
-        what = f"USER {config.user}: {error} is in neither /etc/passwd nor /etc/group"
+        what = f"USER {config.user} names {error}, which neither /etc/passwd nor /etc/group has"
         fix = f"add the user before USER, such as RUN useradd {error}, or name it by its number"
         raise problem("", "USER", what, "etc/passwd", fix) from error
     settled = user is not None

@@ -6,8 +6,17 @@ newer (which refuses a first line whose program does not end within 255 bytes).
 
 from __future__ import annotations
 
-from pyimginspect.inventory.startup.paths import MEANINGS, absolute, problem, walk
+import msgspec
+
+from pyimginspect.inventory.startup.fixes import (
+    instead_of,
+    line_endings,
+    missing_file,
+    other_interpreter,
+)
+from pyimginspect.inventory.startup.paths import absolute, problem, walk
 from pyimginspect.inventory.startup.records import (
+    DEFAULT_PATH,
     CannotStartError,
     Context,
     NotKnownError,
@@ -18,7 +27,7 @@ from pyimginspect.inventory.startup.records import (
 from pyimginspect.inventory.startup.users import may_execute
 from pyimginspect.model import ElfFile
 
-__all__ = ["execute", "find_program", "line_endings"]
+__all__ = ["execute", "find_program"]
 
 _BUFFER = 255  # bytes of a first line: BINPRM_BUF_SIZE without the NUL
 _DEEPEST = 5  # scripts that lead to scripts: exec_binprm()
@@ -71,29 +80,16 @@ def find_program(
         raise refused or problem(
             "ENOENT",
             word,
-            f"no directory of PATH has a program {word} (PATH={process.path})",
-            fix=_elsewhere(context, word),
+            f"no directory of PATH has a program {word}{_path_set(context, process)}",
+            fix=instead_of(context, word),
         )
     return found
 
 
-def _elsewhere(context: Context, word: str) -> str:
-    """Return what to start in place of a name that PATH does not lead to."""
-    rootfs = context.rootfs
-    names = [word]
-    if word.startswith(("python", "pip")):
-        names += [f"{word.rstrip('.0123456789')}{series}" for series in ("3", "")]
-    for name in dict.fromkeys(names):
-        for directory in ("usr/local/bin", "usr/bin", "bin", "opt/venv/bin", "app/.venv/bin"):
-            if rootfs.resolve(f"{directory}/{name}") is not None:
-                return f"start {name}, which is at /{directory}/{name}"
-    known = [path for path in context.pythons if path.rpartition("/")[0] in rootfs]
-    for directory in sorted({path.rpartition("/")[0] for path in known}):
-        if rootfs.resolve(f"{directory}/{word}") is not None:
-            return f"start /{directory}/{word}, or put /{directory} on PATH"
-    if word.startswith("python") and known:
-        return f"start /{min(known)}"
-    return f"install what brings {word}, or copy it into the image"
+def _path_set(context: Context, process: Process) -> str:
+    """Return PATH where it is another than the image's."""
+    own = context.config.environment().get("PATH", DEFAULT_PATH)
+    return "" if process.path == own else f" (PATH={process.path})"
 
 
 def execute(
@@ -166,9 +162,12 @@ def _openable(
     try:
         real = walk(context, path, process.user, subject)
     except CannotStartError as error:
-        if not scripts:
+        if not scripts and (error.problem.errno != "ENOENT" or error.problem.fix):
             raise
-        raise _no_interpreter(error, interpreters[-1], subject, scripts[-1]) from error
+        if not scripts:
+            fix = missing_file(context, path)
+            raise CannotStartError(msgspec.structs.replace(error.problem, fix=fix)) from error
+        raise _no_interpreter(context, error, interpreters[-1], subject, scripts[-1]) from error
     kind = context.rootfs[real].kind if real else "directory"
     if kind != "file":
         what = f"/{real} is a {kind}, no program"
@@ -179,7 +178,7 @@ def _openable(
 
 
 def _no_interpreter(
-    error: CannotStartError, path: str, subject: str, script: str
+    context: Context, error: CannotStartError, path: str, subject: str, script: str
 ) -> CannotStartError:
     inner = error.problem
     if path.endswith("\r"):
@@ -189,18 +188,8 @@ def _no_interpreter(
         )
         return problem(inner.errno, subject, what, script, line_endings(script))
     what = f"the first line of /{script} names {path}: {inner.what}"
-    fix = inner.fix or (
-        f"let the first line of /{script} name a program that the image has, or bring {path}"
-    )
+    fix = inner.fix or other_interpreter(context, path, script)
     return problem(inner.errno, subject, what, script, fix)
-
-
-def line_endings(script: str) -> str:
-    """Return how to store a script that has the line ends of Windows."""
-    return (
-        f"store /{script} with the line ends of Unix: *.sh text eol=lf in .gitattributes, or"
-        f" RUN sed -i 's/\\r$//' /{script}"
-    )
 
 
 def _not_executable(
@@ -276,10 +265,10 @@ def _no_loader(
     musl = "ld-musl" in elf.interpreter
     made_for = "musl (Alpine)" if musl else "glibc"
     other = "glibc" if musl else "musl"
-    what = (
-        f"/{real} asks for the loader {elf.interpreter} of {made_for}, and"
-        f" {error.problem.what} ({MEANINGS[error.problem.errno]} is said of the program itself)"
-    )
+    there = "which is in no layer of the image"
+    if error.problem.errno != "ENOENT":
+        there = f"and {error.problem.what}"
+    what = f"/{real} asks for the loader {elf.interpreter} of {made_for}, {there}"
     fix = f"take a build of it for {other}, or begin with a base image that has {made_for}"
     if elf.interpreter.startswith("/nix/"):
         fix = "copy the closure of the program from the Nix store as well"

@@ -72,7 +72,7 @@ def walk(context: Context, path: str, user: User, subject: str = "") -> str:
         full = f"{place}/{name}" if place else name
         node = rootfs.get(full)
         if node is None:
-            raise _missing(context, full, path if links else "", subject)
+            raise _missing(context, full, path, subject, linked=bool(links))
         if node.kind != "symlink":
             place = full
             continue
@@ -87,17 +87,20 @@ def walk(context: Context, path: str, user: User, subject: str = "") -> str:
     return place
 
 
-def _missing(context: Context, full: str, path: str, subject: str) -> Exception:
-    """Return what is raised for a path without an entry; ``path`` is the one that led there."""
+def _missing(context: Context, full: str, path: str, subject: str, *, linked: bool) -> Exception:
+    """Return what is raised for a path without an entry, on the way that ``path`` is."""
     if not context.complete:
         return NotKnownError(f"/{full} may be in a layer that the archive does not have")
     if any(full == top or full.startswith(f"{top}/") for top in _MOUNTED):
         return NotKnownError(f"/{full} is mounted by the runtime")
     if any(f"/{full}/".startswith(f"{each.rstrip('/')}/") for each in context.config.volumes):
         return NotKnownError(f"/{full} may be in a volume")
-    where = f"/{full}, which" if path else f"/{full}"
-    what = f"{where} is in no layer of the image"
-    return problem("ENOENT", subject, f"{path} leads to {what}" if path else what, full)
+    what = f"/{full} is in no layer of the image"
+    if linked:
+        what = f"{path} leads to /{full}, which is in no layer of the image"
+    elif f"/{full}" != path:
+        what = f"there is no {path}, for {what}"
+    return problem("ENOENT", subject, what, full)
 
 
 def _forbidden(context: Context, place: str, user: User, subject: str) -> CannotStartError:

@@ -93,8 +93,8 @@ def _check_script(context: Context, process: Process, name: str, word: str) -> N
 def likely(context: Context, error: CannotStartError, directory: str) -> CannotStartError:
     """Mark what seems to be mounted: the directory holds nothing, or is not there."""
     real = context.rootfs.resolve(directory)
-    if real and context.rootfs.children(real):
-        return error
+    if real == "" or (real and context.rootfs.children(real)):
+        return error  # nothing is mounted at the root, or over what is there
     return CannotStartError(msgspec.structs.replace(error.problem, likely=True))
 
 
@@ -123,7 +123,7 @@ def _check_module(context: Context, process: Process, program: str, module: str)
     )
     fix = f"install what brings {name} for /{program}, or copy it to {process.directory}"
     error = problem("", f"-m {name}", what, program, fix)
-    if own is not None and _is_site(context, own):
+    if own == "" or (own is not None and _is_site(context, own)):
         raise error
     raise likely(context, error, "/nowhere")
 

@@ -6,7 +6,8 @@ import msgspec
 
 from pyimginspect.inventory.facts import StartStep
 from pyimginspect.inventory.interpreters.executables import python_name
-from pyimginspect.inventory.startup.execve import execute, find_program, line_endings
+from pyimginspect.inventory.startup.execve import execute, find_program
+from pyimginspect.inventory.startup.fixes import line_endings
 from pyimginspect.inventory.startup.paths import absolute, problem, walk
 from pyimginspect.inventory.startup.python_arguments import (
     check_arguments,

@@ -1,0 +1,77 @@
+"""What to write in place of a program that is not there."""
+
+from __future__ import annotations
+
+from pyimginspect.inventory.interpreters.executables import python_name
+from pyimginspect.inventory.startup.records import DEFAULT_PATH, Context
+
+__all__ = ["installs", "instead_of", "line_endings", "missing_file", "other_interpreter"]
+
+_MANAGERS = {
+    "sbin/apk": "apk add --no-cache",
+    "usr/bin/apt-get": "apt-get install --no-install-recommends",
+    "usr/bin/dnf": "dnf install",
+    "usr/bin/microdnf": "microdnf install",
+}
+_SHELLS = ("bash", "dash", "ash", "zsh", "ksh")
+_BIN = ("bin", "sbin")
+
+
+def installs(context: Context, package: str) -> str:
+    """Return the command that installs a package in the image, or nothing where it has none."""
+    for manager, command in _MANAGERS.items():
+        if context.rootfs.resolve(manager) is not None:
+            return f"{command} {package}"
+    return ""
+
+
+def instead_of(context: Context, word: str) -> str:
+    """Return what to start in place of a name that PATH does not lead to."""
+    rootfs = context.rootfs
+    names = [word]
+    if word.startswith(("python", "pip")):
+        names += [f"{word.rstrip('.0123456789')}{series}" for series in ("3", "")]
+    places = [path for path in rootfs.directories if path.rpartition("/")[2] in _BIN]
+    places.sort(key=lambda path: (path.count("/"), not path.startswith("usr/local"), path))
+    for name in dict.fromkeys(names):
+        found = next((path for path in places if f"{path}/{name}" in rootfs), None)
+        if found is None:
+            continue
+        if name != word:
+            return f"start {name}, which is at /{found}/{name}"
+        on_path = f"/{found}" in context.config.environment().get("PATH", DEFAULT_PATH).split(":")
+        return f"start /{found}/{name}" + ("" if on_path else f", or put /{found} on PATH")
+    pythons = [path for path in context.pythons if python_name(path) is not None]
+    if word.startswith("python") and pythons:
+        return f"start /{min(pythons, key=lambda path: (len(path), path))}"
+    if word in _SHELLS:
+        command = installs(context, word)
+        return "start sh in its place" + (f", or {command}" if command else "")
+    return f"install what brings {word}, or copy it to a directory of PATH"
+
+
+def missing_file(context: Context, path: str) -> str:
+    """Return what to do about a program that is named by its path, and is not there."""
+    top, _, name = path.rpartition("/bin/")
+    whole = top if top and context.rootfs.resolve(top) is None else path
+    other = instead_of(context, name or path.rpartition("/")[2])
+    fix = f"copy {whole} into the image, to that very path"
+    return f"{fix}, or {other}" if other.startswith("start") else fix
+
+
+def other_interpreter(context: Context, path: str, script: str) -> str:
+    """Return what the first line of a script may name in place of a program that is not there."""
+    name = path.rpartition("/")[2]
+    if name in _SHELLS and context.rootfs.resolve("bin/sh") is not None:
+        command = installs(context, name)
+        fix = f"begin /{script} with #!/bin/sh, if it needs nothing of {name}"
+        return f"{fix}, or {command}" if command else fix
+    return f"let the first line of /{script} name a program that the image has, or bring {path}"
+
+
+def line_endings(script: str) -> str:
+    """Return how to store a script that has the line ends of Windows."""
+    return (
+        f"store /{script} with the line ends of Unix: *.sh text eol=lf in .gitattributes, or"
+        f" RUN sed -i 's/\\r$//' /{script}"
+    )
