@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
 import msgspec
@@ -20,6 +20,7 @@ from pyimginspect.analyzers._pythons import (
 )
 from pyimginspect.analyzers._words import counted, megabytes
 from pyimginspect.analyzers.rule import Analyzer, Rule
+from pyimginspect.inventory.bindings import find_bindings
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.contents import Freed, contents_of
 from pyimginspect.inventory.facts import Interpreter
@@ -39,6 +40,7 @@ from pyimginspect.inventory.primary_python import (
     primary_python,
     running_python,
 )
+from pyimginspect.inventory.replaceable import replaceable_bindings
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
 
@@ -165,7 +167,7 @@ def _finding(
     in_base: bool,
 ) -> Finding:
     layer = brought_in(inventory, python)
-    main = primary.python
+    main, running = primary.python, running_python(inventory)
     if reason is not None:
         asked = reason.plan.roots
         message = f"{listed(asked, 3)} brought a second Python, {described(python)}"
@@ -173,24 +175,24 @@ def _finding(
         layers = {layer, *(first_layer(inventory.packages[key]) for key in asked)}
         edits = "; ".join(reason.fixes)
         used = not needed_packages(inventory).isdisjoint(reason.plan.packages)
+        stays = used or not _are_replaceable(inventory, asked)
     else:
         by = "the base image" if in_base else f"layer {layer}"
         message = f"a second Python, {described(python)}, came with {by}"
         packages, layers = python.packages, {layer}
         edits = _fix(inventory, main, python, in_base=in_base)
-        used = python == running_python(inventory) or bool(application_of(inventory, python))
+        stays = used = python == running or bool(application_of(inventory, python))
     unknown = inventory.startup.status == "unknown"
-    running = running_python(inventory)
     fix = _moved(inventory, main, python, edits) if used else edits
     if unknown:
         message += f"; which one runs is not known: {inventory.startup.because}"
         fix = f"if /{main.path} is the one that runs, {edits}; else let it be the one"
     elif in_base and main == running and (brought := _roots(inventory, main)):
         message += f", and what runs is {described(main)}, which {listed(brought, 3)} brought"
-    elif python == running and inventory.startup.program != python.path:
-        message += f", which runs /{inventory.startup.program}"
+    elif python == running and (script := _script(inventory)):
+        message += f", which runs {script}"
     # What cannot go before something else is changed saves nothing by itself.
-    frees = None if used or unknown else _freed(inventory, main, python, reason)
+    frees = None if stays or unknown else _freed(inventory, main, python, reason)
     return RULE.finding(
         subject=python.path,
         message=message,
@@ -202,6 +204,20 @@ def _finding(
         frees=frees,
         fix=fix,
     )
+
+
+def _are_replaceable(inventory: Inventory, keys: Iterable[str]) -> bool:
+    """Whether an edit can do without packages: bindings only where pip can bring them."""
+    bindings = {each.package for each in find_bindings(inventory)}
+    ready = {each.package for each in replaceable_bindings(inventory)}
+    return ready.issuperset(bindings.intersection(keys))
+
+
+def _script(inventory: Inventory) -> str:
+    """Return the script that the image's command runs, whose first line names its Python."""
+    steps = inventory.startup.steps
+    before, _, path = steps[-1].how.partition("the first line of ") if steps else ("", "", "")
+    return path if not before else ""
 
 
 def _from_lines(inventory: Inventory, keys: list[str]) -> str:

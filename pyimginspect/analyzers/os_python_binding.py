@@ -18,6 +18,7 @@ from pyimginspect.inventory.facts import Distribution
 from pyimginspect.inventory.leftovers import files_of_packages
 from pyimginspect.inventory.packages import Graph, dependency_graph, plan_removal, why
 from pyimginspect.inventory.packages.graph import members
+from pyimginspect.inventory.replaceable import replaceable_bindings
 from pyimginspect.inventory.sights import Sight, effective_sight
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
@@ -93,6 +94,9 @@ def _finding(
     elif sight is not None:
         message += f", which /{sight.path} cannot import"
     fix = replacement(inventory, key, binding, twin)
+    # What stays until something else is changed saves nothing by itself; what came along does.
+    goes = package.automatic is not False or binding in replaceable_bindings(inventory)
+    files = files_of_packages(inventory.rootfs, inventory.packages, gone if goes else ())
     return RULE.finding(
         subject=package.name,
         severity="note" if importable or package.automatic else None,
@@ -102,9 +106,7 @@ def _finding(
         instruction=instruction(inventory, layer),
         paths=[each.metadata for each in binding.distributions] or binding.locations,
         packages=(key,),
-        frees=contents_of(inventory.rootfs).freed(
-            files_of_packages(inventory.rootfs, inventory.packages, gone)
-        ),
+        frees=contents_of(inventory.rootfs).freed(files),
         fix=fix,
     )
 

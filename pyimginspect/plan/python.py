@@ -5,15 +5,12 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
-from pyimginspect.inventory.bindings import INSTALLERS, find_bindings, twin_of
 from pyimginspect.inventory.build_tools import brought
-from pyimginspect.inventory.collect import Inventory
-from pyimginspect.inventory.facts import OsPackage
 from pyimginspect.inventory.leftovers import not_in_slim, without
 from pyimginspect.inventory.official_images import slim_image
 from pyimginspect.inventory.packages import dependency_graph
-from pyimginspect.inventory.primary_python import needed_packages, primary_python
 from pyimginspect.inventory.records import files_of
+from pyimginspect.inventory.replaceable import lacks_twin, replaceable_bindings
 from pyimginspect.inventory.tool_names import python_build_tools
 from pyimginspect.plan.workshop import Proposal, Workshop
 
@@ -25,18 +22,10 @@ def edits_of_bindings(shop: Workshop) -> Iterator[Proposal]:
     inventory = shop.inventory
     by_layer: dict[int, list[str]] = {}
     wanted: dict[int, list[str]] = {}
-    needed = needed_packages(inventory)
-    can_install = _has_pip(inventory)
-    for binding in find_bindings(inventory):
-        package = shop.packages[binding.package]
-        layer = brought(package)
-        if layer < shop.base or package.automatic is not False or package.key in needed:
-            continue
-        lacks = twin_of(inventory, binding) is None and binding.project not in INSTALLERS
-        if (lacks and not can_install) or _is_used(shop, package):
-            continue
+    for binding in replaceable_bindings(inventory):
+        layer = brought(shop.packages[binding.package])
         by_layer.setdefault(layer, []).append(binding.package)
-        if lacks:
+        if lacks_twin(inventory, binding):
             wanted.setdefault(layer, []).append(binding.project or binding.modules[0])
     if not by_layer:
         return
@@ -67,33 +56,6 @@ def edits_of_bindings(shop: Workshop) -> Iterator[Proposal]:
         )
         emptied = frozenset() if asks else shop.emptied(layer, edit.packages, edit.keep)
         yield Proposal(edit, shop.behind_packages(free - already) | emptied)
-
-
-def _has_pip(inventory: Inventory) -> bool:
-    """Whether pip, as ``RUN pip install`` finds it, installs for the image's own Python."""
-    primary = primary_python(inventory)
-    if primary is None or primary.python.externally_managed:
-        return False
-    return any(
-        each.name == "pip" and not each.package and primary.python.path in each.interpreters
-        for each in inventory.distributions
-    )
-
-
-def _is_used(shop: Workshop, package: OsPackage) -> bool:
-    """Whether a step of the Dockerfile runs a program of the package (``pipx install …``)."""
-    programs = {
-        path.rpartition("/")[2]
-        for path in shop.packages.files(package.key)
-        if path.rpartition("/")[0].endswith("bin")
-    }
-    if not programs:
-        return False
-    return any(
-        not programs.isdisjoint(word.rpartition("/")[2] for word in step.text.split())
-        for step in shop.steps
-        if step.word == "RUN" and step.layer is not None and step.layer > brought(package)
-    )
 
 
 def edits_of_environments(shop: Workshop) -> Iterator[Proposal]:

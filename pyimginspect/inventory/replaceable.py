@@ -1,0 +1,80 @@
+"""Which Python packages of the OS can go as soon as pip installs them: for finding and plan."""
+
+from __future__ import annotations
+
+from pyimginspect.inventory.bindings import INSTALLERS, Binding, find_bindings, twin_of
+from pyimginspect.inventory.build_tools import brought
+from pyimginspect.inventory.collect import Inventory
+from pyimginspect.inventory.facts import OsPackage
+from pyimginspect.inventory.instructions import Step, read_steps
+from pyimginspect.inventory.once import once
+from pyimginspect.inventory.primary_python import needed_packages, primary_python
+
+__all__ = ["lacks_twin", "replaceable_bindings"]
+
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_MOST_WORDS = 4000
+
+
+@once
+def replaceable_bindings(inventory: Inventory) -> tuple[Binding, ...]:
+    """Return the bindings that layers above the base asked for, and that an edit can replace.
+
+    What starts must not be of the package, and be known; no later step may run a program of it;
+    and a pip must be there to install what takes its place.
+    """
+    if inventory.startup.status == "unknown":
+        return ()
+    packages, needed = inventory.packages, needed_packages(inventory)
+    can_install = _has_pip(inventory)
+    steps = read_steps(inventory.image.config.history)
+    found = []
+    for binding in find_bindings(inventory):
+        package = packages[binding.package]
+        if (
+            package.automatic is False
+            and brought(package) >= inventory.base.layers
+            and package.key not in needed
+            and (can_install or not lacks_twin(inventory, binding))
+            and not _is_used(inventory, package, steps)
+        ):
+            found.append(binding)
+    return tuple(found)
+
+
+def lacks_twin(inventory: Inventory, binding: Binding) -> bool:
+    """Whether pip has to install what takes the place of a binding."""
+    return binding.project not in INSTALLERS and twin_of(inventory, binding) is None
+
+
+def _has_pip(inventory: Inventory) -> bool:
+    """Whether pip, as ``RUN pip install`` finds it, installs for the image's own Python."""
+    primary = primary_python(inventory)
+    if primary is None or primary.python.externally_managed:
+        return False
+    return any(
+        each.name == "pip" and not each.package and primary.python.path in each.interpreters
+        for each in inventory.distributions
+    )
+
+
+def _is_used(inventory: Inventory, package: OsPackage, steps: tuple[Step, ...]) -> bool:
+    """Whether a step of the Dockerfile runs a program of the package (``pipx install …``)."""
+    owners = inventory.packages
+    programs = {
+        path.rpartition("/")[2]
+        for path in owners.files(package.key)
+        if path.rpartition("/")[0].endswith("bin")
+    }
+    path = inventory.image.config.environment().get("PATH", _PATH).split(":")
+    for step in steps:
+        if step.word != "RUN" or step.layer is None or step.layer <= brought(package):
+            continue
+        for word in step.text.split()[:_MOST_WORDS]:
+            if word.rpartition("/")[2] not in programs:
+                continue
+            places = [word] if "/" in word else [f"{directory}/{word}" for directory in path]
+            reals = filter(None, map(inventory.rootfs.resolve, places))
+            if package.key in owners.owner(next(reals, "")):
+                return True
+    return False

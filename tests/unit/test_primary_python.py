@@ -1,0 +1,221 @@
+"""Which Python an image is about: one decision, which finding, plan and report share."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from pyimginspect.analyzers import command_cannot_start, duplicate_python
+from pyimginspect.inventory.collect import Inventory
+from pyimginspect.inventory.primary_python import (
+    marked_interpreters,
+    needed_packages,
+    primary_python,
+)
+from pyimginspect.inventory.sights import effective_sight
+from pyimginspect.plan import make_plan, reconstruct
+from pyimginspect.report import Finding
+from tests.images import Content, File, Link, Package, debian_base, dist_info, official_env
+from tests.pythons import cpython, executable, inventory, venv
+from tests.trees import debian_python, official_python
+
+Tree = Mapping[str, Content]
+LOCAL, USR = "usr/local/bin/python3.13", "usr/bin/python3.11"
+OPT = "opt/py/bin/python3.12"
+OFFICIAL = "RUN /bin/sh -c wget Python-$PYTHON_VERSION.tar.xz; for src in idle3 python3; do :; done"
+STEPS = ["# debian.sh --arch 'amd64' out/ 'bookworm'", OFFICIAL]
+BASE: tuple[Tree, ...] = (
+    {**debian_base(), "usr/bin/env": executable(), "usr/sbin/nginx": executable()},
+    official_python("3.13.1"),
+)
+
+
+def program(name: str, *, project: str = "") -> dict[str, Package]:
+    """A package of Debian's that is written in Python: `supervisor`, `pipx`."""
+    site = "usr/lib/python3/dist-packages"
+    return {
+        name: {
+            "Depends": "python3",
+            "files": {
+                f"usr/bin/{name}d": File("#!/usr/bin/python3\n", mode=0o755),
+                f"{site}/{name}/__init__.py": "",
+                f"{site}/{name}-4.2.egg-info/PKG-INFO": (
+                    f"Metadata-Version: 2.1\nName: {project or name}\nVersion: 4.2\n"
+                ),
+            },
+        }
+    }
+
+
+def apt(name: str) -> Tree:
+    return debian_python("3.11.2", more=program(name), manual=[name])
+
+
+def image(*trees: Tree, steps: Sequence[str] = (), **config: Any) -> Inventory:
+    lines = [*STEPS, *steps, *["COPY step"] * (len(trees) - len(steps))]
+    return inventory(*BASE, *trees, env=official_env("3.13.1"), steps=lines, **config)
+
+
+def duplicates(found: Inventory) -> list[Finding]:
+    return list(duplicate_python.ANALYZER.run(found))
+
+
+APP = dist_info("flask", "3.0")
+IN_VENV = {
+    **venv("opt/venv", "/usr/local/bin"),
+    **dist_info("flask", "3.0", site="opt/venv/lib/python3.13/site-packages"),
+}
+OF_DEBIAN = dist_info("flask", "3.0", site="usr/local/lib/python3.11/dist-packages")
+PIPX = {
+    **venv("root/venvs/cowsay", "/usr/bin", version="3.11.2", program=Link("/usr/bin/python3")),
+    **dist_info("cowsay", "6.1", site="root/venvs/cowsay/lib/python3.11/site-packages"),
+    "root/venvs/cowsay/bin/cowsay": File("#!/root/venvs/cowsay/bin/python\n", mode=0o755),
+}
+UNDECIDED = {
+    "entry.sh": File('#!/bin/sh\n[ "$A" ] && exec /usr/bin/python3\nexec python3\n', mode=0o755)
+}
+DECIDED = {"entry.sh": File("#!/bin/sh\nexec /usr/bin/python3 -V\n", mode=0o755)}
+
+
+@pytest.mark.parametrize(
+    ("trees", "config", "path"),
+    [
+        ((), {"cmd": ["python3"]}, LOCAL),
+        ((apt("supervisor"), APP), {"cmd": ["supervisord"]}, LOCAL),
+        ((apt("supervisor"),), {"cmd": ["supervisord"]}, LOCAL),
+        ((apt("supervisor"), IN_VENV), {"cmd": ["/usr/bin/supervisord", "-n"]}, LOCAL),
+        ((apt("supervisor"), OF_DEBIAN), {"cmd": ["supervisord"]}, LOCAL),
+        ((apt("supervisor"), APP), {"cmd": ["nginx"]}, LOCAL),
+        ((apt("supervisor"),), {"cmd": ["nginx"]}, LOCAL),
+        ((apt("pipx"), PIPX), {"cmd": ["/root/venvs/cowsay/bin/cowsay"]}, USR),
+        ((apt("pipx"), PIPX, APP), {"cmd": ["/root/venvs/cowsay/bin/cowsay"]}, LOCAL),
+        ((debian_python("3.11.2"),), {"cmd": ["/usr/bin/python3", "-V"]}, USR),
+        ((debian_python("3.11.2"), APP), {"cmd": ["/usr/bin/python3", "-V"]}, LOCAL),
+        ((debian_python("3.11.2"), DECIDED), {"entrypoint": ["/entry.sh"]}, USR),
+        ((debian_python("3.11.2"), UNDECIDED), {"entrypoint": ["/entry.sh"]}, LOCAL),
+        ((debian_python("3.11.2"), OF_DEBIAN, UNDECIDED), {"entrypoint": ["/entry.sh"]}, LOCAL),
+        ((cpython("opt/py", "3.12.1"),), {"cmd": ["/opt/py/bin/python", "-V"]}, OPT),
+        ((debian_python("3.11.2"),), {"cmd": ["/gone/python"]}, LOCAL),
+        ((debian_python("3.11.2"),), {}, LOCAL),
+    ],
+)  # fmt: skip
+def test_the_python_that_an_image_is_about(
+    trees: tuple[Tree, ...], config: Mapping[str, Any], path: str
+) -> None:
+    found = image(*trees, **config)
+    primary = primary_python(found)
+    assert primary is not None
+    assert primary.python.path == path
+    assert primary.because
+    assert [each.path for each in marked_interpreters(found) if each.primary] == [path]
+    assert path not in {finding.subject for finding in duplicates(found)}
+    sight = effective_sight(found)
+    assert sight is None or sight.owner in (path, "opt/venv", "root/venvs/cowsay")
+
+
+def test_on_debian_s_own_python_a_system_program_changes_nothing() -> None:
+    trees = (debian_base(), apt("supervisor"), cpython("opt/conda", "3.12.1"))
+    app = dist_info("flask", "3.0", site="opt/conda/lib/python3.12/site-packages")
+    found = inventory(*trees, app, cmd=["supervisord"])
+    primary = primary_python(found)
+    assert primary is not None
+    assert (primary.python.path, primary.because) == ("opt/conda/bin/python3.12", "it has flask")
+
+
+def test_an_image_without_python_is_about_none() -> None:
+    found = inventory(debian_base())
+    assert primary_python(found) is None
+    assert needed_packages(found) == frozenset()
+
+
+# --- the finding and the plan agree ---------------------------------------------------------------
+def test_supervisor_brought_a_second_python() -> None:
+    steps = ["RUN apt-get install -y supervisor", "RUN pip install flask"]
+    found = image(apt("supervisor"), APP, cmd=["/usr/bin/supervisord"], steps=steps)
+    (finding,) = duplicates(found)
+    assert finding.subject == USR
+    assert finding.message == (
+        "supervisor brought a second Python, Debian's Python 3.11.2, which runs"
+        " /usr/bin/supervisord"
+    )
+    assert finding.saving == 0
+    assert "run what starts with /usr/local/bin/python3.13" in finding.fix
+    assert "supervisor" in needed_packages(found)
+    assert "apt-get install -y supervisor" in reconstruct(found, make_plan(found))
+    assert not [edit for edit in make_plan(found).edits if edit.kind == "bindings"]
+
+
+def test_what_pipx_installed_stays_until_it_is_installed_elsewhere() -> None:
+    found = image(apt("pipx"), PIPX, cmd=["/root/venvs/cowsay/bin/cowsay"])
+    (finding,) = duplicates(found)
+    assert finding.subject == LOCAL
+    assert finding.message == (
+        "a second Python, Python 3.13.1 in /usr/local, came with the base image, and what runs is"
+        " Debian's Python 3.11.2, which pipx brought"
+    )
+    assert finding.fix == (
+        "install cowsay for /usr/local/bin/python3.13 with pip and drop pipx from the apt-get line"
+        " of layer 2, or start from a base image without Python and keep /usr/bin/python3.11 alone"
+    )
+    assert not [edit for edit in make_plan(found).edits if edit.kind == "bindings"]
+
+
+def test_no_fix_rests_on_a_guess() -> None:
+    found = image(apt("supervisor"), UNDECIDED, entrypoint=["/entry.sh"])
+    (finding,) = duplicates(found)
+    assert "; which one runs is not known: /entry.sh decides: " in finding.message
+    assert finding.fix.startswith("if /usr/local/bin/python3.13 is the one that runs, ")
+    assert finding.saving == 0
+    assert not make_plan(found).edits
+    assert not any(each.effective for each in found.interpreters)
+
+
+def test_a_python_that_something_is_installed_for_is_not_dropped_as_it_is() -> None:
+    found = image(debian_python("3.11.2"), OF_DEBIAN, cmd=["python3"])
+    (finding,) = duplicates(found)
+    assert finding.fix.startswith("install flask for /usr/local/bin/python3.13 with pip, then drop")
+    assert finding.saving == 0
+
+
+def test_pip_is_never_asked_for_pip() -> None:
+    more = program("python3-pip", project="pip")
+    tree = debian_python("3.11.2", more=more, manual=["python3", "python3-pip"])
+    steps = [STEPS[0], "RUN apt-get install -y python3 python3-pip"]
+    found = inventory(debian_base(), tree, cmd=["python3"], steps=steps)
+    assert "pip install" not in reconstruct(found, make_plan(found))
+
+
+def test_what_later_steps_run_is_kept() -> None:
+    steps = ["RUN apt-get install -y pipx", "RUN pipxd install cowsay"]
+    found = image(apt("pipx"), APP, cmd=["python3"], steps=steps)
+    assert "apt-get install -y pipx" in reconstruct(found, make_plan(found))
+
+
+# --- command-cannot-start -------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("config", "severity", "message", "fix"),
+    [
+        ({"cmd": ["pythonx"]}, "error",
+         "CMD cannot start: no directory of PATH has a program pythonx (ENOENT: no such file or"
+         " directory)", "start /usr/local/bin/python"),
+        ({"entrypoint": ["/app/.venv/bin/python"], "cmd": ["x"]}, "error",
+         "ENTRYPOINT cannot start: there is no /app/.venv/bin/python, for /app is in no layer of"
+         " the image (ENOENT: no such file or directory)",
+         "copy /app/.venv into the image, to that very path, or start /usr/local/bin/python"),
+        ({"cmd": ["python3", "manage.py"], "working_dir": "/code"}, "warning",
+         "CMD fails at once: python3 is given manage.py to run, and there is no /code/manage.py,"
+         " for /code is in no layer of the image (ENOENT: no such file or directory)",
+         "copy it into the image, or name the file that is there in place of manage.py"),
+    ],
+)  # fmt: skip
+def test_what_cannot_start_is_reported(
+    config: Mapping[str, Any], severity: str, message: str, fix: str
+) -> None:
+    (finding,) = command_cannot_start.ANALYZER.run(image(**config))
+    assert (finding.severity, finding.message, finding.fix) == (severity, message, fix)
+    assert finding.evidence
+
+
+def test_what_starts_is_no_finding() -> None:
+    for config in ({"cmd": ["python3"]}, {}, {"cmd": ["nginx"]}, {"cmd": ["sh", "-c", "$X"]}):
+        assert not list(command_cannot_start.ANALYZER.run(image(**config)))
