@@ -47,13 +47,18 @@ def inventory(
     steps: Sequence[str] = (),
     dlopen: Mapping[str, tuple[str, ...]] | None = None,
 ) -> Inventory:
-    """All facts of an image with these layers; `steps` are the instructions that made them."""
+    """All facts of an image with these layers; `steps` are the instructions that made
+    them, `CMD …` among them, which makes none."""
     system = rootfs(*trees)
     lines = steps or [f"RUN layer {number}" for number in range(len(trees))]
-    history = tuple(History(created_by=f"{line} # buildkit") for line in lines)
+    history = tuple(
+        History(created_by=f"{line} # buildkit", empty_layer=line.startswith("CMD "))
+        for line in lines
+    )
+    made = [step for step in history if not step.empty_layer]
     layers = tuple(
         Layer(number=layer.number, index=layer.index, history=step)
-        for layer, step in zip(system.layers, history, strict=True)
+        for layer, step in zip(system.layers, made, strict=True)
     )
     config = ImageConfig(
         env=(PATH, *env),

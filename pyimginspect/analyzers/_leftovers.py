@@ -227,4 +227,6 @@ def _proofs(kept: Iterable[Kept]) -> Iterator[Evidence]:
     """Yield why runtime packages must stay when build packages go."""
     for proof in kept:
         what = f"/{proof.path} needs {proof.library}: {proof.package} must stay"
+        if not proof.library:
+            what = f"{proof.package} must stay: what starts, or is installed, needs it"
         yield Evidence(what=what, path=proof.path, package=proof.package)

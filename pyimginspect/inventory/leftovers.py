@@ -40,11 +40,12 @@ class Kept(Struct, frozen=True, kw_only=True):
 
     The ELF file or the script at ``path``, which is no package's, or the distribution whose
     metadata that is, needs ``library``, a library or a program that ``package`` holds.
+    Without a library it is what starts, or a Python that is in use, and ``path`` is its own.
     """
 
     package: str
-    library: str
-    path: str
+    library: str = ""
+    path: str = ""
 
 
 class Leftovers(Struct, frozen=True, kw_only=True):
@@ -116,24 +117,38 @@ def without(
     use, always stays.
     """
     base = inventory.base
-    needed = needed_packages(inventory)
     roots = [
         package.key
         for package in inventory.packages.packages
-        if package.key in needed
-        or (
-            package.key not in dropped
-            and (
-                brought(package) < base.layers or package.essential or package.automatic is not True
-            )
-        )
+        if package.key not in dropped
+        and (brought(package) < base.layers or package.essential or package.automatic is not True)
     ]
     free = graph.nodes.keys() - _needs(graph, roots, recommended=False)
-    kept = tuple(_proofs(inventory, free))
+    kept = (*_in_use(inventory, graph, free, dropped), *_proofs(inventory, free))
     if kept:
         roots += [proof.package for proof in kept]
         free = graph.nodes.keys() - _needs(graph, roots, recommended=False)
     return frozenset(free), kept
+
+
+def _in_use(
+    inventory: Inventory, graph: Graph, free: Collection[str], dropped: Collection[str]
+) -> Iterator[Kept]:
+    """Yield the packages of ``free`` that hold what starts, or a Python that is in use.
+
+    One that brings them all (``python3``) stands for them; else those that no other depends on.
+    """
+    needed = needed_packages(inventory).intersection(free)
+    if not needed:
+        return
+    whole = {key: _needs(graph, [key], recommended=False) for key in {*free} - {*dropped}}
+    able = [key for key, found in whole.items() if needed <= found]
+    keys = [min(able, key=lambda key: (len(whole[key]), key))] if able else sorted(needed)
+    for key in keys:
+        if able or needed.isdisjoint(graph.required_by[key]):
+            files = inventory.packages.files_by_key.get(key, ())
+            path = next((path for path in files if "bin/" in path), next(iter(files), ""))
+            yield Kept(package=key, path=path)
 
 
 def free_packages(inventory: Inventory, keys: Collection[str]) -> frozenset[str]:

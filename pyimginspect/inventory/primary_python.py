@@ -162,4 +162,10 @@ def needed_packages(inventory: Inventory) -> frozenset[str]:
         pythons.append(running)
     if inventory.startup.status == "unknown":
         pythons += inventory.interpreters
-    return frozenset(needed.union(*(python.packages for python in pythons)))
+    for python in pythons:
+        needed.update(python.packages)
+        # Debian splits the standard library: json is of another package than os.
+        for path in rootfs.children(python.stdlib) if python.packages and python.stdlib else ():
+            inside = f"{path}/__init__.py"
+            needed.update(packages.owner(inside if inside in rootfs else path))
+    return frozenset(needed)

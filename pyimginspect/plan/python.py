@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
+from pyimginspect.inventory.bindings import twin_of
 from pyimginspect.inventory.build_tools import brought
 from pyimginspect.inventory.leftovers import not_in_slim, without
 from pyimginspect.inventory.official_images import slim_image
@@ -22,7 +23,9 @@ def edits_of_bindings(shop: Workshop) -> Iterator[Proposal]:
     inventory = shop.inventory
     by_layer: dict[int, list[str]] = {}
     wanted: dict[int, list[str]] = {}
+    twins: dict[str, bool] = {}
     for binding in replaceable_bindings(inventory):
+        twins[binding.package] = twin_of(inventory, binding) is not None
         layer = brought(shop.packages[binding.package])
         by_layer.setdefault(layer, []).append(binding.package)
         if lacks_twin(inventory, binding):
@@ -39,11 +42,10 @@ def edits_of_bindings(shop: Workshop) -> Iterator[Proposal]:
         names = [shop.packages[key].name for key in keys]
         asks = wanted.get(layer, [])
         words = f"do not install {' '.join(names)}"
-        words += (
-            f"; pip install {' '.join(asks)}, which adds their size"
-            if asks
-            else (": pip has installed the same already")
-        )
+        if asks:
+            words += f"; pip install {' '.join(asks)}, which adds their size"
+        elif any(twins.get(key) for key in keys):
+            words += ": pip has installed the same already"
         edit = shop.edit(
             "bindings",
             layer,

@@ -137,6 +137,7 @@ def test_a_base_that_brings_two_is_the_choice_of_base() -> None:
         "# debian.sh --arch 'amd64' out/ 'bookworm'",
         "RUN /bin/sh -c apt-get install -y mercurial",
         OFFICIAL,
+        'CMD ["python3"]',
     ]
     found = inventory(*base, {"app": "x"}, **SLIM, steps=[*steps, "COPY . /app"])
     if found.base.layers < 3:
@@ -149,7 +150,7 @@ def test_the_base_has_one_and_another_one_starts() -> None:
     """Then it is the base's that is of no use."""
     uv = cpython("opt/uv/python/cpython-3.12.3-linux-x86_64-gnu", "3.12.3")
     program = "/opt/uv/python/cpython-3.12.3-linux-x86_64-gnu/bin/python3.12"
-    steps = ["# debian.sh --arch 'amd64' out/ 'bookworm'", OFFICIAL, "COPY --from=ghcr.io/uv"]
+    steps = ["# debian.sh --arch 'amd64' out/ 'bookworm'", OFFICIAL, 'CMD ["python3"]', "COPY x"]
     (finding,) = judge("duplicate_python", *BASE, uv, env=SLIM["env"], cmd=[program], steps=steps)
     assert finding.subject == "usr/local/bin/python3.13"
     assert finding.message.endswith("came with the base image")
