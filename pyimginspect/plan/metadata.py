@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from pyimginspect.inventory.causes import Cause, find_causes
 from pyimginspect.model import Entry
@@ -108,12 +108,22 @@ def _fits_directories(shop: Workshop, cause: Cause, made: Sequence[Entry], mode:
 
     ``--chmod`` gives it to both, and without the right to search nobody gets into a directory.
     """
-    if mode & 0o111 == 0o111:
-        return True
-    below = {
-        entry.path
+    if mode & 0o111 == 0o111 or sum(entry.kind != "directory" for entry in made) == 1:
+        return True  # the directories above a single file are made as they ever were
+    below = _directories(
+        entry
         for layer in shop.inventory.rootfs.layers[: cause.makers[0]]
         for entry in layer.index.entries
-        if entry.kind == "directory"
-    }
-    return all(entry.path in below for entry in made if entry.kind == "directory")
+    )
+    return _directories(made) <= below
+
+
+def _directories(entries: Iterable[Entry]) -> set[str]:
+    """Return the directories that entries are, or are in."""
+    found: set[str] = set()
+    for entry in entries:
+        path = entry.path if entry.kind == "directory" else entry.path.rpartition("/")[0]
+        while path and path not in found:
+            found.add(path)
+            path = path.rpartition("/")[0]
+    return found

@@ -1,5 +1,6 @@
 """Plans and findings about leftovers on real images: what a real engine makes of a plan."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 import pyimginspect
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.plan import make_plan
+from tests.evidence import faults
 from tests.integration.conftest import BuiltCorpus
 from tests.integration.engine import Engine
 from tests.savings.cases import CASES, Case
@@ -106,3 +108,16 @@ def test_the_plan_of_the_bad_image_counts_no_byte_twice(corpus: BuiltCorpus) -> 
 @pytest.mark.parametrize("name", ["slim", "good"])
 def test_good_images_need_no_edit(corpus: BuiltCorpus, name: str) -> None:
     assert make_plan(inventory(corpus, name)).edits == ()
+
+
+@pytest.mark.parametrize("name", ["slim", "good", "bad", "full", "alpine"])
+def test_findings_save_no_more_than_the_plan(corpus: BuiltCorpus, name: str) -> None:
+    with pyimginspect.open_image(f"docker-archive:{corpus.archive(name)}") as image:
+        report, plan = image.report(plan=True), image.plan
+    assert sum(finding.saving for finding in report.findings) <= plan.saving == report.saving
+    sums: Counter[int] = Counter()
+    for finding in report.findings:
+        assert finding.saving == sum(finding.savings.values())
+        assert faults(finding.evidence) == []
+        sums.update(finding.savings)
+    assert all(size <= plan.layers.get(layer, 0) for layer, size in sums.items())
