@@ -28,10 +28,10 @@ RULE = Rule(
     what="Files of a distribution are missing, or have not the length that its RECORD gives them."
     " What images are often slimmed by (byte code, tests, documentation, type stubs) is not"
     " counted as missing; contents are compared by length. Missing files alone are a note, one for"
-    " all distributions of a directory: no application fails for most of them, and where a"
-    " distribution cannot be imported any more, incomplete-distribution says so. Packages of the"
-    " operating system and of conda are left out: their packagers change files and keep the"
-    " RECORD.",
+    " all distributions of a directory, unless compiled files are among them: no application fails"
+    " for most of them, and where a distribution cannot be imported any more,"
+    " incomplete-distribution says so. Packages of the operating system and of conda are left out:"
+    " their packagers change files and keep the RECORD.",
     why="RECORD is what pip uninstalls by, and what tools verify an installation with. A file of"
     " another length was edited after it was installed, overwritten by another distribution,"
     " or cut short; a missing module fails when something imports it at last.",
@@ -63,7 +63,11 @@ def record_mismatch(inventory: Inventory) -> Iterator[Finding]:
             continue
         if changed:
             yield _changed(inventory, each, changed, layers)
-        elif each.metadata not in records.lost and _missing(inventory, each):
+        elif each.metadata in records.lost:
+            continue
+        elif any(path.endswith(".so") for path in records.missing.get(each.metadata, ())):
+            yield _incomplete(inventory, each.location, [each])
+        elif _missing(inventory, each):
             incomplete.setdefault(each.location, []).append(each)
     for location, distributions in sorted(incomplete.items()):
         yield _incomplete(inventory, location, distributions)
@@ -120,11 +124,15 @@ def _incomplete(inventory: Inventory, location: str, distributions: list[Distrib
     if outside:
         what = f"{counted(len(outside), 'file')} of these would be outside of /{location}"
         evidence.append(Evidence(what=f"{what}: programs, manual pages or configuration"))
+    compiled = [path for path in paths if path.endswith(".so")]
+    if compiled:
+        what = f"{counted(len(compiled), 'file')} of these are compiled"
+        evidence.append(Evidence(what=what, path=compiled[0]))
     layers = {each.layer for each in distributions}
     alone = distributions[0].metadata if len(distributions) == 1 else location
     return RULE.finding(
         subject=alone,
-        severity="note",
+        severity=None if compiled else "note",
         message=f"{listed(names)} in /{location}: {counted(len(paths), 'file')} missing",
         evidence=evidence,
         layers=layers,

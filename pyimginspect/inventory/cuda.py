@@ -32,6 +32,7 @@ _LIBRARY = re.compile(
     r"|cusparse(?:Lt)?|cutensor\w*|nccl|npp\w+|nvblas|nvinfer\w*|nvjpeg|nvJitLink"
     r"|nvonnxparser|nvrtc(?:-builtins)?|nvshmem\w*|nvToolsExt))\.so(?:\.(\d+)[\d.]*)?"
 )
+_MOST_SOURCES = 8
 _WHEEL = re.compile(r"nvidia-.+?(?:-cu(\d+))?")
 _TOOLKIT = re.compile(r"(.*?/cuda(?:-[\d.]+)?)/")
 _PACKAGE = re.compile(r"(?:cuda|libcu|libnv|libnpp|libnccl|nvidia-|nsight|gds-tools).*")
@@ -90,7 +91,9 @@ def find_cuda_pairs(inventory: Inventory) -> tuple[CudaPair, ...]:
             groups.setdefault(place, []).append(library)
     if len(groups) < 2:
         return ()
-    sources = [_source(inventory, key, libraries) for key, libraries in sorted(groups.items())]
+    # Pairs are the square of the sources; no real image has more than a few.
+    largest = sorted(groups.items(), key=lambda group: (-len(group[1]), group[0]))[:_MOST_SOURCES]
+    sources = [_source(inventory, key, libraries) for key, libraries in sorted(largest)]
     return tuple(
         _pair(inventory, first, second)
         for first, second in combinations(sources, 2)

@@ -29,7 +29,8 @@ __all__ = ["Editable", "find_missing_editables"]
 _MAPPING = re.compile(rb"^MAPPING\b[^=\n]{0,100}=[ ]*(\{[^\n]{0,65536}\})[ ]*\r?$", re.MULTILINE)
 _ENTRY_POINT = re.compile(rb"^[^=#\[\n]{1,200}=[ \t]*([A-Za-z_][\w.]{0,200})", re.MULTILINE)
 _HOOK = "__editable__"
-_MOST = 1000
+_MOST = 50
+"""Names of modules of one distribution that are looked for."""
 
 
 class Editable(Struct, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
+from pyimginspect.inventory.once import once
 from pyimginspect.rootfs import RootFS, target_of
 
 __all__ = ["LostModules", "find_lost_modules", "importable_names", "module_at"]
@@ -20,6 +21,11 @@ _DISPENSABLE = frozenset(
     {"benchmark", "benchmarks", "build", "conftest", "demo", "demos", "doc", "docs", "example",
      "examples", "sample", "samples", "scripts", "setup", "test", "testing", "tests", "tools"}
 )  # fmt: skip
+
+
+# Packages that go by a name that images are slimmed by, and that their own package imports:
+# boto3/resources/factory.py, botocore/client.py, pandas/testing.py.
+_IMPORTED = ("boto3.docs", "botocore.docs", "pandas._testing")
 
 
 class LostModules(Struct, frozen=True, kw_only=True):
@@ -47,8 +53,9 @@ def find_lost_modules(
     """Return what of the modules among ``files`` cannot be imported any more, if any is lost.
 
     ``absent`` are those of the files that are not there; ``sights`` the directories that each
-    Python which imports the distribution looks into. Submodules do not count, nor do test suites
-    and examples; of packages that share a namespace only the loss of all does.
+    Python which imports the distribution looks into. Submodules do not count, but for those that
+    the package is known to import, nor do test suites and examples; of packages that share a
+    namespace only the loss of all does.
     """
     gone = set(absent)
     if not any(path.endswith((*_BYTECODE, ".so")) for path in gone):
@@ -62,6 +69,10 @@ def find_lost_modules(
     }
     if len(lost) < len(public):
         lost = {name: paths for name, paths in lost.items() if "." not in name}
+        for name in _IMPORTED:
+            path = f"{location}/{name.replace('.', '/')}/__init__.py"
+            if path in gone and name.partition(".")[0] not in lost:
+                lost[name] = [path]
     lost = {
         name: paths
         for name, paths in lost.items()
@@ -98,19 +109,34 @@ def module_at(rootfs: RootFS, directory: str, name: str, *, namespaces: bool = T
     real = rootfs.resolve(parent)
     if real is None:
         return False
-    for path in rootfs.children(real):
-        stem, dot, ending = path.rpartition("/")[2].partition(".")
-        if stem != last:
-            continue
+    for path in _listing(rootfs, real).get(last, ()):
         target = rootfs.resolve(path)
         if target is None:
             continue
+        _, dot, ending = path.rpartition("/")[2].partition(".")
         if dot:
             if ending in ("py", "pyc") or ending.endswith("so"):
                 return True
         elif rootfs[target].kind == "directory" and _is_package(rootfs, target, namespaces):
             return True
     return False
+
+
+def _listing(rootfs: RootFS, directory: str) -> dict[str, list[str]]:
+    """Return the paths in a directory by what each is before its first full stop."""
+    known = _listings(rootfs)
+    if directory not in known:
+        known[directory] = {}
+        for path in rootfs.children(directory):
+            stem = path.rpartition("/")[2].partition(".")[0]
+            known[directory].setdefault(stem, []).append(path)
+    return known[directory]
+
+
+@once
+def _listings(rootfs: RootFS) -> dict[str, dict[str, list[str]]]:
+    """Return the listings of the directories that were asked for: they are so again and again."""
+    return {}
 
 
 def _is_package(rootfs: RootFS, directory: str, namespaces: bool) -> bool:

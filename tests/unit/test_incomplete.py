@@ -86,6 +86,15 @@ def test_modules_that_are_lost(tree: Tree, subject: str, lost: str) -> None:
     assert judge("record_mismatch", tree) == []
 
 
+def test_documentation_that_is_imported() -> None:
+    files = {"botocore/__init__.py": "", "botocore/docs/__init__.py": "", "botocore/d/x.py": ""}
+    (finding,) = judge(
+        "incomplete_distribution", without(dist_info("botocore", files=files), "botocore/docs")
+    )
+    assert (finding.severity, finding.subject) == ("error", "botocore")
+    assert "botocore.docs is not in the image" in finding.message
+
+
 @pytest.mark.parametrize(
     "trees",
     [
@@ -237,6 +246,17 @@ def test_missing_files_of_many_distributions_are_one_note() -> None:
     assert (finding.severity, finding.subject) == ("note", SITE)
     assert finding.message.endswith(f"in /{SITE}: 9 files missing")
     assert len(finding.evidence) == 8
+
+
+@pytest.mark.parametrize(
+    ("file", "severity"),
+    [("foo/data.json", "note"), ("foo/sub.py", "note"), ("foo/_core.abi3.so", "warning")],
+)
+def test_a_compiled_file_that_is_missing_is_no_slimming(file: str, severity: str) -> None:
+    tree = dist_info("foo", files={"foo/__init__.py": "", file: ""})
+    (finding,) = judge("record_mismatch", without(tree, file))
+    assert finding.severity == severity
+    assert finding.message == f"foo 1.0 in /{SITE}: 1 file missing"
 
 
 # --- editable-install-missing ---------------------------------------------------------------------
