@@ -20,9 +20,10 @@ RULE = Rule(
     severity="error",
     policy="soundness",
     what="All extension modules of a distribution carry the mark of another Python in their names"
-    " (cpython-311 where the interpreter is 3.12, or another C library's). Packages without"
-    " metadata count as well. It is a note where the package does without those modules, which a"
-    " table says; modules whose Python source lies beside them are none: that is imported.",
+    " (cpython-311 where the interpreter is 3.12, or that of another C library, of macOS or of"
+    " Windows). Packages without metadata count as well. It is a note where the package does"
+    " without those modules, which a table says; modules whose Python source lies beside them are"
+    " none: that is imported.",
     why="An interpreter looks for its own mark, for abi3 or for none (PEP 3149): the import says"
     " that there is no such module, though the file is there.",
     fix="Install the distribution with the interpreter that imports it; build and run stages need"

@@ -36,6 +36,8 @@ _GLIBC_NEED = re.compile(r"GLIBC_(\d+)\.(\d+)(?:\.\d+)?")
 _VERSION = re.compile(r"(\d{1,4})\.(\d{1,4})")
 _EXT_SUFFIX = re.compile(rb"'EXT_SUFFIX': '([^'\n]{1,100})'")
 _ABI_SUFFIX = re.compile(r"\.(?:cpython-\d+\w*|pypy\d+-\w+|graalpy\w+|cp\d+|abi3t?)[\w-]*\.so")
+# What wheels for macOS and for Windows have: no ELF files, and no name that Linux imports.
+_OTHER_SYSTEMS = re.compile(r"\.(?:cpython-\d+\w*-darwin\.so|(?:cp\d+\w*-\w+\.)?pyd)$")
 _SHARED = re.compile(r"\.so(?:\.[\w.]+)?")
 # Files that an import does not open: what auditwheel bundles is loaded for others, and what tests
 # bring along may be for anything.
@@ -173,9 +175,10 @@ def find_wheels(
             continue
         if not files and not any(_platform(tag) != "any" for tag in distribution.tags):
             continue
+        others = _of_other_systems(rootfs, distribution)
         for target in who.values():
             key = (distribution.metadata, target.path)
-            wheels[key] = _check(rootfs, distribution, files, target)
+            wheels[key] = _check(rootfs, distribution, files, target, others)
     owned = packages.owner if packages is not None else lambda _: ()
     for distribution, files in find_unlisted(rootfs, sights, listed, owned):
         for target in filter(None, map(targets.get, distribution.interpreters)):
@@ -204,8 +207,19 @@ def _elf_files(rootfs: RootFS, distribution: Distribution) -> tuple[str, ...]:
     return tuple(sorted({path for path in paths if path in elf}))
 
 
+def _of_other_systems(rootfs: RootFS, distribution: Distribution) -> tuple[str, ...]:
+    """Return the extension modules for macOS and Windows, which a wheel for Linux has none of."""
+    paths = files_of(rootfs, distribution.location, distribution.metadata)
+    named = {path for path in paths if _OTHER_SYSTEMS.search(path)}
+    return tuple(sorted(path for path in named if path in rootfs and path not in rootfs.elf))
+
+
 def _check(
-    rootfs: RootFS, distribution: Distribution, files: tuple[str, ...], target: Target
+    rootfs: RootFS,
+    distribution: Distribution,
+    files: tuple[str, ...],
+    target: Target,
+    others: tuple[str, ...] = (),
 ) -> Wheel:
     elf = rootfs.elf
     newest, newest_file = (0, 0), ""
@@ -235,7 +249,7 @@ def _check(
         glibc_file=newest_file,
         foreign_machine=tuple(path for path in opened if path in machine),
         foreign_libc=tuple(path for path in opened if path in libc),
-        foreign_abi=_foreign_abi(rootfs, distribution.location, files, target),
+        foreign_abi=_foreign_abi(rootfs, distribution.location, (*files, *others), target),
         libraries=tuple(_libraries(rootfs, distribution.location, fitting)),
     )
 
@@ -294,7 +308,8 @@ def _foreign_abi(
     rootfs: RootFS, location: str, files: Iterable[str], target: Target
 ) -> tuple[str, ...]:
     """Return the extension modules whose names this interpreter does not import, if all are."""
-    marked = [path for path in files if _ABI_SUFFIX.search(path.rpartition("/")[2])]
+    names = ((path, path.rpartition("/")[2]) for path in files)
+    marked = [p for p, name in names if _ABI_SUFFIX.search(name) or _OTHER_SYSTEMS.search(name)]
     if len(target.suffixes) < 2 or any(_importable(path, target) for path in marked):
         return ()
     return tuple(

@@ -371,6 +371,44 @@ def test_another_python() -> None:
     )
 
 
+MACH_O = b"\xcf\xfa\xed\xfe\x0c\x00\x00\x01" + bytes(24)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "tag"),
+    [
+        ("ujson.cpython-313-darwin.so", MACH_O, "cp313-cp313-macosx_11_0_arm64"),
+        ("x/_c.cpython-313t-darwin.so", MACH_O, "cp313-cp313t-macosx_11_0_arm64"),
+        ("x/_c.cp313-win_amd64.pyd", b"MZ" + bytes(62), "cp313-cp313-win_amd64"),
+        ("x/_c.pyd", b"MZ" + bytes(62), "cp313-abi3-win_amd64"),
+    ],
+)
+def test_a_wheel_for_another_system(name: str, content: bytes, tag: str) -> None:
+    finding = only(debian(), wheel("x", {name: content}, [tag]))
+    assert (finding.rule, finding.severity) == ("wrong-abi", "error")
+    assert finding.message == (
+        "x 1.0 cannot be imported by Python 3.13.1 in /usr/local/bin/python3.13:"
+        f" its modules are named {name[name.index('.') :]}"
+    )
+    assert finding.paths == (f"{SITE}/{name}",)
+
+
+@pytest.mark.parametrize(
+    ("files", "tags"),
+    [
+        # with modules of this system beside them, as wheels for all systems have
+        ({f"x/_c{SUFFIX}": module(), "x/_c.cp313-win_amd64.pyd": b"MZ"}, (TAG,)),
+        ({"x/_c.cp313-win_amd64.pyd": b"MZ", "x/__init__.py": b""}, ("py3-none-any",)),
+        ({"x/_c.cpython-313-darwin.so": MACH_O, "x/_c.py": b""}, ("py3-none-any",)),
+        ({"tests/_c.cpython-313-darwin.so": MACH_O, f"x/_c{SUFFIX}": module()}, (TAG,)),
+    ],
+)
+def test_files_for_another_system_that_do_no_harm(
+    files: dict[str, bytes], tags: Sequence[str]
+) -> None:
+    assert findings(debian(), wheel("x", files, tags)) == []
+
+
 def test_a_wheel_for_a_newer_glibc_whose_files_load() -> None:
     new = wheel("x", {f"x/_c{SUFFIX}": module()}, ["cp313-cp313-manylinux_2_39_x86_64"])
     finding = only(debian(), new)
