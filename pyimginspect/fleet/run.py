@@ -127,9 +127,15 @@ class Run:
             target = next(self._targets, None)
             if target is None:
                 self._more = False
-            elif target not in self._asked and not self._store.is_settled(target):
+            else:
+                self._consider(target)
+
+    def _consider(self, target: Target) -> None:
+        """Begin with a target, unless it was named before."""
+        if target not in self._asked and not self._store.is_settled(target):
+            if target.platform != "all":
                 self._watcher.target()
-                self._begin(target)
+            self._begin(target)
 
     def _begin(self, target: Target) -> None:
         if not self._retry_failed and (error := self._store.failure(target)) is not None:
@@ -150,12 +156,18 @@ class Run:
         elif done.error is not None:
             self._in_flight -= 1
             self._fail(target, done.error)
-        else:
+        elif isinstance(done.value, Planned):
             self._planned(target, done.value)
+        else:  # a name's platforms, a target each
+            self._in_flight -= 1
+            for each in done.value:
+                self._consider(each)
 
     def _plan(self, target: Target) -> None:
         """Have an image resolved: waiting for a registry is for threads, all else is work."""
-        if target.reference.startswith("registry:"):
+        if target.platform == "all":
+            self._resolver.submit(target, work.platforms, self._settings, target)
+        elif target.reference.startswith("registry:"):
             self._resolver.submit(target, work.plan, self._settings, target)
         else:
             self._engine.submit(("target", target), work.plan, self._settings, target)

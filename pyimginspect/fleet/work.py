@@ -83,6 +83,21 @@ def decode_result(data: bytes) -> Result:
     return from_msgpack(data, Result)
 
 
+def platforms(settings: Settings, target: Target) -> tuple[Target, ...]:
+    """Return a target for each platform of a name in a registry; one for what has but one.
+
+    Raises :class:`PyimginspectError`.
+    """
+    plain = msgspec.structs.replace(target, platform="")
+    prefix, _, text = target.reference.partition(":")
+    if prefix != "registry":
+        return (plain,)
+    from pyimginspect.sources.registry import registry_platforms
+
+    found = registry_platforms(text, _options(settings, plain))
+    return tuple(msgspec.structs.replace(target, platform=each) for each in found) or (plain,)
+
+
 def plan(settings: Settings, target: Target) -> Planned:
     """Find out what an image is made of.
 

@@ -27,10 +27,10 @@ from pyimginspect.sources.options import LARGEST_DOCUMENT, LayerCache, Options
 from pyimginspect.sources.reasons import reason
 from pyimginspect.sources.reference import Name, parse_name
 from pyimginspect.sources.resolved import RegistryCarrier, Resolved, resolved_from
-from pyimginspect.sources.selection import LayerRef, check_document, select_oci
+from pyimginspect.sources.selection import LayerRef, check_document, platforms_of, select_oci
 from pyimginspect.sources.transport import ATTEMPTS, Transport, wait
 
-__all__ = ["RemoteBlob", "remote_blob", "resolve_registry"]
+__all__ = ["RemoteBlob", "registry_platforms", "remote_blob", "resolve_registry"]
 
 _ACCEPT = ", ".join(
     [
@@ -66,6 +66,19 @@ def resolve_registry(text: str, options: Options, *, reference: str) -> Resolved
         located = locate(selection.layers, store.find, options, remote=True)
     selection = msgspec.structs.replace(selection, names=(name.familiar,))
     return resolved_from(selection, located.layers, carrier, reference=reference, source="registry")
+
+
+def registry_platforms(text: str, options: Options) -> tuple[str, ...]:
+    """Return the platforms that a registry has images for by that name, as the index has them.
+
+    Empty for an image of one platform. Raises as :func:`resolve_registry` does.
+    """
+    plain = text.startswith("http://")
+    name = parse_name(text.removeprefix("http://").removeprefix("https://"))
+    with shared(options.connections) as connections:
+        transport = connections.to(name.registry, name.repository, plain=plain)
+        store = _Repository(transport, name, options.cache)
+        return platforms_of(store.top()[0], store)
 
 
 class _Repository:

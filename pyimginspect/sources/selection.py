@@ -7,6 +7,7 @@ import binascii
 import platform as host
 from typing import NamedTuple, Protocol, TypeVar
 
+import msgspec
 from msgspec import Struct
 
 from pyimginspect.errors import (
@@ -34,6 +35,7 @@ __all__ = [
     "check_document",
     "check_platform",
     "host_platform",
+    "platforms_of",
     "select_docker",
     "select_oci",
 ]
@@ -233,6 +235,17 @@ def select_oci(
     if not chosen or (len({c.top for c in chosen}) > 1 and len({c.names for c in chosen}) > 1):
         raise _not_one(name, [c.names[0] if c.names else c.top for c in candidates])
     return _by_platform(chosen, store, platform)
+
+
+def platforms_of(data: bytes, store: Store) -> tuple[str, ...]:
+    """Return the platforms that an index has images for; none where it says none, or is none.
+
+    Versions of Windows, which cannot be asked for, are left out.
+    """
+    document = parse_document(data, "the index")
+    found = [each.descriptor.on() for each in _expand(document, store)]
+    plain = [msgspec.structs.replace(each, os_version="") for each in found if each is not None]
+    return tuple(dict.fromkeys(map(str, plain)))
 
 
 def _expand(document: Manifest, store: Store) -> list[_Candidate]:

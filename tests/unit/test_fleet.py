@@ -244,6 +244,23 @@ def test_platforms_of_one_name_are_asked_for_by_name(tmp_path: Path) -> None:
     assert one.platform == "linux/arm64"
 
 
+def test_all_platforms_of_a_name(tmp_path: Path) -> None:
+    wanted = ["linux/amd64", "linux/arm/v7", "linux/arm64"]
+    many = [image([layer({"a": each})], platform=each, tag="m:1") for each in wanted]
+    with FakeRegistry() as registry:
+        both = registry.add("m", "1", Index(images=tuple(many), tag="m:1"))
+        single = push(registry, 1)[0]
+        missing = f"registry:{registry.host}/no/such:1"
+        outcomes = run([both, single, missing], tmp_path, platform="all")
+        found = {(o.reference, o.platform): o for o in outcomes}
+        assert {*found} == {*((both, each) for each in wanted), (single, ""), (missing, "all")}
+        for each in wanted:
+            report = found[both, each].report
+            assert report is not None
+            assert report.to_json() == pyimginspect.inspect(both, platform=each).to_json()
+        assert len(run([both, single], tmp_path, platform="all")) == 4
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
