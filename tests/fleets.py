@@ -21,7 +21,7 @@ from tests.images import (
 )
 from tests.servers import FakeRegistry
 
-__all__ = ["CACHED", "LOST", "archives", "fleet", "in_threads", "push"]
+__all__ = ["CACHED", "LOST", "archives", "fleet", "in_threads", "push", "use_threads"]
 
 CACHED = 50_000
 """Bytes of pip's cache that the third layer of every image of `fleet` stores."""
@@ -78,6 +78,11 @@ def archives(folder: Path, count: int) -> list[Path]:
 
 @pytest.fixture
 def in_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the work of this test's fleets done by :func:`use_threads`."""
+    use_threads(monkeypatch)
+
+
+def use_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the work of a fleet done in a thread of this process: quicker, and in order."""
 
     def engine(wake: threading.Event, _: int) -> Threads:

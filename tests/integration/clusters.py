@@ -46,12 +46,17 @@ class LocalCluster:
             assert time.monotonic() < end
             time.sleep(0.05)
         self.address = json.loads(known.read_text(encoding="utf-8"))["address"]
-        self._workers = [
+        self._workers = []
+        self.add_workers(self._count, self.address)
+
+    def add_workers(self, count: int, address: str) -> None:
+        """Start so many more workers, which reach the scheduler at `address`."""
+        self._workers += [
             self._run(
-                *("dask_worker", self.address, "--nthreads", "1", "--no-dashboard"),
+                *("dask_worker", address, "--nthreads", "1", "--no-dashboard"),
                 *("--local-directory", str(self._folder / f"worker-{number}")),
             )
-            for number in range(self._count)
+            for number in range(count)
         ]
 
     def stop(self) -> None:

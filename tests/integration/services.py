@@ -80,6 +80,7 @@ class Registry(Service):
     """Debian's ``docker-registry``; with `users`, only they may come in.
 
     With `tls` it shows that certificate, and lets in only those whom `clients` knows, if given.
+    With `log_requests` its log has a line for each request.
     """
 
     def __init__(
@@ -89,6 +90,7 @@ class Registry(Service):
         *,
         tls: Issued | None = None,
         clients: Authority | None = None,
+        log_requests: bool = False,
     ) -> None:
         super().__init__(root)
         self._tls = tls is not None
@@ -97,7 +99,7 @@ class Registry(Service):
             self.host = f"127.0.0.1:{probe.getsockname()[1]}"
         lines = [
             "version: 0.1",
-            "log: {level: error, accesslog: {disabled: true}}",
+            f"log: {{level: error, accesslog: {{disabled: {str(not log_requests).lower()}}}}}",
             f"storage: {{filesystem: {{rootdirectory: {root}/data}}}}",
             f"http: {{addr: '{self.host}'{_tls_settings(tls, clients)}}}",
         ]
