@@ -24,19 +24,19 @@ RULE = Rule(
     " is not followed: a new directory takes its place, and what was found through the link no"
     " longer is. Reported where programs, libraries or loaders are out of reach for that.",
     why="Without /bin/sh no RUN in shell form, no script and no shell starts; without /lib64 no"
-    " program does, since the kernel finds no loader: “no such file or directory”. Docker's and"
-    " Podman's builders follow links when they copy; kaniko, Bazel, tools that write layers"
-    " themselves, and archives unpacked by ADD may not.",
+    " program does, since the kernel finds no loader: “no such file or directory”. Archives with an"
+    " entry for bin/ do that, unpacked by ADD or by tar (s6-overlay's once did). COPY of Docker and"
+    " Podman follows links; other builders may write layers without a look at those below.",
     fix="Put the files at the real path, such as /usr/bin, and no entry for the directory that is"
-    " a link into the layer.",
-    example="""# at fault: rootfs.tar has bin/tool, and Debian's /bin is a link
-FROM scratch
-ADD debian.tar /
-ADD rootfs.tar /
+    " a link into the layer; tar has --keep-directory-symlink for that.",
+    example="""# at fault: the archive has bin/ and bin/tool, and Debian's /bin is a link
+FROM debian:bookworm-slim
+ADD tools.tar.gz /
 
 # better: at the real path
 FROM debian:bookworm-slim
-COPY tool /usr/bin/tool
+ADD tools.tar.gz /opt/tools
+RUN ln -s /opt/tools/bin/tool /usr/bin/tool
 """,
 )
 
