@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ import msgspec
 
 from pyimginspect.analyzers import BUILTIN, Analyzer, all_analyzers, count_once
 from pyimginspect.changesets import apply_layers
-from pyimginspect.errors import InvalidReferenceError, LayerError
+from pyimginspect.errors import LayerError
 from pyimginspect.inventory.base import layers_shared
 from pyimginspect.inventory.collect import Inventory, take_inventory
 from pyimginspect.inventory.contents import contents_of
@@ -24,8 +24,9 @@ from pyimginspect.model import Digest, Image, Layer, LayerIndex, Note, Platform
 from pyimginspect.recall import recall, remember, report_key
 from pyimginspect.report import Finding, ImageFacts, LayerFacts, Report, Waste
 from pyimginspect.rootfs import RootFS
+from pyimginspect.sources.connections import Connections
 from pyimginspect.sources.options import LayerCache, NoProgress, Options, Reporter
-from pyimginspect.sources.reference import parse_name
+from pyimginspect.sources.reference import pulled_as
 from pyimginspect.sources.resolve import open_reference
 from pyimginspect.sources.resolved import Opened, Resolved, assemble
 from pyimginspect.version import VERSION
@@ -182,6 +183,7 @@ def open_image(
     progress: Reporter | None = None,
     dlopen: Mapping[str, tuple[str, ...]] | None = None,
     base: str | int | None = None,
+    connections: Connections | None = None,
 ) -> Iterator[OpenedImage]:
     """Open an image by tag, by path, or with a prefix that names the kind of source.
 
@@ -189,7 +191,8 @@ def open_image(
     holds every blob of a local archive against its digest. ``dlopen`` are the sonames that
     distributions open at run time, by normalised name, beside those that are known: a policy's
     ``dlopen``. ``base`` says outright what the base image is: another image, or how many of
-    the lowest layers are its. Raises :class:`~pyimginspect.errors.PyimginspectError`.
+    the lowest layers are its. ``connections`` are those to registries that many images share.
+    Raises :class:`~pyimginspect.errors.PyimginspectError`.
     """
     options = Options(
         platform=Platform.parse(platform) if isinstance(platform, str) else platform,
@@ -197,6 +200,7 @@ def open_image(
         probes=registered(),
         cache=cache,
         progress=progress or NoProgress(),
+        connections=connections,
     )
     opened = open_reference(reference, options)
     name, count = "", None
@@ -204,7 +208,7 @@ def open_image(
         count = int(base)
     elif base is not None:
         below = open_reference(base, options).image
-        name, count = _pulled_as(base, below), layers_shared(opened.image, below)
+        name, count = pulled_as(base, below), layers_shared(opened.image, below)
     # What was made with probes of others is theirs to vouch for; who verifies wants it made anew.
     kept = cache if not verify and not options.probes else None
     yield OpenedImage(opened, dlopen, base_layers=count, base_name=name, kept=kept)
@@ -227,23 +231,6 @@ def open_resolved(
     return OpenedImage(assemble(resolved, indexes), dlopen, kept=kept)
 
 
-def _pulled_as(reference: str, image: Image) -> str:
-    """Return the name by which an image can be pulled; empty where it only is a file.
-
-    A file is no name for a Dockerfile, but what the file calls its image may be one; an OCI
-    layout often has the tag alone, which is none.
-    """
-    if image.source in ("docker", "podman", "registry"):
-        told: tuple[str, ...] = (reference.removeprefix(f"{image.source}:"),)
-    else:
-        told = tuple(name for name in image.names if {*"/:@"} & {*name})
-    # What was asked for by name, as PATH:NAME, goes by that name.
-    for name in sorted(told, key=lambda name: not reference.endswith(f":{name}")):
-        with suppress(InvalidReferenceError):
-            return parse_name(name).familiar
-    return ""
-
-
 def inspect(
     reference: str,
     *,
@@ -253,6 +240,7 @@ def inspect(
     progress: Reporter | None = None,
     dlopen: Mapping[str, tuple[str, ...]] | None = None,
     base: str | int | None = None,
+    connections: Connections | None = None,
     areas: bool = False,
     plan: bool = False,
 ) -> Report:
@@ -269,6 +257,7 @@ def inspect(
         progress=progress,
         dlopen=dlopen,
         base=base,
+        connections=connections,
     ) as image:
         return image.report(areas=areas, plan=plan)
 

@@ -55,6 +55,7 @@ from pyimginspect.policy import (
     write_baseline,
 )
 from pyimginspect.report import Report
+from pyimginspect.sources.connections import Connections
 
 if TYPE_CHECKING:
     from pyimginspect.plan import LayerStory, Plan
@@ -223,6 +224,7 @@ def _inspect(
     with contextlib.ExitStack() as stack:
         cache = open_cache(args, stack)
         progress = open_progress(args, stack)
+        connections = stack.enter_context(Connections())
         for reference in ([args.against] if args.against else []) + args.images:
             kept.clear()
             try:
@@ -234,6 +236,7 @@ def _inspect(
                     progress=progress,
                     dlopen=policy.dlopen,
                     base=args.base,
+                    connections=connections,
                 ) as image:
                     results.append(_result(image, args, page=page))
                     kept[:] = [image]

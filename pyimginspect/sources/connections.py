@@ -8,13 +8,14 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
+    from pyimginspect.sources.hosts import Host
     from pyimginspect.sources.transport import Transport
 
 __all__ = ["Connections", "shared"]
 
 
 class Connections:
-    """Registries spoken to, each with its connections and its tokens; a context manager.
+    """Registries spoken to: connections by host, tokens by repository; a context manager.
 
     It may be used from several threads. What asks for many images of a registry passes one on
     to all of them, so that each does not begin with a handshake and a token of its own.
@@ -22,6 +23,7 @@ class Connections:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._hosts: dict[tuple[str, bool], Host] = {}
         self._transports: dict[tuple[str, str, bool], Transport] = {}
 
     def __enter__(self) -> Self:
@@ -32,22 +34,27 @@ class Connections:
 
     def to(self, registry: str, repository: str = "", *, plain: bool = False) -> Transport:
         """Return what speaks to a repository; ``plain`` allows HTTP without TLS."""
+        from pyimginspect.sources.hosts import Host
         from pyimginspect.sources.transport import Transport
 
-        key = (registry, repository, plain)
         with self._lock:
+            key = (registry, repository, plain)
             found = self._transports.get(key)
             if found is None:
-                found = Transport(registry, repository=repository, plain=plain)
+                host = self._hosts.get((registry, plain))
+                if host is None:
+                    host = self._hosts[registry, plain] = Host(registry, plain=plain)
+                found = Transport(registry, repository=repository, host=host)
                 self._transports[key] = found
             return found
 
     def close(self) -> None:
         """Close all connections."""
         with self._lock:
-            transports = [*self._transports.values()]
+            hosts = [*self._hosts.values()]
+            self._hosts.clear()
             self._transports.clear()
-        for each in transports:
+        for each in hosts:
             each.close()
 
 

@@ -7,14 +7,15 @@ The grammar is that of the reference implementation of the OCI distribution spec
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 
 from msgspec import Struct
 
 from pyimginspect.errors import InvalidReferenceError, ManifestError, UnsupportedError
 from pyimginspect.layers.digests import check_algorithm
-from pyimginspect.model import Digest, parse_digest
+from pyimginspect.model import Digest, Image, parse_digest
 
-__all__ = ["Name", "parse_name", "without_userinfo"]
+__all__ = ["Name", "parse_name", "pulled_as", "without_userinfo"]
 
 _PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _REPOSITORY = re.compile(rf"{_PART}(?:/{_PART})*")
@@ -110,3 +111,20 @@ def _split(text: str) -> tuple[str, str]:
 
 def _invalid(why: str) -> InvalidReferenceError:
     return InvalidReferenceError(why)
+
+
+def pulled_as(reference: str, image: Image) -> str:
+    """Return the name by which an image can be pulled; empty where it only is a file.
+
+    A file is no name for a Dockerfile, but what the file calls its image may be one; an OCI
+    layout often has the tag alone, which is none.
+    """
+    if image.source in ("docker", "podman", "registry"):
+        told: tuple[str, ...] = (reference.removeprefix(f"{image.source}:"),)
+    else:
+        told = tuple(name for name in image.names if {*"/:@"} & {*name})
+    # What was asked for by name, as PATH:NAME, goes by that name.
+    for name in sorted(told, key=lambda name: not reference.endswith(f":{name}")):
+        with suppress(InvalidReferenceError):
+            return parse_name(name).familiar
+    return ""

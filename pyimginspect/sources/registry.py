@@ -22,6 +22,7 @@ from pyimginspect.layers.digests import algorithm, digest_of
 from pyimginspect.model import Digest, parse_digest
 from pyimginspect.sources.challenges import read_body
 from pyimginspect.sources.connections import shared
+from pyimginspect.sources.hosts import dismiss
 from pyimginspect.sources.indexing import locate
 from pyimginspect.sources.options import LARGEST_DOCUMENT, LayerCache, Options
 from pyimginspect.sources.reasons import reason
@@ -99,7 +100,10 @@ class _Repository:
                 raise self._unknown()
             check_document(data, wanted, "the manifest")
             return data, wanted
-        found = self._document(f"manifests/{self._name.tag}")
+        path = f"manifests/{self._name.tag}"
+        if (known := self._known(path)) is not None:
+            return known
+        found = self._document(path)
         if found is None:
             raise self._unknown()
         data, claimed = found
@@ -107,7 +111,30 @@ class _Repository:
         with contextlib.suppress(ManifestError):  # what is no digest at all claims nothing
             digest = parse_digest(claimed or digest)
         check_document(data, digest, "the manifest")
+        if self._cache is not None:
+            self._cache.put_document(data, algorithm(digest))
         return data, digest
+
+    def _known(self, path: str) -> tuple[bytes, Digest] | None:
+        """Return a manifest that the cache has, and that the registry still says is the one.
+
+        To ask that is a ``HEAD``, which counts against nobody's quota (as Docker Hub's). A
+        registry that does not answer it so (distribution specification, "Pulling manifests",
+        does not ask for the digest) is asked for the manifest itself.
+        """
+        if self._cache is None:
+            return None
+        url = f"{self._base}/{path}"
+        response = self._transport.get(url, method="HEAD", Accept=_ACCEPT)
+        dismiss(response)
+        claimed = response.headers.get("Docker-Content-Digest", "")
+        if response.status_code != 200 or not claimed:
+            return None
+        with contextlib.suppress(ManifestError):
+            digest = parse_digest(claimed)
+            data = self._cache.get_document(digest)
+            return (data, digest) if data is not None else None
+        return None
 
     def _unknown(self) -> ImageNotFoundError:
         return ImageNotFoundError(f"{self._name.registry} has no image {self._name}")
@@ -155,9 +182,10 @@ class _Repository:
             raise ManifestError("its descriptor has no size")
         blob = remote_blob(self._transport, self._name.repository, ref)
         if ref.foreign:
-            with self._transport.get(blob.path, method="HEAD") as response:
-                if response.status_code == 404:
-                    return None
+            response = self._transport.get(blob.path, method="HEAD")
+            dismiss(response)
+            if response.status_code == 404:
+                return None
         return blob
 
 

@@ -12,6 +12,7 @@ import requests
 from pyimginspect.errors import AuthenticationError, ImageNotFoundError, RegistryError
 from pyimginspect.model import decode_json
 from pyimginspect.sources.challenges import read_body
+from pyimginspect.sources.connections import Connections
 from pyimginspect.sources.transport import Transport
 
 __all__ = ["Listing", "Refused"]
@@ -32,12 +33,11 @@ class Listing:
     def __init__(self, host: str, *, plain: bool = False) -> None:
         self.host = host
         self.plain = plain
-        self._transports: dict[str, Transport] = {}
+        self._connections = Connections()
 
     def close(self) -> None:
         """Close all connections."""
-        for transport in self._transports.values():
-            transport.close()
+        self._connections.close()
 
     def challenge(self) -> str:
         """Return what the registry answers to who does not say who he is."""
@@ -117,14 +117,7 @@ class Listing:
 
     def _transport(self, repository: str) -> Transport:
         """Return the transport for a repository: its token is good for no other."""
-        if repository not in self._transports:
-            if len(self._transports) > 1:
-                for name in [name for name in self._transports if name]:
-                    self._transports.pop(name).close()
-            self._transports[repository] = Transport(
-                self.host, repository=repository, plain=self.plain
-            )
-        return self._transports[repository]
+        return self._connections.to(self.host, repository, plain=self.plain)
 
 
 def _field(name: str) -> Callable[[Any], list[str]]:
