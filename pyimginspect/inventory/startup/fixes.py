@@ -28,6 +28,10 @@ def installs(context: Context, package: str) -> str:
 def instead_of(context: Context, word: str) -> str:
     """Return what to start in place of a name that PATH does not lead to."""
     rootfs = context.rootfs
+    if word == "source":
+        return 'write . FILE in place of source FILE, or SHELL ["/bin/bash", "-c"] before it'
+    if " " in word:
+        return f"let env split its argument: #!/usr/bin/env -S {word}"
     names = [word]
     if word.startswith(("python", "pip")):
         names += [f"{word.rstrip('.0123456789')}{series}" for series in ("3", "")]

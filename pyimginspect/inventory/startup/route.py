@@ -47,6 +47,7 @@ class Route:
         self._context = context
         self.steps = steps if steps is not None else []
         self._deep = 0
+        self._dialect = ""
 
     def start(
         self,
@@ -226,6 +227,7 @@ class Route:
         word: str,
     ) -> Result:
         words, letters = shell_options(name, arguments)
+        self._dialect = program.real.rpartition("/")[2]
         if process.variables.get("BASH_ENV") and name == "bash":
             raise NotKnownError("BASH_ENV names a file that bash reads first")
         if not words:
@@ -298,14 +300,18 @@ class Route:
         """Follow a shell's text."""
 
         def check(call: Call) -> None:
+            tried = self._fork()
             try:
-                self._fork().start(call.words, call.process, how, text_runs=True)
+                tried.start(call.words, call.process, how, text_runs=True)
             except NotKnownError:
                 return
+            except CannotStartError:
+                self.steps = tried.steps
+                raise
 
         if strict:
-            text = b"set -e\n" + text
-        ends = read_shell(self._context, process, text, zero, arguments, check)
+            text = b"set -e; " + text
+        ends = read_shell(self._context, process, text, zero, arguments, check, self._dialect)
         return self._ended(ends, how, origin)
 
     def _fork(self) -> Route:

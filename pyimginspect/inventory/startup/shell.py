@@ -55,8 +55,11 @@ def read_shell(
     name: str,
     arguments: tuple[Word, ...] | None,
     check: Callable[[Call], None],
+    shell: str = "",
 ) -> Ends:
     """Return what ends a shell's text; ``name`` and ``arguments`` are its ``$0``, ``$1``, ….
+
+    ``shell`` is the last name of the file that runs.
 
     ``check`` is called with commands that certainly run and whose failure ends the shell: it
     raises :class:`CannotStartError` where they cannot be started. Raises
@@ -67,7 +70,7 @@ def read_shell(
         raise NotKnownError("it is too long to be read")
     if tree.root_node.has_error:
         raise NotKnownError("its syntax could not be read")
-    reader = _Reader(context, name, check)
+    reader = _Reader(context, name, check, shell)
     first = State(process=process, arguments=arguments)
     state = reader.run(statements_of(tree.root_node), first, 0, top=True)
     if state is not None:

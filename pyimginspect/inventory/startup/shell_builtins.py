@@ -13,6 +13,9 @@ from pyimginspect.inventory.tables import read_table
 __all__ = ["activate", "is_builtin", "is_harmless", "shell_options"]
 
 
+_NOT_OF_DASH = frozenset({"source", "pushd", "popd", "shopt"})
+
+
 class _Table(Struct, frozen=True, kw_only=True):
     """``builtins`` a shell does itself: where some are programs as well, the shell's own are taken.
 
@@ -30,8 +33,13 @@ def _table() -> _Table:
     return read_table("shell_commands", _Table)
 
 
-def is_builtin(name: str | None) -> bool:
-    """Whether POSIX's shell, bash or dash have a command of this name in themselves."""
+def is_builtin(name: str | None, shell: str = "") -> bool:
+    """Whether POSIX's shell, bash or dash have a command of this name in themselves.
+
+    ``shell`` is the file that runs, by its last name: dash has fewer of them than the others.
+    """
+    if shell == "dash" and name in _NOT_OF_DASH:
+        return False
     return name in _table().builtins
 
 

@@ -39,8 +39,11 @@ class Commands:
     ``background`` are those that run beside, ``others`` tells whether it may end without any.
     """
 
-    def __init__(self, context: Context, name: str, check: Callable[[Call], None]) -> None:
+    def __init__(
+        self, context: Context, name: str, check: Callable[[Call], None], shell: str
+    ) -> None:
         self._context = context
+        self._shell = shell
         self._name = name
         self._check = check
         self._steps = 0
@@ -116,7 +119,7 @@ class Commands:
         if name in ("exit", "return"):  # the container ends here, whatever comes after
             self.others = True
             return None
-        if is_builtin(name):
+        if is_builtin(name, self._shell):
             return self.builtin(name or "", call, state)
         if state.certain and (state.strict or ends):
             self._check(call)
