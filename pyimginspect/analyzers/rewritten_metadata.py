@@ -75,7 +75,8 @@ def _finding(inventory: Inventory, cause: Cause) -> Finding:
     about = named(whose) if upgraded else listed(tops)
     return RULE.finding(
         subject=subject,
-        severity=None if cause.freed.size >= NOTABLE else "note",
+        # What an upgrade stores again as it was is no fault of its own until it is much.
+        severity=None if cause.freed.size >= NOTABLE * (10 if upgraded else 1) else "note",
         message=f"{about}: stored again by layer {cause.killer} for another {what} alone",
         evidence=_evidence(inventory, cause),
         layers=layers_of(cause),

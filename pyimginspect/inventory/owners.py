@@ -17,14 +17,16 @@ from pyimginspect.inventory.distributions import normalized
 from pyimginspect.inventory.losses import Lost, changes, find_lost
 from pyimginspect.inventory.once import once
 from pyimginspect.inventory.packages import apk, dpkg
-from pyimginspect.inventory.records import rows_of
+from pyimginspect.inventory.records import place_of, rows_of
 from pyimginspect.model import RpmPackage
 
 __all__ = ["Owner", "by_owner"]
 
 OwnerKind = Literal["package", "distribution", "directory"]
 
-_METADATA = re.compile(r"(?:(.*)/)?(([^/]+?)-([^/-]+)\.(?:dist-info|egg-info))(?:/[^/]+)?")
+_METADATA = re.compile(
+    r"(?:(.*)/)?(([^/]+?)-([^/-]+)(?:-py[\d.]+)?\.(?:dist-info|egg-info))(?:/[^/]+)?"
+)
 _COMPILED = re.compile(r"(.*/)__pycache__/([^/]+?)\.[^/]*\.pyc")
 _MERGED = ("bin/", "lib/", "lib32/", "lib64/", "libx32/", "sbin/")
 _DEPTH = 3
@@ -198,8 +200,16 @@ def _distributions_of(
         files[lost.path] = owner
         if lost.path.endswith(("/RECORD", "/installed-files.txt")):
             text = rootfs.layers[lost.layer].index.texts.get(lost.position, b"")
-            files.update(dict.fromkeys(rows_of(text, location), owner))
+            files.update(dict.fromkeys(_listed(text, lost.path, each), owner))
     return {each: found[each] for each in sorted(found, key=lambda each: each.metadata)}
+
+
+def _listed(text: bytes, path: str, each: _Distribution) -> Iterable[str]:
+    """Return the paths in a RECORD or in setuptools' list, which begins in the metadata."""
+    if path.endswith("/RECORD"):
+        return rows_of(text, each.location)
+    lines = text.decode("utf-8", "surrogateescape").splitlines()
+    return [place_of(each.metadata, line) for line in lines if line]
 
 
 @once

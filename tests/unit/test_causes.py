@@ -263,7 +263,7 @@ def test_an_upgrade_that_leaves_most_files_alone_wants_a_newer_base() -> None:
         [debian_base() | apt(old), apt(new)], history=[DEBIAN_STEP, "RUN apt-get upgrade -y"]
     )
     (finding,) = rewritten_metadata.ANALYZER.run(taken(one))
-    assert (finding.subject, finding.packages) == ("big", ("big",))
+    assert (finding.subject, finding.packages, finding.severity) == ("big", ("big",), "note")
     assert finding.fix.startswith("Start from a newer base image, which has big in this version")
 
 
@@ -334,3 +334,18 @@ def test_packages_of_apk_are_owners_too() -> None:
     steps = ["ADD alpine-minirootfs-3.20.3-x86_64.tar.gz / # buildkit", "RUN add", "RUN del"]
     found = taken(image([base, made, gone], history=steps))
     assert causes(found) == [("deleted", "git", 1_000_000), ("deleted", "jq", 500)]
+
+
+@pytest.mark.parametrize("info", ["acme-1.0.egg-info", "acme-1.0-py3.13.egg-info"])
+def test_distributions_of_setuptools_have_their_own_list(info: str) -> None:
+    made: dict[str, Content] = {
+        f"{SITE}/acme/core.py": File(b"c" * 700),
+        f"{SITE}/{info}/PKG-INFO": "Name: acme\n",
+        f"{SITE}/{info}/installed-files.txt": "../acme/core.py\nPKG-INFO\n",
+        f"{SITE}/other/core.py": File(b"o" * 50),
+    }
+    found = inventory(made, without("acme", info, "other"))
+    assert [(name, size) for _, name, size in causes(found)] == [
+        ("acme", 700 + sum(len(str(made[path])) for path in made if info in path)),
+        ("/usr/local/lib", 50),
+    ]
