@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from pyimginspect.inventory.cache_places import files_in
 from pyimginspect.inventory.caches import INFORMATION, caches_around
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.contents import Content, contents_of
@@ -37,8 +38,7 @@ def contents_of_caches(
     found = {}
     for cache in caches:
         ending = _ENDINGS.get(cache.kind, "")
-        below = rootfs.walk(cache.path)
-        paths = [node.path for node in below if node.kind == "file" and node.path.endswith(ending)]
+        paths = [path for path in files_in(rootfs, cache.path) if path.endswith(ending)]
         live = contents_of(rootfs).behind(paths)
         key = (cache.kind, cache.path)
         above = frozenset(content for content in live if content[0] >= base)

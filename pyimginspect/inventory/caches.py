@@ -18,6 +18,7 @@ from pyimginspect.rootfs import RootFS
 __all__ = [
     "INFORMATION",
     "caches_around",
+    "deletion_of",
     "edit_of",
     "find_caches",
     "links_into_caches",
@@ -97,7 +98,6 @@ _EDITS = {
     "apk": "apk add --no-cache",
     "pip": "pip install --no-cache-dir",
     "uv": "uv pip install --no-cache",
-    "poetry": "End the RUN with && poetry cache clear --all .",
     "npm": "End the RUN with && npm cache clean --force",
     "conda": "End the RUN with && conda clean -afy",
     "dnf": "End the RUN with && dnf clean all",
@@ -108,7 +108,13 @@ _EDITS = {
 
 def edit_of(cache: Cache) -> str:
     """Return the edit that keeps a cache out of the image, to paste into its instruction."""
-    return _EDITS.get(cache.kind, f"End the RUN with && rm -rf {shlex.quote(f'/{cache.path}')}")
+    return _EDITS.get(cache.kind, f"End the RUN with && {deletion_of(cache.kind, cache.path)}")
+
+
+def deletion_of(kind: str, path: str) -> str:
+    """Return the command that deletes a cache; Poetry's environments below its own stay."""
+    tops = [f"/{path}/artifacts", f"/{path}/cache"] if kind == "poetry" else [f"/{path}"]
+    return f"rm -rf {shlex.join(tops)}"
 
 
 def _candidates(rootfs: RootFS) -> Iterator[tuple[str, str, list[str]]]:

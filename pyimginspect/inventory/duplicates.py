@@ -146,4 +146,5 @@ def _needed_by(inventory: Inventory, key: str, libraries: Iterable[Library]) -> 
             found.update(
                 f"/{user}" for user in library.loaded_by if not _is_of(inventory, user, [key])
             )
-    return tuple(sorted(found)[:_MOST])
+    # Packages before files: one of them says more.
+    return tuple(sorted(found, key=lambda who: (who.startswith("/"), who))[:_MOST])

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterator
 
 from pyimginspect.inventory.cache_contents import contents_of_caches
-from pyimginspect.inventory.caches import links_into_caches
+from pyimginspect.inventory.caches import deletion_of, links_into_caches
 from pyimginspect.inventory.causes import Cause, find_causes
 from pyimginspect.inventory.contents import Content
 from pyimginspect.inventory.differences import differing_paths
@@ -55,7 +55,7 @@ def _cache_edit(kind: str, path: str) -> tuple[str, str]:
     if kind in _OPTIONS:
         return f"keep no {kind} cache: {_OPTIONS[kind]}", _OPTIONS[kind]
     words = _WORDS.get(kind, f"leave no {kind} cache behind")
-    return words, _CLEANERS.get(kind, f"rm -rf {shlex.quote(f'/{path}')}")
+    return words, _CLEANERS.get(kind, deletion_of(kind, path))
 
 
 # --- deleted and replaced -------------------------------------------------------------------------

@@ -152,8 +152,11 @@ def test_the_environments_that_poetry_makes_are_no_cache() -> None:
         f"{env}/bin/python": Link("/usr/local/bin/python3.13"),
         **dist_info("six", site=f"{env}/lib/python3.13/site-packages"),
     }
-    found = taken(on_slim(tree))
+    found = taken(on_slim(tree, history=["RUN poetry install"]))
     assert [(c.kind, c.path, c.size) for c in found.caches] == [("poetry", place, 2)]
+    (finding,) = package_cache.run(found)
+    assert finding.saving == 2
+    assert finding.fix == f"End the RUN with && rm -rf /{place}/artifacts /{place}/cache"
     assert [each.path for each in found.environments] == [env]
     assert [each.name for each in found.distributions if each.location.startswith(env)] == ["six"]
 
