@@ -248,6 +248,8 @@ def test_what_cannot_start(
         (["sh", "-c", "exec $(which pythonx)"], {}),
         (["env", "--split-what", "x"], {}),
         (["/proc/self/exe"], {}),
+        # It keeps root's capabilities up to the program: a container showed it.
+        (["setpriv", "--reuid=app", "--init-groups", "/opt/root-python"], {}),
         (["/dev/shm/run"], {}),
         (["sh", "-s"], {}),
         (["uv", "run", "app.py"], {"more": PIP, "working_dir": "/app"}),

@@ -1,3 +1,0 @@
-#!/bin/sh
-set -e
-exec setpriv --reuid=app --regid=app --init-groups "$@"
