@@ -41,7 +41,7 @@ _INSTALL = {
 class Bearer(NamedTuple):
     """Whom to tell of a compiled file: a distribution by its metadata, a package by its key.
 
-    Files of neither are told of by their directory.
+    Files of neither go by their directory.
     """
 
     kind: Literal["distribution", "package", "directory"]

@@ -38,7 +38,7 @@ RULE = Rule(
     " without the file: the package guards that import (a table says which do, and where), or most"
     " of its other files load. The page on loaders tells how that is decided.",
     why="The import, or the program, fails when it is used. A build stage often has what the image"
-    " has not: the library came along with a -dev package.",
+    " has not: a -dev package had brought the library.",
     fix="Install the package of the operating system that has the library, or copy the library"
     " with what needs it and run ldconfig.",
     example="""# at fault: psycopg2 was linked to libpq in another stage

@@ -108,7 +108,7 @@ def find_native(
     wheels: tuple[Wheel, ...],
     dlopen: Mapping[str, tuple[str, ...]] | None = None,
 ) -> Native:
-    """Load, in thought, every program and every extension module, and sort the libraries.
+    """Follow the loader for every program and compiled module, and sort the libraries.
 
     ``dlopen`` adds to what is known of libraries that distributions open by themselves, as in
     :func:`~pyimginspect.inventory.providers.dlopened`.

@@ -65,7 +65,7 @@ class _Table(Struct, frozen=True, kw_only=True):
 class _Debian(Struct, frozen=True, kw_only=True):
     """Packages by their libraries, where no rule tells, and those that were renamed to …t64.
 
-    ``packages`` are all names that may be told, by the releases that have them (``11 12``).
+    ``packages`` are all names that a fix may print, by the releases that have them (``11 12``).
     """
 
     source: str
@@ -94,7 +94,7 @@ def dlopened(more: Mapping[str, tuple[str, ...]] | None = None) -> tuple[Dlopene
     ``more`` are sonames by normalised distribution name, all of which are opened: the ``[dlopen]``
     of a policy. A distribution has a row of its own for them.
     """
-    told = (
+    given = (
         Dlopened(
             distribution=name,
             source="the policy's [dlopen]",
@@ -102,7 +102,7 @@ def dlopened(more: Mapping[str, tuple[str, ...]] | None = None) -> tuple[Dlopene
         )
         for name, sonames in sorted((more or {}).items())
     )
-    return (*_table().dlopened, *told)
+    return (*_table().dlopened, *given)
 
 
 def provider(soname: str, system: OperatingSystem) -> str:

@@ -979,3 +979,17 @@ def test_what_the_container_runtime_mounts_is_no_fault_of_the_image() -> None:
         "cupy libcuda.so.1": "note",
         "cupy libgone.so.1": "error",
     }
+
+
+def test_a_library_that_ctypes_opens_without_metadata() -> None:
+    tree: dict[str, Content] = {
+        f"{SITE}/lightgbm/lib/lib_lightgbm.so": module(["libgomp.so.1"]),
+        f"{SITE}/lightgbm/__init__.py": "import ctypes",
+    }
+    finding = only(debian(), tree)
+    assert (finding.rule, finding.severity) == ("missing-library", "error")
+    assert (
+        finding.message == f"lightgbm in /{SITE} needs libgomp.so.1, which the loader does not find"
+    )
+    data = {path: content for path, content in tree.items() if path.endswith(".so")}
+    assert findings(debian(), data) == []
