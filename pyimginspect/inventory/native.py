@@ -29,6 +29,7 @@ Origin = Literal["wheel", "package", "python", "copied"]
 _MOST_NOTES = 50
 _SONAME = re.compile(r"lib[^/]+\.so(?:\.\d+)*")
 _HASHED = re.compile(r"-[0-9a-f]{8}(?=[.\-])")  # what auditwheel adds to a name, each time it runs
+_BUNDLED = re.compile(r"\w\.libs/[^/]+$")  # the directory that auditwheel makes, wherever it lies
 # Trees that are installed as a whole, by tools of their own.
 _FOREIGN_TREES = re.compile(
     r"(?:^|/)(?:node_modules|jvm|\.rustup|\.cargo|conda-meta|pkgs|\.nix|nix/store|usr/local/go)/"
@@ -290,7 +291,7 @@ def _libraries(
         origin: Origin = "copied"
         if owners:
             origin = "package"
-        elif path in in_wheels or "-packages/" in path:
+        elif path in in_wheels or "-packages/" in path or _BUNDLED.search(path):
             origin = "wheel"
         elif (
             (name.startswith("libpython") and path.rpartition("/")[0] in own)

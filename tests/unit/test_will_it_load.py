@@ -993,3 +993,13 @@ def test_a_library_that_ctypes_opens_without_metadata() -> None:
     )
     data = {path: content for path, content in tree.items() if path.endswith(".so")}
     assert findings(debian(), data) == []
+
+
+def test_what_auditwheel_bundled_is_no_library_copied_by_hand() -> None:
+    tree: dict[str, Content] = {
+        f"opt/python/numpy/_core/_umath{SUFFIX}": module(
+            ["libblas64_.so"], runpath="$ORIGIN/../../numpy.libs"
+        ),
+        "opt/python/numpy.libs/libblas64_.so": elf(soname="libblas64_.so", needed=["libc.so.6"]),
+    }
+    assert findings(debian(), tree, env=["PYTHONPATH=/opt/python"]) == []
