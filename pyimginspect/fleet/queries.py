@@ -172,17 +172,19 @@ once AS (
     WHERE NOT finding.waived
     GROUP BY member.name, finding.rule, finding.subject, finding_layer.layer
 ),
-saved AS (SELECT name, rule, sum(saving) AS saving FROM once GROUP BY name, rule)
-SELECT member.name AS "group", finding.rule, CASE
-        min(CASE finding.severity WHEN 'error' THEN 0 WHEN 'warning' THEN 1 ELSE 2 END)
-        WHEN 0 THEN 'error' WHEN 1 THEN 'warning' ELSE 'note' END AS severity,
-    count(DISTINCT member.image) AS images, count(*) AS findings,
-    ifnull((SELECT saving FROM saved
-        WHERE saved.name = member.name AND saved.rule = finding.rule), 0) AS saving
-FROM member JOIN finding ON finding.image = member.image
-WHERE NOT finding.waived
-GROUP BY member.name, finding.rule
-ORDER BY member.name, finding.rule
+saved AS (SELECT name, rule, sum(saving) AS saving FROM once GROUP BY name, rule),
+counted AS (
+    SELECT member.name, finding.rule, count(DISTINCT member.image) AS images, count(*) AS findings,
+        min(CASE finding.severity WHEN 'error' THEN 0 WHEN 'warning' THEN 1 ELSE 2 END) AS worst
+    FROM member JOIN finding ON finding.image = member.image
+    WHERE NOT finding.waived
+    GROUP BY member.name, finding.rule
+)
+SELECT counted.name AS "group", counted.rule,
+    CASE counted.worst WHEN 0 THEN 'error' WHEN 1 THEN 'warning' ELSE 'note' END AS severity,
+    counted.images, counted.findings, ifnull(saved.saving, 0) AS saving
+FROM counted LEFT JOIN saved ON saved.name = counted.name AND saved.rule = counted.rule
+ORDER BY counted.name, counted.rule
 """,
         values,
     )

@@ -95,10 +95,13 @@ def _finding(finding: Finding, verdict: Verdict, *, waived: bool) -> FindingRow:
 
 
 def _savings(finding: Finding) -> dict[int, int]:
-    """Return a finding's saving by layer: in equal parts where it does not say."""
+    """Return a finding's saving in each of its layers.
+
+    An analyzer of a third party may not say where its saving is: in equal parts, then.
+    """
     layers = sorted(set(finding.layers))
-    if not layers:
-        return {}
+    if finding.savings or not layers:
+        return dict.fromkeys(layers, 0) | finding.savings
     part, rest = divmod(finding.saving, len(layers))
     return {layer: part + (number < rest) for number, layer in enumerate(layers)}
 
