@@ -27,8 +27,8 @@ from pyimginspect.rootfs import RootFS
 from pyimginspect.sources.connections import Connections
 from pyimginspect.sources.options import LayerCache, NoProgress, Options, Reporter
 from pyimginspect.sources.reference import pulled_as
-from pyimginspect.sources.resolve import open_reference
-from pyimginspect.sources.resolved import Opened, Resolved, assemble
+from pyimginspect.sources.resolve import open_or_later, open_reference
+from pyimginspect.sources.resolved import Later, Opened, Resolved, assemble
 from pyimginspect.version import VERSION
 
 if TYPE_CHECKING:
@@ -52,18 +52,22 @@ class OpenedImage:
 
     def __init__(
         self,
-        opened: Opened,
+        opened: Opened | Later,
         dlopen: Mapping[str, tuple[str, ...]] | None = None,
         *,
         base_layers: int | None = None,
         base_name: str = "",
         kept: LayerCache | None = None,
     ) -> None:
-        self._opened = opened
+        self._source = opened
         self._kept = kept
         self._dlopen = dlopen
         self._base_layers = base_layers
         self._base_name = base_name
+
+    @cached_property
+    def _opened(self) -> Opened:
+        return self._source.open() if isinstance(self._source, Later) else self._source
 
     @property
     def image(self) -> Image:
@@ -160,7 +164,9 @@ class OpenedImage:
 
     def _report_key(self, areas: bool, plan: bool) -> Digest | None:
         dlopen = sorted((self._dlopen or {}).items())
-        return report_key(self.image, dlopen, self._base_layers, self._base_name, areas, plan)
+        held = isinstance(self._source, Later)
+        asked = (dlopen, self._base_layers, self._base_name, areas, plan)
+        return report_key(self._source.image, *asked, held=held)
 
     def _judge(self, chosen: tuple[Analyzer, ...], *, areas: bool, plan: bool) -> Report:
         claims = self._claims if chosen == all_analyzers() else self._found_by(chosen)
@@ -202,7 +208,7 @@ def open_image(
         progress=progress or NoProgress(),
         connections=connections,
     )
-    opened = open_reference(reference, options)
+    opened = open_or_later(reference, options)
     name, count = "", None
     if isinstance(base, int) or (base is not None and base.isdecimal() and len(base) < 10):
         count = int(base)

@@ -25,13 +25,17 @@ __all__ = ["code_identity", "recall", "remember", "report_key"]
 _NOTHING = LayerIndex(size=0)
 
 
-def report_key(image: Image, *settings: object) -> Digest | None:
+def report_key(image: Image, *settings: object, held: bool = False) -> Digest | None:
     """Return the digest of all that a report of ``image`` is made from.
 
     That is its configuration, the digests of its layers, how it was named, what was asked for
-    (``settings``), and this code. ``None`` where one of them is not known for certain.
+    (``settings``), and this code. ``None`` where one of them is not known for certain; of layers
+    that a cache of verified ones has (``held``) the indexes are not needed.
     """
-    if not all(_is_known(layer) for layer in image.layers) or (code := code_identity()) is None:
+    if (
+        not all(_is_known(layer, held) for layer in image.layers)
+        or (code := code_identity()) is None
+    ):
         return None
     layers = tuple(msgspec.structs.replace(layer, index=_NOTHING) for layer in image.layers)
     bare = msgspec.structs.replace(image, layers=layers)
@@ -61,7 +65,7 @@ def remember(kept: LayerCache, key: Digest, report: Report) -> None:
     kept.put_report(key, data)
 
 
-def _is_known(layer: Layer) -> bool:
+def _is_known(layer: Layer, held: bool) -> bool:
     """Whether the layer's index was made from bytes that have its diff ID, or there are none.
 
     A layer that was read through for a cache has been held against a diff ID of SHA-256, and has
@@ -72,7 +76,7 @@ def _is_known(layer: Layer) -> bool:
         return True
     diff_id = layer.diff_id
     known = diff_id is not None and algorithm(diff_id) == "sha256"
-    return known and layer.index.checksums is not None
+    return known and (held or layer.index.checksums is not None)
 
 
 @cache

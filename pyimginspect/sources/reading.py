@@ -9,7 +9,7 @@ from pyimginspect.errors import ArchiveError, ImageNotFoundError
 from pyimginspect.layers.blobs import Blob
 from pyimginspect.model import LayerIndex
 from pyimginspect.sources.connections import shared
-from pyimginspect.sources.indexing import Located, index_all
+from pyimginspect.sources.indexing import Located, index_all, layer_label
 from pyimginspect.sources.options import Options
 from pyimginspect.sources.resolved import (
     Carrier,
@@ -20,7 +20,24 @@ from pyimginspect.sources.resolved import (
 )
 from pyimginspect.sources.selection import LayerRef
 
-__all__ = ["read_layer", "read_layers", "read_resolved"]
+__all__ = ["is_held", "read_layer", "read_layers", "read_resolved"]
+
+
+def is_held(layers: Iterable[LayerRef], options: Options) -> bool:
+    """Whether the cache has the verified indexes of all these layers; they are not decoded.
+
+    A cache that cannot tell without decoding (one of a third party's, which has no ``holds``)
+    has none.
+    """
+    holds = getattr(options.cache, "holds", None)
+    there = {ref.place: ref for ref in layers if not ref.absent}
+    for ref in there.values():
+        known = ref.size is not None and ref.diff_id is not None
+        if holds is None or not known or not holds(ref.diff_id):
+            return False
+    for ref in there.values():
+        options.progress.finish(layer_label(ref), cached=True)
+    return True
 
 
 def read_layer(carrier: Carrier, ref: LayerRef, options: Options) -> LayerIndex | None:

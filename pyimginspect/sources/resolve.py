@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import get_args
 
 import msgspec
@@ -17,15 +18,16 @@ from pyimginspect.errors import (
     PyimginspectError,
     RegistryError,
 )
+from pyimginspect.model import LayerIndex
 from pyimginspect.sources.connections import shared
 from pyimginspect.sources.files import resolve_path, resolve_stream
-from pyimginspect.sources.options import Options
-from pyimginspect.sources.reading import read_resolved
+from pyimginspect.sources.options import NoProgress, Options
+from pyimginspect.sources.reading import is_held, read_resolved
 from pyimginspect.sources.reference import parse_name, without_userinfo
-from pyimginspect.sources.resolved import Opened, Resolved, assemble
+from pyimginspect.sources.resolved import Later, Opened, Resolved, assemble
 from pyimginspect.sources.saved import Form
 
-__all__ = ["PREFIXES", "open_reference", "resolve"]
+__all__ = ["PREFIXES", "open_or_later", "open_reference", "resolve"]
 
 _LONGEST_SHOWN = 300
 
@@ -66,11 +68,26 @@ def open_reference(reference: str, options: Options) -> Opened:
     """
     with shared(options.connections) as connections:
         options = msgspec.structs.replace(options, connections=connections)
-        resolved = resolve(reference, options)
-        try:
-            return assemble(resolved, read_resolved(resolved, options))
-        except PyimginspectError as exc:
-            raise exc.at(image=_shown(reference)) from exc.__cause__
+        return _read(resolve(reference, options), options)
+
+
+def open_or_later(reference: str, options: Options) -> Opened | Later:
+    """Open an image as :func:`open_reference` does, later where the cache has all its layers."""
+    with shared(options.connections) as connections:
+        inner = msgspec.structs.replace(options, connections=connections)
+        resolved = resolve(reference, inner)
+        if options.verify or resolved.indexed or not is_held(resolved.layers, options):
+            return _read(resolved, inner)
+    quiet = msgspec.structs.replace(options, progress=NoProgress())
+    nothing = dict.fromkeys(range(len(resolved.layers)), LayerIndex(size=0))
+    return Later(assemble(resolved, nothing).image, partial(_read, resolved, quiet))
+
+
+def _read(resolved: Resolved, options: Options) -> Opened:
+    try:
+        return assemble(resolved, read_resolved(resolved, options))
+    except PyimginspectError as exc:
+        raise exc.at(image=_shown(resolved.reference)) from exc.__cause__
 
 
 def resolve(reference: str, options: Options) -> Resolved:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Mapping
-from typing import Literal
+from collections.abc import Callable, Mapping
+from typing import Literal, NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -22,6 +22,7 @@ from pyimginspect.sources.windows import with_one_spelling
 __all__ = [
     "Carrier",
     "FileCarrier",
+    "Later",
     "Opened",
     "RegistryCarrier",
     "Resolved",
@@ -148,6 +149,16 @@ class Opened(Struct, frozen=True, kw_only=True):
                 crc = zlib.crc32(data, crc)
                 left -= len(data)
         return crc
+
+
+class Later(NamedTuple):
+    """An image whose layers the cache has: ``open`` takes them from there, when that is needed.
+
+    The ``image`` has its layers without their indexes.
+    """
+
+    image: Image
+    open: Callable[[], Opened]
 
 
 def assemble(resolved: Resolved, indexes: Mapping[int, LayerIndex]) -> Opened:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pyimginspect
 from pyimginspect import api, recall
 from pyimginspect.analyzers import BUILTIN
 from pyimginspect.cli import main
-from pyimginspect.errors import DigestMismatchError
+from pyimginspect.errors import DigestMismatchError, ImageNotFoundError
 from pyimginspect.layers.cache import Cache
 from pyimginspect.recall import report_key
 from tests.images import Content, docker_archive, image, oci_archive
@@ -73,8 +74,77 @@ def test_the_facts_can_be_asked_for_all_the_same(tmp_path: Path, cache: Cache) -
     report = pyimginspect.inspect(path, cache=cache)
     with api.open_image(path, cache=cache) as opened:
         assert opened.report() == report
-        assert opened.inventory.interpreters == report.pythons
+        found = [each.path for each in opened.inventory.interpreters]
+        assert found == [each.path for each in report.pythons]
         assert opened.plan.saving >= 0
+
+
+@pytest.fixture
+def decoded(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """The indexes that were taken from the cache."""
+    seen: list[bytes] = []
+    module = import_module("pyimginspect.layers.cache")
+    real = module.decode_index
+
+    def decode(data: bytes) -> Any:
+        seen.append(data)
+        return real(data)
+
+    monkeypatch.setattr(module, "decode_index", decode)
+    return seen
+
+
+def test_a_second_look_leaves_the_indexes_in_the_cache(
+    tmp_path: Path, cache: Cache, decoded: list[bytes]
+) -> None:
+    path = compressed(tmp_path)
+    first = pyimginspect.inspect(path, cache=cache)
+    with api.open_image(path, cache=cache) as opened:
+        assert opened.report() == first
+        assert decoded == []
+        fresh = pyimginspect.inspect(path, areas=True, plan=True)
+        assert opened.report(areas=True, plan=True) == fresh
+        assert len(decoded) == len(LAYERS), "another question needs them, once"
+        assert opened.layers[0].index.entries
+        assert len(decoded) == len(LAYERS)
+
+
+def test_an_index_that_is_gone_by_then_is_read_again(tmp_path: Path, cache: Cache) -> None:
+    path = compressed(tmp_path)
+    first = pyimginspect.inspect(path, cache=cache)
+    with api.open_image(path, cache=cache) as opened:
+        cache.clear()
+        assert opened.report() == first
+        assert opened.image.layers[0].index.checksums is not None
+
+
+def test_an_image_that_is_gone_by_then_is_an_error_that_names_it(
+    tmp_path: Path, cache: Cache
+) -> None:
+    path = compressed(tmp_path)
+    pyimginspect.inspect(path, cache=cache)
+    with api.open_image(path, cache=cache) as opened:
+        cache.clear()
+        Path(path).unlink()
+        with pytest.raises(ImageNotFoundError, match="no such file") as caught:
+            opened.report()
+    assert caught.value.image == path
+
+
+def test_a_cache_that_cannot_tell_is_asked_for_the_indexes(
+    tmp_path: Path, cache: Cache, decoded: list[bytes]
+) -> None:
+    class Theirs:
+        """A cache of a third party's, made before there was a `holds`."""
+
+        get, put = cache.get, cache.put
+        get_document, put_document = cache.get_document, cache.put_document
+        get_report, put_report = cache.get_report, cache.put_report
+
+    path = compressed(tmp_path)
+    first = pyimginspect.inspect(path, cache=Theirs())
+    assert pyimginspect.inspect(path, cache=Theirs()) == first
+    assert len(decoded) == len(LAYERS)
 
 
 @pytest.mark.parametrize(
