@@ -43,9 +43,12 @@ class Kernel:
     def resolve(self, path: str) -> str | None:
         """The real path, `None` for ENOENT, ENOTDIR and ELOOP."""
         how = struct.pack("QQQ", os.O_PATH, 0, RESOLVE_IN_ROOT)
-        found = self._open(SYS_OPENAT2, self._handle, os.fsencode(path), how, len(how))
+        while True:
+            found = self._open(SYS_OPENAT2, self._handle, os.fsencode(path), how, len(how))
+            code = ctypes.get_errno() if found < 0 else 0
+            if code != errno.EAGAIN:  # something was mounted meanwhile: openat2(2)
+                break
         if found < 0:
-            code = ctypes.get_errno()
             assert code in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP), os.strerror(code)
             return None
         try:
