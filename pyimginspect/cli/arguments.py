@@ -51,7 +51,7 @@ class _Parser(argparse.ArgumentParser):
         if unknown == message or not unknown.startswith("--"):
             return ""
         options = [name for action in self._actions for name in action.option_strings]
-        near = difflib.get_close_matches(unknown.partition("=")[0], options, n=1)
+        near = difflib.get_close_matches(unknown.partition("=")[0], options, n=1, cutoff=0.8)
         return f"did you mean '{near[0]}'?" if near else ""
 
 

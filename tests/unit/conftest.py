@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from pyimginspect.model import Evidence
 from pyimginspect.rules import Claim, Rule
@@ -32,3 +33,8 @@ def evidence_in_sentences(monkeypatch: pytest.MonkeyPatch) -> None:
         return make(rule, evidence=lines, **facts)
 
     monkeypatch.setattr(Rule, "finding", finding)
+
+
+# How long an example takes says something of the machine, and nothing of the code.
+settings.register_profile("pyimginspect", deadline=None)
+settings.load_profile("pyimginspect")
