@@ -6,7 +6,7 @@ Loading is decided by :mod:`pyimginspect.inventory.loader`; this says what to as
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Literal
 
 from msgspec import Struct
@@ -123,7 +123,8 @@ def find_native(
     standard = tuple(_standard(rootfs, loader, processes, interpreters))
     modules, opened = _of_wheels(rootfs, loader, processes, wheels)
     modules = (*standard, *modules)
-    programs = tuple(_programs(rootfs, loader))
+    machines = {rootfs.elf[each.path].machine for each in interpreters if each.path in rootfs.elf}
+    programs = tuple(_programs(rootfs, loader, machines))
     dlopens = tuple(_dlopens(loader, processes, distributions, wheels, dlopened(dlopen)))
     resolutions = [*programs, *(m.resolution for m in modules)]
     resolutions += [process.resolution for process in processes.values()]
@@ -196,13 +197,15 @@ def _of_wheels(
     return tuple(modules), tuple(opened)
 
 
-def _programs(rootfs: RootFS, loader: Loader) -> Iterator[Resolution]:
+def _programs(rootfs: RootFS, loader: Loader, machines: Collection[str]) -> Iterator[Resolution]:
     for path, elf in rootfs.elf.items():
         if elf.interpreter and elf.dynamic and not elf.error and rootfs[path].entry.mode & 0o111:
             if _SONAME.fullmatch(path.rpartition("/")[2]):
                 continue  # libraries that say their version when they are run
             if in_cache(rootfs, path):
                 continue  # nobody runs it from there
+            if machines and elf.machine not in machines:
+                continue  # whatever libraries are there, this machine does not start it
             yield loader.library(path)
 
 

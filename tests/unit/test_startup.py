@@ -226,6 +226,51 @@ def test_what_cannot_start(
     assert (found.problem.errno, words in found.problem.what) == (errno, True), found.problem.what
 
 
+MADE = "/root/.local/share/uv/python/cpython-3.13.5/bin/python3.13"
+
+
+@pytest.mark.parametrize(
+    ("target", "more", "what", "fix"),
+    [
+        (
+            MADE,
+            {"srv/env/pyvenv.cfg": "home = /root\n"},
+            f"/srv/env/bin/python leads to {MADE}, and /root/.local is in no layer of the image",
+            f"copy what the link leads to as well, to {MADE}, or make the environment with a"
+            " Python that the image has, at the same path",
+        ),
+        (
+            "/usr/bin/python3.14",
+            {},
+            "/srv/env/bin/python leads to /usr/bin/python3.14, which is in no layer of the image",
+            "copy what the link leads to as well, to /usr/bin/python3.14",
+        ),
+        (
+            "../gone/python",
+            {},
+            "/srv/env/bin/python leads to /srv/env/gone/python, and /srv/env/gone is in no layer"
+            " of the image",
+            "copy what the link leads to as well, to /srv/env/gone/python",
+        ),
+    ],
+)
+def test_a_link_to_what_was_not_copied(
+    target: str, more: dict[str, Content], what: str, fix: str
+) -> None:
+    tree = {"srv/env/bin/python": Link(target), **more}
+    for command in (["/srv/env/bin/python"], ["/srv/env/bin/python", "-c", "pass"]):
+        found = startup(cmd=command, more=tree).problem
+        assert found is not None
+        assert (found.errno, found.what, found.fix) == ("ENOENT", what, fix)
+
+
+@pytest.mark.parametrize("shell", ["/bin/zsh", "/opt/bin/bash"])
+def test_a_shell_form_without_the_shell(shell: str) -> None:
+    found = startup(cmd=[shell, "-c", "python3"]).problem
+    assert found is not None
+    assert found.fix == 'write CMD in exec form, CMD ["PROGRAM", "ARGUMENT"]: there is no shell'
+
+
 # --- what is not known, and what is no matter -----------------------------------------------------
 @pytest.mark.parametrize(
     ("command", "config"),

@@ -172,6 +172,11 @@ def test_one_finding_for_all_modules_of_a_distribution() -> None:
     assert finding.evidence[-1].what == "there are 12 more of the kind"
 
 
+def test_a_program_for_another_machine_misses_nothing() -> None:
+    code = elf(machine="aarch64", needed=["libc.so.6"], interp="/lib/ld-linux-aarch64.so.1")
+    assert findings(debian(), {"usr/local/bin/tool": File(code, mode=0o755)}) == []
+
+
 def test_one_finding_for_programs_that_were_copied_together() -> None:
     def program(*needed: str) -> File:
         return File(elf(needed=[*needed, "libc.so.6"], interp=X86), mode=0o755)

@@ -85,7 +85,8 @@ def find_startup(
     except CannotStartError as error:
         reached = error.result
         found = error.problem
-        if command[1:2] == ("-c",) and (found.errno, found.subject) == ("ENOENT", command[0]):
+        shell = command[0].rpartition("/")[2].endswith("sh") and command[1:2] == ("-c",)
+        if shell and (found.errno, found.subject) == ("ENOENT", command[0]):
             fix = f'write {how} in exec form, {how} ["PROGRAM", "ARGUMENT"]: there is no shell'
             found = msgspec.structs.replace(found, fix=fix)
         return msgspec.structs.replace(

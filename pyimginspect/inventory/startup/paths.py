@@ -72,7 +72,8 @@ def walk(context: Context, path: str, user: User, subject: str = "") -> str:
         full = f"{place}/{name}" if place else name
         node = rootfs.get(full)
         if node is None:
-            raise _missing(context, full, path, subject, linked=bool(links))
+            whole = "/".join([full, *todo[::-1]]) if links else ""
+            raise _missing(context, full, path, subject, whole)
         if node.kind != "symlink":
             place = full
             continue
@@ -87,8 +88,11 @@ def walk(context: Context, path: str, user: User, subject: str = "") -> str:
     return place
 
 
-def _missing(context: Context, full: str, path: str, subject: str, *, linked: bool) -> Exception:
-    """Return what is raised for a path without an entry, on the way that ``path`` is."""
+def _missing(context: Context, full: str, path: str, subject: str, whole: str) -> Exception:
+    """Return what is raised for a path without an entry, on the way that ``path`` is.
+
+    ``whole`` is the path that links lead to, if there are links on the way.
+    """
     if not context.complete:
         return NotKnownError(f"/{full} may be in a layer that the archive does not have")
     if any(full == top or full.startswith(f"{top}/") for top in _MOUNTED):
@@ -96,9 +100,14 @@ def _missing(context: Context, full: str, path: str, subject: str, *, linked: bo
     if any(f"/{full}/".startswith(f"{each.rstrip('/')}/") for each in context.config.volumes):
         return NotKnownError(f"/{full} may be in a volume")
     what = f"/{full} is in no layer of the image"
-    if linked:
-        what = f"{path} leads to /{full}, which is in no layer of the image"
-    elif f"/{full}" != path:
+    if whole:
+        lacks = "which" if whole == full else f"and /{full}"
+        what = f"{path} leads to /{whole}, {lacks} is in no layer of the image"
+        fix = f"copy what the link leads to as well, to /{whole}"
+        if context.rootfs.resolve(f"{path.rpartition('/bin/')[0]}/pyvenv.cfg") is not None:
+            fix += ", or make the environment with a Python that the image has, at the same path"
+        return problem("ENOENT", subject, what, full, fix)
+    if f"/{full}" != path:
         what = f"there is no {path}, for {what}"
     return problem("ENOENT", subject, what, full)
 

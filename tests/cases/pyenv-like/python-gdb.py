@@ -1,0 +1,2 @@
+#!/usr/bin/python
+"""What gdb loads beside libpython; no program."""
