@@ -7,7 +7,7 @@ does not make the system's Python the application's.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import msgspec
 from msgspec import Struct
@@ -144,15 +144,32 @@ def _some(distributions: tuple[Distribution, ...]) -> str:
 
 
 @once
+def _named_files(inventory: Inventory) -> Iterator[str]:
+    """Yield the files that the commands of what starts name, and those of a module (``-m``)."""
+    rootfs, running = inventory.rootfs, running_python(inventory)
+    for step in inventory.startup.steps:
+        for word in step.words:
+            if word.startswith("/"):
+                yield rootfs.resolve(word) or ""
+    words = inventory.startup.steps[-1].words if inventory.startup.steps else ()
+    if running is None or "-m" not in words[:-1]:
+        return
+    package = words[words.index("-m") + 1].partition(".")[0]
+    for site in running.site_packages:
+        yield from (f"{site}/{package}.py", f"{site}/{package}/__init__.py")
+
+
 def needed_packages(inventory: Inventory) -> frozenset[str]:
     """Return the packages of what starts, of the primary Python, and of those in use.
 
-    A Python is in use where something is installed for it. Where it is not known what starts,
+    What starts is programs, the files that their commands name, and the module of ``-m``. A
+    Python is in use where something is installed for it. Where it is not known what starts,
     every Python may be the one.
     """
     packages, rootfs = inventory.packages, inventory.rootfs
     paths = [step.program for step in inventory.startup.steps if step.program]
     paths += [rootfs.resolve(path) or "" for path in paths]
+    paths += _named_files(inventory)
     needed = {key for path in paths for key in packages.owner(path)}
     primary = primary_python(inventory)
     pythons = [each for each in inventory.interpreters if application_of(inventory, each)]

@@ -145,6 +145,27 @@ def test_supervisor_brought_a_second_python() -> None:
     assert not [edit for edit in make_plan(found).edits if edit.kind == "bindings"]
 
 
+@pytest.mark.parametrize(
+    "cmd",
+    [
+        ("/usr/bin/python3", "-m", "supervisor"),
+        ("/usr/bin/python3", "-m", "supervisor.options", "-n"),
+        ("/usr/bin/python3", "/usr/bin/supervisord"),
+        ("/bin/sh", "-c", "exec /usr/bin/python3 -m supervisor"),
+    ],
+)
+def test_the_package_of_a_module_or_a_script_that_is_started_is_needed(cmd: Sequence[str]) -> None:
+    found = image(apt("supervisor"), {"bin/sh": executable()}, cmd=list(cmd))
+    assert "supervisor" in needed_packages(found)
+    edits = make_plan(found).edits
+    assert not [edit for edit in edits if "supervisor" in edit.packages]
+
+
+def test_a_module_of_another_name_needs_no_package() -> None:
+    found = image(apt("supervisor"), cmd=["/usr/bin/python3", "-m", "super"])
+    assert "supervisor" not in needed_packages(found)
+
+
 def test_what_pipx_installed_stays_until_it_is_installed_elsewhere() -> None:
     steps = ["RUN apt-get install -y pipx"]
     found = image(apt("pipx"), PIPX, cmd=["/root/venvs/cowsay/bin/cowsay"], steps=steps)
