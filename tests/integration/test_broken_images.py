@@ -90,7 +90,8 @@ def test_symbols_of_a_newer_glibc(corpus: BuiltCorpus, engine: Engine, tmp_path:
     assert "version `GLIBC_2.99' not found" in said
     (finding,) = findings(engine, tag, tmp_path)
     assert finding.rule == "glibc-too-old"
-    assert finding.message == ("newer 1.0 needs GLIBC_2.99 of libc.so.6, which here has GLIBC_2.36")
+    wanted = "newer 1.0 needs GLIBC_2.99 of libc.so.6, and the glibc here is 2.36"
+    assert finding.message == wanted
 
 
 @pytest.mark.parametrize(
@@ -141,7 +142,8 @@ def test_weasyprint_before_and_after_what_we_say(
     lines = {"deps": f"{SITE}/", "RUN": finding.fix.removeprefix("RUN ")}
     tag = build(engine, corpus, "slim", mended, lines)
     assert error_of(engine, tag, python, "weasyprint") == ""
-    assert findings(engine, tag, mended) == []
+    # What a package now has and Pillow's wheel bundles too is a note.
+    assert {finding.severity for finding in findings(engine, tag, mended)} <= {"note"}
 
 
 @pytest.mark.parametrize("name", ["slim", "good", "full", "alpine"])
