@@ -19,10 +19,10 @@ from pyimginspect.inventory.facts import Area
 from pyimginspect.inventory.primary_python import marked_interpreters
 from pyimginspect.inventory.sizes import map_sizes, uses_of
 from pyimginspect.layers import registered
-from pyimginspect.ledger import Ledger, keep_books
+from pyimginspect.ledger import Ledger, build_ledger
 from pyimginspect.model import Digest, Image, Layer, LayerIndex, Note, Platform
-from pyimginspect.recall import recall, remember, report_key
 from pyimginspect.report import Finding, ImageFacts, LayerFacts, Report, Waste
+from pyimginspect.report_cache import cached_report, keep_report, report_key
 from pyimginspect.rootfs import RootFS
 from pyimginspect.sources.connections import Connections
 from pyimginspect.sources.options import LayerCache, NoProgress, Options, Reporter
@@ -32,7 +32,7 @@ from pyimginspect.sources.resolved import Later, Opened, Resolved, assemble
 from pyimginspect.version import VERSION
 
 if TYPE_CHECKING:
-    from pyimginspect.plan import LayerStory, Plan
+    from pyimginspect.plan import LayerBreakdown, Plan
 
 __all__ = [
     "OpenedImage",
@@ -93,7 +93,7 @@ class OpenedImage:
     @cached_property
     def ledger(self) -> Ledger:
         """What became of every stored byte."""
-        return keep_books(self.rootfs, self._opened.checksum)
+        return build_ledger(self.rootfs, self._opened.checksum)
 
     @cached_property
     def inventory(self) -> Inventory:
@@ -130,11 +130,11 @@ class OpenedImage:
         return reconstruct(self.inventory, self.plan)
 
     @property
-    def stories(self) -> tuple[LayerStory, ...]:
+    def stories(self) -> tuple[LayerBreakdown, ...]:
         """What each layer stores, what is left of it, and who took the rest."""
-        from pyimginspect.plan import tell_ledger
+        from pyimginspect.plan import break_down_layers
 
-        return tell_ledger(self.inventory)
+        return break_down_layers(self.inventory)
 
     def report(
         self,
@@ -156,10 +156,10 @@ class OpenedImage:
         key = self._report_key(areas, plan) if kept is not None else None
         if kept is None or key is None:
             return self._judge(chosen, areas=areas, plan=plan)
-        report = recall(kept, key)
+        report = cached_report(kept, key)
         if report is None:
             report = self._judge(chosen, areas=areas, plan=plan)
-            remember(kept, key, report)
+            keep_report(kept, key, report)
         return report
 
     def _report_key(self, areas: bool, plan: bool) -> Digest | None:

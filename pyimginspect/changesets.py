@@ -325,7 +325,7 @@ class _Builder:
     def _remove(
         self,
         top: str,
-        killer: int,
+        removed_in: int,
         how: Literal["overwritten", "deleted"],
         successor: int = -1,
     ) -> None:
@@ -338,9 +338,9 @@ class _Builder:
             node = self.nodes.pop(path)
             if node.kind == "directory":
                 stack.extend(self.children.pop(path, ()))
-                if node.layer == killer:
+                if node.layer == removed_in:
                     self._literal = {""}
-            if node.layer == killer and node.kind in ("directory", "symlink"):
+            if node.layer == removed_in and node.kind in ("directory", "symlink"):
                 self._through_links.clear()
             content = node.content
             key = (content.layer, content.position)
@@ -349,14 +349,14 @@ class _Builder:
                 if self._names[key]:
                     continue
             after = successor if path == top else -1
-            self._account(content.layer, content.position, content.entry, killer, how, after)
+            self._account(content.layer, content.position, content.entry, removed_in, how, after)
 
     def _account(
         self,
         layer: int,
         position: int,
         entry: Entry,
-        killer: int,
+        removed_in: int,
         how: Literal["overwritten", "deleted"],
         successor: int = -1,
     ) -> None:
@@ -365,8 +365,8 @@ class _Builder:
                 Removal(
                     layer=layer,
                     position=position,
-                    killer=killer,
-                    how="repeated" if how == "overwritten" and layer == killer else how,
+                    removed_in=removed_in,
+                    how="repeated" if how == "overwritten" and layer == removed_in else how,
                     successor=successor,
                 )
             )

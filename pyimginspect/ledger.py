@@ -17,7 +17,7 @@ from msgspec import Struct
 from pyimginspect.model import Layer
 from pyimginspect.rootfs import Removal, RootFS
 
-__all__ = ["Account", "Checksum", "LayerAccount", "Ledger", "Loss", "keep_books"]
+__all__ = ["Account", "Checksum", "LayerAccount", "Ledger", "Loss", "build_ledger"]
 
 Account = Literal["identical", "metadata", "changed", "unknown", "deleted", "repeated"]
 
@@ -28,12 +28,12 @@ Checksum = Callable[[int, int], int | None]
 class Loss(Struct, frozen=True, kw_only=True, gc=False):
     """One stored file that the final file system does not show.
 
-    ``layer`` stores its ``size`` bytes, ``killer`` is the layer that took it away.
+    ``layer`` stores its ``size`` bytes, ``removed_in`` is the layer that took it away.
     """
 
     path: str
     layer: int
-    killer: int
+    removed_in: int
     size: int
     account: Account
 
@@ -79,7 +79,7 @@ class Ledger(Struct, frozen=True, kw_only=True):
         return sum(account.waste for account in self.layers)
 
 
-def keep_books(rootfs: RootFS, checksum: Checksum | None = None) -> Ledger:
+def build_ledger(rootfs: RootFS, checksum: Checksum | None = None) -> Ledger:
     """Settle the accounts of the layers behind ``rootfs``.
 
     ``checksum`` is asked for those that the indexes do not hold, when a file was overwritten by
@@ -99,7 +99,7 @@ def keep_books(rootfs: RootFS, checksum: Checksum | None = None) -> Ledger:
             Loss(
                 path=entry.path,
                 layer=removal.layer,
-                killer=removal.killer,
+                removed_in=removal.removed_in,
                 size=entry.stored,
                 account=account,
             )
@@ -112,14 +112,14 @@ def keep_books(rootfs: RootFS, checksum: Checksum | None = None) -> Ledger:
         accounts.append(
             LayerAccount(layer=number, stored=stored, live=stored - sum(lost.values()), **lost)
         )
-    losses.sort(key=lambda loss: (loss.layer, loss.path, loss.killer))
+    losses.sort(key=lambda loss: (loss.layer, loss.path, loss.removed_in))
     return Ledger(layers=tuple(accounts), losses=tuple(losses))
 
 
 def _overwritten(layers: dict[int, Layer], removal: Removal, checksum: Checksum | None) -> Account:
     if removal.successor < 0:
         return "changed"  # a directory, a link or a device stands there now
-    old_layer, new_layer = layers[removal.layer], layers[removal.killer]
+    old_layer, new_layer = layers[removal.layer], layers[removal.removed_in]
     old = old_layer.index.entries[removal.position]
     new = new_layer.index.entries[removal.successor]
     if old.size != new.size or new.kind != "file":

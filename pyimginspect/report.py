@@ -35,8 +35,8 @@ from pyimginspect.model import Evidence, Note
 __all__ = [
     "SCHEMA_VERSION",
     "SEVERITIES",
+    "BaselineEntry",
     "Finding",
-    "Gone",
     "ImageFacts",
     "LayerFacts",
     "Report",
@@ -153,7 +153,7 @@ class Waived(Struct, frozen=True, kw_only=True):
     expires: str = ""
 
 
-class Gone(Struct, frozen=True, kw_only=True):
+class BaselineEntry(Struct, frozen=True, kw_only=True):
     """A finding that the baseline knows and that this image no longer has."""
 
     fingerprint: str
@@ -186,7 +186,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
     rules: tuple[RuleVerdict, ...] = ()
     waived: tuple[Waived, ...] = ()
     accepted: tuple[Finding, ...] = ()
-    gone: tuple[Gone, ...] = ()
+    gone: tuple[BaselineEntry, ...] = ()
 
     def fails(self, finding: Finding) -> bool:
         """Whether a finding of this severity fails the image."""

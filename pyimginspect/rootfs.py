@@ -66,14 +66,14 @@ class Node(Struct, frozen=True, kw_only=True, gc=False):
 class Removal(Struct, frozen=True, kw_only=True, gc=False):
     """Content that a layer stores and that the final file system does not show.
 
-    ``layer`` and ``position`` name the entry that stored it; ``killer`` is the layer that took
-    its last name away; ``successor`` is the position, in the killer, of the regular file that
+    ``layer`` and ``position`` name the entry that stored it; ``removed_in`` is the layer that took
+    its last name away; ``successor`` is the position, in the removed_in, of the regular file that
     took its place (-1: none).
     """
 
     layer: int
     position: int
-    killer: int
+    removed_in: int
     how: Literal["overwritten", "deleted", "repeated"]
     successor: int = -1
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from pyimginspect.layers.stored import decode_index, encode_index
+from pyimginspect.layers.index_codec import decode_index, encode_index
 from pyimginspect.model import Image, Layer, LayerIndex, Note, parse_digest
 
 SOURCES = {"docker-archive", "oci", "oci-archive", "docker", "podman", "registry", "rootfs"}

@@ -12,7 +12,7 @@ from typing import Any
 
 from pyimginspect.inventory.collect import Inventory, take_inventory
 from pyimginspect.inventory.facts import Interpreter
-from pyimginspect.ledger import keep_books
+from pyimginspect.ledger import build_ledger
 from pyimginspect.model import History, Image, ImageConfig, Layer
 from pyimginspect.rootfs import RootFS
 from tests.elf import elf
@@ -69,7 +69,7 @@ def inventory(
         history=history,
     )
     image = Image(reference="test", source="docker-archive", config=config, layers=layers)
-    return take_inventory(image, system, keep_books(system), dlopen)
+    return take_inventory(image, system, build_ledger(system), dlopen)
 
 
 def pythons(*trees: Mapping[str, Content], **config: Any) -> tuple[Interpreter, ...]:

@@ -22,8 +22,8 @@ from pyimginspect.inventory.facts import (
 from pyimginspect.ledger import LayerAccount, Loss
 from pyimginspect.model import Evidence, Note
 from pyimginspect.report import (
+    BaselineEntry,
     Finding,
-    Gone,
     ImageFacts,
     LayerFacts,
     Report,
@@ -330,7 +330,9 @@ def bad_report(**changes: Any) -> Report:
             repeated=0,
             files=1,
             largest=(
-                Loss(path="tmp/model.bin", layer=5, killer=6, size=8_000_000, account="deleted"),
+                Loss(
+                    path="tmp/model.bin", layer=5, removed_in=6, size=8_000_000, account="deleted"
+                ),
             ),
         ),
         "findings": _bad_findings(),
@@ -358,7 +360,7 @@ def judged_report(**changes: Any) -> Report:
         waived=(Waived(finding=cache, reason="the mirror is slow", expires="2030-01-31"),),
         accepted=(tool,),
         gone=(
-            Gone(
+            BaselineEntry(
                 fingerprint="0123456789abcdef",
                 rule="package-cache",
                 subject="pip cache of root",

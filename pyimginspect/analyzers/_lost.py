@@ -74,7 +74,7 @@ def shortened(instruction: str) -> str:
 
 def layers_of(cause: Cause) -> tuple[int, ...]:
     """Return the layers that stored the files first, and the one that took them away."""
-    return (*cause.makers, cause.killer)
+    return (*cause.makers, cause.removed_in)
 
 
 def makers_of(cause: Cause) -> str:

@@ -14,8 +14,8 @@ from pyimginspect.inventory.wheels import Wheel
 from pyimginspect.model import Evidence
 
 __all__ = [
-    "Bearer",
-    "Bearers",
+    "Owner",
+    "Owners",
     "file_evidence",
     "fits",
     "install_line",
@@ -38,7 +38,7 @@ _INSTALL = {
 }
 
 
-class Bearer(NamedTuple):
+class Owner(NamedTuple):
     """Whom to tell of a compiled file: a distribution by its metadata, a package by its key.
 
     Files of neither go by their directory.
@@ -48,7 +48,7 @@ class Bearer(NamedTuple):
     name: str
 
 
-class Bearers:
+class Owners:
     """Finds out who brought compiled files, and names them."""
 
     def __init__(self, inventory: Inventory) -> None:
@@ -56,26 +56,24 @@ class Bearers:
         self._in_wheels = {p: w.distribution.metadata for w in inventory.wheels for p in w.files}
         self._titles = titles(inventory)
 
-    def of(self, path: str) -> Bearer:
+    def of(self, path: str) -> Owner:
         """Return who brought the file at a real path."""
         metadata = self._in_wheels.get(path)
         if metadata is not None:
-            return Bearer("distribution", metadata)
+            return Owner("distribution", metadata)
         keys = self._packages.owner(path)
-        return Bearer("package", keys[0]) if keys else Bearer("directory", path.rpartition("/")[0])
+        return Owner("package", keys[0]) if keys else Owner("directory", path.rpartition("/")[0])
 
-    def title(self, bearer: Bearer, paths: Sequence[str]) -> str:
-        """Return what to call these files of one bearer."""
-        if bearer.kind == "distribution":
-            return self._titles[bearer.name]
+    def title(self, owner: Owner, paths: Sequence[str]) -> str:
+        """Return what to call these files of one owner."""
+        if owner.kind == "distribution":
+            return self._titles[owner.name]
         names = listed(f"/{path}" for path in paths)
-        return names if bearer.kind == "directory" else f"{names} of {bearer.name}"
+        return names if owner.kind == "directory" else f"{names} of {owner.name}"
 
-    def subject(self, bearer: Bearer) -> str:
+    def subject(self, owner: Owner) -> str:
         """Return a name that survives another version."""
-        return (
-            self._titles[bearer.name].split()[0] if bearer.kind == "distribution" else bearer.name
-        )
+        return self._titles[owner.name].split()[0] if owner.kind == "distribution" else owner.name
 
 
 def listed(names: Iterable[str], most: int = 4) -> str:

@@ -57,10 +57,10 @@ def run(inventory: Inventory) -> Iterator[Finding]:
                 subject=f"base image: {cause.owner.name}",
                 severity="note",
                 message=f"{named(cause.owners)} of the base image: deleted by layer"
-                f" {cause.killer}, and still shipped",
+                f" {cause.removed_in}, and still shipped",
                 evidence=_evidence(inventory, cause.losses),
-                layers=[cause.killer],
-                instruction=inventory.instructions[cause.killer],
+                layers=[cause.removed_in],
+                instruction=inventory.instructions[cause.removed_in],
                 paths=covering(cause.losses),
                 packages=owned_packages(cause),
                 fix="Start from a base image without them; deleting them saves nothing.",
@@ -72,11 +72,11 @@ def _finding(inventory: Inventory, cause: Cause) -> Finding:
     return RULE.finding(
         subject=cause.owner.name,
         severity=None if cause.size >= NOTABLE else "note",
-        message=f"{named(cause.owners)}: deleted by layer {cause.killer}, and still shipped in"
+        message=f"{named(cause.owners)}: deleted by layer {cause.removed_in}, and still shipped in"
         f" {makers_of(cause)}",
         evidence=_evidence(inventory, cause.losses),
         layers=layers_of(cause),
-        instruction=inventory.instructions[cause.killer],
+        instruction=inventory.instructions[cause.removed_in],
         paths=covering(cause.losses),
         packages=owned_packages(cause),
         frees=cause.freed,
@@ -97,7 +97,9 @@ def _fix(layer: int, instruction: str) -> str:
 def _evidence(inventory: Inventory, losses: Sequence[Lost]) -> Iterator[Evidence]:
     yield from stored_in(inventory, losses, "deleted later")
     for lost in largest(losses):
-        what = f"layer {lost.layer} stores {megabytes(lost.size)}, layer {lost.killer} deletes it"
+        what = (
+            f"layer {lost.layer} stores {megabytes(lost.size)}, layer {lost.removed_in} deletes it"
+        )
         yield Evidence(what=what, path=lost.path, layer=lost.layer)
 
 

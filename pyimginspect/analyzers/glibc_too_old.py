@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct, field
 
-from pyimginspect.analyzers._native import Bearer, Bearers, instruction, listed
+from pyimginspect.analyzers._native import Owner, Owners, instruction, listed
 from pyimginspect.analyzers._words import counted
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.collect import Inventory
@@ -43,7 +43,7 @@ _MOST = 5
 
 
 class _Wanted(Struct):
-    """What the files of one bearer want of one library, or of glibc's several.
+    """What the files of one owner want of one library, or of glibc's several.
 
     ``optional`` where all that an import asks for does without those files.
     """
@@ -61,19 +61,19 @@ class _Wanted(Struct):
 
 def run(inventory: Inventory) -> Iterator[Finding]:
     """Report what the files of one distribution, package or directory want of one library."""
-    bearers = Bearers(inventory)
-    groups: dict[tuple[Bearer, str], _Wanted] = {}
+    owners = Owners(inventory)
+    groups: dict[tuple[Owner, str], _Wanted] = {}
     for resolution, use in _asked(inventory):
         for mismatch in resolution.mismatches:
             of_glibc = glibc_version([mismatch.version]) is not None
             library = inventory.libc.path if of_glibc and inventory.libc.path else mismatch.path
-            wanted = groups.setdefault((bearers.of(mismatch.needed_by), library), _Wanted())
+            wanted = groups.setdefault((owners.of(mismatch.needed_by), library), _Wanted())
             wanted.by_file.setdefault(mismatch.needed_by, set()).add(mismatch.version)
             wanted.libraries.add(mismatch.path)
             wanted.because.update({use.because} - {""})
             wanted.optional = wanted.optional and use.kind != "import"
-    for (bearer, library), wanted in sorted(groups.items(), key=lambda group: group[0]):
-        yield _finding(inventory, bearers, bearer, library, wanted)
+    for (owner, library), wanted in sorted(groups.items(), key=lambda group: group[0]):
+        yield _finding(inventory, owners, owner, library, wanted)
 
 
 def _asked(inventory: Inventory) -> Iterator[tuple[Resolution, Use]]:
@@ -85,19 +85,19 @@ def _asked(inventory: Inventory) -> Iterator[tuple[Resolution, Use]]:
 
 
 def _finding(
-    inventory: Inventory, bearers: Bearers, bearer: Bearer, library: str, wanted: _Wanted
+    inventory: Inventory, owners: Owners, owner: Owner, library: str, wanted: _Wanted
 ) -> Finding:
     by_file = dict(sorted(wanted.by_file.items()))
     versions = wanted.versions
     layers = [inventory.rootfs[path].layer for path in by_file]
-    alone = bearer.kind == "distribution" or len(by_file) == 1
+    alone = owner.kind == "distribution" or len(by_file) == 1
     of_glibc = glibc_version(versions) is not None
     names = sorted({path.rpartition("/")[2] for path in wanted.libraries})
     have = _have(inventory, versions[-1], library, of_glibc=of_glibc)
     return RULE.finding(
-        subject=f"{bearers.subject(bearer)} {library}",
+        subject=f"{owners.subject(owner)} {library}",
         severity="note" if wanted.optional else None,
-        message=f"{bearers.title(bearer, list(by_file))} need{'s' * alone} {listed(versions, 3)}"
+        message=f"{owners.title(owner, list(by_file))} need{'s' * alone} {listed(versions, 3)}"
         f" of {listed(names)}, {have}",
         evidence=[
             *_needs(inventory, by_file),

@@ -69,7 +69,7 @@ def incomplete_distribution(inventory: Inventory) -> Iterator[Finding]:
         if modules is None:
             continue
         taken = [losses[path] for path in modules.paths if path in losses]
-        layers = {each.layer, *(loss.killer for loss in taken)}
+        layers = {each.layer, *(loss.removed_in for loss in taken)}
         if max(layers) < inventory.base.layers:
             continue
         if modules.links:
@@ -97,7 +97,7 @@ def _lost(
         *(Evidence(what="RECORD lists it, and it is not there", path=p) for p in modules.paths[:3]),
     ]  # fmt: skip
     evidence += [
-        Evidence(what=f"layer {loss.killer} deleted it", path=loss.path, layer=loss.layer)
+        Evidence(what=f"layer {loss.removed_in} deleted it", path=loss.path, layer=loss.layer)
         for loss in taken[:3]
     ]
     others = _uninstalled(step, each.name)

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from pyimginspect.analyzers._native import (
-    Bearer,
-    Bearers,
+    Owner,
+    Owners,
     instruction,
     listed,
     providers,
@@ -84,15 +84,15 @@ class _Asked(NamedTuple):
 
 def run(inventory: Inventory) -> Iterator[Finding]:
     """Report the libraries that the files of one distribution, package or directory miss."""
-    bearers = Bearers(inventory)
-    groups: dict[tuple[Bearer, bool, tuple[str, ...]], list[_Want]] = {}
+    owners = Owners(inventory)
+    groups: dict[tuple[Owner, bool, tuple[str, ...]], list[_Want]] = {}
     for (path, optional), wants in _wants(inventory).items():
-        bearer = bearers.of(path)
+        owner = owners.of(path)
         # What lies in one directory has its cause in common only if it misses the same.
-        names = sorted({w.dependency.name for w in wants}) if bearer.kind == "directory" else []
-        groups.setdefault((bearer, optional, tuple(names)), []).extend(wants)
-    for (bearer, optional, _), wants in sorted(groups.items(), key=lambda group: group[0]):
-        yield _finding(inventory, bearers, bearer, wants, optional=optional)
+        names = sorted({w.dependency.name for w in wants}) if owner.kind == "directory" else []
+        groups.setdefault((owner, optional, tuple(names)), []).extend(wants)
+    for (owner, optional, _), wants in sorted(groups.items(), key=lambda group: group[0]):
+        yield _finding(inventory, owners, owner, wants, optional=optional)
 
 
 def _wants(inventory: Inventory) -> dict[tuple[str, bool], list[_Want]]:
@@ -134,12 +134,12 @@ def _asked(inventory: Inventory) -> Iterator[_Asked]:
 
 
 def _finding(
-    inventory: Inventory, bearers: Bearers, bearer: Bearer, wants: list[_Want], *, optional: bool
+    inventory: Inventory, owners: Owners, owner: Owner, wants: list[_Want], *, optional: bool
 ) -> Finding:
     every = [want.dependency for want in wants]
     missing = sorted({each.name for each in every})
     paths = sorted({each.needed_by for each in every})
-    title = bearers.title(bearer, paths)
+    title = owners.title(owner, paths)
     layers = {inventory.rootfs[path].layer for path in paths}
     deleted = _deleted(inventory, missing)
     elsewhere = {
@@ -153,11 +153,11 @@ def _finding(
     if optional:
         fixes.insert(0, "Nothing is to be done where these files are not used. Otherwise:")
     return RULE.finding(
-        subject=f"{bearers.subject(bearer)} {' '.join(missing)}",
+        subject=f"{owners.subject(owner)} {' '.join(missing)}",
         severity="note" if optional else None,
-        message=_message(bearer, title, paths, wants, optional=optional),
+        message=_message(owner, title, paths, wants, optional=optional),
         evidence=[*_evidence(inventory, every), *_losses(deleted), *_reasons(wants)],
-        layers=layers | {loss.killer for loss in deleted.values()},
+        layers=layers | {loss.removed_in for loss in deleted.values()},
         instruction=instruction(inventory, max(layers)),
         paths=paths,
         packages=providers(inventory, [s for s in missing if s not in elsewhere]),
@@ -166,7 +166,7 @@ def _finding(
 
 
 def _message(
-    bearer: Bearer, title: str, paths: list[str], wants: list[_Want], *, optional: bool
+    owner: Owner, title: str, paths: list[str], wants: list[_Want], *, optional: bool
 ) -> str:
     missing = listed(sorted({want.dependency.name for want in wants}))
     trouble = _trouble(want.dependency for want in wants)
@@ -175,14 +175,14 @@ def _message(
         return f"{listed(f'/{path}' for path in files)} cannot be loaded: {title} needs" + (
             f" {missing} for that, which {trouble}"
         )
-    alone = bearer.kind == "distribution" or len(paths) == 1
+    alone = owner.kind == "distribution" or len(paths) == 1
     message = f"{title} need{'s' * alone} {missing}, which {trouble}"
     others = sorted({user for want in wants for user in want.users})
     others = [each for each in others if each != title and each[1:] not in paths]
     if others:
         return f"{message}, so {listed(others)} cannot be loaded"
     siblings = max(count for want in wants for count in want.files.values())
-    if bearer.kind == "distribution" and len(files) < siblings:
+    if owner.kind == "distribution" and len(files) < siblings:
         return f"{message}, so {len(files)} of its {siblings} extension modules cannot be loaded"
     return message
 
@@ -229,13 +229,13 @@ def _deleted(inventory: Inventory, sonames: Iterable[str]) -> dict[str, Loss]:
 
 def _losses(deleted: dict[str, Loss]) -> Iterator[Evidence]:
     for _, loss in sorted(deleted.items()):
-        what = f"was there, and was deleted by layer {loss.killer}"
+        what = f"was there, and was deleted by layer {loss.removed_in}"
         yield Evidence(what=what, path=loss.path, layer=loss.layer)
 
 
 def _keep(inventory: Inventory, loss: Loss) -> str:
-    step = instruction(inventory, loss.killer)
-    return f"Do not delete /{loss.path} in layer {loss.killer}" + (f" ({step})" if step else "")
+    step = instruction(inventory, loss.removed_in)
+    return f"Do not delete /{loss.path} in layer {loss.removed_in}" + (f" ({step})" if step else "")
 
 
 def _elsewhere(inventory: Inventory, soname: str) -> str | None:

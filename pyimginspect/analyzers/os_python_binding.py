@@ -19,7 +19,7 @@ from pyimginspect.inventory.leftovers import files_of_packages
 from pyimginspect.inventory.packages import Graph, dependency_graph, plan_removal, why
 from pyimginspect.inventory.packages.graph import members
 from pyimginspect.inventory.replaceable import replaceable_bindings
-from pyimginspect.inventory.sights import Sight, effective_sight
+from pyimginspect.inventory.runtime_python import RuntimePython, runtime_python
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
 
@@ -55,7 +55,7 @@ RUN pip install --no-cache-dir psycopg2-binary
 
 def os_python_binding(inventory: Inventory) -> Iterator[Finding]:
     """Report the OS packages with importable Python that layers above the base brought."""
-    sight = effective_sight(inventory)
+    sight = runtime_python(inventory)
     packages = inventory.packages
     bindings = [
         binding
@@ -81,7 +81,7 @@ _WORK = 200_000
 
 
 def _finding(
-    inventory: Inventory, binding: Binding, sight: Sight | None, gone: set[str]
+    inventory: Inventory, binding: Binding, sight: RuntimePython | None, gone: set[str]
 ) -> Finding:
     key = binding.package
     package = inventory.packages[key]
@@ -136,7 +136,7 @@ def _name(binding: Binding) -> str:
 
 
 def _evidence(
-    inventory: Inventory, binding: Binding, sight: Sight | None, twin: Distribution | None
+    inventory: Inventory, binding: Binding, sight: RuntimePython | None, twin: Distribution | None
 ) -> Iterator[Evidence]:
     package = inventory.packages[binding.package]
     asked = {True: "came along with another package", False: "was asked for by name"}

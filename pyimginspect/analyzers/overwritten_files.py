@@ -80,11 +80,11 @@ def _again(inventory: Inventory, cause: Cause) -> Finding:
     return RULE.finding(
         subject=tops[0],
         severity="warning" if size >= 10 * NOTABLE else None,
-        message=f"{listed(tops)}: layer {cause.killer} stores {megabytes(size)} again that"
+        message=f"{listed(tops)}: layer {cause.removed_in} stores {megabytes(size)} again that"
         f" {whose} already has, unchanged",
         evidence=_again_evidence(inventory, cause),
         layers=layers_of(cause),
-        instruction=inventory.instructions[cause.killer],
+        instruction=inventory.instructions[cause.removed_in],
         paths=covering(cause.losses),
         frees=cause.freed,
         fix=_again_fix(inventory, cause),
@@ -92,26 +92,26 @@ def _again(inventory: Inventory, cause: Cause) -> Finding:
 
 
 def _again_evidence(inventory: Inventory, cause: Cause) -> Iterator[Evidence]:
-    who = shortened(inventory.instructions[cause.killer]) or f"layer {cause.killer}"
+    who = shortened(inventory.instructions[cause.removed_in]) or f"layer {cause.removed_in}"
     files = counted(len(cause.losses), "file")
     yield Evidence(
         what=f"{who} stores {files} of {megabytes(cause.size)} with the content that the layers"
         " below have at the same paths: the second copy can be left out",
-        layer=cause.killer,
+        layer=cause.removed_in,
     )
     for lost in largest(cause.losses):
         same = "" if lost.account == "identical" else ", but for its time"
         what = f"{megabytes(lost.size)} are the same in layer {lost.layer} and in layer"
-        yield Evidence(what=f"{what} {lost.killer}{same}", path=lost.path, layer=lost.layer)
+        yield Evidence(what=f"{what} {lost.removed_in}{same}", path=lost.path, layer=lost.layer)
 
 
 def _again_fix(inventory: Inventory, cause: Cause) -> str:
-    instruction, rootfs = inventory.instructions[cause.killer], inventory.rootfs
+    instruction, rootfs = inventory.instructions[cause.removed_in], inventory.rootfs
     word = instruction.partition(" ")[0]
     if word not in ("COPY", "ADD"):
         return (
-            f"Do not touch in layer {cause.killer} what it leaves as it is: restrict chown, chmod"
-            " or touch to the files that need it."
+            f"Do not touch in layer {cause.removed_in} what it leaves as it is: restrict chown,"
+            " chmod or touch to the files that need it."
         )
     paths = differing_paths(inventory, cause)
     if not paths:
@@ -134,19 +134,19 @@ def _replaced(inventory: Inventory, cause: Cause) -> Finding:
     owner = cause.owner
     if cause.kind == "replaced":
         subject = owner.name
-        message = f"{_versions(cause)} by layer {cause.killer}, and still shipped in"
+        message = f"{_versions(cause)} by layer {cause.removed_in}, and still shipped in"
         message += f" {makers_of(cause)}"
     else:
         subject = tops[0] if owner.kind == "directory" else owner.name
         whom = listed(tops) if owner.kind == "directory" else named(cause.owners)
-        message = f"{whom}: stored again by layer {cause.killer}, with other content"
+        message = f"{whom}: stored again by layer {cause.removed_in}, with other content"
     return RULE.finding(
         subject=subject,
         severity="warning" if size >= 10 * NOTABLE else None,
         message=message,
         evidence=_replaced_evidence(inventory, cause),
         layers=layers_of(cause),
-        instruction=inventory.instructions[cause.killer],
+        instruction=inventory.instructions[cause.removed_in],
         paths=covering(cause.losses),
         packages=owned_packages(cause),
         frees=cause.freed,
@@ -167,7 +167,7 @@ def _versions(cause: Cause) -> str:
 def _replaced_fix(inventory: Inventory, cause: Cause) -> str:
     if cause.kind != "replaced":
         return ""
-    first, last = cause.makers[0], cause.killer
+    first, last = cause.makers[0], cause.removed_in
     what = "the version that stays" if cause.owner.before != cause.owner.after else "it once"
     steps = [shortened(inventory.instructions[layer]) for layer in (first, last)]
     where = f"layers {first} and {last}"
@@ -193,7 +193,7 @@ def _replaced_evidence(inventory: Inventory, cause: Cause) -> Iterator[Evidence]
     yield from stored_in(inventory, cause.losses, then)
     for lost in largest(cause.losses):
         what = f"{megabytes(lost.size)} of layer {lost.layer} are {_HOW[lost.account]} layer"
-        yield Evidence(what=f"{what} {lost.killer}", path=lost.path, layer=lost.layer)
+        yield Evidence(what=f"{what} {lost.removed_in}", path=lost.path, layer=lost.layer)
 
 
 ANALYZER = Analyzer(rule=RULE, run=run)

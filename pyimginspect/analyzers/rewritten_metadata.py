@@ -77,10 +77,10 @@ def _finding(inventory: Inventory, cause: Cause) -> Finding:
         subject=subject,
         # What an upgrade stores again as it was is no fault of its own until it is much.
         severity=None if cause.freed.size >= NOTABLE * (10 if upgraded else 1) else "note",
-        message=f"{about}: stored again by layer {cause.killer} for another {what} alone",
+        message=f"{about}: stored again by layer {cause.removed_in} for another {what} alone",
         evidence=_evidence(inventory, cause),
         layers=layers_of(cause),
-        instruction=inventory.instructions[cause.killer],
+        instruction=inventory.instructions[cause.removed_in],
         paths=covering(cause.losses),
         packages=owned_packages(cause),
         frees=cause.freed,
@@ -95,11 +95,12 @@ def _changed(cause: Cause) -> str:
 
 def _evidence(inventory: Inventory, cause: Cause) -> Iterator[Evidence]:
     files = counted(len(cause.losses), "file")
+    instruction = shortened(inventory.instructions[cause.removed_in])
     yield Evidence(
-        what=f"{shortened(inventory.instructions[cause.killer]) or f'layer {cause.killer}'} stores"
-        f" {files} of {megabytes(cause.size)} again, whose content is that of {makers_of(cause)}:"
+        what=f"{instruction or f'layer {cause.removed_in}'} stores {files} of"
+        f" {megabytes(cause.size)} again, whose content is that of {makers_of(cause)}:"
         f" only the {_changed(cause)} differs",
-        layer=cause.killer,
+        layer=cause.removed_in,
     )
     for lost in largest(cause.losses):
         yield Evidence(what=_difference(inventory, lost), path=lost.path, layer=lost.layer)
@@ -108,7 +109,7 @@ def _evidence(inventory: Inventory, cause: Cause) -> Iterator[Evidence]:
 def _entries(inventory: Inventory, lost: Lost) -> tuple[Entry, Entry]:
     layers = inventory.rootfs.layers
     old = layers[lost.layer].index.entries[lost.position]
-    return old, layers[lost.killer].index.entries[lost.successor]
+    return old, layers[lost.removed_in].index.entries[lost.successor]
 
 
 def _difference(inventory: Inventory, lost: Lost) -> str:
@@ -124,14 +125,16 @@ def _difference(inventory: Inventory, lost: Lost) -> str:
         parts.append(f"its extended attributes {listed(names)}")
     if not parts:
         parts.append("its time of modification")
-    return f"layer {lost.killer} stores {megabytes(lost.size)} again and changes {listed(parts)}"
+    return (
+        f"layer {lost.removed_in} stores {megabytes(lost.size)} again and changes {listed(parts)}"
+    )
 
 
 # --- fixes ----------------------------------------------------------------------------------------
 def _fix(inventory: Inventory, cause: Cause) -> str:
     base = inventory.base.layers
     in_base = cause.makers[0] < base
-    killer = inventory.instructions[cause.killer]
+    removed_in = inventory.instructions[cause.removed_in]
     if cause.changes <= {"time"}:
         return _fix_of_times(cause, in_base=in_base)
     words = {"owner": "chown", "mode": "chmod", "xattrs": "setcap"}
@@ -139,25 +142,25 @@ def _fix(inventory: Inventory, cause: Cause) -> str:
     if in_base:
         return (
             f"Leave the files of the base image as they are: restrict {command} in layer"
-            f" {cause.killer} to files that were made above it."
+            f" {cause.removed_in} to files that were made above it."
         )
     maker = inventory.instructions[cause.makers[0]]
     word = maker.partition(" ")[0]
-    options = _options(inventory, cause, killer)
+    options = _options(inventory, cause, removed_in)
     if word in ("COPY", "ADD") and options and len(cause.makers) == 1:
         return f"{word} {options} in layer {cause.makers[0]}: {shortened(maker)}"
     made = "RUN that makes the files" if word == "RUN" else "step that makes the files"
     return f"{command} in the {made} (layer {cause.makers[0]}: {shortened(maker)})"
 
 
-def _options(inventory: Inventory, cause: Cause, killer: str) -> str:
+def _options(inventory: Inventory, cause: Cause, removed_in: str) -> str:
     """Return the options of ``COPY`` that do what the later layer did; empty for no such ones."""
     if "xattrs" in cause.changes:
         return ""
     new = [_entries(inventory, lost)[1] for lost in cause.losses]
     options = []
     if "owner" in cause.changes:
-        match = _CHOWN.search(killer)
+        match = _CHOWN.search(removed_in)
         owners = {(entry.uid, entry.gid) for entry in new}
         if match is None and len(owners) > 1:
             return ""
@@ -176,11 +179,14 @@ def _fix_of_times(cause: Cause, *, in_base: bool) -> str:
     if in_base and whose:
         return (
             f"Start from a newer base image, which has {whose} in this version, or upgrade in the"
-            f" base image's own build: layer {cause.killer} stores all files of the packages again."
+            f" base image's own build: layer {cause.removed_in} stores all files of the packages"
+            " again."
         )
     if in_base:
-        return f"Leave the files of the base image as they are in layer {cause.killer}."
-    return f"Do in one RUN what layers {cause.makers[0]} and {cause.killer} do to the same files."
+        return f"Leave the files of the base image as they are in layer {cause.removed_in}."
+    return (
+        f"Do in one RUN what layers {cause.makers[0]} and {cause.removed_in} do to the same files."
+    )
 
 
 ANALYZER = Analyzer(rule=RULE, run=run)

@@ -12,7 +12,7 @@ from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.contents import contents_of
 from pyimginspect.inventory.facts import Distribution
 from pyimginspect.inventory.packages.ownership import stored_by_layer
-from pyimginspect.inventory.sights import started_in
+from pyimginspect.inventory.runtime_python import started_in
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
 

@@ -58,7 +58,7 @@ from pyimginspect.report import Report
 from pyimginspect.sources.connections import Connections
 
 if TYPE_CHECKING:
-    from pyimginspect.plan import LayerStory, Plan
+    from pyimginspect.plan import LayerBreakdown, Plan
 
 __all__ = ["main", "run"]
 
@@ -71,7 +71,7 @@ class _Result(Struct, frozen=True, kw_only=True):
 
     report: Report
     plan: Plan | None = None
-    stories: tuple[LayerStory, ...] | None = None
+    stories: tuple[LayerBreakdown, ...] | None = None
     dockerfile: str | None = None
 
 

@@ -15,9 +15,15 @@ from pathlib import Path
 
 from pyimginspect.errors import CacheError
 from pyimginspect.layers.digests import algorithm, digest_of
+from pyimginspect.layers.index_codec import (
+    StoredIndexError,
+    decode_index,
+    encode_index,
+    pack,
+    unpack,
+)
 from pyimginspect.layers.limits import DEFAULT_LIMITS
 from pyimginspect.layers.probes import Probe, version_key
-from pyimginspect.layers.stored import StoredIndexError, decode_index, encode_index, pack, unpack
 from pyimginspect.model import Digest, LayerIndex
 
 __all__ = ["FolderCache"]

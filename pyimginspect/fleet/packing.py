@@ -8,7 +8,7 @@ from msgspec import Struct
 from pyimginspect.api import image_facts
 from pyimginspect.decoding import from_json
 from pyimginspect.errors import ReportError
-from pyimginspect.layers.stored import StoredIndexError, pack, unpack
+from pyimginspect.layers.index_codec import StoredIndexError, pack, unpack
 from pyimginspect.model import Image
 from pyimginspect.report import ImageFacts, Report, as_json
 from pyimginspect.sources.resolved import Resolved

@@ -25,7 +25,7 @@ from pyimginspect.fleet.settings import CacheAt, Settings
 from pyimginspect.layers import registered
 from pyimginspect.layers.cache import Cache
 from pyimginspect.model import Digest, LayerIndex, Platform
-from pyimginspect.recall import code_identity
+from pyimginspect.report_cache import code_identity
 from pyimginspect.sources.connections import Connections
 from pyimginspect.sources.options import LayerCache, Options
 from pyimginspect.sources.reading import read_layer

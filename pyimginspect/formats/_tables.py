@@ -126,7 +126,7 @@ def _waste(page: Page, report: Report) -> None:
             [
                 [
                     size(loss.size),
-                    f"layer {loss.killer}",
+                    f"layer {loss.removed_in}",
                     f"layer {loss.layer}",
                     loss.path,
                 ]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from pyimginspect.formats._page import Column, Page
 from pyimginspect.formats._text import size
-from pyimginspect.plan import LayerStory, Share
+from pyimginspect.plan import LayerBreakdown, Share
 
 __all__ = ["render"]
 
@@ -15,7 +15,11 @@ _NUMBERS = ("stored", "live", "identical", "metadata", "changed", "unknown", "de
 
 
 def render(
-    stories: Sequence[LayerStory], *, width: int = 80, color: bool = False, encoding: str = "utf-8"
+    stories: Sequence[LayerBreakdown],
+    *,
+    width: int = 80,
+    color: bool = False,
+    encoding: str = "utf-8",
 ) -> str:
     """Return the stories of all layers in lines of at most ``width`` columns (60 to 100)."""
     page = Page(width=width, color=color, encoding=encoding)
@@ -30,17 +34,17 @@ def render(
     return str(page)
 
 
-def _row(name: str, story: LayerStory) -> list[str]:
+def _row(name: str, story: LayerBreakdown) -> list[str]:
     numbers = [getattr(story.account, name) for name in _NUMBERS]
     return [name, *(size(number) if number else "" for number in numbers)]
 
 
-def _total(stories: Sequence[LayerStory]) -> list[str]:
+def _total(stories: Sequence[LayerBreakdown]) -> list[str]:
     sums = [sum(getattr(story.account, name) for story in stories) for name in _NUMBERS]
     return ["all", *(size(number) if number else "" for number in sums)]
 
 
-def _story(page: Page, story: LayerStory) -> None:
+def _story(page: Page, story: LayerBreakdown) -> None:
     base = " (base)" if story.base else ""
     page.title(f"Layer {story.layer}{base}: {story.instruction or 'no instruction known'}")
     if not story.account.stored:
@@ -48,7 +52,7 @@ def _story(page: Page, story: LayerStory) -> None:
         return
     for words, by in (("deleted", story.deleted_by), ("overwritten", story.overwritten_by)):
         if by:
-            parts = [f"{size(number)} by layer {killer}" for killer, number in by.items()]
+            parts = [f"{size(number)} by layer {removed_in}" for removed_in, number in by.items()]
             page.paragraph(f"{words}: {', '.join(parts)}")
     rows = [
         *_rows("directory", story.directories),
@@ -74,7 +78,7 @@ def _rows(kind: str, shares: Iterable[Share]) -> list[list[str]]:
             size(share.live) if share.live else "",
             size(share.dead) if share.dead else "",
             share.name,
-            f"{share.how}, layer {share.killer}" if share.how else "",
+            f"{share.how}, layer {share.removed_in}" if share.how else "",
         ]
         for number, share in enumerate(list(shares)[:_MOST])
     ]

@@ -9,8 +9,8 @@ from msgspec import Struct
 
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.facts import Distribution
-from pyimginspect.inventory.once import once
-from pyimginspect.inventory.sights import effective_sight
+from pyimginspect.inventory.memoize import memoized
+from pyimginspect.inventory.runtime_python import runtime_python
 from pyimginspect.inventory.tables import read_table
 
 __all__ = ["INSTALLERS", "Binding", "find_bindings", "twin_of"]
@@ -54,7 +54,7 @@ class Binding(Struct, frozen=True, kw_only=True):
     project: str = ""
 
 
-@once
+@memoized
 def find_bindings(inventory: Inventory) -> tuple[Binding, ...]:
     """Return the packages that ship importable Python, by key; interpreters' own are none."""
     packages = inventory.packages
@@ -98,7 +98,7 @@ def twin_of(inventory: Inventory, binding: Binding) -> Distribution | None:
     Only what the started Python can import counts: what an environment beside it has is of no use
     to the program that the package was installed for.
     """
-    sight = effective_sight(inventory)
+    sight = runtime_python(inventory)
     if sight is None:
         return None
     names = {each.name for each in binding.distributions} | {binding.project}

@@ -19,7 +19,7 @@ from pyimginspect.inventory.facts import (
     OsPackage,
 )
 from pyimginspect.inventory.installers import conda_prefixes
-from pyimginspect.inventory.once import once
+from pyimginspect.inventory.memoize import memoized
 from pyimginspect.inventory.packages import Graph, PackageDatabase, dependency_graph
 from pyimginspect.inventory.records import recorded
 from pyimginspect.inventory.runtimes import COMMAND, runtime_of, used_runtimes
@@ -182,13 +182,13 @@ def _left_files(
     return already[base_layers]
 
 
-@once
+@memoized
 def _left_already(rootfs: RootFS) -> dict[int, dict[_Group, list[str]]]:
     """Return what was found so far, by the number of the base's layers: several ask for it."""
     return {}
 
 
-@once
+@memoized
 def _group(rootfs: RootFS) -> dict[_Group, list[str]]:
     """Return candidates by what they belong to: a tree, a directory of headers, or themselves."""
     groups: dict[_Group, list[str]] = {}

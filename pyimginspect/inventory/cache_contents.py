@@ -9,7 +9,7 @@ from pyimginspect.inventory.caches import INFORMATION, caches_around
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.contents import Content, contents_of
 from pyimginspect.inventory.losses import find_lost
-from pyimginspect.inventory.once import once
+from pyimginspect.inventory.memoize import memoized
 
 __all__ = ["contents_of_caches"]
 
@@ -17,7 +17,7 @@ _ENDINGS = {"apt-index": ".bin", "apt-archives": ".deb"}
 """Of the files in a directory, those that are the cache; the rest is the package manager's own."""
 
 
-@once
+@memoized
 def contents_of_caches(
     inventory: Inventory,
 ) -> Mapping[tuple[str, str], tuple[frozenset[Content], frozenset[Content]]]:

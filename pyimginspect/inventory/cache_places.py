@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from pyimginspect.inventory.once import once
+from pyimginspect.inventory.memoize import memoized
 from pyimginspect.rootfs import RootFS
 
 __all__ = ["cache_places", "files_in", "in_cache"]
@@ -65,7 +65,7 @@ _MARKS = tuple(f"/{name}" for name in ("http-v2", "selfcheck", "artifacts", "has
 _UV_BUCKET = re.compile(r"(.+)/archive-v\d+")
 
 
-@once
+@memoized
 def cache_places(rootfs: RootFS) -> Mapping[str, str]:
     """Return the tools whose caches are in the image, by the caches' top directories, sorted.
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pyimginspect.inventory.cache_places import cache_places, files_in, in_cache
 from pyimginspect.inventory.contents import contents_of
 from pyimginspect.inventory.facts import Cache
-from pyimginspect.inventory.once import once
+from pyimginspect.inventory.memoize import memoized
 from pyimginspect.rootfs import RootFS
 
 __all__ = [
@@ -72,7 +72,7 @@ def caches_around(caches: Iterable[Cache]) -> Callable[[str], Iterator[Cache]]:
     return around
 
 
-@once
+@memoized
 def links_into_caches(rootfs: RootFS) -> Mapping[str, tuple[str, ...]]:
     """Return the symbolic links from elsewhere into each cache, by its top directory.
 

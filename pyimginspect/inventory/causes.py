@@ -12,7 +12,7 @@ from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.contents import Freed, contents_of
 from pyimginspect.inventory.journals import is_journal
 from pyimginspect.inventory.losses import Change, Lost, changes, find_lost, is_again, spared
-from pyimginspect.inventory.once import once
+from pyimginspect.inventory.memoize import memoized
 from pyimginspect.inventory.owners import Owner, by_owner
 
 __all__ = ["Cause", "CauseKind", "find_causes"]
@@ -26,14 +26,14 @@ _MOST_OWNERS = 20
 
 
 class Cause(Struct, frozen=True, kw_only=True):
-    """What layer ``killer`` did to files of one owner, and which contents were stored in vain.
+    """What layer ``removed_in`` did to files of one owner, and which contents were stored in vain.
 
     ``freed`` is what is not stored when the cause is mended. ``changes`` are those of metadata,
     ``owners`` all whose files these were, ``owner`` the one that lost most.
     """
 
     kind: CauseKind
-    killer: int
+    removed_in: int
     owner: Owner
     owners: tuple[Owner, ...]
     losses: tuple[Lost, ...]
@@ -51,24 +51,24 @@ class Cause(Struct, frozen=True, kw_only=True):
         return tuple(sorted({lost.layer for lost in self.losses}))
 
 
-@once
+@memoized
 def find_causes(inventory: Inventory) -> tuple[Cause, ...]:
     """Return all causes of waste, by layer, kind and bytes; what package managers note is none."""
     base = inventory.base.layers
     by_killer: dict[int, list[Lost]] = {}
     for lost in find_lost(inventory):
-        whiteout = lost.killer == lost.layer and lost.account != "repeated"
-        if lost.killer >= base and not whiteout and not is_journal(lost.path):
-            by_killer.setdefault(lost.killer, []).append(lost)
+        whiteout = lost.removed_in == lost.layer and lost.account != "repeated"
+        if lost.removed_in >= base and not whiteout and not is_journal(lost.path):
+            by_killer.setdefault(lost.removed_in, []).append(lost)
     caches = tuple(f"{c.path}/" for c in inventory.caches if c.kind not in INFORMATION)
     found: list[Cause] = []
-    for killer, losses in sorted(by_killer.items()):
-        found += _causes(inventory, killer, losses, caches)
+    for removed_in, losses in sorted(by_killer.items()):
+        found += _causes(inventory, removed_in, losses, caches)
     return tuple(found)
 
 
 def _causes(
-    inventory: Inventory, killer: int, losses: Sequence[Lost], caches: tuple[str, ...]
+    inventory: Inventory, removed_in: int, losses: Sequence[Lost], caches: tuple[str, ...]
 ) -> Iterable[Cause]:
     base = inventory.base.layers
     # What is overwritten in a cache is the cache's affair, and counted there.
@@ -77,11 +77,13 @@ def _causes(
     ]
     again = [lost for lost in outside if is_again(inventory, lost)]
     if again:
-        yield _cause(inventory, "again", killer, [*by_owner(inventory, killer, again)], again)
+        yield _cause(
+            inventory, "again", removed_in, [*by_owner(inventory, removed_in, again)], again
+        )
     kinds: dict[CauseKind, list[tuple[Owner, list[Lost]]]] = {}
     rewritten: dict[frozenset[Change], dict[Owner, list[Lost]]] = {}
     others = [lost for lost in outside if not is_again(inventory, lost)]
-    for owner, group in by_owner(inventory, killer, others).items():
+    for owner, group in by_owner(inventory, removed_in, others).items():
         shares: dict[CauseKind, list[Lost]] = {}
         for lost in group:
             in_base = lost.layer < base
@@ -97,20 +99,20 @@ def _causes(
     for kind, owned in sorted(kinds.items()):
         owned.sort(key=lambda each: (-sum(lost.size for lost in each[1]), each[0]))
         for owner, share in owned[:_MOST_OWNERS]:
-            yield _cause(inventory, kind, killer, [owner], share)
+            yield _cause(inventory, kind, removed_in, [owner], share)
         if owned[_MOST_OWNERS:]:
             rest = owned[_MOST_OWNERS:]
             share = [lost for _, each in rest for lost in each]
-            yield _cause(inventory, kind, killer, [owner for owner, _ in rest], share)
+            yield _cause(inventory, kind, removed_in, [owner for owner, _ in rest], share)
     for what, owners in sorted(rewritten.items(), key=lambda each: sorted(each[0])):
         share = [lost for each in owners.values() for lost in each]
-        yield _cause(inventory, "rewritten", killer, [*owners], share, what)
+        yield _cause(inventory, "rewritten", removed_in, [*owners], share, what)
 
 
 def _cause(
     inventory: Inventory,
     kind: CauseKind,
-    killer: int,
+    removed_in: int,
     owners: Sequence[Owner],
     losses: Sequence[Lost],
     what: frozenset[Change] = frozenset(),
@@ -118,7 +120,7 @@ def _cause(
     contents = {spared(inventory, lost) for lost in losses} - {None}
     return Cause(
         kind=kind,
-        killer=killer,
+        removed_in=removed_in,
         owner=owners[0],
         owners=tuple(owners),
         losses=tuple(losses),

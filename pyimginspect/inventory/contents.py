@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from pyimginspect.inventory.once import once
+from pyimginspect.inventory.memoize import memoized
 from pyimginspect.rootfs import RootFS
 
 __all__ = ["Content", "Contents", "Freed", "contents_of"]
@@ -83,7 +83,7 @@ class Contents:
         return sum(self._layers[layer][position].stored for layer, position in contents)
 
 
-@once
+@memoized
 def contents_of(rootfs: RootFS) -> Contents:
     """Return the contents of a file system, worked out when first asked for."""
     return Contents(rootfs)

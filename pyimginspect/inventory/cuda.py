@@ -20,8 +20,8 @@ from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.contents import contents_of
 from pyimginspect.inventory.facts import Distribution
 from pyimginspect.inventory.leftovers import files_of_packages, free_packages
+from pyimginspect.inventory.memoize import memoized
 from pyimginspect.inventory.native import Library
-from pyimginspect.inventory.once import once
 from pyimginspect.inventory.records import files_of
 from pyimginspect.inventory.tool_names import required_names
 
@@ -79,7 +79,7 @@ def is_cuda(name: str) -> bool:
     return _LIBRARY.fullmatch(name) is not None
 
 
-@once
+@memoized
 def find_cuda_pairs(inventory: Inventory) -> tuple[CudaPair, ...]:
     """Return every two sources of CUDA's libraries that have some of them in common."""
     distributions = {each.metadata: each for each in inventory.distributions}

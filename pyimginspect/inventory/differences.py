@@ -15,8 +15,8 @@ def differing_paths(inventory: Inventory, cause: Cause) -> list[str]:
     None of them holds anything that the layers below have already, so that copying them in place
     of all costs nothing twice. Empty where the layer changes nothing.
     """
-    layer = inventory.rootfs.layers[cause.killer]
-    below = _below(inventory, cause.killer)
+    layer = inventory.rootfs.layers[cause.removed_in]
+    below = _below(inventory, cause.removed_in)
     again = {lost.successor for lost in cause.losses}
     names = {layer.index.entries[position].path for position in again}
     kept: set[str] = set()  # directories with something that the layers below have

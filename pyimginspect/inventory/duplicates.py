@@ -16,8 +16,8 @@ from pyimginspect.inventory.build_tools import brought
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.cuda import is_cuda
 from pyimginspect.inventory.leftovers import files_of_packages, free_packages
+from pyimginspect.inventory.memoize import memoized
 from pyimginspect.inventory.native import Library
-from pyimginspect.inventory.once import once
 from pyimginspect.inventory.packages import dependency_graph
 
 __all__ = ["Duplicate", "find_duplicates", "library_key"]
@@ -55,7 +55,7 @@ def library_key(name: str) -> tuple[str, str]:
     return (match[1], match[2] or "") if match else (name, "")
 
 
-@once
+@memoized
 def find_duplicates(inventory: Inventory) -> tuple[Duplicate, ...]:
     """Return what somebody chose to have twice, by who brought the copies.
 

@@ -20,8 +20,8 @@ from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.facts import Distribution
 from pyimginspect.inventory.modules import importable_names, module_at
 from pyimginspect.inventory.records import recorded
+from pyimginspect.inventory.runtime_python import started_in
 from pyimginspect.inventory.search_path import pth_lines
-from pyimginspect.inventory.sights import started_in
 from pyimginspect.rootfs import RootFS
 
 __all__ = ["Editable", "find_missing_editables"]

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from pyimginspect.decoding import from_json
-from pyimginspect.inventory.once import once
+from pyimginspect.inventory.memoize import memoized
 from pyimginspect.inventory.packages import PackageDatabase
 from pyimginspect.rootfs import RootFS
 
@@ -86,7 +86,7 @@ class Installers:
         return installed
 
 
-@once
+@memoized
 def conda_prefixes(rootfs: RootFS) -> tuple[str, ...]:
     """Return the directories, each with ``/`` at its end, that conda installs to."""
     return tuple(

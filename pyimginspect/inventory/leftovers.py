@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from pyimginspect.inventory.build_tools import brought
 from pyimginspect.inventory.collect import Inventory
-from pyimginspect.inventory.once import once
+from pyimginspect.inventory.memoize import memoized
 from pyimginspect.inventory.packages import Graph, PackageDatabase, dependency_graph
 from pyimginspect.inventory.packages.graph import members
 from pyimginspect.inventory.primary_python import needed_packages
@@ -69,7 +69,7 @@ class Leftovers(Struct, frozen=True, kw_only=True):
         return frozenset(key for group in groups for keys in group.values() for key in keys)
 
 
-@once
+@memoized
 def find_leftovers(inventory: Inventory) -> Leftovers:
     """Find what goes with the build tools that no runtime package depends on."""
     packages = inventory.packages
@@ -305,7 +305,7 @@ def files_of_packages(
     return frozenset(found)
 
 
-@once
+@memoized
 def _notes(rootfs: RootFS) -> dict[str, list[str]]:
     """Return dpkg's notes about each package, by its name: ``NAME[:ARCHITECTURE].KIND``."""
     notes: dict[str, list[str]] = {}

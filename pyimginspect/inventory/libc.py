@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from pyimginspect.inventory.facts import Libc, LibcFlavor, OsPackage
-from pyimginspect.inventory.once import once
+from pyimginspect.inventory.memoize import memoized
 from pyimginspect.model import ElfFile, Evidence
 from pyimginspect.rootfs import RootFS
 
@@ -102,7 +102,7 @@ def wanted_libc(elf: ElfFile | None) -> tuple[LibcFlavor, str]:
     return "unknown", "no dependency on a C library"
 
 
-@once
+@memoized
 def find_loaders(rootfs: RootFS) -> dict[str, LibcFlavor]:
     """Return the dynamic loaders in the library directories: real path to flavour, sorted."""
     loaders: dict[str, LibcFlavor] = {}

@@ -11,7 +11,7 @@ from msgspec import Struct
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.contents import Content
 from pyimginspect.inventory.journals import is_journal
-from pyimginspect.inventory.once import once
+from pyimginspect.inventory.memoize import memoized
 from pyimginspect.ledger import Account
 from pyimginspect.model import Entry
 
@@ -34,14 +34,14 @@ _DEPTH = 3
 class Lost(Struct, frozen=True, gc=False):
     """One content that layer ``layer`` stores as its entry ``position``, and that is not live.
 
-    ``killer`` is the layer that took the last name of it away; ``successor`` is the entry there
+    ``removed_in`` is the layer that took the last name of it away; ``successor`` is the entry there
     that took its place, -1 where none did.
     """
 
     path: str
     layer: int
     position: int
-    killer: int
+    removed_in: int
     successor: int
     size: int
     account: Account
@@ -54,14 +54,14 @@ class Lost(Struct, frozen=True, gc=False):
     @property
     def copy(self) -> Content | None:
         """What the upper layer stores in its place, if anything."""
-        return (self.killer, self.successor) if self.successor >= 0 else None
+        return (self.removed_in, self.successor) if self.successor >= 0 else None
 
 
-@once
+@memoized
 def find_lost(inventory: Inventory) -> tuple[Lost, ...]:
     """Return all lost contents, by layer and path; what package managers keep of journals too."""
     ledger, rootfs = inventory.ledger, inventory.rootfs
-    accounts = {(loss.layer, loss.path, loss.killer): loss.account for loss in ledger.losses}
+    accounts = {(loss.layer, loss.path, loss.removed_in): loss.account for loss in ledger.losses}
     entries = {layer.number: layer.index.entries for layer in rootfs.layers}
     found = []
     for removal in rootfs.removals:
@@ -71,13 +71,13 @@ def find_lost(inventory: Inventory) -> tuple[Lost, ...]:
                 entry.path,
                 removal.layer,
                 removal.position,
-                removal.killer,
+                removal.removed_in,
                 removal.successor,
                 entry.stored,
-                accounts[removal.layer, entry.path, removal.killer],
+                accounts[removal.layer, entry.path, removal.removed_in],
             )
         )
-    return tuple(sorted(found, key=lambda lost: (lost.layer, lost.path, lost.killer)))
+    return tuple(sorted(found, key=lambda lost: (lost.layer, lost.path, lost.removed_in)))
 
 
 def changes(inventory: Inventory, lost: Lost) -> frozenset[Change]:
@@ -117,7 +117,7 @@ def is_again(inventory: Inventory, lost: Lost) -> bool:
         return True
     if lost.account != "metadata" or changes(inventory, lost) != {"time"}:
         return False
-    return inventory.instructions[lost.killer].partition(" ")[0] in ("COPY", "ADD")
+    return inventory.instructions[lost.removed_in].partition(" ")[0] in ("COPY", "ADD")
 
 
 def spared(inventory: Inventory, lost: Lost) -> Content | None:
@@ -129,7 +129,7 @@ def spared(inventory: Inventory, lost: Lost) -> Content | None:
     if lost.copy is None:
         return lost.content if lost.layer >= inventory.base.layers else None
     again = is_again(inventory, lost)
-    if lost.killer < inventory.base.layers:
+    if lost.removed_in < inventory.base.layers:
         return None
     if lost.layer < inventory.base.layers:
         second = lost.copy if again or lost.account == "metadata" else None
@@ -149,7 +149,7 @@ def _all_names_below(inventory: Inventory, lost: Lost, copy: Content) -> bool:
     return {lost.path, *below}.issuperset(names)
 
 
-@once
+@memoized
 def _links_to(inventory: Inventory) -> dict[tuple[int, str], list[str]]:
     """Return the paths of hard links by layer and target."""
     found: dict[tuple[int, str], list[str]] = {}
@@ -160,7 +160,7 @@ def _links_to(inventory: Inventory) -> dict[tuple[int, str], list[str]]:
     return found
 
 
-@once
+@memoized
 def _dead(inventory: Inventory) -> frozenset[Content]:
     return frozenset(lost.content for lost in find_lost(inventory))
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
-from pyimginspect.inventory.once import once
+from pyimginspect.inventory.memoize import memoized
 from pyimginspect.rootfs import RootFS, target_of
 
 __all__ = ["LostModules", "find_lost_modules", "importable_names", "module_at"]
@@ -133,7 +133,7 @@ def _listing(rootfs: RootFS, directory: str) -> dict[str, list[str]]:
     return known[directory]
 
 
-@once
+@memoized
 def _listings(rootfs: RootFS) -> dict[str, dict[str, list[str]]]:
     """Return the listings of the directories that were asked for: they are so again and again."""
     return {}

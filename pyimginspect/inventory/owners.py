@@ -15,7 +15,7 @@ from msgspec import Struct
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.distributions import normalized
 from pyimginspect.inventory.losses import Lost, changes, find_lost
-from pyimginspect.inventory.once import once
+from pyimginspect.inventory.memoize import memoized
 from pyimginspect.inventory.packages import apk, dpkg
 from pyimginspect.inventory.records import place_of, rows_of
 from pyimginspect.model import RpmPackage
@@ -56,15 +56,17 @@ class _Distribution(Struct, frozen=True):
     metadata: str
 
 
-def by_owner(inventory: Inventory, killer: int, losses: Sequence[Lost]) -> dict[Owner, list[Lost]]:
-    """Share out what layer ``killer`` took away among those who owned it, most bytes first.
+def by_owner(
+    inventory: Inventory, removed_in: int, losses: Sequence[Lost]
+) -> dict[Owner, list[Lost]]:
+    """Share out what layer ``removed_in`` took away among those who owned it, most bytes first.
 
     A package or a distribution owns its files where the layer removed or replaced it; what else
     was lost belongs to the highest directory that went as a whole, or else to the directory.
     """
-    packages = _packages_of(inventory, killer)
-    files = _package_files(inventory, packages, killer)
-    distributions = _distributions_of(inventory, killer)
+    packages = _packages_of(inventory, removed_in)
+    files = _package_files(inventory, packages, removed_in)
+    distributions = _distributions_of(inventory, removed_in)
     lone = _without_record(distributions)
     listed: dict[str, Owner] = {}
     for owned in [*distributions.values()][::-1]:  # of several that list a file the first counts
@@ -97,7 +99,7 @@ def by_owner(inventory: Inventory, killer: int, losses: Sequence[Lost]) -> dict[
 
 
 # --- packages -----------------------------------------------------------------------------------
-def _packages_of(inventory: Inventory, killer: int) -> dict[str, Owner]:
+def _packages_of(inventory: Inventory, removed_in: int) -> dict[str, Owner]:
     """Return, by the name of each package that a layer removed or upgraded, what owned its files.
 
     Removed packages go with the one that was asked for: the one that no other of them needs.
@@ -106,14 +108,14 @@ def _packages_of(inventory: Inventory, killer: int) -> dict[str, Owner]:
     for package in inventory.packages.packages:
         versions = ["", *(event.version for event in package.history)]
         for before, event in zip(versions, package.history, strict=False):
-            if event.layer == killer and event.action == "upgraded":
+            if event.layer == removed_in and event.action == "upgraded":
                 found[package.name] = Owner(
                     "package", package.name, before, event.version, (package.name,)
                 )
     removed = {
         package.name: package
         for package in inventory.packages.removed
-        if any(event.layer == killer and event.action == "removed" for event in package.history)
+        if any(event.layer == removed_in and event.action == "removed" for event in package.history)
     }
     provided = {name: package.name for package in removed.values() for name in package.provides}
     provided.update({name: name for name in removed})
@@ -139,7 +141,7 @@ def _packages_of(inventory: Inventory, killer: int) -> dict[str, Owner]:
 
 
 def _package_files(
-    inventory: Inventory, packages: Mapping[str, Owner], killer: int
+    inventory: Inventory, packages: Mapping[str, Owner], removed_in: int
 ) -> dict[str, str]:
     """Return the names of ``packages`` by the paths of their files, as they were before."""
     if not packages:
@@ -147,7 +149,7 @@ def _package_files(
     files: dict[str, str] = {}
     database: bytes = b""  # the last that there was: each is a picture of all packages
     records: Sequence[RpmPackage] = ()
-    for layer in inventory.rootfs.layers[:killer]:
+    for layer in inventory.rootfs.layers[:removed_in]:
         entries = layer.index.entries
         for position, text in layer.index.texts.items():
             path = entries[position].path
@@ -176,16 +178,16 @@ def _merged(paths: Iterable[str]) -> Iterator[str]:
 
 # --- distributions --------------------------------------------------------------------------------
 def _distributions_of(
-    inventory: Inventory, killer: int
+    inventory: Inventory, removed_in: int
 ) -> dict[_Distribution, Mapping[str, Owner]]:
     """Return the distributions that a layer removed or replaced, each with its files' paths.
 
     Those of a directory that went as a whole, as a virtual environment does, are not told apart.
     """
     rootfs = inventory.rootfs
-    now = _installed_by(inventory, killer)
+    now = _installed_by(inventory, removed_in)
     found: dict[_Distribution, dict[str, Owner]] = {}
-    for lost in _metadata_lost(inventory).get(killer, ()):
+    for lost in _metadata_lost(inventory).get(removed_in, ()):
         match = _METADATA.fullmatch(lost.path)
         assert match is not None
         location, name = match[1] or "", normalized(match[3])
@@ -212,7 +214,7 @@ def _listed(text: bytes, path: str, each: _Distribution) -> Iterable[str]:
     return [place_of(each.metadata, line) for line in lines if line]
 
 
-@once
+@memoized
 def _metadata_lost(inventory: Inventory) -> dict[int, list[Lost]]:
     """Return what was lost of the metadata of distributions, by the layer that took it away."""
     found: dict[int, list[Lost]] = {}
@@ -221,7 +223,7 @@ def _metadata_lost(inventory: Inventory) -> dict[int, list[Lost]]:
             # Whoever only gives it another owner or mode installs nothing.
             kept = lost.account in ("identical", "metadata")
             if not kept or changes(inventory, lost) == {"time"}:
-                found.setdefault(lost.killer, []).append(lost)
+                found.setdefault(lost.removed_in, []).append(lost)
     return found
 
 

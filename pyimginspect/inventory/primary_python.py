@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.facts import Distribution, Interpreter
-from pyimginspect.inventory.once import once
+from pyimginspect.inventory.memoize import memoized
 
 __all__ = [
     "Primary",
@@ -46,7 +46,7 @@ def running_python(inventory: Inventory) -> Interpreter | None:
     return next((each for each in inventory.interpreters if path and each.path == path), None)
 
 
-@once
+@memoized
 def primary_python(inventory: Inventory) -> Primary | None:
     """Return the Python that the image is about; ``None`` for an image without one."""
     pythons = sorted(inventory.interpreters, key=lambda python: (python.layer, python.path))
@@ -93,7 +93,7 @@ def application_of(inventory: Inventory, python: Interpreter) -> tuple[Distribut
     return _applications(inventory).get(python.path, ())
 
 
-@once
+@memoized
 def _applications(inventory: Inventory) -> dict[str, tuple[Distribution, ...]]:
     bases = {each.path: each.base for each in inventory.environments}
     found: dict[str, list[Distribution]] = {}
@@ -143,7 +143,7 @@ def _some(distributions: tuple[Distribution, ...]) -> str:
     return f"{first} and {len(others)} more" if others else first
 
 
-@once
+@memoized
 def _named_files(inventory: Inventory) -> Iterator[str]:
     """Yield the files that the commands of what starts name, and those of a module (``-m``)."""
     rootfs, running = inventory.rootfs, running_python(inventory)

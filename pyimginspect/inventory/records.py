@@ -13,7 +13,7 @@ from contextlib import suppress
 
 from msgspec import Struct
 
-from pyimginspect.inventory.once import once
+from pyimginspect.inventory.memoize import memoized
 from pyimginspect.rootfs import RootFS
 
 __all__ = ["Row", "files_of", "place_of", "read_record", "recorded", "rows_of"]
@@ -103,7 +103,7 @@ def recorded(rootfs: RootFS, location: str, metadata: str) -> Mapping[str, str] 
     return already[metadata]
 
 
-@once
+@memoized
 def _already_read(rootfs: RootFS) -> dict[str, Mapping[str, str]]:
     """Return the rows of the RECORDs that were asked for, by metadata: they are so again."""
     return {}
@@ -130,7 +130,7 @@ def _top_level(data: bytes) -> dict[str, None]:
     return dict.fromkeys(n for n in words if "/" not in n and n not in (".", ".."))
 
 
-@once
+@memoized
 def _crowded(rootfs: RootFS) -> frozenset[str]:
     """Return the packages that very many say are theirs: namespaces, and of none in particular.
 

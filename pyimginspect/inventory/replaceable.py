@@ -7,7 +7,7 @@ from pyimginspect.inventory.build_tools import brought
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.facts import OsPackage
 from pyimginspect.inventory.instructions import Step, read_steps
-from pyimginspect.inventory.once import once
+from pyimginspect.inventory.memoize import memoized
 from pyimginspect.inventory.primary_python import needed_packages, primary_python
 
 __all__ = ["lacks_twin", "replaceable_bindings"]
@@ -16,7 +16,7 @@ _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _MOST_WORDS = 4000
 
 
-@once
+@memoized
 def replaceable_bindings(inventory: Inventory) -> tuple[Binding, ...]:
     """Return the bindings that layers above the base asked for, and that an edit can replace.
 

@@ -33,15 +33,15 @@ from pyimginspect.layers.cache_file import (
 from pyimginspect.layers.cache_settings import DEFAULT_SIZE, cache_directory, cache_file, cache_size
 from pyimginspect.layers.cache_uses import Uses
 from pyimginspect.layers.digests import algorithm, digest_of
-from pyimginspect.layers.limits import DEFAULT_LIMITS, Limits
-from pyimginspect.layers.probes import Probe, version_key
-from pyimginspect.layers.stored import (
+from pyimginspect.layers.index_codec import (
     StoredIndexError,
     decode_index,
     encode_index,
     pack,
     unpack,
 )
+from pyimginspect.layers.limits import DEFAULT_LIMITS, Limits
+from pyimginspect.layers.probes import Probe, version_key
 from pyimginspect.model import Digest, LayerIndex
 
 __all__ = ["DEFAULT_SIZE", "Cache", "CacheInfo", "cache_directory", "cache_file", "said"]

@@ -31,7 +31,7 @@ from pyimginspect.layers.elf_headers import (
     read_headers,
     wanted_ranges,
 )
-from pyimginspect.layers.frozen import frozen_python
+from pyimginspect.layers.pyinstaller import frozen_python
 from pyimginspect.model import ElfFile, VersionNeed
 
 __all__ = ["MAGIC", "WHOLE_UP_TO", "RandomAccess", "read_elf", "wanted_ranges"]

@@ -2,8 +2,8 @@
 
 :func:`make_plan` finds the edits of an inventory, :func:`reconstruct` writes the Dockerfile again
 as far as the image's history tells, with the edits in it. Both only read the inventory; the
-bytes they speak of are counted once, however many edits save them. :func:`tell_ledger` says of
-each layer what it stores for whom, and who took it away again.
+bytes they speak of are counted once, however many edits save them. :func:`break_down_layers` says
+of each layer what it stores for whom, and which layer removed it.
 """
 
 from __future__ import annotations
@@ -13,31 +13,31 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pyimginspect.plan.dockerfile import reconstruct
-    from pyimginspect.plan.making import make_plan
+    from pyimginspect.plan.layer_breakdown import LayerBreakdown, Share, break_down_layers
+    from pyimginspect.plan.planner import make_plan
     from pyimginspect.plan.records import Edit, EditKind, Plan
-    from pyimginspect.plan.told import LayerStory, Share, tell_ledger
 
 __all__ = [
     "Edit",
     "EditKind",
-    "LayerStory",
+    "LayerBreakdown",
     "Plan",
     "Share",
+    "break_down_layers",
     "make_plan",
     "reconstruct",
-    "tell_ledger",
 ]
 
 # Every report asks what a plan saves, few for the Dockerfile: each is loaded when it is used.
 _HOMES = {
     "Edit": "records",
     "EditKind": "records",
-    "LayerStory": "told",
+    "LayerBreakdown": "layer_breakdown",
     "Plan": "records",
-    "Share": "told",
-    "make_plan": "making",
+    "Share": "layer_breakdown",
+    "make_plan": "planner",
     "reconstruct": "dockerfile",
-    "tell_ledger": "told",
+    "break_down_layers": "layer_breakdown",
 }
 
 

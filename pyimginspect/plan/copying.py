@@ -11,7 +11,7 @@ import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from pyimginspect.plan.workshop import Workshop
+from pyimginspect.plan.context import Context
 
 __all__ = ["copies", "gather", "is_plain", "leave_out"]
 
@@ -19,9 +19,9 @@ _NAME = re.compile(r"[\w./+:@%=,~-]+", re.ASCII)
 _WIDTH = 100
 
 
-def is_plain(shop: Workshop, path: str) -> bool:
+def is_plain(context: Context, path: str) -> bool:
     """Whether ``COPY`` makes of a result what it is: in root's directories, with a simple name."""
-    rootfs = shop.inventory.rootfs
+    rootfs = context.inventory.rootfs
     if not _NAME.fullmatch(path) or rootfs[path].kind not in ("file", "directory"):
         return False
     top = path if rootfs[path].kind == "directory" else path.rpartition("/")[0]
@@ -50,11 +50,11 @@ def gather(paths: Iterable[str]) -> Iterator[str]:
         yield "    /result"
 
 
-def copies(shop: Workshop, paths: Iterable[str]) -> Iterator[str]:
+def copies(context: Context, paths: Iterable[str]) -> Iterator[str]:
     """Yield a ``COPY`` for every directory, and one for the files of each other directory."""
     sources: dict[str, list[str]] = {}
     for path in paths:
-        if shop.inventory.rootfs[path].kind == "directory":
+        if context.inventory.rootfs[path].kind == "directory":
             sources[f"/{path}/"] = [f"/{path}/"]
         else:
             sources.setdefault(f"/{path}"[: path.rfind("/") + 2], []).append(f"/{path}")

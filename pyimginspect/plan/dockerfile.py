@@ -15,13 +15,13 @@ import msgspec
 from pyimginspect.errors import printable
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.instructions import Step
-from pyimginspect.inventory.sights import effective_sight
+from pyimginspect.inventory.runtime_python import runtime_python
 from pyimginspect.model import ImageConfig
 from pyimginspect.plan import commands
+from pyimginspect.plan.context import Context
 from pyimginspect.plan.copying import copies, gather, is_plain, leave_out
 from pyimginspect.plan.records import Edit, EditKind, Plan
 from pyimginspect.plan.stages import Results, build_results, runtime_packages
-from pyimginspect.plan.workshop import Workshop
 
 __all__ = ["reconstruct"]
 
@@ -44,8 +44,8 @@ _ORDER: tuple[EditKind, ...] = (
 
 def reconstruct(inventory: Inventory, plan: Plan) -> str:
     """Return a Dockerfile with the edits of ``plan`` applied, each marked by a comment."""
-    shop = Workshop(inventory)
-    steps = _application_steps(shop)
+    context = Context(inventory)
+    steps = _application_steps(context)
     other = next((edit for edit in plan.edits if edit.kind == "base"), None)
     base = other.command if other is not None else f"FROM {inventory.base.name}"
     known = _FROM.fullmatch(base) is not None
@@ -58,7 +58,7 @@ def reconstruct(inventory: Inventory, plan: Plan) -> str:
         lines.append("# it is pulled by, in place of scratch.")
     if not steps:
         return "\n".join([*lines, base, "# The history has no step of the application.", ""])
-    writer = _Writer(shop, plan)
+    writer = _Writer(context, plan)
     staged = next((edit for edit in plan.edits if edit.kind == "builder-stage"), None)
     lines.append("")
     if other is not None:
@@ -68,40 +68,40 @@ def reconstruct(inventory: Inventory, plan: Plan) -> str:
         for step in steps:
             lines += writer.write(step)
     else:
-        lines += _two_stages(shop, writer, base, steps, staged)
+        lines += _two_stages(context, writer, base, steps, staged)
     return "\n".join(lines) + "\n"
 
 
-def _application_steps(shop: Workshop) -> list[Step]:
+def _application_steps(context: Context) -> list[Step]:
     """Return the steps above the base image's."""
-    layers = shop.base
-    if sum(step.layer is not None for step in shop.steps) != len(shop.inventory.image.layers):
+    layers = context.base
+    if sum(step.layer is not None for step in context.steps) != len(context.inventory.image.layers):
         return []
     first = 0
-    for number, step in enumerate(shop.steps):
+    for number, step in enumerate(context.steps):
         if step.layer is not None and step.layer < layers:
             first = number + 1
-    for number in range(first, len(shop.steps)):
-        step = shop.steps[number]
+    for number in range(first, len(context.steps)):
+        step = context.steps[number]
         if step.layer is not None:
             break
-        if step.word == "CMD" and step.text in _ENDS_OF_BASES and number + 1 < len(shop.steps):
+        if step.word == "CMD" and step.text in _ENDS_OF_BASES and number + 1 < len(context.steps):
             first = number + 1
             break
-    return list(shop.steps[first:])
+    return list(context.steps[first:])
 
 
 def _two_stages(
-    shop: Workshop, writer: _Writer, base: str, steps: Sequence[Step], staged: Edit
+    context: Context, writer: _Writer, base: str, steps: Sequence[Step], staged: Edit
 ) -> Iterator[str]:
     last = max((staged.layer, *staged.others))
     cut = max(n for n, step in enumerate(steps) if step.layer == last) + 1
     uninstalls = writer.edits("environment", staged.layer, last)
-    results = build_results(shop, staged.layer, last, uninstalls)
-    gathered = [path for path in results.paths if not is_plain(shop, path)]
+    results = build_results(context, staged.layer, last, uninstalls)
+    gathered = [path for path in results.paths if not is_plain(context, path)]
     installs = [edit for edit in writer.edits("bindings", staged.layer, last) if edit.command]
     early: list[Edit] = []
-    if _copies_site_packages(shop, results):  # or pip would run in the final stage too
+    if _copies_site_packages(context, results):  # or pip would run in the final stage too
         early, installs = installs, []
     yield f"# plan: {printable(staged.words)}"
     yield f"{base} AS builder"
@@ -120,13 +120,13 @@ def _two_stages(
     for step in steps[:cut]:
         if step.layer is not None and step.layer < staged.layer:
             yield from writer.write(step)
-    packages = runtime_packages(shop, staged.layer, last, writer.left_out)
+    packages = runtime_packages(context, staged.layer, last, writer.left_out)
     if packages:
         yield "# plan: what the build's results need at run time"
         yield f"RUN {_install(packages)}"
     if results.paths:
         yield "# plan: what the build made"
-    yield from copies(shop, [path for path in results.paths if path not in gathered])
+    yield from copies(context, [path for path in results.paths if path not in gathered])
     if gathered:
         yield "COPY --from=builder /result/ /"
     for step in steps[:cut]:
@@ -141,9 +141,9 @@ def _two_stages(
         yield from writer.write(step)
 
 
-def _copies_site_packages(shop: Workshop, results: Results) -> bool:
+def _copies_site_packages(context: Context, results: Results) -> bool:
     """Whether what the builder's pip installs for the started Python gets into the final stage."""
-    sight = effective_sight(shop.inventory)
+    sight = runtime_python(context.inventory)
     if sight is None:
         return False
     copied = tuple(f"{path}/" for path in results.paths)
@@ -171,9 +171,9 @@ def _install(packages: Sequence[tuple[str, str]]) -> str:
 class _Writer:
     """Writes steps as instructions, with the edits of their layers."""
 
-    def __init__(self, shop: Workshop, plan: Plan) -> None:
-        self._config = shop.inventory.image.config
-        self._steps = shop.steps
+    def __init__(self, context: Context, plan: Plan) -> None:
+        self._config = context.inventory.image.config
+        self._steps = context.steps
         self._edits: dict[int, list[Edit]] = {}
         self._needless: dict[int, str] = {}
         for edit in plan.edits:

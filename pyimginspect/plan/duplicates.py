@@ -7,21 +7,21 @@ from collections.abc import Iterator
 from pyimginspect.inventory.build_tools import brought
 from pyimginspect.inventory.cuda import find_cuda_pairs
 from pyimginspect.inventory.duplicates import find_duplicates
-from pyimginspect.plan.workshop import Proposal, Workshop
+from pyimginspect.plan.context import Context, Proposal
 
 __all__ = ["edits_of_duplicates"]
 
 _RULES = ("duplicate-native-library",)
 
 
-def edits_of_duplicates(shop: Workshop) -> Iterator[Proposal]:
+def edits_of_duplicates(context: Context) -> Iterator[Proposal]:
     """Propose to leave out the copies that nothing which was looked at needs."""
-    inventory = shop.inventory
+    inventory = context.inventory
     titles = {each.metadata: each.name for each in inventory.distributions}
     for duplicate in find_duplicates(inventory):
         if duplicate.dropped:
-            layer = max(brought(shop.packages[key]) for key in duplicate.dropped)
-            names = [shop.packages[key].name for key in duplicate.dropped]
+            layer = max(brought(context.packages[key]) for key in duplicate.dropped)
+            names = [context.packages[key].name for key in duplicate.dropped]
             words = f"do not install {' '.join(names)}: {titles[duplicate.metadata]} brings its own"
         elif duplicate.unused:
             layer = max(inventory.rootfs[path].layer for path in duplicate.unused)
@@ -30,11 +30,11 @@ def edits_of_duplicates(shop: Workshop) -> Iterator[Proposal]:
             )
         else:
             continue
-        edit = shop.edit("advice", layer, words, rules=_RULES)
-        yield Proposal(edit, shop.contents.behind(duplicate.gone))
+        edit = context.edit("advice", layer, words, rules=_RULES)
+        yield Proposal(edit, context.contents.behind(duplicate.gone))
     for pair in find_cuda_pairs(inventory):
         if pair.superfluous is not None and pair.gone:
             layer = max(inventory.rootfs[path].layer for path in pair.gone)
             words = f"do without CUDA's libraries from {pair.superfluous.title}: nothing uses them"
-            edit = shop.edit("advice", layer, words, rules=_RULES)
-            yield Proposal(edit, shop.contents.behind(pair.gone))
+            edit = context.edit("advice", layer, words, rules=_RULES)
+            yield Proposal(edit, context.contents.behind(pair.gone))

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from pyimginspect.inventory.causes import Cause, find_causes
 from pyimginspect.model import Entry
 from pyimginspect.plan import commands
-from pyimginspect.plan.lost import merged_runs
+from pyimginspect.plan.context import LEAST, Context, Proposal
 from pyimginspect.plan.records import Edit
-from pyimginspect.plan.workshop import LEAST, Proposal, Workshop
+from pyimginspect.plan.waste_edits import merged_runs
 
 __all__ = ["edits_of_metadata"]
 
@@ -19,76 +19,78 @@ _CHMOD = re.compile(r"chmod\s+(?:-\S+\s+)*[\w+=,-]+\s+\S.*")
 _RULES = ("rewritten-metadata",)
 
 
-def edits_of_metadata(shop: Workshop) -> Iterator[Proposal]:
+def edits_of_metadata(context: Context) -> Iterator[Proposal]:
     """Propose owner and mode where files are made, for each layer that changes them later.
 
     The later instruction goes only if all that it does is done elsewhere.
     """
-    merged = merged_runs(shop)
+    merged = merged_runs(context)
     by_killer: dict[int, list[Cause]] = {}
-    for cause in find_causes(shop.inventory):
-        inside = any(a <= cause.makers[0] and cause.killer <= b for a, b in merged)
+    for cause in find_causes(context.inventory):
+        inside = any(a <= cause.makers[0] and cause.removed_in <= b for a, b in merged)
         if cause.kind == "rewritten" and cause.freed.size >= LEAST and not inside:
-            by_killer.setdefault(cause.killer, []).append(cause)
-    for killer, causes in sorted(by_killer.items()):
-        edits = [_edit(shop, cause) for cause in causes]
-        complete = all(edits) and _does_nothing_else(shop, killer, causes)
+            by_killer.setdefault(cause.removed_in, []).append(cause)
+    for removed_in, causes in sorted(by_killer.items()):
+        edits = [_edit(context, cause) for cause in causes]
+        complete = all(edits) and _does_nothing_else(context, removed_in, causes)
         for cause, edit in zip(causes, edits, strict=True):
             yield Proposal(
-                edit if edit is not None and complete else _advice(shop, cause),
+                edit if edit is not None and complete else _advice(context, cause),
                 cause.freed.contents,
             )
 
 
-def _advice(shop: Workshop, cause: Cause) -> Edit:
+def _advice(context: Context, cause: Cause) -> Edit:
     if cause.changes <= {"time"}:
-        words = f"bring these files once: layer {cause.killer} installs them again as they were"
-        if cause.makers[0] < shop.base:
+        words = f"bring these files once: layer {cause.removed_in} installs them again as they were"
+        if cause.makers[0] < context.base:
             words = "start from a newer base image, or upgrade its packages in its own build"
     else:
         words = "change owner and mode where the files are made, or leave them as they are"
-    return shop.edit("advice", cause.killer, words, rules=_RULES)
+    return context.edit("advice", cause.removed_in, words, rules=_RULES)
 
 
-def _does_nothing_else(shop: Workshop, killer: int, causes: Sequence[Cause]) -> bool:
+def _does_nothing_else(context: Context, removed_in: int, causes: Sequence[Cause]) -> bool:
     """Whether a layer stores nothing but files whose metadata is changed elsewhere now."""
     changed = {lost.successor for cause in causes for lost in cause.losses}
-    entries = shop.inventory.rootfs.layers[killer].index.entries
+    entries = context.inventory.rootfs.layers[removed_in].index.entries
     return all(n in changed for n, entry in enumerate(entries) if entry.stored)
 
 
-def _edit(shop: Workshop, cause: Cause) -> Edit | None:
+def _edit(context: Context, cause: Cause) -> Edit | None:
     """Return the edit of the one instruction that made the files, if that can do it."""
-    command = commands.collapse(shop.command(cause.killer) or "")
+    command = commands.collapse(context.command(cause.removed_in) or "")
     parts = [part for _, part in commands.split(command)]
     plain = parts and all(_CHOWN.fullmatch(part) or _CHMOD.fullmatch(part) for part in parts)
-    if not plain or len(cause.makers) > 1 or cause.makers[0] < shop.base:
+    if not plain or len(cause.makers) > 1 or cause.makers[0] < context.base:
         return None
-    layer, killer = cause.makers[0], cause.killer
-    maker = shop.by_layer.get(layer)
+    layer, removed_in = cause.makers[0], cause.removed_in
+    maker = context.by_layer.get(layer)
     if maker is None or not cause.changes <= {"owner", "mode"}:
         return None
     if maker.word == "RUN":
         if not commands.is_simple(maker.text):
             return None
-        words = f"{parts[0].split()[0]} in the RUN that makes the files, not in layer {killer}"
-        return shop.edit("owner", layer, words, command=command, rules=_RULES, others=[killer])
-    options = _options(shop, cause, parts) if maker.word in ("COPY", "ADD") else ""
+        words = f"{parts[0].split()[0]} in the RUN that makes the files, not in layer {removed_in}"
+        return context.edit(
+            "owner", layer, words, command=command, rules=_RULES, others=[removed_in]
+        )
+    options = _options(context, cause, parts) if maker.word in ("COPY", "ADD") else ""
     if not options:
         return None
     what = " and ".join(change for change in ("owner", "mode") if change in cause.changes)
-    words = f"give the files their {what} as they are copied, not in layer {killer}"
-    return shop.edit("owner", layer, words, command=options, rules=_RULES, others=[killer])
+    words = f"give the files their {what} as they are copied, not in layer {removed_in}"
+    return context.edit("owner", layer, words, command=options, rules=_RULES, others=[removed_in])
 
 
-def _options(shop: Workshop, cause: Cause, parts: Sequence[str]) -> str:
+def _options(context: Context, cause: Cause, parts: Sequence[str]) -> str:
     """Return the options of ``COPY`` that do the same, if it brings these files and no others."""
-    layers = shop.inventory.rootfs.layers
+    layers = context.inventory.rootfs.layers
     made = layers[cause.makers[0]].index.entries
     changed = {lost.position for lost in cause.losses}
     if any(n not in changed for n, entry in enumerate(made) if entry.stored):
         return ""
-    new = [layers[cause.killer].index.entries[lost.successor] for lost in cause.losses]
+    new = [layers[cause.removed_in].index.entries[lost.successor] for lost in cause.losses]
     options = []
     if "owner" in cause.changes:
         named = next((match[1] for part in parts if (match := _CHOWN.fullmatch(part))), None)
@@ -97,13 +99,13 @@ def _options(shop: Workshop, cause: Cause, parts: Sequence[str]) -> str:
         options.append(f"--chown={named}")
     if "mode" in cause.changes:
         modes = {entry.mode for entry in new}
-        if len(modes) > 1 or not _fits_directories(shop, cause, made, min(modes)):
+        if len(modes) > 1 or not _fits_directories(context, cause, made, min(modes)):
             return ""
         options.append(f"--chmod={min(modes):o}")
     return " ".join(options)
 
 
-def _fits_directories(shop: Workshop, cause: Cause, made: Sequence[Entry], mode: int) -> bool:
+def _fits_directories(context: Context, cause: Cause, made: Sequence[Entry], mode: int) -> bool:
     """Whether directories that the ``COPY`` makes may have the mode of its files.
 
     ``--chmod`` gives it to both, and without the right to search nobody gets into a directory.
@@ -112,7 +114,7 @@ def _fits_directories(shop: Workshop, cause: Cause, made: Sequence[Entry], mode:
         return True  # the directories above a single file are made as they ever were
     below = _directories(
         entry
-        for layer in shop.inventory.rootfs.layers[: cause.makers[0]]
+        for layer in context.inventory.rootfs.layers[: cause.makers[0]]
         for entry in layer.index.entries
     )
     return _directories(made) <= below

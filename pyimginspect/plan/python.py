@@ -13,59 +13,59 @@ from pyimginspect.inventory.packages import dependency_graph
 from pyimginspect.inventory.records import files_of
 from pyimginspect.inventory.replaceable import lacks_twin, replaceable_bindings
 from pyimginspect.inventory.tool_names import python_build_tools
-from pyimginspect.plan.workshop import Proposal, Workshop
+from pyimginspect.plan.context import Context, Proposal
 
 __all__ = ["edits_of_base", "edits_of_bindings", "edits_of_environments"]
 
 
-def edits_of_bindings(shop: Workshop) -> Iterator[Proposal]:
+def edits_of_bindings(context: Context) -> Iterator[Proposal]:
     """Propose pip for Python packages that the OS's package manager was asked for."""
-    inventory = shop.inventory
+    inventory = context.inventory
     by_layer: dict[int, list[str]] = {}
     wanted: dict[int, list[str]] = {}
     twins: dict[str, bool] = {}
     for binding in replaceable_bindings(inventory):
         twins[binding.package] = twin_of(inventory, binding) is not None
-        layer = brought(shop.packages[binding.package])
+        layer = brought(context.packages[binding.package])
         by_layer.setdefault(layer, []).append(binding.package)
         if lacks_twin(inventory, binding):
             wanted.setdefault(layer, []).append(binding.project or binding.modules[0])
     if not by_layer:
         return
-    graph = dependency_graph(shop.packages)
+    graph = dependency_graph(context.packages)
     tools = {tool.package for tool in inventory.build_tools if tool.package and not tool.kept_by}
-    already, before = shop.leftovers.packages, shop.leftovers.kept
+    already, before = context.leftovers.packages, context.leftovers.kept
     for layer, keys in sorted(by_layer.items()):
         free, kept = without(inventory, graph, tools | {*keys})
         if not free.issuperset(keys):  # something that runs depends on one of them
             continue
-        names = [shop.packages[key].name for key in keys]
+        names = [context.packages[key].name for key in keys]
         asks = wanted.get(layer, [])
         words = f"do not install {' '.join(names)}"
         if asks:
             words += f"; pip install {' '.join(asks)}, which adds their size"
         elif any(twins.get(key) for key in keys):
             words += ": pip has installed the same already"
-        edit = shop.edit(
+        edit = context.edit(
             "bindings",
             layer,
             words,
             command=f"pip install --no-cache-dir {shlex.join(asks)}" if asks else "",
             packages=names,
-            keep=sorted({shop.packages[p.package].name for p in {*kept} - {*before}}),
+            keep=sorted({context.packages[p.package].name for p in {*kept} - {*before}}),
             rules=("os-python-binding", "duplicate-python"),
             estimated=bool(asks),
         )
-        emptied = frozenset() if asks else shop.emptied(layer, edit.packages, edit.keep)
-        yield Proposal(edit, shop.behind_packages(free - already) | emptied)
+        emptied = frozenset() if asks else context.emptied(layer, edit.packages, edit.keep)
+        yield Proposal(edit, context.behind_packages(free - already) | emptied)
 
 
-def edits_of_environments(shop: Workshop) -> Iterator[Proposal]:
+def edits_of_environments(context: Context) -> Iterator[Proposal]:
     """Propose to take build tools from PyPI out of environments that were copied in."""
-    inventory = shop.inventory
+    inventory = context.inventory
     by_place: dict[tuple[int, str], list[str]] = {}
     for tool in python_build_tools(inventory.rootfs, inventory.distributions):
-        if tool.layer >= shop.base and not tool.package:
+        if tool.layer >= context.base and not tool.package:
             by_place.setdefault((tool.layer, tool.location), []).append(tool.metadata)
     metadata = {each.metadata: each for each in inventory.distributions}
     for (layer, location), found in sorted(by_place.items()):
@@ -78,7 +78,7 @@ def edits_of_environments(shop: Workshop) -> Iterator[Proposal]:
         names = [metadata[each].name for each in found]
         prefix = location.partition("/lib/")[0]
         python = shlex.quote(f"/{prefix}/bin/python")
-        edit = shop.edit(
+        edit = context.edit(
             "environment",
             layer,
             f"take {' '.join(names)} out of /{prefix} before it is copied, or after the build",
@@ -86,17 +86,17 @@ def edits_of_environments(shop: Workshop) -> Iterator[Proposal]:
             packages=names,
             rules=("leftover-build-tool",),
         )
-        yield Proposal(edit, shop.contents.behind(paths))
+        yield Proposal(edit, context.contents.behind(paths))
 
 
-def edits_of_base(shop: Workshop) -> Iterator[Proposal]:
+def edits_of_base(context: Context) -> Iterator[Proposal]:
     """Propose the slim variant in place of the full one; what that saves is an estimate."""
-    base = shop.inventory.base
+    base = context.inventory.base
     if base.family != "python" or base.variant != "full" or not base.layers:
         return
-    keys, files = not_in_slim(shop.inventory)
+    keys, files = not_in_slim(context.inventory)
     full = base.name or "the full one"
-    edit = shop.edit(
+    edit = context.edit(
         "base",
         0,
         f"begin with the slim variant; {full} brings {len(keys)} packages more",
@@ -104,4 +104,4 @@ def edits_of_base(shop: Workshop) -> Iterator[Proposal]:
         rules=("base-not-official-slim",),
         estimated=True,
     )
-    yield Proposal(edit, shop.contents.behind(files))
+    yield Proposal(edit, context.contents.behind(files))

@@ -12,8 +12,8 @@ from pyimginspect.inventory.journals import is_journal
 from pyimginspect.inventory.leftovers import bytecode_of, files_of_packages, without
 from pyimginspect.inventory.packages import dependency_graph
 from pyimginspect.inventory.records import files_of
+from pyimginspect.plan.context import Context
 from pyimginspect.plan.records import Edit
-from pyimginspect.plan.workshop import Workshop
 
 __all__ = ["Results", "build_results", "runtime_packages", "stray_bytecode"]
 
@@ -51,7 +51,7 @@ class Results(NamedTuple):
 
 
 def build_results(
-    shop: Workshop, first: int, last: int, uninstalls: Iterable[Edit] = ()
+    context: Context, first: int, last: int, uninstalls: Iterable[Edit] = ()
 ) -> Results:
     """Return what layers ``first`` to ``last`` made: directories that are new, else files.
 
@@ -60,11 +60,11 @@ def build_results(
     Directories of Python's own prefix are taken whole where the base has little in them besides
     distributions that can be uninstalled.
     """
-    rootfs, packages = shop.inventory.rootfs, shop.packages
-    installed = [p.key for p in packages.packages if brought(p) >= shop.base]
-    owned = files_of_packages(rootfs, packages, installed) | {*stray_bytecode(shop, first, last)}
-    debris = tuple(f"{c.path}/" for c in shop.inventory.caches if c.kind not in INFORMATION)
-    gone = _distributions_of(shop, uninstalls)
+    rootfs, packages = context.inventory.rootfs, context.packages
+    installed = [p.key for p in packages.packages if brought(p) >= context.base]
+    owned = files_of_packages(rootfs, packages, installed) | {*stray_bytecode(context, first, last)}
+    debris = tuple(f"{c.path}/" for c in context.inventory.caches if c.kind not in INFORMATION)
+    gone = _distributions_of(context, uninstalls)
     chosen = set()
     others: set[str] = set()  # directories that hold something not chosen
     leaves = []
@@ -74,7 +74,7 @@ def build_results(
             continue
         if path and first <= node.layer <= last:
             generated = is_journal(path) or path.startswith((*debris, *_GENERATED))
-            if not (generated or path in owned or packages.owner(path) or _scripted(shop, path)):
+            if not (generated or path in owned or packages.owner(path) or _scripted(context, path)):
                 chosen.add(path)
                 continue
         leaves.append(path)
@@ -82,16 +82,16 @@ def build_results(
         while path and (path := path.rpartition("/")[0]) not in others:
             others.add(path)
     tops = {_top(path, others) for path in chosen}
-    spare = [each for each in _spare(shop, first) if chosen.isdisjoint(each.files)]
+    spare = [each for each in _spare(context, first) if chosen.isdisjoint(each.files)]
     spared = {path for each in spare for path in each.files}
-    whole = _whole(shop, tops, (path for path in leaves if path not in spared))
+    whole = _whole(context, tops, (path for path in leaves if path not in spared))
     tops = {next((place for place in _above(path) if place in whole), path) for path in tops}
     return Results(sorted(tops), _by_python(each for each in spare if each.location in tops))
 
 
-def _distributions_of(shop: Workshop, uninstalls: Iterable[Edit]) -> set[str]:
+def _distributions_of(context: Context, uninstalls: Iterable[Edit]) -> set[str]:
     """Return the files of the distributions that these edits take out of environments."""
-    inventory = shop.inventory
+    inventory = context.inventory
     taken = {(edit.layer, name) for edit in uninstalls for name in edit.packages}
     files: set[str] = set()
     for each in inventory.distributions:
@@ -109,9 +109,9 @@ def _above(path: str) -> Iterator[str]:
         place = path.find("/", place + 1)
 
 
-def _whole(shop: Workshop, tops: Iterable[str], leaves: Iterable[str]) -> set[str]:
+def _whole(context: Context, tops: Iterable[str], leaves: Iterable[str]) -> set[str]:
     """Return directories of Pythons that hold several of ``tops`` and few bytes of ``leaves``."""
-    inventory = shop.inventory
+    inventory = context.inventory
     homes = {python.prefix for python in inventory.interpreters} - {"", "usr"} | {"usr/local"}
     below = (*(f"{home}/" for home in sorted(homes)),)
     counts = Counter(place for path in tops if path.startswith(below) for place in _above(path))
@@ -136,9 +136,9 @@ class _Spare(NamedTuple):
     files: tuple[str, ...]
 
 
-def _spare(shop: Workshop, first: int) -> Iterator[_Spare]:
+def _spare(context: Context, first: int) -> Iterator[_Spare]:
     """Yield the distributions below layer ``first`` that pip can uninstall."""
-    inventory = shop.inventory
+    inventory = context.inventory
     pythons = [python.path for python in inventory.interpreters]
     with_pip = {path for d in inventory.distributions if d.name == "pip" for path in d.interpreters}
     for each in inventory.distributions:
@@ -169,11 +169,11 @@ def _top(path: str, others: Collection[str]) -> str:
     return path
 
 
-def _scripted(shop: Workshop, path: str) -> bool:
+def _scripted(context: Context, path: str) -> bool:
     """Whether a link or an empty directory is a package's, made as it was installed."""
     if not path.startswith(_OF_PACKAGES):
         return False
-    rootfs = shop.inventory.rootfs
+    rootfs = context.inventory.rootfs
     node = rootfs[path]
     if node.kind == "directory":  # below /usr/local too (Debian Policy 9.1.2)
         return True
@@ -181,15 +181,15 @@ def _scripted(shop: Workshop, path: str) -> bool:
         return False
     target = node.content.entry.target
     real = rootfs.resolve(target if target.startswith("/") else f"{path}/../{target}")
-    return real is None or "etc/alternatives/" in target or bool(shop.packages.owner(real))
+    return real is None or "etc/alternatives/" in target or bool(context.packages.owner(real))
 
 
-def stray_bytecode(shop: Workshop, first: int, last: int) -> list[str]:
+def stray_bytecode(context: Context, first: int, last: int) -> list[str]:
     """Return bytecode that layers ``first`` to ``last`` compiled of modules of layers below them.
 
     Running Python as root writes it; nobody asked for it.
     """
-    rootfs = shop.inventory.rootfs
+    rootfs = context.inventory.rootfs
     nodes = rootfs.nodes
     sources = {
         entry.path.rpartition("/")[0]
@@ -212,17 +212,17 @@ def stray_bytecode(shop: Workshop, first: int, last: int) -> list[str]:
 
 
 def runtime_packages(
-    shop: Workshop, first: int, last: int, left_out: Collection[str]
+    context: Context, first: int, last: int, left_out: Collection[str]
 ) -> list[tuple[str, str]]:
     """Return manager and name of the packages that the final stage has to install itself."""
-    dropped = {tool.package for tool in shop.inventory.build_tools if tool.package}
-    dropped |= {package.key for package in shop.packages.packages if package.name in left_out}
-    going, kept = without(shop.inventory, dependency_graph(shop.packages), dropped)
+    dropped = {tool.package for tool in context.inventory.build_tools if tool.package}
+    dropped |= {package.key for package in context.packages.packages if package.name in left_out}
+    going, kept = without(context.inventory, dependency_graph(context.packages), dropped)
     proven = {proof.package for proof in kept}
     return sorted(
         {
             (package.manager, package.name)
-            for package in shop.packages.packages
+            for package in context.packages.packages
             if first <= brought(package) <= last
             and package.key not in going
             and (package.automatic is False or package.key in proven)

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from pyimginspect.decoding import from_json
 from pyimginspect.errors import PolicyError
-from pyimginspect.report import Finding, Gone, Report
+from pyimginspect.report import BaselineEntry, Finding, Report
 
 __all__ = ["BASELINE_VERSION", "Baseline", "read_baseline", "remember", "write_baseline"]
 
@@ -19,7 +19,7 @@ class Baseline(Struct, frozen=True, kw_only=True):
 
     baseline_version: int = BASELINE_VERSION
     tool_version: str = ""
-    findings: tuple[Gone, ...] = ()
+    findings: tuple[BaselineEntry, ...] = ()
 
 
 class _Versioned(Struct):
@@ -55,14 +55,14 @@ def read_baseline(text: str | bytes, source: str = "baseline") -> Baseline:
         raise PolicyError(f"{source} is no baseline: {exc}") from exc
 
 
-def remember(finding: Finding) -> Gone:
+def remember(finding: Finding) -> BaselineEntry:
     """Return what is kept of a finding, to say later that it is not there any more."""
 
     # A name that is no UTF-8 cannot be in JSON; its fingerprint has been taken of it as it is.
     def spell(text: str) -> str:
         return text.encode("utf-8", "backslashreplace").decode()
 
-    return Gone(
+    return BaselineEntry(
         fingerprint=finding.fingerprint,
         rule=finding.rule,
         subject=spell(finding.subject),

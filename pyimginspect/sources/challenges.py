@@ -16,7 +16,7 @@ import requests
 from pyimginspect.errors import AuthenticationError, ManifestError, RegistryError
 from pyimginspect.model import decode_json
 from pyimginspect.sources.credentials import Credentials
-from pyimginspect.sources.reasons import reason
+from pyimginspect.sources.error_text import reason
 
 __all__ = [
     "Authorization",

@@ -22,9 +22,9 @@ from pyimginspect.errors import (
 from pyimginspect.layers import Indexed
 from pyimginspect.model import Digest, ImageConfig, decode_json, parse_digest
 from pyimginspect.sources.documents import parse_config
+from pyimginspect.sources.error_text import innermost, is_about_tls, reason
 from pyimginspect.sources.options import LayerCache, Options
 from pyimginspect.sources.readahead import ReadAhead
-from pyimginspect.sources.reasons import innermost, is_about_tls, reason
 from pyimginspect.sources.reference import parse_name
 from pyimginspect.sources.resolved import Resolved, StreamCarrier, resolved_from
 from pyimginspect.sources.saved import resolve_store

@@ -20,7 +20,7 @@ from requests.adapters import HTTPAdapter
 from pyimginspect.errors import RegistryError
 from pyimginspect.sources.certificates import find_certificates, trusting_context
 from pyimginspect.sources.challenges import Authorization, bypass, is_loopback
-from pyimginspect.sources.reasons import innermost, is_about_tls, reason
+from pyimginspect.sources.error_text import innermost, is_about_tls, reason
 
 __all__ = ["ATTEMPTS", "TIMEOUT", "Host", "dismiss", "wait"]
 

@@ -22,10 +22,10 @@ from pyimginspect.layers.digests import algorithm, digest_of
 from pyimginspect.model import Digest, parse_digest
 from pyimginspect.sources.challenges import read_body
 from pyimginspect.sources.connections import shared
+from pyimginspect.sources.error_text import reason
 from pyimginspect.sources.hosts import dismiss
 from pyimginspect.sources.indexing import locate
 from pyimginspect.sources.options import LARGEST_DOCUMENT, LayerCache, Options
-from pyimginspect.sources.reasons import reason
 from pyimginspect.sources.reference import Name, parse_name
 from pyimginspect.sources.resolved import RegistryCarrier, Resolved, resolved_from
 from pyimginspect.sources.selection import LayerRef, check_document, platforms_of, select_oci

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import pyimginspect
-from pyimginspect.plan import tell_ledger
+from pyimginspect.plan import break_down_layers
 from tests.corpus.recipes import RECIPES
 from tests.integration.conftest import BuiltCorpus
 
@@ -91,7 +91,7 @@ class _Replay:
         prefix = f"{path}/" if path else ""
         return [p for p in [*self._files, *self._directories] if p.startswith(prefix) and p != path]
 
-    def _remove(self, path: str, killer: int, by: _Content | tarfile.TarInfo | None) -> None:
+    def _remove(self, path: str, removed_in: int, by: _Content | tarfile.TarInfo | None) -> None:
         self._directories.discard(path)
         content = self._files.pop(path, None)
         if content is None:
@@ -100,7 +100,7 @@ class _Replay:
         if content.names == 0 and content.member.size:
             account = "deleted" if by is None else self._compare(content, by)
             size = content.member.size
-            self.losses.append((content.layer, content.path, killer, size, account))
+            self.losses.append((content.layer, content.path, removed_in, size, account))
 
     def _compare(self, old: _Content, new: _Content | tarfile.TarInfo) -> str:
         if not isinstance(new, _Content) or not new.member.isreg():
@@ -125,7 +125,7 @@ def test_the_ledger_equals_a_replay_to_the_byte(corpus: BuiltCorpus, name: str) 
         ledger = image.ledger
     assert [account.stored for account in ledger.layers] == replay.stored
     found = [
-        (loss.layer, loss.path, loss.killer, loss.size, loss.account) for loss in ledger.losses
+        (loss.layer, loss.path, loss.removed_in, loss.size, loss.account) for loss in ledger.losses
     ]
     assert Counter(found) == Counter(replay.losses)
     for account in ledger.layers:
@@ -138,12 +138,14 @@ def test_the_ledger_equals_a_replay_to_the_byte(corpus: BuiltCorpus, name: str) 
 @pytest.mark.parametrize("name", RECIPES)
 def test_the_stories_add_up(corpus: BuiltCorpus, name: str) -> None:
     with pyimginspect.open_image(f"docker-archive:{corpus.archive(name)}") as image:
-        stories = tell_ledger(image.inventory)
+        stories = break_down_layers(image.inventory)
         ledger = image.ledger
     for story in stories:
         account = story.account
         assert sum(story.deleted_by.values()) == account.deleted
         assert sum(story.overwritten_by.values()) == account.overwritten
         assert sum(share.live for share in story.directories) <= account.live
-        assert all(killer > story.layer for killer in (*story.deleted_by, *story.overwritten_by))
+        assert all(
+            removed_in > story.layer for removed_in in (*story.deleted_by, *story.overwritten_by)
+        )
     assert sum(story.account.stored for story in stories) == ledger.stored

@@ -21,7 +21,7 @@ from pyimginspect.layers.cache import Cache, cache_directory
 from pyimginspect.layers.cache_settings import DEFAULT_SIZE, cache_size
 from pyimginspect.layers.cache_upkeep import cache_info, clear_cache
 from pyimginspect.layers.digests import digest_of
-from pyimginspect.layers.stored import StoredIndexError, decode_index, encode_index
+from pyimginspect.layers.index_codec import StoredIndexError, decode_index, encode_index
 from pyimginspect.model import Digest, LayerIndex, parse_size
 from pyimginspect.sources.options import Options
 from pyimginspect.sources.resolve import open_reference

@@ -277,7 +277,7 @@ def test_what_is_deleted_late_is_freed_with_the_copies_below_it() -> None:
 def test_a_cause_names_its_layers() -> None:
     (cause,) = find_causes(inventory({"a": "1"}, {"b": "2"}, {".wh.a": "", ".wh.b": ""}))
     assert isinstance(cause, Cause)
-    assert (cause.owner.name, cause.killer, cause.makers, cause.size) == ("/", 6, (4, 5), 2)
+    assert (cause.owner.name, cause.removed_in, cause.makers, cause.size) == ("/", 6, (4, 5), 2)
 
 
 # --- waivers --------------------------------------------------------------------------------------

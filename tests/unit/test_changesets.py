@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pyimginspect.changesets import apply_layers
 from pyimginspect.errors import CorruptLayerError
 from pyimginspect.layers import BytesBlob, index_layer
-from pyimginspect.ledger import Ledger, keep_books
+from pyimginspect.ledger import Ledger, build_ledger
 from pyimginspect.model import Layer
 from pyimginspect.rootfs import RootFS
 from tests.images import Directory, File, HardLink, Link, Tree, elf, layer
@@ -376,7 +376,7 @@ def test_facts_follow_the_files() -> None:
 
 # --- the ledger -----------------------------------------------------------------------------------
 def books(*trees: Tree) -> Ledger:
-    return keep_books(applied(*trees))
+    return build_ledger(applied(*trees))
 
 
 LEDGER: dict[str, tuple[Sequence[Tree], dict[tuple[int, str], tuple[str, int, int]]]] = {
@@ -430,7 +430,8 @@ def test_losses(name: str) -> None:
     trees, expected = LEDGER[name]
     ledger = books(*trees)
     assert {
-        (loss.layer, loss.path): (loss.account, loss.killer, loss.size) for loss in ledger.losses
+        (loss.layer, loss.path): (loss.account, loss.removed_in, loss.size)
+        for loss in ledger.losses
     } == expected
     assert ledger.waste == sum(size for _, _, size in expected.values())
 
@@ -441,9 +442,9 @@ def test_without_checksums_nobody_knows_whether_it_changed() -> None:
         for n, text in enumerate(["123", "124"])
     )
     rootfs = apply_layers(layers)
-    assert [loss.account for loss in keep_books(rootfs).losses] == ["unknown"]
+    assert [loss.account for loss in build_ledger(rootfs).losses] == ["unknown"]
     sums = {(0, 0): 1, (1, 0): 1}
-    told = keep_books(rootfs, lambda number, position: sums[number, position])
+    told = build_ledger(rootfs, lambda number, position: sums[number, position])
     assert [loss.account for loss in told.losses] == ["identical"]
 
 
@@ -547,7 +548,7 @@ def test_the_fold_equals_a_slow_replay(
 def test_the_accounts_add_up(all_trees: list[list[tuple[str, File | Directory]]]) -> None:
     layers = stack(*all_trees)
     rootfs = apply_layers(layers)
-    ledger = keep_books(rootfs)
+    ledger = build_ledger(rootfs)
     for account, one in zip(ledger.layers, layers, strict=True):
         assert account.stored == one.index.stored == account.live + account.waste
     live = sum(node.size for node in rootfs.nodes.values() if node.kind == "file")

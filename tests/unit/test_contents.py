@@ -40,7 +40,7 @@ def test_what_goes_with_paths_is_what_a_layer_of_whiteouts_removes(
     removed = {
         (removal.layer, removal.position)
         for removal in after.removals
-        if removal.killer == len(layers) and removal.layer < len(layers)
+        if removal.removed_in == len(layers) and removal.layer < len(layers)
     }
     contents = Contents(before)
     assert contents.behind(chosen) == removed

@@ -7,7 +7,7 @@ import pytest
 
 from pyimginspect.formats import layers as layers_format
 from pyimginspect.formats import plan as plan_format
-from pyimginspect.plan import Edit, Plan, make_plan, reconstruct, tell_ledger
+from pyimginspect.plan import Edit, Plan, break_down_layers, make_plan, reconstruct
 from tests.images import Content, File, Image, Package, elf, image
 from tests.inventories import apt, on_slim, taken
 
@@ -265,7 +265,7 @@ def test_the_ledger_tells_for_whom_and_by_whom() -> None:
             history=["RUN apt-get install -y gcc", "RUN rm"],
         )
     )
-    story = tell_ledger(inventory)[4]
+    story = break_down_layers(inventory)[4]
     assert (story.layer, story.instruction, story.base) == (4, "RUN apt-get install -y gcc", False)
     assert (story.deleted_by, story.overwritten_by) == ({5: 70}, {5: 2})
     assert [(s.name, s.live) for s in story.packages] == [("gcc", 1_000_000), ("cpp", 500_000)]
@@ -275,7 +275,7 @@ def test_the_ledger_tells_for_whom_and_by_whom() -> None:
     assert shares["/app"] == (0, 2)
     assert sum(share.stored for share in story.directories) == story.account.stored
     gone = next(share for share in story.files if share.name == "app/a/b/c/d")
-    assert (gone.dead, gone.how, gone.killer) == (70, "deleted", 5)
+    assert (gone.dead, gone.how, gone.removed_in) == (70, "deleted", 5)
 
 
 def test_the_ledger_is_printed_layer_by_layer() -> None:
@@ -285,7 +285,7 @@ def test_the_ledger_is_printed_layer_by_layer() -> None:
             history=["ADD file:1 in / ", "RUN x", "WORKDIR /y"],
         )
     )
-    text = layers_format.render(tell_ledger(inventory))
+    text = layers_format.render(break_down_layers(inventory))
     assert text == (
         "Layers: where every stored byte ended up\n"
         "  #  stored  live  changed\n"

@@ -12,7 +12,7 @@ from pyimginspect.inventory.primary_python import (
     needed_packages,
     primary_python,
 )
-from pyimginspect.inventory.sights import effective_sight
+from pyimginspect.inventory.runtime_python import runtime_python
 from pyimginspect.plan import make_plan, reconstruct
 from pyimginspect.report import Finding
 from tests.images import Content, File, Link, Package, debian_base, dist_info, official_env
@@ -109,7 +109,7 @@ def test_the_python_that_an_image_is_about(
     assert primary.because
     assert [each.path for each in marked_interpreters(found) if each.primary] == [path]
     assert path not in {finding.subject for finding in duplicates(found)}
-    sight = effective_sight(found)
+    sight = runtime_python(found)
     assert sight is None or sight.owner in (path, "opt/venv", "root/venvs/cowsay")
 
 

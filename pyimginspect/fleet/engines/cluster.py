@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from pyimginspect.errors import ClusterError
 from pyimginspect.fleet.engines.engine import Done, Inbox, WorkerDiedError
-from pyimginspect.recall import code_identity
+from pyimginspect.report_cache import code_identity
 
 __all__ = ["Cluster"]
 

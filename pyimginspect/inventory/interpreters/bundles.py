@@ -2,7 +2,7 @@
 
 In a directory, libpython and a zip file of the modules that start Python lie beside the program,
 since version 6 in ``_internal``. A program that is one single file unpacks the same when it runs;
-its last bytes tell (:mod:`pyimginspect.layers.frozen`).
+its last bytes tell (:mod:`pyimginspect.layers.pyinstaller`).
 """
 
 from __future__ import annotations

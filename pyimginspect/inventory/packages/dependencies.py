@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from pyimginspect.inventory.once import once
+from pyimginspect.inventory.memoize import memoized
 from pyimginspect.inventory.packages.apk import ApkPackage, capability
 from pyimginspect.inventory.packages.database import PackageDatabase
 from pyimginspect.inventory.packages.dpkg import DpkgPackage
@@ -25,7 +25,7 @@ __all__ = ["dependency_graph"]
 _MOST_PROVIDERS = 100
 
 
-@once
+@memoized
 def dependency_graph(database: PackageDatabase) -> Graph:
     """Find the packages behind every dependency of every installed package."""
     dpkg: dict[str, DpkgPackage] = {}

@@ -81,7 +81,7 @@ def _deleted_in(rootfs: RootFS, path: str) -> int:
     """Return the layer that deleted ``path`` or what is below it; the last one if none did."""
     layers = {layer.number: layer.index.entries for layer in rootfs.layers}
     killers = (
-        removal.killer
+        removal.removed_in
         for removal in rootfs.removals
         if removal.how == "deleted"
         and (layers[removal.layer][removal.position].path + "/").startswith(f"{path}/")

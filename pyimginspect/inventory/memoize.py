@@ -6,18 +6,18 @@ from collections.abc import Callable
 from functools import wraps
 from typing import TypeVar
 
-__all__ = ["once"]
+__all__ = ["memoized"]
 
 _S = TypeVar("_S")
 _T = TypeVar("_T")
 
 
-def once(function: Callable[[_S], _T]) -> Callable[[_S], _T]:
+def memoized(function: Callable[[_S], _T]) -> Callable[[_S], _T]:
     """Make a pure function of one immutable record remember its result with the record.
 
     The record must have a ``__dict__`` (a plain class, or a ``Struct`` with ``dict=True``).
     """
-    name = f"_once_{function.__module__}.{function.__qualname__}"
+    name = f"_memoized_{function.__module__}.{function.__qualname__}"
 
     @wraps(function)
     def remembered(subject: _S) -> _T:

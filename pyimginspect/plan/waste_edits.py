@@ -13,7 +13,7 @@ from pyimginspect.inventory.differences import differing_paths
 from pyimginspect.inventory.losses import places_of
 from pyimginspect.inventory.owners import Owner
 from pyimginspect.plan import commands
-from pyimginspect.plan.workshop import LEAST, Proposal, Workshop
+from pyimginspect.plan.context import LEAST, Context, Proposal
 
 __all__ = ["edits_of_caches", "edits_of_deleted", "edits_of_overwritten", "merged_runs"]
 
@@ -21,17 +21,19 @@ _MOST_NAMES = 3
 _MOST_PLACES = 8
 
 
-def edits_of_caches(shop: Workshop) -> Iterator[Proposal]:
+def edits_of_caches(context: Context) -> Iterator[Proposal]:
     """Propose to keep no cache, for each instruction that leaves some."""
-    for (kind, path), (live, dead) in contents_of_caches(shop.inventory).items():
-        if not live or links_into_caches(shop.inventory.rootfs).get(path):
+    for (kind, path), (live, dead) in contents_of_caches(context.inventory).items():
+        if not live or links_into_caches(context.inventory.rootfs).get(path):
             continue  # what is installed are links into it
         by_layer: dict[int, set[Content]] = {}
         for content in live | dead:
             by_layer.setdefault(content[0], set()).add(content)
         for layer, contents in sorted(by_layer.items()):
             words, command = _cache_edit(kind, path)
-            edit = shop.edit("clean-cache", layer, words, command=command, rules=("package-cache",))
+            edit = context.edit(
+                "clean-cache", layer, words, command=command, rules=("package-cache",)
+            )
             yield Proposal(edit, frozenset(contents))
 
 
@@ -62,25 +64,29 @@ def _cache_edit(kind: str, path: str) -> tuple[str, str]:
 _RULES = {"deleted": "deleted-but-shipped", "replaced": "overwritten-files"}
 
 
-def edits_of_deleted(shop: Workshop) -> Iterator[Proposal]:
+def edits_of_deleted(context: Context) -> Iterator[Proposal]:
     """Propose to delete or replace where files are made, for each layer that does it too late.
 
     Where nothing but plain commands stand between, one ``RUN`` in place of several is the edit.
     """
-    merged = merged_runs(shop)
+    merged = merged_runs(context)
     joined: dict[tuple[int, int], list[Cause]] = {}
-    for cause in _late(shop):
-        first, killer = cause.makers[0], cause.killer
-        span = next((each for each in merged if each[0] <= first and killer <= each[1]), None)
+    for cause in _late(context):
+        first, removed_in = cause.makers[0], cause.removed_in
+        span = next((each for each in merged if each[0] <= first and removed_in <= each[1]), None)
         if span is not None:
             joined.setdefault(span, []).append(cause)
         else:
-            edit = shop.edit(
-                "advice", first, _late_words(cause), rules=(_RULES[cause.kind],), others=[killer]
+            edit = context.edit(
+                "advice",
+                first,
+                _late_words(cause),
+                rules=(_RULES[cause.kind],),
+                others=[removed_in],
             )
             yield Proposal(edit, cause.freed.contents)
     for (first, last), causes in sorted(joined.items()):
-        edit = shop.edit(
+        edit = context.edit(
             "delete-early",
             first,
             f"{_joined_words(causes)} in one RUN (layers {first} to {last}), not one after another",
@@ -90,28 +96,28 @@ def edits_of_deleted(shop: Workshop) -> Iterator[Proposal]:
         )
         contents = frozenset(each for cause in causes for each in cause.freed.contents)
         # What they overwrite of each other is stored once.
-        yield Proposal(edit, contents | _lost_between(shop, first, last))
+        yield Proposal(edit, contents | _lost_between(context, first, last))
 
 
-def _late(shop: Workshop) -> list[Cause]:
-    return [cause for cause in find_causes(shop.inventory) if cause.kind in _RULES]
+def _late(context: Context) -> list[Cause]:
+    return [cause for cause in find_causes(context.inventory) if cause.kind in _RULES]
 
 
-def merged_runs(shop: Workshop) -> dict[tuple[int, int], list[str]]:
+def merged_runs(context: Context) -> dict[tuple[int, int], list[str]]:
     """Return the spans of layers that should be one ``RUN``, and what to append to the first.
 
     Spans that have a layer in common are one.
     """
     spans: list[tuple[int, int]] = []
-    for cause in sorted(_late(shop), key=lambda cause: cause.makers[0]):
-        first, last = cause.makers[0], cause.killer
-        if not _merged(shop, first, last):
+    for cause in sorted(_late(context), key=lambda cause: cause.makers[0]):
+        first, last = cause.makers[0], cause.removed_in
+        if not _merged(context, first, last):
             continue
         if spans and first <= spans[-1][1]:
             last = max(last, spans[-1][1])
             first, _ = spans.pop()
         spans.append((first, last))
-    return {span: _merged(shop, *span) for span in spans}
+    return {span: _merged(context, *span) for span in spans}
 
 
 def _late_words(cause: Cause) -> str:
@@ -119,9 +125,11 @@ def _late_words(cause: Cause) -> str:
     if cause.kind == "deleted":
         return (
             f"delete {_names(cause.owners)} in the RUN that made it ({where}), not in layer"
-            f" {cause.killer}"
+            f" {cause.removed_in}"
         )
-    return f"install {_names(cause.owners)} once: {where} and layer {cause.killer} both bring it"
+    return (
+        f"install {_names(cause.owners)} once: {where} and layer {cause.removed_in} both bring it"
+    )
 
 
 def _joined_words(causes: list[Cause]) -> str:
@@ -143,19 +151,19 @@ def _names(owners: tuple[Owner, ...]) -> str:
     return ", ".join(names[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
-def _lost_between(shop: Workshop, first: int, last: int) -> frozenset[Content]:
-    return shop.lost(lambda removal, _: first <= removal.layer and removal.killer <= last)
+def _lost_between(context: Context, first: int, last: int) -> frozenset[Content]:
+    return context.lost(lambda removal, _: first <= removal.layer and removal.removed_in <= last)
 
 
-def _merged(shop: Workshop, maker: int, killer: int) -> list[str]:
+def _merged(context: Context, maker: int, removed_in: int) -> list[str]:
     """Return the commands to append to ``maker``'s so that what it made is deleted there.
 
     What stands between may use it, and must be in the same ``RUN``: nothing is returned where
     that is no plain one.
     """
     found = []
-    for layer in range(maker, killer + 1):
-        command = shop.command(layer)
+    for layer in range(maker, removed_in + 1):
+        command = context.command(layer)
         if command is None or not commands.is_simple(command):
             return []
         found.append(commands.collapse(command))
@@ -163,29 +171,29 @@ def _merged(shop: Workshop, maker: int, killer: int) -> list[str]:
 
 
 # --- stored again -------------------------------------------------------------------------------
-def edits_of_overwritten(shop: Workshop) -> Iterator[Proposal]:
+def edits_of_overwritten(context: Context) -> Iterator[Proposal]:
     """Propose to store once what a later layer stores again with other content, or the same."""
-    for cause in find_causes(shop.inventory):
+    for cause in find_causes(context.inventory):
         if cause.kind not in ("again", "overwritten") or cause.freed.size < LEAST:
             continue
         top = places_of(cause.losses)[0]
-        words = f"store {top} once: layer {cause.killer} stores it again"
+        words = f"store {top} once: layer {cause.removed_in} stores it again"
         command = ""
         if cause.kind == "again":
-            words, command = _copied(shop, cause, top)
-        edit = shop.edit(
-            "advice", cause.killer, words, command=command, rules=("overwritten-files",)
+            words, command = _copied(context, cause, top)
+        edit = context.edit(
+            "advice", cause.removed_in, words, command=command, rules=("overwritten-files",)
         )
         yield Proposal(edit, cause.freed.contents)
 
 
-def _copied(shop: Workshop, cause: Cause, top: str) -> tuple[str, str]:
+def _copied(context: Context, cause: Cause, top: str) -> tuple[str, str]:
     """Return what to do about a layer that stores what is there already, and what to copy."""
-    word = shop.inventory.instructions[cause.killer].partition(" ")[0]
+    word = context.inventory.instructions[cause.removed_in].partition(" ")[0]
     if word not in ("COPY", "ADD"):
-        return f"leave {top} as it is in layer {cause.killer}, which changes nothing there", ""
-    rootfs = shop.inventory.rootfs
-    paths = differing_paths(shop.inventory, cause)
+        return f"leave {top} as it is in layer {cause.removed_in}, which changes nothing there", ""
+    rootfs = context.inventory.rootfs
+    paths = differing_paths(context.inventory, cause)
     if not paths:
         return f"drop this {word}: the layers below have all that it brings", ""
     more = len(paths) - _MOST_PLACES

@@ -20,7 +20,7 @@ from pyimginspect.model import Digest, Image, Layer, LayerIndex
 from pyimginspect.report import Report
 from pyimginspect.sources.options import LayerCache
 
-__all__ = ["code_identity", "recall", "remember", "report_key"]
+__all__ = ["cached_report", "code_identity", "keep_report", "report_key"]
 
 _NOTHING = LayerIndex(size=0)
 
@@ -45,7 +45,7 @@ def report_key(image: Image, *settings: object, held: bool = False) -> Digest | 
         return None
 
 
-def recall(kept: LayerCache, key: Digest) -> Report | None:
+def cached_report(kept: LayerCache, key: Digest) -> Report | None:
     """Return the report kept under ``key``, if there is one."""
     data = kept.get_report(key)
     if data is None:
@@ -56,7 +56,7 @@ def recall(kept: LayerCache, key: Digest) -> Report | None:
         return None
 
 
-def remember(kept: LayerCache, key: Digest, report: Report) -> None:
+def keep_report(kept: LayerCache, key: Digest, report: Report) -> None:
     """Keep a report; one with names that are no UTF-8 is made again each time."""
     try:
         data = msgspec.msgpack.encode(report)

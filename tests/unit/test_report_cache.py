@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 import pyimginspect
-from pyimginspect import api, recall
+from pyimginspect import api, report_cache
 from pyimginspect.analyzers import BUILTIN
 from pyimginspect.cli import main
 from pyimginspect.errors import DigestMismatchError, ImageNotFoundError
 from pyimginspect.layers.cache import Cache
-from pyimginspect.recall import report_key
+from pyimginspect.report_cache import report_key
 from tests.images import Content, docker_archive, image, oci_archive
 from tests.pythons import cpython
 
@@ -199,20 +199,20 @@ def test_other_code_judges_for_itself(
 ) -> None:
     path = compressed(tmp_path)
     pyimginspect.inspect(path, cache=cache)
-    monkeypatch.setattr(recall, "code_identity", lambda: "another release")
+    monkeypatch.setattr(report_cache, "code_identity", lambda: "another release")
     pyimginspect.inspect(path, cache=cache)
     assert len(judged) == 2
-    monkeypatch.setattr(recall, "code_identity", lambda: None)  # as in a zip file
+    monkeypatch.setattr(report_cache, "code_identity", lambda: None)  # as in a zip file
     pyimginspect.inspect(path, cache=cache)
     pyimginspect.inspect(path, cache=cache)
     assert len(judged) == 4
 
 
 def test_an_edited_file_is_other_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    module = tmp_path / "package/recall.py"
+    module = tmp_path / "package/report_cache.py"
     module.parent.mkdir()
-    monkeypatch.setattr(recall, "__file__", str(module))
-    code = recall.code_identity.__wrapped__
+    monkeypatch.setattr(report_cache, "__file__", str(module))
+    code = report_cache.code_identity.__wrapped__
     assert code() is None, "no files at all"
     module.write_text("a = 1")
     before = code()

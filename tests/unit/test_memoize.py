@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from pyimginspect.inventory.once import once
+from pyimginspect.inventory.memoize import memoized
 
 
 class Record(Struct, frozen=True, dict=True):
@@ -12,12 +12,12 @@ class Record(Struct, frozen=True, dict=True):
 def test_the_function_runs_once_for_each_record() -> None:
     asked: list[int] = []
 
-    @once
+    @memoized
     def doubled(record: Record) -> int:
         asked.append(record.number)
         return 2 * record.number
 
-    @once
+    @memoized
     def tripled(record: Record) -> int:
         return 3 * record.number
 

@@ -9,17 +9,17 @@ import msgspec
 
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.contents import Content
+from pyimginspect.plan.context import Context, Proposal
 from pyimginspect.plan.duplicates import edits_of_duplicates
-from pyimginspect.plan.lost import (
-    edits_of_caches,
-    edits_of_deleted,
-    edits_of_overwritten,
-)
 from pyimginspect.plan.metadata import edits_of_metadata
 from pyimginspect.plan.python import edits_of_base, edits_of_bindings, edits_of_environments
 from pyimginspect.plan.records import Edit, Plan
 from pyimginspect.plan.tools import edits_of_recommended, edits_of_tools
-from pyimginspect.plan.workshop import Proposal, Workshop
+from pyimginspect.plan.waste_edits import (
+    edits_of_caches,
+    edits_of_deleted,
+    edits_of_overwritten,
+)
 from pyimginspect.report import Finding
 from pyimginspect.rules import Claim
 
@@ -36,16 +36,16 @@ def make_plan(inventory: Inventory, findings: Iterable[Finding] = ()) -> Plan:
     What ``findings`` free and no edit does is advice in their words: so they never save more than
     the plan does.
     """
-    shop = Workshop(inventory)
+    context = Context(inventory)
     ratios = _ratios(inventory)
     edits = []
     sums: Counter[int] = Counter()
     saved: set[Content] = set()
-    for proposal in _with_advice(shop, _proposals(shop), findings):
-        layers = shop.contents.by_layer(proposal.contents)
+    for proposal in _with_advice(context, _proposals(context), findings):
+        layers = context.contents.by_layer(proposal.contents)
         edits.append(_figured(proposal, layers, ratios))
         sums.update(layers)
-        sums.subtract(shop.contents.by_layer(saved & proposal.contents))
+        sums.subtract(context.contents.by_layer(saved & proposal.contents))
         saved |= proposal.contents
     edits.sort(key=lambda edit: (-edit.saving, edit.layer, edit.kind, edit.words))
     layers = {layer: size for layer, size in sorted(sums.items()) if size}
@@ -62,21 +62,21 @@ def make_plan(inventory: Inventory, findings: Iterable[Finding] = ()) -> Plan:
     )
 
 
-def _proposals(shop: Workshop) -> Iterator[Proposal]:
-    yield from edits_of_tools(shop)
-    yield from edits_of_recommended(shop)
-    yield from edits_of_bindings(shop)
-    yield from edits_of_environments(shop)
-    yield from edits_of_caches(shop)
-    yield from edits_of_deleted(shop)
-    yield from edits_of_metadata(shop)
-    yield from edits_of_overwritten(shop)
-    yield from edits_of_duplicates(shop)
-    yield from edits_of_base(shop)
+def _proposals(context: Context) -> Iterator[Proposal]:
+    yield from edits_of_tools(context)
+    yield from edits_of_recommended(context)
+    yield from edits_of_bindings(context)
+    yield from edits_of_environments(context)
+    yield from edits_of_caches(context)
+    yield from edits_of_deleted(context)
+    yield from edits_of_metadata(context)
+    yield from edits_of_overwritten(context)
+    yield from edits_of_duplicates(context)
+    yield from edits_of_base(context)
 
 
 def _with_advice(
-    shop: Workshop, proposals: Iterable[Proposal], findings: Iterable[Finding]
+    context: Context, proposals: Iterable[Proposal], findings: Iterable[Finding]
 ) -> Iterator[Proposal]:
     """Yield the proposals, and then advice for what only findings free, those that free most."""
     saved: set[Content] = set()
@@ -88,8 +88,8 @@ def _with_advice(
         left = claim.frees - saved
         if left:
             saved |= left
-            layer = max(shop.contents.by_layer(left), default=0)
-            yield Proposal(shop.edit("advice", layer, claim.fix, rules=(claim.rule,)), left)
+            layer = max(context.contents.by_layer(left), default=0)
+            yield Proposal(context.edit("advice", layer, claim.fix, rules=(claim.rule,)), left)
 
 
 def _figured(proposal: Proposal, layers: dict[int, int], ratios: dict[int, float]) -> Edit:

@@ -13,7 +13,7 @@ from pyimginspect.plan import commands
 from pyimginspect.plan.records import Edit, EditKind
 from pyimginspect.rootfs import Removal
 
-__all__ = ["LEAST", "Proposal", "Workshop"]
+__all__ = ["LEAST", "Context", "Proposal"]
 
 LEAST = 4096
 """Bytes below which no edit is worth a line in a plan."""
@@ -26,7 +26,7 @@ class Proposal(NamedTuple):
     contents: frozenset[Content]
 
 
-class Workshop:
+class Context:
     """What all the functions here look things up in."""
 
     def __init__(self, inventory: Inventory) -> None:

@@ -9,7 +9,7 @@ from msgspec import Struct
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.facts import LayerAccount
 
-__all__ = ["LayerStory", "Share", "tell_ledger"]
+__all__ = ["LayerBreakdown", "Share", "break_down_layers"]
 
 _DEPTH = 3
 _MOST = 8
@@ -19,14 +19,14 @@ class Share(Struct, frozen=True, kw_only=True):
     """A part of what a layer stores: of one directory, one package, or one file.
 
     ``live`` and ``dead`` are bytes of content; ``how`` says of a file how it was lost, and
-    ``killer`` by which layer.
+    ``removed_in`` by which layer.
     """
 
     name: str
     live: int = 0
     dead: int = 0
     how: str = ""
-    killer: int | None = None
+    removed_in: int | None = None
 
     @property
     def stored(self) -> int:
@@ -34,7 +34,7 @@ class Share(Struct, frozen=True, kw_only=True):
         return self.live + self.dead
 
 
-class LayerStory(Struct, frozen=True, kw_only=True):
+class LayerBreakdown(Struct, frozen=True, kw_only=True):
     """One layer's account, and the largest parts of it.
 
     ``deleted_by`` and ``overwritten_by`` map later layers to the bytes they took. Content with
@@ -54,17 +54,17 @@ class LayerStory(Struct, frozen=True, kw_only=True):
     files: tuple[Share, ...] = ()
 
 
-def tell_ledger(inventory: Inventory) -> tuple[LayerStory, ...]:
+def break_down_layers(inventory: Inventory) -> tuple[LayerBreakdown, ...]:
     """Return the story of every layer, the lowest first; shares are sorted by bytes stored."""
     losses: dict[int, dict[int, tuple[int, str]]] = {}
     accounts = {
-        (loss.layer, loss.path, loss.killer): loss.account for loss in inventory.ledger.losses
+        (loss.layer, loss.path, loss.removed_in): loss.account for loss in inventory.ledger.losses
     }
     entries = {layer.number: layer.index.entries for layer in inventory.image.layers}
     for removal in inventory.rootfs.removals:
         path = entries[removal.layer][removal.position].path
-        account = accounts[removal.layer, path, removal.killer]
-        losses.setdefault(removal.layer, {})[removal.position] = (removal.killer, account)
+        account = accounts[removal.layer, path, removal.removed_in]
+        losses.setdefault(removal.layer, {})[removal.position] = (removal.removed_in, account)
     return tuple(
         _story(inventory, account, losses.get(account.layer, {}))
         for account in inventory.ledger.layers
@@ -73,7 +73,7 @@ def tell_ledger(inventory: Inventory) -> tuple[LayerStory, ...]:
 
 def _story(
     inventory: Inventory, account: LayerAccount, lost: Mapping[int, tuple[int, str]]
-) -> LayerStory:
+) -> LayerBreakdown:
     layer = inventory.image.layers[account.layer]
     deleted: dict[int, int] = {}
     overwritten: dict[int, int] = {}
@@ -91,14 +91,14 @@ def _story(
                 packages[key] = packages.get(key, 0) + entry.stored
             largest.append(Share(name=entry.path, live=entry.stored))
             continue
-        killer, how = loss
+        removed_in, how = loss
         share[1] += entry.stored
         if how == "deleted":
-            deleted[killer] = deleted.get(killer, 0) + entry.stored
+            deleted[removed_in] = deleted.get(removed_in, 0) + entry.stored
         elif how != "repeated":
-            overwritten[killer] = overwritten.get(killer, 0) + entry.stored
-        largest.append(Share(name=entry.path, dead=entry.stored, how=how, killer=killer))
-    return LayerStory(
+            overwritten[removed_in] = overwritten.get(removed_in, 0) + entry.stored
+        largest.append(Share(name=entry.path, dead=entry.stored, how=how, removed_in=removed_in))
+    return LayerBreakdown(
         layer=account.layer,
         instruction=inventory.instructions[account.layer],
         base=account.layer < inventory.base.layers,
@@ -120,5 +120,5 @@ def _directory(path: str) -> str:
 
 
 def _first(shares: Iterable[Share]) -> tuple[Share, ...]:
-    ordered = sorted(shares, key=lambda share: (-share.stored, share.name, share.killer or -1))
+    ordered = sorted(shares, key=lambda share: (-share.stored, share.name, share.removed_in or -1))
     return tuple(ordered[:_MOST])

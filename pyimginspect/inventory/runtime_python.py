@@ -8,13 +8,13 @@ from msgspec import Struct
 
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.interpreters.executables import python_name
-from pyimginspect.inventory.once import once
+from pyimginspect.inventory.memoize import memoized
 from pyimginspect.inventory.primary_python import application_of, primary_python
 
-__all__ = ["Sight", "effective_sight", "started_in"]
+__all__ = ["RuntimePython", "runtime_python", "started_in"]
 
 
-class Sight(Struct, frozen=True, kw_only=True):
+class RuntimePython(Struct, frozen=True, kw_only=True):
     """An interpreter or environment that is started, and where it imports from.
 
     ``path`` is the program as it is started, ``owner`` the path of the interpreter or of the
@@ -26,18 +26,18 @@ class Sight(Struct, frozen=True, kw_only=True):
     directories: tuple[str, ...]
 
 
-@once
-def effective_sight(inventory: Inventory) -> Sight | None:
+@memoized
+def runtime_python(inventory: Inventory) -> RuntimePython | None:
     """Return what the application imports with: an environment's Python, or an interpreter itself.
 
     That is what a container starts, unless a program of the system is started, or it is not
     known: then it is the Python that the image is about.
     """
-    found: dict[str, Sight] = {}
+    found: dict[str, RuntimePython] = {}
     bases: dict[str, str] = {}
     for interpreter in inventory.interpreters:
         for path in (interpreter.path, *interpreter.aliases):
-            found[path] = Sight(
+            found[path] = RuntimePython(
                 path=path, owner=interpreter.path, directories=interpreter.site_packages
             )
             bases[path] = interpreter.path
@@ -45,7 +45,7 @@ def effective_sight(inventory: Inventory) -> Sight | None:
         if environment.base is not None:
             for path in inventory.rootfs.children(f"{environment.path}/bin"):
                 if python_name(path) is not None:
-                    found[path] = Sight(
+                    found[path] = RuntimePython(
                         path=path, owner=environment.path, directories=environment.site_packages
                     )
                     bases[path] = environment.base
@@ -63,7 +63,7 @@ def effective_sight(inventory: Inventory) -> Sight | None:
     return found[best]
 
 
-@once
+@memoized
 def started_in(inventory: Inventory) -> frozenset[str]:
     """Return the directories that Python puts on its path for the program that it is given."""
     config, rootfs = inventory.image.config, inventory.rootfs
