@@ -15,12 +15,13 @@ if TYPE_CHECKING:
     from pyimginspect.plan.dockerfile import reconstruct
     from pyimginspect.plan.layer_breakdown import LayerBreakdown, Share, break_down_layers
     from pyimginspect.plan.planner import make_plan
-    from pyimginspect.plan.records import Edit, EditKind, Plan
+    from pyimginspect.plan.records import Edit, EditKind, Patch, Plan
 
 __all__ = [
     "Edit",
     "EditKind",
     "LayerBreakdown",
+    "Patch",
     "Plan",
     "Share",
     "break_down_layers",
@@ -33,6 +34,7 @@ _HOMES = {
     "Edit": "records",
     "EditKind": "records",
     "LayerBreakdown": "layer_breakdown",
+    "Patch": "records",
     "Plan": "records",
     "Share": "layer_breakdown",
     "make_plan": "planner",

@@ -6,7 +6,14 @@ from typing import Literal
 
 from msgspec import Struct
 
-__all__ = ["Edit", "EditKind", "Plan"]
+from pyimginspect.inventory.instructions import Step
+from pyimginspect.plan.operations import Operation
+
+__all__ = ["Edit", "EditKind", "Level", "NotOffered", "Patch", "Plan", "Skipped"]
+
+Level = Literal["safe", "review"]
+"""``safe``: nothing that remains in the image can tell the difference; ``review``: somebody has
+to look at it (another package, another version, a stage of its own)."""
 
 EditKind = Literal[
     "base",
@@ -36,6 +43,8 @@ class Edit(Struct, frozen=True, kw_only=True):
     registry. ``estimated`` is true where ``saving`` is no count of bytes but an estimate too.
     ``packages`` are those that it is about, ``keep`` those to ask for in their place, as files in
     use need them. ``others`` are the layers whose instructions the edit makes needless.
+    ``operations`` are the same as data, to be applied to a Dockerfile; an edit without any is
+    advice. ``reason`` says why an edit of the level ``review`` needs one.
     """
 
     kind: EditKind
@@ -50,6 +59,39 @@ class Edit(Struct, frozen=True, kw_only=True):
     compressed: int = 0
     estimated: bool = False
     others: tuple[int, ...] = ()
+    operations: tuple[Operation, ...] = ()
+    level: Level = "review"
+    reason: str = ""
+
+
+class NotOffered(Struct, frozen=True, kw_only=True):
+    """An edit that would break the image, and what of it: it is in no plan's figures."""
+
+    edit: Edit
+    reason: str
+
+
+class Skipped(Struct, frozen=True, kw_only=True):
+    """An edit that a Dockerfile did not get, and why."""
+
+    edit: Edit
+    reason: str
+
+
+class Patch(Struct, frozen=True, kw_only=True):
+    """A Dockerfile with the edits of a plan.
+
+    ``text`` is the whole file, ``diff`` the unified diff from the one that was given, empty where
+    nothing changes. ``matched`` of the ``instructions`` of the image's stages were found in the
+    image's history.
+    """
+
+    text: str
+    diff: str
+    applied: tuple[Edit, ...]
+    skipped: tuple[Skipped, ...]
+    matched: int
+    instructions: int
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -58,7 +100,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     ``size`` is the image's, in bytes of file content in all layers (as ``Report.size``);
     ``saving`` counts every byte once, however many edits save it. ``compressed`` and
     ``compressed_saving`` are what a registry would hold, estimated where the layers at hand are
-    not compressed. ``layers`` maps the layers to the bytes that they lose.
+    not compressed. ``layers`` maps the layers to the bytes that they lose. ``steps`` are the
+    image's history, which a Dockerfile is matched with.
     """
 
     reference: str
@@ -68,6 +111,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     compressed_saving: int
     edits: tuple[Edit, ...]
     layers: dict[int, int] = {}
+    not_offered: tuple[NotOffered, ...] = ()
+    steps: tuple[Step, ...] = ()
 
     @property
     def after(self) -> int:
