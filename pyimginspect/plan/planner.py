@@ -59,7 +59,7 @@ def make_plan(inventory: Inventory, findings: Iterable[Finding] = ()) -> Plan:
         compressed_saving=_compressed(layers, ratios),
         edits=tuple(edits),
         layers=layers,
-        steps=shop.steps,
+        steps=context.steps,
     )
 
 
