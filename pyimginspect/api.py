@@ -15,8 +15,8 @@ from pyimginspect.errors import LayerError
 from pyimginspect.inventory.base import layers_shared
 from pyimginspect.inventory.collect import Inventory, take_inventory
 from pyimginspect.inventory.contents import contents_of
+from pyimginspect.inventory.derived.primary_python import marked_interpreters
 from pyimginspect.inventory.facts import Area
-from pyimginspect.inventory.primary_python import marked_interpreters
 from pyimginspect.inventory.sizes import map_sizes, uses_of
 from pyimginspect.layers import registered
 from pyimginspect.ledger import Ledger, build_ledger

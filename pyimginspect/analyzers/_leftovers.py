@@ -11,8 +11,13 @@ from pyimginspect.analyzers.rule import Rule
 from pyimginspect.inventory.build_tools import brought, loose_files
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.contents import Freed, contents_of
+from pyimginspect.inventory.derived.leftovers import (
+    Kept,
+    Leftovers,
+    files_of_packages,
+    find_leftovers,
+)
 from pyimginspect.inventory.facts import BuildTool, OsPackage
-from pyimginspect.inventory.leftovers import Kept, Leftovers, files_of_packages, find_leftovers
 from pyimginspect.inventory.tool_names import users_at_run_time
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 
 from pyimginspect.analyzers._leftovers import listed
 from pyimginspect.analyzers._words import counted, megabytes
-from pyimginspect.inventory.causes import Cause
 from pyimginspect.inventory.collect import Inventory
-from pyimginspect.inventory.losses import Lost
-from pyimginspect.inventory.owners import Owner
+from pyimginspect.inventory.derived.causes import Cause
+from pyimginspect.inventory.derived.losses import Lost
+from pyimginspect.inventory.derived.owners import Owner
 from pyimginspect.model import Evidence
 
 __all__ = [

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pyimginspect.inventory.bindings import INSTALLERS, Binding, find_bindings, twin_of
 from pyimginspect.inventory.collect import Inventory
+from pyimginspect.inventory.derived.bindings import INSTALLERS, Binding, find_bindings, twin_of
 from pyimginspect.inventory.facts import Distribution, Interpreter, OsPackage
 from pyimginspect.inventory.packages.ownership import stored_by_layer
 

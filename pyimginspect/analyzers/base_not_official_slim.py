@@ -8,8 +8,8 @@ from pyimginspect.analyzers._words import counted
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.contents import contents_of
+from pyimginspect.inventory.derived.leftovers import not_in_slim
 from pyimginspect.inventory.facts import BaseImage
-from pyimginspect.inventory.leftovers import not_in_slim
 from pyimginspect.inventory.official_images import slim_image
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding

@@ -17,9 +17,9 @@ from pyimginspect.analyzers._lost import (
 )
 from pyimginspect.analyzers._words import megabytes
 from pyimginspect.analyzers.rule import Analyzer, Rule
-from pyimginspect.inventory.causes import Cause, find_causes
 from pyimginspect.inventory.collect import Inventory
-from pyimginspect.inventory.losses import Lost
+from pyimginspect.inventory.derived.causes import Cause, find_causes
+from pyimginspect.inventory.derived.losses import Lost
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
 

@@ -11,8 +11,8 @@ from pyimginspect.inventory.build_tools import brought
 from pyimginspect.inventory.bundled import named_after
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.contents import contents_of
-from pyimginspect.inventory.cuda import CudaPair, CudaSource, find_cuda_pairs
-from pyimginspect.inventory.duplicates import Duplicate, find_duplicates
+from pyimginspect.inventory.derived.cuda import CudaPair, CudaSource, find_cuda_pairs
+from pyimginspect.inventory.derived.duplicates import Duplicate, find_duplicates
 from pyimginspect.inventory.native import Library
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding

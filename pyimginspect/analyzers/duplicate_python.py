@@ -20,12 +20,20 @@ from pyimginspect.analyzers._pythons import (
 )
 from pyimginspect.analyzers._words import counted, megabytes
 from pyimginspect.analyzers.rule import Analyzer, Rule
-from pyimginspect.inventory.bindings import find_bindings
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.contents import Freed, contents_of
+from pyimginspect.inventory.derived.bindings import find_bindings
+from pyimginspect.inventory.derived.leftovers import files_of_packages
+from pyimginspect.inventory.derived.primary_python import (
+    Primary,
+    application_of,
+    needed_packages,
+    primary_python,
+    running_python,
+)
+from pyimginspect.inventory.derived.replaceable import replaceable_bindings
 from pyimginspect.inventory.facts import Interpreter
 from pyimginspect.inventory.interpreters import interpreter_files
-from pyimginspect.inventory.leftovers import files_of_packages
 from pyimginspect.inventory.packages import (
     Graph,
     RemovalPlan,
@@ -33,14 +41,6 @@ from pyimginspect.inventory.packages import (
     plan_removal,
     why,
 )
-from pyimginspect.inventory.primary_python import (
-    Primary,
-    application_of,
-    needed_packages,
-    primary_python,
-    running_python,
-)
-from pyimginspect.inventory.replaceable import replaceable_bindings
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pyimginspect.analyzers._pythons import instruction, listed
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.collect import Inventory
-from pyimginspect.inventory.editables import Editable, find_missing_editables
+from pyimginspect.inventory.derived.editables import Editable, find_missing_editables
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
 

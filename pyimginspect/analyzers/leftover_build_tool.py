@@ -10,8 +10,8 @@ from pyimginspect.analyzers._leftovers import asked_for, left_by_layer, left_in_
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.contents import Freed, contents_of
+from pyimginspect.inventory.derived.leftovers import find_leftovers
 from pyimginspect.inventory.facts import BuildToolKind, Distribution
-from pyimginspect.inventory.leftovers import find_leftovers
 from pyimginspect.inventory.records import files_of
 from pyimginspect.inventory.tool_names import python_build_tools
 from pyimginspect.model import Evidence

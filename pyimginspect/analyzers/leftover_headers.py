@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pyimginspect.analyzers._leftovers import asked_for, left_by_layer, left_in_layer, listed
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.collect import Inventory
-from pyimginspect.inventory.leftovers import find_leftovers
+from pyimginspect.inventory.derived.leftovers import find_leftovers
 from pyimginspect.report import Finding
 
 __all__ = ["ANALYZER"]

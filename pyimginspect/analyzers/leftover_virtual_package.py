@@ -9,7 +9,7 @@ from pyimginspect.analyzers._leftovers import freed_packages, listed
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.build_tools import brought
 from pyimginspect.inventory.collect import Inventory
-from pyimginspect.inventory.leftovers import find_leftovers
+from pyimginspect.inventory.derived.leftovers import find_leftovers
 from pyimginspect.inventory.tool_names import kind_of_package
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding

@@ -11,15 +11,15 @@ from pyimginspect.analyzers._pythons import (
     replacement,
 )
 from pyimginspect.analyzers.rule import Analyzer, Rule
-from pyimginspect.inventory.bindings import Binding, find_bindings, twin_of
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.contents import contents_of
+from pyimginspect.inventory.derived.bindings import Binding, find_bindings, twin_of
+from pyimginspect.inventory.derived.leftovers import files_of_packages
+from pyimginspect.inventory.derived.replaceable import replaceable_bindings
+from pyimginspect.inventory.derived.runtime_python import RuntimePython, runtime_python
 from pyimginspect.inventory.facts import Distribution
-from pyimginspect.inventory.leftovers import files_of_packages
 from pyimginspect.inventory.packages import Graph, dependency_graph, plan_removal, why
 from pyimginspect.inventory.packages.graph import members
-from pyimginspect.inventory.replaceable import replaceable_bindings
-from pyimginspect.inventory.runtime_python import RuntimePython, runtime_python
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
 

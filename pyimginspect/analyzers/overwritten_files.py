@@ -18,10 +18,10 @@ from pyimginspect.analyzers._lost import (
 )
 from pyimginspect.analyzers._words import counted, megabytes
 from pyimginspect.analyzers.rule import Analyzer, Rule
-from pyimginspect.inventory.causes import Cause, find_causes
 from pyimginspect.inventory.collect import Inventory
-from pyimginspect.inventory.differences import differing_paths
-from pyimginspect.inventory.losses import places_of
+from pyimginspect.inventory.derived.causes import Cause, find_causes
+from pyimginspect.inventory.derived.differences import differing_paths
+from pyimginspect.inventory.derived.losses import places_of
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pyimginspect.analyzers._leftovers import NOTABLE
 from pyimginspect.analyzers._words import counted, megabytes
 from pyimginspect.analyzers.rule import Analyzer, Rule
-from pyimginspect.inventory.cache_contents import contents_of_caches
 from pyimginspect.inventory.caches import INFORMATION, edit_of, links_into_caches
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.contents import contents_of
+from pyimginspect.inventory.derived.cache_contents import contents_of_caches
 from pyimginspect.inventory.facts import Cache
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding

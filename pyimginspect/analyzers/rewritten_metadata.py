@@ -17,9 +17,9 @@ from pyimginspect.analyzers._lost import (
 )
 from pyimginspect.analyzers._words import counted, megabytes
 from pyimginspect.analyzers.rule import Analyzer, Rule
-from pyimginspect.inventory.causes import Cause, find_causes
 from pyimginspect.inventory.collect import Inventory
-from pyimginspect.inventory.losses import Change, Lost, places_of
+from pyimginspect.inventory.derived.causes import Cause, find_causes
+from pyimginspect.inventory.derived.losses import Change, Lost, places_of
 from pyimginspect.model import Entry, Evidence
 from pyimginspect.report import Finding
 

@@ -10,9 +10,9 @@ from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.cache_places import in_cache
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.contents import contents_of
+from pyimginspect.inventory.derived.runtime_python import started_in
 from pyimginspect.inventory.facts import Distribution
 from pyimginspect.inventory.packages.ownership import stored_by_layer
-from pyimginspect.inventory.runtime_python import started_in
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
 

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.contents import Content, contents_of
+from pyimginspect.inventory.derived.leftovers import files_of_packages, find_leftovers
 from pyimginspect.inventory.instructions import read_steps
-from pyimginspect.inventory.leftovers import files_of_packages, find_leftovers
 from pyimginspect.plan import commands
 from pyimginspect.plan.records import Edit, EditKind
 from pyimginspect.rootfs import Removal

@@ -14,8 +14,8 @@ import msgspec
 
 from pyimginspect.errors import printable
 from pyimginspect.inventory.collect import Inventory
+from pyimginspect.inventory.derived.runtime_python import runtime_python
 from pyimginspect.inventory.instructions import Step
-from pyimginspect.inventory.runtime_python import runtime_python
 from pyimginspect.model import ImageConfig
 from pyimginspect.plan import commands
 from pyimginspect.plan.context import Context

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pyimginspect.inventory.build_tools import brought
-from pyimginspect.inventory.cuda import find_cuda_pairs
-from pyimginspect.inventory.duplicates import find_duplicates
+from pyimginspect.inventory.derived.cuda import find_cuda_pairs
+from pyimginspect.inventory.derived.duplicates import find_duplicates
 from pyimginspect.plan.context import Context, Proposal
 
 __all__ = ["edits_of_duplicates"]

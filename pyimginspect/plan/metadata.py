@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from pyimginspect.inventory.causes import Cause, find_causes
+from pyimginspect.inventory.derived.causes import Cause, find_causes
 from pyimginspect.model import Entry
 from pyimginspect.plan import commands
 from pyimginspect.plan.context import LEAST, Context, Proposal

@@ -5,13 +5,13 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
-from pyimginspect.inventory.bindings import twin_of
 from pyimginspect.inventory.build_tools import brought
-from pyimginspect.inventory.leftovers import not_in_slim, without
+from pyimginspect.inventory.derived.bindings import twin_of
+from pyimginspect.inventory.derived.leftovers import not_in_slim, without
+from pyimginspect.inventory.derived.replaceable import lacks_twin, replaceable_bindings
 from pyimginspect.inventory.official_images import slim_image
 from pyimginspect.inventory.packages import dependency_graph
 from pyimginspect.inventory.records import files_of
-from pyimginspect.inventory.replaceable import lacks_twin, replaceable_bindings
 from pyimginspect.inventory.tool_names import python_build_tools
 from pyimginspect.plan.context import Context, Proposal
 

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from pyimginspect.inventory.build_tools import brought
 from pyimginspect.inventory.caches import INFORMATION
+from pyimginspect.inventory.derived.leftovers import bytecode_of, files_of_packages, without
 from pyimginspect.inventory.journals import is_journal
-from pyimginspect.inventory.leftovers import bytecode_of, files_of_packages, without
 from pyimginspect.inventory.packages import dependency_graph
 from pyimginspect.inventory.records import files_of
 from pyimginspect.plan.context import Context

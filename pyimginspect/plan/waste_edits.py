@@ -5,13 +5,13 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
-from pyimginspect.inventory.cache_contents import contents_of_caches
 from pyimginspect.inventory.caches import deletion_of, links_into_caches
-from pyimginspect.inventory.causes import Cause, find_causes
 from pyimginspect.inventory.contents import Content
-from pyimginspect.inventory.differences import differing_paths
-from pyimginspect.inventory.losses import places_of
-from pyimginspect.inventory.owners import Owner
+from pyimginspect.inventory.derived.cache_contents import contents_of_caches
+from pyimginspect.inventory.derived.causes import Cause, find_causes
+from pyimginspect.inventory.derived.differences import differing_paths
+from pyimginspect.inventory.derived.losses import places_of
+from pyimginspect.inventory.derived.owners import Owner
 from pyimginspect.plan import commands
 from pyimginspect.plan.context import LEAST, Context, Proposal
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from pyimginspect.inventory.derived.leftovers import find_leftovers
 from pyimginspect.inventory.facts import Distribution, OsPackage
-from pyimginspect.inventory.leftovers import find_leftovers
 from pyimginspect.inventory.runtimes import _by_program, callers
 from pyimginspect.inventory.tool_names import kind_of_package, users_at_run_time
 from tests.images import Content, File, HardLink, Link, Package, dist_info

@@ -12,10 +12,10 @@ from pyimginspect.analyzers import (
     overwritten_files,
     rewritten_metadata,
 )
-from pyimginspect.inventory.causes import Cause, find_causes
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.contents import contents_of
-from pyimginspect.inventory.differences import differing_paths
+from pyimginspect.inventory.derived.causes import Cause, find_causes
+from pyimginspect.inventory.derived.differences import differing_paths
 from pyimginspect.policy.judge import apply_policy
 from pyimginspect.policy.settings import Policy, Waiver
 from pyimginspect.report import Finding

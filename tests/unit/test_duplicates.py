@@ -9,8 +9,8 @@ import pytest
 from pyimginspect.analyzers import duplicate_native_library
 from pyimginspect.formats import render
 from pyimginspect.inventory.bundled import read_sbom
-from pyimginspect.inventory.cuda import is_cuda
-from pyimginspect.inventory.duplicates import library_key
+from pyimginspect.inventory.derived.cuda import is_cuda
+from pyimginspect.inventory.derived.duplicates import library_key
 from pyimginspect.inventory.facts import Distribution
 from pyimginspect.plan import make_plan
 from pyimginspect.report import Finding

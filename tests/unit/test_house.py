@@ -22,7 +22,15 @@ LONGEST_MODULE = 380
 # Who may import from whom. A room may always import from itself, but for those in APART.
 # The public API and the commands compose everything; no one composes the commands.
 NOUNS = {"errors", "model", "decoding"}
-BELOW_REPORT = NOUNS | {"plugins", "version", "layers", "sources", "rootfs", "inventory"}
+BELOW_REPORT = NOUNS | {
+    "plugins",
+    "version",
+    "layers",
+    "sources",
+    "rootfs",
+    "inventory",
+    "inventory.derived",
+}
 ABOVE_REPORT = {
     "dockerfile",
     "analyzers",
@@ -43,9 +51,10 @@ ROOMS: dict[str, set[str]] = {
     "sources": NOUNS | {"layers"},
     "rootfs": NOUNS,
     "inventory": NOUNS | {"rootfs"},
+    "inventory.derived": NOUNS | {"rootfs", "inventory"},
     "report": NOUNS | {"inventory"},
-    "analyzers": NOUNS | {"inventory", "report", "plugins"},
-    "plan": NOUNS | {"rootfs", "inventory", "report"},
+    "analyzers": NOUNS | {"inventory", "inventory.derived", "report", "plugins"},
+    "plan": NOUNS | {"rootfs", "inventory", "inventory.derived", "report"},
     "dockerfile": NOUNS | {"report"},
     "policy": NOUNS | {"report", "dockerfile"},
     "formats": NOUNS | {"report", "plan", "dockerfile"},
@@ -91,6 +100,8 @@ def room_of(module: str) -> str:
     parts = module.split(".")
     if parts[1:3] == ["formats", "fleet"]:
         return "formats.fleet"  # above the formats of one report, as the fleet is above the API
+    if parts[1:3] == ["inventory", "derived"]:
+        return "inventory.derived"  # takes the inventory that the rest of the room collects
     name = parts[1] if len(parts) > 1 else "__init__"
     return SHARED_ROOMS.get(name, name)
 
@@ -154,6 +165,7 @@ def test_imports_go_one_way(module: str) -> None:
         ("formats.html", "from pyimginspect.formats.fleet import render_fleet"),
         ("fleet.run", "from pyimginspect.formats.fleet import render_fleet"),
         ("layers.tar", "import pyimginspect"),
+        ("inventory.collect", "from pyimginspect.inventory.derived import leftovers"),
     ],
 )
 def test_the_check_sees_what_it_should(module: str, source: str, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from pyimginspect.analyzers import (
     unknown_base,
 )
 from pyimginspect.inventory.collect import Inventory
-from pyimginspect.inventory.leftovers import find_leftovers, without
+from pyimginspect.inventory.derived.leftovers import find_leftovers, without
 from pyimginspect.inventory.packages import dependency_graph
 from pyimginspect.report import Finding
 from tests.images import (

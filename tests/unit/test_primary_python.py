@@ -7,12 +7,12 @@ import pytest
 
 from pyimginspect.analyzers import command_cannot_start, duplicate_python
 from pyimginspect.inventory.collect import Inventory
-from pyimginspect.inventory.primary_python import (
+from pyimginspect.inventory.derived.primary_python import (
     marked_interpreters,
     needed_packages,
     primary_python,
 )
-from pyimginspect.inventory.runtime_python import runtime_python
+from pyimginspect.inventory.derived.runtime_python import runtime_python
 from pyimginspect.plan import make_plan, reconstruct
 from pyimginspect.report import Finding
 from tests.images import Content, File, Link, Package, debian_base, dist_info, official_env

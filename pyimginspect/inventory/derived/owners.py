@@ -13,8 +13,8 @@ from typing import Literal
 from msgspec import Struct
 
 from pyimginspect.inventory.collect import Inventory
+from pyimginspect.inventory.derived.losses import Lost, changes, find_lost
 from pyimginspect.inventory.distributions import normalized
-from pyimginspect.inventory.losses import Lost, changes, find_lost
 from pyimginspect.inventory.memoize import memoized
 from pyimginspect.inventory.packages import apk, dpkg
 from pyimginspect.inventory.records import place_of, rows_of

@@ -8,9 +8,9 @@ from functools import cache
 from msgspec import Struct
 
 from pyimginspect.inventory.collect import Inventory
+from pyimginspect.inventory.derived.runtime_python import runtime_python
 from pyimginspect.inventory.facts import Distribution
 from pyimginspect.inventory.memoize import memoized
-from pyimginspect.inventory.runtime_python import runtime_python
 from pyimginspect.inventory.tables import read_table
 
 __all__ = ["INSTALLERS", "Binding", "find_bindings", "twin_of"]

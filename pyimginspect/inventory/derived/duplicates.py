@@ -2,7 +2,7 @@
 
 Wheels rename what they bundle (``libpq-a17e3caa.so.5.17``, by ``auditwheel repair``), so libraries
 are compared by their name without that and by their major version. Those of CUDA are told by
-:mod:`pyimginspect.inventory.cuda`.
+:mod:`pyimginspect.inventory.derived.cuda`.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from msgspec import Struct
 
 from pyimginspect.inventory.build_tools import brought
 from pyimginspect.inventory.collect import Inventory
-from pyimginspect.inventory.cuda import is_cuda
-from pyimginspect.inventory.leftovers import files_of_packages, free_packages
+from pyimginspect.inventory.derived.cuda import is_cuda
+from pyimginspect.inventory.derived.leftovers import files_of_packages, free_packages
 from pyimginspect.inventory.memoize import memoized
 from pyimginspect.inventory.native import Library
 from pyimginspect.inventory.packages import dependency_graph

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pyimginspect.inventory.bindings import INSTALLERS, Binding, find_bindings, twin_of
 from pyimginspect.inventory.build_tools import brought
 from pyimginspect.inventory.collect import Inventory
+from pyimginspect.inventory.derived.bindings import INSTALLERS, Binding, find_bindings, twin_of
+from pyimginspect.inventory.derived.primary_python import needed_packages, primary_python
 from pyimginspect.inventory.facts import OsPackage
 from pyimginspect.inventory.instructions import Step, read_steps
 from pyimginspect.inventory.memoize import memoized
-from pyimginspect.inventory.primary_python import needed_packages, primary_python
 
 __all__ = ["lacks_twin", "replaceable_bindings"]
 

@@ -18,8 +18,8 @@ from msgspec import Struct
 
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.contents import contents_of
+from pyimginspect.inventory.derived.leftovers import files_of_packages, free_packages
 from pyimginspect.inventory.facts import Distribution
-from pyimginspect.inventory.leftovers import files_of_packages, free_packages
 from pyimginspect.inventory.memoize import memoized
 from pyimginspect.inventory.native import Library
 from pyimginspect.inventory.records import files_of

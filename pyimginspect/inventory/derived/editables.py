@@ -17,10 +17,10 @@ from msgspec import Struct
 
 from pyimginspect.decoding import from_json
 from pyimginspect.inventory.collect import Inventory
+from pyimginspect.inventory.derived.runtime_python import started_in
 from pyimginspect.inventory.facts import Distribution
 from pyimginspect.inventory.modules import importable_names, module_at
 from pyimginspect.inventory.records import recorded
-from pyimginspect.inventory.runtime_python import started_in
 from pyimginspect.inventory.search_path import pth_lines
 from pyimginspect.rootfs import RootFS
 

@@ -13,10 +13,10 @@ from msgspec import Struct
 
 from pyimginspect.inventory.build_tools import brought
 from pyimginspect.inventory.collect import Inventory
+from pyimginspect.inventory.derived.primary_python import needed_packages
 from pyimginspect.inventory.memoize import memoized
 from pyimginspect.inventory.packages import Graph, PackageDatabase, dependency_graph
 from pyimginspect.inventory.packages.graph import members
-from pyimginspect.inventory.primary_python import needed_packages
 from pyimginspect.inventory.runtimes import interpreted_programs
 from pyimginspect.inventory.tool_names import kind_of_package
 from pyimginspect.rootfs import RootFS

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pyimginspect.inventory.causes import Cause
 from pyimginspect.inventory.collect import Inventory
+from pyimginspect.inventory.derived.causes import Cause
 from pyimginspect.model import Entry
 
 __all__ = ["differing_paths"]

@@ -8,7 +8,7 @@ from pyimginspect.inventory.cache_places import files_in
 from pyimginspect.inventory.caches import INFORMATION, caches_around
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.contents import Content, contents_of
-from pyimginspect.inventory.losses import find_lost
+from pyimginspect.inventory.derived.losses import find_lost
 from pyimginspect.inventory.memoize import memoized
 
 __all__ = ["contents_of_caches"]

@@ -7,9 +7,9 @@ from collections import Counter
 from msgspec import Struct
 
 from pyimginspect.inventory.collect import Inventory
+from pyimginspect.inventory.derived.primary_python import application_of, primary_python
 from pyimginspect.inventory.interpreters.executables import python_name
 from pyimginspect.inventory.memoize import memoized
-from pyimginspect.inventory.primary_python import application_of, primary_python
 
 __all__ = ["RuntimePython", "runtime_python", "started_in"]
 

@@ -10,10 +10,10 @@ from msgspec import Struct
 from pyimginspect.inventory.caches import INFORMATION
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.contents import Freed, contents_of
+from pyimginspect.inventory.derived.losses import Change, Lost, changes, find_lost, is_again, spared
+from pyimginspect.inventory.derived.owners import Owner, by_owner
 from pyimginspect.inventory.journals import is_journal
-from pyimginspect.inventory.losses import Change, Lost, changes, find_lost, is_again, spared
 from pyimginspect.inventory.memoize import memoized
-from pyimginspect.inventory.owners import Owner, by_owner
 
 __all__ = ["Cause", "CauseKind", "find_causes"]
 
