@@ -25,6 +25,8 @@
     ├── ReportError              a report that cannot be read or written
     │   └── ResultsError         the results of a fleet cannot be used
     ├── ClusterError             the cluster that is to do the work cannot be used
+    ├── DockerfileError          a Dockerfile cannot be read, written or changed
+    │   └── DockerfileMismatchError  it is that of another image
     └── PolicyError              a policy or a baseline that cannot be used
 """
 
@@ -41,6 +43,8 @@ __all__ = [
     "CorruptLayerError",
     "DaemonError",
     "DigestMismatchError",
+    "DockerfileError",
+    "DockerfileMismatchError",
     "ImageNotFoundError",
     "InvalidReferenceError",
     "LayerError",
@@ -207,6 +211,14 @@ class ResultsError(ReportError):
 
 class ClusterError(PyimginspectError):
     """The cluster that is to do the work cannot be used, or went away."""
+
+
+class DockerfileError(PyimginspectError):
+    """A Dockerfile cannot be read, written or changed; the message names the line."""
+
+
+class DockerfileMismatchError(DockerfileError):
+    """Most of a Dockerfile's instructions are not in the history of the image."""
 
 
 class PolicyError(PyimginspectError):

@@ -46,6 +46,7 @@ __all__ = [
     "Waived",
     "Waste",
     "as_json",
+    "instruction_of",
 ]
 
 SCHEMA_VERSION = 1
@@ -289,3 +290,11 @@ def _encodable(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_encodable(item) for item in value]
     return value
+
+
+def instruction_of(report: Report, finding: Finding) -> str:
+    """Return the instruction that brought a finding, or an empty string."""
+    if finding.instruction:
+        return finding.instruction
+    wanted = finding.layers[0] if finding.layers else None
+    return next((layer.instruction for layer in report.layers if layer.number == wanted), "")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pyimginspect.dockerfile import Dockerfile, instruction_of
+from pyimginspect.dockerfile import Dockerfile
 from pyimginspect.errors import printable
 from pyimginspect.formats._text import count, severity_words, size, verdict_words
-from pyimginspect.report import Finding, Report
+from pyimginspect.report import Finding, Report, instruction_of
 
 __all__ = ["render"]
 

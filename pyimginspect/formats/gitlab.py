@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 
-from pyimginspect.dockerfile import Dockerfile, instruction_of
+from pyimginspect.dockerfile import Dockerfile
 from pyimginspect.errors import printable
 from pyimginspect.formats._text import size
-from pyimginspect.report import Finding, Report
+from pyimginspect.report import Finding, Report, instruction_of
 
 __all__ = ["render"]
 

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from pyimginspect.dockerfile import Dockerfile, instruction_of
+from pyimginspect.dockerfile import Dockerfile
 from pyimginspect.errors import printable
 from pyimginspect.formats._text import size
-from pyimginspect.report import Finding, Report
+from pyimginspect.report import Finding, Report, instruction_of
 from pyimginspect.rules import Rule
 
 __all__ = ["render"]

@@ -8,11 +8,11 @@ from fnmatch import fnmatchcase
 
 import msgspec
 
-from pyimginspect.dockerfile import instruction_of, same_instruction
+from pyimginspect.dockerfile import same_instruction
 from pyimginspect.model import Evidence
 from pyimginspect.policy.baseline import Baseline
 from pyimginspect.policy.settings import ALL, OWN_RULES, Policy, RuleSettings, Waiver
-from pyimginspect.report import Finding, Report, RuleVerdict, Verdict, Waived
+from pyimginspect.report import Finding, Report, RuleVerdict, Verdict, Waived, instruction_of
 from pyimginspect.rules import Rule
 
 __all__ = ["apply_policy"]

@@ -1,0 +1,136 @@
+"""The small parts of an instruction: flags, words, quotes and the JSON form."""
+
+from __future__ import annotations
+
+import msgspec
+
+from pyimginspect.dockerfile.logical import Logical
+from pyimginspect.dockerfile.records import Flag
+
+__all__ = ["SPACE", "read_flags", "read_json", "read_words", "split_keyword", "unquoted"]
+
+SPACE = " \t\v\f\r\n\x85\xa0"
+"""Go's ``unicode.IsSpace`` in Latin-1, which BuildKit strips lines by."""
+
+
+def read_flags(line: Logical, offset: int, escape: str) -> tuple[tuple[Flag, ...], int]:
+    """Return the flags at ``offset`` of a line, and where its argument begins.
+
+    As ``extractBuilderFlags`` of BuildKit: words that begin with ``--``, quotes taken off, up to
+    the first that does not, or to ``--`` alone.
+    """
+    text = line.text
+    flags: list[Flag] = []
+    while True:
+        while offset < len(text) and text[offset] in SPACE:
+            offset += 1
+        if not text.startswith("--", offset):
+            return tuple(flags), offset
+        start = offset
+        word, offset = _flag_word(text, offset, escape)
+        if word == "--":
+            return tuple(flags), offset
+        name, _, value = word[2:].partition("=")
+        flags.append(
+            Flag(name=name, value=value, start=line.origin(start), end=line.origin_end(offset))
+        )
+
+
+def _flag_word(text: str, offset: int, escape: str) -> tuple[str, int]:
+    characters = []
+    quote = ""
+    while offset < len(text) and (quote or text[offset] not in SPACE):
+        character = text[offset]
+        offset += 1
+        if character == escape:
+            characters.append(text[offset : offset + 1])
+            offset += 1
+        elif quote:
+            if character == quote:
+                quote = ""
+            else:
+                characters.append(character)
+        elif character in "'\"":
+            quote = character
+        else:
+            characters.append(character)
+    return "".join(characters), min(offset, len(text))
+
+
+def split_keyword(line: Logical, escape: str) -> tuple[str, str]:
+    """Return the keyword of a line in capitals, and its argument; ``ONBUILD`` is looked into."""
+    text, offset = line.text, 0
+    keyword = "ONBUILD"
+    while keyword == "ONBUILD":
+        _, start = read_flags(line, offset, escape)
+        offset = start
+        while offset < len(text) and text[offset] not in SPACE:
+            offset += 1
+        keyword = text[start:offset].upper()
+        if offset == start:
+            break
+    _, offset = read_flags(line, offset, escape)
+    return keyword, text[offset:].strip(SPACE)
+
+
+def read_words(text: str) -> list[str]:
+    """Return the words of an argument, quotes and escapes left in; none where a quote is open."""
+    words: list[str] = []
+    start: int | None = None
+    quote, position = "", 0
+    while position < len(text):
+        character = text[position]
+        if character in SPACE and not quote:
+            if start is not None:
+                words.append(text[start:position])
+            start = None
+            position += 1
+            continue
+        start = position if start is None else start
+        if character == "\\" and quote != "'":
+            position += 2
+            continue
+        if quote:
+            quote = "" if character == quote else quote
+        elif character in "'\"":
+            quote = character
+        position += 1
+    if quote:
+        return []
+    return words if start is None else [*words, text[start:]]
+
+
+def unquoted(word: str) -> str:
+    """Return a word without its quotes and escapes."""
+    characters = []
+    quote, position = "", 0
+    while position < len(word):
+        character = word[position]
+        if character == "\\" and quote != "'" and position + 1 < len(word):
+            after = word[position + 1]
+            if quote and after not in '"\\$':
+                characters.append(character)
+            characters.append(after)
+            position += 2
+            continue
+        if character == quote:
+            quote = ""
+        elif not quote and character in "'\"":
+            quote = character
+        else:
+            characters.append(character)
+        position += 1
+    return "".join(characters)
+
+
+def read_json(text: str) -> tuple[str, ...] | None:
+    """Return the words of the JSON form, ``None`` where the text is none or has other values."""
+    if not text.startswith("["):
+        return None
+    try:
+        values = msgspec.json.decode(text.encode("utf-8", "surrogatepass"))
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        return None
+    return tuple(values)
