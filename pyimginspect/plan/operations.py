@@ -7,9 +7,9 @@ plain data, and are written into a plan's JSON as they are.
 
 from __future__ import annotations
 
-from typing import Literal
-
 from msgspec import Struct
+
+from pyimginspect.dockerfile.installs import Manager
 
 __all__ = [
     "AddFlag",
@@ -29,10 +29,6 @@ __all__ = [
     "ReplaceInstructions",
     "StageCopy",
 ]
-
-Manager = Literal["apt", "apk", "dnf", "pip", "uv", "npm"]
-"""A program that installs packages; ``apt`` is apt-get too, ``dnf`` is microdnf and yum too,
-``pip`` is ``python -m pip`` too, ``uv`` is ``uv pip``."""
 
 
 class AddOption(Struct, frozen=True, kw_only=True, tag="add-option"):
