@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from pyimginspect.dockerfile.shell import parse_shell
 from pyimginspect.inventory.startup.conditions import holds
 from pyimginspect.inventory.startup.records import NotKnownError, Process, Word
 from pyimginspect.inventory.startup.shell_builtins import is_harmless
@@ -27,7 +28,7 @@ from pyimginspect.inventory.startup.shell_state import (
     unsettled,
     writes,
 )
-from pyimginspect.inventory.startup.words import line_of, matches, one_word, parse_shell
+from pyimginspect.inventory.startup.words import line_of, matches, one_word
 
 if TYPE_CHECKING:
     from tree_sitter import Node

@@ -8,7 +8,6 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections.abc import Iterator, Mapping
-from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -17,31 +16,14 @@ from msgspec import Struct
 from pyimginspect.inventory.startup.records import Word
 
 if TYPE_CHECKING:
-    from tree_sitter import Node, Parser, Tree
+    from tree_sitter import Node
 
-__all__ = ["Values", "expand_words", "line_of", "matches", "one_word", "parse_shell"]
+__all__ = ["Values", "expand_words", "line_of", "matches", "one_word"]
 
-_LONGEST_TEXT = 256 << 10  # bytes
 _DEEPEST = 24
 _MOST_WORDS = 512
 _NAME = re.compile(r"[A-Za-z_]\w*|\d+|[@*#?](?=$|[:%#-])", re.ASCII)
 _GLOB = ("*", "?", "[")
-
-
-@cache
-def _parser() -> Parser:
-    # Loaded for images whose command is a shell's; most have none.
-    import tree_sitter
-    import tree_sitter_bash
-
-    return tree_sitter.Parser(tree_sitter.Language(tree_sitter_bash.language()))
-
-
-def parse_shell(text: bytes) -> Tree | None:
-    """Return the tree of a shell's text; ``None`` where it is too long to be looked at."""
-    if len(text) > _LONGEST_TEXT:
-        return None
-    return _parser().parse(text)
 
 
 def line_of(node: Node) -> int:
