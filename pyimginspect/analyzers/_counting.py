@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pyimginspect.analyzers._words import megabytes
 from pyimginspect.inventory.contents import Content, Contents
 from pyimginspect.model import Evidence
 from pyimginspect.report import SEVERITIES, Finding
 from pyimginspect.rules import Claim
+from pyimginspect.text import sized
 
 __all__ = ["count_once"]
 
@@ -60,9 +60,9 @@ def _references(ranked: list[Finding], sizes: dict[int, int]) -> Iterable[Eviden
     ordered = sorted(sizes, key=lambda other: (-sizes[other], other))
     for other in ordered[:_MOST]:
         where = f"the finding {ranked[other].rule} about {ranked[other].subject}"
-        yield Evidence(what=f"{megabytes(sizes[other])} of this are counted in {where}")
+        yield Evidence(what=f"{sized(sizes[other])} of this are counted in {where}")
     rest = ordered[_MOST:]
     if rest:
-        size = megabytes(sum(sizes[other] for other in rest))
+        size = sized(sum(sizes[other] for other in rest))
         where = f"{len(rest)} other {'finding' if len(rest) == 1 else 'findings'}"
         yield Evidence(what=f"{size} of this are counted in {where}")

@@ -6,9 +6,8 @@ import re
 import shlex
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from pyimginspect.analyzers._words import counted
 from pyimginspect.analyzers.rule import Rule
-from pyimginspect.inventory.build_tools import brought, loose_files
+from pyimginspect.inventory.build_tools import loose_files
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.contents import Freed, contents_of
 from pyimginspect.inventory.derived.leftovers import (
@@ -21,6 +20,7 @@ from pyimginspect.inventory.facts import BuildTool, OsPackage
 from pyimginspect.inventory.tool_names import users_at_run_time
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
+from pyimginspect.text import counted, listed
 
 __all__ = [
     "NOTABLE",
@@ -29,7 +29,6 @@ __all__ = [
     "freed_packages",
     "left_by_layer",
     "left_in_layer",
-    "listed",
     "purge_words",
     "recommended_by",
 ]
@@ -40,13 +39,6 @@ NOTABLE = 1_000_000
 _MOST = 12
 _APT = re.compile(r"\bapt(?:-get)?\s+(?:-\S+\s+)*install\b")
 _KINDS = {"meta": "collection of build packages"}
-
-
-def listed(names: Sequence[str], most: int = 3) -> str:
-    """Return the first names in a phrase: ``a, b, c and 4 more``."""
-    if len(names) <= most:
-        return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
-    return f"{', '.join(names[:most])} and {len(names) - most:,} more"
 
 
 def left_by_layer(
@@ -156,7 +148,7 @@ def recommended_by(
     found = {
         (package.automatic is not False, package.name, name)
         for package in packages.packages
-        if brought(package) == layer and package.key not in going
+        if package.installed_in == layer and package.key not in going
         for clause in package.recommends
         for name in clause[:1]
         if name in names
@@ -188,7 +180,7 @@ def add_words(manager: str, names: Sequence[str]) -> str:
 def _kept_of(inventory: Inventory, leftovers: Leftovers, layer: int) -> list[Kept]:
     """Return the proofs for runtime packages that came with the tools of a layer."""
     return [
-        proof for proof in leftovers.kept if brought(inventory.packages[proof.package]) == layer
+        proof for proof in leftovers.kept if inventory.packages[proof.package].installed_in == layer
     ]
 
 

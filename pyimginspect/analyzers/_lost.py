@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from pyimginspect.analyzers._leftovers import listed
-from pyimginspect.analyzers._words import counted, megabytes
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.derived.causes import Cause
 from pyimginspect.inventory.derived.losses import Lost
 from pyimginspect.inventory.derived.owners import Owner
 from pyimginspect.model import Evidence
+from pyimginspect.text import counted, listed, sized
 
 __all__ = [
     "covering",
@@ -49,10 +48,10 @@ def covering(losses: Sequence[Lost]) -> list[str]:
     return sorted(places)
 
 
-def named(owners: Sequence[Owner], most: int = 3) -> str:
-    """Return owners in a phrase: ``git, git-man and 3 more``."""
+def named(owners: Sequence[Owner]) -> str:
+    """Return owners in a phrase: ``git, git-man, libgdbm6 and 3 more``."""
     names = [name for owner in owners for name in owner.names or (owner.name,)]
-    return listed(names, most)
+    return listed(names)
 
 
 def owned_packages(cause: Cause) -> list[str]:
@@ -90,5 +89,5 @@ def stored_in(inventory: Inventory, losses: Sequence[Lost], then: str) -> Iterat
     for layer, sizes in sorted(sums.items()):
         who = shortened(inventory.instructions[layer]) or f"layer {layer}"
         files, are = counted(len(sizes), "file"), "is" if len(sizes) == 1 else "are"
-        what = f"{who} stores {files} of {megabytes(sum(sizes))} that {are} {then}"
+        what = f"{who} stores {files} of {sized(sum(sizes))} that {are} {then}"
         yield Evidence(what=what, layer=layer)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal, NamedTuple
 
-from pyimginspect.analyzers._words import counted
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.facts import Distribution, Interpreter
 from pyimginspect.inventory.loader import Dependency
 from pyimginspect.inventory.providers import advice, provider
 from pyimginspect.inventory.wheels import Wheel
 from pyimginspect.model import Evidence
+from pyimginspect.text import counted, listed
 
 __all__ = [
     "Owner",
@@ -19,8 +19,6 @@ __all__ = [
     "file_evidence",
     "fits",
     "install_line",
-    "instruction",
-    "listed",
     "providers",
     "python_of",
     "remedies",
@@ -76,14 +74,6 @@ class Owners:
         return self._titles[owner.name].split()[0] if owner.kind == "distribution" else owner.name
 
 
-def listed(names: Iterable[str], most: int = 4) -> str:
-    """Return ``a, b and c``; beyond ``most`` names only how many more there are."""
-    every = list(names)
-    if len(every) > most:
-        every = [*every[: most - 1], f"{len(every) - most + 1} more"]
-    return " and ".join(filter(None, [", ".join(every[:-1]), *every[-1:]]))
-
-
 def titled(distribution: Distribution) -> str:
     """Return ``numpy 2.1.0``; without a version ``numpy in /opt/python``."""
     return f"{distribution.name} {distribution.version or f'in /{distribution.location}'}"
@@ -93,11 +83,6 @@ def titles(inventory: Inventory) -> dict[str, str]:
     """Return what to call distributions, and compiled files without metadata, by metadata."""
     found = {each.distribution.metadata: titled(each.distribution) for each in inventory.wheels}
     return found | {each.metadata: titled(each) for each in inventory.distributions}
-
-
-def instruction(inventory: Inventory, layer: int) -> str:
-    """Return the step of the Dockerfile behind a layer, or nothing where it is not known."""
-    return inventory.instructions[layer] if layer < len(inventory.instructions) else ""
 
 
 def python_of(inventory: Inventory, path: str) -> Interpreter:

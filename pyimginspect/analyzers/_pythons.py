@@ -8,15 +8,13 @@ from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.derived.bindings import INSTALLERS, Binding, find_bindings, twin_of
 from pyimginspect.inventory.facts import Distribution, Interpreter, OsPackage
 from pyimginspect.inventory.packages.ownership import stored_by_layer
+from pyimginspect.text import listed
 
 __all__ = [
     "brought_in",
     "bytecode",
     "command_of",
     "described",
-    "first_layer",
-    "instruction",
-    "listed",
     "replacement",
     "replacements",
 ]
@@ -33,14 +31,6 @@ _ORIGINS = {
 }
 
 
-def listed(names: Iterable[str], most: int = 4) -> str:
-    """Return ``a, b and c``; beyond ``most`` names only how many more there are."""
-    every = list(names)
-    if len(every) > most:
-        every = [*every[: most - 1], f"{len(every) - most + 1} more"]
-    return " and ".join(filter(None, [", ".join(every[:-1]), *every[-1:]]))
-
-
 def described(python: Interpreter) -> str:
     """Return ``Debian's Python 3.11.2``, ``Python 3.13.1 in /opt``, ``… from conda in /opt``, …"""
     name = f"{_IMPLEMENTATIONS.get(python.implementation, python.implementation)} {python.version}"
@@ -53,25 +43,10 @@ def described(python: Interpreter) -> str:
     return f"{name} from {python.origin} in /{python.prefix}"
 
 
-def first_layer(package: OsPackage) -> int:
-    """Return the layer that installed a package, though a later one may have upgraded it."""
-    layer = package.layer
-    for event in package.history[::-1]:
-        if event.action == "removed":
-            break
-        layer = event.layer
-    return layer
-
-
 def brought_in(inventory: Inventory, python: Interpreter) -> int:
     """Return the layer that brought an interpreter."""
     owners = inventory.packages.owner(python.path)
-    return first_layer(inventory.packages[owners[0]]) if owners else python.layer
-
-
-def instruction(inventory: Inventory, layer: int) -> str:
-    """Return the step of the Dockerfile behind a layer, or nothing where it is not known."""
-    return inventory.instructions[layer] if layer < len(inventory.instructions) else ""
+    return inventory.packages[owners[0]].installed_in if owners else python.layer
 
 
 def command_of(package: OsPackage) -> str:
@@ -116,7 +91,7 @@ def replacements(inventory: Inventory, keys: Iterable[str]) -> list[str]:
 
 def _line(inventory: Inventory, key: str) -> str:
     package = inventory.packages[key]
-    return f"the {command_of(package)} line of layer {first_layer(package)}"
+    return f"the {command_of(package)} line of layer {package.installed_in}"
 
 
 def bytecode(inventory: Inventory, keys: Iterable[str]) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pyimginspect.analyzers._words import counted
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.contents import contents_of
@@ -13,6 +12,7 @@ from pyimginspect.inventory.facts import BaseImage
 from pyimginspect.inventory.official_images import slim_image
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
+from pyimginspect.text import counted
 
 __all__ = ["ANALYZER"]
 

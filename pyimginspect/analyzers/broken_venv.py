@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pyimginspect.analyzers._pythons import instruction, listed
-from pyimginspect.analyzers._words import counted
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.facts import Environment
@@ -13,6 +11,7 @@ from pyimginspect.inventory.interpreters.executables import python_name
 from pyimginspect.inventory.shebangs import shebang_program
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
+from pyimginspect.text import counted, listed
 
 __all__ = ["ANALYZER", "broken_venv"]
 
@@ -115,7 +114,7 @@ def _finding(
         message=message,
         evidence=evidence,
         layers=(environment.layer,),
-        instruction=instruction(inventory, environment.layer),
+        instruction=inventory.instruction(environment.layer),
         paths=paths or [environment.path],
     )
 

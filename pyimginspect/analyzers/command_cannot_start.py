@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pyimginspect.analyzers._pythons import instruction
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.facts import StartProblem, StartStep
@@ -78,7 +77,7 @@ def command_cannot_start(inventory: Inventory) -> Iterator[Finding]:
         message=f"{how} {verb}: {problem.what}{errno}",
         evidence=_evidence(inventory, problem, startup.steps),
         layers=layers,
-        instruction=instruction(inventory, layers[0]) if layers else "",
+        instruction=inventory.instruction(layers[0]) if layers else "",
         paths=(problem.path,) if problem.path else (),
         fix=problem.fix,
     )

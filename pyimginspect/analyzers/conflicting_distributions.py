@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pyimginspect.analyzers._pythons import instruction, listed
-from pyimginspect.analyzers._words import counted
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.facts import Distribution
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
+from pyimginspect.text import counted, listed
 
 __all__ = ["ANALYZER", "conflicting_distributions"]
 
@@ -79,7 +78,7 @@ def _versions(
             for each in versions
         ],
         layers={each.layer for each in versions},
-        instruction=instruction(inventory, layer),
+        instruction=inventory.instruction(layer),
         paths=[each.metadata for each in versions],
         fix=f"keep one version of {name}: pip install --force-reinstall in the step of layer"
         f" {layer}, after deleting {_stale(versions)}",
@@ -118,7 +117,7 @@ def _files(inventory: Inventory, rivals: list[Distribution], paths: list[str]) -
         message=f"{names} {both} claim {files} in /{rivals[0].location}",
         evidence=evidence,
         layers={each.layer for each in rivals},
-        instruction=instruction(inventory, layer),
+        instruction=inventory.instruction(layer),
         paths=paths[:_MOST_PATHS],
         fix=f"keep one of {listed([each.name for each in rivals])} in the requirements",
     )

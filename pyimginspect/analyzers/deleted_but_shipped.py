@@ -15,13 +15,13 @@ from pyimginspect.analyzers._lost import (
     shortened,
     stored_in,
 )
-from pyimginspect.analyzers._words import megabytes
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.derived.causes import Cause, find_causes
 from pyimginspect.inventory.derived.losses import Lost
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
+from pyimginspect.text import sized
 
 __all__ = ["ANALYZER"]
 
@@ -97,9 +97,7 @@ def _fix(layer: int, instruction: str) -> str:
 def _evidence(inventory: Inventory, losses: Sequence[Lost]) -> Iterator[Evidence]:
     yield from stored_in(inventory, losses, "deleted later")
     for lost in largest(losses):
-        what = (
-            f"layer {lost.layer} stores {megabytes(lost.size)}, layer {lost.removed_in} deletes it"
-        )
+        what = f"layer {lost.layer} stores {sized(lost.size)}, layer {lost.removed_in} deletes it"
         yield Evidence(what=what, path=lost.path, layer=lost.layer)
 
 

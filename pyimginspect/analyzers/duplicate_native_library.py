@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pyimginspect.analyzers._native import instruction, listed
-from pyimginspect.analyzers._words import counted, megabytes
 from pyimginspect.analyzers.rule import Analyzer, Rule
-from pyimginspect.inventory.build_tools import brought
 from pyimginspect.inventory.bundled import named_after
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.contents import contents_of
@@ -16,6 +13,7 @@ from pyimginspect.inventory.derived.duplicates import Duplicate, find_duplicates
 from pyimginspect.inventory.native import Library
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
+from pyimginspect.text import counted, listed, sized
 
 __all__ = ["ANALYZER"]
 
@@ -70,7 +68,7 @@ def _finding(inventory: Inventory, duplicate: Duplicate) -> Finding:
         f" {listed(duplicate.packages)} and {whence}",
         evidence=[*_evidence(inventory, libraries), *_needs(duplicate)],
         layers=layers,
-        instruction=instruction(inventory, max(layers)),
+        instruction=inventory.instruction(max(layers)),
         paths=[each.path for each in libraries],
         packages=duplicate.packages,
         frees=contents_of(inventory.rootfs).freed(duplicate.gone),
@@ -88,7 +86,7 @@ def _fix(inventory: Inventory, duplicate: Duplicate, title: str) -> str:
         return f"Delete the copies in /{duplicate.directory} and let their users load {packages}"
     edits = []
     if duplicate.dropped:
-        layers = sorted({brought(inventory.packages[key]) for key in duplicate.dropped})
+        layers = sorted({inventory.packages[key].installed_in for key in duplicate.dropped})
         where = listed(str(layer) for layer in layers)
         line = f"layer {where}" if len(layers) == 1 else f"layers {where}"
         edits.append(
@@ -138,15 +136,15 @@ def _cuda(inventory: Inventory, pair: CudaPair) -> Finding:
     return RULE.finding(
         subject=f"{first.title} {second.title}",
         severity="warning" if smaller >= _MUCH else None,
-        message=f"CUDA's libraries {how}, {megabytes(pair.sizes[0])} from {first.title} and"
-        f" {megabytes(pair.sizes[1])} from {second.title}: {names}",
+        message=f"CUDA's libraries {how}, {sized(pair.sizes[0])} from {first.title} and"
+        f" {sized(pair.sizes[1])} from {second.title}: {names}",
         evidence=[
             evidence
             for source, size in ((first, pair.sizes[0]), (second, pair.sizes[1]))
             for evidence in _source(source, size)
         ],
         layers=layers,
-        instruction=instruction(inventory, max(layers)),
+        instruction=inventory.instruction(max(layers)),
         paths=[each.path for each in libraries][:50],
         packages=(*first.packages, *second.packages),
         frees=contents_of(inventory.rootfs).freed(pair.gone),
@@ -164,7 +162,7 @@ def _versions(pair: CudaPair, name: str) -> str:
 def _source(source: CudaSource, size: int) -> Iterator[Evidence]:
     libraries = sorted(source.libraries, key=lambda each: each.path)
     count = counted(len(libraries), "library").replace("librarys", "libraries")
-    what = f"{source.title}: {count}, {megabytes(size)} in common with the other"
+    what = f"{source.title}: {count}, {sized(size)} in common with the other"
     yield Evidence(what=what, path=libraries[0].path, layer=libraries[0].layer)
     if source.users:
         yield Evidence(what=f"{source.title}: used by {listed(source.users, 6)}")

@@ -13,12 +13,8 @@ from pyimginspect.analyzers._pythons import (
     bytecode,
     command_of,
     described,
-    first_layer,
-    instruction,
-    listed,
     replacements,
 )
-from pyimginspect.analyzers._words import counted, megabytes
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.contents import Freed, contents_of
@@ -43,6 +39,7 @@ from pyimginspect.inventory.packages import (
 )
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
+from pyimginspect.text import counted, listed, sized
 
 __all__ = ["ANALYZER", "duplicate_python"]
 
@@ -172,7 +169,7 @@ def _finding(
         asked = reason.plan.roots
         message = f"{listed(asked, 3)} brought a second Python, {described(python)}"
         packages: tuple[str, ...] = _gone(reason.plan)
-        layers = {layer, *(first_layer(inventory.packages[key]) for key in asked)}
+        layers = {layer, *(inventory.packages[key].installed_in for key in asked)}
         edits = "; ".join(reason.fixes)
         used = not needed_packages(inventory).isdisjoint(reason.plan.packages)
         stays = used or not _are_replaceable(inventory, asked)
@@ -198,7 +195,7 @@ def _finding(
         message=message,
         evidence=_evidence(inventory, primary, python, reason),
         layers=layers,
-        instruction=instruction(inventory, layer),
+        instruction=inventory.instruction(layer),
         paths=(python.path, *python.aliases),
         packages=packages,
         frees=frees,
@@ -225,7 +222,7 @@ def _from_lines(inventory: Inventory, keys: list[str]) -> str:
     lines: dict[str, list[str]] = {}
     for key in keys:
         package = inventory.packages[key]
-        line = f"the {command_of(package)} line of layer {first_layer(package)}"
+        line = f"the {command_of(package)} line of layer {package.installed_in}"
         lines.setdefault(line, []).append(key)
     return listed([f"{listed(names)} from {line}" for line, names in lines.items()])
 
@@ -287,7 +284,7 @@ def _evidence(
         for chain in reason.chains[:_MOST_CHAINS]:
             package = inventory.packages[chain[0]]
             what = " → ".join(chain) if len(chain) > 1 else f"{chain[0]} was asked for by name"
-            yield Evidence(what=what, package=chain[0], layer=first_layer(package))
+            yield Evidence(what=what, package=chain[0], layer=package.installed_in)
         if len(reason.chains) > _MOST_CHAINS:
             yield Evidence(what=counted(len(reason.chains) - _MOST_CHAINS, "more chain"))
         if reason.recommended:
@@ -307,20 +304,18 @@ def _evidence(
 
 def _removal(inventory: Inventory, plan: RemovalPlan) -> Iterator[Evidence]:
     gone = _gone(plan)
-    where = listed([f"{megabytes(size)} in layer {layer}" for layer, size in plan.layers.items()])
+    where = listed([f"{sized(size)} in layer {layer}" for layer, size in plan.layers.items()])
     what = f"without {listed(plan.roots)} {counted(len(gone), 'package')} would go, {where}"
     yield Evidence(what=f"{what}: {', '.join(gone)}")
     compiled = bytecode(inventory, gone)
     if compiled:
-        yield Evidence(
-            what=f"{megabytes(compiled)} of byte code, compiled from theirs, would go too"
-        )
+        yield Evidence(what=f"{sized(compiled)} of byte code, compiled from theirs, would go too")
     if not plan.orphans_known:
         yield Evidence(what="what else would go is not known: nothing tells what was asked for")
     if plan.already_orphaned:
         yield Evidence(
             what="nothing needs these, with or without it: "
-            f"{listed(plan.already_orphaned, 8)} ({megabytes(plan.already_size)})"
+            f"{listed(plan.already_orphaned, 8)} ({sized(plan.already_size)})"
         )
 
 

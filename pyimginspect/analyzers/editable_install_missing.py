@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pyimginspect.analyzers._pythons import instruction, listed
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.derived.editables import Editable, find_missing_editables
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
+from pyimginspect.text import listed
 
 __all__ = ["ANALYZER", "editable_install_missing"]
 
@@ -93,7 +93,7 @@ def _finding(inventory: Inventory, each: Editable) -> Finding:
         message=f"{title} in /{each.location} is an editable install of {fault}, so that {effect}",
         evidence=evidence,
         layers=[each.layer],
-        instruction=instruction(inventory, each.layer),
+        instruction=inventory.instruction(each.layer),
         paths=[each.path],
         fix=f"Install without a reference to the sources: {command};"
         f" or COPY the project to {source} in this stage too",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pyimginspect.analyzers._native import file_evidence, instruction, listed, python_of, titled
+from pyimginspect.analyzers._native import file_evidence, python_of, titled
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.imports import unneeded
 from pyimginspect.inventory.libc import wanted_libc
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
+from pyimginspect.text import listed
 
 __all__ = ["ANALYZER"]
 
@@ -80,7 +81,7 @@ def _distributions(inventory: Inventory) -> Iterator[Finding]:
                 *([Evidence(what=spared.because)] if spared else []),
             ],
             layers=(layer,),
-            instruction=instruction(inventory, layer),
+            instruction=inventory.instruction(layer),
             paths=wheel.foreign_libc,
             fix=_FIX.get(python.libc, ""),
         )
@@ -103,7 +104,7 @@ def _programs(inventory: Inventory) -> Iterator[Finding]:
             f" the loader {loader} is not in the image",
             evidence=file_evidence(inventory, paths, f"asks for {loader}"),
             layers=layers,
-            instruction=instruction(inventory, max(layers)),
+            instruction=inventory.instruction(max(layers)),
             paths=paths,
             fix=f"Take builds for {inventory.libc.flavor}, or static ones.",
         )

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct, field
 
-from pyimginspect.analyzers._native import Owner, Owners, instruction, listed
-from pyimginspect.analyzers._words import counted
+from pyimginspect.analyzers._native import Owner, Owners
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.imports import Use
@@ -16,6 +15,7 @@ from pyimginspect.inventory.loader import Resolution
 from pyimginspect.inventory.wheels import glibc_version
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
+from pyimginspect.text import counted, listed
 
 __all__ = ["ANALYZER"]
 
@@ -106,7 +106,7 @@ def _finding(
             *(Evidence(what=because) for because in sorted(wanted.because)),
         ],
         layers=layers,
-        instruction=instruction(inventory, max(layers)),
+        instruction=inventory.instruction(max(layers)),
         paths=(*by_file, *sorted(wanted.libraries)),
         fix=_fix(versions[-1], inventory.libc.version or "") if of_glibc else "",
     )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pyimginspect.analyzers._pythons import described, instruction, listed
+from pyimginspect.analyzers._pythons import described
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.facts import Interpreter
 from pyimginspect.inventory.loader import Loader
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
+from pyimginspect.text import listed
 
 __all__ = ["ANALYZER", "hijacked_libpython"]
 
@@ -88,7 +89,7 @@ def _check(
         message=message,
         evidence=evidence,
         layers=(layer,),
-        instruction=instruction(inventory, layer),
+        instruction=inventory.instruction(layer),
         paths=[path for path in (python.path, taken, *own) if path],
         packages=inventory.packages.owner(taken) if taken else (),
     )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pyimginspect.analyzers._native import fits, instruction, listed, python_of, titled
+from pyimginspect.analyzers._native import fits, python_of, titled
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
+from pyimginspect.text import listed
 
 __all__ = ["ANALYZER"]
 
@@ -59,7 +60,7 @@ def run(inventory: Inventory) -> Iterator[Finding]:
             f" which Python {python.version} on {libc} does not accept",
             evidence=evidence,
             layers=(layer,),
-            instruction=instruction(inventory, layer),
+            instruction=inventory.instruction(layer),
             paths=(wheel.distribution.metadata,),
         )
 

@@ -6,8 +6,6 @@ import re
 import shlex
 from collections.abc import Iterator
 
-from pyimginspect.analyzers._pythons import instruction, listed
-from pyimginspect.analyzers._words import counted
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.facts import Distribution, Loss
@@ -15,6 +13,7 @@ from pyimginspect.inventory.modules import LostModules
 from pyimginspect.inventory.tool_names import required_names
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
+from pyimginspect.text import counted, listed
 
 __all__ = ["ANALYZER", "incomplete_distribution"]
 
@@ -90,7 +89,7 @@ def _lost(
 ) -> Finding:
     names = listed(modules.modules)
     layer = max(layers)
-    step = instruction(inventory, layer)
+    step = inventory.instruction(layer)
     evidence = [
         Evidence(what=f"{each.name} {each.version} is installed here", path=each.metadata,
                  layer=each.layer),
@@ -164,7 +163,7 @@ def _dangling(
         " which is not in the image, so that nothing can be imported from them",
         evidence=evidence,
         layers=layers,
-        instruction=instruction(inventory, layer),
+        instruction=inventory.instruction(layer),
         paths=[path for each in distributions for path in lost[each.metadata].paths][:_MOST_PATHS],
         fix=fix,
     )

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterable, Iterator
 from typing import get_args
 
-from pyimginspect.analyzers._leftovers import asked_for, left_by_layer, left_in_layer, listed
+from pyimginspect.analyzers._leftovers import asked_for, left_by_layer, left_in_layer
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.contents import Freed, contents_of
@@ -16,6 +16,7 @@ from pyimginspect.inventory.records import files_of
 from pyimginspect.inventory.tool_names import python_build_tools
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
+from pyimginspect.text import listed
 
 __all__ = ["ANALYZER"]
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pyimginspect.analyzers._leftovers import asked_for, left_by_layer, left_in_layer, listed
+from pyimginspect.analyzers._leftovers import asked_for, left_by_layer, left_in_layer
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.derived.leftovers import find_leftovers
 from pyimginspect.report import Finding
+from pyimginspect.text import listed
 
 __all__ = ["ANALYZER"]
 

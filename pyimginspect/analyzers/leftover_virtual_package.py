@@ -5,14 +5,14 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
-from pyimginspect.analyzers._leftovers import freed_packages, listed
+from pyimginspect.analyzers._leftovers import freed_packages
 from pyimginspect.analyzers.rule import Analyzer, Rule
-from pyimginspect.inventory.build_tools import brought
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.derived.leftovers import find_leftovers
 from pyimginspect.inventory.tool_names import kind_of_package
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
+from pyimginspect.text import listed
 
 __all__ = ["ANALYZER"]
 
@@ -48,7 +48,7 @@ def run(inventory: Inventory) -> Iterator[Finding]:
         return
     leftovers = find_leftovers(inventory)
     for package in virtual:
-        layer = brought(package)
+        layer = package.installed_in
         keys = leftovers.virtual.get(layer, ())
         members = [name for names in package.depends for name in names[:1]]
         going = [key for key in keys if key != package.key]

@@ -4,19 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pyimginspect.analyzers._native import (
-    instruction,
-    listed,
-    providers,
-    python_of,
-    remedies,
-    titled,
-)
+from pyimginspect.analyzers._native import providers, python_of, remedies, titled
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.native import Dlopen
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
+from pyimginspect.text import listed
 
 __all__ = ["ANALYZER"]
 
@@ -60,7 +54,7 @@ def run(inventory: Inventory) -> Iterator[Finding]:
             f" would not {'find' if not opened[0].found else 'load'}",
             evidence=list(_evidence(opened)),
             layers=(distribution.layer,),
-            instruction=instruction(inventory, distribution.layer),
+            instruction=inventory.instruction(distribution.layer),
             paths=(distribution.metadata,),
             packages=packages,
             fix="\n".join(remedies(inventory, wanted)),

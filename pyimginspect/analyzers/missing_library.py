@@ -5,16 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from pyimginspect.analyzers._native import (
-    Owner,
-    Owners,
-    instruction,
-    listed,
-    providers,
-    remedies,
-    searched_in,
-    titles,
-)
+from pyimginspect.analyzers._native import Owner, Owners, providers, remedies, searched_in, titles
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.facts import Loss
@@ -23,6 +14,7 @@ from pyimginspect.inventory.loader import Dependency, Resolution, configured_dir
 from pyimginspect.inventory.providers import is_mounted
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
+from pyimginspect.text import listed
 
 __all__ = ["ANALYZER"]
 
@@ -158,7 +150,7 @@ def _finding(
         message=_message(owner, title, paths, wants, optional=optional),
         evidence=[*_evidence(inventory, every), *_losses(deleted), *_reasons(wants)],
         layers=layers | {loss.removed_in for loss in deleted.values()},
-        instruction=instruction(inventory, max(layers)),
+        instruction=inventory.instruction(max(layers)),
         paths=paths,
         packages=providers(inventory, [s for s in missing if s not in elsewhere]),
         fix="\n".join(fixes),
@@ -234,7 +226,7 @@ def _losses(deleted: dict[str, Loss]) -> Iterator[Evidence]:
 
 
 def _keep(inventory: Inventory, loss: Loss) -> str:
-    step = instruction(inventory, loss.removed_in)
+    step = inventory.instruction(loss.removed_in)
     return f"Do not delete /{loss.path} in layer {loss.removed_in}" + (f" ({step})" if step else "")
 
 

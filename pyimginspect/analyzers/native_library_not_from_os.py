@@ -4,17 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pyimginspect.analyzers._native import (
-    file_evidence,
-    install_line,
-    instruction,
-    listed,
-    providers,
-)
+from pyimginspect.analyzers._native import file_evidence, install_line, providers
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.native import Library
 from pyimginspect.report import Finding
+from pyimginspect.text import listed
 
 __all__ = ["ANALYZER"]
 
@@ -55,7 +50,7 @@ def run(inventory: Inventory) -> Iterator[Finding]:
             message=f"{listed(names)} in /{directory} came with no package",
             evidence=file_evidence(inventory, paths, "no package and no distribution owns it"),
             layers=(layer,),
-            instruction=instruction(inventory, layer),
+            instruction=inventory.instruction(layer),
             paths=paths,
             packages=packages,
             fix=install_line(inventory, packages),

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pyimginspect.analyzers._pythons import instruction, listed
-from pyimginspect.analyzers._words import counted
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.facts import Distribution
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
+from pyimginspect.text import counted, listed
 
 __all__ = ["ANALYZER", "os_files_overwritten"]
 
@@ -74,7 +73,7 @@ def _finding(inventory: Inventory, each: Distribution, paths: tuple[str, ...]) -
             ),
         ],
         layers=(each.layer,),
-        instruction=instruction(inventory, each.layer),
+        instruction=inventory.instruction(each.layer),
         paths=paths[:_MOST_PATHS],
         packages=keys,
     )

@@ -4,12 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pyimginspect.analyzers._pythons import (
-    first_layer,
-    instruction,
-    listed,
-    replacement,
-)
+from pyimginspect.analyzers._pythons import replacement
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.contents import contents_of
@@ -22,6 +17,7 @@ from pyimginspect.inventory.packages import Graph, dependency_graph, plan_remova
 from pyimginspect.inventory.packages.graph import members
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
+from pyimginspect.text import listed
 
 __all__ = ["ANALYZER", "os_python_binding"]
 
@@ -60,7 +56,7 @@ def os_python_binding(inventory: Inventory) -> Iterator[Finding]:
     bindings = [
         binding
         for binding in find_bindings(inventory)
-        if first_layer(packages[binding.package]) >= inventory.base.layers
+        if packages[binding.package].installed_in >= inventory.base.layers
     ]
     if not bindings:
         return
@@ -85,7 +81,7 @@ def _finding(
 ) -> Finding:
     key = binding.package
     package = inventory.packages[key]
-    layer = first_layer(package)
+    layer = package.installed_in
     importable = sight is not None and not {*binding.locations}.isdisjoint(sight.directories)
     twin = twin_of(inventory, binding)
     message = f"{key} is {_name(binding)}"
@@ -103,7 +99,7 @@ def _finding(
         message=message,
         evidence=_evidence(inventory, binding, sight, twin),
         layers=(layer,),
-        instruction=instruction(inventory, layer),
+        instruction=inventory.instruction(layer),
         paths=[each.metadata for each in binding.distributions] or binding.locations,
         packages=(key,),
         frees=contents_of(inventory.rootfs).freed(files),
@@ -144,7 +140,7 @@ def _evidence(
         yield Evidence(
             what=f"{binding.package} {package.version} {asked[package.automatic]}",
             package=binding.package,
-            layer=first_layer(package),
+            layer=package.installed_in,
         )
     for each in binding.distributions:
         yield Evidence(

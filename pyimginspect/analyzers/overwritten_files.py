@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
-from pyimginspect.analyzers._leftovers import NOTABLE, listed
+from pyimginspect.analyzers._leftovers import NOTABLE
 from pyimginspect.analyzers._lost import (
     covering,
     largest,
@@ -16,7 +16,6 @@ from pyimginspect.analyzers._lost import (
     shortened,
     stored_in,
 )
-from pyimginspect.analyzers._words import counted, megabytes
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.derived.causes import Cause, find_causes
@@ -24,6 +23,7 @@ from pyimginspect.inventory.derived.differences import differing_paths
 from pyimginspect.inventory.derived.losses import places_of
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
+from pyimginspect.text import counted, listed, sized
 
 __all__ = ["ANALYZER"]
 
@@ -80,7 +80,7 @@ def _again(inventory: Inventory, cause: Cause) -> Finding:
     return RULE.finding(
         subject=tops[0],
         severity="warning" if size >= 10 * NOTABLE else None,
-        message=f"{listed(tops)}: layer {cause.removed_in} stores {megabytes(size)} again that"
+        message=f"{listed(tops)}: layer {cause.removed_in} stores {sized(size)} again that"
         f" {whose} already has, unchanged",
         evidence=_again_evidence(inventory, cause),
         layers=layers_of(cause),
@@ -95,13 +95,13 @@ def _again_evidence(inventory: Inventory, cause: Cause) -> Iterator[Evidence]:
     who = shortened(inventory.instructions[cause.removed_in]) or f"layer {cause.removed_in}"
     files = counted(len(cause.losses), "file")
     yield Evidence(
-        what=f"{who} stores {files} of {megabytes(cause.size)} with the content that the layers"
+        what=f"{who} stores {files} of {sized(cause.size)} with the content that the layers"
         " below have at the same paths: the second copy can be left out",
         layer=cause.removed_in,
     )
     for lost in largest(cause.losses):
         same = "" if lost.account == "identical" else ", but for its time"
-        what = f"{megabytes(lost.size)} are the same in layer {lost.layer} and in layer"
+        what = f"{sized(lost.size)} are the same in layer {lost.layer} and in layer"
         yield Evidence(what=f"{what} {lost.removed_in}{same}", path=lost.path, layer=lost.layer)
 
 
@@ -192,7 +192,7 @@ def _replaced_evidence(inventory: Inventory, cause: Cause) -> Iterator[Evidence]
     then = "replaced later" if cause.kind == "replaced" else "stored again later"
     yield from stored_in(inventory, cause.losses, then)
     for lost in largest(cause.losses):
-        what = f"{megabytes(lost.size)} of layer {lost.layer} are {_HOW[lost.account]} layer"
+        what = f"{sized(lost.size)} of layer {lost.layer} are {_HOW[lost.account]} layer"
         yield Evidence(what=f"{what} {lost.removed_in}", path=lost.path, layer=lost.layer)
 
 

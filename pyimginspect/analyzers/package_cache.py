@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pyimginspect.analyzers._leftovers import NOTABLE
-from pyimginspect.analyzers._words import counted, megabytes
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.caches import INFORMATION, edit_of, links_into_caches
 from pyimginspect.inventory.collect import Inventory
@@ -14,6 +13,7 @@ from pyimginspect.inventory.derived.cache_contents import contents_of_caches
 from pyimginspect.inventory.facts import Cache
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
+from pyimginspect.text import counted, sized
 
 __all__ = ["ANALYZER"]
 
@@ -95,10 +95,10 @@ def _links(links: tuple[str, ...]) -> Iterator[Evidence]:
 def _evidence(cache: Cache, stored: dict[int, int], lost: dict[int, int]) -> Iterator[Evidence]:
     for layer in sorted({*stored, *lost}):
         if stored.get(layer):
-            what = f"layer {layer} stores {megabytes(stored[layer])} of it"
+            what = f"layer {layer} stores {sized(stored[layer])} of it"
             yield Evidence(what=what, path=cache.path, layer=layer)
         if lost.get(layer):
-            what = f"layer {layer} stores {megabytes(lost[layer])} more, overwritten later"
+            what = f"layer {layer} stores {sized(lost[layer])} more, overwritten later"
             yield Evidence(what=what, path=cache.path, layer=layer)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pyimginspect.analyzers._pythons import described, instruction, listed
+from pyimginspect.analyzers._pythons import described
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.facts import Interpreter
@@ -12,6 +12,7 @@ from pyimginspect.inventory.interpreters.executables import environment_of, pyth
 from pyimginspect.inventory.shebangs import shebang_program
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
+from pyimginspect.text import listed
 
 __all__ = ["ANALYZER", "python_version_mismatch"]
 
@@ -75,7 +76,7 @@ def _environment(inventory: Inventory, python: Interpreter) -> Iterator[Finding]
             *python.evidence[:1],
         ],
         layers=(layer,),
-        instruction=instruction(inventory, layer),
+        instruction=inventory.instruction(layer),
         paths=(python.path,),
     )
 
@@ -95,7 +96,7 @@ def _library(inventory: Inventory, python: Interpreter) -> Iterator[Finding]:
             *python.evidence[:1],
         ],
         layers=(layer,),
-        instruction=instruction(inventory, layer),
+        instruction=inventory.instruction(layer),
         paths=(path,),
     )
 
@@ -148,7 +149,7 @@ def _scripts(inventory: Inventory) -> Iterator[Finding]:
                 for script in scripts[:3]
             ],
             layers={rootfs[script].layer for script in scripts},
-            instruction=instruction(inventory, layer),
+            instruction=inventory.instruction(layer),
             paths=scripts,
         )
 

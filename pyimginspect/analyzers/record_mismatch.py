@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pyimginspect.analyzers._pythons import instruction, listed
-from pyimginspect.analyzers._words import counted
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.facts import Distribution
 from pyimginspect.inventory.record_checks import Changed
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
+from pyimginspect.text import counted, listed
 
 __all__ = ["ANALYZER", "record_mismatch"]
 
@@ -100,7 +99,7 @@ def _changed(
         message=f"{each.name} {each.version} in /{each.location}: {listed(numbers)}",
         evidence=evidence,
         layers=layers,
-        instruction=instruction(inventory, max(layers)),
+        instruction=inventory.instruction(max(layers)),
         paths=[*(change.path for change in changed), *missing][:_MOST_PATHS],
     )
 
@@ -136,7 +135,7 @@ def _incomplete(inventory: Inventory, location: str, distributions: list[Distrib
         message=f"{listed(names)} in /{location}: {counted(len(paths), 'file')} missing",
         evidence=evidence,
         layers=layers,
-        instruction=instruction(inventory, max(layers)),
+        instruction=inventory.instruction(max(layers)),
         paths=paths[:_MOST_PATHS],
     )
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pyimginspect.analyzers._pythons import instruction, listed
-from pyimginspect.analyzers._words import counted
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.lost_links import LostLink, find_lost_links
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
+from pyimginspect.text import counted, listed
 
 __all__ = ["ANALYZER", "replaced_directory_link"]
 
@@ -63,7 +62,7 @@ def _finding(inventory: Inventory, lost: LostLink) -> Finding:
         f" {missing} no longer found",
         evidence=_evidence(lost, first),
         layers=(lost.below, layer),
-        instruction=instruction(inventory, layer),
+        instruction=inventory.instruction(layer),
         paths=[path, *first[:_MOST]],
         fix=f"Put what layer {layer} has below /{path} into /{lost.real}, and leave"
         f" {'an entry for the directory' if itself else f'/{lost.entry}'} out of the layer",

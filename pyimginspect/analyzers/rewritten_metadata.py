@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from pyimginspect.analyzers._leftovers import NOTABLE, listed
+from pyimginspect.analyzers._leftovers import NOTABLE
 from pyimginspect.analyzers._lost import (
     covering,
     largest,
@@ -15,13 +15,13 @@ from pyimginspect.analyzers._lost import (
     owned_packages,
     shortened,
 )
-from pyimginspect.analyzers._words import counted, megabytes
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.derived.causes import Cause, find_causes
 from pyimginspect.inventory.derived.losses import Change, Lost, places_of
 from pyimginspect.model import Entry, Evidence
 from pyimginspect.report import Finding
+from pyimginspect.text import counted, listed, sized
 
 __all__ = ["ANALYZER"]
 
@@ -98,7 +98,7 @@ def _evidence(inventory: Inventory, cause: Cause) -> Iterator[Evidence]:
     instruction = shortened(inventory.instructions[cause.removed_in])
     yield Evidence(
         what=f"{instruction or f'layer {cause.removed_in}'} stores {files} of"
-        f" {megabytes(cause.size)} again, whose content is that of {makers_of(cause)}:"
+        f" {sized(cause.size)} again, whose content is that of {makers_of(cause)}:"
         f" only the {_changed(cause)} differs",
         layer=cause.removed_in,
     )
@@ -125,9 +125,7 @@ def _difference(inventory: Inventory, lost: Lost) -> str:
         parts.append(f"its extended attributes {listed(names)}")
     if not parts:
         parts.append("its time of modification")
-    return (
-        f"layer {lost.removed_in} stores {megabytes(lost.size)} again and changes {listed(parts)}"
-    )
+    return f"layer {lost.removed_in} stores {sized(lost.size)} again and changes {listed(parts)}"
 
 
 # --- fixes ----------------------------------------------------------------------------------------

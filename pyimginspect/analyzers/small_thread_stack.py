@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pyimginspect.analyzers._native import instruction, listed
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.loader import Loader
 from pyimginspect.inventory.threads import thread_stack
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
+from pyimginspect.text import listed
 
 __all__ = ["ANALYZER"]
 
@@ -52,7 +52,7 @@ def run(inventory: Inventory) -> Iterator[Finding]:
         if not compiled or python.path not in inventory.rootfs.elf:
             continue
         started = loader.program(python.path).resolution
-        step = instruction(inventory, python.layer)
+        step = inventory.instruction(python.layer)
         stack = thread_stack(inventory.rootfs, python, started, step)
         if stack is not None and stack.size < _ENOUGH:
             yield RULE.finding(

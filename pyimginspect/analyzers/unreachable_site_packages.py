@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from pyimginspect.analyzers._pythons import instruction, listed
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.cache_places import in_cache
 from pyimginspect.inventory.collect import Inventory
@@ -15,6 +14,7 @@ from pyimginspect.inventory.facts import Distribution
 from pyimginspect.inventory.packages.ownership import stored_by_layer
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
+from pyimginspect.text import listed
 
 __all__ = ["ANALYZER", "unreachable_site_packages"]
 
@@ -119,7 +119,7 @@ def _finding(inventory: Inventory, path: str, lost: list[Distribution]) -> Itera
             *_sights(inventory),
         ],
         layers=layers,
-        instruction=instruction(inventory, layer),
+        instruction=inventory.instruction(layer),
         paths=[each.metadata for each in lost] or [path],
         frees=freed,
     )

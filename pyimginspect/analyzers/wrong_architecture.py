@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pyimginspect.analyzers._native import file_evidence, instruction, python_of, titled
+from pyimginspect.analyzers._native import file_evidence, python_of, titled
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.imports import unneeded
@@ -55,7 +55,7 @@ def run(inventory: Inventory) -> Iterator[Finding]:
                 *([Evidence(what=spared.because)] if spared else []),
             ],
             layers=(layer,),
-            instruction=instruction(inventory, layer),
+            instruction=inventory.instruction(layer),
             paths=wheel.foreign_machine,
         )
 

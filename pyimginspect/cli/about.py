@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import platform
 import sys
 import textwrap
-from collections.abc import Iterable
 
 import msgspec
 from humanize import naturalsize
@@ -15,12 +13,12 @@ from humanize import naturalsize
 from pyimginspect.analyzers import catalogue
 from pyimginspect.cli.arguments import build_parser
 from pyimginspect.errors import PolicyError
-from pyimginspect.formats._text import count
 from pyimginspect.layers.cache import cache_directory
 from pyimginspect.layers.cache_upkeep import cache_info, clear_cache
 from pyimginspect.policy import OWN_RULES
 from pyimginspect.report import SCHEMA_VERSION
 from pyimginspect.rules import Rule
+from pyimginspect.text import counted, nearest
 from pyimginspect.version import VERSION
 
 __all__ = [
@@ -28,7 +26,6 @@ __all__ = [
     "cache_line",
     "completion",
     "explanation",
-    "nearest",
     "rule_list",
     "version_line",
 ]
@@ -37,12 +34,6 @@ __all__ = [
 def all_rules() -> dict[str, Rule]:
     """Return the catalogue, with the rules that only a policy can break."""
     return {**catalogue(), **OWN_RULES}
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Return a hint for a name that does not exist: the one most like it, or all there are."""
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(sorted(known))}"
 
 
 def version_line(format_name: str | None) -> str:
@@ -113,6 +104,6 @@ def cache_line(directory: str | None, *, size: int, clear: bool) -> str:
     if info is None:
         return f"no cache at {cache_directory(directory)} yet"
     verb = "held" if clear else "holds"
-    held = f"{count(info.layers, 'layer')} and {count(info.reports, 'report')}"
+    held = f"{counted(info.layers, 'layer')} and {counted(info.reports, 'report')}"
     held_size, limit = naturalsize(info.size), naturalsize(size)
     return f"{info.path} {verb} {held} in {held_size} (of at most {limit})"

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from pyimginspect import formats
-from pyimginspect.cli.about import nearest
 from pyimginspect.errors import InvalidReferenceError, ReportError
+from pyimginspect.text import nearest
 
 __all__ = [
     "AGAINST_FORMATS",

@@ -12,14 +12,13 @@ from pyimginspect.errors import printable
 from pyimginspect.formats._page import Page
 from pyimginspect.formats._text import (
     base_words,
-    count,
     runs_word,
     severity_words,
-    size,
     start_words,
     verdict_words,
 )
 from pyimginspect.report import Finding, LayerFacts, Report
+from pyimginspect.text import counted, sized
 
 __all__ = ["add_screen", "summary_line"]
 
@@ -58,7 +57,7 @@ def add_screen(page: Page, report: Report, *, evidence: bool = False) -> None:
         page.lines += wasted
     page.blank()
     if report.notes:
-        words = f"{count(len(report.notes), 'thing')} could not be known: -vv lists them"
+        words = f"{counted(len(report.notes), 'thing')} could not be known: -vv lists them"
         page.lines.append(page.shorten(words, page.width))
     _next(page, report)
 
@@ -69,12 +68,12 @@ def summary_line(report: Report) -> str:
     words = [
         verdict_words(report) or "inspected",
         severity_words(report.findings) if report.findings else "no findings",
-        size(report.size),
+        sized(report.size),
     ]
     if report.waste.size:
-        words.append(f"{size(report.waste.size)} wasted")
+        words.append(f"{sized(report.waste.size)} wasted")
     if report.saving:
-        words.append(f"--plan saves {size(report.saving)}")
+        words.append(f"--plan saves {sized(report.saving)}")
     return f"{printable(image.names[0] if image.names else image.reference)}: {', '.join(words)}"
 
 
@@ -87,11 +86,11 @@ def _head(page: Page, report: Report) -> None:
     title = " · ".join(word for word in words if word)
     page.lines.append(page.colour(page.shorten(title, page.width), "bold"))
     libc = f"{report.libc.flavor} {report.libc.version or ''}".strip()
-    size_words = f"{size(report.size)} in {count(len(report.layers), 'layer')}"
+    size_words = f"{sized(report.size)} in {counted(len(report.layers), 'layer')}"
     if report.waste.size:
-        size_words += f", {size(report.waste.size)} wasted"
+        size_words += f", {sized(report.waste.size)} wasted"
     if report.saving:
-        size_words += f"; --plan saves {size(report.saving)}"
+        size_words += f"; --plan saves {sized(report.saving)}"
     facts = [
         ("base", base_words(report)),
         ("python", "; ".join(_pythons(report)) or "none"),
@@ -129,7 +128,7 @@ def _findings(page: Page, report: Report, room: int) -> None:
         spare -= max(0, len(page.lines) - before - 2)
     rest = report.findings[shown:]
     if rest:
-        words = f"and {count(len(rest), 'more finding')} ({severity_words(rest)}): -v shows them"
+        words = f"and {counted(len(rest), 'more finding')} ({severity_words(rest)}): -v shows them"
         page.lines.append(page.shorten(words, page.width))
 
 
@@ -138,7 +137,7 @@ def _finding(page: Page, report: Report, finding: Finding, most: int) -> None:
 
     The message is not cut as long as two lines hold it; the fix may have ``most`` lines.
     """
-    saving = size(finding.saving) if finding.saving else ""
+    saving = sized(finding.saving) if finding.saving else ""
     room = page.width - _INDENT
     width = room - (len(saving) + 2 if saving else 0)
     lines = _fitted(page, finding.message, width, max(2, most))
@@ -203,15 +202,15 @@ def _wasted(page: Page, report: Report) -> Iterator[str]:
         yield page.shorten(f"{_bar(page, layer, most)}  {layer.instruction}", page.width)
     rest = layers[_MOST_LAYERS:]
     if rest:
-        wasted = size(sum(layer.account.waste for layer in rest))
-        yield f"and {wasted} in {count(len(rest), 'more layer')}"
+        wasted = sized(sum(layer.account.waste for layer in rest))
+        yield f"and {wasted} in {counted(len(rest), 'more layer')}"
 
 
 def _bar(page: Page, layer: LayerFacts, most: int) -> str:
     mark = "█" if page.clean("█") == "█" else "#"
     filled = max(1, round(_BAR * layer.account.waste / most))
     bar = (mark * filled).ljust(_BAR)
-    return f"{layer.number:>5}  {bar} {size(layer.account.waste):>9}"
+    return f"{layer.number:>5}  {bar} {sized(layer.account.waste):>9}"
 
 
 def _next(page: Page, report: Report) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pyimginspect.formats._page import Column, Page
-from pyimginspect.formats._text import count, listing, ranges, runs_word, size, start_words
+from pyimginspect.formats._text import listing, ranges, runs_word, start_words
 from pyimginspect.report import Report
+from pyimginspect.text import counted, sized
 
 __all__ = ["ALL", "SIZE", "add_rows", "add_tables"]
 
@@ -44,7 +45,7 @@ def _pythons(page: Page, report: Report) -> None:
             p.path,
             p.origin,
             str(p.layer),
-            size(p.size),
+            sized(p.size),
             runs_word(report) if p.effective else "",
         ]
         for p in report.pythons
@@ -55,7 +56,7 @@ def _pythons(page: Page, report: Report) -> None:
             e.path,
             "environment",
             str(e.layer),
-            size(e.size),
+            sized(e.size),
             "broken" if e.broken else "",
         ]
         for e in report.environments
@@ -103,8 +104,8 @@ def _layers(page: Page, report: Report) -> None:
         [
             [
                 str(layer.number),
-                "absent" if layer.absent else size(layer.account.stored),
-                size(layer.account.waste) if layer.account.waste else "",
+                "absent" if layer.absent else sized(layer.account.stored),
+                sized(layer.account.waste) if layer.account.waste else "",
                 "base" if layer.base else "",
                 layer.instruction,
             ]
@@ -118,14 +119,14 @@ def _waste(page: Page, report: Report) -> None:
     waste = report.waste
     if not waste.size:
         return
-    page.title(f"Wasted space: {size(waste.size)} in {count(waste.files, 'file')}")
+    page.title(f"Wasted space: {sized(waste.size)} in {counted(waste.files, 'file')}")
     losses = waste.largest[:_MOST_LOSSES]
     if losses:
         page.table(
             [SIZE, Column("removed in", widest=12), Column("stored in", right=True), _PATH],
             [
                 [
-                    size(loss.size),
+                    sized(loss.size),
                     f"layer {loss.removed_in}",
                     f"layer {loss.layer}",
                     loss.path,
@@ -134,7 +135,7 @@ def _waste(page: Page, report: Report) -> None:
             ],
         )
     if waste.files > len(losses):
-        page.lines.append(f"and {count(waste.files - len(losses), 'more file')}")
+        page.lines.append(f"and {counted(waste.files - len(losses), 'more file')}")
 
 
 def _bundled(page: Page, report: Report) -> None:
@@ -166,7 +167,7 @@ def _caches(page: Page, report: Report) -> None:
     add_rows(
         page,
         [Column("kind"), SIZE, Column("files", right=True), Column("layers"), _PATH],
-        [[c.kind, size(c.size), f"{c.files:,}", ranges(c.layers), c.path] for c in report.caches],
+        [[c.kind, sized(c.size), f"{c.files:,}", ranges(c.layers), c.path] for c in report.caches],
     )
 
 
@@ -188,7 +189,7 @@ def _build_tools(page: Page, report: Report) -> None:
             [
                 tool.name,
                 tool.category,
-                size(tool.size),
+                sized(tool.size),
                 str(tool.layer),
                 listing(tool.kept_by, 2),
                 tool.path,
@@ -200,7 +201,7 @@ def _build_tools(page: Page, report: Report) -> None:
 
 def _packages(page: Page, report: Report) -> None:
     words = [
-        count(len(found), noun)
+        counted(len(found), noun)
         for found, noun in (
             (report.os_packages, "package"),
             (report.distributions, "Python distribution"),

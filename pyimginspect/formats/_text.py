@@ -8,31 +8,18 @@ import humanize
 
 from pyimginspect.errors import printable
 from pyimginspect.report import SEVERITIES, Finding, Report
+from pyimginspect.text import counted
 
 __all__ = [
     "base_words",
-    "count",
     "instruction_and_others",
     "listing",
     "ranges",
     "runs_word",
     "severity_words",
-    "size",
     "start_words",
     "verdict_words",
 ]
-
-
-def size(number: int) -> str:
-    """Return bytes in decimal units, as ``docker images`` prints them: ``41.2 MB``."""
-    text: str = humanize.naturalsize(number, format="%.1f")
-    return text.replace(" Bytes", " B").replace(" Byte", " B")
-
-
-def count(number: int, noun: str, plural: str = "") -> str:
-    """Return a number with its noun: ``1 layer``, ``2,014 files``."""
-    word = noun if number == 1 else plural or f"{noun}s"
-    return f"{humanize.intcomma(number)} {word}"
 
 
 def listing(items: Iterable[str], most: int = 5) -> str:
@@ -78,7 +65,7 @@ def instruction_and_others(finding: Finding, report: Report) -> tuple[str, str, 
 def severity_words(findings: Iterable[Finding]) -> str:
     """Return how many findings of each severity there are, worst first: ``1 error, 2 notes``."""
     found = [finding.severity for finding in findings]
-    words = [count(found.count(level), level) for level in SEVERITIES if level in found]
+    words = [counted(found.count(level), level) for level in SEVERITIES if level in found]
     return ", ".join(words) or "none"
 
 

@@ -8,9 +8,10 @@ from pyimginspect.comparison import Change, Comparison
 from pyimginspect.errors import printable
 from pyimginspect.formats import _markdown as md
 from pyimginspect.formats._page import Column, Page
-from pyimginspect.formats._text import count, severity_words, size
+from pyimginspect.formats._text import severity_words
 from pyimginspect.formats.html._page import page as web_page
 from pyimginspect.report import ImageFacts
+from pyimginspect.text import counted, sized
 
 __all__ = ["RENDERERS", "table"]
 
@@ -27,7 +28,7 @@ _TITLES = (
 
 def _growth(number: int) -> str:
     """Return a difference of bytes with its sign; nothing for none."""
-    return "" if not number else f"{'+' if number > 0 else '-'}{size(abs(number))}"
+    return "" if not number else f"{'+' if number > 0 else '-'}{sized(abs(number))}"
 
 
 def _name(image: ImageFacts) -> str:
@@ -37,14 +38,14 @@ def _name(image: ImageFacts) -> str:
 def _summary(comparison: Comparison) -> list[str]:
     before, after = comparison.size
     lines = [
-        f"size: {size(before)} to {size(after)} ({_growth(comparison.growth) or 'the same'})",
-        f"dead bytes: {size(comparison.waste[0])} to {size(comparison.waste[1])}",
-        f"findings: {count(len(comparison.new), 'new finding')}, {len(comparison.gone)} gone, "
+        f"size: {sized(before)} to {sized(after)} ({_growth(comparison.growth) or 'the same'})",
+        f"dead bytes: {sized(comparison.waste[0])} to {sized(comparison.waste[1])}",
+        f"findings: {counted(len(comparison.new), 'new finding')}, {len(comparison.gone)} gone, "
         f"{comparison.kept} as before",
     ]
     if comparison.shared_layers:
-        shared = count(comparison.shared_layers, "layer")
-        lines.insert(1, f"shared: the lowest {shared}, {size(comparison.shared_size)}")
+        shared = counted(comparison.shared_layers, "layer")
+        lines.insert(1, f"shared: the lowest {shared}, {sized(comparison.shared_size)}")
     return lines
 
 
@@ -83,12 +84,12 @@ def table(
                     Column("finding", elastic=True),
                 ],
                 [
-                    [f.severity, f.rule, size(f.saving) if f.saving else "", f.message]
+                    [f.severity, f.rule, sized(f.saving) if f.saving else "", f.message]
                     for f in findings[:_MOST]
                 ],
             )
             if len(findings) > _MOST:
-                rest = count(len(findings) - _MOST, "more finding")
+                rest = counted(len(findings) - _MOST, "more finding")
                 page.paragraph(f"and {rest}: --format json lists them all")
     for title, changes in _sections(comparison):
         page.title(title if len(changes) <= _MOST else f"{title}: {_MOST} of {len(changes)}")
@@ -128,7 +129,7 @@ def _markdown(comparison: Comparison) -> str:
             ]
             lines += [f"**{title}**", "", "| | finding | rule |", "|---|---|---|", *rows, ""]
             if len(findings) > _MOST:
-                lines += [f"… and {count(len(findings) - _MOST, 'more finding')}.", ""]
+                lines += [f"… and {counted(len(findings) - _MOST, 'more finding')}.", ""]
     for title, changes in _sections(comparison):
         lines += ["<details>", f"<summary>{title}: {len(changes)}</summary>", ""]
         lines += ["| | before | after | bytes |", "|---|---|---|--:|"]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pyimginspect.dockerfile import Dockerfile
 from pyimginspect.errors import printable
-from pyimginspect.formats._text import count, severity_words, size, verdict_words
+from pyimginspect.formats._text import severity_words, verdict_words
 from pyimginspect.report import Finding, Report, instruction_of
+from pyimginspect.text import counted, sized
 
 __all__ = ["render"]
 
@@ -36,7 +37,7 @@ def render(report: Report, *, dockerfile: Dockerfile | None = None) -> str:
     words = verdict_words(report) or f"has findings: {severity_words(report.findings)}"
     left_out = len(report.findings) - len(lines)
     if left_out:
-        words += f"; {count(left_out, 'more finding')} in the job summary"
+        words += f"; {counted(left_out, 'more finding')} in the job summary"
     first = _command(verdict, {"title": "pyimginspect"}, f"{printable(name)} {words}")
     return "\n".join([first, *lines]) + "\n"
 
@@ -53,7 +54,7 @@ def _annotation(
     properties["title"] = finding.rule
     text = printable(finding.message)
     if finding.saving:
-        text += f" (saves {size(finding.saving)})"
+        text += f" (saves {sized(finding.saving)})"
     for line in finding.fix.splitlines():
         text += f"\n{printable(line)}"
     return _command(command, properties, text)

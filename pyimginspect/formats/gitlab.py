@@ -11,8 +11,8 @@ import json
 
 from pyimginspect.dockerfile import Dockerfile
 from pyimginspect.errors import printable
-from pyimginspect.formats._text import size
 from pyimginspect.report import Finding, Report, instruction_of
+from pyimginspect.text import sized
 
 __all__ = ["render"]
 
@@ -32,7 +32,7 @@ def render(report: Report, *, dockerfile: Dockerfile | None = None) -> str:
 def _issue(report: Report, finding: Finding, dockerfile: Dockerfile | None) -> dict[str, object]:
     text = printable(finding.message)
     if finding.saving:
-        text += f" (saves {size(finding.saving)})"
+        text += f" (saves {sized(finding.saving)})"
     path, line = next(iter(finding.paths), report.image.reference), 1
     if dockerfile is not None:
         path = dockerfile.path

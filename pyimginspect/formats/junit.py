@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from xml.etree import ElementTree
 
 from pyimginspect.errors import printable
-from pyimginspect.formats._text import size
 from pyimginspect.report import Finding, Report
 from pyimginspect.rules import Rule
+from pyimginspect.text import sized
 
 __all__ = ["render"]
 
@@ -67,5 +67,5 @@ def _details(finding: Finding) -> str:
         numbers = ", ".join(map(str, finding.layers))
         lines.append(f"layer {numbers}: {finding.instruction}".removesuffix(": "))
     if finding.saving:
-        lines.append(f"saves {size(finding.saving)}")
+        lines.append(f"saves {sized(finding.saving)}")
     return "\n".join(map(printable, [*lines, *finding.fix.splitlines()]))

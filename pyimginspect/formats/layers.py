@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from pyimginspect.formats._page import Column, Page
-from pyimginspect.formats._text import size
 from pyimginspect.plan import LayerBreakdown, Share
+from pyimginspect.text import sized
 
 __all__ = ["render"]
 
@@ -36,12 +36,12 @@ def render(
 
 def _row(name: str, story: LayerBreakdown) -> list[str]:
     numbers = [getattr(story.account, name) for name in _NUMBERS]
-    return [name, *(size(number) if number else "" for number in numbers)]
+    return [name, *(sized(number) if number else "" for number in numbers)]
 
 
 def _total(stories: Sequence[LayerBreakdown]) -> list[str]:
     sums = [sum(getattr(story.account, name) for story in stories) for name in _NUMBERS]
-    return ["all", *(size(number) if number else "" for number in sums)]
+    return ["all", *(sized(number) if number else "" for number in sums)]
 
 
 def _story(page: Page, story: LayerBreakdown) -> None:
@@ -52,7 +52,7 @@ def _story(page: Page, story: LayerBreakdown) -> None:
         return
     for words, by in (("deleted", story.deleted_by), ("overwritten", story.overwritten_by)):
         if by:
-            parts = [f"{size(number)} by layer {removed_in}" for removed_in, number in by.items()]
+            parts = [f"{sized(number)} by layer {removed_in}" for removed_in, number in by.items()]
             page.paragraph(f"{words}: {', '.join(parts)}")
     rows = [
         *_rows("directory", story.directories),
@@ -75,8 +75,8 @@ def _rows(kind: str, shares: Iterable[Share]) -> list[list[str]]:
     return [
         [
             kind if number == 0 else "",
-            size(share.live) if share.live else "",
-            size(share.dead) if share.dead else "",
+            sized(share.live) if share.live else "",
+            sized(share.dead) if share.dead else "",
             share.name,
             f"{share.how}, layer {share.removed_in}" if share.how else "",
         ]

@@ -10,14 +10,13 @@ from pyimginspect.errors import printable
 from pyimginspect.formats._markdown import cell, code, html, text
 from pyimginspect.formats._text import (
     base_words,
-    count,
     instruction_and_others,
     listing,
     severity_words,
-    size,
     verdict_words,
 )
 from pyimginspect.report import Finding, Report
+from pyimginspect.text import counted, sized
 
 __all__ = ["render"]
 
@@ -41,7 +40,7 @@ def render(report: Report) -> str:
     if rows:
         lines += ["| | finding | rule | saves |", "|---|---|---|--:|", *rows, ""]
     if len(report.findings) > len(rows):
-        lines += [f"… and {count(len(report.findings) - len(rows), 'more finding')}.", ""]
+        lines += [f"… and {counted(len(report.findings) - len(rows), 'more finding')}.", ""]
     lines += _within(25_000, [_details(report, f) for f in report.findings[: len(rows)]])
     lines += _within(8_000, [_aside(report)])
     lines += _within(8_000, [_layers(report)])
@@ -60,11 +59,11 @@ def _within(room: int, blocks: list[list[str]]) -> list[str]:
 
 
 def _facts(report: Report) -> list[str]:
-    words = f"{size(report.size)} in {count(len(report.layers), 'layer')}"
+    words = f"{sized(report.size)} in {counted(len(report.layers), 'layer')}"
     if report.waste.size:
-        words += f", {size(report.waste.size)} of it dead"
+        words += f", {sized(report.waste.size)} of it dead"
     if report.saving:
-        words += f"; the edits of `--plan` save **{size(report.saving)}**"
+        words += f"; the edits of `--plan` save **{sized(report.saving)}**"
     libc = f"{report.libc.flavor} {report.libc.version or ''}".strip()
     pythons = [f"{python.version} ({python.path})" for python in report.pythons]
     lines = [f"{words}. Base: {text(base_words(report))}. C library: {text(libc)}."]
@@ -74,7 +73,7 @@ def _facts(report: Report) -> list[str]:
 
 
 def _row(finding: Finding) -> str:
-    saving = size(finding.saving) if finding.saving else ""
+    saving = sized(finding.saving) if finding.saving else ""
     icon = f"{_ICONS[finding.severity]} {finding.severity}"
     return f"| {icon} | {text(finding.message)} | {cell(finding.rule)} | {saving} |"
 
@@ -96,7 +95,7 @@ def _details(report: Report, finding: Finding) -> list[str]:
         lines.append(f"- packages: {code(listing(finding.packages, _MOST_PATHS))}")
     lines += [f"- {code(path)}" for path in finding.paths[:_MOST_PATHS]]
     if len(finding.paths) > _MOST_PATHS:
-        lines.append(f"- and {count(len(finding.paths) - _MOST_PATHS, 'more path')}")
+        lines.append(f"- and {counted(len(finding.paths) - _MOST_PATHS, 'more path')}")
     lines.append("")
     if finding.fix:
         # Indented code: nothing in it can end it.
@@ -126,7 +125,7 @@ def _layers(report: Report) -> list[str]:
     lines = ["<details>", "<summary>Layers</summary>", ""]
     lines += ["| # | size | dead | instruction |", "|--:|--:|--:|---|"]
     for layer in report.layers[-_MOST_FINDINGS:]:
-        dead = size(layer.account.waste) if layer.account.waste else ""
+        dead = sized(layer.account.waste) if layer.account.waste else ""
         instruction = f"{cell(layer.instruction)}{' (base)' if layer.base else ''}"
-        lines.append(f"| {layer.number} | {size(layer.account.stored)} | {dead} | {instruction} |")
+        lines.append(f"| {layer.number} | {sized(layer.account.stored)} | {dead} | {instruction} |")
     return [*lines, "", "</details>", ""]

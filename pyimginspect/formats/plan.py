@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pyimginspect.formats._page import Page
-from pyimginspect.formats._text import ranges, size
+from pyimginspect.formats._text import ranges
 from pyimginspect.plan import Edit, Plan
+from pyimginspect.text import sized
 
 __all__ = ["render"]
 
@@ -19,12 +20,12 @@ def render(plan: Plan, *, width: int = 80, color: bool = False, encoding: str = 
         page.paragraph("Nothing to edit: no edit that is known here would store less.")
         return str(page)
     page.paragraph(
-        f"{size(plan.size)} now, {size(plan.after)} after all edits: saves {size(plan.saving)}"
+        f"{sized(plan.size)} now, {sized(plan.after)} after all edits: saves {sized(plan.saving)}"
         f" ({plan.saving / max(plan.size, 1):.0%})."
     )
     page.paragraph(
-        f"In a registry about {size(plan.compressed)} now,"
-        f" {size(plan.compressed - plan.compressed_saving)} after (estimated)."
+        f"In a registry about {sized(plan.compressed)} now,"
+        f" {sized(plan.compressed - plan.compressed_saving)} after (estimated)."
     )
     if sum(edit.saving for edit in plan.edits) > plan.saving:
         page.paragraph("Several edits save the same bytes: the total counts them once.")
@@ -36,7 +37,7 @@ def render(plan: Plan, *, width: int = 80, color: bool = False, encoding: str = 
 def _edit(page: Page, number: int, edit: Edit) -> None:
     page.blank()
     about = "about " if edit.estimated else ""
-    page.paragraph(f"{edit.words}: saves {about}{size(edit.saving)}", label=f"{number}.", hang=4)
+    page.paragraph(f"{edit.words}: saves {about}{sized(edit.saving)}", label=f"{number}.", hang=4)
     layers = f"layer {edit.layer}"
     if edit.others:
         layers += f", and {ranges(edit.others, 20)}"

@@ -13,9 +13,9 @@ from urllib.parse import quote
 
 from pyimginspect.dockerfile import Dockerfile
 from pyimginspect.errors import printable
-from pyimginspect.formats._text import size
 from pyimginspect.report import Finding, Report, instruction_of
 from pyimginspect.rules import Rule
+from pyimginspect.text import sized
 
 __all__ = ["render"]
 
@@ -126,7 +126,7 @@ def _rule(rule: Rule) -> dict[str, Any]:
 def _result(report: Report, finding: Finding, dockerfile: Dockerfile | None) -> dict[str, Any]:
     text = printable(finding.message)
     if finding.saving:
-        text += f" (saves {size(finding.saving)})"
+        text += f" (saves {sized(finding.saving)})"
     if finding.fix:
         text += "\n" + "\n".join(map(printable, finding.fix.splitlines()))
     return {

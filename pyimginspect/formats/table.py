@@ -11,14 +11,13 @@ from pyimginspect.formats._screen import add_screen, summary_line
 from pyimginspect.formats._tables import ALL, SIZE, add_rows, add_tables
 from pyimginspect.formats._text import (
     base_words,
-    count,
     instruction_and_others,
     listing,
     severity_words,
-    size,
     verdict_words,
 )
 from pyimginspect.report import Finding, Report
+from pyimginspect.text import counted, sized
 
 __all__ = ["render", "verdicts"]
 
@@ -85,8 +84,8 @@ def verdicts(
             if report.verdict.passed
             else "fails",
             severity_words(report.findings),
-            size(report.size),
-            size(report.waste.size) if report.waste.size else "",
+            sized(report.size),
+            sized(report.waste.size) if report.waste.size else "",
         ]
         for report in reports
     ]
@@ -114,11 +113,11 @@ def _head(page: Page, report: Report) -> None:
     name = page.shorten(image.reference, room, "end")
     page.lines.append(page.colour(page.shorten(name + rest, page.width), "bold"))
     facts = [("base", base_words(report))]
-    words = f"{size(report.size)} in {count(len(report.layers), 'layer')}"
+    words = f"{sized(report.size)} in {counted(len(report.layers), 'layer')}"
     if report.waste.size:
-        words += f", {size(report.waste.size)} wasted"
+        words += f", {sized(report.waste.size)} wasted"
     if report.saving:
-        words += f"; the edits of --plan save {size(report.saving)}"
+        words += f"; the edits of --plan save {sized(report.saving)}"
     facts.append(("size", words))
     facts.append(("findings", severity_words(report.findings)))
     if report.verdict is not None:
@@ -139,14 +138,14 @@ def _overview(page: Page, report: Report) -> None:
             Column("finding", elastic=True),
         ],
         [
-            [str(n), f.severity, size(f.saving) if f.saving else "", f.message]
+            [str(n), f.severity, sized(f.saving) if f.saving else "", f.message]
             for n, f in enumerate(report.findings[:_MOST_FINDINGS], 1)
         ],
     )
     rest = report.findings[_MOST_FINDINGS:]
     if rest:
         failing = sum(map(report.verdict.fails, rest)) if report.verdict is not None else 0
-        words = f"and {count(len(rest), 'more finding')} ({severity_words(rest)}"
+        words = f"and {counted(len(rest), 'more finding')} ({severity_words(rest)}"
         words += f"; {failing:,} failing)" if failing else ")"
         page.paragraph(f"{words}: {ALL}")
 
@@ -155,7 +154,7 @@ def _detail(page: Page, report: Report, number: int, finding: Finding) -> None:
     page.blank()
     head = f"{number}. {finding.severity}: {finding.rule}"
     if finding.saving:
-        head += f" · saves {size(finding.saving)}"
+        head += f" · saves {sized(finding.saving)}"
     page.lines.append(page.colour(page.shorten(head, page.width), finding.severity))
     page.paragraph(finding.message, indent=3)
 
@@ -171,7 +170,7 @@ def _detail(page: Page, report: Report, number: int, finding: Finding) -> None:
         fact("-", f"{evidence.what} ({', '.join(place)})" if place else evidence.what)
     if len(finding.evidence) > _MOST_EVIDENCE:
         rest = len(finding.evidence) - _MOST_EVIDENCE
-        fact("", f"and {count(rest, 'more line of evidence', 'more lines of evidence')}")
+        fact("", f"and {counted(rest, 'more line of evidence', 'more lines of evidence')}")
     if finding.layers:
         layer, instruction, others = instruction_and_others(finding, report)
         words = f"{layer}: {instruction}" if instruction else layer
@@ -183,7 +182,7 @@ def _detail(page: Page, report: Report, number: int, finding: Finding) -> None:
     for path in paths[:_MOST_PATHS]:
         fact("path", path)
     if len(paths) > _MOST_PATHS:
-        fact("", f"and {count(len(paths) - _MOST_PATHS, 'more path')}")
+        fact("", f"and {counted(len(paths) - _MOST_PATHS, 'more path')}")
     for n, line in enumerate(finding.fix.splitlines()):
         fact("" if n else "fix", line)
 

@@ -16,7 +16,6 @@ from pyimginspect.inventory.facts import (
     BuildTool,
     BuildToolKind,
     Distribution,
-    OsPackage,
 )
 from pyimginspect.inventory.installers import conda_prefixes
 from pyimginspect.inventory.memoize import memoized
@@ -27,7 +26,7 @@ from pyimginspect.inventory.tool_names import kind_of_package, tool_patterns
 from pyimginspect.model import ImageConfig
 from pyimginspect.rootfs import RootFS
 
-__all__ = ["brought", "find_build_tools", "loose_files"]
+__all__ = ["find_build_tools", "loose_files"]
 
 _NO_CONFIG = ImageConfig()
 _HEADERS = ("usr/include/", "usr/local/include/")
@@ -72,7 +71,7 @@ def _from_packages(packages: PackageDatabase, base_layers: int) -> Iterator[Buil
         for package in packages.packages
         if (kind := kind_of_package(package)) is not None
     }
-    left = [key for key in kinds if brought(packages[key]) >= base_layers]
+    left = [key for key in kinds if packages[key].installed_in >= base_layers]
     graph = dependency_graph(packages) if left else None
     for key in left:
         package = packages[key]
@@ -84,7 +83,7 @@ def _from_packages(packages: PackageDatabase, base_layers: int) -> Iterator[Buil
             path=_most_telling(files),
             size=package.size,
             paths=len(files),
-            layer=brought(package),
+            layer=package.installed_in,
             kept_by=_keepers(graph, kinds, key) if graph is not None else (),
         )
 
@@ -95,14 +94,6 @@ def _is_used(tool: BuildTool, used: Mapping[str, str]) -> bool:
     if tool.name != "node_modules" or by is None:
         return by is not None
     return by == COMMAND or tool.path.endswith("lib/node_modules")
-
-
-def brought(package: OsPackage) -> int:
-    """Return the layer that installed the package, whoever upgraded it since."""
-    return next(
-        (event.layer for event in package.history[::-1] if event.action == "installed"),
-        package.layer,
-    )
 
 
 def _most_telling(files: Sequence[str]) -> str:

@@ -63,6 +63,10 @@ class Inventory(Struct, frozen=True, kw_only=True, dict=True):
     wheels: tuple[Wheel, ...]
     native: Native
 
+    def instruction(self, layer: int) -> str:
+        """Return the step of the Dockerfile behind a layer, empty where it is not known."""
+        return self.instructions[layer] if layer < len(self.instructions) else ""
+
 
 def take_inventory(
     image: Image,

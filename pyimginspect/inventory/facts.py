@@ -109,6 +109,12 @@ class OsPackage(Struct, frozen=True, kw_only=True):
     layer: int
     history: tuple[PackageEvent, ...] = ()
 
+    @property
+    def installed_in(self) -> int:
+        """The layer that installed the package, whichever upgraded it since."""
+        installed = (event.layer for event in self.history[::-1] if event.action == "installed")
+        return next(installed, self.layer)
+
 
 class Interpreter(Struct, frozen=True, kw_only=True):
     """One Python interpreter; links, hard links and virtual environments are no second one.

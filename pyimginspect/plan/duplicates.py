@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pyimginspect.inventory.build_tools import brought
 from pyimginspect.inventory.derived.cuda import find_cuda_pairs
 from pyimginspect.inventory.derived.duplicates import find_duplicates
 from pyimginspect.plan.context import Context, Proposal
@@ -20,7 +19,7 @@ def edits_of_duplicates(context: Context) -> Iterator[Proposal]:
     titles = {each.metadata: each.name for each in inventory.distributions}
     for duplicate in find_duplicates(inventory):
         if duplicate.dropped:
-            layer = max(brought(context.packages[key]) for key in duplicate.dropped)
+            layer = max(context.packages[key].installed_in for key in duplicate.dropped)
             names = [context.packages[key].name for key in duplicate.dropped]
             words = f"do not install {' '.join(names)}: {titles[duplicate.metadata]} brings its own"
         elif duplicate.unused:

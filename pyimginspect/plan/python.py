@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
-from pyimginspect.inventory.build_tools import brought
 from pyimginspect.inventory.derived.bindings import twin_of
 from pyimginspect.inventory.derived.leftovers import not_in_slim, without
 from pyimginspect.inventory.derived.replaceable import lacks_twin, replaceable_bindings
@@ -26,7 +25,7 @@ def edits_of_bindings(context: Context) -> Iterator[Proposal]:
     twins: dict[str, bool] = {}
     for binding in replaceable_bindings(inventory):
         twins[binding.package] = twin_of(inventory, binding) is not None
-        layer = brought(context.packages[binding.package])
+        layer = context.packages[binding.package].installed_in
         by_layer.setdefault(layer, []).append(binding.package)
         if lacks_twin(inventory, binding):
             wanted.setdefault(layer, []).append(binding.project or binding.modules[0])

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from pyimginspect.inventory.build_tools import brought
 from pyimginspect.inventory.caches import INFORMATION
 from pyimginspect.inventory.derived.leftovers import bytecode_of, files_of_packages, without
 from pyimginspect.inventory.journals import is_journal
@@ -61,7 +60,7 @@ def build_results(
     distributions that can be uninstalled.
     """
     rootfs, packages = context.inventory.rootfs, context.packages
-    installed = [p.key for p in packages.packages if brought(p) >= context.base]
+    installed = [p.key for p in packages.packages if p.installed_in >= context.base]
     owned = files_of_packages(rootfs, packages, installed) | {*stray_bytecode(context, first, last)}
     debris = tuple(f"{c.path}/" for c in context.inventory.caches if c.kind not in INFORMATION)
     gone = _distributions_of(context, uninstalls)
@@ -223,7 +222,7 @@ def runtime_packages(
         {
             (package.manager, package.name)
             for package in context.packages.packages
-            if first <= brought(package) <= last
+            if first <= package.installed_in <= last
             and package.key not in going
             and (package.automatic is False or package.key in proven)
             and not package.virtual

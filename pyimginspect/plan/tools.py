@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Sequence
 
-from pyimginspect.inventory.build_tools import brought, loose_files
+from pyimginspect.inventory.build_tools import loose_files
 from pyimginspect.inventory.facts import OsPackage
 from pyimginspect.plan import commands
 from pyimginspect.plan.context import Context, Proposal
@@ -115,7 +115,7 @@ def _purge_command(context: Context, layer: int, asked: list[OsPackage]) -> str:
 def _kept(context: Context, layer: int) -> list[str]:
     """Return the runtime packages that came with a layer's tools, and that files in use need."""
     packages = {context.packages[proof.package] for proof in context.leftovers.kept}
-    return sorted(package.name for package in packages if brought(package) == layer)
+    return sorted(package.name for package in packages if package.installed_in == layer)
 
 
 def _asked_for(context: Context, layer: int, keys: list[str]) -> list[OsPackage]:
@@ -194,6 +194,6 @@ def _only_recommended(context: Context, layer: int, keys: Sequence[str]) -> bool
     if not commands.installs(command, "apt") or "--no-install-recommends" in command:
         return False
     asked = [key for key in context.leftovers.packages if context.packages[key].automatic is False]
-    return not any(brought(context.packages[key]) == layer for key in asked) and all(
+    return not any(context.packages[key].installed_in == layer for key in asked) and all(
         context.packages[key].automatic for key in keys
     )

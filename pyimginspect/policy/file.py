@@ -18,9 +18,10 @@ from pyimginspect.policy.settings import (
     RuleSettings,
     Waiver,
 )
-from pyimginspect.policy.tables import Table, lines_of, nearest, read_toml
+from pyimginspect.policy.tables import Table, lines_of, read_toml
 from pyimginspect.report import SEVERITIES, Severity
 from pyimginspect.rules import Rule
+from pyimginspect.text import nearest
 
 __all__ = ["check_names", "find_policy", "load_policy", "parse_policy", "user_policy"]
 

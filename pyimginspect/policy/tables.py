@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 import datetime
-import difflib
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from pyimginspect.errors import PolicyError
 from pyimginspect.model import parse_size
 from pyimginspect.policy.settings import Amount
+from pyimginspect.text import nearest
 
-__all__ = ["Place", "Table", "lines_of", "nearest", "read_toml"]
+__all__ = ["Place", "Table", "lines_of", "read_toml"]
 
 Place = tuple[str | int, ...]
 """Where a value stands: keys, and the numbers of tables in an array."""
 
 _SHARE = re.compile(r"(\d{1,15}(?:\.\d{1,6})?)\s*%")
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Return a hint that names the closest of ``known``, or all of them."""
-    names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=1)
-    return f"did you mean '{near[0]}'?" if near else f"there are {', '.join(names)}"
 
 
 class Table:

@@ -21,7 +21,7 @@ LONGEST_MODULE = 380
 
 # Who may import from whom. A room may always import from itself, but for those in APART.
 # The public API and the commands compose everything; no one composes the commands.
-NOUNS = {"errors", "model", "decoding"}
+NOUNS = {"errors", "model", "decoding", "text"}
 BELOW_REPORT = NOUNS | {
     "plugins",
     "version",
@@ -43,6 +43,7 @@ ABOVE_REPORT = {
 LIBRARY = BELOW_REPORT | {"report"} | ABOVE_REPORT
 ROOMS: dict[str, set[str]] = {
     "errors": set(),
+    "text": set(),
     "decoding": set(),
     "model": {"errors"},
     "plugins": set(),

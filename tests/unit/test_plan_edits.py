@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from pyimginspect.analyzers import os_python_binding
-from pyimginspect.analyzers._leftovers import add_words, listed, purge_words
+from pyimginspect.analyzers._leftovers import add_words, purge_words
 from pyimginspect.inventory.facts import OsPackage
 from pyimginspect.plan import Edit, Plan, make_plan, reconstruct
+from pyimginspect.text import listed
 from tests.images import (
     Content,
     Directory,

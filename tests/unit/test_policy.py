@@ -134,7 +134,7 @@ def test_a_builtin_policy_by_name(name: str) -> None:
         ("fail-on = ''", r"line 1: fail-on is empty"),
         ("extends = 'python'", r"extends is 'python' \(did you mean 'python-slim'\?\)"),
         ("rules = []", r"line 1: rules must be a table, not a list"),
-        ("[rules]\n\nx-y-z = 'off'", r"line 3: rules\.x-y-z is no rule \(there are .*-cache"),
+        ("[rules]\n\nx-y-z = 'off'", r"line 3: rules\.x-y-z is no rule \(there are: .*-cache"),
         ("[rules]\npackage-cach = 'off'", r"\(did you mean 'package-cache'\?\)"),
         ("[rules]\npackage-cache = true", r"line 2: rules\.package-cache must be a string"),
         ("[rules]\npackage-cache = 'on'", r"line 2: rules\.package-cache is 'on'"),

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import pytest
 
 from pyimginspect.analyzers import deleted_but_shipped, leftover_build_tool
-from pyimginspect.analyzers._words import counted, megabytes
-from pyimginspect.formats._text import base_words, instruction_and_others, ranges, size
+from pyimginspect.formats._text import base_words, instruction_and_others, ranges
 from pyimginspect.inventory.facts import BaseImage
+from pyimginspect.text import counted, listed, nearest, sized
 from tests.images import Content, File, Package, elf
 from tests.inventories import apt, on_slim, taken
 from tests.reports import clean_report, finding, layer
@@ -19,6 +19,10 @@ from tests.reports import clean_report, finding, layer
 )
 def test_numbers_with_their_nouns(number: int, noun: str, words: str) -> None:
     assert counted(number, noun) == words
+
+
+def test_a_noun_with_a_plural_of_its_own() -> None:
+    assert [counted(n, "entry", "entries") for n in (1, 2)] == ["1 entry", "2 entries"]
 
 
 def test_one_lost_file() -> None:
@@ -42,9 +46,50 @@ def test_what_must_stay_is_in_the_command_of_every_finding() -> None:
     )
 
 
-@pytest.mark.parametrize("number", [0, 999, 1000, 442_077, 567_300, 36_200_000, 1_499_999_999])
-def test_a_sentence_rounds_as_the_report_does(number: int) -> None:
-    assert megabytes(number) == size(number)
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (0, "0 B"),
+        (1, "1 B"),
+        (999, "999 B"),
+        (1000, "1.0 kB"),
+        (999_949, "999.9 kB"),
+        (999_950, "1.0 MB"),
+        (36_249_999, "36.2 MB"),
+        (1_499_999_999, "1.5 GB"),
+        (12_345_678_901_234, "12.3 TB"),
+    ],
+)
+def test_sizes(number: int, words: str) -> None:
+    assert sized(number) == words
+
+
+@pytest.mark.parametrize(
+    ("number", "most", "words"),
+    [
+        (0, 4, ""),
+        (1, 4, "n1"),
+        (2, 4, "n1 and n2"),
+        (4, 4, "n1, n2, n3 and n4"),
+        (5, 4, "n1, n2, n3 and 2 more"),
+        (2002, 3, "n1, n2 and 2,000 more"),
+        (3, 1, "3 more"),
+    ],
+)
+def test_lists_of_names(number: int, most: int, words: str) -> None:
+    assert listed((f"n{n}" for n in range(1, number + 1)), most) == words
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("sise", "did you mean 'size'?"),
+        ("x", "there are: count, size"),
+        ("", "there are: count, size"),
+    ],
+)
+def test_near_names(name: str, words: str) -> None:
+    assert nearest(name, {"size", "count"}) == words
 
 
 @pytest.mark.parametrize(

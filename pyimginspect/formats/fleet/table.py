@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pyimginspect.fleet import Fleet
 from pyimginspect.fleet.summary import Totals
 from pyimginspect.formats._page import WIDEST, Column, Page
-from pyimginspect.formats._text import count, listing, size
+from pyimginspect.formats._text import listing
+from pyimginspect.text import counted, sized
 
 __all__ = ["render"]
 
@@ -34,8 +35,8 @@ def render(
 
 
 def _totals(page: Page, totals: Totals) -> None:
-    named = f"{count(totals.images, 'image')} of {count(totals.references, 'reference')}"
-    page.title(f"{named}, {count(totals.layers, 'layer')}")
+    named = f"{counted(totals.images, 'image')} of {counted(totals.references, 'reference')}"
+    page.title(f"{named}, {counted(totals.layers, 'layer')}")
     unread = [
         f"{totals.failed:,} failed" if totals.failed else "",
         f"{totals.deferred:,} deferred" if totals.deferred else "",
@@ -46,14 +47,14 @@ def _totals(page: Page, totals: Totals) -> None:
     page.table(
         [Column(""), Column("once", right=True), Column("for each image", right=True)],
         [
-            ["stored", size(totals.stored_once), size(totals.stored_summed)],
-            ["wasted", _dead(totals), size(totals.wasted_summed)],
+            ["stored", sized(totals.stored_once), sized(totals.stored_summed)],
+            ["wasted", _dead(totals), sized(totals.wasted_summed)],
         ],
     )
 
 
 def _dead(totals: Totals) -> str:
-    least, most = size(totals.wasted_once), size(totals.wasted_once_anywhere)
+    least, most = sized(totals.wasted_once), sized(totals.wasted_once_anywhere)
     return least if least == most else f"{least} to {most}"
 
 
@@ -72,7 +73,7 @@ def _fixes(page: Page, fleet: Fleet) -> None:
         ],
         [
             [
-                *(size(fix.saving), f"{fix.images:,}", fix.rule),
+                *(sized(fix.saving), f"{fix.images:,}", fix.rule),
                 *(listing(fix.subjects, 2), fix.instruction),
             ]
             for fix in fixes[:_MOST]
@@ -97,7 +98,7 @@ def _bases(page: Page, fleet: Fleet) -> None:
         ],
         [
             [
-                *(size(base.saving), size(base.wasted), f"{base.images:,}"),
+                *(sized(base.saving), sized(base.wasted), f"{base.images:,}"),
                 *(str(base.layers), base.name or base.chain[:19], base.instruction),
             ]
             for base in bases[:_MOST]
@@ -165,4 +166,4 @@ def _failed(page: Page, fleet: Fleet) -> None:
 
 def _more(page: Page, number: int, noun: str, plural: str = "") -> None:
     if number > _MOST:
-        page.paragraph(f"and {count(number - _MOST, noun, plural)} more")
+        page.paragraph(f"and {counted(number - _MOST, noun, plural)} more")

@@ -12,7 +12,7 @@ import jinja2
 from markupsafe import Markup
 
 from pyimginspect.errors import printable
-from pyimginspect.formats import _text
+from pyimginspect.text import counted, sized
 
 __all__ = ["environment", "page", "policy_for", "shared_style"]
 
@@ -47,7 +47,7 @@ def environment() -> jinja2.Environment:
         # Strings of an image, one and all: control characters and overrides are spelled out.
         finalize=lambda value: printable(value) if type(value) is str else value,
     )
-    environment.filters |= {"size": _text.size, "count": _text.count}
+    environment.filters |= {"size": sized, "count": counted}
     return environment
 
 

@@ -12,7 +12,6 @@ from collections.abc import Collection, Iterable, Iterator
 
 from msgspec import Struct
 
-from pyimginspect.inventory.build_tools import brought
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.derived.cuda import is_cuda
 from pyimginspect.inventory.derived.leftovers import files_of_packages, free_packages
@@ -97,7 +96,7 @@ def _same(libraries: Iterable[Library]) -> Iterator[list[Library]]:
 
 def _is_chosen(inventory: Inventory, library: Library) -> bool:
     package = inventory.packages[library.owner]
-    return package.automatic is False and brought(package) >= inventory.base.layers
+    return package.automatic is False and package.installed_in >= inventory.base.layers
 
 
 def _duplicate(

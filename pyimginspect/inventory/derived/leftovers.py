@@ -11,7 +11,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from msgspec import Struct
 
-from pyimginspect.inventory.build_tools import brought
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.derived.primary_python import needed_packages
 from pyimginspect.inventory.memoize import memoized
@@ -74,7 +73,7 @@ def find_leftovers(inventory: Inventory) -> Leftovers:
     """Find what goes with the build tools that no runtime package depends on."""
     packages = inventory.packages
     tools = {tool.package for tool in inventory.build_tools if tool.package and not tool.kept_by}
-    if not any(brought(package) >= inventory.base.layers for package in packages.packages):
+    if not any(package.installed_in >= inventory.base.layers for package in packages.packages):
         return Leftovers()
     graph = dependency_graph(packages)
     free, kept = without(inventory, graph, tools)
@@ -85,7 +84,7 @@ def find_leftovers(inventory: Inventory) -> Leftovers:
     programs = [key for key in tools if not _is_header(packages, key)]
     of_programs = _needs(graph, programs, recommended=True)
     for key in sorted(free):
-        layer = brought(packages[key])
+        layer = packages[key].installed_in
         if key not in mine:
             group = "recommended"
         elif key in virtual:
@@ -121,7 +120,9 @@ def without(
         package.key
         for package in inventory.packages.packages
         if package.key not in dropped
-        and (brought(package) < base.layers or package.essential or package.automatic is not True)
+        and (
+            package.installed_in < base.layers or package.essential or package.automatic is not True
+        )
     ]
     free = graph.nodes.keys() - _needs(graph, roots, recommended=False)
     kept = (*_in_use(inventory, graph, free, dropped), *_proofs(inventory, free))
@@ -165,7 +166,7 @@ def free_packages(inventory: Inventory, keys: Collection[str]) -> frozenset[str]
     return frozenset(
         key
         for key in free - before - leftovers
-        if brought(inventory.packages[key]) >= inventory.base.layers
+        if inventory.packages[key].installed_in >= inventory.base.layers
     )
 
 
@@ -262,9 +263,9 @@ def not_in_slim(inventory: Inventory) -> tuple[tuple[str, ...], frozenset[str]]:
     roots = [
         package.key
         for package in packages.packages
-        if brought(package) == 0
+        if package.installed_in == 0
         or package.essential
-        or (brought(package) >= base.layers and package.automatic is not True)
+        or (package.installed_in >= base.layers and package.automatic is not True)
     ]
     graph = dependency_graph(packages)
     free = graph.nodes.keys() - _needs(graph, roots, recommended=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pyimginspect.inventory.build_tools import brought
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.derived.bindings import INSTALLERS, Binding, find_bindings, twin_of
 from pyimginspect.inventory.derived.primary_python import needed_packages, primary_python
@@ -33,7 +32,7 @@ def replaceable_bindings(inventory: Inventory) -> tuple[Binding, ...]:
         package = packages[binding.package]
         if (
             package.automatic is False
-            and brought(package) >= inventory.base.layers
+            and package.installed_in >= inventory.base.layers
             and package.key not in needed
             and (can_install or not lacks_twin(inventory, binding))
             and not _is_used(inventory, package, steps)
@@ -68,7 +67,7 @@ def _is_used(inventory: Inventory, package: OsPackage, steps: tuple[Step, ...]) 
     }
     path = inventory.image.config.environment().get("PATH", _PATH).split(":")
     for step in steps:
-        if step.word != "RUN" or step.layer is None or step.layer <= brought(package):
+        if step.word != "RUN" or step.layer is None or step.layer <= package.installed_in:
             continue
         for word in step.text.split()[:_MOST_WORDS]:
             if word.rpartition("/")[2] not in programs:
