@@ -36,12 +36,13 @@ _NAME = re.compile(r"(?:^| )(\w+)=", re.ASCII)
 class Match(Struct, frozen=True, kw_only=True, dict=True):
     """A Dockerfile beside a history.
 
-    ``instructions`` are those of ``stage`` and of the local stages that it begins with, in their
-    order and without ``FROM``; ``steps`` has the number of the step that each made, or ``None``.
+    ``chain`` is the stage that was built, last, and the local ones that it begins with.
+    ``instructions`` are theirs, in their order and without ``FROM``; ``steps`` has the number of
+    the step that each made, or ``None``; ``layers`` the instruction of each layer.
     """
 
     document: Document
-    stage: Stage
+    chain: tuple[Stage, ...]
     instructions: tuple[Instruction, ...]
     steps: tuple[int | None, ...]
     layers: dict[int, Instruction]
@@ -53,13 +54,21 @@ class Match(Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def fixed(self) -> frozenset[int]:
-        """The numbers of unmatched instructions that an earlier fix has changed."""
+        """The numbers of unmatched instructions that an earlier fix has changed.
+
+        They have its comment above them, or stand directly below one that has.
+        """
         text = self.document.text
-        return frozenset(
-            number
-            for number, each in enumerate(self.instructions)
-            if self.steps[number] is None and FIXED in text[each.comments : each.start]
-        )
+        found: set[int] = set()
+        end = -1
+        for number, each in enumerate(self.instructions):
+            marked = FIXED in text[each.comments : each.start]
+            below = number - 1 in found and not text[end : each.start].strip(" \t\r\n")
+            below = below and text.count("\n", end, each.start) == 1
+            if self.steps[number] is None and (marked or below):
+                found.add(number)
+            end = each.end
+        return frozenset(found)
 
 
 def match(document: Document, steps: Sequence[StepLike], target: str | None = None) -> Match:
@@ -142,7 +151,7 @@ def _match_stage(document: Document, stage: Stage, steps: Sequence[StepLike]) ->
             layers[layer] = instructions[number]
     return Match(
         document=document,
-        stage=stage,
+        chain=tuple(chain),
         instructions=tuple(instructions),
         steps=tuple(pairs),
         layers=layers,
