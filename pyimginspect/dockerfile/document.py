@@ -41,16 +41,15 @@ _HEREDOC = re.compile(r"\d*<<(-?)\s*([^<]+)")
 _NAME = re.compile(r"[a-z][a-z0-9_.-]*", re.ASCII)
 
 
-def parse(text: str, *, strict: bool = True, escape: str = "\\") -> Document:
+def parse(text: str, *, strict: bool = True) -> Document:
     """Read a Dockerfile.
 
     Raises :class:`DockerfileError` where BuildKit would not take it either. What is not
-    ``strict`` reads on: instructions that nobody knows, a here-document without an end. ``escape``
-    is the character that a part of a Dockerfile has for it.
+    ``strict`` reads on: instructions that nobody knows, a here-document without an end.
     """
     if len(text) > _LONGEST:
         raise DockerfileError(f"the Dockerfile is longer than {_LONGEST >> 20} MiB")
-    reader = _Reader(text, strict, escape)
+    reader = _Reader(text, strict)
     instructions = tuple(reader.instructions())
     first = text.find("\n")
     document = Document(
@@ -68,10 +67,10 @@ def parse(text: str, *, strict: bool = True, escape: str = "\\") -> Document:
 class _Reader:
     """One pass over the lines of a text."""
 
-    def __init__(self, text: str, strict: bool, escape: str) -> None:
+    def __init__(self, text: str, strict: bool) -> None:
         self.text = text
         self.strict = strict
-        self.escape = escape
+        self.escape = "\\"
         self.lines: list[tuple[int, int]] = []  # where each begins, and ends without its break
         start = 0
         while start < len(text):

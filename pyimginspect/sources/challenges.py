@@ -6,6 +6,7 @@ project (docs/spec/auth/token.md, oauth.md).
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,7 +15,6 @@ import requests
 
 from pyimginspect.errors import AuthenticationError, ManifestError, RegistryError
 from pyimginspect.model import decode_json
-from pyimginspect.sources.addresses import is_loopback
 from pyimginspect.sources.credentials import Credentials
 from pyimginspect.sources.error_text import reason
 
@@ -23,6 +23,7 @@ __all__ = [
     "Challenge",
     "bypass",
     "fetch_token",
+    "is_loopback",
     "parse_challenges",
     "read_body",
 ]
@@ -56,7 +57,7 @@ def fetch_token(
     session: requests.Session,
     challenge: Challenge,
     credentials: Credentials | None,
-    timeout: tuple[float, float],
+    timeout: tuple[int, int],
 ) -> str | None:
     """Return the token that a challenge asks for, or ``None`` where it is refused.
 
@@ -110,6 +111,15 @@ class Authorization(requests.auth.AuthBase):
         if self._value is not None:
             request.headers["Authorization"] = self._value
         return request
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host, perhaps with a port, is this machine."""
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+        return name == "localhost" or ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
 
 
 def bypass(url: str) -> dict[str, str]:

@@ -90,12 +90,7 @@ def _found(
     from pyimginspect.sources.registry import remote_blob
 
     with shared(options.connections) as connections:
-        transport = connections.to(
-            carrier.registry,
-            carrier.repository,
-            plain=carrier.plain,
-            insecure=carrier.insecure,
-        )
+        transport = connections.to(carrier.registry, carrier.repository, plain=carrier.plain)
         yield {ref.number: remote_blob(transport, carrier.repository, ref) for ref in layers}
 
 

@@ -45,15 +45,11 @@ class FileCarrier(Struct, frozen=True, kw_only=True, tag="file"):
 
 
 class RegistryCarrier(Struct, frozen=True, kw_only=True, tag="registry"):
-    """A repository of a registry; ``plain`` allows HTTP without TLS.
-
-    ``insecure`` is what registries.conf means by it: any certificate will do, or no TLS at all.
-    """
+    """A repository of a registry; ``plain`` allows HTTP without TLS."""
 
     registry: str
     repository: str
     plain: bool = False
-    insecure: bool = False
 
     @property
     def at_once(self) -> Literal[False]:

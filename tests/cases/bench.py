@@ -4,32 +4,24 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-import subprocess
-import tempfile
 import traceback
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Final, Literal
 
 from msgspec import Struct
 
-from pyimginspect import OpenedImage, Report, open_image
-from tests.cases.bases import UnavailableError, provide
+from pyimginspect import OpenedImage, Report
+from tests.cases.bases import UnavailableError
+from tests.cases.builds import Builder, StillRunsError, trace_of_the_index, why
 from tests.cases.comparison import above_note, differences
-from tests.cases.dockerfile import INDEX, MOUNTED, bases, with_index
 from tests.cases.format import Case, CaseError, Run
-from tests.cases.wheels import collect
-from tests.corpus.build import write_pip_settings
 from tests.corpus.layout import Corpus
-from tests.integration.engine import CLIENT, Engine, EngineError
+from tests.integration.engine import Engine, EngineError
 
 __all__ = ["Bench", "Outcome"]
 
-# What a container that has not ended by then is: a server, which a case must not start.
-_SECONDS: Final = 120
 _TAIL: Final = 1500
 
 
@@ -55,8 +47,7 @@ class Bench:
     """Checks cases with a running engine, two at a time; use it as a context manager."""
 
     def __init__(self, engine: Engine, corpus: Corpus, *, keep: bool = False) -> None:
-        self._engine = engine
-        self._corpus = corpus
+        self._builder = Builder(engine, corpus)
         self._keep = keep
         self._workers = ThreadPoolExecutor(max_workers=2)
 
@@ -79,7 +70,7 @@ class Bench:
         except CaseError as exc:
             return Outcome(case=case, verdict="untrue", lines=(str(exc),))
         except EngineError as exc:
-            return Outcome(case=case, verdict="untrue", lines=(_why(exc),))
+            return Outcome(case=case, verdict="untrue", lines=(why(exc),))
         except Exception:  # Whatever the inspection raises is a wrong verdict on this image.
             return Outcome(case=case, verdict="wrong", lines=(traceback.format_exc(),))
         return Outcome(case=case, verdict="wrong" if lines else "right", lines=lines, truth=truth)
@@ -87,14 +78,14 @@ class Bench:
     @contextmanager
     def image(self, case: Case) -> Iterator[tuple[str, OpenedImage]]:
         """The tag of a case's image, built for now, and the image opened."""
-        with self._built(case, case.dockerfile, "case") as tag, self._opened(tag) as image:
+        with self._built(case, case.dockerfile, "case") as tag, self._builder.opened(tag) as image:
             yield tag, image
 
     def _check(self, case: Case) -> tuple[str, tuple[str, ...]]:
         expects = case.expects
         with self._built(case, case.dockerfile, "case") as tag:
             truth = self._confirm(tag, expects.run)
-            with self._opened(tag) as image:
+            with self._builder.opened(tag) as image:
                 report = image.report(plan=True)
                 dockerfile = image.dockerfile
         _check_traces(report)
@@ -110,7 +101,7 @@ class Bench:
         expects = case.expects
         with self._built(case, dockerfile, "fixed") as tag:
             self._confirm(tag, Run(command=expects.run.command))
-            with self._opened(tag) as image:
+            with self._builder.opened(tag) as image:
                 found = above_note(image.report(), expects.accept)
         yield from (f"fixed twin {line}" for line in found)
 
@@ -120,7 +111,7 @@ class Bench:
             with self._built(case, dockerfile, "plan") as tag:
                 self._confirm(tag, case.expects.run, or_works=True)
         except EngineError as exc:
-            yield f"the plan's Dockerfile does not build: {_why(exc)}"
+            yield f"the plan's Dockerfile does not build: {why(exc)}"
         except CaseError as exc:
             yield f"the plan changes what the image does: {exc}"
 
@@ -130,81 +121,26 @@ class Bench:
 
         The process's number keeps the images of two that check the same case apart.
         """
-        for base in bases(dockerfile):
-            provide(self._engine, self._corpus, base)
-        tag = (
-            f"cases/{case.name}:{kind}" if self._keep else f"cases/{case.name}:{kind}-{os.getpid()}"
-        )
-        with tempfile.TemporaryDirectory(prefix="pyimginspect-case-") as folder:
-            context = Path(folder, "context")
-            shutil.copytree(case.folder, context, symlinks=True)
-            text = with_index(dockerfile)
-            (context / "Dockerfile").write_text(text)
-            if text != dockerfile:
-                self._write_index(context, dockerfile)
-            self._engine.build(context, tag)
-        try:
+        tag = f"cases/{case.name}:{kind}"
+        if not self._keep:
+            tag += f"-{os.getpid()}"
+        with self._builder.built(case.folder, dockerfile, tag, keep=self._keep):
             yield tag
-        finally:
-            if not self._keep:
-                self._engine.docker("rmi", "--force", tag)
-
-    def _write_index(self, context: Path, dockerfile: str) -> None:
-        """How the build reaches an index, and the wheels that need none, beside the Dockerfile."""
-        folder = context / INDEX
-        settings = write_pip_settings(folder, MOUNTED)
-        collect(self._corpus.root / "wheels", dockerfile, context, folder / "wheels")
-        uv = ""
-        if any((folder / "wheels").iterdir()):
-            uv += f'find-links = ["{MOUNTED}/wheels"]\n'
-            with (folder / "pip.conf").open("a") as stream:
-                stream.write(f"find-links = {MOUNTED}/wheels\n")
-        if "index-url" in settings:
-            uv += f'index-url = "{settings["index-url"]}"\n'
-        (folder / "uv.toml").write_text(uv)
 
     def _confirm(self, tag: str, run: Run, *, or_works: bool = False) -> str:
         """Run a container; what it did, in words. Raises :class:`CaseError` if not as expected."""
-        name = f"{tag.replace('/', '-').replace(':', '-')}-{os.getpid()}"
-        command = [str(CLIENT), "run", "--rm", "--network", "none", "--name", name, tag]
         try:
-            result = subprocess.run(
-                [*command, *run.command],
-                env=self._engine.environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                encoding="utf-8",
-                errors="replace",
-                timeout=_SECONDS,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            self._engine.docker("rm", "--force", name)
-            raise CaseError(f"the container still runs after {_SECONDS} s") from None
-        said = result.stdout[-_TAIL:].strip()
-        if or_works and result.returncode == 0:
+            result = self._builder.run(tag, *run.command)
+        except StillRunsError as exc:
+            raise CaseError(str(exc)) from None
+        said = result.output[-_TAIL:].strip()
+        if or_works and result.status == 0:
             return "0"
-        if result.returncode != run.status:
-            raise CaseError(f"exit status {result.returncode}, not {run.status}: {said}")
-        if not re.search(run.output, result.stdout):
+        if result.status != run.status:
+            raise CaseError(f"exit status {result.status}, not {run.status}: {said}")
+        if not re.search(run.output, result.output):
             raise CaseError(f"the output has no {run.output!r}: {said}")
-        return f"{result.returncode}: {_telling(result.stdout, run.output)}"
-
-    @contextmanager
-    def _opened(self, tag: str) -> Iterator[OpenedImage]:
-        with tempfile.TemporaryDirectory(prefix="pyimginspect-case-") as folder:
-            archive = Path(folder, "image.tar")
-            self._engine.save(tag, archive)
-            with open_image(f"docker-archive:{archive}") as image:
-                yield image
-
-
-def _why(error: EngineError) -> str:
-    """What a failed build says of its failed step; the end of it all where no step failed."""
-    text = str(error)
-    step = text.rpartition("\n------\n > ")[2] if "\n------\n > " in text else text
-    return step[-_TAIL:]
+        return f"{result.status}: {_telling(result.output, run.output)}"
 
 
 def _telling(output: str, pattern: str) -> str:
@@ -216,7 +152,6 @@ def _telling(output: str, pattern: str) -> str:
 
 def _check_traces(report: Report) -> None:
     """Raise :class:`CaseError` where the way to the index became a part of the image."""
-    text = report.to_json()
-    for trace in (f"{MOUNTED}/wheels", f'"{MOUNTED[1:]}'):
-        if trace in text:
-            raise CaseError(f"the way to the package index left a trace in the image: {trace}")
+    trace = trace_of_the_index(report)
+    if trace is not None:
+        raise CaseError(f"the way to the package index left a trace in the image: {trace}")

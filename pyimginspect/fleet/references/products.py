@@ -58,8 +58,7 @@ def _gitlab(listing: Listing, scheme: str, host: str, pattern: str) -> Iterator[
         if _WILD & set(part):
             break
         fixed.append(part)
-    listing.check(f"{scheme}://{host}/")
-    credentials = find_credentials(listing.host, "").found
+    credentials = find_credentials(listing.host, "")
     headers = {"PRIVATE-TOKEN": credentials.secret} if credentials is not None else {}
     api = Listing(host, plain=scheme == "http")
     try:

@@ -1,0 +1,3 @@
+import MySQLdb
+
+print(".".join(map(str, MySQLdb.version_info[:3])))

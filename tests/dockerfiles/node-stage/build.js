@@ -1,0 +1,1 @@
+require("fs").writeFileSync("static-dist/bundle.js", "built\n");

@@ -1,0 +1,5 @@
+import getpass
+
+import click
+
+print(click.__name__, getpass.getuser())

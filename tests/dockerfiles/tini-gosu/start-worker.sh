@@ -1,0 +1,2 @@
+#!/bin/sh
+exec gosu worker python app.py

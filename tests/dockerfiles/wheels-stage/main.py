@@ -1,0 +1,4 @@
+import click
+import yaml
+
+print(click.__name__, yaml.__version__)
