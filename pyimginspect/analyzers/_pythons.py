@@ -67,8 +67,11 @@ def replacement(
     if binding is None or binding.project in INSTALLERS:
         return f"drop {key} from {line}, or keep it to a build stage"
     if binding.project:
-        return f"replace {key} by {binding.project} in requirements, and drop it from {line}"
-    return f"install {listed(binding.modules)} with pip in place of {key}, and drop it from {line}"
+        return f"pip install {binding.project} in place of {key} in {line}"
+    return (
+        f"install what provides {listed(binding.modules)} with pip in place of {key} in {line}:"
+        " which distribution of PyPI that is, the package does not say"
+    )
 
 
 def replacements(inventory: Inventory, keys: Iterable[str]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from pyimginspect.analyzers._pythons import replacement
 from pyimginspect.analyzers.rule import Analyzer, Rule
@@ -17,7 +17,7 @@ from pyimginspect.inventory.packages import Graph, dependency_graph, plan_remova
 from pyimginspect.inventory.packages.graph import members
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
-from pyimginspect.text import listed
+from pyimginspect.text import counted, listed
 
 __all__ = ["ANALYZER", "os_python_binding"]
 
@@ -50,39 +50,89 @@ RUN pip install --no-cache-dir psycopg2-binary
 
 
 def os_python_binding(inventory: Inventory) -> Iterator[Finding]:
-    """Report the OS packages with importable Python that layers above the base brought."""
+    """Report the OS packages with importable Python that layers above the base brought.
+
+    One finding for each package that was asked for: what it brought is mended with it.
+    """
     sight = runtime_python(inventory)
     packages = inventory.packages
-    bindings = [
-        binding
+    bindings = {
+        binding.package: binding
         for binding in find_bindings(inventory)
         if packages[binding.package].installed_in >= inventory.base.layers
-    ]
+    }
     if not bindings:
         return
     graph = dependency_graph(packages)
-    by_size = sorted(bindings, key=lambda one: (-packages[one.package].size, one.package))
-    exact = {one.package for one in by_size[: max(_LEAST_EXACT, _WORK // len(packages.packages))]}
-    # Of those that take each other along, the one that was asked for comes first and counts.
-    for binding in sorted(bindings, key=lambda one: packages[one.package].automatic is not False):
-        key = binding.package
-        gone = _gone(inventory, graph, key) if key in exact else {key}
-        yield _finding(inventory, binding, sight, gone)
+    by_size = sorted(bindings, key=lambda key: (-packages[key].size, key))
+    exact = {*by_size[: max(_LEAST_EXACT, _WORK // len(packages.packages))]}
+    for root, brought in _by_root(inventory, graph, bindings).items():
+        binding = bindings.get(root)
+        if binding is not None:
+            gone = _gone(inventory, graph, root) if root in exact else {root}
+            yield _finding(inventory, binding, sight, gone, brought)
+        else:
+            gone = {each.package for each in brought}
+            for key in gone & exact:
+                gone |= _gone(inventory, graph, key)
+            yield _of_another(inventory, root, brought, sight, gone)
+
+
+def _by_root(
+    inventory: Inventory, graph: Graph, bindings: Mapping[str, Binding]
+) -> dict[str, list[Binding]]:
+    """Return the bindings that each package brought by itself, the roots that are bindings first.
+
+    A root is a package that was asked for, or a binding that no such package leads to.
+    """
+    packages = inventory.packages
+    asked = [
+        node.package.key
+        for node in graph.nodes.values()
+        if node.package.automatic is False and node.package.installed_in >= inventory.base.layers
+    ]
+    roots = sorted(asked, key=lambda key: (key not in bindings, -packages[key].size, key))
+    roots += [key for key in bindings if packages[key].automatic is not False]
+    claimed = {key for key in asked if key in bindings}
+    found: dict[str, list[Binding]] = {}
+    seen: set[str] = set()
+    for root in roots:
+        if root in claimed and root not in asked:
+            continue  # another root brought it
+        brought, todo = [], [root]
+        while todo:
+            node = graph.nodes[todo.pop()]
+            for key in members((*node.requires, *node.recommends)):
+                if key not in seen and graph.nodes[key].package.automatic is not False:
+                    seen.add(key)
+                    todo.append(key)
+                    if key in bindings and key not in claimed:
+                        claimed.add(key)
+                        brought.append(bindings[key])
+        if root in bindings or brought:
+            claimed.add(root)
+            found[root] = sorted(brought, key=lambda each: each.package)
+    return found
 
 
 # What goes with a package takes a look at all packages, for each binding: of very many, in a very
 # large database, the smaller ones are told with their own files alone.
 _LEAST_EXACT = 20
 _WORK = 200_000
+_MOST_BROUGHT = 12
 
 
 def _finding(
-    inventory: Inventory, binding: Binding, sight: RuntimePython | None, gone: set[str]
+    inventory: Inventory,
+    binding: Binding,
+    sight: RuntimePython | None,
+    gone: set[str],
+    brought: Sequence[Binding],
 ) -> Finding:
     key = binding.package
     package = inventory.packages[key]
     layer = package.installed_in
-    importable = sight is not None and not {*binding.locations}.isdisjoint(sight.directories)
+    importable = _is_importable(binding, sight)
     twin = twin_of(inventory, binding)
     message = f"{key} is {_name(binding)}"
     if importable:
@@ -97,14 +147,49 @@ def _finding(
         subject=package.name,
         severity="note" if importable or package.automatic else None,
         message=message,
-        evidence=_evidence(inventory, binding, sight, twin),
+        evidence=_evidence(inventory, binding, sight, twin, brought),
         layers=(layer,),
         instruction=inventory.instruction(layer),
         paths=[each.metadata for each in binding.distributions] or binding.locations,
-        packages=(key,),
+        packages=(key, *(each.package for each in brought)),
         frees=contents_of(inventory.rootfs).freed(files),
         fix=fix,
     )
+
+
+def _of_another(
+    inventory: Inventory,
+    root: str,
+    brought: Sequence[Binding],
+    sight: RuntimePython | None,
+    gone: set[str],
+) -> Finding:
+    """Return the note about a package that is no binding itself, and brought some."""
+    package = inventory.packages[root]
+    layer = package.installed_in
+    names = [each.package for each in brought]
+    message = f"{root} brought {listed(names)}, the operating system's Python packages"
+    if sight is not None and not any(_is_importable(each, sight) for each in brought):
+        message += f", which /{sight.path} cannot import"
+    return RULE.finding(
+        subject=package.name,
+        severity="note",
+        message=message,
+        evidence=(*_brought(inventory, root, brought), *_sight(sight)),
+        layers=(layer,),
+        instruction=inventory.instruction(layer),
+        paths=[each.metadata for one in brought for each in one.distributions]
+        or [place for one in brought for place in one.locations],
+        packages=(root, *names),
+        frees=contents_of(inventory.rootfs).freed(
+            files_of_packages(inventory.rootfs, inventory.packages, gone)
+        ),
+        fix=f"leave {root} out if nothing in the image runs it, or keep it to a build stage",
+    )
+
+
+def _is_importable(binding: Binding, sight: RuntimePython | None) -> bool:
+    return sight is not None and not {*binding.locations}.isdisjoint(sight.directories)
 
 
 def _gone(inventory: Inventory, graph: Graph, key: str) -> set[str]:
@@ -132,10 +217,14 @@ def _name(binding: Binding) -> str:
 
 
 def _evidence(
-    inventory: Inventory, binding: Binding, sight: RuntimePython | None, twin: Distribution | None
+    inventory: Inventory,
+    binding: Binding,
+    sight: RuntimePython | None,
+    twin: Distribution | None,
+    brought: Sequence[Binding],
 ) -> Iterator[Evidence]:
     package = inventory.packages[binding.package]
-    asked = {True: "came along with another package", False: "was asked for by name"}
+    asked = {True: "was installed as a dependency", False: "was asked for by name"}
     if package.automatic is not None:
         yield Evidence(
             what=f"{binding.package} {package.version} {asked[package.automatic]}",
@@ -151,12 +240,30 @@ def _evidence(
         )
     for location in binding.locations:
         yield Evidence(what=f"it puts {listed(binding.modules)} into /{location}", path=location)
-    if sight is not None:
-        where = listed([f"/{directory}" for directory in sight.directories]) or "nowhere"
-        yield Evidence(what=f"/{sight.path} imports third-party code from {where}", path=sight.path)
+    yield from _brought(inventory, binding.package, brought)
+    yield from _sight(sight)
     if twin is not None:
         by = f" from {twin.installer}" if twin.installer else ""
         yield Evidence(what=f"it has {twin.name} {twin.version}{by}", path=twin.metadata)
+
+
+def _brought(inventory: Inventory, root: str, brought: Sequence[Binding]) -> Iterator[Evidence]:
+    """Yield which bindings a package brought as its dependencies."""
+    for each in brought[:_MOST_BROUGHT]:
+        yield Evidence(
+            what=f"{root} brought {each.package}, which is {_name(each)}",
+            package=each.package,
+            layer=inventory.packages[each.package].installed_in,
+        )
+    more = len(brought) - _MOST_BROUGHT
+    if more > 0:
+        yield Evidence(what=f"and {counted(more, 'more Python package')}", package=root)
+
+
+def _sight(sight: RuntimePython | None) -> Iterator[Evidence]:
+    if sight is not None:
+        where = listed([f"/{directory}" for directory in sight.directories]) or "nowhere"
+        yield Evidence(what=f"/{sight.path} imports third-party code from {where}", path=sight.path)
 
 
 ANALYZER = Analyzer(rule=RULE, run=os_python_binding)

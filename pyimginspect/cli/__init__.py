@@ -37,6 +37,7 @@ from pyimginspect.cli.outputs import (
     style,
 )
 from pyimginspect.cli.session import open_cache, open_progress
+from pyimginspect.cli.time_limit import OutOfTime, limited
 from pyimginspect.comparison import compare
 from pyimginspect.errors import (
     InvalidReferenceError,
@@ -80,10 +81,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     130 where it was interrupted.
     """
-    return _main(arguments, [])
+    return _main(arguments, [], is_process=False)
 
 
-def _main(arguments: Sequence[str] | None, kept: list[api.OpenedImage]) -> int:
+def _main(arguments: Sequence[str] | None, kept: list[api.OpenedImage], *, is_process: bool) -> int:
     """Run the command; what is ``kept`` when it returns is its caller's to take apart."""
     # File names of an image may hold what the terminal's encoding does not have.
     for stream in (sys.stdout, sys.stderr):
@@ -95,8 +96,10 @@ def _main(arguments: Sequence[str] | None, kept: list[api.OpenedImage]) -> int:
             if args.show_config:
                 put(show_settings(args, arguments, _dockerfile(args)), None)
                 return _CLEAN
-            status = _run(args, kept)
+            status = _run(args, kept, is_process=is_process)
     except PyimginspectError as exc:
+        return _complain(str(exc))
+    except OutOfTime as exc:
         return _complain(str(exc))
     except KeyboardInterrupt:
         _complain("interrupted")
@@ -117,7 +120,7 @@ def _main(arguments: Sequence[str] | None, kept: list[api.OpenedImage]) -> int:
 def run() -> NoReturn:
     """Be the process of the command: run it, and end without taking everything apart first."""
     kept: list[api.OpenedImage] = []
-    status = _main(None, kept)
+    status = _main(None, kept, is_process=True)
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, OSError, ValueError):
             stream.flush()
@@ -151,7 +154,7 @@ def _complain(message: str) -> int:
     return _FAILED
 
 
-def _run(args: argparse.Namespace, kept: list[api.OpenedImage]) -> int:
+def _run(args: argparse.Namespace, kept: list[api.OpenedImage], *, is_process: bool) -> int:
     told = _told(args)
     if told is not None:
         put(told, None)
@@ -159,14 +162,16 @@ def _run(args: argparse.Namespace, kept: list[api.OpenedImage]) -> int:
     if args.fleet:
         from pyimginspect.cli.fleet import run_fleet
 
-        return run_fleet(args, find_settings(args, None))
+        with limited(args.max_time, is_process=False):
+            return run_fleet(args, find_settings(args, None))
     if not args.images:
         raise InvalidReferenceError("no image given", hint="pyimginspect --help")
     outputs = find_outputs(args)
     baseline, dockerfile = _baseline(args), _dockerfile(args)
     policy = find_settings(args, dockerfile)
     page = any(name == "html" for _, name in outputs)
-    results, failures = _inspect(args, policy, kept, page=page)
+    with limited(args.max_time, is_process=is_process):
+        results, failures = _inspect(args, policy, kept, page=page)
     status = _FAILED if failures else _CLEAN
     today = datetime.datetime.now(datetime.UTC).date()
     judged = [
@@ -224,7 +229,7 @@ def _inspect(
     with contextlib.ExitStack() as stack:
         cache = open_cache(args, stack)
         progress = open_progress(args, stack)
-        connections = stack.enter_context(Connections())
+        connections = stack.enter_context(Connections(args.timeout))
         for reference in ([args.against] if args.against else []) + args.images:
             kept.clear()
             try:

@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from pyimginspect.errors import InvalidReferenceError
 from pyimginspect.formats import FORMATS
+from pyimginspect.sources.time_limits import seconds_from
 
 __all__ = ["build_parser", "given_options", "parse", "read_environment", "variable_of"]
 
@@ -141,6 +142,18 @@ def build_parser() -> argparse.ArgumentParser:
     source.add_argument("--platform", metavar="OS/ARCH", help="one of a multi-platform image")
     source.add_argument(
         "--verify", action="store_true", help="hold every byte of a local archive to its digest"
+    )
+    source.add_argument(
+        "--timeout",
+        type=lambda text: seconds_from(text, "--timeout"),
+        metavar="SECONDS",
+        help="to wait for each answer of a registry, an engine or a credential helper",
+    )
+    source.add_argument(
+        "--max-time",
+        type=lambda text: seconds_from(text, "--max-time"),
+        metavar="SECONDS",
+        help="give up, with status 2, if the images are not read by then",
     )
     source.add_argument(
         "--base",

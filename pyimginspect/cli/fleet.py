@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,6 +30,8 @@ def run_fleet(args: argparse.Namespace, policy: Policy) -> int:
     the policy, else 0.
     """
     outputs = _outputs(args)
+    if args.timeout is not None:
+        os.environ["PYIMGINSPECT_TIMEOUT"] = str(args.timeout)  # the worker processes have it too
     groups(args.group_by)  # says at once what nothing can be grouped by
     with contextlib.ExitStack() as stack:
         folder = _cache_folder(args, stack)

@@ -41,15 +41,16 @@ _HEREDOC = re.compile(r"\d*<<(-?)\s*([^<]+)")
 _NAME = re.compile(r"[a-z][a-z0-9_.-]*", re.ASCII)
 
 
-def parse(text: str, *, strict: bool = True) -> Document:
+def parse(text: str, *, strict: bool = True, escape: str = "\\") -> Document:
     """Read a Dockerfile.
 
     Raises :class:`DockerfileError` where BuildKit would not take it either. What is not
-    ``strict`` reads on: instructions that nobody knows, a here-document without an end.
+    ``strict`` reads on: instructions that nobody knows, a here-document without an end. ``escape``
+    is the character that a part of a Dockerfile has for it.
     """
     if len(text) > _LONGEST:
         raise DockerfileError(f"the Dockerfile is longer than {_LONGEST >> 20} MiB")
-    reader = _Reader(text, strict)
+    reader = _Reader(text, strict, escape)
     instructions = tuple(reader.instructions())
     first = text.find("\n")
     document = Document(
@@ -67,10 +68,10 @@ def parse(text: str, *, strict: bool = True) -> Document:
 class _Reader:
     """One pass over the lines of a text."""
 
-    def __init__(self, text: str, strict: bool) -> None:
+    def __init__(self, text: str, strict: bool, escape: str) -> None:
         self.text = text
         self.strict = strict
-        self.escape = "\\"
+        self.escape = escape
         self.lines: list[tuple[int, int]] = []  # where each begins, and ends without its break
         start = 0
         while start < len(text):

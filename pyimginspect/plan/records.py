@@ -118,3 +118,20 @@ class Plan(Struct, frozen=True, kw_only=True):
     def after(self) -> int:
         """The image's size after all edits, in bytes of file content."""
         return self.size - self.saving
+
+    def patch(
+        self,
+        text: str,
+        path: str = "Dockerfile",
+        level: Level = "review",
+        target: str | None = None,
+    ) -> Patch:
+        """Return the edits in a Dockerfile, those up to ``level``.
+
+        ``path`` is what the difference calls the file, ``target`` the stage that was built.
+        Raises :class:`~pyimginspect.errors.DockerfileError` where the text cannot be read or
+        is that of another image.
+        """
+        from pyimginspect.plan.patch import patch_dockerfile
+
+        return patch_dockerfile(self, text, path, level, target)

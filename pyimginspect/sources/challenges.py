@@ -6,7 +6,6 @@ project (docs/spec/auth/token.md, oauth.md).
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,6 +14,7 @@ import requests
 
 from pyimginspect.errors import AuthenticationError, ManifestError, RegistryError
 from pyimginspect.model import decode_json
+from pyimginspect.sources.addresses import is_loopback
 from pyimginspect.sources.credentials import Credentials
 from pyimginspect.sources.error_text import reason
 
@@ -23,7 +23,6 @@ __all__ = [
     "Challenge",
     "bypass",
     "fetch_token",
-    "is_loopback",
     "parse_challenges",
     "read_body",
 ]
@@ -57,7 +56,7 @@ def fetch_token(
     session: requests.Session,
     challenge: Challenge,
     credentials: Credentials | None,
-    timeout: tuple[int, int],
+    timeout: tuple[float, float],
 ) -> str | None:
     """Return the token that a challenge asks for, or ``None`` where it is refused.
 
@@ -111,15 +110,6 @@ class Authorization(requests.auth.AuthBase):
         if self._value is not None:
             request.headers["Authorization"] = self._value
         return request
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host, perhaps with a port, is this machine."""
-    try:
-        name = urlsplit(f"//{host}").hostname or ""
-        return name == "localhost" or ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
 
 
 def bypass(url: str) -> dict[str, str]:

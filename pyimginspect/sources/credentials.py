@@ -1,30 +1,31 @@
-"""Who we are to a registry: what ``docker login`` and ``podman login`` left behind.
+"""Who we are to a registry: what the environment, ``docker login`` or ``podman login`` say.
 
-``oras`` reads their files and runs their helpers (``docker-credential-…``).
+``oras`` chooses among the credential stores and helpers that their files name; the programs
+themselves are run by :mod:`.helpers`.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-import logging
 import os
-import shutil
-import subprocess
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec import Struct
 from oras.auth import TokenAuth
 
 from pyimginspect.errors import AuthenticationError, ManifestError
 from pyimginspect.model import decode_json
+from pyimginspect.sources.helpers import HELPER_SECONDS, ask_helper, cloud_helpers
 
-__all__ = ["Credentials", "find_credentials", "missing_helper"]
+__all__ = ["Credentials", "Search", "find_credentials"]
 
 _HUB = ("docker.io", "index.docker.io", "registry-1.docker.io")
-_UNREADABLE = (OSError, ValueError, AttributeError, subprocess.SubprocessError)
 _REFRESH = "<token>"  # the user name that helpers give with an identity token
+_VARIABLE = "PYIMGINSPECT_REGISTRY_"
+_LONGEST_PASSWORD = 1 << 16  # bytes of a file: tokens of clouds have a few thousand
 
 
 class Credentials(Struct, frozen=True, kw_only=True):
@@ -48,37 +49,95 @@ class Credentials(Struct, frozen=True, kw_only=True):
         return self.secret if self.username == _REFRESH else None
 
 
-def find_credentials(registry: str, repository: str = "") -> Credentials | None:
-    """Return what is stored for ``registry``, the host as a reference names it.
+class Search(NamedTuple):
+    """What was found for a registry, and if nothing was, what kept it from being found."""
 
-    Looked for in ``DOCKER_CONFIG`` (else ``~/.docker``), then where Podman keeps its own, which
-    may be for a ``repository`` or its first parts alone (containers-auth.json(5)).
-    Raises :class:`AuthenticationError` for a file or a helper that cannot be used.
+    found: Credentials | None
+    hint: str = ""
+
+
+def find_credentials(
+    registry: str, repository: str = "", *, seconds: float = HELPER_SECONDS
+) -> Search:
+    """Return what is known for ``registry``, the host as a reference names it.
+
+    The first of these that has any counts: ``PYIMGINSPECT_REGISTRY_USER`` and its password;
+    ``DOCKER_AUTH_CONFIG``, the content of a ``config.json``; the file of ``REGISTRY_AUTH_FILE``;
+    ``config.json`` in ``DOCKER_CONFIG`` (else ``~/.docker``); where Podman keeps its own; the
+    helper of a cloud's registry. Podman's entries may be for a ``repository`` or its first parts
+    alone (containers-auth.json(5)). A helper may take ``seconds``.
+    Raises :class:`AuthenticationError` for what is set or stored and cannot be used.
     """
+    if (own := _from_variables(registry)) is not None:
+        return Search(own)
     names = [registry, f"https://{registry}", f"https://{registry}/v1/"]
     if registry in _HUB:
         names = ["https://index.docker.io/v1/", *_HUB]
     parts = repository.split("/")
     scopes = [f"{registry}/{'/'.join(parts[:end])}" for end in range(len(parts), 0, -1)]
-    for path in _files():
-        if path.is_file():
-            found = _Stored(_read(path)).find(scopes, names)
-            if found is not None:
-                return found
-    return None
+    hints: list[str] = []
+    for document in _documents():
+        stored = _Stored(document, seconds)
+        if (found := stored.find(scopes, names)) is not None:
+            return Search(found)
+        hints += stored.silent.values()
+    for helper in cloud_helpers(registry):
+        answer = ask_helper(helper, registry, seconds)
+        if not isinstance(answer, str):
+            return Search(Credentials(username=answer.username, secret=answer.secret))
+        hints.append(answer)
+    hints += [f"REGISTRY_AUTH_FILE is '{path}', which does not exist" for path in _missing_file()]
+    return Search(None, next(filter(None, hints), ""))
 
 
-def missing_helper(registry: str) -> str | None:
-    """Return the program that is to know the credentials for ``registry``, if it is not there."""
+def _from_variables(registry: str) -> Credentials | None:
+    """Return the credentials of our own variables, unless they are for another registry."""
+    user = os.environ.get(f"{_VARIABLE}USER", "")
+    password = os.environ.get(f"{_VARIABLE}PASSWORD", "")
+    file = os.environ.get(f"{_VARIABLE}PASSWORD_FILE", "")
+    host = os.environ.get(f"{_VARIABLE}HOST", "")
+    if not (user or password or file) or (host and host != registry):
+        return None
+    if not user:
+        raise AuthenticationError(f"a password is set, but {_VARIABLE}USER is not")
+    if file and not password:
+        password = _password_in(file)
+    if not password:
+        raise AuthenticationError(
+            f"{_VARIABLE}USER is set, but no password",
+            hint=f"set {_VARIABLE}PASSWORD, or {_VARIABLE}PASSWORD_FILE",
+        )
+    return Credentials(username=user, secret=password)
+
+
+def _password_in(path: str) -> str:
+    """Return what a file has, without the line end that editors and ``echo`` put there."""
+    try:
+        with open(path, "rb") as file:
+            data = file.read(_LONGEST_PASSWORD + 1)
+        text = data.decode() if len(data) <= _LONGEST_PASSWORD else ""
+    except OSError as exc:
+        raise AuthenticationError(f"{path} cannot be read: {exc.strerror}") from exc
+    except UnicodeDecodeError as exc:
+        raise AuthenticationError(f"{path} holds no password: it is no text") from exc
+    password = text.removesuffix("\n").removesuffix("\r")
+    if not password:
+        raise AuthenticationError(f"{path} holds no password")
+    return password
+
+
+def _documents() -> Iterator[dict[str, Any]]:
+    """Yield what is stored, the first to count first; a file is read when its turn comes."""
+    if text := os.environ.get("DOCKER_AUTH_CONFIG"):
+        yield _decoded_document(text.encode("utf-8", "surrogateescape"), "DOCKER_AUTH_CONFIG")
     for path in _files():
         if path.is_file():
-            document = _read(path)
-            helpers = document.get("credHelpers")
-            suffix = helpers.get(registry) if isinstance(helpers, dict) else None
-            program = f"docker-credential-{suffix or document.get('credsStore')}"
-            if (suffix or document.get("credsStore")) and shutil.which(program) is None:
-                return program
-    return None
+            yield _read(path)
+
+
+def _missing_file() -> list[str]:
+    own = os.environ.get("REGISTRY_AUTH_FILE")
+    return [own] if own and not Path(own).is_file() else []
 
 
 def _files() -> list[Path]:
@@ -87,8 +146,8 @@ def _files() -> list[Path]:
     config = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
     own = os.environ.get("REGISTRY_AUTH_FILE")
     return [
-        Path(docker, "config.json"),
         *([Path(own)] if own else []),
+        Path(docker, "config.json"),
         *([Path(runtime, "containers", "auth.json")] if runtime else []),
         Path(config, "containers", "auth.json"),
     ]
@@ -96,46 +155,65 @@ def _files() -> list[Path]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        data = decode_json(path.read_bytes(), str(path))
+        data = path.read_bytes()
     except OSError as exc:
         raise AuthenticationError(f"{path} cannot be read: {exc.strerror}") from exc
+    return _decoded_document(data, str(path))
+
+
+def _decoded_document(data: bytes, what: str) -> dict[str, Any]:
+    try:
+        document = decode_json(data, what)
     except ManifestError as exc:
-        raise AuthenticationError(f"{path} is not JSON", hint="log in again") from exc
-    return data if isinstance(data, dict) else {}
+        raise AuthenticationError(f"{what} is not JSON", hint="log in again") from exc
+    return document if isinstance(document, dict) else {}
 
 
 class _Stored(TokenAuth):  # type: ignore[misc]
-    """What one file knows, and the helpers that it names."""
+    """What one document knows, and the helpers that it names."""
 
-    def __init__(self, document: dict[str, Any]) -> None:
+    def __init__(self, document: dict[str, Any], seconds: float) -> None:
         super().__init__()
         self._basic_auth: str | None = None
+        self._seconds = seconds
+        self.silent: dict[str, str] = {}
+        """Why a helper said nothing: it is not asked again under another name."""
         auths = document.get("auths") or {}
         self._auths = {**_by_host(auths), **auths} if isinstance(auths, dict) else {}
         self._auth_config = {
-            "auths": self._auths,
+            "auths": {},  # oras would take an entry before it asks a helper
             "credsStore": document.get("credsStore"),
             "credHelpers": document.get("credHelpers") or {},
         }
 
     def find(self, scopes: list[str], names: list[str]) -> Credentials | None:
-        """Return the credentials under the first of ``scopes`` and ``names`` that has any.
+        """Return the credentials of a helper, else those under the first name that has any.
 
-        Helpers know registries as a whole: they are asked for ``names`` alone.
+        As in Docker, a helper comes before what an entry says; helpers know registries as a
+        whole, and are asked for ``names`` alone. Where one cannot be asked, entries still count.
         """
-        # A helper that knows nothing is no news; oras would print what it said.
-        logging.getLogger("oras.logger").disabled = True
         try:
+            for name in names:
+                if self._load_auth(name) and self._basic_auth:
+                    return _decoded(self._basic_auth)
             for name in (*scopes, *names):
                 entry = self._auths.get(name)
                 if entry and (found := _written(entry)) is not None:
                     return found
-            for name in names:
-                if self._load_auth(name) and self._basic_auth:
-                    return _decoded(self._basic_auth)
-        except (LookupError, TypeError, *_UNREADABLE) as exc:
+        except (LookupError, TypeError, ValueError, AttributeError) as exc:
             raise AuthenticationError("the credentials stored for it cannot be read") from exc
         return None
+
+    def _get_auth_from_creds_store(self, suffix: str, hostname: str) -> str | None:
+        """Ask a helper; ``oras`` itself would wait for one without end."""
+        if suffix in self.silent:
+            return None
+        answer = ask_helper(suffix, hostname, self._seconds)
+        if isinstance(answer, str):
+            if answer:
+                self.silent[suffix] = answer
+            return None
+        return base64.b64encode(f"{answer.username}:{answer.secret}".encode()).decode()
 
 
 def _by_host(auths: dict[str, Any]) -> dict[str, Any]:

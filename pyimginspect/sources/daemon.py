@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import sys
 from collections.abc import Iterator
@@ -30,6 +31,7 @@ from pyimginspect.sources.resolved import Resolved, StreamCarrier, resolved_from
 from pyimginspect.sources.saved import resolve_store
 from pyimginspect.sources.selection import LayerRef, Selection, check_platform, select_oci
 from pyimginspect.sources.streams import StreamStore
+from pyimginspect.sources.time_limits import time_limits
 
 if TYPE_CHECKING:
     from docker.tls import TLSConfig
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
 __all__ = ["list_images", "podman_addresses", "resolve_docker", "resolve_podman"]
 
 # An engine writes the whole image to a disk of its own before it sends the first byte.
-_TIMEOUT = 600
+_TIMEOUT = 600.0
 _CHUNK = 1 << 19
 
 
@@ -51,12 +53,12 @@ def resolve_docker(text: str, options: Options, *, reference: str) -> Resolved:
     :class:`DaemonError`, :class:`ImageNotFoundError`, and what reading an archive raises.
     """
     parse_name(text)
-    with _docker() as client:
+    with _docker(_asked(options)) as client:
         return _open(client, text, options, reference, "docker")
 
 
 @contextlib.contextmanager
-def _docker() -> Iterator[Client]:
+def _docker(seconds: float | None = None) -> Iterator[Client]:
     """Speak to the Docker Engine that ``docker`` itself would speak to."""
     with _translated("Docker"):
         from pyimginspect.sources.engines import find_docker
@@ -64,7 +66,7 @@ def _docker() -> Iterator[Client]:
         engine = find_docker()
         if not _is_there(engine.url):
             raise DaemonError(f"no Docker service listens at {engine.url}")
-        with _connected(engine.url, engine.settings() or False) as client:
+        with _connected(engine.url, seconds, engine.settings() or False) as client:
             yield client
 
 
@@ -82,7 +84,7 @@ def resolve_podman(text: str, options: Options, *, reference: str) -> Resolved:
         from docker.errors import ImageNotFound
 
         for last, address in zip([*[False] * (len(addresses) - 1), True], addresses, strict=True):
-            with _connected(address) as client:
+            with _connected(address, _asked(options)) as client:
                 try:
                     return _open(client, text, options, reference, "podman")
                 except ImageNotFound:
@@ -106,7 +108,7 @@ def list_images(service: Literal["docker", "podman"]) -> list[tuple[str, tuple[s
             "no Podman service runs here", hint="systemctl --user start podman.socket"
         )
     for address in addresses:
-        with _translated("Podman"), _connected(address) as client:
+        with _translated("Podman"), _connected(address, None) as client:
             listed.update(_listed(client))
     return list(listed.items())
 
@@ -139,13 +141,21 @@ def _is_there(address: str) -> bool:
     return not address.startswith("unix:") or os.path.exists(address.removeprefix("unix://"))
 
 
+def _asked(options: Options) -> float | None:
+    """Return the limit of time that the caller has set, in seconds."""
+    return options.connections.timeout if options.connections is not None else None
+
+
 @contextlib.contextmanager
-def _connected(address: str, tls: TLSConfig | Literal[False] = False) -> Iterator[Client]:
+def _connected(
+    address: str, seconds: float | None, tls: TLSConfig | Literal[False] = False
+) -> Iterator[Client]:
     """Speak to a service for as long as the ``with`` statement lasts."""
     from pyimginspect.sources.engines import Client
 
+    timeout = math.ceil(time_limits(seconds, default=(_TIMEOUT, _TIMEOUT))[1])
     try:
-        client = Client(base_url=address, tls=tls, version="auto", timeout=_TIMEOUT)
+        client = Client(base_url=address, tls=tls, version="auto", timeout=timeout)
     except ValueError as exc:  # of a version that is none
         raise DaemonError(f"what answers there is no engine: {reason(exc)}") from exc
     with contextlib.closing(client):

@@ -4,31 +4,30 @@ from __future__ import annotations
 
 import contextlib
 import email.utils
+import ipaddress
 import socket
 import ssl
 import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
 
 from pyimginspect.errors import RegistryError
+from pyimginspect.sources.adapters import Adapter
+from pyimginspect.sources.addresses import addresses_of, is_loopback, may_lead_to
 from pyimginspect.sources.certificates import find_certificates, trusting_context
-from pyimginspect.sources.challenges import Authorization, bypass, is_loopback
+from pyimginspect.sources.challenges import Authorization, bypass
 from pyimginspect.sources.error_text import innermost, is_about_tls, reason
+from pyimginspect.sources.time_limits import time_limits
 
-__all__ = ["ATTEMPTS", "TIMEOUT", "Host", "dismiss", "wait"]
+__all__ = ["ATTEMPTS", "Host", "dismiss", "wait"]
 
 ATTEMPTS = 5
-TIMEOUT = (10, 60)
-"""Seconds to connect, and between two packets."""
 
-_CONNECTIONS = 16
 _CERTIFICATES = "~/.config/containers/certs.d"
 _LONGEST_WAIT = 30.0
 _SHORT_DIGITS = 5  # bodies below 10,000 bytes
@@ -77,39 +76,29 @@ class _Session(requests.Session):
         """Tell that no response is a redirect."""
 
 
-class _Secure(HTTPAdapter):
-    """Connections whose TLS is that of a context of our own."""
-
-    def __init__(self, context: ssl.SSLContext) -> None:
-        self._context = context
-        super().__init__(pool_maxsize=_CONNECTIONS)
-
-    def init_poolmanager(self, *arguments: Any, **settings: Any) -> None:
-        """Make connections with the context."""
-        super().init_poolmanager(*arguments, **settings, ssl_context=self._context)
-
-    def proxy_manager_for(self, proxy: Any, **settings: Any) -> Any:
-        """Make connections through a proxy with it, too."""
-        return super().proxy_manager_for(proxy, **settings, ssl_context=self._context)
-
-    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
-        """Leave it at that: by itself it would load ``certifi``'s roots into the context."""
-        conn.cert_reqs = "CERT_REQUIRED"
-
-
 class Host:
     """One host, spoken to from several threads, for all repositories that it has."""
 
     def __init__(
-        self, registry: str, *, plain: bool = False, directories: Sequence[Path] | None = None
+        self,
+        registry: str,
+        *,
+        plain: bool = False,
+        insecure: bool = False,
+        directories: Sequence[Path] | None = None,
+        timeout: float | None = None,
     ) -> None:
         """``registry`` is the host as a reference names it; ``plain`` allows HTTP without TLS.
 
-        ``directories`` are where certificates are looked for; see :mod:`.certificates`.
+        ``insecure`` is what registries.conf means by it: any certificate will do, and where
+        there is no TLS, HTTP. ``directories`` are where certificates are looked for; see
+        :mod:`.certificates`. ``timeout`` is that of :func:`time_limits`.
         """
         self.registry = registry
         self._host = "registry-1.docker.io" if registry == "docker.io" else registry
-        self._wants_plain = plain
+        self._wants_plain = plain or insecure
+        self._insecure = insecure and not plain
+        self.timeout = time_limits(timeout)
         # A registry on this machine speaks with TLS or without: which, the first answer tells.
         self._unsure = is_loopback(registry) and not plain
         self._scheme = "http" if plain or self._unsure else "https"
@@ -117,7 +106,7 @@ class Host:
         self._pause = threading.Lock()
         self.session = _Session()
         self.session.headers.update({"User-Agent": "pyimginspect", "Accept-Encoding": "identity"})
-        self.session.mount("http://", HTTPAdapter(pool_maxsize=_CONNECTIONS))
+        self.session.mount("http://", Adapter(self._check_address))
         self._directories = directories
         self._secured = False
 
@@ -156,7 +145,10 @@ class Host:
             address = f"{self._scheme}://{self._host}{path}"
             response = self._follow(method, address, headers, authorization)
         except (requests.ConnectionError, requests.Timeout) as exc:
-            if is_about_tls(exc):
+            if is_about_tls(exc) or (self._insecure and self._scheme == "https"):
+                if self._insecure and self._scheme == "https":
+                    self._scheme = "http"
+                    return None
                 raise self._not_secure(exc) from exc
             if attempt == ATTEMPTS - 1 or _is_hopeless(exc):
                 # A server that turns a client away often closes before that can read the reason.
@@ -203,7 +195,7 @@ class Host:
                 headers=headers,
                 auth=Authorization(own),
                 proxies=bypass(url),
-                timeout=TIMEOUT,
+                timeout=self.timeout,
                 stream=True,
                 allow_redirects=False,
             )
@@ -226,7 +218,26 @@ class Host:
         plain = self._wants_plain or is_loopback(parts.netloc)
         if parts.scheme != "https" and not (parts.scheme == "http" and plain):
             raise RegistryError(f"{self.registry} {what} to {parts.scheme}://{parts.netloc}")
+        # The port is of no matter here, and what is wrong with it the request will say.
+        with contextlib.suppress(ValueError):
+            ipaddress.ip_address(parts.hostname or "")
+            self._check_address(parts.hostname or "", None, parts.hostname)
         self._secure(url)
+
+    def _check_address(self, host: str, port: int | None, address: str | None) -> None:
+        """Raise :class:`RegistryError` where the registry leads to what only some can reach.
+
+        Before there is a connection, all addresses that the host has are looked at.
+        """
+        own = urlsplit(f"//{self._host}")
+        if host == own.hostname and port in (own.port, None, 80, 443):
+            return
+        found = addresses_of(host) if address is None else {address}
+        if not may_lead_to(found, addresses_of(own.hostname or "")):
+            raise RegistryError(
+                f"{self.registry} leads to {host}, which is not open to all as the registry is",
+                hint="it may be after what this machine alone can reach",
+            )
 
     def _secure(self, url: str) -> None:
         """Have TLS ready for ``url`` if it needs that: reading the certificates takes a while.
@@ -242,8 +253,11 @@ class Host:
             found = find_certificates(self.registry, self._directories)
             others = trusting_context(found, client=False)
             own = trusting_context(found, client=True) if found.pair is not None else others
-            self.session.mount("https://", _Secure(others))
-            self.session.mount(f"https://{self._host}/", _Secure(own))
+            if self._insecure:
+                own = ssl.create_default_context()
+                own.check_hostname, own.verify_mode = False, ssl.CERT_NONE
+            self.session.mount("https://", Adapter(self._check_address, others))
+            self.session.mount(f"https://{self._host}/", Adapter(self._check_address, own))
             self._secured = True
 
     def _not_secure(self, exc: Exception) -> RegistryError:

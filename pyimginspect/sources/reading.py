@@ -90,7 +90,12 @@ def _found(
     from pyimginspect.sources.registry import remote_blob
 
     with shared(options.connections) as connections:
-        transport = connections.to(carrier.registry, carrier.repository, plain=carrier.plain)
+        transport = connections.to(
+            carrier.registry,
+            carrier.repository,
+            plain=carrier.plain,
+            insecure=carrier.insecure,
+        )
         yield {ref.number: remote_blob(transport, carrier.repository, ref) for ref in layers}
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import io
-from typing import BinaryIO
+from collections.abc import Callable
+from typing import BinaryIO, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -21,13 +22,14 @@ from pyimginspect.errors import (
 from pyimginspect.layers.digests import algorithm, digest_of
 from pyimginspect.model import Digest, parse_digest
 from pyimginspect.sources.challenges import read_body
-from pyimginspect.sources.connections import shared
+from pyimginspect.sources.connections import Connections, shared
 from pyimginspect.sources.error_text import reason
 from pyimginspect.sources.hosts import dismiss
 from pyimginspect.sources.indexing import locate
+from pyimginspect.sources.mirrors import Place, find_places
 from pyimginspect.sources.options import LARGEST_DOCUMENT, LayerCache, Options
-from pyimginspect.sources.reference import Name, parse_name
-from pyimginspect.sources.resolved import RegistryCarrier, Resolved, resolved_from
+from pyimginspect.sources.reference import parse_name
+from pyimginspect.sources.resolved import Resolved, resolved_from
 from pyimginspect.sources.selection import LayerRef, check_document, platforms_of, select_oci
 from pyimginspect.sources.transport import ATTEMPTS, Transport, wait
 
@@ -41,6 +43,7 @@ _ACCEPT = ", ".join(
         "application/vnd.docker.distribution.manifest.v2+json",
     ]
 )
+_T = TypeVar("_T")
 _BROKEN = (requests.RequestException, urllib3.exceptions.HTTPError, OSError)
 
 
@@ -52,21 +55,23 @@ def resolve_registry(text: str, options: Options, *, reference: str) -> Resolved
     :class:`AuthenticationError`, :class:`ImageNotFoundError`, :class:`ManifestError`,
     :class:`PlatformError`, :class:`UnsupportedError` or :class:`LayerError`.
     """
-    plain = text.startswith("http://")
-    name = parse_name(text.removeprefix("http://").removeprefix("https://"))
-    carrier = RegistryCarrier(registry=name.registry, repository=name.repository, plain=plain)
     with shared(options.connections) as connections:
-        transport = connections.to(name.registry, name.repository, plain=plain)
-        store = _Repository(transport, name, options.cache)
-        data, digest = store.top()
-        selection = select_oci(data, store, name=None, platform=options.platform)
-        if selection is None:
-            raise ManifestError("the index lists no image")
-        if selection.digest is None:
-            selection = msgspec.structs.replace(selection, digest=digest)
-        located = locate(selection.layers, store.find, options, remote=True)
-    selection = msgspec.structs.replace(selection, names=(name.familiar,))
-    return resolved_from(selection, located.layers, carrier, reference=reference, source="registry")
+
+        def resolve(place: Place) -> Resolved:
+            store = _Repository(place, connections, options.cache)
+            data, digest = store.top()
+            selection = select_oci(data, store, name=None, platform=options.platform)
+            if selection is None:
+                raise ManifestError("the index lists no image")
+            if selection.digest is None:
+                selection = msgspec.structs.replace(selection, digest=digest)
+            located = locate(selection.layers, store.find, options, remote=True)
+            selection = msgspec.structs.replace(selection, names=(place.wanted.familiar,))
+            return resolved_from(
+                selection, located.layers, place.carrier, reference=reference, source="registry"
+            )
+
+        return _first(text, resolve)
 
 
 def registry_platforms(text: str, options: Options) -> tuple[str, ...]:
@@ -74,20 +79,45 @@ def registry_platforms(text: str, options: Options) -> tuple[str, ...]:
 
     Empty for an image of one platform. Raises as :func:`resolve_registry` does.
     """
+    with shared(options.connections) as connections:
+
+        def platforms(place: Place) -> tuple[str, ...]:
+            store = _Repository(place, connections, options.cache)
+            return platforms_of(store.top()[0], store)
+
+        return _first(text, platforms)
+
+
+def _first(text: str, ask: Callable[[Place], _T]) -> _T:
+    """Return what the first place answers that has an image: its mirrors, then the registry.
+
+    Where none has it, the registry's own error is raised, with what the mirrors said before it.
+    """
     plain = text.startswith("http://")
     name = parse_name(text.removeprefix("http://").removeprefix("https://"))
-    with shared(options.connections) as connections:
-        transport = connections.to(name.registry, name.repository, plain=plain)
-        store = _Repository(transport, name, options.cache)
-        return platforms_of(store.top()[0], store)
+    *mirrors, last = find_places(name, plain=plain)
+    said = []
+    for place in mirrors:
+        try:
+            return ask(place)
+        except (RegistryError, ImageNotFoundError) as exc:
+            said.append(exc.message)
+    try:
+        return ask(last)
+    except (RegistryError, ImageNotFoundError) as exc:
+        if not said:
+            raise
+        raise type(exc)("; ".join([*said, exc.message]), hint=exc.hint) from exc
 
 
 class _Repository:
     """One repository of a registry, as a store of documents and layers."""
 
-    def __init__(self, transport: Transport, name: Name, cache: LayerCache | None) -> None:
-        self._transport = transport
-        self._name = name
+    def __init__(self, place: Place, connections: Connections, cache: LayerCache | None) -> None:
+        name = self._name = place.name
+        self._transport = connections.to(
+            name.registry, name.repository, plain=place.plain, insecure=place.insecure
+        )
         self._base = f"/v2/{quote(name.repository)}"
         self._cache = cache
 

@@ -45,11 +45,15 @@ class FileCarrier(Struct, frozen=True, kw_only=True, tag="file"):
 
 
 class RegistryCarrier(Struct, frozen=True, kw_only=True, tag="registry"):
-    """A repository of a registry; ``plain`` allows HTTP without TLS."""
+    """A repository of a registry; ``plain`` allows HTTP without TLS.
+
+    ``insecure`` is what registries.conf means by it: any certificate will do, or no TLS at all.
+    """
 
     registry: str
     repository: str
     plain: bool = False
+    insecure: bool = False
 
     @property
     def at_once(self) -> Literal[False]:

@@ -10,8 +10,9 @@ import requests
 
 from pyimginspect.errors import AuthenticationError, QuotaError, RegistryError
 from pyimginspect.sources.challenges import Challenge, fetch_token, parse_challenges
-from pyimginspect.sources.credentials import Credentials, find_credentials, missing_helper
-from pyimginspect.sources.hosts import ATTEMPTS, TIMEOUT, Host, dismiss, wait
+from pyimginspect.sources.credentials import Credentials, find_credentials
+from pyimginspect.sources.helpers import HELPER_SECONDS
+from pyimginspect.sources.hosts import ATTEMPTS, Host, dismiss, wait
 
 __all__ = ["ATTEMPTS", "Transport", "wait"]
 
@@ -43,6 +44,7 @@ class Transport:
         self._lock = threading.Lock()
         self._authorization: str | None = None
         self._credentials: Credentials | None = None
+        self._hint = ""
 
     def close(self) -> None:
         """Close all connections, but for those that are shared."""
@@ -76,6 +78,10 @@ class Transport:
                 return response
         raise AuthenticationError(f"{self.registry} refuses every token it gives")
 
+    def check(self, url: str) -> None:
+        """Raise :class:`RegistryError` for an address that credentials may not be sent to."""
+        self._host.check_scheme(url, "sends its credentials")
+
     def _busy(self, status: int) -> RegistryError:
         kind = QuotaError if status == 429 else RegistryError
         return kind(f"{self.registry} is busy or broken: it answers {status}")
@@ -96,7 +102,9 @@ class Transport:
                 return
             challenges = parse_challenges(header)
             if self._credentials is None:  # who tries again may have logged in meanwhile
-                self._credentials = find_credentials(self.registry, self._repository)
+                seconds = min(HELPER_SECONDS, self._host.timeout[1])
+                search = find_credentials(self.registry, self._repository, seconds=seconds)
+                self._credentials, self._hint = search
             if bearer := challenges.get("bearer"):
                 self._authorization = self._bearer(bearer, used)
             elif self._credentials is None:
@@ -111,8 +119,8 @@ class Transport:
         if used is not None and challenge.get("error") in ("insufficient_scope", "access_denied"):
             raise self._refused()
         realm = challenge.get("realm", "")
-        self._host.check_scheme(realm, "sends its credentials")
-        token = fetch_token(self._host.session, challenge, self._credentials, TIMEOUT)
+        self.check(realm)
+        token = fetch_token(self._host.session, challenge, self._credentials, self._host.timeout)
         if token is None:
             raise self._refused()
         return f"Bearer {token}"
@@ -130,6 +138,4 @@ class Transport:
 
     def _who_knows(self) -> str:
         """Return how to come by credentials where there are none."""
-        if program := missing_helper(self.registry):
-            return f"{program}, which may know them, is not installed"
-        return f"docker login {self.registry}"
+        return self._hint or f"docker login {self.registry}"

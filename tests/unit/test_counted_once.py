@@ -127,9 +127,8 @@ def test_packages_that_take_each_other_along_are_counted_with_the_one_asked_for(
     }
     found = taken(on_slim(apt(packages, manual=["python3-pip"]), history=["RUN apt-get install"]))
     bindings = [each for each in check(found) if each.rule == "os-python-binding"]
-    savings = {each.subject: each.saving for each in bindings}
-    assert savings["python3-pip"] > 6000
-    assert (savings["python3-setuptools"], savings["python3-wheel"]) == (0, 0)
+    assert [each.subject for each in bindings] == ["python3-pip"]
+    assert bindings[0].saving > 6000
 
 
 # --- any image ----------------------------------------------------------------------------------

@@ -131,7 +131,9 @@ def test_only_what_the_started_python_imports_replaces_a_binding(
     assert edit.command == (f"pip install --no-cache-dir {asks}" if asks else "")
     (finding,) = os_python_binding.ANALYZER.run(inventory)
     assert finding.fix.startswith(
-        "replace python3-yaml by pyyaml" if asks else "drop python3-yaml from the apt-get line"
+        "pip install pyyaml in place of python3-yaml"
+        if asks
+        else "drop python3-yaml from the apt-get line"
     )
 
 

@@ -92,8 +92,7 @@ def test_a_second_python_and_who_brought_it() -> None:
     )
     assert finding.saving == stored(rootfs(BINDING), "usr", "var/lib/dpkg/info")
     assert finding.fix == (
-        "replace python3-psycopg2 by psycopg2-binary in requirements, and drop it from the"
-        " apt-get line of layer 2"
+        "pip install psycopg2-binary in place of python3-psycopg2 in the apt-get line of layer 2"
     )
     whats = [evidence.what for evidence in finding.evidence]
     assert whats[0] == (
@@ -220,9 +219,7 @@ def test_a_second_python_from_apk() -> None:
     (finding,) = judge("duplicate_python", *trees, **SLIM)
     assert finding.packages == ("py3-yaml", "python3")
     assert finding.message == "py3-yaml brought a second Python, Alpine's Python 3.12.12"
-    assert "replace py3-yaml by pyyaml in requirements, and drop it from the apk add line" in (
-        finding.fix
-    )
+    assert "pip install pyyaml in place of py3-yaml in the apk add line" in finding.fix
 
 
 def test_many_chains_and_what_nothing_needed_before() -> None:
@@ -342,7 +339,8 @@ def test_what_is_installed_already_need_not_be_replaced(
                 ),
             ),
             SLIM,
-            "python3-cv is the Python of cv2, which /usr/local/bin/python3 cannot import",
+            "app brought python3-cv, the operating system's Python packages, which"
+            " /usr/local/bin/python3 cannot import",
             "note",
         ),
     ],
@@ -352,6 +350,73 @@ def test_bindings(
 ) -> None:
     (finding,) = judge("os_python_binding", *trees, **config)
     assert (finding.message, finding.severity) == (message, severity)
+
+
+def _of(module: str, size: int = 10) -> dict[str, Any]:
+    return {"files": {f"usr/lib/python3/dist-packages/{module}.py": File(b"#" * size)}}
+
+
+@pytest.mark.parametrize(
+    ("packages", "manual", "expected"),
+    [
+        # What a binding brings is mended with it, over several steps and by recommendation too.
+        (
+            {
+                "python3-lxml": {"Depends": "python3-html5lib", **_of("lxml")},
+                "python3-html5lib": {"Recommends": "python3-webencodings", **_of("html5lib")},
+                "python3-webencodings": _of("webencodings"),
+            },
+            ["python3-lxml"],
+            {"python3-lxml": ("python3-html5lib", "python3-webencodings")},
+        ),
+        # What two bring is the one's that is larger, and each is named once.
+        (
+            {
+                "python3-a": {"Depends": "python3-c", **_of("a", 10)},
+                "python3-b": {"Depends": "python3-c", **_of("b", 9000)},
+                "python3-c": _of("c"),
+            },
+            ["python3-a", "python3-b"],
+            {"python3-a": (), "python3-b": ("python3-c",)},
+        ),
+        # A binding that was asked for keeps a finding of its own.
+        (
+            {"python3-a": {"Depends": "python3-c", **_of("a")}, "python3-c": _of("c")},
+            ["python3-a", "python3-c"],
+            {"python3-a": (), "python3-c": ()},
+        ),
+        # A program brings them: one note about the program, whatever they depend on in a circle.
+        (
+            {
+                "tool": {"Depends": "python3-a", "files": {"usr/bin/tool": "x"}},
+                "python3-a": {"Depends": "python3-b", **_of("a")},
+                "python3-b": {"Depends": "python3-a", **_of("b")},
+            },
+            ["tool"],
+            {"tool": ("python3-a", "python3-b")},
+        ),
+        # Nothing that was asked for leads to it.
+        ({"python3-a": _of("a")}, [], {"python3-a": ()}),
+    ],
+)
+def test_one_finding_for_what_was_asked_for(
+    packages: dict[str, Any], manual: list[str], expected: dict[str, tuple[str, ...]]
+) -> None:
+    tree = debian_python("3.11.2", more=packages, manual=manual)
+    found = judge("os_python_binding", *BASE, tree, **SLIM)
+    assert {each.subject: each.packages for each in found} == {
+        root: (root, *brought) for root, brought in expected.items()
+    }
+    for each in found:
+        brought = [one.what for one in each.evidence if " brought " in one.what]
+        assert len(brought) == len(each.packages) - 1
+
+
+def test_a_project_that_no_metadata_names_is_not_guessed() -> None:
+    tree = debian_python("3.11.2", more={"python3-zz": _of("zz")}, manual=["python3-zz"])
+    (finding,) = judge("os_python_binding", *BASE, tree, **SLIM)
+    assert "pip install zz" not in finding.fix
+    assert finding.fix.startswith("install what provides zz with pip")
 
 
 @pytest.mark.parametrize(

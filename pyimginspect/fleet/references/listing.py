@@ -43,6 +43,10 @@ class Listing:
         """Return what the registry answers to who does not say who he is."""
         return self._transport("").challenge()
 
+    def check(self, url: str) -> None:
+        """Raise :class:`RegistryError` where the registry may not send us to an address."""
+        self._transport("").check(url)
+
     def catalog(self) -> list[str]:
         """Return all repositories. Raises :class:`Refused` where they are not for us."""
         return [*self.pages(f"/v2/_catalog?n={_PAGE}", _field("repositories"))]

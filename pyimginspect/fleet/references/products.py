@@ -58,7 +58,8 @@ def _gitlab(listing: Listing, scheme: str, host: str, pattern: str) -> Iterator[
         if _WILD & set(part):
             break
         fixed.append(part)
-    credentials = find_credentials(listing.host, "")
+    listing.check(f"{scheme}://{host}/")
+    credentials = find_credentials(listing.host, "").found
     headers = {"PRIVATE-TOKEN": credentials.secret} if credentials is not None else {}
     api = Listing(host, plain=scheme == "http")
     try:

@@ -20,7 +20,7 @@ def replaceable_bindings(inventory: Inventory) -> tuple[Binding, ...]:
     """Return the bindings that layers above the base asked for, and that an edit can replace.
 
     What starts must not be of the package, and be known; no later step may run a program of it;
-    and a pip must be there to install what takes its place.
+    and a pip must be there to install what takes its place, by a name that is known.
     """
     if inventory.startup.status == "unknown":
         return ()
@@ -34,7 +34,7 @@ def replaceable_bindings(inventory: Inventory) -> tuple[Binding, ...]:
             package.automatic is False
             and package.installed_in >= inventory.base.layers
             and package.key not in needed
-            and (can_install or not lacks_twin(inventory, binding))
+            and ((can_install and binding.project) or not lacks_twin(inventory, binding))
             and not _is_used(inventory, package, steps)
         ):
             found.append(binding)

@@ -1,0 +1,274 @@
+"""Changes of one instruction's text, which leave all the rest of it as it is.
+
+Each function takes an instruction as it is written and returns what to write instead; an empty
+text where nothing would be left of it. Line breaks, indentation and where ``&&`` stands (at the end
+of a line or at the start of the next) are those of the text. :class:`NotEditableError` says why
+something cannot be done.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+
+from pyimginspect.dockerfile.installs import (
+    Installation,
+    Manager,
+    installation_of,
+    manager_of,
+    package_name,
+)
+from pyimginspect.dockerfile.records import Instruction
+from pyimginspect.dockerfile.runs import NotEditableError, Run, replaced
+from pyimginspect.dockerfile.shell import Command, Item, Word
+
+__all__ = [
+    "NotEditableError",
+    "add_flag",
+    "add_option",
+    "append",
+    "drop_command",
+    "drop_packages",
+    "insert",
+    "replace_command",
+]
+
+
+def add_option(run: Run, manager: Manager, option: str) -> str:
+    """Give every installation by ``manager`` an ``option`` that it has not yet."""
+    found = _installations(run, manager)
+    if not found:
+        raise NotEditableError(f"no command of it installs with {manager}")
+    name = option.partition("=")[0]
+    changes = []
+    for each in found:
+        given = {word.text.partition("=")[0] for word in each.options} | {
+            word.text for word in each.options
+        }
+        if option in given or (name.startswith("--") and name in given):
+            continue
+        place = run.end(_after_options(run, each))
+        changes.append((place, place, f" {option}"))
+    return replaced(run.text, changes)
+
+
+def _installations(run: Run, manager: Manager) -> list[Installation]:
+    found = [installation_of(command) for command in run.script.commands]
+    return [each for each in found if each is not None and each.manager == manager]
+
+
+def _after_options(run: Run, installation: Installation) -> int:
+    """Return where the short options end that follow the verb on its line."""
+    place = installation.verb.end
+    line = run.line_end(run.end(place))
+    for word in installation.command.words:
+        if word.start < installation.verb.end:
+            continue
+        plain = re.fullmatch(r"-[a-z]+|--[a-z-]+", word.text) and word in installation.options
+        if not plain or run.end(word.end) > line:
+            break
+        following = [w for w in installation.options if w.start > word.end]
+        if following and not following[0].text.startswith("-"):
+            break  # it may be this one's value
+        place = word.end
+    return place
+
+
+def drop_packages(
+    run: Run, manager: Manager, names: Collection[str], instead: Sequence[str] = ()
+) -> str:
+    """Take packages out of the installations by ``manager``, and ask for ``instead``.
+
+    An installation that is left without a package goes, and with the last one of apt its update
+    and what clears its lists.
+    """
+    wanted = {package_name(name, manager) for name in names}
+    changes: list[tuple[int, int, str]] = []
+    gone: list[Command] = []
+    dropped: set[str] = set()
+    for each in _installations(run, manager):
+        names_here = [package_name(word.text, manager) for word in each.packages]
+        found = [w for w, n in zip(each.packages, names_here, strict=True) if n in wanted]
+        if not found:
+            continue
+        dropped |= wanted.intersection(names_here)
+        kept = [w for w in each.packages if w not in found]
+        have = {word.text for word in kept}
+        asked = [name for name in instead if name not in have]
+        if not kept and not asked and not each.files:
+            gone.append(each.command)
+            continue
+        changes += _without_words(run, each.command, found, asked)
+    if wanted - dropped:
+        missing = ", ".join(sorted(wanted - dropped))
+        raise NotEditableError(f"no command of it asks for {missing} by name")
+    text = replaced(run.text, changes)
+    if not gone:
+        return text
+    if changes:  # what goes is looked for again, in the text as it is now
+        run = run.again(text)
+        gone = [
+            command
+            for command in run.script.commands
+            if any(command.texts == other.texts for other in gone)
+        ]
+    return _without_installations(run, manager, gone)
+
+
+def _without_words(
+    run: Run, command: Command, found: Sequence[Word], instead: Sequence[str]
+) -> list[tuple[int, int, str]]:
+    changes = []
+    text = run.text
+    for number, word in enumerate(found):
+        start, end = run.start(word.start), run.end(word.end)
+        if number == 0 and instead:
+            changes.append((start, end, " ".join(instead)))
+            continue
+        line, line_end = run.line_start(start), run.line_end(end)
+        rest = text[end:line_end].rstrip()
+        if not text[line:start].strip() and rest == run.escape and line_end > end:
+            changes.append((line, line_end, ""))
+            continue
+        before = [w for w in command.words if w.end <= word.start]
+        kept = [w for w in before if w not in found or (w is found[0] and instead)]
+        changes.append((run.end(kept[-1].end), end, ""))
+    return changes
+
+
+def _without_installations(run: Run, manager: Manager, gone: Sequence[Command]) -> str:
+    numbers = {_item_of(run, command) for command in gone}
+    left = [e for e in _installations(run, manager) if e.command.item not in numbers]
+    if not left and manager == "apt":
+        numbers |= {
+            command.item
+            for command in run.script.commands
+            if command.always and _only_serves_apt(command)
+        }
+    return _without_items(run, numbers)
+
+
+def _only_serves_apt(command: Command) -> bool:
+    manager, arguments = manager_of(command)
+    texts = [word.text for word in arguments]
+    if manager == "apt":
+        return any(verb in texts for verb in ("update", "clean", "autoclean", "dist-clean"))
+    lists = [text for text in texts if not text.startswith("-")]
+    return (
+        command.program == "rm"
+        and bool(lists)
+        and all(text.startswith("/var/lib/apt/lists") for text in lists)
+    )
+
+
+def drop_command(run: Run, words: Sequence[str]) -> str:
+    """Take out the commands whose words begin with ``words``."""
+    return _without_items(run, {_item_of(run, command) for command in _find(run, words)})
+
+
+def replace_command(run: Run, words: Sequence[str], command: str) -> str:
+    """Put ``command`` in the place of those whose words begin with ``words``."""
+    found = _find(run, words)
+    if len(found) > 1:
+        raise NotEditableError(f"several commands of it are '{' '.join(words)}'")
+    each = found[0]
+    return replaced(run.text, [(run.start(each.start), run.end(each.end), command)])
+
+
+def _find(run: Run, words: Sequence[str]) -> list[Command]:
+    found = [c for c in run.script.commands if c.texts[: len(words)] == tuple(words)]
+    if not found or not words:
+        raise NotEditableError(f"no command of it is '{' '.join(words)}'")
+    return found
+
+
+def _item_of(run: Run, command: Command) -> int:
+    if not command.always or not run.script.items[command.item].simple:
+        raise NotEditableError("a condition, a loop or a group has the command in it")
+    return command.item
+
+
+def _without_items(run: Run, numbers: Collection[int]) -> str:
+    """Take elements out of the sequence; what stood before each goes with it."""
+    items = run.script.items
+    kept = [n for n in range(len(items)) if n not in numbers]
+    if all(_is_setting(run, n) for n in kept):
+        return ""
+    changes = []
+    for number in sorted(numbers):
+        after = items[number + 1].operator if number + 1 < len(items) else ""
+        if items[number].operator in ("||", "&") or after in ("||", "&"):
+            raise NotEditableError("what is to go decides whether another command runs")
+        before = [n for n in kept if n < number]
+        behind = [n for n in kept if n > number]
+        joins = bool(behind) and after == "&&" and items[number].operator != "&&"
+        if not before or joins:
+            start, end = run.start(items[number].start), run.start(items[behind[0]].start)
+        else:
+            start, end = run.end(items[before[-1]].end), run.end(items[number].end)
+        changes.append((start, end, ""))
+    return replaced(run.text, changes)
+
+
+def _is_setting(run: Run, number: int) -> bool:
+    item = run.script.items[number]
+    return run.script.text[item.start : item.end].split()[:1] in (["set"], [":"], ["true"])
+
+
+def append(run: Run, command: str) -> str:
+    """End the sequence with one more command."""
+    if not run.script.items:
+        raise NotEditableError("there is no command in it")
+    return _inserted(run, len(run.script.items) - 1, command)
+
+
+def insert(run: Run, after: Sequence[str], command: str) -> str:
+    """Put a command after the last one whose words begin with ``after``; at the start for none."""
+    if after:
+        return _inserted(run, _item_of(run, _find(run, after)[-1]), command)
+    first = next((n for n in range(len(run.script.items)) if not _is_setting(run, n)), None)
+    if first is None:
+        raise NotEditableError("there is no command in it")
+    if first:
+        return _inserted(run, first - 1, command)
+    place = run.start(run.script.items[0].start)
+    return replaced(run.text, [(place, place, command + run.between(0, strict=False))])
+
+
+def _inserted(run: Run, number: int, command: str) -> str:
+    items = run.script.items
+    item = items[number]
+    following: Item | None = items[number + 1] if number + 1 < len(items) else None
+    # After "a || b" a command that is joined by && would belong to b alone, and so it does in a
+    # shell: "a || b && c" runs c where either went well.
+    if following is not None and following.operator in ("||", "&"):
+        raise NotEditableError("the command's failure is looked at by the next one")
+    if run.script.text[item.end :].lstrip().startswith("&") and following is None:
+        raise NotEditableError("its last command runs in the background")
+    strict = run.script.strict and (following or item).operator != "&&"
+    place = run.end(item.end)
+    return replaced(run.text, [(place, place, run.between(number, strict=strict) + command)])
+
+
+_REPEATED = ("mount",)
+
+
+def add_flag(text: str, instruction: Instruction, flag: str) -> str:
+    """Give an instruction a flag, in the place of one of the same name."""
+    name, _, value = flag.removeprefix("--").partition("=")
+    same = [each for each in instruction.flags if each.name == name]
+    if any(each.value == value for each in same):
+        return text
+    if name in _REPEATED:
+        target = _target(value)
+        if target and any(_target(each.value) == target for each in same):
+            return text
+    elif same:
+        return replaced(text, [(same[0].start, same[0].end, flag)])
+    place = instruction.keyword_end
+    return replaced(text, [(place, place, f" {flag}")])
+
+
+def _target(mount: str) -> str:
+    fields = dict(part.partition("=")[::2] for part in mount.split(","))
+    return fields.get("target") or fields.get("dst") or fields.get("destination") or ""

@@ -1,0 +1,119 @@
+"""The edits of a plan in a Dockerfile that somebody wrote, and the difference they make."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator
+
+from pyimginspect.dockerfile.document import parse
+from pyimginspect.dockerfile.matching import Match, match
+from pyimginspect.dockerfile.runs import NotEditableError
+from pyimginspect.plan.applying import apply
+from pyimginspect.plan.draft import Draft
+from pyimginspect.plan.records import Edit, EditKind, Level, Patch, Plan, Skipped
+from pyimginspect.plan.rendering import render
+
+__all__ = ["patch_dockerfile", "unified_diff"]
+
+# What installs less comes before what deletes, and another base or stage comes last.
+_ORDER: tuple[EditKind, ...] = (
+    "leave-out",
+    "bindings",
+    "no-recommends",
+    "delete-early",
+    "owner",
+    "purge",
+    "environment",
+    "clean-cache",
+    "advice",
+    "base",
+    "builder-stage",
+)
+
+
+def patch_dockerfile(
+    plan: Plan,
+    text: str,
+    path: str = "Dockerfile",
+    level: Level = "review",
+    target: str | None = None,
+) -> Patch:
+    """Return ``text`` with the edits of ``plan`` up to ``level``.
+
+    ``path`` is what the difference calls the file, ``target`` the stage that was built. Raises
+    :class:`~pyimginspect.errors.DockerfileError` where the text cannot be read, and
+    :class:`~pyimginspect.errors.DockerfileMismatchError` where it is that of another image.
+    """
+    found = match(parse(text), plan.steps, target)
+    draft = Draft(found)
+    applied: list[Edit] = []
+    skipped: list[Skipped] = []
+    order = {kind: number for number, kind in enumerate(_ORDER)}
+    for edit in sorted(plan.edits, key=lambda edit: order.get(edit.kind, len(order))):
+        reason = _refusal(edit, level) or _applied(draft, edit)
+        if reason:
+            skipped.append(Skipped(edit=edit, reason=_settled(found, edit) or reason))
+        else:
+            applied.append(edit)
+    changed = render(draft)
+    return Patch(
+        text=changed,
+        diff=unified_diff(text, changed, path),
+        applied=tuple(applied),
+        skipped=tuple(skipped),
+        matched=found.matched,
+        instructions=len(found.instructions),
+    )
+
+
+def _refusal(edit: Edit, level: Level) -> str:
+    if not edit.operations:
+        return "nothing but advice: no operation does it"
+    if level == "safe" and edit.level != "safe":
+        return f"it needs a review{f': {edit.reason}' if edit.reason else ''}"
+    return ""
+
+
+def _applied(draft: Draft, edit: Edit) -> str:
+    """Apply an edit whole; return why it cannot be, and leave the draft as it was."""
+    before = draft.snapshot()
+    try:
+        for operation in edit.operations:
+            apply(draft, operation, edit.rules or (edit.kind,))
+    except NotEditableError as exc:
+        draft.restore(before)
+        return str(exc)
+    return ""
+
+
+def _settled(found: Match, edit: Edit) -> str:
+    """Return what to say where an earlier fix has changed the instruction already."""
+    if edit.layer in found.layers or not edit.operations:
+        return ""
+    text = found.document.text
+    for number in found.fixed:
+        each = found.instructions[number]
+        above = text[each.comments : each.start]
+        if any(rule in above for rule in edit.rules or (edit.kind,)):
+            return "it was fixed before: build the image again to see what is left"
+    return ""
+
+
+def unified_diff(before: str, after: str, path: str = "Dockerfile") -> str:
+    """Return the difference as ``git apply`` and ``patch -p1`` take it, empty where none is."""
+    if before == after:
+        return ""
+    name = path.replace("\\", "/").lstrip("/").removeprefix("./")
+    name += "\t" if " " in name else ""  # as GNU diff has it: the name ends here
+    lines = difflib.unified_diff(_lines(before), _lines(after), f"a/{name}", f"b/{name}")
+    return "".join(_ended(lines))
+
+
+def _lines(text: str) -> list[str]:
+    lines = text.split("\n")
+    return [f"{line}\n" for line in lines[:-1]] + ([lines[-1]] if lines[-1] else [])
+
+
+def _ended(lines: Iterable[str]) -> Iterator[str]:
+    for line in lines:
+        yield line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
