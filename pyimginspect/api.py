@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -58,8 +58,10 @@ class OpenedImage:
         base_layers: int | None = None,
         base_name: str = "",
         kept: LayerCache | None = None,
+        apply: Callable[[tuple[Layer, ...]], RootFS] = apply_layers,
     ) -> None:
         self._source = opened
+        self._apply = apply
         self._kept = kept
         self._dlopen = dlopen
         self._base_layers = base_layers
@@ -86,7 +88,7 @@ class OpenedImage:
         Raises :class:`~pyimginspect.errors.CorruptLayerError` for a layer that none can apply.
         """
         try:
-            return apply_layers(self.layers)
+            return self._apply(self.layers)
         except LayerError as exc:
             raise exc.at(image=self.image.reference) from exc
 
@@ -226,15 +228,17 @@ def open_resolved(
     *,
     cache: LayerCache | None = None,
     dlopen: Mapping[str, tuple[str, ...]] | None = None,
+    apply: Callable[[tuple[Layer, ...]], RootFS] = apply_layers,
 ) -> OpenedImage:
     """Put a resolved image and the indexes of its layers, by their numbers, together.
 
     It is the image that :func:`open_image` opens, and its report is the same. A ``cache`` is
     where the report is kept; the indexes must have been read with the installed probes, and
-    from what was not to be verified.
+    from what was not to be verified. ``apply`` is what makes a file system of layers, for callers
+    that have that of the lowest already.
     """
     kept = cache if not registered() else None
-    return OpenedImage(assemble(resolved, indexes), dlopen, kept=kept)
+    return OpenedImage(assemble(resolved, indexes), dlopen, kept=kept, apply=apply)
 
 
 def inspect(

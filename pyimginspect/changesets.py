@@ -27,7 +27,7 @@ from pyimginspect.rootfs import (
     target_of,
 )
 
-__all__ = ["OPAQUE", "WHITEOUT", "apply_layers"]
+__all__ = ["OPAQUE", "WHITEOUT", "LayerStack", "apply_layers"]
 
 WHITEOUT = ".wh."
 OPAQUE = ".wh..wh..opq"
@@ -43,25 +43,18 @@ def apply_layers(layers: Iterable[Layer]) -> RootFS:
     finding the entries' directories behind links takes millions of steps, or where the directories
     that entries imply and none describes have tens of megabytes of names.
     """
-    builder = _Builder()
+    stack = LayerStack()
     applied = tuple(layers)
     for layer in applied:
-        builder.apply(layer)
-    builder.finish()
-    return RootFS(
-        applied,
-        builder.nodes,
-        builder.children,
-        builder.moved,
-        builder.links,
-        tuple(sorted(builder.removals, key=lambda r: (r.layer, r.position))),
-        tuple(builder.notes),
-        tuple(builder.replaced_links),
-    )
+        stack.apply(layer)
+    return stack.rootfs(applied)
 
 
-class _Builder:
-    """The fold's state: the file system so far, and what it has lost."""
+class LayerStack:
+    """The fold's state: the file system so far, and what it has lost.
+
+    What a copy does leaves the original alone, so that several images may be built on one base.
+    """
 
     def __init__(self) -> None:
         self.nodes: dict[str, Node] = {"": implied_directory("", 0)}
@@ -291,7 +284,24 @@ class _Builder:
             )
         return origin
 
-    def finish(self) -> None:
+    def copy(self) -> LayerStack:
+        """Return a stack of the same layers; nodes and entries never change and are shared."""
+        other = LayerStack()
+        for name, value in vars(self).items():
+            setattr(other, name, value if isinstance(value, int) else value.copy())
+        other.children = {path: below.copy() for path, below in self.children.items()}
+        return other
+
+    def rootfs(self, layers: tuple[Layer, ...]) -> RootFS:
+        """Return the file system of ``layers``, all that were applied; the stack ends with it."""
+        self._finish()
+        removals = tuple(sorted(self.removals, key=lambda r: (r.layer, r.position)))
+        notes, replaced = tuple(self.notes), tuple(self.replaced_links)
+        return RootFS(
+            layers, self.nodes, self.children, self.moved, self.links, removals, notes, replaced
+        )
+
+    def _finish(self) -> None:
         """Give files with several names the mode, owner and time that were applied last."""
         if not self._headers:
             return

@@ -27,6 +27,8 @@ MAX_LINKS = 40
 """How many links are followed for one path, as by Linux: path_resolution(7)."""
 _MAX_TARGET = 4095  # bytes: symlink(2) makes no longer one, and no empty one
 
+_SHORT_TARGET = 1000  # characters, so never more than _MAX_TARGET bytes
+
 _UNKNOWN_DIRECTORY = 0o755
 
 _T = TypeVar("_T")
@@ -180,8 +182,9 @@ class RootFS:
         does (path_resolution(7)). Returns ``None`` where nothing is there, where the links go in a
         circle, or there are more than 40 of them.
         """
+        path = path.lstrip("/")
         parent, _, name = path.rpartition("/")
-        if name and name not in (".", "..") and not parent.startswith("/"):
+        if name and name not in (".", ".."):
             # Most questions are about neighbours: remember where their directory really is.
             if parent not in self._directories:
                 self._directories[parent] = self._walk(parent)
@@ -192,8 +195,41 @@ class RootFS:
             node = self.nodes.get(full)
             if node is None:
                 return None
-            return full if node.kind != "symlink" else self._walk(full)
+            if node.kind != "symlink":
+                return full
+            return self._direct(real, node) or self._walk(full)
         return self._walk(path)
+
+    def _direct(self, directory: str, link: Node) -> str | None:
+        """Return where a link in a real directory leads, if only such links are on the way.
+
+        Most lead to a neighbour (``libx.so`` to ``libx.so.1``) or by ``../`` to another real
+        directory, and need no walk; of all others, ``None``.
+        """
+        for _ in range(MAX_LINKS):
+            rest = link.content.entry.target
+            if len(rest) > _SHORT_TARGET:
+                return None
+            if rest.startswith("/"):
+                directory, rest = "", rest[1:]
+            while rest.startswith("../"):
+                directory, rest = directory.rpartition("/")[0], rest[3:]
+            if not rest or rest.startswith((".", "/")) or "//" in rest or "/." in rest:
+                return None
+            path = f"{directory}/{rest}" if directory else rest
+            node = self.nodes.get(path)
+            if node is None:
+                return None
+            parent = path.rpartition("/")[0]
+            if parent != directory:
+                if parent not in self._directories:
+                    self._directories[parent] = self._walk(parent)
+                if self._directories[parent] != parent:
+                    return None
+            if node.kind != "symlink":
+                return path
+            directory, link = parent, node
+        return None
 
     def _walk(self, path: str) -> str | None:
         """Resolve a path step by step; every link's target is walked once, whoever asks.

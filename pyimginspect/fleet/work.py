@@ -16,8 +16,10 @@ import msgspec
 from msgspec import Struct
 
 from pyimginspect import api
+from pyimginspect.changesets import apply_layers
 from pyimginspect.decoding import from_msgpack
 from pyimginspect.errors import InvalidReferenceError, PyimginspectError
+from pyimginspect.fleet.bases import SharedBases
 from pyimginspect.fleet.packing import encode_named, named_as
 from pyimginspect.fleet.records import Folded, Target
 from pyimginspect.fleet.rows import rows_of
@@ -158,7 +160,13 @@ def fold(settings: Settings, planned: Planned) -> bytes:
             indexes[layer.number] = index
             if layer.diff_id is not None:
                 _recent.put(layer.diff_id, index)
-    opened = api.open_resolved(planned.resolved, indexes, dlopen=settings.policy.dlopen)
+    opened = api.open_resolved(
+        planned.resolved,
+        indexes,
+        dlopen=settings.policy.dlopen,
+        # The paths of Windows are spelled alike image by image, so there no two share any.
+        apply=apply_layers if planned.resolved.config.platform.os == "windows" else _bases.apply,
+    )
     return _folded(settings, planned.key, opened)
 
 
@@ -216,6 +224,7 @@ def close() -> None:
         _shared.caches.clear()
         _shared.connections.close()
     _recent.clear()
+    _bases.clear()
 
 
 def _options(settings: Settings, target: Target, planned: Planned | None = None) -> Options:
@@ -275,3 +284,4 @@ class _Recent:
 
 
 _recent = _Recent(_MOST_ENTRIES)
+_bases = SharedBases()

@@ -61,6 +61,7 @@ _LAYOUTS = {
     "artifacts": ("poetry", re.compile(r"artifacts|cache|virtualenvs"), 2),
     "hashes": ("pdm", re.compile(r"hashes|http|metadata|packages|wheels|.*\.json"), 3),
 }  # fmt: skip
+_FEW = 20
 _MARKS = tuple(f"/{name}" for name in ("http-v2", "selfcheck", "artifacts", "hashes", "pkgs"))
 _UV_BUCKET = re.compile(r"(.+)/archive-v\d+")
 
@@ -126,7 +127,7 @@ def files_in(rootfs: RootFS, top: str) -> list[str]:
 def in_cache(rootfs: RootFS, path: str) -> bool:
     """Whether a path is a package manager's cache or in one."""
     places = cache_places(rootfs)
-    if not places:
+    if not places or (len(places) <= _FEW and not f"{path}/".startswith(_prefixes(rootfs))):
         return False
     for top in (path, *_above(path)):
         kind = places.get(top)
@@ -134,6 +135,12 @@ def in_cache(rootfs: RootFS, path: str) -> bool:
             without = _NO_CACHE.get(kind)
             return without is None or not f"{path}/".startswith(f"{top}/{without}/")
     return False
+
+
+@memoized
+def _prefixes(rootfs: RootFS) -> tuple[str, ...]:
+    """Return what the paths in caches begin with: of a few, a look at all is the quickest."""
+    return tuple(f"{top}/" for top in cache_places(rootfs))
 
 
 def _above(path: str) -> Iterator[str]:

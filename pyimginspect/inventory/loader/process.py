@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from pyimginspect.inventory.facts import LibcFlavor
 from pyimginspect.inventory.libc import find_loaders, wanted_libc
+from pyimginspect.inventory.loader.alike import Likeness, as_of, likeness_of
 from pyimginspect.inventory.loader.glibc import GlibcSearch
 from pyimginspect.inventory.loader.musl import MuslSearch
 from pyimginspect.inventory.loader.search import Found, Loaded, Search
@@ -70,6 +71,7 @@ class Loader:
         self._loaders = find_loaders(rootfs)
         self._searches: dict[tuple[str, int, str, str], Search] = {}
         self._programs: dict[str, Process] = {}
+        self._alike: dict[Likeness, Process] = {}
         self._defined: dict[str, frozenset[str]] = {}
         self._looks = _MOST_LOOKS
 
@@ -93,7 +95,7 @@ class Loader:
         real = self._rootfs.resolve(path) or path
         elf = self._rootfs.elf[real]
         if process is None:
-            return self._start(real, f"/{path.lstrip('/')}").resolution
+            return self._alone(real, f"/{path.lstrip('/')}")
         ready = process.resolution
         if elf.error:
             return Resolution(path=real, problem=elf.error)
@@ -122,6 +124,28 @@ class Loader:
             self._load(link, name, process.caller)
         found = link.names.get(name)
         return self._finish(link, found.real if found else "", ready.flavor, ready.loader)
+
+    def _alone(self, real: str, opened: str) -> Resolution:
+        """Return what starting a program does; of programs that need the same, once for all."""
+        likeness = None if self._env.get("LD_PRELOAD") else likeness_of(self._rootfs.elf[real])
+        if likeness is None:
+            return self._start(real, opened).resolution
+        known = self._alike.get(likeness)
+        node = self._rootfs[real].content
+        if known is not None and (node.layer, node.position) not in known.identities:
+            return self._as_known(known, real, opened)
+        process = self._start(real, opened)
+        if known is None and _needs_itself_nowhere(process):
+            self._alike[likeness] = process
+        return process.resolution
+
+    def _as_known(self, known: Process, real: str, opened: str) -> Resolution:
+        """Return what starting a program does from what another like it did: but for versions."""
+        assert known.search is not None
+        main = Loaded(opened, real, self._rootfs.elf[real])
+        link = _Link(known.search, known.names, known.identities, [main])
+        mismatches = self._mismatches(link) if known.search.versions_count else []
+        return as_of(known.resolution, real, mismatches)
 
     def _start(self, real: str, opened: str) -> Process:
         elf = self._rootfs.elf[real]
@@ -254,6 +278,16 @@ class Loader:
                     if version not in defined and version not in need.weak
                 ]
         return mismatches
+
+
+def _needs_itself_nowhere(process: Process) -> bool:
+    """Whether none of a program's libraries leads to the program, by any of its names."""
+    main = process.main
+    if main is None or process.resolution.problem:
+        return False
+    named = [name for name, loaded in process.names.items() if loaded is main]
+    needed = (name for loaded in process.identities.values() for name in loaded.elf.needed)
+    return all(name == main.opened for name in named) and not any("/" in name for name in needed)
 
 
 def _dependency(name: str, needed_by: str, found: Found, preload: bool) -> Dependency:
