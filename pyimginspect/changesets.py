@@ -296,10 +296,8 @@ class LayerStack:
         """Return the file system of ``layers``, all that were applied; the stack ends with it."""
         self._finish()
         removals = tuple(sorted(self.removals, key=lambda r: (r.layer, r.position)))
-        notes, replaced = tuple(self.notes), tuple(self.replaced_links)
-        return RootFS(
-            layers, self.nodes, self.children, self.moved, self.links, removals, notes, replaced
-        )
+        said = removals, tuple(self.notes), tuple(self.replaced_links)
+        return RootFS(layers, self.nodes, self.children, self.moved, self.links, *said)
 
     def _finish(self) -> None:
         """Give files with several names the mode, owner and time that were applied last."""

@@ -1,15 +1,17 @@
-"""Facts that several ask for and that are worked out once: a cached property, outside its class."""
+"""What several ask for and that is worked out once: facts of an image, and readings of texts."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
-from typing import TypeVar
+from functools import lru_cache, wraps
+from typing import Concatenate, ParamSpec, TypeVar
 
-__all__ = ["memoized"]
+__all__ = ["memoized", "memoized_text"]
 
 _S = TypeVar("_S")
 _T = TypeVar("_T")
+_P = ParamSpec("_P")
+_X = TypeVar("_X", bytes, str)
 
 
 def memoized(function: Callable[[_S], _T]) -> Callable[[_S], _T]:
@@ -28,3 +30,28 @@ def memoized(function: Callable[[_S], _T]) -> Callable[[_S], _T]:
         return result
 
     return remembered
+
+
+def memoized_text(
+    most: int, longest: int
+) -> Callable[[Callable[Concatenate[_X, _P], _T]], Callable[Concatenate[_X, _P], _T]]:
+    """Make a pure function of a text remember its last ``most`` results.
+
+    Images share their bases, and with them the same texts. A longer text than ``longest``
+    is read each time, so that what is kept has a bound. Results must not be changed.
+    """
+
+    def decorate(
+        function: Callable[Concatenate[_X, _P], _T],
+    ) -> Callable[Concatenate[_X, _P], _T]:
+        kept = lru_cache(most)(function)
+
+        @wraps(function)
+        def read(text: _X, /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
+            if len(text) > longest:
+                return function(text, *args, **kwargs)
+            return kept(text, *args, **kwargs)  # type: ignore[arg-type]
+
+        return read
+
+    return decorate

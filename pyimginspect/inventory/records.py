@@ -13,7 +13,7 @@ from contextlib import suppress
 
 from msgspec import Struct
 
-from pyimginspect.inventory.memoize import memoized
+from pyimginspect.inventory.memoize import memoized, memoized_text
 from pyimginspect.rootfs import RootFS
 
 __all__ = ["Row", "files_of", "place_of", "read_record", "recorded", "rows_of"]
@@ -49,7 +49,8 @@ def read_record(data: bytes) -> Iterator[Row]:
                 )
 
 
-def rows_of(data: bytes, location: str) -> dict[str, str]:
+@memoized_text(most=200, longest=50_000)
+def rows_of(data: bytes, location: str) -> Mapping[str, str]:
     """Return where the files of a RECORD are, and the size it gives each, as it is written.
 
     A path that is listed twice with different sizes has none: pip copies such rows from the wheel

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from pyimginspect.inventory.facts import Libc
 from pyimginspect.model import ElfFile
@@ -21,12 +22,12 @@ _OLDEST_MANYLINUX = {"x86_64": 5, "i686": 5}
 _LEGACY = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
 
 
-def platforms_of(elf: ElfFile, libc: Libc) -> list[str]:
+def platforms_of(elf: ElfFile, libc: Libc) -> tuple[str, ...]:
     """Return the platform tags of a machine with that C library, of pip's own order."""
     machine = _ARCHITECTURES.get(elf.machine, elf.machine)
     version = _VERSION.match(libc.version or "")
     platforms = list(_manylinux(machine, libc, version)) if version else []
-    return [*platforms, f"linux_{machine}"]
+    return (*platforms, f"linux_{machine}")
 
 
 def _manylinux(machine: str, libc: Libc, version: re.Match[str]) -> Iterator[str]:
@@ -41,7 +42,10 @@ def _manylinux(machine: str, libc: Libc, version: re.Match[str]) -> Iterator[str
                 yield f"{_LEGACY[older]}_{machine}"
 
 
-def cpython_tags(release: tuple[int, int], threaded: str, platforms: list[str]) -> frozenset[str]:
+@lru_cache(50)
+def cpython_tags(
+    release: tuple[int, int], threaded: str, platforms: tuple[str, ...]
+) -> frozenset[str]:
     """Return CPython's tags; ``threaded`` is ``t`` for a build without the global lock."""
     from packaging import tags
 
@@ -58,8 +62,9 @@ def cpython_tags(release: tuple[int, int], threaded: str, platforms: list[str]) 
     )
 
 
+@lru_cache(50)
 def other_tags(
-    release: tuple[int, int], implementation: str, suffix: str, platforms: list[str]
+    release: tuple[int, int], implementation: str, suffix: str, platforms: tuple[str, ...]
 ) -> frozenset[str]:
     """Return the tags of PyPy and others: the ABI is the front of the suffix (PEP 425)."""
     from packaging import tags

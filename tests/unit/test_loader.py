@@ -464,3 +464,79 @@ def test_names_that_are_not_utf_8() -> None:
     data = program("libab.so.1").replace(b"libab.so.1\0", b"lib\xff\xfe.so.1\0")
     (missing,) = resolve({"usr/bin/app": data}).failures
     assert missing.name == "lib\udcff\udcfe.so.1"
+
+
+# --- programs that are alike ----------------------------------------------------------------------
+def versioned(*wanted: str) -> bytes:
+    return program("liba.so.1", verneed={"liba.so.1": wanted})  # type: ignore[arg-type]
+
+
+A1 = elf(soname="liba.so.1", verdef=["V1", "V2"])
+WANTS_B = elf(soname="liba.so.1", needed=["libb.so.1"], verneed={"libb.so.1": ["B9"]})
+B1 = elf(soname="libb.so.1", verdef=["B1"])
+
+ALIKE: dict[str, dict[str, Content]] = {
+    "all there": {"usr/lib/liba.so.1": A1, "bin/a": program("liba.so.1")},
+    "nothing there": {"bin/a": program("liba.so.1"), "bin/b": program("liba.so.1", "libc.so.6")},
+    "versions of their own": {
+        "usr/lib/liba.so.1": A1,
+        **{f"bin/{n}": versioned(*wanted) for n, wanted in enumerate([["V1"], ["V9"], ["V2"]])},
+    },
+    "versions that a library wants": {
+        "usr/lib/liba.so.1": WANTS_B,
+        "usr/lib/libb.so.1": B1,
+        "bin/a": versioned("V9"),
+    },
+    "libraries beside them": {
+        "opt/one/liba.so.1": A,
+        "opt/one/app": program("liba.so.1", runpath="$ORIGIN"),
+        "opt/two/app": program("liba.so.1", runpath="$ORIGIN"),
+    },
+    "preloaded beside one": {"opt/one/liba.so.1": A, "opt/one/app": program()},
+    "run paths": {
+        "opt/one/liba.so.1": A,
+        "bin/a": program("liba.so.1", runpath="/opt/one"),
+        "bin/b": program("liba.so.1", rpath="/opt/one"),
+        "bin/c": program("liba.so.1", runpath="/opt/two"),
+    },
+    "a path": {"usr/lib/liba.so.1": A, "bin/a": program("/usr/lib/liba.so.1")},
+    "a library that needs one of them": {
+        "usr/lib/liba.so.1": elf(soname="liba.so.1", needed=["two"]),
+        "usr/lib/two": program("liba.so.1"),
+    },
+    "a library that needs one of them by its path": {
+        "usr/lib/liba.so.1": elf(soname="liba.so.1", needed=["/usr/bin/two"]),
+        "usr/bin/two": program("liba.so.1"),
+    },
+    "a program with a name": {
+        "usr/lib/liba.so.1": elf(soname="liba.so.1", needed=["app"]),
+        "bin/a": program("liba.so.1", soname="app"),
+    },
+    "another machine": {
+        "usr/lib/liba.so.1": A,
+        "bin/a": program("liba.so.1", machine="aarch64"),
+        "bin/b": elf(needed=["liba.so.1", "libc.so.6"], interp="/lib/ld-linux.so.2"),
+    },
+    "no loader": {"bin/a": elf(needed=["libc.so.6"], interp="/lib/none"), "bin/b": elf()},
+}
+
+
+@pytest.mark.parametrize(
+    "env", [{}, {"LD_PRELOAD": "$ORIGIN/liba.so.1"}, {"LD_LIBRARY_PATH": "/opt/two"}]
+)
+@pytest.mark.parametrize("name", ALIKE)
+def test_programs_that_are_alike_load_as_each_does_alone(name: str, env: dict[str, str]) -> None:
+    """Each twice and in both orders: who comes first tells for the others."""
+    files = dict(ALIKE[name])
+    for path, content in ALIKE[name].items():
+        if not path.endswith(".so.1"):
+            files |= {f"{path}0": content, f"{path}1": content}
+    one, two = program("liba.so.1"), program("libc.so.6")
+    files |= {"usr/bin/one": one, "usr/bin/two": files.get("usr/bin/two", two), "usr/bin/0": one}
+    system = rootfs({**glibc(), **files})
+    programs = [path for path, found in system.elf.items() if not found.soname.startswith("lib")]
+    assert len(programs) > 3
+    alone = {path: Loader(system, env).library(path) for path in programs}
+    for order in (programs, programs[::-1]):
+        loader = Loader(system, env)
+        assert {path: loader.library(path) for path in order} == alone

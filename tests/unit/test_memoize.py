@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from pyimginspect.inventory.memoize import memoized
+from pyimginspect.inventory.memoize import memoized, memoized_text
 
 
 class Record(Struct, frozen=True, dict=True):
@@ -26,3 +26,19 @@ def test_the_function_runs_once_for_each_record() -> None:
     assert asked == [1, 1, 2]
     assert tripled(one) == 3
     assert one == same
+
+
+def test_a_text_is_read_once_while_it_is_short_and_lately_used() -> None:
+    calls: list[tuple[bytes, int]] = []
+
+    @memoized_text(most=2, longest=3)
+    def read(text: bytes, number: int) -> int:
+        calls.append((text, number))
+        return len(text) * number
+
+    for text, number in [(b"ab", 1), (b"ab", 1), (b"ab", 2), (b"abcd", 1), (b"abcd", 1)]:
+        assert read(text, number) == len(text) * number
+    assert calls == [(b"ab", 1), (b"ab", 2), (b"abcd", 1), (b"abcd", 1)]
+    read(b"x", 1)
+    read(b"ab", 1)
+    assert calls[4:] == [(b"x", 1), (b"ab", 1)]

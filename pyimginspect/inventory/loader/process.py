@@ -71,7 +71,7 @@ class Loader:
         self._loaders = find_loaders(rootfs)
         self._searches: dict[tuple[str, int, str, str], Search] = {}
         self._programs: dict[str, Process] = {}
-        self._alike: dict[Likeness, Process] = {}
+        self._alike: dict[Likeness, tuple[Process, int]] = {}  # and the looks that it took
         self._defined: dict[str, frozenset[str]] = {}
         self._looks = _MOST_LOOKS
 
@@ -130,13 +130,19 @@ class Loader:
         likeness = None if self._env.get("LD_PRELOAD") else likeness_of(self._rootfs.elf[real])
         if likeness is None:
             return self._start(real, opened).resolution
-        known = self._alike.get(likeness)
+        known, looks = self._alike.get(likeness, (None, 0))
         node = self._rootfs[real].content
-        if known is not None and (node.layer, node.position) not in known.identities:
+        if (
+            known is not None
+            and looks <= self._looks
+            and (node.layer, node.position) not in known.identities
+        ):
+            self._looks -= looks
             return self._as_known(known, real, opened)
+        before = self._looks
         process = self._start(real, opened)
         if known is None and _needs_itself_nowhere(process):
-            self._alike[likeness] = process
+            self._alike[likeness] = process, before - self._looks
         return process.resolution
 
     def _as_known(self, known: Process, real: str, opened: str) -> Resolution:

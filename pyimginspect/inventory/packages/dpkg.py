@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
+from pyimginspect.inventory.memoize import memoized_text
 from pyimginspect.inventory.packages.limits import MOST_PACKAGES
 
 __all__ = [
@@ -82,6 +83,7 @@ def parse_status(
     return packages
 
 
+@memoized_text(most=2000, longest=10_000)
 def _read_stanza(stanza: str) -> DpkgPackage | None:
     get = _fields(stanza).get
     name = get("package", "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from pyimginspect.inventory.facts import OsPackage, PackageEvent
+from pyimginspect.inventory.memoize import memoized_text
 from pyimginspect.inventory.packages import dpkg
 from pyimginspect.inventory.packages.dpkg import DpkgPackage
 from pyimginspect.inventory.packages.history import (
@@ -102,19 +103,24 @@ def _automatic(extended_states: bytes) -> Callable[[DpkgPackage], bool]:
 
 def _listed(
     texts: Mapping[str, bytes], package: DpkgPackage, diversions: Mapping[str, tuple[str, str]]
-) -> list[str]:
+) -> Sequence[str]:
     """Return the paths of ``package``, those that another package diverted where they are now."""
     data = texts.get(f"{dpkg.INFO}/{package.name}.list")
     if data is None:
         data = texts.get(f"{dpkg.INFO}/{package.name}:{package.architecture}.list", b"")
-    paths = dpkg.parse_list(data)
+    paths = _paths(data)
     diverted = diversions.keys() & paths
     if diverted:
         now = {
             path: diversions[path][0] for path in diverted if diversions[path][1] != package.name
         }
-        paths = [now.get(path, path) for path in paths]
+        return [now.get(path, path) for path in paths]
     return paths
+
+
+@memoized_text(most=1000, longest=50_000)
+def _paths(data: bytes) -> tuple[str, ...]:
+    return tuple(dpkg.parse_list(data))
 
 
 def _describe(
