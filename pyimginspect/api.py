@@ -166,9 +166,9 @@ class OpenedImage:
 
     def _report_key(self, areas: bool, plan: bool) -> Digest | None:
         dlopen = sorted((self._dlopen or {}).items())
-        held = isinstance(self._source, Later)
+        cached = isinstance(self._source, Later)
         asked = (dlopen, self._base_layers, self._base_name, areas, plan)
-        return report_key(self._source.image, *asked, held=held)
+        return report_key(self._source.image, *asked, cached=cached)
 
     def _judge(self, chosen: tuple[Analyzer, ...], *, areas: bool, plan: bool) -> Report:
         claims = self._claims if chosen == all_analyzers() else self._found_by(chosen)
@@ -279,7 +279,9 @@ def tool_version() -> str:
 
 def _report(inventory: Inventory, findings: list[Finding]) -> Report:
     image, ledger = inventory.image, inventory.ledger
-    losses = sorted(ledger.losses, key=lambda loss: (-loss.size, loss.path, loss.layer))
+    wasted_files = sorted(
+        ledger.wasted_files, key=lambda wasted: (-wasted.size, wasted.path, wasted.layer)
+    )
     accounts = ledger.layers
     stored = ledger.stored
     return Report(
@@ -300,10 +302,10 @@ def _report(inventory: Inventory, findings: list[Finding]) -> Report:
         waste=Waste(
             size=ledger.waste,
             overwritten=sum(account.overwritten for account in accounts),
-            deleted=sum(account.deleted for account in accounts),
+            removed=sum(account.removed for account in accounts),
             repeated=sum(account.repeated for account in accounts),
-            files=len(losses),
-            largest=tuple(losses[:_LARGEST_LOSSES]),
+            files=len(wasted_files),
+            largest=tuple(wasted_files[:_LARGEST_LOSSES]),
         ),
         findings=tuple(findings),
         notes=_notes(inventory),

@@ -102,7 +102,7 @@ class LayerStack:
 
     def _whiteout(self, parent: str, name: str, entry: Entry, position: int, layer: int) -> None:
         """Take note of what a whiteout hides, of lower layers only, wherever it stands."""
-        self._account(layer, position, entry, layer, "deleted")
+        self._account(layer, position, entry, layer, "removed")
         if name == OPAQUE:
             if parent:  # no engine hides what is at the root
                 self._opaque.append(parent)
@@ -127,7 +127,7 @@ class LayerStack:
         for path in self._whiteouts:
             node = self.nodes.get(path)
             if node is not None and node.layer != layer:
-                self._remove(path, layer, "deleted")
+                self._remove(path, layer, "removed")
         seen = set()
         todo = self._opaque
         while todo:
@@ -138,7 +138,7 @@ class LayerStack:
             for path in list(self.children.get(top, ())):
                 node = self.nodes[path]
                 if node.layer != layer:
-                    self._remove(path, layer, "deleted")
+                    self._remove(path, layer, "removed")
                 elif node.kind == "directory":
                     todo.append(path)
             # A set keeps its room when it is empty, and each look at it would cost that.
@@ -179,7 +179,7 @@ class LayerStack:
         real = self._follow(parent, entry, layer, make)
         if real is None:
             raise CorruptLayerError(
-                "the entry's directory is a circle of links", layer=str(layer), entry=entry.path
+                "the entry's directory is a symbolic link loop", layer=str(layer), entry=entry.path
             )
         if real == parent:
             self._literal.add(parent)
@@ -334,7 +334,7 @@ class LayerStack:
         self,
         top: str,
         removed_in: int,
-        how: Literal["overwritten", "deleted"],
+        how: Literal["overwritten", "removed"],
         successor: int = -1,
     ) -> None:
         """Take ``top`` and all below it away, and note the content that loses its last name."""
@@ -365,7 +365,7 @@ class LayerStack:
         position: int,
         entry: Entry,
         removed_in: int,
-        how: Literal["overwritten", "deleted"],
+        how: Literal["overwritten", "removed"],
         successor: int = -1,
     ) -> None:
         if entry.stored:

@@ -12,7 +12,7 @@ from pyimginspect.report import Finding, ImageFacts, Report, as_json
 
 __all__ = ["COMPARISON_VERSION", "Change", "Comparison", "Subject", "compare"]
 
-COMPARISON_VERSION = 1
+COMPARISON_VERSION = 2
 
 # A new minor version of Python moves everything; that is one change, and not thousands.
 _MINOR = re.compile(r"(?<![0-9])3\.\d+")
@@ -71,7 +71,7 @@ class Comparison(Struct, frozen=True, kw_only=True):
     distributions: tuple[Change, ...] = ()
     layers: tuple[Change, ...] = ()
     new: tuple[Finding, ...] = ()
-    gone: tuple[Finding, ...] = ()
+    fixed: tuple[Finding, ...] = ()
     kept: int = 0
 
     @property
@@ -83,7 +83,7 @@ class Comparison(Struct, frozen=True, kw_only=True):
     def same(self) -> bool:
         """Whether nothing that a report tells has changed."""
         changes = (self.facts, self.interpreters, self.os_packages, self.distributions)
-        return not (self.growth or self.new or self.gone or any(changes))
+        return not (self.growth or self.new or self.fixed or any(changes))
 
     def to_json(self, *, indent: int = 2) -> str:
         """Return the comparison as JSON, the same characters from run to run."""
@@ -126,7 +126,7 @@ def compare(before: Report, after: Report) -> Comparison:
         distributions=_changes("distribution", _distributions(before), _distributions(after)),
         layers=_layers(before, after),
         new=tuple(f for f in after.findings if f.fingerprint not in old_prints),
-        gone=tuple(f for f in before.findings if f.fingerprint not in new_prints),
+        fixed=tuple(f for f in before.findings if f.fingerprint not in new_prints),
         kept=sum(f.fingerprint in old_prints for f in after.findings),
     )
 

@@ -1,10 +1,11 @@
 """The ledger: every stored byte of every layer, in exactly one account.
 
-``live`` bytes are what the final file system shows. All others are waste, by how they were lost:
-``overwritten`` by a later layer (the same content and metadata again, ``identical``; only other
-metadata, ``metadata``; other content, ``changed``; not known which, ``unknown``), ``deleted`` by
-a later layer, or ``repeated``: stored twice by one layer. The copy that survives is live, never
-waste. The accounts of a layer add up to the bytes of content that the layer stores.
+``live`` bytes are what the final file system shows. All others are wasted space. Files that a
+later layer stores again are ``unchanged`` (same content, same metadata), ``metadata_changed``
+(same content; changed owner, mode, time or extended attributes), ``content_changed``, or
+``not_compared`` where the contents could not be compared. Files that a later layer deletes are
+``removed``; files that one layer stores twice are ``repeated``. The copy that survives is live,
+never waste. The accounts of a layer add up to the bytes of content that the layer stores.
 """
 
 from __future__ import annotations
@@ -17,15 +18,17 @@ from msgspec import Struct
 from pyimginspect.model import Layer
 from pyimginspect.rootfs import Removal, RootFS
 
-__all__ = ["Account", "Checksum", "LayerAccount", "Ledger", "Loss", "build_ledger"]
+__all__ = ["Account", "Checksum", "LayerAccount", "Ledger", "WastedFile", "build_ledger"]
 
-Account = Literal["identical", "metadata", "changed", "unknown", "deleted", "repeated"]
+Account = Literal[
+    "unchanged", "metadata_changed", "content_changed", "not_compared", "removed", "repeated"
+]
 
 Checksum = Callable[[int, int], int | None]
 """CRC-32 of the content of a layer's entry, by their numbers; ``None`` where it is not known."""
 
 
-class Loss(Struct, frozen=True, kw_only=True, gc=False):
+class WastedFile(Struct, frozen=True, kw_only=True, gc=False):
     """One stored file that the final file system does not show.
 
     ``layer`` stores its ``size`` bytes, ``removed_in`` is the layer that took it away.
@@ -44,29 +47,29 @@ class LayerAccount(Struct, frozen=True, kw_only=True):
     layer: int
     stored: int = 0
     live: int = 0
-    identical: int = 0
-    metadata: int = 0
-    changed: int = 0
-    unknown: int = 0
-    deleted: int = 0
+    unchanged: int = 0
+    metadata_changed: int = 0
+    content_changed: int = 0
+    not_compared: int = 0
+    removed: int = 0
     repeated: int = 0
 
     @property
     def overwritten(self) -> int:
         """Bytes whose path a later layer stores again."""
-        return self.identical + self.metadata + self.changed + self.unknown
+        return self.unchanged + self.metadata_changed + self.content_changed + self.not_compared
 
     @property
     def waste(self) -> int:
         """Bytes that are stored and not live."""
-        return self.overwritten + self.deleted + self.repeated
+        return self.overwritten + self.removed + self.repeated
 
 
 class Ledger(Struct, frozen=True, kw_only=True):
     """The accounts of all layers, and every loss behind them, by layer and path."""
 
     layers: tuple[LayerAccount, ...]
-    losses: tuple[Loss, ...]
+    wasted_files: tuple[WastedFile, ...]
 
     @property
     def stored(self) -> int:
@@ -83,10 +86,10 @@ def build_ledger(rootfs: RootFS, checksum: Checksum | None = None) -> Ledger:
     """Settle the accounts of the layers behind ``rootfs``.
 
     ``checksum`` is asked for those that the indexes do not hold, when a file was overwritten by
-    one of the same length; without it such files are ``unknown``.
+    one of the same length; without it such files are ``not_compared``.
     """
     layers = {layer.number: layer for layer in rootfs.layers}
-    losses = []
+    wasted_files = []
     sums: dict[int, dict[str, int]] = {number: {} for number in layers}
     for removal in rootfs.removals:
         entry = layers[removal.layer].index.entries[removal.position]
@@ -95,8 +98,8 @@ def build_ledger(rootfs: RootFS, checksum: Checksum | None = None) -> Ledger:
             account = _overwritten(layers, removal, checksum)
         else:
             account = removal.how
-        losses.append(
-            Loss(
+        wasted_files.append(
+            WastedFile(
                 path=entry.path,
                 layer=removal.layer,
                 removed_in=removal.removed_in,
@@ -108,31 +111,33 @@ def build_ledger(rootfs: RootFS, checksum: Checksum | None = None) -> Ledger:
     accounts = []
     for number, layer in layers.items():
         stored = layer.index.stored
-        lost = sums[number]
+        wasted = sums[number]
         accounts.append(
-            LayerAccount(layer=number, stored=stored, live=stored - sum(lost.values()), **lost)
+            LayerAccount(layer=number, stored=stored, live=stored - sum(wasted.values()), **wasted)
         )
-    losses.sort(key=lambda loss: (loss.layer, loss.path, loss.removed_in))
-    return Ledger(layers=tuple(accounts), losses=tuple(losses))
+    wasted_files.sort(key=lambda wasted: (wasted.layer, wasted.path, wasted.removed_in))
+    return Ledger(layers=tuple(accounts), wasted_files=tuple(wasted_files))
 
 
 def _overwritten(layers: dict[int, Layer], removal: Removal, checksum: Checksum | None) -> Account:
     if removal.successor < 0:
-        return "changed"  # a directory, a link or a device stands there now
+        return "content_changed"  # a directory, a link or a device stands there now
     old_layer, new_layer = layers[removal.layer], layers[removal.removed_in]
     old = old_layer.index.entries[removal.position]
     new = new_layer.index.entries[removal.successor]
     if old.size != new.size or new.kind != "file":
-        return "changed"
+        return "content_changed"
     before = _sum(old_layer, removal.position, checksum)
     after = _sum(new_layer, removal.successor, checksum) if before is not None else None
     if before is None or after is None:
-        return "unknown"
+        return "not_compared"
     if before != after:
-        return "changed"
+        return "content_changed"
     kept = (old.mode, old.uid, old.gid, old.mtime, old.xattrs)
     return (
-        "identical" if kept == (new.mode, new.uid, new.gid, new.mtime, new.xattrs) else "metadata"
+        "unchanged"
+        if kept == (new.mode, new.uid, new.gid, new.mtime, new.xattrs)
+        else "metadata_changed"
     )
 
 

@@ -25,10 +25,10 @@ from pyimginspect.inventory.facts import (
     Interpreter,
     LayerAccount,
     Libc,
-    Loss,
     OperatingSystem,
     OsPackage,
     Startup,
+    WastedFile,
 )
 from pyimginspect.model import Evidence, Note
 
@@ -49,7 +49,7 @@ __all__ = [
     "instruction_of",
 ]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 Severity = Literal["error", "warning", "note"]
 """``error``: it will fail, or has; ``warning``: against the policy; ``note``: good to know."""
@@ -140,10 +140,10 @@ class Waste(Struct, frozen=True, kw_only=True):
 
     size: int
     overwritten: int
-    deleted: int
+    removed: int
     repeated: int
     files: int
-    largest: tuple[Loss, ...] = ()
+    largest: tuple[WastedFile, ...] = ()
 
 
 class Waived(Struct, frozen=True, kw_only=True):
@@ -187,7 +187,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
     rules: tuple[RuleVerdict, ...] = ()
     waived: tuple[Waived, ...] = ()
     accepted: tuple[Finding, ...] = ()
-    gone: tuple[BaselineEntry, ...] = ()
+    fixed: tuple[BaselineEntry, ...] = ()
 
     def fails(self, finding: Finding) -> bool:
         """Whether a finding of this severity fails the image."""

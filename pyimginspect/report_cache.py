@@ -25,7 +25,7 @@ __all__ = ["cached_report", "code_identity", "keep_report", "report_key"]
 _NOTHING = LayerIndex(size=0)
 
 
-def report_key(image: Image, *settings: object, held: bool = False) -> Digest | None:
+def report_key(image: Image, *settings: object, cached: bool = False) -> Digest | None:
     """Return the digest of all that a report of ``image`` is made from.
 
     That is its configuration, the digests of its layers, how it was named, what was asked for
@@ -33,7 +33,7 @@ def report_key(image: Image, *settings: object, held: bool = False) -> Digest | 
     that a cache of verified ones has (``held``) the indexes are not needed.
     """
     if (
-        not all(_is_known(layer, held) for layer in image.layers)
+        not all(_is_known(layer, cached) for layer in image.layers)
         or (code := code_identity()) is None
     ):
         return None
@@ -65,7 +65,7 @@ def keep_report(kept: LayerCache, key: Digest, report: Report) -> None:
     kept.put_report(key, data)
 
 
-def _is_known(layer: Layer, held: bool) -> bool:
+def _is_known(layer: Layer, cached: bool) -> bool:
     """Whether the layer's index was made from bytes that have its diff ID, or there are none.
 
     A layer that was read through for a cache has been held against a diff ID of SHA-256, and has
@@ -76,7 +76,7 @@ def _is_known(layer: Layer, held: bool) -> bool:
         return True
     diff_id = layer.diff_id
     known = diff_id is not None and algorithm(diff_id) == "sha256"
-    return known and (held or layer.index.checksums is not None)
+    return known and (cached or layer.index.checksums is not None)
 
 
 @cache

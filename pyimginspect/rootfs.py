@@ -76,7 +76,7 @@ class Removal(Struct, frozen=True, kw_only=True, gc=False):
     layer: int
     position: int
     removed_in: int
-    how: Literal["overwritten", "deleted", "repeated"]
+    how: Literal["overwritten", "removed", "repeated"]
     successor: int = -1
 
 

@@ -19,7 +19,7 @@ from pyimginspect.inventory.facts import (
     OsPackage,
     PackageEvent,
 )
-from pyimginspect.ledger import LayerAccount, Loss
+from pyimginspect.ledger import LayerAccount, WastedFile
 from pyimginspect.model import Evidence, Note
 from pyimginspect.report import (
     BaselineEntry,
@@ -117,14 +117,16 @@ def finding(rule: str = "package-cache", subject: str = "apt lists", **changes: 
 
 
 def layer(
-    number: int, instruction: str, stored: int, *, base: bool = False, **lost: int
+    number: int, instruction: str, stored: int, *, base: bool = False, **wasted: int
 ) -> LayerFacts:
     return LayerFacts(
         number=number,
         instruction=instruction,
         size=stored + 10_240,
         entries=10 * (number + 1),
-        account=LayerAccount(layer=number, stored=stored, live=stored - sum(lost.values()), **lost),
+        account=LayerAccount(
+            layer=number, stored=stored, live=stored - sum(wasted.values()), **wasted
+        ),
         diff_id=f"sha256:{hashlib.sha256(f'{number} {instruction}'.encode()).hexdigest()}",
         base=base,
     )
@@ -147,7 +149,7 @@ def clean_report(**changes: Any) -> Report:
         layer=2,
         size=41_200_000,
         effective=True,
-        effective_because="CMD",
+        effective_reason="CMD",
     )
     requests = Distribution(
         name="requests",
@@ -227,7 +229,7 @@ def clean_report(**changes: Any) -> Report:
             layer(4, "RUN pip install --no-cache-dir requests", 180_000),
             layer(5, "COPY app /app", 400),
         ),
-        "waste": Waste(size=0, overwritten=0, deleted=0, repeated=0, files=0),
+        "waste": Waste(size=0, overwritten=0, removed=0, repeated=0, files=0),
         "findings": (),
     }
     return Report(**{**facts, **changes})
@@ -319,19 +321,19 @@ def bad_report(**changes: Any) -> Report:
             *good.layers[:4],
             layer(4, _APT, 420_000_000),
             layer(
-                5, "ADD https://example.org/model.bin /tmp/model.bin", 8_000_000, deleted=8_000_000
+                5, "ADD https://example.org/model.bin /tmp/model.bin", 8_000_000, removed=8_000_000
             ),
             layer(6, "RUN pip install requests && rm /tmp/model.bin", 2_180_400),
         ),
         "waste": Waste(
             size=8_000_000,
             overwritten=0,
-            deleted=8_000_000,
+            removed=8_000_000,
             repeated=0,
             files=1,
             largest=(
-                Loss(
-                    path="tmp/model.bin", layer=5, removed_in=6, size=8_000_000, account="deleted"
+                WastedFile(
+                    path="tmp/model.bin", layer=5, removed_in=6, size=8_000_000, account="removed"
                 ),
             ),
         ),
@@ -359,7 +361,7 @@ def judged_report(**changes: Any) -> Report:
         ),
         waived=(Waived(finding=cache, reason="the mirror is slow", expires="2030-01-31"),),
         accepted=(tool,),
-        gone=(
+        fixed=(
             BaselineEntry(
                 fingerprint="0123456789abcdef",
                 rule="package-cache",
@@ -404,7 +406,7 @@ def _bad_areas() -> tuple[Area, ...]:
         Area(layer=4, path="usr/lib/python3.11", size=29_200_000, use="second-python", files=800),
         Area(layer=4, path="usr/share", size=154_500_000, files=9_000),
         Area(layer=4, path="var/lib/apt/lists", size=19_300_000, use="cache", files=7),
-        Area(layer=5, path="tmp/model.bin", size=8_000_000, use="deleted"),
+        Area(layer=5, path="tmp/model.bin", size=8_000_000, use="removed"),
         Area(layer=6, path="usr/local/lib/python3.13/site-packages", size=2_180_400, files=42),
     )
 

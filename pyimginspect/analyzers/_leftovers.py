@@ -48,10 +48,10 @@ def left_by_layer(
 
     Left out is what a runtime package depends on, and what a virtual package holds.
     """
-    held = {key for keys in leftovers.virtual.values() for key in keys}
+    virtual = {key for keys in leftovers.virtual.values() for key in keys}
     found: dict[int, list[BuildTool]] = {}
     for tool in inventory.build_tools:
-        if tool.category in categories and not tool.kept_by and tool.package not in held:
+        if tool.category in categories and not tool.kept_by and tool.package not in virtual:
             found.setdefault(tool.layer, []).append(tool)
     return dict(sorted(found.items()))
 
@@ -77,7 +77,7 @@ def left_in_layer(
     users = users_at_run_time(tools, inventory.distributions)
     evidence = [*_tool_evidence(inventory, tools)]
     if len(keys) > len(tools):
-        what = f"{len(keys):,} packages would go, with what was installed for them"
+        what = f"purging them removes {len(keys):,} packages, dependencies included"
         evidence.append(Evidence(what=what))
     evidence += _proofs(kept)
     evidence += [Evidence(what=f"{user} uses such tools at run time") for user in users]
@@ -86,7 +86,7 @@ def left_in_layer(
     if recommended and not any(tool.automatic is False for tool in asked):
         who = listed(sorted({upper for upper, _ in recommended}))
         evidence += [
-            Evidence(what=f"{upper} recommends {lower}: nothing that stays depends on it")
+            Evidence(what=f"{upper} only recommends {lower}; no remaining package depends on it")
             for upper, lower in recommended[:_MOST]
         ]
         verb = "recommends" if " and " not in who else "recommend"
@@ -214,10 +214,10 @@ def _tool_evidence(inventory: Inventory, tools: Sequence[BuildTool]) -> Iterator
         package = inventory.packages.get(tool.package) if tool.package else None
         kind = _KINDS.get(tool.category, tool.category)
         name = f"{tool.name} {package.version}" if package else f"/{tool.path}"
-        what = f"{name} is here: {kind}"
+        what = f"{name} is in the image ({kind})"
         yield Evidence(what=what, path=tool.path, layer=tool.layer, package=tool.package)
     if len(tools) > _MOST:
-        yield Evidence(what=f"{counted(len(tools) - _MOST, 'smaller build tool')} are left besides")
+        yield Evidence(what=f"{counted(len(tools) - _MOST, 'smaller build tool')} not listed")
 
 
 def _proofs(kept: Iterable[Kept]) -> Iterator[Evidence]:
@@ -225,5 +225,7 @@ def _proofs(kept: Iterable[Kept]) -> Iterator[Evidence]:
     for proof in kept:
         what = f"/{proof.path} needs {proof.library}: {proof.package} must stay"
         if not proof.library:
-            what = f"{proof.package} must stay: what starts, or is installed, needs it"
+            what = (
+                f"{proof.package} must stay: a program that starts, or another package, requires it"
+            )
         yield Evidence(what=what, path=proof.path, package=proof.package)

@@ -97,7 +97,7 @@ def file_evidence(inventory: Inventory, paths: Iterable[str], what: str) -> Iter
         node = inventory.rootfs.get(path)
         yield Evidence(what=what, path=path, layer=node.layer if node else None)
     if len(every) > _MOST:
-        yield Evidence(what=f"the same holds for {counted(len(every) - _MOST, 'more file')}")
+        yield Evidence(what=f"the same applies to {counted(len(every) - _MOST, 'more file')}")
 
 
 def searched_in(dependency: Dependency) -> str:

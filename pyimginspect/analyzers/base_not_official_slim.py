@@ -22,13 +22,14 @@ RULE = Rule(
     severity="warning",
     policy="base",
     what="The image has a Python and was not built from python:3.X-slim.",
-    why="The official slim images hold one CPython, built from source, with nothing that only a"
-    " build needs, on the smallest Debian that manylinux wheels run on. The full variant brings"
-    " compilers, version control and hundreds of development packages; a distribution's image"
-    " brings the distribution's Python, or none.",
-    fix="Begin with FROM python:3.X-slim; build in a stage of its own from the same image. Name"
+    why="The official slim images contain one CPython, built from source, and no build"
+    " dependencies, on the smallest Debian that manylinux wheels run on. The full variant"
+    " brings"
+    " compilers, version control and hundreds of development packages; a distribution's image has"
+    " the distribution's Python, or none.",
+    fix="Begin with FROM python:3.X-slim; build in a separate stage from the same image. Name"
     " the Debian release as well (python:3.X-slim-bookworm): without it the tag moves to the next"
-    " release some day, and with it the C library and every package of the system.",
+    " release one day, and with it the C library and every system package.",
     example="""# at fault
 FROM python:3.13
 
@@ -54,7 +55,7 @@ def run(inventory: Inventory) -> Iterator[Finding]:
         packages, files = not_in_slim(inventory)
         freed = contents_of(inventory.rootfs).freed(files)
         what = f"{counted(len(packages), 'package')} of the base would not be in the slim variant"
-        evidence.append(Evidence(what=f"{what}, by an estimate of what needs them"))
+        evidence.append(Evidence(what=f"{what} (estimated from dependencies)"))
     yield RULE.finding(
         subject=" ".join(filter(None, (base.family, base.variant))),
         message=f"the base image is {name}: {_WORDS.get(_kind(base), _OTHER)}",

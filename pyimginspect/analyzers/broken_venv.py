@@ -21,15 +21,15 @@ RULE = Rule(
     severity="error",
     policy="soundness",
     what="A virtual environment does not start, or its scripts start another Python: the"
-    " interpreter that it was made from is not in the image, has another minor version by now,"
-    " or the environment was moved and its scripts still name the old place.",
-    why="A virtual environment is a link to an interpreter, a file that names where that one"
-    " lies, a directory for one minor version, and scripts whose first lines name the"
-    " environment by its full path. It is made for one place on one system. Copied from a"
+    " interpreter that it was created with is not in the image or has another minor version,"
+    " or the environment was moved and its scripts still name the old path.",
+    why="A virtual environment is a link to an interpreter, a pyvenv.cfg with that interpreter's"
+    " directory, a site-packages for one minor version, and scripts whose first lines contain"
+    " the full path of the environment. It is created for one path on one system. Copied from a"
     " build stage to another path, or to a base image with another Python, it fails when the"
     " container starts, not when the image is built.",
-    fix="Make the environment in the build stage at the path where it will be used, with the"
-    " Python of the same base image, and copy it to that very path.",
+    fix="Create the environment in the build stage at its final path, with the Python of the same"
+    " base image, and copy it to that same path.",
     example="""# at fault: the scripts in /app/venv/bin start /build/venv/bin/python
 FROM python:3.13-slim AS builder
 RUN python -m venv /build/venv && /build/venv/bin/pip install gunicorn
@@ -108,7 +108,7 @@ def _finding(
     subject: str = "",
 ) -> Finding:
     if environment.base is not None:
-        evidence.append(Evidence(what=f"it rests on /{environment.base}", path=environment.base))
+        evidence.append(Evidence(what=f"it is based on /{environment.base}", path=environment.base))
     return RULE.finding(
         subject=subject or environment.path,
         message=message,

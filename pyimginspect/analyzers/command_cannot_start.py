@@ -31,20 +31,21 @@ RULE = Rule(
     what="A container of the image fails as it starts. ENTRYPOINT and CMD are followed as the"
     " kernel and a shell would, by the image's USER, in its WORKDIR, with its PATH: through tini,"
     " gosu, env and entry scripts, through links and the first lines of scripts, up to the"
-    " program and its loader. Something on that way is not there, may not be entered, read or"
-    " executed, or is a program for another system. The finding names the error as errno(3) does."
-    " Only what certainly runs is judged: what depends on conditions, on variables that are set"
-    " at run time, or on files that a volume may bring is left alone. A script that Python is"
-    " given and that lies in a directory without anything in it is a warning, since it may be"
-    " mounted.",
-    why="Such an image builds, passes a scan and is pushed; the fault shows in production, as exit"
+    " program and its loader. Something along that path does not exist, cannot be entered, read"
+    " or executed, or is a program for another system. The finding names the error as errno(3)"
+    " does."
+    " Only what certainly runs is judged: anything that depends on conditions, on variables set"
+    " at run time, or on files that a volume may contain is left alone. A script passed to Python"
+    " from an empty directory is a warning, since it may be mounted.",
+    why="Such an image builds, passes a scan and is pushed; the failure shows in production, as"
+    " exit"
     " status 126 or 127, often with a message that names the wrong file: the kernel says that a"
     " script does not exist when the program in its first line does not, and that a program does"
     " not exist when its loader does not. Permissions are tested as root while building and fail"
     " as USER app.",
-    fix="Start the image once where it is built (docker run --rm IMAGE). Name programs that are"
-    " there, copy environments to the path that they were made for, keep what USER runs out of"
-    " /root, and store scripts with LF line ends and mode 755.",
+    fix="Start the image once where it is built (docker run --rm IMAGE). Name programs that"
+    " exist, copy environments to the path that they were created for, keep programs that"
+    " USER runs out of /root, and store scripts with LF line endings and mode 755.",
     example="""# at fault: Debian has no program called python, and app may not enter /root
 FROM debian:bookworm-slim
 RUN apt-get update && apt-get install -y --no-install-recommends python3
@@ -104,7 +105,7 @@ def _evidence(
         what = f"/{problem.path} is a {node.kind} of mode {entry.mode:04o}, owner"
         yield Evidence(what=f"{what} {entry.uid}:{entry.gid}", path=problem.path, layer=node.layer)
     if problem.likely:
-        yield Evidence(what="its directory has nothing in it, and may be mounted at run time")
+        yield Evidence(what="its directory is empty, and may be mounted at run time")
 
 
 ANALYZER = Analyzer(rule=RULE, run=command_cannot_start)

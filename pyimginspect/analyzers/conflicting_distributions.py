@@ -17,17 +17,16 @@ _MOST_PATHS = 50
 
 RULE = Rule(
     id="conflicting-distributions",
-    title="Distributions are in each other's way",
+    title="Distributions conflict with each other",
     severity="warning",
     policy="soundness",
     what="Two versions of one distribution are installed in one directory, or two distributions"
-    " say that the same files are theirs, so that the one installed last has overwritten the"
-    " other.",
-    why="Of two versions, what is imported is a mixture of both, and tools report whichever"
-    " metadata they happen to read first: a vulnerability may be fixed on paper only. Two"
+    " claim the same files, so that the one installed last has overwritten the other.",
+    why="With two versions, imports get a mixture of both, and tools report whichever metadata"
+    " they read first: a vulnerability may be fixed on paper only. Two"
     " distributions with the same modules (opencv-python and opencv-python-headless, psycopg2"
-    " and psycopg2-binary) work as long as the order of installation is the lucky one, and"
-    " removing one breaks the other.",
+    " and psycopg2-binary) work only if they were installed in the right order, and removing one"
+    " breaks the other.",
     fix="Keep one of them: pin it in the requirements, and find out who asks for the other with"
     ' pip\'s own "pip inspect", or by its Required-by in "pip show". Copying files over an'
     " installed tree leaves the old metadata behind: uninstall first, or copy into an empty"
@@ -64,10 +63,10 @@ def _versions(
     inventory: Inventory, name: str, location: str, versions: list[Distribution]
 ) -> Finding:
     layer = max(each.layer for each in versions)
-    told = listed([each.version for each in versions])
+    names = listed([each.version for each in versions])
     return RULE.finding(
         subject=f"{name} {location}",
-        message=f"{name} is installed as {told} in /{location}",
+        message=f"{name} is installed as {names} in /{location}",
         evidence=[
             Evidence(
                 what=f"{each.name} {each.version}"

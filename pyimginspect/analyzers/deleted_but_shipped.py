@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from pyimginspect.analyzers._leftovers import NOTABLE
-from pyimginspect.analyzers._lost import (
+from pyimginspect.analyzers._waste import (
     covering,
     largest,
     layers_of,
@@ -18,7 +18,7 @@ from pyimginspect.analyzers._lost import (
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.derived.causes import Cause, find_causes
-from pyimginspect.inventory.derived.losses import Lost
+from pyimginspect.inventory.derived.wasted_files import WastedContent
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
 from pyimginspect.text import sized
@@ -27,14 +27,14 @@ __all__ = ["ANALYZER"]
 
 RULE = Rule(
     id="deleted-but-shipped",
-    title="Files were deleted in a later layer",
+    title="Files removed by a later layer are still stored",
     severity="warning",
     policy="size",
-    what="A layer stores files that a later layer deletes.",
-    why="A layer never changes once it is made. Deleting in a later one hides the files from the"
-    " container; their bytes are stored, pushed and pulled for ever, and anyone who unpacks the"
-    " layer can read them.",
-    fix="Delete in the RUN that made the files, or make them in a stage of its own.",
+    what="A layer stores files that a later layer removes.",
+    why="A layer never changes once it is built. Removing files in a later layer hides them from"
+    " the container (a whiteout); their bytes are still stored, pushed and pulled, and anyone"
+    " who unpacks the layer can read them.",
+    fix="Remove the files in the RUN that creates them, or create them in a separate build stage.",
     example="""# at fault
 RUN apt-get update && apt-get install -y git && git clone https://example.org/app /app
 RUN apt-get purge -y --auto-remove git
@@ -56,14 +56,15 @@ def run(inventory: Inventory) -> Iterator[Finding]:
             yield RULE.finding(
                 subject=f"base image: {cause.owner.name}",
                 severity="note",
-                message=f"{named(cause.owners)} of the base image: deleted by layer"
-                f" {cause.removed_in}, and still shipped",
-                evidence=_evidence(inventory, cause.losses),
+                message=f"{named(cause.owners)} ({sized(cause.size)}) of the base image:"
+                f" removed by layer {cause.removed_in}, still stored in {makers_of(cause)}",
+                evidence=_evidence(inventory, cause.wasted_files),
                 layers=[cause.removed_in],
                 instruction=inventory.instructions[cause.removed_in],
-                paths=covering(cause.losses),
+                paths=covering(cause.wasted_files),
                 packages=owned_packages(cause),
-                fix="Start from a base image without them; deleting them saves nothing.",
+                fix="Start from a base image without them; removing them in a later layer saves"
+                " nothing.",
             )
 
 
@@ -72,12 +73,12 @@ def _finding(inventory: Inventory, cause: Cause) -> Finding:
     return RULE.finding(
         subject=cause.owner.name,
         severity=None if cause.size >= NOTABLE else "note",
-        message=f"{named(cause.owners)}: deleted by layer {cause.removed_in}, and still shipped in"
-        f" {makers_of(cause)}",
-        evidence=_evidence(inventory, cause.losses),
+        message=f"{named(cause.owners)} ({sized(cause.size)}): removed by layer"
+        f" {cause.removed_in}, still stored in {makers_of(cause)}",
+        evidence=_evidence(inventory, cause.wasted_files),
         layers=layers_of(cause),
         instruction=inventory.instructions[cause.removed_in],
-        paths=covering(cause.losses),
+        paths=covering(cause.wasted_files),
         packages=owned_packages(cause),
         frees=cause.freed,
         fix=_fix(first, inventory.instructions[first]),
@@ -88,17 +89,20 @@ def _fix(layer: int, instruction: str) -> str:
     where = f"layer {layer}: {shortened(instruction)}" if instruction else f"layer {layer}"
     word = instruction.partition(" ")[0]
     if word in ("ADD", "COPY"):
-        get = "fetch it and delete it again" if word == "ADD" else "take it by --mount=type=bind"
-        return f"Do not {word} what only a RUN needs ({where}): that RUN can {get}."
-    made = "RUN that made the files" if word == "RUN" else "step that made the files"
-    return f"Delete in the {made} ({where}), or do not make them."
+        get = "download it and remove it" if word == "ADD" else "read it through --mount=type=bind"
+        return f"Do not {word} what only a RUN needs ({where}); that RUN can {get}."
+    made = "RUN that creates them" if word == "RUN" else "step that creates them"
+    return f"Remove the files in the {made} ({where}), or do not create them."
 
 
-def _evidence(inventory: Inventory, losses: Sequence[Lost]) -> Iterator[Evidence]:
-    yield from stored_in(inventory, losses, "deleted later")
-    for lost in largest(losses):
-        what = f"layer {lost.layer} stores {sized(lost.size)}, layer {lost.removed_in} deletes it"
-        yield Evidence(what=what, path=lost.path, layer=lost.layer)
+def _evidence(inventory: Inventory, wasted_files: Sequence[WastedContent]) -> Iterator[Evidence]:
+    yield from stored_in(inventory, wasted_files, "removes")
+    for wasted in largest(wasted_files):
+        what = (
+            f"layer {wasted.layer} stores {sized(wasted.size)}, layer {wasted.removed_in}"
+            " removes it"
+        )
+        yield Evidence(what=what, path=wasted.path, layer=wasted.layer)
 
 
 ANALYZER = Analyzer(rule=RULE, run=run)

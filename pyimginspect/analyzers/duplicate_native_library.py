@@ -19,19 +19,19 @@ __all__ = ["ANALYZER"]
 
 RULE = Rule(
     id="duplicate-native-library",
-    title="A native library is there twice",
+    title="A native library is in the image twice",
     severity="note",
     policy="native",
-    what="A library is in the image from a package of the operating system, and again bundled in a"
-    " wheel or copied by hand: of the same name and major version, or with the same build ID."
-    " What auditwheel adds to the names of bundled libraries is left out of the comparison."
-    " CUDA's libraries are compared wherever they come from, of two versions too: the nvidia-*"
+    what="A library is in the image from a system package, and again bundled in a wheel or copied"
+    " by hand: of the same name and major version, or with the same build ID."
+    " The hash that auditwheel adds to the names of bundled libraries is ignored."
+    " CUDA libraries are compared wherever they come from, across versions too: the nvidia-*"
     " wheels, /usr/local/cuda, NVIDIA's packages; from 100 MB on, that is a warning.",
-    why="Two copies are two versions to keep safe, and which one runs depends on who asks: the"
-    " evidence says. Where a wheel brings its own copy, the package may not be needed; of CUDA,"
-    " the second copy is often several gigabytes.",
-    fix="Drop the package that the wheel makes superfluous, where the finding says that nothing"
-    " else needs it; or build the distribution against the package (pip install --no-binary).",
+    why="Two copies are two versions to patch, and which one is loaded depends on who loads it,"
+    " as the evidence shows. Where a wheel bundles its own copy, the system package may not"
+    " be needed; a second copy of CUDA is often several gigabytes.",
+    fix="Drop the system package where the finding says that nothing else requires it, or build"
+    " the distribution against it (pip install --no-binary).",
     example="""# psycopg2-binary has a libpq of its own
 RUN apt-get update && apt-get install -y libpq5 && pip install psycopg2-binary
 
@@ -64,7 +64,7 @@ def _finding(inventory: Inventory, duplicate: Duplicate) -> Finding:
     )
     return RULE.finding(
         subject=f"{' '.join(duplicate.packages)} {whence}",
-        message=f"{listed(names)} {'is' if len(names) == 1 else 'are'} there from"
+        message=f"{listed(names)} {'is' if len(names) == 1 else 'are'} in the image twice: from"
         f" {listed(duplicate.packages)} and {whence}",
         evidence=[*_evidence(inventory, libraries), *_needs(duplicate)],
         layers=layers,
@@ -95,17 +95,18 @@ def _fix(inventory: Inventory, duplicate: Duplicate, title: str) -> str:
         )
     kept = [key for key in duplicate.packages if key not in duplicate.dropped]
     if kept:
-        edits.append(f"Keep {listed(kept, 8)}, which others need (see the evidence)")
+        edits.append(f"Keep {listed(kept, 8)}, which others require (see the evidence)")
         edits.append(f"pip install --no-binary {title} {title} links {title} to it as well")
     return "\n".join(edits)
 
 
 def _needs(duplicate: Duplicate) -> Iterator[Evidence]:
     for key, who in duplicate.needed_by:
-        yield Evidence(what=f"{key} is needed by {listed(who)}", package=key)
+        yield Evidence(what=f"{key} is required by {listed(who)}", package=key)
     more = len(duplicate.freed) - len(duplicate.dropped)
     if more > 0:
-        what = f"{counted(more, 'more package')} came along for {listed(duplicate.dropped)} alone"
+        more_words = counted(more, "more package")
+        what = f"nothing but {listed(duplicate.dropped)} requires {more_words}"
         yield Evidence(what=what)
 
 
@@ -113,7 +114,7 @@ def _evidence(inventory: Inventory, libraries: tuple[Library, ...]) -> Iterator[
     bundled = {each.metadata: each.bundled for each in inventory.distributions}
     for library in libraries[:_MOST]:
         users = [f"/{path}" for path in library.loaded_by]
-        what = f"loaded for {listed(users)}" if users else "loaded by nothing that was looked at"
+        what = f"loaded for {listed(users)}" if users else "no file that was examined loads it"
         named = named_after(library.name, bundled.get(library.owner, ()))
         if named is not None:
             what += f"; the distribution's SBOM says that it is {named.name} {named.version}"
@@ -122,7 +123,7 @@ def _evidence(inventory: Inventory, libraries: tuple[Library, ...]) -> Iterator[
         package = library.owner if library.origin == "package" else ""
         yield Evidence(what=what, path=library.path, layer=library.layer, package=package)
     if len(libraries) > _MOST:
-        yield Evidence(what=f"there are {counted(len(libraries) - _MOST, 'more file')}")
+        yield Evidence(what=f"{counted(len(libraries) - _MOST, 'more file')} not listed")
 
 
 # --- CUDA ---------------------------------------------------------------------------------------
@@ -131,7 +132,7 @@ def _cuda(inventory: Inventory, pair: CudaPair) -> Finding:
     libraries = [*first.libraries, *second.libraries]
     layers = {each.layer for each in libraries}
     smaller = min(pair.sizes)
-    how = "are there twice" if pair.same else "are there in two versions"
+    how = "are in the image twice" if pair.same else "are in the image in two versions"
     names = listed(_versions(pair, name) for name in pair.names)
     return RULE.finding(
         subject=f"{first.title} {second.title}",
@@ -167,7 +168,7 @@ def _source(source: CudaSource, size: int) -> Iterator[Evidence]:
     if source.users:
         yield Evidence(what=f"{source.title}: used by {listed(source.users, 6)}")
     else:
-        yield Evidence(what=f"{source.title}: used by nothing that was looked at")
+        yield Evidence(what=f"{source.title}: not used by any file that was examined")
 
 
 def _cuda_fix(pair: CudaPair) -> str:
@@ -183,7 +184,7 @@ def _cuda_fix(pair: CudaPair) -> str:
             return f"Keep both: other packages depend on {names}"
         return "Find out which of the two is used, and keep that one"
     kept = pair.first if gone is pair.second else pair.second
-    why = f"{listed(kept.users)} use {kept.title}, and nothing that was looked at uses the other"
+    why = f"{listed(kept.users)} use {kept.title}, and no file that was examined uses the other"
     if gone.kind == "packages":
         names = listed(gone.packages, 8)
         return (

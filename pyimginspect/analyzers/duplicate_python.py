@@ -50,20 +50,20 @@ RULE = Rule(
     title="More than one Python is in the image",
     severity="warning",
     policy="bindings",
-    what="The image has a second Python interpreter that its base image did not bring. The finding"
-    " names it, the packages that pulled it in and the chain of dependencies from them to it,"
-    " the layer and the instruction, and everything that would go if those packages went, by"
-    " the package manager's own rules. Links, hard links, virtual environments and a merged"
-    " /usr make no second interpreter.",
+    what="The image has a second Python interpreter beside that of its base image. The finding"
+    " names it, the packages that pulled it in and the dependency chain from them to it, the"
+    " layer and the instruction, and everything that the package manager would remove along"
+    " with those packages. Links, hard links, virtual environments and a merged /usr do not"
+    " count as a second interpreter.",
     why="Two interpreters do not share a sys.path: what apt installs for one, the other cannot"
-    " import, and which of them a script gets hangs on PATH and on its first line. The second"
-    " one brings a standard library and a graph of dependencies, often tens of megabytes,"
-    " perhaps another version, and has to be patched like the first. Official python images"
-    " build Python into /usr/local, unknown to the package manager, so that asking apt for any"
-    " python3-… package installs Debian's own as well.",
-    fix="Install Python packages with pip (or uv) for the interpreter that the image is about,"
-    " and drop those of the operating system. What only needs Python while building belongs"
-    " into a build stage.",
+    " import, and which of them runs a script depends on PATH and on the first line of the"
+    " script. The second one has its own standard library and dependencies, often tens of"
+    " megabytes, perhaps another version, and must be patched like the first. Official python"
+    " images"
+    " build Python into /usr/local, unknown to the package manager, so installing any python3-…"
+    " package with apt installs Debian's Python as well.",
+    fix="Install Python packages with pip (or uv) for the image's own interpreter, and drop those"
+    " of the operating system. What needs Python only at build time belongs in a build stage.",
     example="""# at fault: two interpreters: Debian's comes along with python3-psycopg2
 FROM python:3.13-slim
 RUN apt-get update && apt-get install -y python3-psycopg2
@@ -134,7 +134,7 @@ def _freed(
         for node in (rootfs[path].content,)
     }
     all_of_them = contents.behind(path for paths in files.values() for path in paths)
-    return contents.freed(lost=all_of_them & own)
+    return contents.freed(wasted=all_of_them & own)
 
 
 def _reason(inventory: Inventory, graph: Graph, python: Interpreter) -> _Reason | None:
@@ -167,25 +167,27 @@ def _finding(
     main, running = primary.python, running_python(inventory)
     if reason is not None:
         asked = reason.plan.roots
-        message = f"{listed(asked, 3)} brought a second Python, {described(python)}"
+        message = f"{listed(asked, 3)} pulled in a second Python, {described(python)}"
         packages: tuple[str, ...] = _gone(reason.plan)
         layers = {layer, *(inventory.packages[key].installed_in for key in asked)}
         edits = "; ".join(reason.fixes)
         used = not needed_packages(inventory).isdisjoint(reason.plan.packages)
         stays = used or not _are_replaceable(inventory, asked)
     else:
-        by = "the base image" if in_base else f"layer {layer}"
-        message = f"a second Python, {described(python)}, came with {by}"
+        where = "is part of the base image" if in_base else f"was added by layer {layer}"
+        message = f"a second Python, {described(python)}, {where}"
         packages, layers = python.packages, {layer}
         edits = _fix(inventory, main, python, in_base=in_base)
         stays = used = python == running or bool(application_of(inventory, python))
     unknown = inventory.startup.status == "unknown"
     fix = _moved(inventory, main, python, edits) if used else edits
     if unknown:
-        message += f"; which one runs is not known: {inventory.startup.because}"
-        fix = f"if /{main.path} is the one that runs, {edits}; else let it be the one"
+        message += f"; which one runs is not known: {inventory.startup.reason}"
+        fix = f"if /{main.path} is the one that runs, {edits}; otherwise make it the one that runs"
     elif in_base and main == running and (brought := _roots(inventory, main)):
-        message += f", and what runs is {described(main)}, which {listed(brought, 3)} brought"
+        message += (
+            f", and the one that runs is {described(main)}, which {listed(brought, 3)} pulled in"
+        )
     elif python == running and (script := _script(inventory)):
         message += f", which runs {script}"
     # What cannot go before something else is changed saves nothing by itself.
@@ -263,11 +265,11 @@ def _fix(inventory: Inventory, main: Interpreter, python: Interpreter, *, in_bas
     if python.origin == "pyinstaller":
         return (
             f"install the application in /{python.path} for /{main.path} with pip, and drop the"
-            f" step of layer {python.layer} that brings it frozen"
+            f" step of layer {python.layer} that adds the frozen application"
         )
     return (
         f"install what needs /{python.path} for /{main.path}, and drop the step of layer"
-        f" {python.layer} that brings it"
+        f" {python.layer} that adds it"
     )
 
 
@@ -275,15 +277,15 @@ def _evidence(
     inventory: Inventory, primary: Primary, python: Interpreter, reason: _Reason | None
 ) -> Iterator[Evidence]:
     main = primary.python
-    yield Evidence(what=f"the first is {described(main)}: {primary.because}", path=main.path)
+    yield Evidence(what=f"the first is {described(main)}: {primary.reason}", path=main.path)
     if python.effective:
-        yield Evidence(what=f"the second runs: {python.effective_because}", path=python.path)
-    for told in python.evidence[-1:]:
-        yield msgspec.structs.replace(told, path=told.path or python.path)
+        yield Evidence(what=f"the second runs: {python.effective_reason}", path=python.path)
+    for found in python.evidence[-1:]:
+        yield msgspec.structs.replace(found, path=found.path or python.path)
     if reason is not None:
         for chain in reason.chains[:_MOST_CHAINS]:
             package = inventory.packages[chain[0]]
-            what = " → ".join(chain) if len(chain) > 1 else f"{chain[0]} was asked for by name"
+            what = " → ".join(chain) if len(chain) > 1 else f"{chain[0]} was installed explicitly"
             yield Evidence(what=what, package=chain[0], layer=package.installed_in)
         if len(reason.chains) > _MOST_CHAINS:
             yield Evidence(what=counted(len(reason.chains) - _MOST_CHAINS, "more chain"))
@@ -292,7 +294,7 @@ def _evidence(
         yield from _removal(inventory, reason.plan)
     for environment in inventory.environments:
         if environment.base == python.path:
-            yield Evidence(what=f"/{environment.path} rests on it", path=environment.path)
+            yield Evidence(what=f"/{environment.path} is based on it", path=environment.path)
     only = [
         f"{each.name} {each.version}"
         for each in inventory.distributions
@@ -305,16 +307,21 @@ def _evidence(
 def _removal(inventory: Inventory, plan: RemovalPlan) -> Iterator[Evidence]:
     gone = _gone(plan)
     where = listed([f"{sized(size)} in layer {layer}" for layer, size in plan.layers.items()])
-    what = f"without {listed(plan.roots)} {counted(len(gone), 'package')} would go, {where}"
+    what = f"removing {listed(plan.roots)} would remove {counted(len(gone), 'package')}, {where}"
     yield Evidence(what=f"{what}: {', '.join(gone)}")
     compiled = bytecode(inventory, gone)
     if compiled:
-        yield Evidence(what=f"{sized(compiled)} of byte code, compiled from theirs, would go too")
+        yield Evidence(
+            what=f"{sized(compiled)} of bytecode compiled from their sources would be removed too"
+        )
     if not plan.orphans_known:
-        yield Evidence(what="what else would go is not known: nothing tells what was asked for")
+        yield Evidence(
+            what="which other packages would be removed is not known: no record says"
+            " which were installed explicitly"
+        )
     if plan.already_orphaned:
         yield Evidence(
-            what="nothing needs these, with or without it: "
+            what="already required by nothing: "
             f"{listed(plan.already_orphaned, 8)} ({sized(plan.already_size)})"
         )
 

@@ -19,8 +19,8 @@ RULE = Rule(
     severity="error",
     policy="soundness",
     what="A distribution was installed editable (pip install -e, uv sync, poetry install, pdm"
-    " install, setup.py develop), which leaves in site-packages no more than where its sources are,"
-    " and that directory is not in the image, or is there without the package. Where the working"
+    " install, setup.py develop), which leaves only a reference to its sources in site-packages,"
+    " and that directory is not in the image, or does not contain the package. Where the working"
     " directory of the image has the package, the finding is a warning: python -m finds it there,"
     " console scripts do not.",
     why="The import fails with ModuleNotFoundError. The usual cause is a virtual environment that"

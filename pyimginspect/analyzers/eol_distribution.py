@@ -17,10 +17,12 @@ RULE = Rule(
     title="The distribution is past its end of life",
     severity="warning",
     policy="base",
-    what="The distribution's release gets no more security fixes without a contract. For Debian"
+    what="The distribution's release gets no security fixes any more without a paid contract. For"
+    " Debian"
     " that is the end of long-term support, for Ubuntu that of standard support.",
-    why="apt-get upgrade finds nothing any more, whatever is found wrong with OpenSSL or the C"
-    " library. Sooner or later the packages also leave the mirrors, and the build fails.",
+    why="apt-get upgrade finds nothing any more, whatever vulnerabilities are found in OpenSSL or"
+    " the C library. Sooner or later the packages are removed from the mirrors, and the build"
+    " fails.",
     fix="Move to a supported release, with the base image's next tag.",
     example="""# at fault
 FROM python:3.11-slim-buster

@@ -17,12 +17,11 @@ RULE = Rule(
     title="Python is past its end of life",
     severity="warning",
     policy="base",
-    what="The python.org release team no longer mends this series of CPython. Interpreters that a"
-    " distribution's package owns are judged too: whether the distribution still mends them is"
-    " its own affair.",
-    why="Security bugs that are found from now on stay. The official images of the series are no"
-    " longer rebuilt either, so their Debian packages age too.",
-    fix="Move to a series that is supported: docs.python.org/3/whatsnew tells what changed.",
+    what="The python.org release team no longer fixes this series of CPython. Interpreters from a"
+    " system package are judged too, although the distribution may still fix them.",
+    why="Security bugs found from now on are not fixed. The official images of the series are no"
+    " longer rebuilt either, so their Debian packages are not updated.",
+    fix="Move to a supported series: docs.python.org/3/whatsnew lists the changes.",
     example="""# at fault
 FROM python:3.8-slim
 
@@ -53,8 +52,8 @@ def run(inventory: Inventory) -> Iterator[Finding]:
             instruction=inventory.instructions[python.layer],
             paths=[python.path],
             packages=python.packages,
-            fix=f"Move to a series that is supported, such as {newest('python')}:"
-            " docs.python.org/3/whatsnew tells what changed.",
+            fix=f"Move to a supported series, such as {newest('python')}:"
+            " docs.python.org/3/whatsnew lists the changes.",
         )
 
 

@@ -20,12 +20,13 @@ RULE = Rule(
     title="Compiled files are linked to another C library",
     severity="error",
     policy="soundness",
-    what="Extension modules want glibc where the interpreter runs on musl, or the other way round;"
-    " or a program asks for a loader that is not in the image.",
-    why="The two C libraries share names and not their contents. A manylinux wheel on Alpine fails"
+    what="Extension modules are linked to glibc while the interpreter runs on musl, or the other"
+    " way round; or a program requires a loader that is not in the image.",
+    why="The two C libraries share symbol names but are not compatible. A manylinux wheel on"
+    " Alpine fails"
     " when it is imported; a program whose loader is missing is reported by the shell as not found"
     " though the file is there.",
-    fix="Install the distribution anew in this image: pip takes a musllinux wheel on Alpine, or"
+    fix="Install the distribution in this image: pip takes a musllinux wheel on Alpine, or"
     " compiles. Where there is none, take a base with glibc (python:3.X-slim).",
     example="""# at fault: wheels for glibc
 FROM python:3.13-slim AS build
@@ -78,7 +79,7 @@ def _distributions(inventory: Inventory) -> Iterator[Finding]:
                     path=wheel.python,
                     layer=python.layer,
                 ),
-                *([Evidence(what=spared.because)] if spared else []),
+                *([Evidence(what=spared.reason)] if spared else []),
             ],
             layers=(layer,),
             instruction=inventory.instruction(layer),
@@ -102,7 +103,7 @@ def _programs(inventory: Inventory) -> Iterator[Finding]:
             subject=loader,
             message=f"{listed([f'/{path}' for path in paths])} cannot be started:"
             f" the loader {loader} is not in the image",
-            evidence=file_evidence(inventory, paths, f"asks for {loader}"),
+            evidence=file_evidence(inventory, paths, f"requires the loader {loader}"),
             layers=layers,
             instruction=inventory.instruction(max(layers)),
             paths=paths,

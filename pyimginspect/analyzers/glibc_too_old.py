@@ -21,13 +21,13 @@ __all__ = ["ANALYZER"]
 
 RULE = Rule(
     id="glibc-too-old",
-    title="A library is older than what was linked to it",
+    title="A library is too old for the files linked to it",
     severity="error",
     policy="soundness",
-    what="A compiled file needs a version of symbols (GLIBC_2.38, GLIBCXX_3.4.32, OPENSSL_3.2.0)"
-    " that the library which would be loaded for it does not define.",
-    why="The loader refuses: version `GLIBC_2.38' not found. It happens when something was compiled"
-    " on a newer system than the image's, or in a build stage with a newer base.",
+    what="A compiled file requires a symbol version (GLIBC_2.38, GLIBCXX_3.4.32, OPENSSL_3.2.0)"
+    " that the library loaded for it does not define.",
+    why="The loader fails: version `GLIBC_2.38' not found. This happens when something was"
+    " compiled on a newer system than the image's, or in a build stage with a newer base.",
     fix="Use the same release in build and run stages, or a wheel for the image's C library.",
     example="""# at fault
 FROM python:3.13-trixie AS build
@@ -50,7 +50,7 @@ class _Wanted(Struct):
 
     by_file: dict[str, set[str]] = field(default_factory=dict)
     libraries: set[str] = field(default_factory=set)
-    because: set[str] = field(default_factory=set)
+    reason: set[str] = field(default_factory=set)
     optional: bool = True
 
     @property
@@ -70,7 +70,7 @@ def run(inventory: Inventory) -> Iterator[Finding]:
             wanted = groups.setdefault((owners.of(mismatch.needed_by), library), _Wanted())
             wanted.by_file.setdefault(mismatch.needed_by, set()).add(mismatch.version)
             wanted.libraries.add(mismatch.path)
-            wanted.because.update({use.because} - {""})
+            wanted.reason.update({use.reason} - {""})
             wanted.optional = wanted.optional and use.kind != "import"
     for (owner, library), wanted in sorted(groups.items(), key=lambda group: group[0]):
         yield _finding(inventory, owners, owner, library, wanted)
@@ -103,7 +103,7 @@ def _finding(
             *_needs(inventory, by_file),
             *_lacks(inventory, wanted),
             *(inventory.libc.evidence[-1:] if of_glibc else ()),
-            *(Evidence(what=because) for because in sorted(wanted.because)),
+            *(Evidence(what=reason) for reason in sorted(wanted.reason)),
         ],
         layers=layers,
         instruction=inventory.instruction(max(layers)),

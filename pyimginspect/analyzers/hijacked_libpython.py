@@ -19,18 +19,18 @@ _LIBRARY_DIRECTORIES = ("lib", "lib64")
 
 RULE = Rule(
     id="hijacked-libpython",
-    title="A Python loads the library of another",
+    title="A Python loads the libpython of another",
     severity="error",
     policy="soundness",
-    what="The executable of an interpreter needs libpython, and the dynamic loader would take"
-    " another file for it than the one that belongs to the executable, or none at all. The"
-    " loader's rules were followed for the image's own files and environment: run paths,"
+    what="An interpreter's executable needs libpython, and the dynamic loader would load another"
+    " file than the one that belongs to the executable, or none at all. The search follows"
+    " the loader's rules with the image's own files and environment: run paths,"
     " LD_LIBRARY_PATH, ld.so.cache and the default directories.",
     why="The executable of a Python built with a shared library is a few kilobytes; the"
-    " interpreter is in libpython. Two libraries of one name are told apart by nothing but the"
-    " order of the search. With the wrong one, python3 runs with another version and another"
-    " build than its standard library and its extension modules were made for. Official images"
-    " were caught by that until 2023, when an apt package brought a libpython of the same name"
+    " interpreter is in libpython. The loader takes the first library of that name in its search"
+    " order. With the wrong one, python3 runs another version or build than its standard library"
+    " and its extension modules were made for. Official images were affected until 2023, when an"
+    " apt package brought a libpython of the same name"
     " (docker-library/python issue 784).",
     fix="Drop the package that brings the second libpython, take its directory out of"
     " LD_LIBRARY_PATH, or link the executable with a run path of its own ($ORIGIN/../lib).",
@@ -71,7 +71,7 @@ def _check(
     if taken:
         how = f" by its {found.how}" if found is not None else ""
         message = f"{described(python)} would load /{taken}, which is not its own"
-        evidence.append(Evidence(what=f"the loader takes /{taken}{how}", path=taken))
+        evidence.append(Evidence(what=f"the loader loads /{taken}{how}", path=taken))
         for key in inventory.packages.owner(taken):
             package = inventory.packages[key]
             what = f"package {key} brought that"

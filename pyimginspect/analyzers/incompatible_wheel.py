@@ -19,10 +19,10 @@ RULE = Rule(
     severity="warning",
     policy="soundness",
     what="None of the tags in a distribution's WHEEL file is one that the interpreter accepts, with"
-    " its version and with the C library of this image; nothing worse was found of its files."
-    " What the operating system's package manager brought is left out.",
-    why="pip would have refused it: it was copied from elsewhere. That its files load says little"
-    " of what they do with an older C library, or on a Python that they were not built for.",
+    " its version and with the C library of this image; its files showed no worse problem. Files"
+    " from system packages are not judged.",
+    why="pip would have refused it, so it was copied from elsewhere. That its files load does not"
+    " mean that they work with an older C library, or on a Python that they were not built for.",
     fix="Install the distribution in this image, or in a build stage with the same base.",
     example="""# at fault: the build stage has a newer C library, and takes newer wheels
 FROM python:3.13-slim-trixie AS build

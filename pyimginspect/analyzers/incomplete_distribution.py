@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.collect import Inventory
-from pyimginspect.inventory.facts import Distribution, Loss
-from pyimginspect.inventory.modules import LostModules
+from pyimginspect.inventory.facts import Distribution, WastedFile
+from pyimginspect.inventory.modules import MissingModules
 from pyimginspect.inventory.tool_names import required_names
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
@@ -25,20 +25,20 @@ _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 
 RULE = Rule(
     id="incomplete-distribution",
-    title="A distribution has lost the modules it is imported by",
+    title="The modules of an installed distribution are missing",
     severity="error",
     policy="soundness",
     what="The metadata of a distribution is in the image, and the packages and modules that its"
     " RECORD lists are not: another distribution that shared the files was uninstalled, a later"
     " step deleted them, or they are symbolic links that lead to nothing, as uv makes them into"
-    " its cache with UV_LINK_MODE=symlink. Lost byte code, tests, data and submodules are not"
+    " its cache with UV_LINK_MODE=symlink. Missing bytecode, tests, data and submodules are not"
     " counted here. That pip, setuptools or wheel were removed is a note, unless another"
     " distribution requires them.",
-    why="pip list shows the distribution, pip check is content, and the import fails: with"
+    why="pip list shows the distribution, pip check passes, and the import fails: with"
     " ModuleNotFoundError, or, where a directory of that name is left, with an empty namespace"
     " package that has none of the attributes that the program asks for.",
     fix="Install the distribution again (pip install --force-reinstall NAME), and do not install"
-    " distributions that bring the same modules side by side. With uv, install with"
+    " distributions with the same modules side by side. With uv, install with"
     " UV_LINK_MODE=copy when the cache is a mount.",
     example="""# at fault: both bring cv2, and the second uninstall takes it away
 RUN pip install opencv-python opencv-python-headless && pip uninstall -y opencv-python
@@ -57,34 +57,36 @@ RUN --mount=type=cache,target=/root/.cache/uv UV_LINK_MODE=copy uv pip install -
 
 def incomplete_distribution(inventory: Inventory) -> Iterator[Finding]:
     """Report what cannot be imported for want of its files, if a layer above the base is why."""
-    lost = inventory.records.lost
-    if not lost:
+    missing_modules = inventory.records.missing_modules
+    if not missing_modules:
         return
-    wanted = {path for each in lost.values() for path in each.paths}
-    losses = {each.path: each for each in inventory.ledger.losses if each.path in wanted}
+    wanted = {path for each in missing_modules.values() for path in each.paths}
+    wasted_files = {
+        each.path: each for each in inventory.ledger.wasted_files if each.path in wanted
+    }
     linked: dict[tuple[str, str], list[Distribution]] = {}
     for each in inventory.distributions:
-        modules = lost.get(each.metadata)
+        modules = missing_modules.get(each.metadata)
         if modules is None:
             continue
-        taken = [losses[path] for path in modules.paths if path in losses]
-        layers = {each.layer, *(loss.removed_in for loss in taken)}
+        taken = [wasted_files[path] for path in modules.paths if path in wasted_files]
+        layers = {each.layer, *(wasted.removed_in for wasted in taken)}
         if max(layers) < inventory.base.layers:
             continue
         if modules.links:
             place = (each.location, _cache_of(modules.links[0][1]))
             linked.setdefault(place, []).append(each)
         else:
-            yield _lost(inventory, each, modules, taken, layers)
+            yield _incomplete(inventory, each, modules, taken, layers)
     for (location, target), distributions in sorted(linked.items()):
         yield _dangling(inventory, location, target, distributions)
 
 
-def _lost(
+def _incomplete(
     inventory: Inventory,
     each: Distribution,
-    modules: LostModules,
-    taken: list[Loss],
+    modules: MissingModules,
+    taken: list[WastedFile],
     layers: set[int],
 ) -> Finding:
     names = listed(modules.modules)
@@ -93,11 +95,11 @@ def _lost(
     evidence = [
         Evidence(what=f"{each.name} {each.version} is installed here", path=each.metadata,
                  layer=each.layer),
-        *(Evidence(what="RECORD lists it, and it is not there", path=p) for p in modules.paths[:3]),
+        *(Evidence(what="RECORD lists it, but it is missing", path=p) for p in modules.paths[:3]),
     ]  # fmt: skip
     evidence += [
-        Evidence(what=f"layer {loss.removed_in} deleted it", path=loss.path, layer=loss.layer)
-        for loss in taken[:3]
+        Evidence(what=f"layer {wasted.removed_in} removed it", path=wasted.path, layer=wasted.layer)
+        for wasted in taken[:3]
     ]
     others = _uninstalled(step, each.name)
     if others:
@@ -140,17 +142,17 @@ def _dangling(
     inventory: Inventory, location: str, target: str, distributions: list[Distribution]
 ) -> Finding:
     """Return one finding for all that one missing directory took away."""
-    lost = inventory.records.lost
+    missing_modules = inventory.records.missing_modules
     names = [f"{each.name} {each.version}" for each in distributions]
     layers = {each.layer for each in distributions}
     evidence = []
     for each in distributions[:8]:
-        link, leads_to = lost[each.metadata].links[0]
+        link, leads_to = missing_modules[each.metadata].links[0]
         what = f"{each.name}: a symbolic link to {leads_to}, which is not in the image"
         evidence.append(Evidence(what=what, path=link, layer=each.layer))
     if len(distributions) > len(evidence):
         more = counted(len(distributions) - len(evidence), "more distribution")
-        evidence.append(Evidence(what=f"the same holds for {more}"))
+        evidence.append(Evidence(what=f"the same applies to {more}"))
     layer = max(layers)
     uv = any(each.installer == "uv" for each in distributions)
     fix = "Install with copies of the files"
@@ -164,7 +166,9 @@ def _dangling(
         evidence=evidence,
         layers=layers,
         instruction=inventory.instruction(layer),
-        paths=[path for each in distributions for path in lost[each.metadata].paths][:_MOST_PATHS],
+        paths=[path for each in distributions for path in missing_modules[each.metadata].paths][
+            :_MOST_PATHS
+        ],
         fix=fix,
     )
 

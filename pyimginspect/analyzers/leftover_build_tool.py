@@ -26,12 +26,12 @@ RULE = Rule(
     severity="warning",
     policy="size",
     what="A layer above the base image installed compilers, linkers, build systems or version"
-    " control, and they are still there. Tools that a package installed for its own sake depends"
-    " on are not reported, nor are those of the base image.",
+    " control, and they are still in the image. Tools that an explicitly installed package"
+    " depends on are not reported, nor are those of the base image.",
     why="They were needed once, to build. In the image they are bytes that every host pulls, and"
-    " programs that an intruder finds ready. Deleting them in a later layer saves nothing: the"
-    " layer that has them ships all the same.",
-    fix="Build in a stage of its own and copy the result, or purge the tools in the RUN that"
+    " tools ready for an intruder. Removing them in a later layer saves nothing: the layer"
+    " that has them is still stored.",
+    fix="Build in a separate stage and copy the result, or purge the tools in the RUN that"
     " installed them.",
     example="""# at fault
 RUN apt-get update && apt-get install -y build-essential
@@ -64,7 +64,7 @@ def run(inventory: Inventory) -> Iterator[Finding]:
             leftovers.tools.get(layer, ()),
             subject=" ".join(names[:3]),
             message=f"{listed(names)}: build tools are left in the image",
-            instead="Build in a stage of its own and COPY the result from there",
+            instead="Build in a separate stage and COPY the result from there",
         )
 
 

@@ -19,12 +19,12 @@ RULE = Rule(
     severity="warning",
     policy="size",
     what="A layer above the base image installed development packages (-dev, -devel), headers or"
-    " static libraries, and they are still there.",
-    why="Only a compiler reads them. A program needs the shared library alone, which is a package"
-    " of its own (libpq5 for libpq-dev): where some file in the image needs it, the finding names"
-    " the file as proof.",
-    fix="Install the development package where the build runs, in a stage of its own, and the"
-    " runtime package in the final stage.",
+    " static libraries, and they are still in the image.",
+    why="Only a compiler reads them. A program needs only the shared library, which is a separate"
+    " package (libpq5 for libpq-dev); where a file in the image needs it, the finding names"
+    " the file.",
+    fix="Install the development package in a separate build stage, and the runtime package in"
+    " the final stage.",
     example="""# at fault
 RUN apt-get update && apt-get install -y libpq-dev && pip install psycopg2
 

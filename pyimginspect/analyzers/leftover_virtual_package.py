@@ -21,11 +21,11 @@ RULE = Rule(
     title="A virtual package of build dependencies is left",
     severity="warning",
     policy="size",
-    what="apk add --virtual gave what a build needs a name of its own, so that it could be deleted"
-    " by that name, and it was not.",
-    why="A virtual package such as .build-deps has no other purpose than to be deleted: what was"
-    " added under it was meant to go.",
-    fix="Delete the virtual package in the RUN that added it.",
+    what="apk add --virtual grouped build dependencies under one name, so that they could be"
+    " removed by that name, and they were not.",
+    why="A virtual package such as .build-deps exists only to be removed again, with the packages"
+    " that were added under it.",
+    fix="Remove the virtual package in the RUN that added it.",
     example="""# at fault
 RUN apk add --virtual .build-deps gcc musl-dev && pip install cffi
 
@@ -52,19 +52,20 @@ def run(inventory: Inventory) -> Iterator[Finding]:
         keys = leftovers.virtual.get(layer, ())
         members = [name for names in package.depends for name in names[:1]]
         going = [key for key in keys if key != package.key]
-        held = f"holds {listed(members, 12)}" if members else "holds no package any more"
-        what = f"the virtual package {package.name} {held}"
+        members_text = f"contains {listed(members, 12)}" if members else "contains no package"
+        what = f"the virtual package {package.name} {members_text}"
         evidence = [Evidence(what=what, layer=layer, package=package.key)]
         if going:
-            evidence.append(Evidence(what=f"{listed(going, 12)} would go with it", layer=layer))
+            what = f"{listed(going, 12)} would be removed with it"
+            evidence.append(Evidence(what=what, layer=layer))
         elif layer < inventory.base.layers:
-            evidence.append(Evidence(what="the base image brought it", layer=layer))
+            evidence.append(Evidence(what="it comes from the base image", layer=layer))
         else:
-            what = "everything it holds is also there for other reasons: nothing would go with it"
+            what = "other packages require everything in it: nothing would be removed with it"
             evidence.append(Evidence(what=what, layer=layer))
         yield RULE.finding(
             subject=package.name,
-            message=f"the virtual package {package.name} was never deleted",
+            message=f"the virtual package {package.name} was never removed",
             evidence=evidence,
             layers=[layer],
             instruction=inventory.instructions[layer],

@@ -16,15 +16,16 @@ __all__ = ["ANALYZER"]
 
 RULE = Rule(
     id="missing-dlopen-library",
-    title="A library that Python code opens itself is missing",
+    title="A library that Python code loads with dlopen is missing",
     severity="error",
     policy="soundness",
     what="A distribution opens native libraries with dlopen (through cffi or ctypes) when it is"
-    " imported, and the loader would not find one. No file says so: it is known from the source of"
-    " each distribution, which the evidence names, or from the policy's [dlopen].",
-    why="pip installs such a distribution without a word, and the import fails with cannot load"
-    " library. The operating system's package manager is the one to bring pure native libraries.",
-    fix="Install the packages of the operating system that have the libraries.",
+    " imported, and the loader would not find one of them. The compiled files do not record this:"
+    " it is known from the source of each distribution, which the evidence names, or from the"
+    " policy's [dlopen].",
+    why='pip installs such a distribution without a warning, and the import fails with "cannot'
+    " load library\". Pure native libraries come from the system's package manager.",
+    fix="Install the system packages that provide the libraries.",
     example="""# at fault: WeasyPrint draws with Pango
 RUN pip install --no-cache-dir weasyprint
 

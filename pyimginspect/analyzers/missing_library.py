@@ -8,7 +8,7 @@ from typing import NamedTuple
 from pyimginspect.analyzers._native import Owner, Owners, providers, remedies, searched_in, titles
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.collect import Inventory
-from pyimginspect.inventory.facts import Loss
+from pyimginspect.inventory.facts import WastedFile
 from pyimginspect.inventory.imports import Use
 from pyimginspect.inventory.loader import Dependency, Resolution, configured_directories
 from pyimginspect.inventory.providers import is_mounted
@@ -23,16 +23,17 @@ RULE = Rule(
     title="A native library is missing",
     severity="error",
     policy="soundness",
-    what="A compiled file needs a shared library (DT_NEEDED) that the loader finds nowhere: not by"
-    " run path, LD_LIBRARY_PATH, ld.so.cache or default directory, nor among what the interpreter"
-    " has loaded already. Every compiled file that Python code could load counts: extension modules"
-    " and libraries that ctypes opens, with metadata or without. It is a note where the import does"
-    " without the file: the package guards that import (a table says which do, and where), or most"
-    " of its other files load. The page on loaders tells how that is decided.",
-    why="The import, or the program, fails when it is used. A build stage often has what the image"
-    " has not: a -dev package had brought the library.",
-    fix="Install the package of the operating system that has the library, or copy the library"
-    " with what needs it and run ldconfig.",
+    what="A compiled file needs a shared library (DT_NEEDED) that the loader does not find: not"
+    " by run path, LD_LIBRARY_PATH, ld.so.cache or default directory, nor among the libraries"
+    " already loaded by the interpreter. Every compiled file that Python code could load"
+    " counts: extension modules"
+    " and libraries that ctypes opens, with metadata or without. It is a note where the import"
+    " works without the file: the package guards that import (a table lists which do, and where),"
+    " or most of its other files load. The page on loaders explains how that is decided.",
+    why="The import, or the program, fails when it is used. A build stage often has the library,"
+    " from a -dev package, while the final image does not.",
+    fix="Install the system package that provides the library, or copy the library along with the"
+    " files that need it and run ldconfig.",
     example="""# at fault: psycopg2 was linked to libpq in another stage
 FROM python:3.13-slim AS build
 RUN apt-get update && apt-get install -y gcc libpq-dev && pip install --target /deps psycopg2
@@ -62,7 +63,7 @@ class _Want(NamedTuple):
     dependency: Dependency
     users: set[str]
     files: dict[str, int]
-    because: set[str]
+    reason: set[str]
 
 
 class _Asked(NamedTuple):
@@ -97,7 +98,7 @@ def _wants(inventory: Inventory) -> dict[tuple[str, bool], list[_Want]]:
             want = wants.setdefault(key, _Want(each, set(), {}, set()))
             want.users.add(user)
             want.files[resolution.path] = siblings
-            want.because.update({_MOUNTED if mounted else use.because} - {""})
+            want.reason.update({_MOUNTED if mounted else use.reason} - {""})
     by_file: dict[tuple[str, bool], list[_Want]] = {}
     for (needed_by, name, optional), want in sorted(wants.items(), key=lambda each: each[0]):
         if not (optional and (needed_by, name, False) in wants):
@@ -121,7 +122,7 @@ def _asked(inventory: Inventory) -> Iterator[_Asked]:
     }
     for resolution in inventory.native.programs:
         inside = resolution.path in bundled
-        use = Use(kind="optional", because="an import starts no program") if inside else Use()
+        use = Use(kind="optional", reason="an import starts no program") if inside else Use()
         yield _Asked(f"/{resolution.path}", resolution, use, 1)
 
 
@@ -140,16 +141,16 @@ def _finding(
         if soname not in deleted and (path := _elsewhere(inventory, soname)) is not None
     }
     fixes = remedies(inventory, [s for s in missing if s not in elsewhere and s not in deleted])
-    fixes += [_keep(inventory, loss) for _, loss in sorted(deleted.items())]
+    fixes += [_keep(inventory, wasted) for _, wasted in sorted(deleted.items())]
     fixes += [_found_elsewhere(inventory, s, path) for s, path in sorted(elsewhere.items())]
     if optional:
-        fixes.insert(0, "Nothing is to be done where these files are not used. Otherwise:")
+        fixes.insert(0, "No action is needed where these files are not used. Otherwise:")
     return RULE.finding(
         subject=f"{owners.subject(owner)} {' '.join(missing)}",
         severity="note" if optional else None,
         message=_message(owner, title, paths, wants, optional=optional),
-        evidence=[*_evidence(inventory, every), *_losses(deleted), *_reasons(wants)],
-        layers=layers | {loss.removed_in for loss in deleted.values()},
+        evidence=[*_evidence(inventory, every), *_wasted_files(deleted), *_reasons(wants)],
+        layers=layers | {wasted.removed_in for wasted in deleted.values()},
         instruction=inventory.instruction(max(layers)),
         paths=paths,
         packages=providers(inventory, [s for s in missing if s not in elsewhere]),
@@ -181,8 +182,8 @@ def _message(
 
 def _reasons(wants: list[_Want]) -> Iterator[Evidence]:
     """Yield why an import does without what does not load."""
-    for because in sorted({because for want in wants for because in want.because}):
-        yield Evidence(what=because)
+    for reason in sorted({reason for want in wants for reason in want.reason}):
+        yield Evidence(what=reason)
 
 
 def _trouble(failures: Iterable[Dependency]) -> str:
@@ -206,28 +207,30 @@ def _evidence(inventory: Inventory, failures: list[Dependency]) -> Iterator[Evid
         yield Evidence(what=f"there are {len(failures) - _MOST:,} more of the kind")
 
 
-def _deleted(inventory: Inventory, sonames: Iterable[str]) -> dict[str, Loss]:
+def _deleted(inventory: Inventory, sonames: Iterable[str]) -> dict[str, WastedFile]:
     """Return, by soname, the libraries that a later layer deleted."""
     wanted = tuple(sonames)
     found = {}
-    for loss in inventory.ledger.losses:
-        if loss.account == "deleted":
-            name = loss.path.rpartition("/")[2]
+    for wasted in inventory.ledger.wasted_files:
+        if wasted.account == "removed":
+            name = wasted.path.rpartition("/")[2]
             for soname in wanted:
                 if name == soname or name.startswith(f"{soname}."):
-                    found[soname] = loss
+                    found[soname] = wasted
     return found
 
 
-def _losses(deleted: dict[str, Loss]) -> Iterator[Evidence]:
-    for _, loss in sorted(deleted.items()):
-        what = f"was there, and was deleted by layer {loss.removed_in}"
-        yield Evidence(what=what, path=loss.path, layer=loss.layer)
+def _wasted_files(deleted: dict[str, WastedFile]) -> Iterator[Evidence]:
+    for _, wasted in sorted(deleted.items()):
+        what = f"was removed by layer {wasted.removed_in}"
+        yield Evidence(what=what, path=wasted.path, layer=wasted.layer)
 
 
-def _keep(inventory: Inventory, loss: Loss) -> str:
-    step = inventory.instruction(loss.removed_in)
-    return f"Do not delete /{loss.path} in layer {loss.removed_in}" + (f" ({step})" if step else "")
+def _keep(inventory: Inventory, wasted: WastedFile) -> str:
+    step = inventory.instruction(wasted.removed_in)
+    return f"Do not remove /{wasted.path} in layer {wasted.removed_in}" + (
+        f" ({step})" if step else ""
+    )
 
 
 def _elsewhere(inventory: Inventory, soname: str) -> str | None:

@@ -21,7 +21,7 @@ RULE = Rule(
     policy="base",
     what="The interpreter runs on musl, and distributions are installed for which no musllinux"
     " wheel was used: they were compiled in place, or are wheels for glibc. Where every compiled"
-    " distribution has its musllinux wheel, there is no finding.",
+    " distribution has a musllinux wheel, there is no finding.",
     why="Without a wheel for musl a distribution has to be compiled on every build of the image,"
     " with compilers and headers to install and to remove again. Whether that is so depends on what"
     " is installed here, not on the reputation of the base.",

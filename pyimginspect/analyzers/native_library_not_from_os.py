@@ -18,12 +18,12 @@ RULE = Rule(
     title="A native library was copied by hand",
     severity="warning",
     policy="native",
-    what="A shared library is in the image that neither a package of the operating system nor a"
-    " Python distribution brought: compiled in place, or copied from another stage.",
-    why="No package manager updates it, no scanner knows its version, and what it needs itself was"
-    " not resolved by anyone. A copy from a stage with another base may not even load.",
-    fix="Install the operating system's package in its place. Where there is none, keep a note of"
-    " where the library came from, and waive the finding.",
+    what="A shared library belongs neither to a system package nor to a Python distribution: it"
+    " was compiled in place, or copied from another stage.",
+    why="No package manager updates it, no scanner knows its version, and nothing resolved its"
+    " own dependencies. A copy from a stage with another base may not even load.",
+    fix="Install the system package instead. Where there is none, document where the library"
+    " comes from, and waive the finding.",
     example="""# at fault
 COPY --from=build /usr/lib/x86_64-linux-gnu/libpq.so.5 /usr/local/lib/
 

@@ -20,12 +20,12 @@ RULE = Rule(
     title="pip overwrote files of OS packages",
     severity="warning",
     policy="bindings",
-    what="A distribution that pip or another Python installer brought owns files that the"
-    " operating system's package manager has installed and still calls its own.",
-    why="The package manager's database now lies: it reports the version that it installed,"
-    " scanners believe it, and the next upgrade of the package puts its files back over those"
-    " of pip. Programs of the operating system that rely on the package (dnf, apt's helpers,"
-    " cloud-init) run with another version than they were tested with. PEP 668's"
+    what="A distribution installed by pip or another Python installer has overwritten files of a"
+    " system package, which the package manager still claims.",
+    why="The package manager's database is now wrong: it reports the version that it installed,"
+    " scanners believe it, and the next upgrade of the package overwrites pip's files. Programs"
+    " of the operating system that rely on the package (dnf, apt's helpers,"
+    " cloud-init) run with a version that they were not tested with. PEP 668's"
     " EXTERNALLY-MANAGED exists to prevent that; --break-system-packages and older pips do it"
     " all the same.",
     fix="Install into a virtual environment, or with the Python of an official image, which the"

@@ -26,17 +26,16 @@ RULE = Rule(
     title="Python packages come from the operating system",
     severity="warning",
     policy="bindings",
-    what="A package of the operating system ships importable Python: python3-yaml, py3-lxml. The"
-    " finding says which distribution of PyPI it is, by the metadata that the package itself"
-    " carries, and whether the interpreter that the image starts can import it at all.",
+    what="A system package ships importable Python: python3-yaml, py3-lxml. The finding says"
+    " which PyPI distribution it is, from the metadata in the package, and whether the"
+    " interpreter that the image starts can import it at all.",
     why="The operating system's Python packages are built for the operating system's Python. In"
-    " an official python image that is another one than the interpreter in /usr/local: it has"
-    " to be installed with them, and what they contain cannot be imported where the"
-    " application runs. Their versions are the distribution's, years behind at times, and a"
-    " requirements file knows nothing of them.",
-    fix="Ask pip for the distribution in place of the package, and drop the package. A library"
-    " that the distribution needs at run time (libpq5, libxml2) may stay: those are what the"
-    " operating system's package manager is for.",
+    " an official python image that is not the interpreter in /usr/local: it is installed as"
+    " their dependency, and the application's interpreter cannot import them. Their versions"
+    " are the distribution's, sometimes years old, and no requirements file lists them.",
+    fix="Install the distribution with pip instead, and drop the package. Native libraries that"
+    " the distribution needs at run time (libpq5, libxml2) may stay: those are what the"
+    " system's package manager is for.",
     example="""# at fault: psycopg2 for Debian's Python; python in /usr/local cannot import it
 FROM python:3.13-slim
 RUN apt-get update && apt-get install -y python3-psycopg2
@@ -136,7 +135,7 @@ def _finding(
     twin = twin_of(inventory, binding)
     message = f"{key} is {_name(binding)}"
     if importable:
-        message += ", from the package manager in place of pip"
+        message += ", installed by the package manager instead of pip"
     elif sight is not None:
         message += f", which /{sight.path} cannot import"
     fix = replacement(inventory, key, binding, twin)
@@ -224,7 +223,7 @@ def _evidence(
     brought: Sequence[Binding],
 ) -> Iterator[Evidence]:
     package = inventory.packages[binding.package]
-    asked = {True: "was installed as a dependency", False: "was asked for by name"}
+    asked = {True: "was installed as a dependency", False: "was installed explicitly"}
     if package.automatic is not None:
         yield Evidence(
             what=f"{binding.package} {package.version} {asked[package.automatic]}",

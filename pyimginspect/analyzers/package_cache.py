@@ -23,10 +23,10 @@ RULE = Rule(
     severity="warning",
     policy="size",
     what="apt's lists, downloaded packages, pip's or another tool's cache are in the image.",
-    why="A cache speeds up the next run of a tool. An image is built once and not added to: the"
-    " cache only ships. apt's lists are also out of date soon.",
-    fix="Tell the tool to keep no cache, or delete it in the same RUN; a cache mount"
-    " (RUN --mount=type=cache) keeps it outside of the image.",
+    why="A cache speeds up the next run of a tool. In a finished image nothing reads it: it is"
+    " only stored and pulled. apt's lists are soon out of date, too.",
+    fix="Disable the cache, or delete it in the same RUN; a cache mount (RUN --mount=type=cache)"
+    " keeps it out of the image.",
     example="""# at fault
 RUN apt-get update && apt-get install -y libpq5
 RUN pip install -r requirements.txt
@@ -45,14 +45,14 @@ def run(inventory: Inventory) -> Iterator[Finding]:
     for cache in inventory.caches:
         if cache.kind in INFORMATION:
             continue
-        live, dead = contents_of_caches(inventory)[cache.kind, cache.path]
-        stored, lost = contents.by_layer(live), contents.by_layer(dead)
+        live, wasted = contents_of_caches(inventory)[cache.kind, cache.path]
+        stored, overwritten = contents.by_layer(live), contents.by_layer(wasted)
         if not stored:
             continue
-        freed = contents.freed(lost=live | dead)
+        freed = contents.freed(wasted=live | wasted)
         saving = freed.size
-        layers = sorted({*stored, *lost})
-        heaviest = max(layers, key=lambda n: (stored.get(n, 0) + lost.get(n, 0), -n))
+        layers = sorted({*stored, *overwritten})
+        heaviest = max(layers, key=lambda n: (stored.get(n, 0) + overwritten.get(n, 0), -n))
         what = _WORDS.get(cache.kind, f"the cache of {cache.kind}")
         links = links_into_caches(inventory.rootfs).get(cache.path, ())
         if links:
@@ -61,7 +61,7 @@ def run(inventory: Inventory) -> Iterator[Finding]:
             subject=cache.path,
             severity=None if saving >= NOTABLE and not links else "note",
             message=f"/{cache.path} is left in the image: {what}",
-            evidence=[*_evidence(cache, stored, lost), *_links(links)],
+            evidence=[*_evidence(cache, stored, overwritten), *_links(links)],
             layers=layers,
             instruction=inventory.instructions[heaviest],
             paths=[cache.path],
@@ -80,7 +80,7 @@ _WORDS = {
 # The bytes move to where the links are: nothing is saved.
 _COPIES = (
     "Install copies (UV_LINK_MODE=copy; pdm config install.cache false) and only then delete the"
-    " cache: as it is, whatever the links stand for would be gone with it"
+    " cache: otherwise the files behind the links are deleted with it"
 )
 
 
@@ -92,13 +92,18 @@ def _links(links: tuple[str, ...]) -> Iterator[Evidence]:
         )
 
 
-def _evidence(cache: Cache, stored: dict[int, int], lost: dict[int, int]) -> Iterator[Evidence]:
-    for layer in sorted({*stored, *lost}):
+def _evidence(
+    cache: Cache, stored: dict[int, int], overwritten: dict[int, int]
+) -> Iterator[Evidence]:
+    for layer in sorted({*stored, *overwritten}):
         if stored.get(layer):
             what = f"layer {layer} stores {sized(stored[layer])} of it"
             yield Evidence(what=what, path=cache.path, layer=layer)
-        if lost.get(layer):
-            what = f"layer {layer} stores {sized(lost[layer])} more, overwritten later"
+        if overwritten.get(layer):
+            what = (
+                f"layer {layer} stores {sized(overwritten[layer])} more that a later layer"
+                " overwrites"
+            )
             yield Evidence(what=what, path=cache.path, layer=layer)
 
 

@@ -23,10 +23,10 @@ RULE = Rule(
     title="Python versions disagree",
     severity="warning",
     policy="soundness",
-    what="The image says one version of Python and would run another: PYTHON_VERSION is not that"
-    " of the interpreter that starts; an interpreter's headers or package tell another version"
-    " than its library; or scripts ask for a Python that is not there, as after COPY from a"
-    " stage with another one.",
+    what="The image declares one version of Python and would run another: PYTHON_VERSION is not"
+    " that of the interpreter that starts; an interpreter's headers or package have another"
+    " version than its library; or scripts name a Python that is not in the image, as after"
+    " COPY from a stage with another one.",
     why="Scanners, update bots and people read PYTHON_VERSION, and conclude that the image has"
     " the security fixes of that release. Headers of another version make extension modules"
     " that do not fit. Scripts that pip installed carry the path of the interpreter that they"
@@ -72,7 +72,7 @@ def _environment(inventory: Inventory, python: Interpreter) -> Iterator[Finding]
         message=f"PYTHON_VERSION is {said}, and {described(python)} starts",
         evidence=[
             Evidence(what=f"the image sets PYTHON_VERSION={said}"),
-            Evidence(what=python.effective_because, path=python.path, layer=layer),
+            Evidence(what=python.effective_reason, path=python.path, layer=layer),
             *python.evidence[:1],
         ],
         layers=(layer,),

@@ -24,9 +24,10 @@ RULE = Rule(
     title="Installed files are not as recorded",
     severity="warning",
     policy="soundness",
-    what="Files of a distribution are missing, or have not the length that its RECORD gives them."
-    " What images are often slimmed by (byte code, tests, documentation, type stubs) is not"
-    " counted as missing; contents are compared by length. Missing files alone are a note, one for"
+    what="Files of a distribution are missing, or their size differs from that in its RECORD."
+    " Files that are often deleted to slim an image (bytecode, tests, documentation, type"
+    " stubs) do not count as missing; contents are compared by size. Missing files alone are"
+    " a note, one for"
     " all distributions of a directory, unless compiled files are among them: no application fails"
     " for most of them, and where a distribution cannot be imported any more,"
     " incomplete-distribution says so. Packages of the operating system and of conda are left out:"
@@ -62,7 +63,7 @@ def record_mismatch(inventory: Inventory) -> Iterator[Finding]:
             continue
         if changed:
             yield _changed(inventory, each, changed, layers)
-        elif each.metadata in records.lost:
+        elif each.metadata in records.missing_modules:
             continue
         elif any(path.endswith(".so") for path in records.missing.get(each.metadata, ())):
             yield _incomplete(inventory, each.location, [each])
@@ -90,7 +91,7 @@ def _changed(
         for change in changed[:3]
     ]
     evidence += [
-        Evidence(what="RECORD lists it, and it is not there", path=path) for path in missing[:3]
+        Evidence(what="RECORD lists it, but it is missing", path=path) for path in missing[:3]
     ]
     numbers = [f"{counted(len(changed), 'file')} changed"]
     numbers += [f"{counted(len(missing), 'file')} missing"] if missing else []

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.collect import Inventory
-from pyimginspect.inventory.lost_links import LostLink, find_lost_links
+from pyimginspect.inventory.replaced_links import ShadowedLink, find_shadowed_links
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
 from pyimginspect.text import counted, listed
@@ -19,9 +19,9 @@ RULE = Rule(
     severity="error",
     policy="soundness",
     what="A layer has a directory, or a file in one, at a path where a lower layer has a symbolic"
-    " link to a directory (/bin, a link to usr/bin). Engines unpack a layer by itself, so the link"
-    " is not followed: a new directory takes its place, and what was found through the link no"
-    " longer is. Reported where programs, libraries or loaders are out of reach for that.",
+    " link to a directory (/bin, a link to usr/bin). Engines unpack a layer by itself, so the"
+    " link is not followed: a new directory takes its place, and files that were found through"
+    " the link no longer are. Reported where programs, libraries or loaders become unreachable.",
     why="Without /bin/sh no RUN in shell form, no script and no shell starts; without /lib64 no"
     " program does, since the kernel finds no loader: “no such file or directory”. Archives with an"
     " entry for bin/ do that, unpacked by ADD or by tar (s6-overlay's once did). COPY of Docker and"
@@ -44,44 +44,44 @@ _MOST = 8
 
 def replaced_directory_link(inventory: Inventory) -> Iterator[Finding]:
     """Report links that became directories, where something needs what they led to."""
-    for lost in find_lost_links(inventory.rootfs):
-        yield _finding(inventory, lost)
+    for link in find_shadowed_links(inventory.rootfs):
+        yield _finding(inventory, link)
 
 
-def _finding(inventory: Inventory, lost: LostLink) -> Finding:
-    path, layer = lost.path, lost.layer
-    first = sorted(lost.wanted) or sorted(lost.code, key=lambda name: (name != "bin/sh", name))
-    itself = lost.entry == path
-    made = "is a directory" if itself else f"holds {lost.entry[len(path) + 1 :]}"
+def _finding(inventory: Inventory, link: ShadowedLink) -> Finding:
+    path, layer = link.path, link.layer
+    first = sorted(link.wanted) or sorted(link.code, key=lambda name: (name != "bin/sh", name))
+    itself = link.entry == path
+    made = "is a directory" if itself else f"contains {link.entry[len(path) + 1 :]}"
     missing = f"/{first[0]} is"
-    if lost.files > 1:
-        missing = f"/{first[0]} and {counted(lost.files - 1, 'more file')} are"
+    if link.files > 1:
+        missing = f"/{first[0]} and {counted(link.files - 1, 'more file')} are"
     return RULE.finding(
         subject=path,
-        message=f"/{path} {made} since layer {layer}, in the place of a link to {lost.target}:"
+        message=f"/{path} {made} since layer {layer}, in the place of a link to {link.target}:"
         f" {missing} no longer found",
-        evidence=_evidence(lost, first),
-        layers=(lost.below, layer),
+        evidence=_evidence(link, first),
+        layers=(link.below, layer),
         instruction=inventory.instruction(layer),
         paths=[path, *first[:_MOST]],
-        fix=f"Put what layer {layer} has below /{path} into /{lost.real}, and leave"
-        f" {'an entry for the directory' if itself else f'/{lost.entry}'} out of the layer",
+        fix=f"Put what layer {layer} has below /{path} into /{link.real}, and leave"
+        f" {'an entry for the directory' if itself else f'/{link.entry}'} out of the layer",
     )
 
 
-def _evidence(lost: LostLink, first: list[str]) -> Iterator[Evidence]:
-    path = lost.path
-    yield Evidence(what=f"was a symbolic link to {lost.target}", path=path, layer=lost.below)
-    what = f"layer {lost.layer} stores it, which makes /{path} a directory"
-    yield Evidence(what=what, path=lost.entry, layer=lost.layer)
-    for name, user in list(lost.wanted.items())[:_MOST]:
+def _evidence(link: ShadowedLink, first: list[str]) -> Iterator[Evidence]:
+    path = link.path
+    yield Evidence(what=f"was a symbolic link to {link.target}", path=path, layer=link.below)
+    what = f"layer {link.layer} stores it, which makes /{path} a directory"
+    yield Evidence(what=what, path=link.entry, layer=link.layer)
+    for name, user in list(link.wanted.items())[:_MOST]:
         what = f"its loader or interpreter is /{name}, which is not there"
         yield Evidence(what=what, path=user)
     names = listed([f"/{name}" for name in first], 3)
     yield Evidence(
-        what=f"{counted(lost.files, 'file')} in /{lost.real} cannot be reached through /{path}:"
-        f" {names}" + (" among them" if lost.files > len(first) else ""),
-        path=lost.real,
+        what=f"{counted(link.files, 'file')} in /{link.real} cannot be reached through /{path}:"
+        f" {names}" + (" among them" if link.files > len(first) else ""),
+        path=link.real,
     )
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from pyimginspect.analyzers._leftovers import NOTABLE
-from pyimginspect.analyzers._lost import (
+from pyimginspect.analyzers._waste import (
     covering,
     largest,
     layers_of,
@@ -18,7 +18,7 @@ from pyimginspect.analyzers._lost import (
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.derived.causes import Cause, find_causes
-from pyimginspect.inventory.derived.losses import Change, Lost, places_of
+from pyimginspect.inventory.derived.wasted_files import Change, WastedContent, places_of
 from pyimginspect.model import Entry, Evidence
 from pyimginspect.report import Finding
 from pyimginspect.text import counted, listed, sized
@@ -27,16 +27,16 @@ __all__ = ["ANALYZER"]
 
 RULE = Rule(
     id="rewritten-metadata",
-    title="Files are stored twice because their owner, mode or time changed",
+    title="Files are stored twice for a change of owner, mode or time",
     severity="warning",
     policy="size",
-    what="A layer changes owner, mode, extended attributes or time of files below, and leaves"
-    " their content alone: chown -R, chmod, setcap, or a package that is installed again or"
-    " upgraded and brings most of its files as they were. There is one finding for each layer and"
-    " each kind of change.",
-    why="A layer stores whole files: to change one bit of the metadata stores all bytes again.",
-    fix="Give the files their owner and mode when they are made: COPY --chown and --chmod, or chown"
-    " and chmod in the same RUN.",
+    what="A layer changes the owner, mode, extended attributes or time of files in lower layers"
+    " and leaves their content unchanged: chown -R, chmod, setcap, or a package that is"
+    " reinstalled or upgraded with most of its files unchanged. There is one finding for each"
+    " layer and each kind of change.",
+    why="A layer stores whole files: changing one bit of the metadata stores all bytes again.",
+    fix="Set owner and mode where the files are created: COPY --chown and --chmod, or chown and"
+    " chmod in the same RUN.",
     example="""# at fault
 COPY app /app
 COPY run.sh /usr/local/bin/
@@ -67,7 +67,7 @@ def run(inventory: Inventory) -> Iterator[Finding]:
 
 
 def _finding(inventory: Inventory, cause: Cause) -> Finding:
-    tops = places_of(cause.losses)
+    tops = places_of(cause.wasted_files)
     what = _changed(cause)
     whose = [owner for owner in cause.owners if owner.kind != "directory"]
     upgraded = cause.changes == {"time"} and bool(whose)
@@ -77,11 +77,12 @@ def _finding(inventory: Inventory, cause: Cause) -> Finding:
         subject=subject,
         # What an upgrade stores again as it was is no fault of its own until it is much.
         severity=None if cause.freed.size >= NOTABLE * (10 if upgraded else 1) else "note",
-        message=f"{about}: stored again by layer {cause.removed_in} for another {what} alone",
+        message=f"{about} ({sized(cause.size)}): stored again by layer {cause.removed_in};"
+        f" only the {what} changed",
         evidence=_evidence(inventory, cause),
         layers=layers_of(cause),
         instruction=inventory.instructions[cause.removed_in],
-        paths=covering(cause.losses),
+        paths=covering(cause.wasted_files),
         packages=owned_packages(cause),
         frees=cause.freed,
         fix=_fix(inventory, cause),
@@ -94,38 +95,38 @@ def _changed(cause: Cause) -> str:
 
 
 def _evidence(inventory: Inventory, cause: Cause) -> Iterator[Evidence]:
-    files = counted(len(cause.losses), "file")
+    files = counted(len(cause.wasted_files), "file")
     instruction = shortened(inventory.instructions[cause.removed_in])
     yield Evidence(
-        what=f"{instruction or f'layer {cause.removed_in}'} stores {files} of"
-        f" {sized(cause.size)} again, whose content is that of {makers_of(cause)}:"
-        f" only the {_changed(cause)} differs",
+        what=f"{instruction or f'layer {cause.removed_in}'} stores {files}"
+        f" ({sized(cause.size)}) of {makers_of(cause)} again; content unchanged, only the"
+        f" {_changed(cause)} differs",
         layer=cause.removed_in,
     )
-    for lost in largest(cause.losses):
-        yield Evidence(what=_difference(inventory, lost), path=lost.path, layer=lost.layer)
+    for wasted in largest(cause.wasted_files):
+        yield Evidence(what=_difference(inventory, wasted), path=wasted.path, layer=wasted.layer)
 
 
-def _entries(inventory: Inventory, lost: Lost) -> tuple[Entry, Entry]:
+def _entries(inventory: Inventory, wasted: WastedContent) -> tuple[Entry, Entry]:
     layers = inventory.rootfs.layers
-    old = layers[lost.layer].index.entries[lost.position]
-    return old, layers[lost.removed_in].index.entries[lost.successor]
+    old = layers[wasted.layer].index.entries[wasted.position]
+    return old, layers[wasted.removed_in].index.entries[wasted.successor]
 
 
-def _difference(inventory: Inventory, lost: Lost) -> str:
+def _difference(inventory: Inventory, wasted: WastedContent) -> str:
     """Say what the later layer made of the file."""
-    old, new = _entries(inventory, lost)
+    old, new = _entries(inventory, wasted)
     parts = []
     if (old.uid, old.gid) != (new.uid, new.gid):
-        parts.append(f"its owner from {old.uid}:{old.gid} to {new.uid}:{new.gid}")
+        parts.append(f"changed owner from {old.uid}:{old.gid} to {new.uid}:{new.gid}")
     if old.mode != new.mode:
-        parts.append(f"its mode from {old.mode:04o} to {new.mode:04o}")
+        parts.append(f"changed mode from {old.mode:04o} to {new.mode:04o}")
     if old.xattrs != new.xattrs:
         names = sorted({xattr.partition("=")[0] for xattr in {*old.xattrs} ^ {*new.xattrs}})
-        parts.append(f"its extended attributes {listed(names)}")
+        parts.append(f"changed extended attributes {listed(names)}")
     if not parts:
-        parts.append("its time of modification")
-    return f"layer {lost.removed_in} stores {sized(lost.size)} again and changes {listed(parts)}"
+        parts.append("changed time of modification")
+    return f"layer {wasted.removed_in} stores {sized(wasted.size)} again: {listed(parts)}"
 
 
 # --- fixes ----------------------------------------------------------------------------------------
@@ -140,14 +141,14 @@ def _fix(inventory: Inventory, cause: Cause) -> str:
     if in_base:
         return (
             f"Leave the files of the base image as they are: restrict {command} in layer"
-            f" {cause.removed_in} to files that were made above it."
+            f" {cause.removed_in} to files of the layers above it."
         )
     maker = inventory.instructions[cause.makers[0]]
     word = maker.partition(" ")[0]
     options = _options(inventory, cause, removed_in)
     if word in ("COPY", "ADD") and options and len(cause.makers) == 1:
         return f"{word} {options} in layer {cause.makers[0]}: {shortened(maker)}"
-    made = "RUN that makes the files" if word == "RUN" else "step that makes the files"
+    made = "RUN that creates the files" if word == "RUN" else "step that creates the files"
     return f"{command} in the {made} (layer {cause.makers[0]}: {shortened(maker)})"
 
 
@@ -155,7 +156,7 @@ def _options(inventory: Inventory, cause: Cause, removed_in: str) -> str:
     """Return the options of ``COPY`` that do what the later layer did; empty for no such ones."""
     if "xattrs" in cause.changes:
         return ""
-    new = [_entries(inventory, lost)[1] for lost in cause.losses]
+    new = [_entries(inventory, wasted)[1] for wasted in cause.wasted_files]
     options = []
     if "owner" in cause.changes:
         match = _CHOWN.search(removed_in)

@@ -21,8 +21,8 @@ RULE = Rule(
     policy="base",
     what="Threads of this interpreter get less than 1 MiB of stack: musl's default is 128 KiB (80"
     " KiB before 1.1.21), and neither the build of Python nor a linker flag asks for more, as far"
-    " as the image tells: what was given to make alone (EXTRA_CFLAGS) is in its history or nowhere."
-    " Said only where compiled extensions are installed.",
+    " as the image shows: flags passed to make (EXTRA_CFLAGS) are recorded only in its history."
+    " Reported only where compiled extensions are installed.",
     why="glibc gives 8 MiB, and native code is written with that in mind. Deep recursion in a"
     " thread, in a parser or a numerical library, crashes the process without a traceback. The"
     " official Alpine images build Python with THREAD_STACK_SIZE=0x100000 for that reason.",
@@ -58,7 +58,7 @@ def run(inventory: Inventory) -> Iterator[Finding]:
             yield RULE.finding(
                 subject=python.path,
                 message=f"threads of Python {python.version} in /{python.path} get"
-                f" {stack.size // 1024} KiB of stack{'' if stack.told else _UNLESS},"
+                f" {stack.size // 1024} KiB of stack{'' if stack.known else _UNLESS},"
                 f" also for the native code of {listed(compiled, 3)}",
                 evidence=[*stack.evidence, _MAIN],
                 layers=(python.layer,),

@@ -15,16 +15,16 @@ RULE = Rule(
     title="The base image is not known",
     severity="note",
     policy="base",
-    what="Neither the history nor the contents tell which image this one was built from, or"
+    what="Neither the history nor the contents identify the image this one was built from, or"
     " they only allow a guess: a squashed or imported image, or a base that few people use.",
-    why="What the base brought cannot be told from what the application added, so findings about"
-    " leftovers are less sure, and the policy on base images cannot be checked.",
-    fix="Say the base image with --base IMAGE, or the number of its layers with --base N; keep"
-    " the history when squashing.",
+    why="The files of the base cannot be distinguished from those of the application, so findings"
+    " about leftovers are less certain, and the policy on base images cannot be checked.",
+    fix="Name the base image with --base IMAGE, or give the number of its layers with --base N;"
+    " keep the history when squashing.",
     example="""# at fault: the history is gone
 docker export app | docker import - acme/app
 
-# better: build it, or say what it was built from
+# better: build it, or name what it was built from
 docker build --tag acme/app .
 pyimginspect acme/app --base python:3.13-slim
 """,

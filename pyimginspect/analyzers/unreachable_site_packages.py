@@ -25,20 +25,19 @@ _USER = re.compile(r"(.*)/\.local/lib/[^/]+/site-packages")
 
 RULE = Rule(
     id="unreachable-site-packages",
-    title="Installed packages are out of every Python's sight",
+    title="No Python imports from a directory of installed packages",
     severity="warning",
     policy="soundness",
-    what="A directory holds installed Python packages, and no interpreter and no environment of"
-    " the image looks into it: it is for another minor version, in another user's home, or was"
-    " filled by pip install --target and is on nobody's path.",
-    why="Either the application needs them, and fails to import them, or nobody does, and they"
-    " are bytes that every host pulls and every scanner reports on. The usual causes are a"
-    " base image that moved on to the next Python while packages were copied from a stage with"
-    " the last one, pip install --user by root in an image that runs as somebody else, and a"
-    " PYTHONPATH that was set in the build stage only.",
-    fix="Install for the interpreter that will run, best into a virtual environment that is"
-    " copied as a whole; or name the directory in PYTHONPATH; or delete it in the step that"
-    " fills it.",
+    what="A directory contains installed Python packages, and is on the sys.path of no"
+    " interpreter or environment of the image: it is for another minor version, in another"
+    " user's home, or was filled by pip install --target and is on no search path.",
+    why="Either the application needs them and fails to import them, or nothing needs them, and"
+    " they are bytes that every host pulls and every scanner reports on. The usual causes are"
+    " a base image that moved on to the next Python while packages were copied from a stage"
+    " with the previous one, pip install --user by root in an image that runs as another"
+    " user, and a PYTHONPATH that was set in the build stage only.",
+    fix="Install for the interpreter that runs, ideally into a virtual environment that is copied"
+    " as a whole; or add the directory to PYTHONPATH; or delete it in the step that fills it.",
     example="""# at fault: python 3.13 does not look into python3.12
 FROM python:3.12-slim AS builder
 RUN pip install requests
@@ -56,16 +55,16 @@ COPY --from=builder /venv /venv
 
 def unreachable_site_packages(inventory: Inventory) -> Iterator[Finding]:
     """Report the directories above the base that hold packages out of every Python's sight."""
-    lost: dict[str, list[Distribution]] = {}
+    unreachable: dict[str, list[Distribution]] = {}
     for each in inventory.distributions:
         if not each.interpreters:
-            lost.setdefault(each.location, []).append(each)
+            unreachable.setdefault(each.location, []).append(each)
     sights = [each.site_packages for each in inventory.interpreters]
     sights += [each.site_packages for each in inventory.environments]
     reached = {directory for sight in sights for directory in sight} | started_in(inventory)
-    for path in sorted(lost.keys() | _directories(inventory, reached)):
+    for path in sorted(unreachable.keys() | _directories(inventory, reached)):
         if path not in reached:
-            yield from _finding(inventory, path, lost.get(path, []))
+            yield from _finding(inventory, path, unreachable.get(path, []))
 
 
 def _directories(inventory: Inventory, reached: set[str]) -> set[str]:
@@ -87,13 +86,13 @@ def _directories(inventory: Inventory, reached: set[str]) -> set[str]:
     return found
 
 
-def _finding(inventory: Inventory, path: str, lost: list[Distribution]) -> Iterator[Finding]:
+def _finding(inventory: Inventory, path: str, unreachable: list[Distribution]) -> Iterator[Finding]:
     rootfs = inventory.rootfs
-    if lost and not path.endswith(_SITES):
+    if unreachable and not path.endswith(_SITES):
         # A directory of an application may hold much else.
         files = [
             node.path
-            for each in lost
+            for each in unreachable
             for top in _tops(inventory, each)
             for node in (rootfs[top], *rootfs.walk(top))
             if node.kind == "file"
@@ -106,21 +105,21 @@ def _finding(inventory: Inventory, path: str, lost: list[Distribution]) -> Itera
     layer = max(layers, key=lambda number: layers[number])
     contents = contents_of(rootfs)
     freed = contents.freed(
-        lost={each for each in contents.behind(files) if each[0] >= inventory.base.layers}
+        wasted={each for each in contents.behind(files) if each[0] >= inventory.base.layers}
     )
-    names = [f"{each.name} {each.version}".strip() for each in lost]
+    names = [f"{each.name} {each.version}".strip() for each in unreachable]
     holds = f"{len(names)} distributions" if len(names) > 1 else "".join(names) or "modules"
     yield RULE.finding(
         subject=path,
-        message=f"/{path} holds {holds}, and no Python of the image looks there",
+        message=f"/{path} contains {holds}, and no Python of the image imports from it",
         evidence=[
             Evidence(what=_why(inventory, path), path=path, layer=layer),
-            *([Evidence(what=f"it holds {listed(names, 8)}", path=path)] if names else []),
+            *([Evidence(what=f"it contains {listed(names, 8)}", path=path)] if names else []),
             *_sights(inventory),
         ],
         layers=layers,
         instruction=inventory.instruction(layer),
-        paths=[each.metadata for each in lost] or [path],
+        paths=[each.metadata for each in unreachable] or [path],
         frees=freed,
     )
 
@@ -146,13 +145,13 @@ def _why(inventory: Inventory, path: str) -> str:
     if user:
         who = inventory.image.config.user or "root"
         return f"it is in the home /{user[1]}, and the image runs as {who}"
-    return "it is on nobody's search path"
+    return "it is on no interpreter's search path"
 
 
 def _sights(inventory: Inventory) -> Iterator[Evidence]:
     for python in inventory.interpreters:
         where = listed([f"/{directory}" for directory in python.site_packages]) or "nowhere"
-        yield Evidence(what=f"/{python.path} looks into {where}", path=python.path)
+        yield Evidence(what=f"/{python.path} imports from {where}", path=python.path)
 
 
 ANALYZER = Analyzer(rule=RULE, run=unreachable_site_packages)

@@ -19,13 +19,13 @@ RULE = Rule(
     title="Extension modules are for another Python",
     severity="error",
     policy="soundness",
-    what="All extension modules of a distribution carry the mark of another Python in their names"
+    what="All extension modules of a distribution have the ABI tag of another Python in their names"
     " (cpython-311 where the interpreter is 3.12, or that of another C library, of macOS or of"
-    " Windows). Packages without metadata count as well. It is a note where the package does"
-    " without those modules, which a table says; modules whose Python source lies beside them are"
-    " none: that is imported.",
-    why="An interpreter looks for its own mark, for abi3 or for none (PEP 3149): the import says"
-    " that there is no such module, though the file is there.",
+    " Windows). Packages without metadata count as well. It is a note where a table says that the"
+    " package works without those modules. Modules with Python source beside them are not"
+    " reported: the source is imported.",
+    why="An interpreter looks for its own ABI tag, for abi3 or for none (PEP 3149): the import"
+    " fails with ModuleNotFoundError although the file exists.",
     fix="Install the distribution with the interpreter that imports it; build and run stages need"
     " the same Python.",
     example="""# at fault
@@ -61,7 +61,7 @@ def run(inventory: Inventory) -> Iterator[Finding]:
             evidence=[
                 *file_evidence(inventory, wheel.foreign_abi, "its name is for another Python"),
                 Evidence(what=f"it imports modules whose names end in {ending}", path=wheel.python),
-                *([Evidence(what=spared.because)] if spared else []),
+                *([Evidence(what=spared.reason)] if spared else []),
             ],
             layers=(layer,),
             instruction=inventory.instruction(layer),

@@ -52,7 +52,7 @@ def run(inventory: Inventory) -> Iterator[Finding]:
             evidence=[
                 *file_evidence(inventory, wheel.foreign_machine, f"ELF machine {there.machine}"),
                 Evidence(what=f"ELF machine {here.machine}", path=wheel.python, layer=python.layer),
-                *([Evidence(what=spared.because)] if spared else []),
+                *([Evidence(what=spared.reason)] if spared else []),
             ],
             layers=(layer,),
             instruction=inventory.instruction(layer),

@@ -111,7 +111,7 @@ def _main(arguments: Sequence[str] | None, kept: list[api.OpenedImage], *, is_pr
         if os.environ.get("PYIMGINSPECT_DEBUG"):
             raise
         return _complain(
-            f"a fault in pyimginspect itself: {type(exc).__name__}: {exc} "
+            f"internal error: {type(exc).__name__}: {exc} "
             "(PYIMGINSPECT_DEBUG=1 shows where; please report it)"
         )
     return status
@@ -155,9 +155,9 @@ def _complain(message: str) -> int:
 
 
 def _run(args: argparse.Namespace, kept: list[api.OpenedImage], *, is_process: bool) -> int:
-    told = _told(args)
-    if told is not None:
-        put(told, None)
+    declared = _declared(args)
+    if declared is not None:
+        put(declared, None)
         return _CLEAN
     if args.fleet:
         from pyimginspect.cli.fleet import run_fleet
@@ -197,7 +197,7 @@ def _run(args: argparse.Namespace, kept: list[api.OpenedImage], *, is_process: b
     return status or (_FINDINGS if failed else _CLEAN)
 
 
-def _told(args: argparse.Namespace) -> str | None:
+def _declared(args: argparse.Namespace) -> str | None:
     """Return what the command is to say of itself; ``None`` if it is to inspect."""
     if args.help:
         return build_parser().format_help()
@@ -297,7 +297,7 @@ def _only_new(after: Report, before: Report) -> Report:
             verdict,
             passed=not any(map(verdict.fails, comparison.new)),
             accepted=(*verdict.accepted, *known),
-            gone=(*verdict.gone, *map(remember, comparison.gone)),
+            fixed=(*verdict.fixed, *map(remember, comparison.fixed)),
         ),
     )
 

@@ -104,6 +104,6 @@ def cache_line(directory: str | None, *, size: int, clear: bool) -> str:
     if info is None:
         return f"no cache at {cache_directory(directory)} yet"
     verb = "held" if clear else "holds"
-    held = f"{counted(info.layers, 'layer')} and {counted(info.reports, 'report')}"
-    held_size, limit = naturalsize(info.size), naturalsize(size)
-    return f"{info.path} {verb} {held} in {held_size} (of at most {limit})"
+    contents = f"{counted(info.layers, 'layer')} and {counted(info.reports, 'report')}"
+    contents_size, limit = naturalsize(info.size), naturalsize(size)
+    return f"{info.path} {verb} {contents} in {contents_size} (of at most {limit})"

@@ -16,8 +16,8 @@ from pyimginspect.sources.time_limits import seconds_from
 __all__ = ["build_parser", "given_options", "parse", "read_environment", "variable_of"]
 
 _DESCRIPTION = """\
-Say what is wrong with how Python was packaged in a container image, from its layers alone.
-Nothing of the image is run."""
+Report what is wrong with how Python was packaged in a container image, from its layers alone.
+Nothing in the image is run."""
 
 _EPILOG = """\
 IMAGE is a path (an archive of docker save, an OCI archive or layout, a root file system) or a
@@ -141,7 +141,9 @@ def build_parser() -> argparse.ArgumentParser:
     source = parser.add_argument_group("the image")
     source.add_argument("--platform", metavar="OS/ARCH", help="one of a multi-platform image")
     source.add_argument(
-        "--verify", action="store_true", help="hold every byte of a local archive to its digest"
+        "--verify",
+        action="store_true",
+        help="verify every byte of a local archive against its digest",
     )
     source.add_argument(
         "--timeout",
@@ -158,19 +160,21 @@ def build_parser() -> argparse.ArgumentParser:
     source.add_argument(
         "--base",
         metavar="IMAGE|N",
-        help="the base image: its own reference, or how many of the layers are its",
+        help="the base image: a reference, or the number of its layers",
     )
     _add_fleet(parser)
-    cache = parser.add_argument_group("the cache of layers seen before")
-    cache.add_argument("--no-cache", action="store_true", help="neither use it nor add to it")
+    cache = parser.add_argument_group("the cache of layers")
+    cache.add_argument("--no-cache", action="store_true", help="neither read nor write it")
     cache.add_argument(
         "--cache-dir", metavar="DIR", help="default: $PYIMGINSPECT_CACHE_DIR, else per user"
     )
     cache.add_argument(
         "--cache-size", metavar="SIZE", help="bytes it may grow to, such as 2GB; default: 512MiB"
     )
-    cache.add_argument("--cache-info", action="store_true", help="say what it holds, and stop")
-    cache.add_argument("--cache-clear", action="store_true", help="empty it, and stop")
+    cache.add_argument(
+        "--cache-info", action="store_true", help="show its size and contents, and exit"
+    )
+    cache.add_argument("--cache-clear", action="store_true", help="empty it, and exit")
     out = parser.add_argument_group("the report")
     out.add_argument("-f", "--format", metavar="FORMAT", help=f"one of {', '.join(FORMATS)}")
     out.add_argument(
@@ -179,17 +183,17 @@ def build_parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="FILE",
-        help="write to FILE, in the format of its suffix; may be given again",
+        help="write to FILE, in the format of its suffix; may be repeated",
     )
     out.add_argument(
-        "--layers", action="store_true", help="print where every stored byte ended up instead"
+        "--layers", action="store_true", help="print instead where every stored byte ended up"
     )
     out.add_argument(
         "--plan",
         nargs="?",
         const="edits",
         metavar="dockerfile",
-        help="print the edits that make the image smaller instead, or a Dockerfile with them",
+        help="print instead the edits that make the image smaller, or a Dockerfile with them",
     )
     out.add_argument(
         "--color", choices=("auto", "always", "never"), default="auto", help="colour the table"
@@ -233,20 +237,24 @@ def build_parser() -> argparse.ArgumentParser:
     ):
         policy.add_argument(option, action="append", default=[], metavar="RULE,…", help=words)
     policy.add_argument(
-        "--show-config", action="store_true", help="say what holds and where it is set, and stop"
+        "--show-config",
+        action="store_true",
+        help="show the settings in force and where each is set, and exit",
     )
     policy.add_argument("--baseline", metavar="FILE", help="findings to accept")
-    policy.add_argument("--write-baseline", metavar="FILE", help="accept what is there now")
-    policy.add_argument("--rules", action="store_true", help="list the rules (-f json), and stop")
-    policy.add_argument("--explain", metavar="RULE", help="explain a rule, and stop")
+    policy.add_argument(
+        "--write-baseline", metavar="FILE", help="accept the findings there are now"
+    )
+    policy.add_argument("--rules", action="store_true", help="list the rules (-f json), and exit")
+    policy.add_argument("--explain", metavar="RULE", help="explain a rule, and exit")
     parser.add_argument(
         "--completion",
         choices=("bash", "zsh", "tcsh"),
-        help="completions for a shell, and stop",
+        help="print completions for a shell, and exit",
     )
-    parser.add_argument("-h", "--help", action="store_true", help="print this, and stop")
+    parser.add_argument("-h", "--help", action="store_true", help="print this help, and exit")
     parser.add_argument(
-        "--version", action="store_true", help="print the version (-f json), and stop"
+        "--version", action="store_true", help="print the version (-f json), and exit"
     )
     return parser
 
@@ -254,13 +262,15 @@ def build_parser() -> argparse.ArgumentParser:
 def _add_fleet(parser: argparse.ArgumentParser) -> None:
     fleet = parser.add_argument_group("many images")
     fleet.add_argument(
-        "--fleet", action="store_true", help="read each distinct layer once, sum up all images"
+        "--fleet", action="store_true", help="read each distinct layer once, summarise all images"
     )
     fleet.add_argument(
-        "--results", metavar="FILE", help="keep the results there (SQLite), and go on from them"
+        "--results",
+        metavar="FILE",
+        help="keep the results in this file (SQLite), and continue from them",
     )
     fleet.add_argument(
-        "--retry-failed", action="store_true", help="try again what failed in an earlier run"
+        "--retry-failed", action="store_true", help="retry what failed in an earlier run"
     )
     where = fleet.add_mutually_exclusive_group()
     where.add_argument("--workers", type=int, metavar="N", help="processes (default: all CPUs)")
@@ -288,5 +298,5 @@ def _add_fleet(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="GLOB",
-        help="leave out repositories or names; may be given again",
+        help="exclude repositories or names; may be repeated",
     )

@@ -137,15 +137,18 @@ def show_settings(
             origin = variable
         lines.append((action.dest.replace("_", "-"), value, origin))
     policy, origin = _policy(args)
-    held = find_settings(args, dockerfile)
+    settings_in_force = find_settings(args, dockerfile)
     for name in _SHOWN:
-        value = getattr(held, name)
+        value = getattr(settings_in_force, name)
         where = origin if value == getattr(policy, name) else "an option"
         lines.append((f"policy.{name.replace('_', '-')}", value, where))
-    lines += [(f"policy.rules.{name}", setting, origin) for name, setting in held.rules.items()]
+    lines += [
+        (f"policy.rules.{name}", setting, origin)
+        for name, setting in settings_in_force.rules.items()
+    ]
     lines += [
         (f"policy.waivers.{number}", waiver.words, waiver.place or origin)
-        for number, waiver in enumerate(held.waivers)
+        for number, waiver in enumerate(settings_in_force.waivers)
     ]
     shown = [(name, printable(_shown(value)), where) for name, value, where in lines]
     widths = [max(len(line[n]) for line in shown) for n in (0, 1)]

@@ -48,7 +48,7 @@ def unpack_report(data: bytes, named: bytes = b"") -> Report:
         report = from_json(unpack(data), Report)
         return _renamed(report, from_json(named, _Named)) if named else report
     except (StoredIndexError, msgspec.MsgspecError, ValueError) as exc:
-        raise ReportError(f"the results hold a damaged report: {exc}") from exc
+        raise ReportError(f"the results contain a damaged report: {exc}") from exc
 
 
 def encode_named(report: Report) -> bytes:

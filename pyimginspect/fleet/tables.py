@@ -7,7 +7,7 @@ __all__ = ["APPLICATION", "TABLES", "VERSION"]
 APPLICATION = 0x70796966
 """SQLite's ``application_id`` of these files: ``pyif``."""
 
-VERSION = 1
+VERSION = 2
 """Raised with every change of the tables."""
 
 TABLES = """

@@ -180,7 +180,7 @@ def words_of(error: BaseException, target: Target) -> str:
     """Return in one line why a target was not inspected."""
     if isinstance(error, PyimginspectError):
         return str(error.at(image=str(target)))
-    return f"{target}: a fault in pyimginspect itself: {type(error).__name__}: {error}"
+    return f"{target}: internal error: {type(error).__name__}: {error}"
 
 
 def registry_of(target: Target) -> str:

@@ -64,15 +64,15 @@ def _pythons(page: Page, report: Report) -> None:
     columns = [Column("version"), _PATH, Column("origin", widest=22), _LAYER, SIZE, Column("")]
     add_rows(page, columns, rows)
     # Why is a sentence, and no room for one is left in a row.
-    because = [
-        f"{p.path} {runs_word(report)}: {p.effective_because}"
+    reason = [
+        f"{p.path} {runs_word(report)}: {p.effective_reason}"
         for p in report.pythons
-        if p.effective and p.effective_because
+        if p.effective and p.effective_reason
     ]
     if report.startup.status in ("unknown", "cannot-start"):
-        because.append(f"What starts: {start_words(report)}")
-    because += [f"{e.path} is broken: {e.broken}" for e in report.environments if e.broken]
-    for text in because[:_MOST_ROWS]:
+        reason.append(f"What starts: {start_words(report)}")
+    reason += [f"{e.path} is broken: {e.broken}" for e in report.environments if e.broken]
+    for text in reason[:_MOST_ROWS]:
         page.paragraph(text)
 
 
@@ -120,22 +120,22 @@ def _waste(page: Page, report: Report) -> None:
     if not waste.size:
         return
     page.title(f"Wasted space: {sized(waste.size)} in {counted(waste.files, 'file')}")
-    losses = waste.largest[:_MOST_LOSSES]
-    if losses:
+    wasted_files = waste.largest[:_MOST_LOSSES]
+    if wasted_files:
         page.table(
             [SIZE, Column("removed in", widest=12), Column("stored in", right=True), _PATH],
             [
                 [
-                    sized(loss.size),
-                    f"layer {loss.removed_in}",
-                    f"layer {loss.layer}",
-                    loss.path,
+                    sized(wasted.size),
+                    f"layer {wasted.removed_in}",
+                    f"layer {wasted.layer}",
+                    wasted.path,
                 ]
-                for loss in losses
+                for wasted in wasted_files
             ],
         )
-    if waste.files > len(losses):
-        page.lines.append(f"and {counted(waste.files - len(losses), 'more file')}")
+    if waste.files > len(wasted_files):
+        page.lines.append(f"and {counted(waste.files - len(wasted_files), 'more file')}")
 
 
 def _bundled(page: Page, report: Report) -> None:
@@ -216,7 +216,7 @@ def _packages(page: Page, report: Report) -> None:
 def _notes(page: Page, report: Report) -> None:
     if not report.notes:
         return
-    page.title("What could not be known")
+    page.title("Limits of this report")
     for note in report.notes[:_MOST_NOTES]:
         place = [] if note.layer is None else [f"layer {note.layer}"]
         if note.path:

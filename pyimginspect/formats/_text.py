@@ -94,7 +94,7 @@ def verdict_words(report: Report) -> str:
             (sum(rule.failing for rule in verdict.rules), "failing"),
             (len(verdict.waived), "waived"),
             (len(verdict.accepted), "known before"),
-            (len(verdict.gone), "mended"),
+            (len(verdict.fixed), "fixed"),
         )
         if number
     ]
@@ -105,15 +105,15 @@ def start_words(report: Report) -> str:
     """Return what a container of the image starts, in a phrase; nothing where it starts nothing."""
     startup = report.startup
     if startup.status == "unknown":
-        return f"not known: {startup.because}"
+        return f"not known: {startup.reason}"
     if startup.problem is not None:
         verb = "fails at once" if startup.python else "cannot start"
         return f"{verb}: {startup.problem.what}"
     if startup.status == "none":
         return ""
     if startup.python or startup.shell:
-        return startup.because
-    return f"{startup.because}, which is no Python"
+        return startup.reason
+    return f"{startup.reason}, which is no Python"
 
 
 def runs_word(report: Report) -> str:

@@ -39,8 +39,8 @@ def _summary(comparison: Comparison) -> list[str]:
     before, after = comparison.size
     lines = [
         f"size: {sized(before)} to {sized(after)} ({_growth(comparison.growth) or 'the same'})",
-        f"dead bytes: {sized(comparison.waste[0])} to {sized(comparison.waste[1])}",
-        f"findings: {counted(len(comparison.new), 'new finding')}, {len(comparison.gone)} gone, "
+        f"wasted space: {sized(comparison.waste[0])} to {sized(comparison.waste[1])}",
+        f"findings: {counted(len(comparison.new), 'new finding')}, {len(comparison.fixed)} fixed, "
         f"{comparison.kept} as before",
     ]
     if comparison.shared_layers:
@@ -72,8 +72,8 @@ def table(
         label, _, words = line.partition(": ")
         page.paragraph(words, label=label, hang=12)
     if comparison.same:
-        page.paragraph("Nothing that a report tells has changed.")
-    for title, findings in (("New findings", comparison.new), ("Gone", comparison.gone)):
+        page.paragraph("The reports do not differ.")
+    for title, findings in (("New findings", comparison.new), ("Gone", comparison.fixed)):
         if findings:
             page.title(f"{title}: {severity_words(findings)}")
             page.table(
@@ -121,7 +121,7 @@ def _markdown(comparison: Comparison) -> str:
     lines = [f"### {'❌' if comparison.new else '✅'} {names}", ""]
     lines += [f"- {md.text(line)}" for line in _summary(comparison)]
     lines.append("")
-    for title, findings in (("New findings", comparison.new), ("Gone", comparison.gone)):
+    for title, findings in (("New findings", comparison.new), ("Gone", comparison.fixed)):
         if findings:
             rows = [
                 f"| {f.severity} | {md.text(f.message)} | {md.cell(f.rule)} |"
@@ -162,7 +162,7 @@ def _html(comparison: Comparison) -> str:
 
 
 def _findings(comparison: Comparison) -> Sequence[tuple[str, object]]:
-    pairs = (("New findings", comparison.new), ("Gone", comparison.gone))
+    pairs = (("New findings", comparison.new), ("Gone", comparison.fixed))
     return [(title, findings) for title, findings in pairs if findings]
 
 

@@ -62,7 +62,7 @@ def _case(suite: ElementTree.Element, rule: str, subject: str) -> ElementTree.El
 
 
 def _details(finding: Finding) -> str:
-    lines = [finding.message, *(f"because {evidence.what}" for evidence in finding.evidence)]
+    lines = [finding.message, *(f"- {evidence.what}" for evidence in finding.evidence)]
     if finding.layers:
         numbers = ", ".join(map(str, finding.layers))
         lines.append(f"layer {numbers}: {finding.instruction}".removesuffix(": "))

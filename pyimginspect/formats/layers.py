@@ -11,7 +11,16 @@ from pyimginspect.text import sized
 __all__ = ["render"]
 
 _MOST = 5
-_NUMBERS = ("stored", "live", "identical", "metadata", "changed", "unknown", "deleted", "repeated")
+_NUMBERS = (
+    "stored",
+    "live",
+    "unchanged",
+    "metadata_changed",
+    "content_changed",
+    "not_compared",
+    "removed",
+    "repeated",
+)
 
 
 def render(
@@ -21,51 +30,54 @@ def render(
     color: bool = False,
     encoding: str = "utf-8",
 ) -> str:
-    """Return the stories of all layers in lines of at most ``width`` columns (60 to 100)."""
+    """Return the breakdown of all layers in lines of at most ``width`` columns (60 to 100)."""
     page = Page(width=width, color=color, encoding=encoding)
     page.title("Layers: where every stored byte ended up")
     if stories:
         page.table(
-            [Column("#", right=True), *(Column(name, right=True) for name in _NUMBERS)],
-            [_row(str(story.layer), story) for story in stories] + [_total(stories)],
+            [
+                Column("#", right=True),
+                *(Column(name.replace("_", " "), right=True) for name in _NUMBERS),
+            ],
+            [_row(str(breakdown.layer), breakdown) for breakdown in stories] + [_total(stories)],
         )
-    for story in stories:
-        _story(page, story)
+    for breakdown in stories:
+        _breakdown(page, breakdown)
     return str(page)
 
 
-def _row(name: str, story: LayerBreakdown) -> list[str]:
-    numbers = [getattr(story.account, name) for name in _NUMBERS]
+def _row(name: str, breakdown: LayerBreakdown) -> list[str]:
+    numbers = [getattr(breakdown.account, name) for name in _NUMBERS]
     return [name, *(sized(number) if number else "" for number in numbers)]
 
 
 def _total(stories: Sequence[LayerBreakdown]) -> list[str]:
-    sums = [sum(getattr(story.account, name) for story in stories) for name in _NUMBERS]
+    sums = [sum(getattr(breakdown.account, name) for breakdown in stories) for name in _NUMBERS]
     return ["all", *(sized(number) if number else "" for number in sums)]
 
 
-def _story(page: Page, story: LayerBreakdown) -> None:
-    base = " (base)" if story.base else ""
-    page.title(f"Layer {story.layer}{base}: {story.instruction or 'no instruction known'}")
-    if not story.account.stored:
+def _breakdown(page: Page, breakdown: LayerBreakdown) -> None:
+    base = " (base)" if breakdown.base else ""
+    page.title(f"Layer {breakdown.layer}{base}: {breakdown.instruction or 'no instruction known'}")
+    if not breakdown.account.stored:
         page.paragraph("stores no file content")
         return
-    for words, by in (("deleted", story.deleted_by), ("overwritten", story.overwritten_by)):
+    for words, by in (("removed", breakdown.removed_by), ("overwritten", breakdown.overwritten_by)):
         if by:
             parts = [f"{sized(number)} by layer {removed_in}" for removed_in, number in by.items()]
             page.paragraph(f"{words}: {', '.join(parts)}")
     rows = [
-        *_rows("directory", story.directories),
-        *_rows("package", story.packages),
-        *_rows("file", story.files),
+        *_rows("directory", breakdown.directories),
+        *_rows("package", breakdown.packages),
+        *_rows("file", breakdown.files),
     ]
     page.table(
         [
             Column(""),
             Column("live", right=True),
-            Column("dead", right=True),
+            Column("wasted", right=True),
             Column("what", keep="end", elastic=True),
-            Column("lost", widest=24),
+            Column("how", widest=24),
         ],
         rows,
     )
@@ -76,9 +88,9 @@ def _rows(kind: str, shares: Iterable[Share]) -> list[list[str]]:
         [
             kind if number == 0 else "",
             sized(share.live) if share.live else "",
-            sized(share.dead) if share.dead else "",
+            sized(share.wasted) if share.wasted else "",
             share.name,
-            f"{share.how}, layer {share.removed_in}" if share.how else "",
+            f"{share.how.replace('_', ' ')}, layer {share.removed_in}" if share.how else "",
         ]
         for number, share in enumerate(list(shares)[:_MOST])
     ]

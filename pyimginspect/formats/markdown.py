@@ -61,7 +61,7 @@ def _within(room: int, blocks: list[list[str]]) -> list[str]:
 def _facts(report: Report) -> list[str]:
     words = f"{sized(report.size)} in {counted(len(report.layers), 'layer')}"
     if report.waste.size:
-        words += f", {sized(report.waste.size)} of it dead"
+        words += f", {sized(report.waste.size)} wasted"
     if report.saving:
         words += f"; the edits of `--plan` save **{sized(report.saving)}**"
     libc = f"{report.libc.flavor} {report.libc.version or ''}".strip()
@@ -86,7 +86,7 @@ def _details(report: Report, finding: Finding) -> list[str]:
     ]
     for evidence in finding.evidence[:_MOST_PATHS]:
         place = f" ({code(evidence.path)})" if evidence.path else ""
-        lines.append(f"- because {text(evidence.what)}{place}")
+        lines.append(f"- {text(evidence.what)}{place}")
     if finding.layers:
         number, instruction, others = instruction_and_others(finding, report)
         words = f"- layer {number}" + (f": {code(instruction)}" if instruction else "")
@@ -115,7 +115,7 @@ def _aside(report: Report) -> list[str]:
         for item in verdict.waived[:_MOST_FINDINGS]
     ]
     lines += [f"- known: {text(f.message)}" for f in verdict.accepted[:_MOST_FINDINGS]]
-    lines += [f"- mended: {text(g.message or g.subject)}" for g in verdict.gone[:_MOST_FINDINGS]]
+    lines += [f"- fixed: {text(g.message or g.subject)}" for g in verdict.fixed[:_MOST_FINDINGS]]
     if not lines:
         return []
     return ["<details>", "<summary>Set aside</summary>", "", *lines, "", "</details>", ""]
@@ -123,9 +123,11 @@ def _aside(report: Report) -> list[str]:
 
 def _layers(report: Report) -> list[str]:
     lines = ["<details>", "<summary>Layers</summary>", ""]
-    lines += ["| # | size | dead | instruction |", "|--:|--:|--:|---|"]
+    lines += ["| # | size | wasted | instruction |", "|--:|--:|--:|---|"]
     for layer in report.layers[-_MOST_FINDINGS:]:
-        dead = sized(layer.account.waste) if layer.account.waste else ""
+        wasted = sized(layer.account.waste) if layer.account.waste else ""
         instruction = f"{cell(layer.instruction)}{' (base)' if layer.base else ''}"
-        lines.append(f"| {layer.number} | {sized(layer.account.stored)} | {dead} | {instruction} |")
+        lines.append(
+            f"| {layer.number} | {sized(layer.account.stored)} | {wasted} | {instruction} |"
+        )
     return [*lines, "", "</details>", ""]

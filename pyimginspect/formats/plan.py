@@ -17,7 +17,7 @@ def render(plan: Plan, *, width: int = 80, color: bool = False, encoding: str = 
     page = Page(width=width, color=color, encoding=encoding)
     page.title(f"Plan for {plan.reference}")
     if not plan.edits:
-        page.paragraph("Nothing to edit: no edit that is known here would store less.")
+        page.paragraph("Nothing to edit: no known edit would make the image smaller.")
         return str(page)
     page.paragraph(
         f"{sized(plan.size)} now, {sized(plan.after)} after all edits: saves {sized(plan.saving)}"

@@ -53,7 +53,7 @@ def render(
     for finding in findings:
         result = _result(report, finding, dockerfile)
         result["ruleIndex"] = numbers[finding.rule]
-        if verdict is not None and (known or verdict.gone):
+        if verdict is not None and (known or verdict.fixed):
             result["baselineState"] = "unchanged" if finding in known else "new"
         results.append(result)
     set_aside = len(report.findings) + len(known)

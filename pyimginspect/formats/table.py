@@ -189,7 +189,7 @@ def _detail(page: Page, report: Report, number: int, finding: Finding) -> None:
 
 def _set_aside(page: Page, report: Report) -> None:
     verdict = report.verdict
-    if verdict is None or not (verdict.waived or verdict.accepted or verdict.gone):
+    if verdict is None or not (verdict.waived or verdict.accepted or verdict.fixed):
         return
     page.title("Set aside")
     rows = [
@@ -202,7 +202,7 @@ def _set_aside(page: Page, report: Report) -> None:
         for item in verdict.waived
     ]
     rows += [["known", finding.rule, "", finding.message] for finding in verdict.accepted]
-    rows += [["mended", gone.rule, "", gone.message or gone.subject] for gone in verdict.gone]
+    rows += [["fixed", fixed.rule, "", fixed.message or fixed.subject] for fixed in verdict.fixed]
     add_rows(
         page,
         [

@@ -39,7 +39,7 @@ def find_base(image: Image, rootfs: RootFS, layers: int | None = None, name: str
     base = _of_python(python, system) if python is not None else _of_system(system)
     named = name or image.annotations.get(_NAMED, "")
     if named:
-        what = "said by the user" if name else f"annotation {_NAMED}"
+        what = "given by the user" if name else f"annotation {_NAMED}"
         evidence = (*base.evidence, Evidence(what=f"{what}: {named}"))
         base = msgspec.structs.replace(base, name=named, evidence=evidence)
     if layers is None:
@@ -51,9 +51,9 @@ def find_base(image: Image, rootfs: RootFS, layers: int | None = None, name: str
     if layers != base.layers and not named:
         base = msgspec.structs.replace(base, name="")  # it was the name of other layers
     lowest = "lowest layer" if layers == 1 else f"lowest {layers} layers"
-    told = Evidence(what=f"said by the user: the {lowest}")
+    recorded = Evidence(what=f"given by the user: the {lowest}")
     return msgspec.structs.replace(
-        base, layers=layers, confidence="certain", evidence=(*base.evidence, told)
+        base, layers=layers, confidence="certain", evidence=(*base.evidence, recorded)
     )
 
 
@@ -74,7 +74,7 @@ def layers_shared(image: Image, base: Image) -> int:
         raise InvalidReferenceError(
             f"'{base.reference}' is not the base image: {same} of its {len(other)} layers are below"
             f" '{image.reference}'",
-            hint="say another image, or the number of layers",
+            hint="name another image, or give the number of layers",
         )
     return same
 
@@ -95,8 +95,8 @@ def _of_python(python: OfficialPython, system: System) -> BaseImage:
         layers=python.layers,
         name=f"python:{python.version}-{suffix}".removesuffix("-"),
         confidence="certain"
-        if python.told and python.held
-        else ("likely" if python.told else "guess"),
+        if python.recorded and python.held
+        else ("likely" if python.recorded else "guess"),
         evidence=python.evidence + system.evidence,
     )
 
@@ -108,11 +108,11 @@ def _of_system(system: System) -> BaseImage:
         variant=system.variant,
         version=system.version,
         distribution=system.distribution,
-        official=system.told and system.family in ("debian", "ubuntu", "alpine"),
+        official=system.recorded and system.family in ("debian", "ubuntu", "alpine"),
         layers=system.layers,
         name=system.name,
         confidence="certain"
-        if system.told and known
+        if system.recorded and known
         else ("likely" if system.layers and known else "guess"),
         evidence=system.evidence,
     )

@@ -45,7 +45,7 @@ class OfficialPython(Struct, frozen=True, kw_only=True):
     version: str
     variant: str
     layers: int
-    told: bool
+    recorded: bool
     held: bool
     evidence: tuple[Evidence, ...]
 
@@ -75,7 +75,7 @@ def find_official_python(
             version=version,
             variant=_variant(build, rootfs, build.layer or 0, system),
             layers=layers,
-            told=True,
+            recorded=True,
             held=held,
             evidence=tuple(evidence),
         )
@@ -92,7 +92,7 @@ def find_official_python(
         version=version,
         variant=_variant(None, rootfs, top, system),
         layers=layers,
-        told=False,
+        recorded=False,
         held=True,
         evidence=(Evidence(what=what, path=executable.path, layer=executable.content.layer),),
     )

@@ -50,7 +50,7 @@ class System(Struct, frozen=True, kw_only=True):
     distribution: str = ""
     codename: str = ""
     layers: int = 0
-    told: bool = False
+    recorded: bool = False
     evidence: tuple[Evidence, ...] = ()
 
     @property
@@ -72,7 +72,7 @@ def find_system(image: Image, rootfs: RootFS, steps: Sequence[Step]) -> System:
     found = lowest_text(rootfs, _OS_RELEASE)
     if found is None:
         what = "no layer has an os-release"
-        return System(family="scratch", told=bool(steps), evidence=(Evidence(what=what),))
+        return System(family="scratch", recorded=bool(steps), evidence=(Evidence(what=what),))
     layer, path, text = found
     fields = {
         match[1]: match[3]
@@ -91,7 +91,7 @@ def find_system(image: Image, rootfs: RootFS, steps: Sequence[Step]) -> System:
     if slim is not None and slim[2].startswith(_SLIM):
         variant = "slim"
         evidence.append(Evidence(what="Debian's slim variant", path=slim[1], layer=slim[0]))
-    layers, told = _own_layers(family, layer, len(image.layers), steps, evidence)
+    layers, recorded = _own_layers(family, layer, len(image.layers), steps, evidence)
     return System(
         family=family,
         variant=variant,
@@ -99,7 +99,7 @@ def find_system(image: Image, rootfs: RootFS, steps: Sequence[Step]) -> System:
         distribution=f"{name} {version}".strip(),
         codename=fields.get("VERSION_CODENAME", ""),
         layers=layers,
-        told=told,
+        recorded=recorded,
         evidence=tuple(evidence),
     )
 
@@ -134,7 +134,7 @@ def _own_layers(
         if family == "ubi" and count > 1:
             return 1, False
     if count == 1:
-        what = "one layer holds both the base image and all that came after: squashed"
+        what = "one layer contains both the base image and everything above it: squashed"
         evidence.append(Evidence(what=what, layer=0))
         return 0, False
     return layer + 1, False
@@ -153,6 +153,6 @@ def _windows(image: Image, steps: Sequence[Step]) -> System:
         version=version,
         distribution=f"windows {version}".strip(),
         layers=own,
-        told=own > 0,
+        recorded=own > 0,
         evidence=(Evidence(what=f"platform {image.platform}"),),
     )

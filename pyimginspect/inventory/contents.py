@@ -48,13 +48,13 @@ class Contents:
         found -= {content for content in shared if not self._names[content] <= chosen}
         return frozenset(found)
 
-    def freed(self, *paths: Iterable[str], lost: Iterable[Content] = ()) -> Freed:
+    def freed(self, *paths: Iterable[str], wasted: Iterable[Content] = ()) -> Freed:
         """Return what goes when all of ``paths`` go: content with another name stays.
 
         ``lost`` are contents that no path leads to, and that go with them. This is what every
         finding and every edit counts by.
         """
-        contents = self.behind(path for each in paths for path in each).union(lost)
+        contents = self.behind(path for each in paths for path in each).union(wasted)
         return Freed(contents, self.by_layer(contents))
 
     def stored_behind(self, paths: Iterable[str]) -> dict[int, int]:

@@ -16,7 +16,7 @@ from pyimginspect.inventory.bundled import bundled_in
 from pyimginspect.inventory.cache_places import in_cache
 from pyimginspect.inventory.facts import Distribution, Environment, Interpreter
 from pyimginspect.inventory.installers import Installation, Installers, direct_url
-from pyimginspect.inventory.modules import LostModules, find_lost_modules
+from pyimginspect.inventory.modules import MissingModules, find_missing_modules
 from pyimginspect.inventory.packages import PackageDatabase
 from pyimginspect.inventory.record_checks import RecordChecks, Survey, compare_claims, survey
 from pyimginspect.inventory.records import files_of, recorded
@@ -117,7 +117,7 @@ def read_distributions(
         missing={path: each.missing for path, each in surveys.items() if each.missing},
         outside={path: each.outside for path, each in surveys.items() if each.outside},
         changed={path: each.changed for path, each in surveys.items() if each.changed},
-        lost=_lost_modules(rootfs, distributions, surveys, claims, sights),
+        missing_modules=_missing_modules(rootfs, distributions, surveys, claims, sights),
         shared=shared,
         owned=owned,
         notes=tuple(notes),
@@ -125,23 +125,23 @@ def read_distributions(
     return tuple(distributions), checks
 
 
-def _lost_modules(
+def _missing_modules(
     rootfs: RootFS,
     distributions: Iterable[Distribution],
     surveys: Mapping[str, Survey],
     claims: Mapping[str, Mapping[str, str]],
     sights: Mapping[str, tuple[str, ...]],
-) -> dict[str, LostModules]:
+) -> dict[str, MissingModules]:
     """Return what distributions lost that some Python would import; packagers know what they do."""
-    lost = {}
+    missing_modules = {}
     for each in distributions:
         absent = surveys[each.metadata].absent
         if absent and each.interpreters and not each.package:
             who = [sights[path] for path in each.interpreters]
-            found = find_lost_modules(rootfs, each.location, claims[each.metadata], absent, who)
+            found = find_missing_modules(rootfs, each.location, claims[each.metadata], absent, who)
             if found is not None:
-                lost[each.metadata] = found
-    return lost
+                missing_modules[each.metadata] = found
+    return missing_modules
 
 
 def _sights(

@@ -10,7 +10,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from pyimginspect.ledger import LayerAccount, Loss
+from pyimginspect.ledger import LayerAccount, WastedFile
 from pyimginspect.model import Evidence
 
 __all__ = [
@@ -25,7 +25,6 @@ __all__ = [
     "LayerAccount",
     "Libc",
     "LibcFlavor",
-    "Loss",
     "OperatingSystem",
     "OsPackage",
     "PackageEvent",
@@ -33,6 +32,7 @@ __all__ = [
     "StartStep",
     "Startup",
     "Use",
+    "WastedFile",
 ]
 
 LibcFlavor = Literal["glibc", "musl", "ucrt", "none", "unknown"]
@@ -144,7 +144,7 @@ class Interpreter(Struct, frozen=True, kw_only=True):
     layer: int
     size: int = 0
     effective: bool = False
-    effective_because: str = ""
+    effective_reason: str = ""
     primary: bool = False
     externally_managed: bool = False
     evidence: tuple[Evidence, ...] = ()
@@ -198,7 +198,7 @@ class Startup(Struct, frozen=True, kw_only=True):
     working_dir: str = ""
     program: str = ""
     python: str = ""
-    because: str = ""
+    reason: str = ""
     steps: tuple[StartStep, ...] = ()
     problem: StartProblem | None = None
     shell: bool = False
@@ -326,7 +326,7 @@ class BaseImage(Struct, frozen=True, kw_only=True):
     evidence: tuple[Evidence, ...] = ()
 
 
-Use = Literal["live", "build-tool", "cache", "second-python", "overwritten", "deleted", "repeated"]
+Use = Literal["live", "build-tool", "cache", "second-python", "overwritten", "removed", "repeated"]
 """What stored bytes are for, or how they were lost."""
 
 

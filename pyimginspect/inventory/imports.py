@@ -31,7 +31,7 @@ class Use(Struct, frozen=True, kw_only=True):
     """
 
     kind: Literal["import", "optional", "preloaded", "nothing"] = "import"
-    because: str = ""
+    reason: str = ""
 
 
 class Guard(Struct, frozen=True, kw_only=True):
@@ -62,14 +62,14 @@ def _guards() -> Mapping[str, tuple[Guard, ...]]:
 def unneeded(wheel: Wheel, paths: Collection[str]) -> Use | None:
     """Return why an import does without all these modules, ``None`` if it may not."""
     rows = _guards().get(wheel.distribution.name.lower().replace("_", "-"), ())
-    because = ""
+    reason = ""
     for path in paths:
         inside = path.removeprefix(f"{wheel.distribution.location}/").partition(".")[0]
         row = next((row for row in rows if inside in row.modules), None)
         if row is None:
             return None
-        because = f"{row.source} goes on with {row.instead} where that import fails"
-    return Use(kind="optional", because=because) if because else None
+        reason = f"{row.source} falls back to {row.instead} where that import fails"
+    return Use(kind="optional", reason=reason) if reason else None
 
 
 def judge(
@@ -90,8 +90,8 @@ def judge(
         elif known is not None:
             uses[path] = known
         elif path in wheel.modules and _waits(tried[path], brought):
-            because = "a distribution of this image has that library, and may load it first"
-            uses[path] = Use(kind="preloaded", because=because)
+            reason = "a distribution of this image has that library, and may load it first"
+            uses[path] = Use(kind="preloaded", reason=reason)
         else:
             rest.append(path)
     if rest:
@@ -123,14 +123,14 @@ def _of_libraries(rootfs: RootFS, wheel: Wheel, failing: list[str], others: list
     if not _has_code(rootfs, wheel):
         return Use(kind="nothing")
     if wheel.modules:
-        return Use(kind="optional", because="none of its extension modules needs that library")
+        return Use(kind="optional", reason="none of its extension modules needs that library")
     return _others_load(failing, others, "libraries") if others else Use()
 
 
 def _others_load(failing: list[str], others: list[str], kind: str) -> Use:
     total = len(failing) + len(others)
-    because = f"{len(others)} of its {total} {kind} load, /{others[0]} among them"
-    return Use(kind="optional", because=because)
+    reason = f"{len(others)} of its {total} {kind} load, /{others[0]} among them"
+    return Use(kind="optional", reason=reason)
 
 
 def _bytes(rootfs: RootFS, paths: Iterable[str]) -> int:

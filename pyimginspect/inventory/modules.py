@@ -13,7 +13,7 @@ from msgspec import Struct
 from pyimginspect.inventory.memoize import memoized
 from pyimginspect.rootfs import RootFS, target_of
 
-__all__ = ["LostModules", "find_lost_modules", "importable_names", "module_at"]
+__all__ = ["MissingModules", "find_missing_modules", "importable_names", "module_at"]
 
 _BYTECODE = (".py", ".pyc")
 # Names that no application imports; some wheels carry them along by mistake.
@@ -28,7 +28,7 @@ _DISPENSABLE = frozenset(
 _IMPORTED = ("boto3.docs", "botocore.docs", "pandas._testing")
 
 
-class LostModules(Struct, frozen=True, kw_only=True):
+class MissingModules(Struct, frozen=True, kw_only=True):
     """The modules and packages that a distribution brought and that are not in the image.
 
     ``modules`` are dotted names, ``paths`` the files that each would be imported from.
@@ -43,13 +43,13 @@ class LostModules(Struct, frozen=True, kw_only=True):
     rest: bool = False
 
 
-def find_lost_modules(
+def find_missing_modules(
     rootfs: RootFS,
     location: str,
     files: Iterable[str],
     absent: Iterable[str],
     sights: Iterable[Sequence[str]],
-) -> LostModules | None:
+) -> MissingModules | None:
     """Return what of the modules among ``files`` cannot be imported any more, if any is lost.
 
     ``absent`` are those of the files that are not there; ``sights`` the directories that each
@@ -62,32 +62,38 @@ def find_lost_modules(
         return None
     units = _units(location, files)
     public = {name: u for name, u in units.items() if not _is_private(name)} or units
-    lost = {
+    missing_modules = {
         name: paths
         for name, paths in public.items()
         if gone.issuperset(paths) and not _legacy(rootfs, paths)
     }
-    if len(lost) < len(public):
-        lost = {name: paths for name, paths in lost.items() if "." not in name}
+    if len(missing_modules) < len(public):
+        missing_modules = {
+            name: paths for name, paths in missing_modules.items() if "." not in name
+        }
         for name in _IMPORTED:
             path = f"{location}/{name.replace('.', '/')}/__init__.py"
-            if path in gone and name.partition(".")[0] not in lost:
-                lost[name] = [path]
-    lost = {
+            if path in gone and name.partition(".")[0] not in missing_modules:
+                missing_modules[name] = [path]
+    missing_modules = {
         name: paths
-        for name, paths in lost.items()
+        for name, paths in missing_modules.items()
         if not module_at(rootfs, location, name, namespaces=False)
     }
     # The test is whether an import works: another directory may have the module as well.
     places = {place for sight in sights for place in sight} - {location}
-    lost = {n: p for n, p in lost.items() if not any(module_at(rootfs, at, n) for at in places)}
-    if not lost:
+    missing_modules = {
+        n: p
+        for n, p in missing_modules.items()
+        if not any(module_at(rootfs, at, n) for at in places)
+    }
+    if not missing_modules:
         return None
-    names = sorted(lost)
-    paths = sorted(path for each in lost.values() for path in each)
+    names = sorted(missing_modules)
+    paths = sorted(path for each in missing_modules.values() for path in each)
     links = {link for path in paths if (link := _dead_link(rootfs, path)) is not None}
     top = rootfs.resolve(f"{location}/{names[0].partition('.')[0]}")
-    return LostModules(
+    return MissingModules(
         modules=tuple(names),
         paths=tuple(paths),
         links=tuple((link, target_of(rootfs[link])) for link in sorted(links)),

@@ -138,8 +138,8 @@ def advice(soname: str, system: OperatingSystem, bits: int = 64) -> str:
     """Return what to do for a library of which no package is known, as a sentence."""
     if _BUNDLED.search(soname):
         return (
-            f"Install the distribution again: {soname} is a library that its wheel brings along,"
-            " by a name that no package has."
+            f"Install the distribution again: {soname} is a library that its wheel bundles, by a"
+            " name that no package has."
         )
     if is_mounted(soname):
         return (

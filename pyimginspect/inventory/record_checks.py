@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
-from pyimginspect.inventory.modules import LostModules
+from pyimginspect.inventory.modules import MissingModules
 from pyimginspect.inventory.packages import PackageDatabase
 from pyimginspect.inventory.packages.ownership import stored_by_layer
 from pyimginspect.model import Note
@@ -71,7 +71,7 @@ class RecordChecks(Struct, frozen=True, kw_only=True):
     missing: Mapping[str, tuple[str, ...]] = {}
     outside: Mapping[str, tuple[str, ...]] = {}
     changed: Mapping[str, tuple[Changed, ...]] = {}
-    lost: Mapping[str, LostModules] = {}
+    missing_modules: Mapping[str, MissingModules] = {}
     shared: Mapping[str, tuple[str, ...]] = {}
     owned: Mapping[str, tuple[str, ...]] = {}
     notes: tuple[Note, ...] = ()

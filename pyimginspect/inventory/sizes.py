@@ -60,23 +60,23 @@ def map_sizes(rootfs: RootFS, uses: Mapping[str, Use]) -> tuple[Area, ...]:
     """
     stored = sum(layer.index.stored for layer in rootfs.layers)
     least = max(1, stored // _FINEST)
-    lost: dict[int, dict[int, Use]] = {}
+    wasted: dict[int, dict[int, Use]] = {}
     for removal in rootfs.removals:
-        lost.setdefault(removal.layer, {})[removal.position] = removal.how
+        wasted.setdefault(removal.layer, {})[removal.position] = removal.how
     lookup = _Uses(uses)
     areas: list[Area] = []
     for layer in rootfs.layers:
-        areas += _map_layer(layer, lost.get(layer.number, {}), lookup, least)
+        areas += _map_layer(layer, wasted.get(layer.number, {}), lookup, least)
     return tuple(areas)
 
 
-def _map_layer(layer: Layer, lost: Mapping[int, Use], lookup: _Uses, least: int) -> list[Area]:
+def _map_layer(layer: Layer, wasted: Mapping[int, Use], lookup: _Uses, least: int) -> list[Area]:
     files = [(n, entry) for n, entry in enumerate(layer.index.entries) if entry.stored]
     shown = _Shown([entry for _, entry in files], least)
     sums: dict[tuple[str, Use], list[int]] = {}
     areas = []
     for position, entry in files:
-        use = lost.get(position) or lookup.of(entry.path)
+        use = wasted.get(position) or lookup.of(entry.path)
         if entry.stored >= least:
             areas.append(Area(layer=layer.number, path=entry.path, size=entry.stored, use=use))
             continue

@@ -40,7 +40,7 @@ class ThreadStack(Struct, frozen=True, kw_only=True):
     """
 
     size: int
-    told: bool
+    known: bool
     evidence: tuple[Evidence, ...]
 
 
@@ -66,8 +66,8 @@ def thread_stack(
         asked = rootfs.elf[path].stack_size or 0
         if asked > size:
             size = min(asked, _MUSL_MOST)
-            evidence = Evidence(what=f"PT_GNU_STACK asks for {asked // _KIB} KiB", path=path)
-    return ThreadStack(size=size, told=False, evidence=(evidence,))
+            evidence = Evidence(what=f"PT_GNU_STACK requests {asked // _KIB} KiB", path=path)
+    return ThreadStack(size=size, known=False, evidence=(evidence,))
 
 
 def _of_build(rootfs: RootFS, python: Interpreter, step: str) -> ThreadStack | None:
@@ -83,5 +83,5 @@ def _of_build(rootfs: RootFS, python: Interpreter, step: str) -> ThreadStack | N
             size = int(found[1], 16 if found[1][:2] in (b"0x", b"0X") else 10)
             what = f"Python was built with THREAD_STACK_SIZE={found[1].decode()}"
             evidence = Evidence(what=what, path=path, layer=python.layer)
-            return ThreadStack(size=size, told=True, evidence=(evidence,))
+            return ThreadStack(size=size, known=True, evidence=(evidence,))
     return None

@@ -43,10 +43,10 @@ def clear_cache(directory: str | os.PathLike[str] | None = None) -> CacheInfo | 
     """
     if not _is_there(directory):
         return None
-    told: list[str] = []  # of no use beside an error
-    with Cache(directory, warn=told.append) as cache:
+    warnings: list[str] = []  # of no use beside an error
+    with Cache(directory, warn=warnings.append) as cache:
         before = cache.info()
         cache.clear()
-    for message in told:
+    for message in warnings:
         _log.warning(message)
     return before

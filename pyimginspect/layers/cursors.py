@@ -20,7 +20,7 @@ try:
 except ImportError:  # no wheel for this machine: slower, and the same sums
     from zlib import crc32
 
-__all__ = ["ContentCursor", "Held", "SeekCursor", "StreamCursor"]
+__all__ = ["Buffered", "ContentCursor", "SeekCursor", "StreamCursor"]
 
 _HEAD = 1 << 16
 _WINDOW = 1 << 12
@@ -56,7 +56,7 @@ class ContentCursor(Protocol):
         """
 
 
-class Held:
+class Buffered:
     """A file's content in memory, or parts of it in their order, each an ``(offset, bytes)``."""
 
     def __init__(self, size: int, parts: list[tuple[int, bytes | memoryview]]) -> None:
@@ -153,7 +153,7 @@ class SeekCursor:
             parts = wanted_ranges(self.peek(_HEAD), size, mapped=mapped)
         at = self._at
         if at + size <= len(self._window):
-            return Held(size, [(0, memoryview(self._window)[at : at + size])])
+            return Buffered(size, [(0, memoryview(self._window)[at : at + size])])
         if self.position + size > self._size:
             raise TruncatedError("the layer ends within an entry")
         return _InFile(self._file, self._start + self.position, size, parts)
@@ -291,7 +291,7 @@ class StreamCursor:
             found += len(part)
         if found < size:
             raise TruncatedError("the layer ends within an entry")
-        return Held(size, parts)
+        return Buffered(size, parts)
 
     def _parts(self, size: int, mapped: bool) -> RandomAccess:
         parts: list[tuple[int, bytes | memoryview]] = []
@@ -307,7 +307,7 @@ class StreamCursor:
                 parts.append((offset, data))
                 offset += len(data)
         self._passed = self._sum(size - at, crc)
-        return Held(size, parts)
+        return Buffered(size, parts)
 
     def _sum(self, count: int, crc: int) -> int:
         """Move over ``count`` bytes, adding them to ``crc``."""

@@ -154,7 +154,7 @@ class _Counted(io.RawIOBase, BinaryIO):
             pass
 
 
-def _may_tell(path: str) -> bool:
+def _may_identify(path: str) -> bool:
     """Whether the name alone does not rule out that a file's content is looked at."""
     name = path[path.rfind("/") + 1 :]
     return name.startswith(strings.BEGINNINGS) or name in rpmdb.NAMES or may_want(path, name)
@@ -191,7 +191,7 @@ class _Collector:
                 if not entry.stored:
                     continue
                 head = cursor.peek(4)
-                if head == MAGIC or head[:2] == b"#!" or self._probes or _may_tell(last):
+                if head == MAGIC or head[:2] == b"#!" or self._probes or _may_identify(last):
                     self._probe(len(entries) - 1, entry, head)
                 if checksums:
                     crc = cursor.checksum(entry.stored)
@@ -240,35 +240,35 @@ class _Collector:
             others = []
         if not (elf or whole or version):
             return
-        held = self._cursor.content(size, whole=whole, mapped=version)
+        content = self._cursor.content(size, whole=whole, mapped=version)
         if elf:
-            self._elf[position] = read_elf(held)
-        if version and (found := strings.find_version(path, held)):
+            self._elf[position] = read_elf(content)
+        if version and (found := strings.find_version(path, content)):
             self._strings[position] = found
         if text:
-            self._keep_text(position, entry, held)
+            self._keep_text(position, entry, content)
         elif script:
             self._scripts_left -= size
-            self._texts[position] = bytes(held.read_at(0, size))
+            self._texts[position] = bytes(content.read_at(0, size))
         if database:
-            self._read_rpmdb(position, entry, held)
+            self._read_rpmdb(position, entry, content)
         for probe in others:
-            if (fact := probe.read(path, held)) is not None:
+            if (fact := probe.read(path, content)) is not None:
                 self._extra.setdefault(probe.name, {})[position] = fact
 
-    def _read_rpmdb(self, position: int, entry: Entry, held: RandomAccess) -> None:
+    def _read_rpmdb(self, position: int, entry: Entry, content: RandomAccess) -> None:
         try:
-            self._rpm[position] = rpmdb.read_rpmdb(entry.path, held.read_at(0, entry.stored))
+            self._rpm[position] = rpmdb.read_rpmdb(entry.path, content.read_at(0, entry.stored))
         except LayerError as exc:  # the layer is whole, one file in it is not
             self._note(f"rpm database could not be read: {exc.message}", entry)
 
-    def _keep_text(self, position: int, entry: Entry, held: RandomAccess) -> None:
+    def _keep_text(self, position: int, entry: Entry, content: RandomAccess) -> None:
         size = entry.stored
         if size > self._limits.text or size > self._left:
             self._note(f"text of {size:,} bytes was not kept", entry)
             return
         self._left -= size
-        self._texts[position] = bytes(held.read_at(0, size))
+        self._texts[position] = bytes(content.read_at(0, size))
 
     def _note(self, what: str, entry: Entry) -> None:
         self._notes.append(Note(what=what, path=entry.path))

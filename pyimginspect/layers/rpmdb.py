@@ -56,7 +56,7 @@ def _read(data: bytes) -> tuple[RpmPackage, ...]:
         # Pages that many records share could make much out of a small file.
         headers -= len(blob)
         if headers < 0 or len(packages) >= _MOST_PACKAGES:
-            raise LimitError("the rpm database holds more headers than its size allows")
+            raise LimitError("the rpm database claims more headers than its size allows")
         package = read_header(blob, paths)
         paths -= sum(map(len, package.files))
         packages.append(package)
@@ -144,7 +144,7 @@ def _ndb_blobs(data: bytes) -> Iterator[bytes]:
     for place in range(_NDB_FIRST_SLOT * _NDB_SLOT.size, end, _NDB_SLOT.size):
         magic, number, block, _ = _NDB_SLOT.unpack_from(data, place)
         if magic != b"Slot":
-            raise CorruptLayerError("the slots of the rpm database do not hold together")
+            raise CorruptLayerError("the slots of the rpm database are inconsistent")
         if not number:
             continue
         start = block * _NDB_BLOCK
@@ -182,11 +182,11 @@ def _bdb_page(data: bytes, start: int, page_size: int, order: str) -> Iterator[b
     """Yield the values of a hash page: keys and values take turns, filled in from the end."""
     (count,) = struct.unpack_from(f"{order}H", data, start + 20)
     if 26 + 2 * count > page_size:
-        raise CorruptLayerError("a page of the rpm database does not hold together")
+        raise CorruptLayerError("a page of the rpm database is inconsistent")
     offsets = struct.unpack_from(f"{order}{count}H", data, start + 26)
     for key, value in zip(offsets[::2], offsets[1::2], strict=False):
         if not 26 + 2 * count <= value < key <= page_size:
-            raise CorruptLayerError("a page of the rpm database does not hold together")
+            raise CorruptLayerError("a page of the rpm database is inconsistent")
         kind = data[start + value]
         # The record of key 0 is not a header but the number that the next package will have.
         if data[start + key + 1 : start + key + 5] == b"\0\0\0\0":
@@ -211,7 +211,7 @@ def _bdb_overflow(data: bytes, page: int, length: int, page_size: int, order: st
         (page,) = struct.unpack_from(f"{order}I", data, start + 16)
         (used,) = struct.unpack_from(f"{order}H", data, start + 22)
         if not 0 < used <= min(left, page_size - 26):
-            raise CorruptLayerError("a page of the rpm database does not hold together")
+            raise CorruptLayerError("a page of the rpm database is inconsistent")
         parts.append(data[start + 26 : start + 26 + used])
         left -= used
     return b"".join(parts)

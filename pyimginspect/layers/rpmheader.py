@@ -152,7 +152,7 @@ def _files(tags: _Tags, room: int) -> tuple[str, ...]:
         indexes = tags.numbers(_DIRECTORY_INDEXES)
         directories = [path.lstrip("/") for path in tags.texts(_DIRECTORY_NAMES)]
         if len(indexes) != len(names) or max(indexes) >= len(directories):
-            raise CorruptLayerError("the file list of the rpm database does not hold together")
+            raise CorruptLayerError("the file list of the rpm database is inconsistent")
         if max(map(len, directories)) > _LONGEST_DIRECTORY:
             raise LimitError("the rpm database names a directory beyond what a kernel takes")
         length_of = [len(path) for path in directories].__getitem__

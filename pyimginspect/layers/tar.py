@@ -135,7 +135,7 @@ def _check_signed_sum(block: bytes, expected: int, name: bytes) -> None:
     """Accept the sum of some old tars, which took characters for signed numbers."""
     signed = sum(byte - 256 if byte > 127 else byte for byte in block[:148] + block[156:])
     if signed + 256 != expected:
-        raise CorruptLayerError("a header's checksum does not hold", entry=_text(name))
+        raise CorruptLayerError("a header's checksum is wrong", entry=_text(name))
 
 
 def _text(field: bytes) -> str:
@@ -153,7 +153,7 @@ def _number(field: bytes, name: bytes) -> int:
         try:
             value = int(digits, 8) if digits else 0
         except ValueError:
-            raise CorruptLayerError("a header holds no number", entry=_text(name)) from None
+            raise CorruptLayerError("a header field is not a number", entry=_text(name)) from None
     if not _LEAST_NUMBER <= value < _TOO_LARGE:
         raise CorruptLayerError("a number in a header is of more than 64 bits", entry=_text(name))
     return value
@@ -189,7 +189,7 @@ def _pax_records(data: bytes) -> Iterator[tuple[str, bytes]]:
         digits = data[position:space]
         end = position + int(digits) if space > position and digits.isdigit() else -1
         if end <= space or end > len(data) or data[end - 1] != 0x0A:
-            raise CorruptLayerError("an extended header's record does not hold")
+            raise CorruptLayerError("an extended header's record is invalid")
         key, equals, value = data[space + 1 : end - 1].partition(b"=")
         if not equals:
             raise CorruptLayerError("an extended header's record has no value")

@@ -48,7 +48,7 @@ class Context:
         """Return the path that the lost content had."""
         return self._entries[removal.layer][removal.position].path
 
-    def lost(self, wanted: Callable[[Removal, str], bool]) -> frozenset[Content]:
+    def wasted(self, wanted: Callable[[Removal, str], bool]) -> frozenset[Content]:
         """Return the lost contents of layers above the base that ``wanted`` chooses."""
         return frozenset(
             (removal.layer, removal.position)

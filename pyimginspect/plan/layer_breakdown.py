@@ -24,20 +24,20 @@ class Share(Struct, frozen=True, kw_only=True):
 
     name: str
     live: int = 0
-    dead: int = 0
+    wasted: int = 0
     how: str = ""
     removed_in: int | None = None
 
     @property
     def stored(self) -> int:
         """All bytes of the share."""
-        return self.live + self.dead
+        return self.live + self.wasted
 
 
 class LayerBreakdown(Struct, frozen=True, kw_only=True):
     """One layer's account, and the largest parts of it.
 
-    ``deleted_by`` and ``overwritten_by`` map later layers to the bytes they took. Content with
+    ``removed_by`` and ``overwritten_by`` map later layers to the bytes they took. Content with
     several names counts under the name that it was stored by. ``packages`` are shares of live
     bytes by the OS package that owns them.
     """
@@ -47,7 +47,7 @@ class LayerBreakdown(Struct, frozen=True, kw_only=True):
     base: bool
     size: int
     account: LayerAccount
-    deleted_by: dict[int, int] = {}
+    removed_by: dict[int, int] = {}
     overwritten_by: dict[int, int] = {}
     directories: tuple[Share, ...] = ()
     packages: tuple[Share, ...] = ()
@@ -56,26 +56,27 @@ class LayerBreakdown(Struct, frozen=True, kw_only=True):
 
 def break_down_layers(inventory: Inventory) -> tuple[LayerBreakdown, ...]:
     """Return the story of every layer, the lowest first; shares are sorted by bytes stored."""
-    losses: dict[int, dict[int, tuple[int, str]]] = {}
+    by_layer: dict[int, dict[int, tuple[int, str]]] = {}
     accounts = {
-        (loss.layer, loss.path, loss.removed_in): loss.account for loss in inventory.ledger.losses
+        (found.layer, found.path, found.removed_in): found.account
+        for found in inventory.ledger.wasted_files
     }
     entries = {layer.number: layer.index.entries for layer in inventory.image.layers}
     for removal in inventory.rootfs.removals:
         path = entries[removal.layer][removal.position].path
         account = accounts[removal.layer, path, removal.removed_in]
-        losses.setdefault(removal.layer, {})[removal.position] = (removal.removed_in, account)
+        by_layer.setdefault(removal.layer, {})[removal.position] = (removal.removed_in, account)
     return tuple(
-        _story(inventory, account, losses.get(account.layer, {}))
+        _breakdown(inventory, account, by_layer.get(account.layer, {}))
         for account in inventory.ledger.layers
     )
 
 
-def _story(
-    inventory: Inventory, account: LayerAccount, lost: Mapping[int, tuple[int, str]]
+def _breakdown(
+    inventory: Inventory, account: LayerAccount, wasted_files: Mapping[int, tuple[int, str]]
 ) -> LayerBreakdown:
     layer = inventory.image.layers[account.layer]
-    deleted: dict[int, int] = {}
+    removed: dict[int, int] = {}
     overwritten: dict[int, int] = {}
     directories: dict[str, list[int]] = {}
     packages: dict[str, int] = {}
@@ -84,30 +85,31 @@ def _story(
         if not entry.stored:
             continue
         share = directories.setdefault(_directory(entry.path), [0, 0])
-        loss = lost.get(position)
-        if loss is None:
+        found = wasted_files.get(position)
+        if found is None:
             share[0] += entry.stored
             for key in inventory.packages.owner(entry.path):
                 packages[key] = packages.get(key, 0) + entry.stored
             largest.append(Share(name=entry.path, live=entry.stored))
             continue
-        removed_in, how = loss
+        removed_in, how = found
         share[1] += entry.stored
-        if how == "deleted":
-            deleted[removed_in] = deleted.get(removed_in, 0) + entry.stored
+        if how == "removed":
+            removed[removed_in] = removed.get(removed_in, 0) + entry.stored
         elif how != "repeated":
             overwritten[removed_in] = overwritten.get(removed_in, 0) + entry.stored
-        largest.append(Share(name=entry.path, dead=entry.stored, how=how, removed_in=removed_in))
+        largest.append(Share(name=entry.path, wasted=entry.stored, how=how, removed_in=removed_in))
     return LayerBreakdown(
         layer=account.layer,
         instruction=inventory.instructions[account.layer],
         base=account.layer < inventory.base.layers,
         size=layer.index.size,
         account=account,
-        deleted_by=dict(sorted(deleted.items())),
+        removed_by=dict(sorted(removed.items())),
         overwritten_by=dict(sorted(overwritten.items())),
         directories=_first(
-            Share(name=name, live=live, dead=dead) for name, (live, dead) in directories.items()
+            Share(name=name, live=live, wasted=wasted)
+            for name, (live, wasted) in directories.items()
         ),
         packages=_first(Share(name=key, live=live) for key, live in packages.items()),
         files=_first(largest),

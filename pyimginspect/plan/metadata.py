@@ -25,12 +25,12 @@ def edits_of_metadata(context: Context) -> Iterator[Proposal]:
     The later instruction goes only if all that it does is done elsewhere.
     """
     merged = merged_runs(context)
-    by_killer: dict[int, list[Cause]] = {}
+    by_remover: dict[int, list[Cause]] = {}
     for cause in find_causes(context.inventory):
         inside = any(a <= cause.makers[0] and cause.removed_in <= b for a, b in merged)
         if cause.kind == "rewritten" and cause.freed.size >= LEAST and not inside:
-            by_killer.setdefault(cause.removed_in, []).append(cause)
-    for removed_in, causes in sorted(by_killer.items()):
+            by_remover.setdefault(cause.removed_in, []).append(cause)
+    for removed_in, causes in sorted(by_remover.items()):
         edits = [_edit(context, cause) for cause in causes]
         complete = all(edits) and _does_nothing_else(context, removed_in, causes)
         for cause, edit in zip(causes, edits, strict=True):
@@ -52,7 +52,7 @@ def _advice(context: Context, cause: Cause) -> Edit:
 
 def _does_nothing_else(context: Context, removed_in: int, causes: Sequence[Cause]) -> bool:
     """Whether a layer stores nothing but files whose metadata is changed elsewhere now."""
-    changed = {lost.successor for cause in causes for lost in cause.losses}
+    changed = {wasted.successor for cause in causes for wasted in cause.wasted_files}
     entries = context.inventory.rootfs.layers[removed_in].index.entries
     return all(n in changed for n, entry in enumerate(entries) if entry.stored)
 
@@ -87,10 +87,12 @@ def _options(context: Context, cause: Cause, parts: Sequence[str]) -> str:
     """Return the options of ``COPY`` that do the same, if it brings these files and no others."""
     layers = context.inventory.rootfs.layers
     made = layers[cause.makers[0]].index.entries
-    changed = {lost.position for lost in cause.losses}
+    changed = {wasted.position for wasted in cause.wasted_files}
     if any(n not in changed for n, entry in enumerate(made) if entry.stored):
         return ""
-    new = [layers[cause.removed_in].index.entries[lost.successor] for lost in cause.losses]
+    new = [
+        layers[cause.removed_in].index.entries[wasted.successor] for wasted in cause.wasted_files
+    ]
     options = []
     if "owner" in cause.changes:
         named = next((match[1] for part in parts if (match := _CHOWN.fullmatch(part))), None)

@@ -85,9 +85,11 @@ def _staged(
         others=list(range(first + 1, last + 1)),
     )
     # What is made and lost within the stage stays there too, and bytecode of the base's modules.
-    lost = context.lost(lambda removal, _: first <= removal.layer and removal.removed_in <= last)
+    wasted = context.wasted(
+        lambda removal, _: first <= removal.layer and removal.removed_in <= last
+    )
     stray = context.contents.behind(stray_bytecode(context, first, last))
-    return Proposal(edit, context.behind_packages(keys) | lost | stray)
+    return Proposal(edit, context.behind_packages(keys) | wasted | stray)
 
 
 def _purge(context: Context, layer: int, keys: list[str], command: str, words: str) -> Proposal:

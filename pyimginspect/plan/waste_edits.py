@@ -10,8 +10,8 @@ from pyimginspect.inventory.contents import Content
 from pyimginspect.inventory.derived.cache_contents import contents_of_caches
 from pyimginspect.inventory.derived.causes import Cause, find_causes
 from pyimginspect.inventory.derived.differences import differing_paths
-from pyimginspect.inventory.derived.losses import places_of
 from pyimginspect.inventory.derived.owners import Owner
+from pyimginspect.inventory.derived.wasted_files import places_of
 from pyimginspect.plan import commands
 from pyimginspect.plan.context import LEAST, Context, Proposal
 
@@ -23,11 +23,11 @@ _MOST_PLACES = 8
 
 def edits_of_caches(context: Context) -> Iterator[Proposal]:
     """Propose to keep no cache, for each instruction that leaves some."""
-    for (kind, path), (live, dead) in contents_of_caches(context.inventory).items():
+    for (kind, path), (live, wasted) in contents_of_caches(context.inventory).items():
         if not live or links_into_caches(context.inventory.rootfs).get(path):
             continue  # what is installed are links into it
         by_layer: dict[int, set[Content]] = {}
-        for content in live | dead:
+        for content in live | wasted:
             by_layer.setdefault(content[0], set()).add(content)
         for layer, contents in sorted(by_layer.items()):
             words, command = _cache_edit(kind, path)
@@ -96,7 +96,7 @@ def edits_of_deleted(context: Context) -> Iterator[Proposal]:
         )
         contents = frozenset(each for cause in causes for each in cause.freed.contents)
         # What they overwrite of each other is stored once.
-        yield Proposal(edit, contents | _lost_between(context, first, last))
+        yield Proposal(edit, contents | _wasted_between(context, first, last))
 
 
 def _late(context: Context) -> list[Cause]:
@@ -151,8 +151,8 @@ def _names(owners: tuple[Owner, ...]) -> str:
     return ", ".join(names[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
-def _lost_between(context: Context, first: int, last: int) -> frozenset[Content]:
-    return context.lost(lambda removal, _: first <= removal.layer and removal.removed_in <= last)
+def _wasted_between(context: Context, first: int, last: int) -> frozenset[Content]:
+    return context.wasted(lambda removal, _: first <= removal.layer and removal.removed_in <= last)
 
 
 def _merged(context: Context, maker: int, removed_in: int) -> list[str]:
@@ -176,7 +176,7 @@ def edits_of_overwritten(context: Context) -> Iterator[Proposal]:
     for cause in find_causes(context.inventory):
         if cause.kind not in ("again", "overwritten") or cause.freed.size < LEAST:
             continue
-        top = places_of(cause.losses)[0]
+        top = places_of(cause.wasted_files)[0]
         words = f"store {top} once: layer {cause.removed_in} stores it again"
         command = ""
         if cause.kind == "again":

@@ -48,7 +48,7 @@ def read_baseline(text: str | bytes, source: str = "baseline") -> Baseline:
         if version != BASELINE_VERSION:
             raise PolicyError(
                 f"{source} has version {version}, this release reads {BASELINE_VERSION}",
-                hint="write it anew with --write-baseline",
+                hint="rewrite it with --write-baseline",
             )
         return from_json(text, Baseline)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:

@@ -61,7 +61,7 @@ def apply_policy(
         fail_on=policy.fail_on,
         waived=tuple(waived),
         accepted=tuple(accepted),
-        gone=tuple(
+        fixed=tuple(
             old for old in (baseline.findings if baseline else ()) if old.fingerprint not in present
         ),
     )

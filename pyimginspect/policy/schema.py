@@ -37,7 +37,7 @@ def policy_schema(rules: Mapping[str, Rule]) -> dict[str, Any]:
             "extend-select": _list("Rules and groups that count beside those.", names),
             "ignore": _list("Rules and groups that do not count.", names),
             "allowed-bases": _list("Patterns of base images that may be used."),
-            "allowed-packages": _list("Patterns of packages that may be there."),
+            "allowed-packages": _list("Patterns of packages that may be installed."),
             "expected-libc": {
                 **_enum(["glibc", "musl"]),
                 "description": "The C library that images must have.",
@@ -57,7 +57,7 @@ def policy_schema(rules: Mapping[str, Rule]) -> dict[str, Any]:
             },
             "waivers": {
                 "type": "array",
-                "description": "Findings that are let pass on purpose.",
+                "description": "Findings that are waived on purpose.",
                 "items": _waiver(),
             },
         },
@@ -89,11 +89,11 @@ def _waiver() -> dict[str, Any]:
         "required": ["rule", "reason"],
         "properties": {
             "rule": _text("A rule, or a pattern of rules."),
-            "reason": _text("Why the findings are let pass."),
+            "reason": _text("Why the findings are waived."),
             "path": _list("Patterns that every path of the finding must match."),
             "package": _list("Patterns that every package of the finding must match."),
             "expires": {
-                "description": "The last day on which the waiver holds.",
+                "description": "The last day on which the waiver applies.",
                 "type": "string",
                 "format": "date",
             },

@@ -108,13 +108,13 @@ _OWN = (
         title="A waiver has expired",
         severity="warning",
         policy="soundness",
-        what="The policy lets a finding pass until a day that is over.",
-        why="A waiver with a date is a promise to mend something by then.",
-        fix="Mend what it covered and delete the waiver, or agree on a new date.",
+        what="The policy waives a finding until a date that has passed.",
+        why="A waiver with a date is a promise to fix something by then.",
+        fix="Fix what it covered and delete the waiver, or agree on a new date.",
     ),
     Rule(
         id="base-not-allowed",
-        title="The base image is none of those that the policy allows",
+        title="The policy does not allow the base image",
         severity="warning",
         policy="base",
         what="The image was built on another base than the policy's allowed-bases name.",
@@ -136,8 +136,8 @@ _OWN = (
         severity="warning",
         policy="size",
         what="The layers store more bytes than max-size, or more wasted space than max-waste.",
-        why="Every pull moves these bytes, and every node keeps them.",
-        fix="Mend the findings that save most; --plan lists the edits.",
+        why="Every pull transfers these bytes, and every node stores them.",
+        fix="Fix the findings that save most; --plan lists the edits.",
     ),
 )
 

@@ -118,7 +118,9 @@ class Table:
         values = self._get(key, list, "an array of tables")
         for value in values or []:
             if not isinstance(value, dict):
-                raise self.error(f"must be an array of tables, and holds {_toml_type(value)}", key)
+                raise self.error(
+                    f"must be an array of tables, and contains {_toml_type(value)}", key
+                )
         return [
             Table(value, self._source, self._lines, (*self._place, key, number))
             for number, value in enumerate(values or [])

@@ -114,7 +114,7 @@ def load_roots(context: ssl.SSLContext, path: Path, kind: type[SourceError]) -> 
         else:
             context.load_verify_locations(cafile=path)
     except ssl.SSLError as exc:
-        raise kind(f"{path} holds no certificate in PEM form") from exc
+        raise kind(f"{path} contains no certificate in PEM form") from exc
     except OSError as exc:
         raise kind(f"{path} cannot be read: {exc.strerror}") from exc
 
@@ -125,7 +125,7 @@ def load_pair(
     """Use a client's certificate and key; raise ``kind`` where they cannot be used."""
 
     def password() -> str:  # or a terminal would be asked
-        raise kind(f"the key {key} is encrypted, and nobody is asked for its password")
+        raise kind(f"the key {key} is encrypted, and a password cannot be entered")
 
     try:
         context.load_cert_chain(certificate, key, password)

@@ -191,8 +191,8 @@ def _no_answer(service: str, exc: Exception) -> DaemonError:
     inner = innermost(exc)
     if isinstance(inner, PermissionError):
         return DaemonError(
-            f"the socket of {service} is not open to this user",
-            hint=f"as root, or as one who may use {service}; or save the image to a file",
+            f"this user has no permission to use the socket of {service}",
+            hint=f"run as root or as a user with access to {service}, or save the image to a file",
         )
     if "to an HTTPS server" in str(exc):  # the answer of Go's net/http
         return DaemonError(

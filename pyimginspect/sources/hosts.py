@@ -270,7 +270,9 @@ class Host:
 
     def _own_certificate(self) -> str:
         where = f"{_CERTIFICATES}/{self.registry}"
-        return f"if it wants to know you: your certificate as {where}/client.cert, with client.key"
+        return (
+            f"if it requires a client certificate: put it at {where}/client.cert, with client.key"
+        )
 
 
 def _is_hopeless(exc: requests.RequestException) -> bool:

@@ -59,7 +59,7 @@ def locate(
             try:
                 got = fetch(ref)
                 if got is None and not ref.foreign:
-                    raise ManifestError("the manifest names it, and it is not there")
+                    raise ManifestError("the manifest names it, but it is missing")
                 if got is not None:
                     _check_size(got, ref)
                     found[number] = got
@@ -244,7 +244,7 @@ def check_digests(indexed: Indexed, ref: LayerRef, *, required: bool) -> None:
                 raise DigestMismatchError(f"the {what} is {digest[:19]}…, not {claimed[:19]}…")
         if required:
             raise UnsupportedError(
-                f"that the {what} has a digest of '{name}' was not known while it went by",
+                f"the {what} has a digest of '{name}', which was not known while it was read",
                 hint="save the archive to a file",
             )
 

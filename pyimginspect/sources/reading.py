@@ -113,7 +113,7 @@ def _from_stream(
     if len(found) == len(layers):
         return found
     if not carrier.reference:
-        raise ArchiveError("its layers went by once, and cannot be read again")
+        raise ArchiveError("its layers were read from a stream, and cannot be read again")
     again = resolve(carrier.reference, options)
     places = {(ref.place, ref.diff_id): ref.number for ref in again.layers}
     for ref in layers:

@@ -120,11 +120,11 @@ def pulled_as(reference: str, image: Image) -> str:
     layout often has the tag alone, which is none.
     """
     if image.source in ("docker", "podman", "registry"):
-        told: tuple[str, ...] = (reference.removeprefix(f"{image.source}:"),)
+        names: tuple[str, ...] = (reference.removeprefix(f"{image.source}:"),)
     else:
-        told = tuple(name for name in image.names if {*"/:@"} & {*name})
+        names = tuple(name for name in image.names if {*"/:@"} & {*name})
     # What was asked for by name, as PATH:NAME, goes by that name.
-    for name in sorted(told, key=lambda name: not reference.endswith(f":{name}")):
+    for name in sorted(names, key=lambda name: not reference.endswith(f":{name}")):
         with suppress(InvalidReferenceError):
             return parse_name(name).familiar
     return ""

@@ -156,9 +156,9 @@ def _why_not_there(path: str) -> str:
         os.stat(path)
     except OSError as exc:
         if not isinstance(exc, FileNotFoundError | NotADirectoryError):
-            return f"it cannot be looked at: {exc.strerror}"
+            return f"it cannot be examined: {exc.strerror}"
         if os.path.islink(path):
-            return "it is a link that leads nowhere"
+            return "it is a dangling symbolic link"
     except ValueError:  # a null byte
         pass
     return "there is no such file"
@@ -177,9 +177,9 @@ def _search(reference: str, options: Options) -> Resolved:
         except (DaemonError, ImageNotFoundError, RegistryError) as exc:
             said.append(f"{place}: {exc.message}")
             last = exc
-    hint = "save it with docker save, or name its place: docker:, podman:, registry:"
+    hint = "save it with docker save, or name the source: docker:, podman:, registry:"
     if isinstance(last, RegistryError):
         raise type(last)("; ".join(said), hint=last.hint or hint) from last
     raise ImageNotFoundError(
-        f"not a path, and nobody has it: {'; '.join(said)}", hint=hint
+        f"neither a path, nor found elsewhere: {'; '.join(said)}", hint=hint
     ) from last

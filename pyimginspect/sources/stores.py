@@ -48,7 +48,7 @@ def resolve_member(name: str, links: dict[str, str]) -> str:
         if name not in links:
             return name
         name = posixpath.normpath(posixpath.join(posixpath.dirname(name), links[name]))
-    raise ArchiveError(f"the member '{name}' is a circle of links")
+    raise ArchiveError(f"the member '{name}' is a symbolic link loop")
 
 
 def member_name(ref: LayerRef) -> str:

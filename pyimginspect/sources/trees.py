@@ -51,7 +51,7 @@ class Tree:
                 status = os.lstat(os.path.join(self._root, path))
                 info = self._describe(path, status)
             except OSError as exc:
-                self._note("it could not be looked at", path, exc)
+                self._note("it could not be examined", path, exc)
                 continue
             if info is None:
                 continue

@@ -31,7 +31,7 @@ class _Content:
         return (m.mode & 0o7777, m.uid, m.gid, int(m.mtime), tuple(sorted(xattrs.items())))
 
 
-Loss = tuple[int, str, int, int, str]
+WastedFile = tuple[int, str, int, int, str]
 """Layer, path, the layer that took it away, bytes, account."""
 
 
@@ -40,7 +40,7 @@ class _Replay:
 
     def __init__(self, archive: Path) -> None:
         self.stored: list[int] = []
-        self.losses: list[Loss] = []
+        self.wasted_files: list[WastedFile] = []
         self._files: dict[str, _Content | None] = {}  # None: no regular file
         self._directories: set[str] = set()
         with tarfile.open(archive) as outer:
@@ -98,18 +98,18 @@ class _Replay:
             return
         content.names -= 1
         if content.names == 0 and content.member.size:
-            account = "deleted" if by is None else self._compare(content, by)
+            account = "removed" if by is None else self._compare(content, by)
             size = content.member.size
-            self.losses.append((content.layer, content.path, removed_in, size, account))
+            self.wasted_files.append((content.layer, content.path, removed_in, size, account))
 
     def _compare(self, old: _Content, new: _Content | tarfile.TarInfo) -> str:
         if not isinstance(new, _Content) or not new.member.isreg():
-            return "changed"
+            return "content_changed"
         if old.layer == new.layer:
             return "repeated"
         if old.member.size != new.member.size or self._digest(old) != self._digest(new):
-            return "changed"
-        return "identical" if old.metadata == new.metadata else "metadata"
+            return "content_changed"
+        return "unchanged" if old.metadata == new.metadata else "metadata_changed"
 
     def _digest(self, content: _Content) -> bytes:
         file = self._tars[content.layer].extractfile(content.member)
@@ -125,14 +125,23 @@ def test_the_ledger_equals_a_replay_to_the_byte(corpus: BuiltCorpus, name: str) 
         ledger = image.ledger
     assert [account.stored for account in ledger.layers] == replay.stored
     found = [
-        (loss.layer, loss.path, loss.removed_in, loss.size, loss.account) for loss in ledger.losses
+        (wasted.layer, wasted.path, wasted.removed_in, wasted.size, wasted.account)
+        for wasted in ledger.wasted_files
     ]
-    assert Counter(found) == Counter(replay.losses)
+    assert Counter(found) == Counter(replay.wasted_files)
     for account in ledger.layers:
-        lost = [loss for loss in replay.losses if loss[0] == account.layer]
-        assert account.live == account.stored - sum(loss[3] for loss in lost)
-        for kind in ("identical", "metadata", "changed", "deleted", "repeated"):
-            assert getattr(account, kind) == sum(loss[3] for loss in lost if loss[4] == kind), kind
+        wasted = [wasted for wasted in replay.wasted_files if wasted[0] == account.layer]
+        assert account.live == account.stored - sum(wasted[3] for wasted in wasted)
+        for kind in (
+            "unchanged",
+            "metadata_changed",
+            "content_changed",
+            "removed",
+            "repeated",
+        ):
+            assert getattr(account, kind) == sum(
+                wasted[3] for wasted in wasted if wasted[4] == kind
+            ), kind
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -140,12 +149,13 @@ def test_the_stories_add_up(corpus: BuiltCorpus, name: str) -> None:
     with pyimginspect.open_image(f"docker-archive:{corpus.archive(name)}") as image:
         stories = break_down_layers(image.inventory)
         ledger = image.ledger
-    for story in stories:
-        account = story.account
-        assert sum(story.deleted_by.values()) == account.deleted
-        assert sum(story.overwritten_by.values()) == account.overwritten
-        assert sum(share.live for share in story.directories) <= account.live
+    for breakdown in stories:
+        account = breakdown.account
+        assert sum(breakdown.removed_by.values()) == account.removed
+        assert sum(breakdown.overwritten_by.values()) == account.overwritten
+        assert sum(share.live for share in breakdown.directories) <= account.live
         assert all(
-            removed_in > story.layer for removed_in in (*story.deleted_by, *story.overwritten_by)
+            removed_in > breakdown.layer
+            for removed_in in (*breakdown.removed_by, *breakdown.overwritten_by)
         )
-    assert sum(story.account.stored for story in stories) == ledger.stored
+    assert sum(breakdown.account.stored for breakdown in stories) == ledger.stored

@@ -220,10 +220,10 @@ def test_threads_on_musl_get_the_stack_that_we_say(containers: Containers) -> No
     # This one was built as the official images are, and copied: no file, and no step, says so.
     silent = thread_stack(facts.rootfs, python, started, facts.instructions[python.layer])
     assert silent is not None
-    assert (silent.told, silent.size) == (False, 128 << 10)
+    assert (silent.known, silent.size) == (False, 128 << 10)
     told = thread_stack(facts.rootfs, python, started, f"RUN make EXTRA_CFLAGS={THREAD_STACK}")
     assert told is not None
-    assert told.told
+    assert told.known
     # Beside the stack there is what the thread itself needs (pthread_create.c of musl).
     assert told.size <= size < told.size + (16 << 10)
 

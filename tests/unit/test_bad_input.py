@@ -156,7 +156,7 @@ DEEP = b"[" * 100_000
         (b'[{"Config": "config.json", "Layers": null}]', "names 0 layers, its configuration 2"),
         (b'[{"Config": "config.json", "Layers": ["a"]}]', "names 1 layers, its configuration 2"),
         (b'[{"Config": "config.json", "Layers": ["a", "b"]}]', "layer 0"),
-        (b'[{"Config": "round", "Layers": []}]', "circle"),
+        (b'[{"Config": "round", "Layers": []}]', "loop"),
         (b'[{"Config": "../../etc/passwd", "Layers": []}]', "etc/passwd"),
         (b'[{"Config": "text", "Layers": []}]', "absent"),
     ],
@@ -546,7 +546,7 @@ def test_members_in_a_circle(tmp_path: Path) -> None:
     wraps: tuple[Compression, ...] = (None, "gzip")
     for wrap in wraps:
         path = write(tmp_path, compress(tar(tree), wrap))
-        refused(path, ArchiveError, "layer 0", "circle")
+        refused(path, ArchiveError, "layer 0", "loop")
 
 
 def many_entries(count: int) -> bytes:

@@ -231,7 +231,7 @@ def test_what_the_user_says_is_believed() -> None:
     base = find_base(found.image, found.rootfs, layers=5, name="acme/python:3")
     assert (base.layers, base.name, base.confidence) == (5, "acme/python:3", "certain")
     assert base.family == "python"
-    assert base.evidence[-1].what == "said by the user: the lowest 5 layers"
+    assert base.evidence[-1].what == "given by the user: the lowest 5 layers"
 
 
 @pytest.mark.parametrize(("layers", "name"), [(4, "python:3.13.1-slim-bookworm"), (5, ""), (1, "")])

@@ -79,7 +79,7 @@ def test_only_what_is_new_fails(
     assert judged.verdict.passed is passed
     assert "".join(f.subject for f in judged.findings) == new
     assert "".join(f.subject for f in judged.verdict.accepted) == accepted
-    assert "".join(g.subject for g in judged.verdict.gone) == gone
+    assert "".join(g.subject for g in judged.verdict.fixed) == gone
 
 
 def test_a_rebuild_in_other_layers_is_still_known() -> None:
@@ -92,7 +92,7 @@ def test_a_rebuild_in_other_layers_is_still_known() -> None:
     assert judged.verdict is not None
     assert judged.verdict.passed
     assert judged.findings == ()
-    assert judged.verdict.gone == ()
+    assert judged.verdict.fixed == ()
 
 
 def test_a_baseline_written_on_top_of_one_knows_both_and_no_waived() -> None:
@@ -109,7 +109,7 @@ def test_what_a_waiver_hides_has_not_gone() -> None:
     policy = parse_policy("[[waivers]]\nrule='*'\nreason='x'", RULES)
     judged = apply_policy(bad_report(), policy, RULES, today=TODAY, baseline=baseline)
     assert judged.verdict is not None
-    assert judged.verdict.gone == ()
+    assert judged.verdict.fixed == ()
 
 
 def test_names_that_are_no_utf8_are_known_again() -> None:

@@ -83,7 +83,7 @@ def test_one_run_that_deletes_of_two_owners_gives_two_findings() -> None:
     assert (first.packages, first.savings) == (("scipy",), {5: first.saving})
     assert (second.subject, second.saving, second.layers) == ("git", 2100, (4, 6))
     assert second.packages == ("git", "git-man")
-    assert second.message == "git and git-man: deleted by layer 6, and still shipped in layer 4"
+    assert second.message == "git and git-man (2.1 kB): removed by layer 6, still stored in layer 4"
 
 
 @pytest.mark.parametrize("record", [True, False])
@@ -97,10 +97,10 @@ def test_a_distribution_that_is_installed_in_another_version_is_replaced(record:
     if record:
         assert (finding.subject, finding.packages) == ("dateutil", ("dateutil",))
         assert finding.message == (
-            "dateutil 2.8.2: replaced by 2.9.0 by layer 5, and still shipped in layer 4"
+            "dateutil 2.8.2 (1.1 MB): replaced by 2.9.0 by layer 5, still stored in layer 4"
         )
         assert finding.fix == (
-            "Install the version that stays in one RUN with all that needs it: layers 4 and 5 are"
+            "Install the final version in one RUN with all that needs it: layers 4 and 5 are"
             " RUN step 0 and RUN step 1"
         )
         metadata = sum(len(str(old[path])) for path in old if "dist-info" in path)
@@ -113,7 +113,7 @@ def test_a_package_that_is_upgraded_is_replaced_too() -> None:
     found = inventory(apt(old), apt(new))
     assert ("replaced", "git", 1_000_000) in causes(found)
     (finding,) = overwritten_files.ANALYZER.run(found)
-    assert finding.message.startswith("git 1: replaced by 2 by layer 5")
+    assert finding.message.startswith("git 1 (1.0 MB): replaced by 2 by layer 5")
 
 
 def test_a_directory_that_goes_as_a_whole_is_one_owner() -> None:
@@ -137,7 +137,7 @@ def test_owners_beyond_the_largest_are_told_in_one() -> None:
     found = find_causes(inventory(every, gone))
     assert [len(cause.owners) for cause in found] == [1] * 20 + [5]
     assert sum(cause.freed.size for cause in found) == sum(
-        lost.size for cause in found for lost in cause.losses
+        wasted.size for cause in found for wasted in cause.wasted_files
     )
 
 
@@ -168,9 +168,9 @@ def test_what_the_base_has_already_is_stored_again_in_vain() -> None:
     found = on_base(copy, steps=("COPY /usr /usr # buildkit",))
     finding = again(found)
     assert (finding.saving, finding.savings, finding.layers) == (1_000_000, {1: 1_000_000}, (0, 1))
-    assert finding.message.endswith("again that the base image already has, unchanged")
+    assert finding.message.endswith("identical to the files in the base image")
     assert finding.fix == (
-        "COPY only what the layers below do not have, in place of COPY /usr /usr:"
+        "COPY only the files that the layers below do not have, in place of COPY /usr /usr:"
         " /usr/lib/new, /usr/lib/old"
     )
 
@@ -182,13 +182,15 @@ def test_another_time_makes_no_difference_where_files_were_copied() -> None:
     assert list(rewritten_metadata.ANALYZER.run(copied)) == []
     ran = on_base(copy, steps=("RUN apt-get install --reinstall big",))
     (finding,) = rewritten_metadata.ANALYZER.run(ran)
-    assert finding.message.endswith("for another time of modification alone")
+    assert finding.message.endswith("only the time of modification changed")
     assert (finding.saving, finding.savings) == (1_000_000, {1: 1_000_000})
 
 
 def test_a_copy_that_brings_nothing_is_to_be_dropped() -> None:
     found = on_base({"usr/lib/big.so": File(MB)}, steps=("COPY /usr /usr # buildkit",))
-    assert again(found).fix == "Drop COPY /usr /usr: it brings nothing that is not there already."
+    assert (
+        again(found).fix == "Drop COPY /usr /usr: the layers below already have all of its files."
+    )
 
 
 def test_a_copy_with_a_name_of_its_own_is_needed() -> None:
@@ -240,7 +242,7 @@ def test_differing_paths_hold_nothing_that_is_there_already() -> None:
 def test_metadata_by_what_changed(changed: File, words: str, fix: str) -> None:
     found = inventory({"app/x": File(MB)}, {"app/x": changed}, steps=("COPY app /app",))
     (finding,) = rewritten_metadata.ANALYZER.run(found)
-    assert finding.message == f"/app/x: stored again by layer 5 for another {words} alone"
+    assert finding.message == f"/app/x (1.0 MB): stored again by layer 5; only the {words} changed"
     assert finding.fix == fix
     assert finding.savings == {4: 1_000_000}
 
@@ -248,9 +250,9 @@ def test_metadata_by_what_changed(changed: File, words: str, fix: str) -> None:
 def test_two_kinds_of_change_by_one_layer_are_two_findings() -> None:
     made = {"app/x": File(MB), "app/y": File(MB)}
     found = inventory(made, {"app/x": File(MB, uid=5), "app/y": File(MB, mode=0o700)})
-    assert [f.message.rpartition(" for ")[2] for f in rewritten_metadata.ANALYZER.run(found)] == [
-        "another mode alone",
-        "another owner alone",
+    assert [f.message.rpartition("; ")[2] for f in rewritten_metadata.ANALYZER.run(found)] == [
+        "only the mode changed",
+        "only the owner changed",
     ]
 
 

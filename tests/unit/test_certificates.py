@@ -373,11 +373,11 @@ BREAKAGES: dict[str, tuple[Callable[[Path, Issued, Authority], object], str]] = 
     ),
     "a key with a password": (
         lambda where, client, ca: encrypted(client, where / "client.key"),
-        "client.key is encrypted, and nobody is asked for its password",
+        "client.key is encrypted, and a password cannot be entered",
     ),
     "no certificate of a CA": (
         lambda where, client, ca: (where / "ca.crt").write_text("certificate"),
-        "ca.crt holds no certificate in PEM form",
+        "ca.crt contains no certificate in PEM form",
     ),
     "a link that leads nowhere": (
         lambda where, client, ca: (where / "zz.crt").symlink_to("nowhere"),

@@ -139,7 +139,7 @@ CASES: dict[str, tuple[Sequence[Tree], dict[str, int]]] = {
         [{"d/": None, "d/usr/": None, "d/bin": Link("usr")}, {"d/": None, "d/bin/x": "1"}],
         {"d": 1, "d/usr": 0, "d/bin/x": 1},
     ),
-    "a lower circle of links": (
+    "a lower symbolic link loop": (
         [{"a": Link("b"), "b": Link("a")}, {"a/x": "1"}],
         {"b": 0, "a/x": 1},
     ),
@@ -286,8 +286,8 @@ def test_other_ends_of_links_are_not(trees: Sequence[Tree]) -> None:
 @pytest.mark.parametrize(
     ("trees", "message"),
     [
-        ([{"a": Link("b"), "b": Link("a"), "a/x": "1"}], "circle of links"),
-        ([{"a": Link("a"), "a/x": "1"}], "circle of links"),
+        ([{"a": Link("b"), "b": Link("a"), "a/x": "1"}], "symbolic link loop"),
+        ([{"a": Link("a"), "a/x": "1"}], "symbolic link loop"),
         ([{".wh...": ""}], "whiteout of nothing"),
         ([{"d/.wh.": ""}], "whiteout of nothing"),
     ],
@@ -381,47 +381,47 @@ def books(*trees: Tree) -> Ledger:
 
 LEDGER: dict[str, tuple[Sequence[Tree], dict[tuple[int, str], tuple[str, int, int]]]] = {
     "nothing lost": ([{"a": "12345"}, {"b": "1"}], {}),
-    "deleted": ([{"a": "12345"}, {".wh.a": ""}], {(0, "a"): ("deleted", 1, 5)}),
+    "deleted": ([{"a": "12345"}, {".wh.a": ""}], {(0, "a"): ("removed", 1, 5)}),
     "deleted with its directory": (
         [{"d/a": "123", "d/b": "45"}, {".wh.d": ""}],
-        {(0, "d/a"): ("deleted", 1, 3), (0, "d/b"): ("deleted", 1, 2)},
+        {(0, "d/a"): ("removed", 1, 3), (0, "d/b"): ("removed", 1, 2)},
     ),
     "hidden by an opaque directory": (
         [{"d/a": "123"}, {"d/.wh..wh..opq": "", "d/b": "1"}],
-        {(0, "d/a"): ("deleted", 1, 3)},
+        {(0, "d/a"): ("removed", 1, 3)},
     ),
-    "the same again": ([{"a": "123"}, {"a": "123"}], {(0, "a"): ("identical", 1, 3)}),
-    "chown": ([{"a": "123"}, {"a": File("123", uid=5)}], {(0, "a"): ("metadata", 1, 3)}),
-    "touch": ([{"a": "123"}, {"a": File("123", mtime=5)}], {(0, "a"): ("metadata", 1, 3)}),
-    "changed": ([{"a": "123"}, {"a": "124"}], {(0, "a"): ("changed", 1, 3)}),
-    "grown": ([{"a": "123"}, {"a": "1234"}], {(0, "a"): ("changed", 1, 3)}),
-    "emptied": ([{"a": "123"}, {"a": ""}], {(0, "a"): ("changed", 1, 3)}),
-    "replaced by a link": ([{"a": "123"}, {"a": Link("b")}], {(0, "a"): ("changed", 1, 3)}),
+    "the same again": ([{"a": "123"}, {"a": "123"}], {(0, "a"): ("unchanged", 1, 3)}),
+    "chown": ([{"a": "123"}, {"a": File("123", uid=5)}], {(0, "a"): ("metadata_changed", 1, 3)}),
+    "touch": ([{"a": "123"}, {"a": File("123", mtime=5)}], {(0, "a"): ("metadata_changed", 1, 3)}),
+    "changed": ([{"a": "123"}, {"a": "124"}], {(0, "a"): ("content_changed", 1, 3)}),
+    "grown": ([{"a": "123"}, {"a": "1234"}], {(0, "a"): ("content_changed", 1, 3)}),
+    "emptied": ([{"a": "123"}, {"a": ""}], {(0, "a"): ("content_changed", 1, 3)}),
+    "replaced by a link": ([{"a": "123"}, {"a": Link("b")}], {(0, "a"): ("content_changed", 1, 3)}),
     "directory replaced by a file": (
         [{"d/a": "123"}, {"d": "1"}],
-        {(0, "d/a"): ("changed", 1, 3)},
+        {(0, "d/a"): ("content_changed", 1, 3)},
     ),
     "twice in one layer": ([[("a", "123"), ("a", "12")]], {(0, "a"): ("repeated", 0, 3)}),
     "over and over": (
         [{"a": "1"}, {"a": "12"}, {"a": "123"}],
-        {(0, "a"): ("changed", 1, 1), (1, "a"): ("changed", 2, 2)},
+        {(0, "a"): ("content_changed", 1, 1), (1, "a"): ("content_changed", 2, 2)},
     ),
     "deleted and written anew": (
         [{"a": "123"}, {".wh.a": ""}, {"a": "123"}],
-        {(0, "a"): ("deleted", 1, 3)},
+        {(0, "a"): ("removed", 1, 3)},
     ),
     "a second name keeps it": ([{"a": "123", "b": HardLink("a")}, {".wh.a": ""}], {}),
     "until that goes too": (
         [{"a": "123", "b": HardLink("a")}, {".wh.a": ""}, {".wh.b": ""}],
-        {(0, "a"): ("deleted", 2, 3)},
+        {(0, "a"): ("removed", 2, 3)},
     ),
-    "aufs's own files": ([{".wh..wh.aufs": "123"}], {(0, ".wh..wh.aufs"): ("deleted", 0, 3)}),
+    "aufs's own files": ([{".wh..wh.aufs": "123"}], {(0, ".wh..wh.aufs"): ("removed", 0, 3)}),
     "deleted and written anew in one layer": (
         [{"a": "123"}, {".wh.a": "", "a": "123"}],
-        {(0, "a"): ("identical", 1, 3)},
+        {(0, "a"): ("unchanged", 1, 3)},
     ),
     "whiteout and directory in one layer": ([{"d/a": "123"}, {".wh.d": "", "d/": None}], {}),
-    "a whiteout that holds bytes": ([{".wh.a": "123"}], {(0, ".wh.a"): ("deleted", 0, 3)}),
+    "a whiteout that holds bytes": ([{".wh.a": "123"}], {(0, ".wh.a"): ("removed", 0, 3)}),
 }
 
 
@@ -430,8 +430,8 @@ def test_losses(name: str) -> None:
     trees, expected = LEDGER[name]
     ledger = books(*trees)
     assert {
-        (loss.layer, loss.path): (loss.account, loss.removed_in, loss.size)
-        for loss in ledger.losses
+        (wasted.layer, wasted.path): (wasted.account, wasted.removed_in, wasted.size)
+        for wasted in ledger.wasted_files
     } == expected
     assert ledger.waste == sum(size for _, _, size in expected.values())
 
@@ -442,10 +442,10 @@ def test_without_checksums_nobody_knows_whether_it_changed() -> None:
         for n, text in enumerate(["123", "124"])
     )
     rootfs = apply_layers(layers)
-    assert [loss.account for loss in build_ledger(rootfs).losses] == ["unknown"]
+    assert [wasted.account for wasted in build_ledger(rootfs).wasted_files] == ["not_compared"]
     sums = {(0, 0): 1, (1, 0): 1}
     told = build_ledger(rootfs, lambda number, position: sums[number, position])
-    assert [loss.account for loss in told.losses] == ["identical"]
+    assert [wasted.account for wasted in told.wasted_files] == ["unchanged"]
 
 
 # --- laws -----------------------------------------------------------------------------------------
@@ -553,4 +553,4 @@ def test_the_accounts_add_up(all_trees: list[list[tuple[str, File | Directory]]]
         assert account.stored == one.index.stored == account.live + account.waste
     live = sum(node.size for node in rootfs.nodes.values() if node.kind == "file")
     assert sum(account.live for account in ledger.layers) == live
-    assert ledger.waste == sum(loss.size for loss in ledger.losses)
+    assert ledger.waste == sum(wasted.size for wasted in ledger.wasted_files)

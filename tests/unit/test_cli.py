@@ -101,7 +101,7 @@ def test_json_is_the_same_from_run_to_run(dirty: str) -> None:
         for seed in ("1", "2", "3")
     }
     (output,) = outputs
-    assert json.loads(output)["schema_version"] == 1
+    assert json.loads(output)["schema_version"] == 2
 
 
 def test_several_outputs_of_one_run(dirty: str, tmp_path: Path) -> None:
@@ -211,9 +211,7 @@ def test_a_fault_of_our_own_is_one_line_too(
     monkeypatch.setattr("pyimginspect.api.open_image", fail)
     assert run(dirty) == 2
     err = capsys.readouterr().err
-    assert err.startswith(
-        "pyimginspect: a fault in pyimginspect itself: ZeroDivisionError: by\\nzero"
-    )
+    assert err.startswith("pyimginspect: internal error: ZeroDivisionError: by\\nzero")
     assert err.count("\n") == 1
     monkeypatch.setenv("PYIMGINSPECT_DEBUG", "1")
     with pytest.raises(ZeroDivisionError):

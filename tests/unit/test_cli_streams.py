@@ -82,7 +82,7 @@ def test_pipes_and_devices_are_written_to_and_not_replaced(archive: Path) -> Non
     os.mkfifo(fifo)
     done = shell("cat fifo > got & $P $A -f json -o fifo; wait", archive)
     assert done.returncode == 0, done.stderr
-    assert json.loads((archive.parent / "got").read_text())["schema_version"] == 1
+    assert json.loads((archive.parent / "got").read_text())["schema_version"] == 2
     assert fifo.is_fifo()
     assert json.loads(shell("$P $A -f json -o /dev/stdout | cat", archive).stdout)
 
@@ -102,7 +102,7 @@ def test_a_link_stays_and_leads_to_the_report(archive: Path) -> None:
     link.symlink_to(target)
     assert shell("$P $A -o latest.json", archive).returncode == 0
     assert link.is_symlink()
-    assert json.loads(target.read_text())["schema_version"] == 1
+    assert json.loads(target.read_text())["schema_version"] == 2
 
 
 def test_one_of_several_images_on_standard_input(archive: Path) -> None:

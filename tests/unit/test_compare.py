@@ -130,7 +130,7 @@ def test_findings_and_bytes() -> None:
     new = clean_report(findings=(moved, finding("r", "new")))
     comparison = compare(old, new)
     assert [f.subject for f in comparison.new] == ["new"]
-    assert [f.subject for f in comparison.gone] == ["gone"]
+    assert [f.subject for f in comparison.fixed] == ["gone"]
     assert comparison.kept == 1
     assert comparison.size == (560_180_400, 130_180_400)
     assert comparison.growth == -430_000_000
@@ -178,8 +178,8 @@ def test_the_table() -> None:
 acme/good:1.4 → acme/bad:1.4
 size        130.2 MB to 560.2 MB (+430.0 MB)
 shared      the lowest 4 layers, 130.0 MB
-dead bytes  0 B to 8.0 MB
-findings    4 new findings, 0 gone, 0 as before
+wasted space0 B to 8.0 MB
+findings    4 new findings, 0 fixed, 0 as before
 
 New findings: 1 error, 2 warnings, 1 note
 severity  rule                    saves  finding
@@ -222,8 +222,8 @@ def test_the_comment() -> None:
         "### ❌ `acme/good:1.4` → `acme/bad:1.4`\n\n"
         "- size: 130.2 MB to 560.2 MB (+430.0 MB)\n"
         "- shared: the lowest 4 layers, 130.0 MB\n"
-        "- dead bytes: 0 B to 8.0 MB\n"
-        "- findings: 4 new findings, 0 gone, 0 as before\n\n"
+        "- wasted space: 0 B to 8.0 MB\n"
+        "- findings: 4 new findings, 0 fixed, 0 as before\n\n"
         "**New findings**\n\n| | finding | rule |\n|---|---|---|\n"
     )
     assert "| `gcc-12` |  | `12.2.0-14` | +210.0 MB |\n" in text

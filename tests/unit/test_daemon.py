@@ -229,7 +229,7 @@ def test_a_socket_that_is_for_others(
     (tmp_path / "some.sock").touch()
     monkeypatch.setenv(name, f"unix://{tmp_path}/some.sock")
     monkeypatch.setattr("socket.socket.connect", refuse)
-    said = f"the socket of {prefix.capitalize()} is not open to this user (as root, or as one"
+    said = f"no permission to use the socket of {prefix.capitalize()} (run as root or as a user"
     refused(f"{prefix}:acme/api", DaemonError, said)
 
 
@@ -448,7 +448,7 @@ def test_tls_that_fails(
     refused(name, DaemonError, f"there is no key.pem beside {good}/cert.pem")
     (good / "ca.pem").write_text("nothing")
     (good / "cert.pem").unlink()
-    refused(name, DaemonError, f"{good}/ca.pem holds no certificate")
+    refused(name, DaemonError, f"{good}/ca.pem contains no certificate")
 
 
 @no_sockets

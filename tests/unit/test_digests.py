@@ -233,7 +233,7 @@ def test_a_stream(kind: dict[str, Any]) -> None:
 def test_a_stream_whose_names_do_not_tell() -> None:
     files = oci(blobs=SHA256)
     stream(files)
-    with pytest.raises(UnsupportedError, match="'sha512' was not known while it went by"):
+    with pytest.raises(UnsupportedError, match="'sha512', which was not known while it was read"):
         stream(files, verify=True)
 
 

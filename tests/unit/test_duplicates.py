@@ -121,11 +121,14 @@ PATHS = "$ORIGIN/../../nvidia/cublas/lib:$ORIGIN/../../nvidia/cuda_runtime/lib"
 def test_a_package_that_the_wheel_makes_superfluous() -> None:
     finding = only(apt(PQ, manual=ALL), BINARY)
     assert finding.severity == "note"
-    assert finding.message == "libpq.so.5 is there from libpq5 and bundled in psycopg2-binary"
+    assert (
+        finding.message
+        == "libpq.so.5 is in the image twice: from libpq5 and bundled in psycopg2-binary"
+    )
     assert finding.subject == "libpq5 bundled in psycopg2-binary"
     assert finding.fix.startswith("Do not install libpq5 in layer 4: psycopg2-binary loads its own")
     assert f"loaded for /{SITE}/psycopg2/_psycopg{SUFFIX}" in whats(finding)
-    assert "1 more package came along for libpq5 alone" in whats(finding)
+    assert "nothing but libpq5 requires 1 more package" in whats(finding)
     assert finding.saving > 3900
 
 
@@ -142,8 +145,8 @@ def test_a_package_that_something_else_needs(
     packages: dict[str, Package], manual: list[str], tree: Tree, who: str
 ) -> None:
     finding = only(apt(packages, manual=manual), {**BINARY, **tree})
-    assert f"libpq5 is needed by {who}" in whats(finding)
-    assert finding.fix.startswith("Keep libpq5, which others need")
+    assert f"libpq5 is required by {who}" in whats(finding)
+    assert finding.fix.startswith("Keep libpq5, which others require")
     assert "pip install --no-binary psycopg2-binary" in finding.fix
     assert finding.saving == 0
 
@@ -167,13 +170,16 @@ def test_two_hashes_are_two_repairs() -> None:
     finding = only(
         apt(package, manual=["libgfortran5"]), wheel("n", {f"n.libs/{name}": library(name)})
     )
-    assert finding.message == "libgfortran.so.5 is there from libgfortran5 and bundled in n"
+    assert (
+        finding.message
+        == "libgfortran.so.5 is in the image twice: from libgfortran5 and bundled in n"
+    )
 
 
 def test_a_copy_that_nothing_loads_beside_the_package() -> None:
     copy = {"opt/lib/libpq.so.5": library("libpq.so.5", 700)}
     finding = only(apt(PQ, manual=ALL), copy)
-    assert finding.message == "libpq.so.5 is there from libpq5 and copied to /opt/lib"
+    assert finding.message == "libpq.so.5 is in the image twice: from libpq5 and copied to /opt/lib"
     assert finding.fix.startswith("Delete /opt/lib/libpq.so.5 in the step that copies")
     assert finding.saving > 700
 
@@ -221,12 +227,12 @@ TOOLKIT = {
 def test_wheels_beside_a_toolkit_that_nothing_uses() -> None:
     finding = only(TOOLKIT, {**CU12, **TORCH})
     assert finding.severity == "note"  # so little
-    assert finding.message.startswith("CUDA's libraries are there twice, ")
+    assert finding.message.startswith("CUDA's libraries are in the image twice, ")
     assert "from /usr/local/cuda-12.4 and" in finding.message
     assert finding.message.endswith(f"from nvidia-*-cu12 in /{SITE}: libcublas.so.12")
     assert finding.fix.startswith("Do not copy /usr/local/cuda-12.4, or begin with an image that")
     assert finding.saving == len(TOOLKIT["usr/local/cuda-12.4/lib64/libcublas.so.12.4.5"])
-    assert "/usr/local/cuda-12.4: used by nothing that was looked at" in whats(finding)
+    assert "/usr/local/cuda-12.4: not used by any file that was examined" in whats(finding)
     assert "torch/lib/libtorch.so" in whats(finding)
 
 
@@ -251,7 +257,7 @@ def test_wheels_beside_packages_of_the_operating_system() -> None:
 
 def test_two_majors_of_wheels_of_which_one_is_used() -> None:
     finding = only({**CU11, **CU12, **TORCH})
-    assert "are there in two versions" in finding.message
+    assert "are in the image in two versions" in finding.message
     assert "libcublas (11 and 12) and libcublasLt (11 and 12)" in finding.message
     assert finding.fix.startswith(f"Do not install nvidia-*-cu11 in /{SITE}: ")
     assert finding.saving > 10_000

@@ -195,10 +195,10 @@ USR, LOCAL = "usr/bin/python3.11", "usr/local/bin/python3.13"
         ({"cmd": ["bash"]}, LOCAL, "the first python3 on PATH: /usr/local/bin/python3"),
     ],
 )
-def test_the_effective_interpreter(config: Mapping[str, Any], path: str, because: str) -> None:
+def test_the_effective_interpreter(config: Mapping[str, Any], path: str, reason: str) -> None:
     found = pythons(*BOTH, **config)
     (effective,) = [each for each in found if each.effective]
-    assert (effective.path, effective.effective_because) == (path, because)
+    assert (effective.path, effective.effective_reason) == (path, reason)
 
 
 @pytest.mark.parametrize(

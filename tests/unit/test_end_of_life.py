@@ -93,8 +93,8 @@ def test_findings_name_the_interpreter_and_the_release() -> None:
     assert found.message == "Python 3.8.1 is past its end of life: 2024-10-07"
     assert (found.paths, found.layers) == (("usr/local/bin/python3.8",), (1,))
     assert found.fix == (
-        "Move to a series that is supported, such as 3.14 (until 2030-10-31):"
-        " docs.python.org/3/whatsnew tells what changed."
+        "Move to a supported series, such as 3.14 (until 2030-10-31):"
+        " docs.python.org/3/whatsnew lists the changes."
     )
     assert found.evidence[-1].what == f"end of life 2024-10-07: {TABLE['sources']['python']}"
     assert [*eol_distribution.ANALYZER.run(taken(old))] == []

@@ -40,12 +40,12 @@ def test_totals_count_what_is_shared_once(results: Fleet) -> None:
     assert (totals.references, totals.inspected, totals.failed) == (COUNT + 1, COUNT, 1)
     assert totals.images == COUNT
     assert totals.layers == len({diff_id for one in IMAGES for diff_id in one.diff_ids})
-    lost = sum(LOST * number for number in range(COUNT))
+    wasted = sum(LOST * number for number in range(COUNT))
     # The second Python also replaces dpkg's database, of a layer that is whole in other images.
-    replaced = totals.wasted_once_anywhere - lost
-    assert totals.wasted_once == lost
+    replaced = totals.wasted_once_anywhere - wasted
+    assert totals.wasted_once == wasted
     assert replaced > 0
-    assert totals.wasted_summed == lost + len(range(0, COUNT, 7)) * replaced
+    assert totals.wasted_summed == wasted + len(range(0, COUNT, 7)) * replaced
     assert totals.stored_once < totals.stored_summed
     rows = list(results.query("SELECT layer, live + wasted AS stored FROM image_layer"))
     once = {row["layer"]: row["stored"] for row in rows}

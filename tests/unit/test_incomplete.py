@@ -65,7 +65,7 @@ IMPLICIT = dist_info("implicit", files={"implicit/a.py": "", "implicit/b.py": ""
 
 
 @pytest.mark.parametrize(
-    ("tree", "subject", "lost"),
+    ("tree", "subject", "wasted"),
     [
         (without(CV2, "cv2"), "opencv-python-headless", "cv2 is not in the image"),
         (without(CV2, "cv2/__init__.py"), "opencv-python-headless",
@@ -78,10 +78,10 @@ IMPLICIT = dist_info("implicit", files={"implicit/a.py": "", "implicit/b.py": ""
         (without(IMPLICIT, "implicit"), "implicit", "implicit.a and implicit.b are not"),
     ],
 )  # fmt: skip
-def test_modules_that_are_lost(tree: Tree, subject: str, lost: str) -> None:
+def test_modules_that_are_lost(tree: Tree, subject: str, wasted: str) -> None:
     (finding,) = judge("incomplete_distribution", tree)
     assert (finding.severity, finding.subject) == ("error", subject)
-    assert lost in finding.message
+    assert wasted in finding.message
     assert "--force-reinstall" in finding.fix
     assert judge("record_mismatch", tree) == []
 
@@ -128,7 +128,7 @@ def test_who_took_the_modules_away() -> None:
     (finding,) = judge("incomplete_distribution", SINGLE, {f"{SITE}/.wh.six.py": ""}, steps=steps)
     assert finding.layers == (2, 3)
     evidence = [each.what for each in finding.evidence]
-    assert "layer 3 deleted it" in evidence
+    assert "layer 3 removed it" in evidence
     assert "the instruction uninstalls five and six-too" in evidence
     assert finding.fix.startswith("Install only one of five, six and six-too: they share files")
 
@@ -141,7 +141,7 @@ def test_setuptools_is_removed_on_purpose_unless_it_is_required(more: Tree, seve
     tree = dist_info("setuptools", files={"setuptools/__init__.py": "x"})
     (finding,) = judge("incomplete_distribution", {**tree, **more}, {f"{SITE}/.wh.setuptools": ""})
     assert finding.severity == severity
-    assert "layer 3 deleted it" in [each.what for each in finding.evidence]
+    assert "layer 3 removed it" in [each.what for each in finding.evidence]
 
 
 CACHE = "/root/.cache/uv/archive-v0/Zz1"
@@ -173,7 +173,7 @@ def test_links_into_a_cache_that_is_there() -> None:
     }
     found = inventory(*BASE, {**linked("click"), **cached})
     assert [each.name for each in found.distributions if each.name != "pip"] == ["click"]
-    assert found.records.lost == {}
+    assert found.records.missing_modules == {}
 
 
 def test_a_package_that_is_a_link_as_a_whole() -> None:

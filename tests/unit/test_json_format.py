@@ -24,7 +24,7 @@ def test_the_beginning_is_literal() -> None:
     text = render(bad_report(), "json")
     assert text.startswith(
         "{\n"
-        '  "schema_version": 1,\n'
+        '  "schema_version": 2,\n'
         '  "tool_version": "0.1.0",\n'
         '  "image": {\n'
         '    "reference": "bad.tar",\n'
@@ -63,8 +63,8 @@ def test_another_process_writes_the_same_characters(hash_seed: str) -> None:
     [
         ("", "not a report of this tool"),
         ("[]", "not a report of this tool"),
-        ('{"schema_version": 99}', "has schema version 99, this release reads 1"),
-        ('{"schema_version": 1}', "not a report of this tool"),
+        ('{"schema_version": 99}', "has schema version 99, this release reads 2"),
+        ('{"schema_version": 2}', "not a report of this tool"),
         ("[" * 100_000, "not a report of this tool"),
     ],
 )

@@ -14,12 +14,12 @@ def test_the_dead_bytes_of_dives_image() -> None:
     with pyimginspect.open_image(str(ARCHIVES / "dive-test-docker-image.tar")) as image:
         ledger, rootfs = image.ledger, image.rootfs
     assert ledger.waste == 32_025
-    assert {(loss.path, loss.size, loss.account) for loss in ledger.losses} == {
-        ("root/example/somefile1.txt", 6_405, "metadata"),
-        ("root/example/somefile1.txt", 6_405, "deleted"),
-        ("root/example/somefile2.txt", 6_405, "deleted"),  # with its directory
-        ("root/example/somefile3.txt", 6_405, "deleted"),
-        ("root/saved.txt", 6_405, "metadata"),  # one of two copies: the other is live
+    assert {(wasted.path, wasted.size, wasted.account) for wasted in ledger.wasted_files} == {
+        ("root/example/somefile1.txt", 6_405, "metadata_changed"),
+        ("root/example/somefile1.txt", 6_405, "removed"),
+        ("root/example/somefile2.txt", 6_405, "removed"),  # with its directory
+        ("root/example/somefile3.txt", 6_405, "removed"),
+        ("root/saved.txt", 6_405, "metadata_changed"),  # one of two copies: the other is live
     }
     assert rootfs["root/saved.txt"].size == 6_405
 

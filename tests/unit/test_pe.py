@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from pyimginspect.layers import BytesBlob, index_layer
-from pyimginspect.layers.cursors import Held
+from pyimginspect.layers.cursors import Buffered
 from pyimginspect.layers.pe import file_version, python_file_version
 from tests.images import layer
 from tests.pe import pe, windows_python
 
 
-def held(data: bytes) -> Held:
-    return Held(len(data), [(0, data)])
+def held(data: bytes) -> Buffered:
+    return Buffered(len(data), [(0, data)])
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ def test_nothing_to_edit() -> None:
     assert (plan.saving, plan.after) == (0, plan.size)
     assert dockerfile == f"{HEAD}{FROM}\nCOPY . /app\nCMD []\n"
     assert plan_format.render(plan) == (
-        "Plan for app:1\nNothing to edit: no edit that is known here would store less.\n"
+        "Plan for app:1\nNothing to edit: no known edit would make the image smaller.\n"
     )
 
 
@@ -265,17 +265,21 @@ def test_the_ledger_tells_for_whom_and_by_whom() -> None:
             history=["RUN apt-get install -y gcc", "RUN rm"],
         )
     )
-    story = break_down_layers(inventory)[4]
-    assert (story.layer, story.instruction, story.base) == (4, "RUN apt-get install -y gcc", False)
-    assert (story.deleted_by, story.overwritten_by) == ({5: 70}, {5: 2})
-    assert [(s.name, s.live) for s in story.packages] == [("gcc", 1_000_000), ("cpp", 500_000)]
-    shares = {share.name: (share.live, share.dead) for share in story.directories}
+    breakdown = break_down_layers(inventory)[4]
+    assert (breakdown.layer, breakdown.instruction, breakdown.base) == (
+        4,
+        "RUN apt-get install -y gcc",
+        False,
+    )
+    assert (breakdown.removed_by, breakdown.overwritten_by) == ({5: 70}, {5: 2})
+    assert [(s.name, s.live) for s in breakdown.packages] == [("gcc", 1_000_000), ("cpp", 500_000)]
+    shares = {share.name: (share.live, share.wasted) for share in breakdown.directories}
     assert shares["/usr/bin"] == (1_500_000, 0)
     assert shares["/app/a/b"] == (0, 70)
     assert shares["/app"] == (0, 2)
-    assert sum(share.stored for share in story.directories) == story.account.stored
-    gone = next(share for share in story.files if share.name == "app/a/b/c/d")
-    assert (gone.dead, gone.how, gone.removed_in) == (70, "deleted", 5)
+    assert sum(share.stored for share in breakdown.directories) == breakdown.account.stored
+    gone = next(share for share in breakdown.files if share.name == "app/a/b/c/d")
+    assert (gone.wasted, gone.how, gone.removed_in) == (70, "removed", 5)
 
 
 def test_the_ledger_is_printed_layer_by_layer() -> None:
@@ -288,21 +292,21 @@ def test_the_ledger_is_printed_layer_by_layer() -> None:
     text = layers_format.render(break_down_layers(inventory))
     assert text == (
         "Layers: where every stored byte ended up\n"
-        "  #  stored  live  changed\n"
-        "---  ------  ----  -------\n"
-        "  0   510 B  10 B    500 B\n"
+        "  #  stored  live  content changed\n"
+        "---  ------  ----  ---------------\n"
+        "  0   510 B  10 B            500 B\n"
         "  1    40 B  40 B\n"
         "  2\n"
-        "all   550 B  50 B    500 B\n"
+        "all   550 B  50 B            500 B\n"
         "\n"
         "Layer 0 (base): ADD file:1 /\n"
         "overwritten: 500 B by layer 1\n"
-        "           live   dead  what            lost\n"
-        "---------  ----  -----  --------------  ----------------\n"
-        "directory        500 B  /\n"
-        "           10 B         /etc\n"
-        "file             500 B  a               changed, layer 1\n"
-        "           10 B         etc/os-release\n"
+        "           live  wasted  what            how\n"
+        "---------  ----  ------  --------------  ------------------------\n"
+        "directory         500 B  /\n"
+        "           10 B          /etc\n"
+        "file              500 B  a               content changed, layer 1\n"
+        "           10 B          etc/os-release\n"
         "\n"
         "Layer 1: RUN x\n"
         "           live  what\n"

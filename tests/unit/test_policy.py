@@ -25,7 +25,7 @@ from pyimginspect.report import Finding, Report, Severity, Waste
 from tests.reports import RULES, bad_report, clean_report, finding
 
 ALL = ["duplicate-python", "leftover-build-tool", "package-cache", "deleted-but-shipped"]
-WASTE = Waste(size=1_301_804, overwritten=0, deleted=0, repeated=0, files=1)
+WASTE = Waste(size=1_301_804, overwritten=0, removed=0, repeated=0, files=1)
 TODAY = datetime.date(2026, 6, 15)
 
 
@@ -154,7 +154,7 @@ def test_a_builtin_policy_by_name(name: str) -> None:
         ("allowed-bases = [1]", r"line 1: allowed-bases must be a list of strings"),
         ("expected-libc = 'uclibc'", r"expected-libc is 'uclibc'"),
         ("waivers = 'x'", r"line 1: waivers must be an array of tables, not a string"),
-        ("waivers = ['x']", r"waivers must be an array of tables, and holds a string"),
+        ("waivers = ['x']", r"waivers must be an array of tables, and contains a string"),
         ("[[waivers]]\nrule = 'package-cache'", r"line 1: waivers\.0 has no reason"),
         ("[[waivers]]\nreason = 'x'", r"line 1: waivers\.0 has no rule"),
         (

@@ -106,7 +106,7 @@ def test_the_python_that_an_image_is_about(
     primary = primary_python(found)
     assert primary is not None
     assert primary.python.path == path
-    assert primary.because
+    assert primary.reason
     assert [each.path for each in marked_interpreters(found) if each.primary] == [path]
     assert path not in {finding.subject for finding in duplicates(found)}
     sight = runtime_python(found)
@@ -119,7 +119,7 @@ def test_on_debian_s_own_python_a_system_program_changes_nothing() -> None:
     found = inventory(*trees, app, cmd=["supervisord"])
     primary = primary_python(found)
     assert primary is not None
-    assert (primary.python.path, primary.because) == ("opt/conda/bin/python3.12", "it has flask")
+    assert (primary.python.path, primary.reason) == ("opt/conda/bin/python3.12", "it has flask")
 
 
 def test_an_image_without_python_is_about_none() -> None:
@@ -135,7 +135,7 @@ def test_supervisor_brought_a_second_python() -> None:
     (finding,) = duplicates(found)
     assert finding.subject == USR
     assert finding.message == (
-        "supervisor brought a second Python, Debian's Python 3.11.2, which runs"
+        "supervisor pulled in a second Python, Debian's Python 3.11.2, which runs"
         " /usr/bin/supervisord"
     )
     assert finding.saving == 0
@@ -172,8 +172,8 @@ def test_what_pipx_installed_stays_until_it_is_installed_elsewhere() -> None:
     (finding,) = duplicates(found)
     assert finding.subject == LOCAL
     assert finding.message == (
-        "a second Python, Python 3.13.1 in /usr/local, came with the base image, and what runs is"
-        " Debian's Python 3.11.2, which pipx brought"
+        "a second Python, Python 3.13.1 in /usr/local, is part of the base image, and the one that"
+        " runs is Debian's Python 3.11.2, which pipx pulled in"
     )
     assert finding.fix == (
         "install cowsay for /usr/local/bin/python3.13 with pip and drop pipx from the apt-get line"
@@ -227,7 +227,7 @@ def test_what_later_steps_run_is_kept() -> None:
         ({"entrypoint": ["/app/.venv/bin/python"], "cmd": ["x"]}, "error",
          "ENTRYPOINT cannot start: there is no /app/.venv/bin/python, for /app is in no layer of"
          " the image (ENOENT: no such file or directory)",
-         "copy /app/.venv into the image, to that very path, or start /usr/local/bin/python"),
+         "copy /app/.venv into the image, to that same path, or start /usr/local/bin/python"),
         ({"cmd": ["python3", "manage.py"], "working_dir": "/code"}, "warning",
          "CMD fails at once: python3 is given manage.py to run, and there is no /code/manage.py,"
          " for /code is in no layer of the image (ENOENT: no such file or directory)",

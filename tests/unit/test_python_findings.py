@@ -77,7 +77,7 @@ def test_a_second_python_and_who_brought_it() -> None:
     trees = (*BASE, BINDING)
     (finding,) = judge("duplicate_python", *trees, **SLIM, steps=["ADD rootfs", "RUN make", APT])
     assert finding.subject == "usr/bin/python3.11"
-    assert finding.message == ("python3-psycopg2 brought a second Python, Debian's Python 3.11.2")
+    assert finding.message == ("python3-psycopg2 pulled in a second Python, Debian's Python 3.11.2")
     assert (finding.layers, finding.instruction) == ((2,), APT)
     assert finding.packages == (
         "libpq5",
@@ -112,17 +112,18 @@ def test_a_second_python_and_who_brought_it() -> None:
             "usr/local/bin/python3.13"])), []),
         ((*BASE, {"bin2": Link("usr/local/bin")}), []),
         ((*BASE, debian_python("3.11.2")),
-         ["python3 brought a second Python, Debian's Python 3.11.2"]),
+         ["python3 pulled in a second Python, Debian's Python 3.11.2"]),
         ((*BASE, cpython("opt/py", "3.12.4")),
-         ["a second Python, Python 3.12.4 in /opt/py, came with layer 2"]),
+         ["a second Python, Python 3.12.4 in /opt/py, was added by layer 2"]),
         ((*BASE, pypy("opt/pypy", "7.3.17")),
-         ["a second Python, PyPy 3.10.14 from pypy in /opt/pypy, came with layer 2"]),
+         ["a second Python, PyPy 3.10.14 from pypy in /opt/pypy, was added by layer 2"]),
         ((glibc(), {"app": frozen("3.12")}), []),
         ((*BASE, {"srv/app": frozen("3.12")}),
-         ["a second Python, Python 3.12 that PyInstaller froze into /srv/app, came with layer 2"]),
+         ["a second Python, Python 3.12 that PyInstaller froze into /srv/app, was added by layer"
+          " 2"]),
         ((*BASE, cpython("opt/a", "3.12.4"), cpython("opt/b", "3.12.4")),
-         ["a second Python, Python 3.12.4 in /opt/a, came with layer 2",
-          "a second Python, Python 3.12.4 in /opt/b, came with layer 3"]),
+         ["a second Python, Python 3.12.4 in /opt/a, was added by layer 2",
+          "a second Python, Python 3.12.4 in /opt/b, was added by layer 3"]),
     ],
 )  # fmt: skip
 def test_what_counts_as_a_second_python(trees: tuple[Tree, ...], expected: list[str]) -> None:
@@ -152,7 +153,7 @@ def test_the_base_has_one_and_another_one_starts() -> None:
     steps = ["# debian.sh --arch 'amd64' out/ 'bookworm'", OFFICIAL, 'CMD ["python3"]', "COPY x"]
     (finding,) = judge("duplicate_python", *BASE, uv, env=SLIM["env"], cmd=[program], steps=steps)
     assert finding.subject == "usr/local/bin/python3.13"
-    assert finding.message.endswith("came with the base image")
+    assert finding.message.endswith("is part of the base image")
     assert finding.fix.startswith(
         "use /usr/local/bin/python3.13, or start from a base image without Python and keep"
         f" {program} alone"
@@ -218,7 +219,7 @@ def test_a_second_python_from_apk() -> None:
     trees = (alpine, official_python("3.13.1", musl=True), tree)
     (finding,) = judge("duplicate_python", *trees, **SLIM)
     assert finding.packages == ("py3-yaml", "python3")
-    assert finding.message == "py3-yaml brought a second Python, Alpine's Python 3.12.12"
+    assert finding.message == "py3-yaml pulled in a second Python, Alpine's Python 3.12.12"
     assert "pip install pyyaml in place of py3-yaml in the apk add line" in finding.fix
 
 
@@ -229,11 +230,11 @@ def test_many_chains_and_what_nothing_needed_before() -> None:
     idle: dict[str, Package] = {"idle": {"files": {"usr/bin/idle": "x" * 2000}}}
     tree = debian_python("3.11.2", more={**tools, **idle}, manual=list(tools))
     (finding,) = judge("duplicate_python", *BASE, tree, **SLIM)
-    assert finding.message.startswith("tool0, tool1 and 5 more brought a second Python")
+    assert finding.message.startswith("tool0, tool1 and 5 more pulled in a second Python")
     whats = [evidence.what for evidence in finding.evidence]
     assert sum(" → " in what for what in whats) == 5
     assert "2 more chains" in whats
-    assert "nothing needs these, with or without it: idle (2.0 kB)" in whats
+    assert "already required by nothing: idle (2.0 kB)" in whats
     assert "idle" not in finding.packages
     info = "var/lib/dpkg/info"
     own = stored(rootfs(tree), f"{info}/idle.list") + 2000
@@ -297,7 +298,7 @@ def test_what_is_installed_already_need_not_be_replaced(
         (
             (debian_base(), BINDING),
             {},
-            "python3-psycopg2 is psycopg2 2.9.5, from the package manager in place of pip",
+            "python3-psycopg2 is psycopg2 2.9.5, installed by the package manager instead of pip",
             "note",
         ),
         (
@@ -323,7 +324,7 @@ def test_what_is_installed_already_need_not_be_replaced(
                 ),
             ),
             {"cmd": ["/env/bin/python"]},
-            "python3-psycopg2 is psycopg2 2.9.5, from the package manager in place of pip",
+            "python3-psycopg2 is psycopg2 2.9.5, installed by the package manager instead of pip",
             "note",
         ),
         (
@@ -574,21 +575,21 @@ OLD = "usr/local/lib/python3.12/site-packages"
     ("tree", "config", "message", "why"),
     [
         (dist_info("foo", site=OLD), {},
-         f"/{OLD} holds foo 1.0, and no Python of the image looks there",
+         f"/{OLD} contains foo 1.0, and no Python of the image imports from it",
          "it is for Python 3.12, and the image has 3.13"),
         ({**dist_info("foo", site=OLD), **dist_info("bar", site=OLD)}, {},
-         f"/{OLD} holds 2 distributions, and no Python of the image looks there",
+         f"/{OLD} contains 2 distributions, and no Python of the image imports from it",
          "it is for Python 3.12, and the image has 3.13"),
         ({f"{OLD}/module.py": "x"}, {},
-         f"/{OLD} holds modules, and no Python of the image looks there",
+         f"/{OLD} contains modules, and no Python of the image imports from it",
          "it is for Python 3.12, and the image has 3.13"),
         (dist_info("foo", site="home/me/.local/lib/python3.13/site-packages"), {"user": "app"},
-         "/home/me/.local/lib/python3.13/site-packages holds foo 1.0, and no Python of the image"
-         " looks there",
+         "/home/me/.local/lib/python3.13/site-packages contains foo 1.0, and no Python of the image"
+         " imports from it",
          "it is in the home /home/me, and the image runs as app"),
         (dist_info("foo", site="srv/deps"), {},
-         "/srv/deps holds foo 1.0, and no Python of the image looks there",
-         "it is on nobody's search path"),
+         "/srv/deps contains foo 1.0, and no Python of the image imports from it",
+         "it is on no interpreter's search path"),
     ],
 )  # fmt: skip
 def test_packages_out_of_sight(

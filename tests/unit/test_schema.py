@@ -51,7 +51,7 @@ def test_a_report_follows_the_schema(report: Report) -> None:
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("schema_version", 2), ("findings", [{"rule": "x"}]), ("size", "much"), ("libc", None)],
+    [("schema_version", 3), ("findings", [{"rule": "x"}]), ("size", "much"), ("libc", None)],
 )
 def test_what_is_no_report_does_not_follow_the_schema(key: str, value: object) -> None:
     document = {**json.loads(render(bad_report(), "json")), key: value}

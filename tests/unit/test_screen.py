@@ -148,7 +148,7 @@ def test_evidence_names_path_and_layer() -> None:
         (
             judged_report(),
             "acme/bad:1.4: fails the policy python-slim (1 failing, 1 waived, 1 known before, "
-            "1 mended), 1 error, 1 note, 560.2 MB, 8.0 MB wasted, --plan saves 265.5 MB\n",
+            "1 fixed), 1 error, 1 note, 560.2 MB, 8.0 MB wasted, --plan saves 265.5 MB\n",
         ),
     ],
 )

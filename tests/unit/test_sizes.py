@@ -76,7 +76,7 @@ def areas(found: tuple[Area, ...]) -> list[tuple[int, str, int, str, int]]:
             {"a": "cache"},
             [
                 (0, "a", 5, "overwritten", 0),
-                (0, "b", 6, "deleted", 0),
+                (0, "b", 6, "removed", 0),
                 (0, "c", 7, "live", 0),
                 (1, "a", 8, "cache", 0),
             ],
@@ -133,8 +133,8 @@ def test_the_areas_of_a_layer_add_up_to_what_it_stores(
         assert sum(area.size for area in mine) == layer.index.stored
         keys = [(area.path, area.use) for area in mine if area.files]
         assert len(keys) == len(set(keys))
-    lost = sum(area.size for area in found if area.use in ("overwritten", "deleted", "repeated"))
-    assert lost == sum(
+    wasted = sum(area.size for area in found if area.use in ("overwritten", "removed", "repeated"))
+    assert wasted == sum(
         fs.layers[removal.layer].index.entries[removal.position].stored for removal in fs.removals
     )
 

@@ -161,7 +161,7 @@ def test_what_starts(
     command: list[str], program: str, python: str, config: Mapping[str, Any]
 ) -> None:
     found = startup(cmd=command, **config)
-    assert found.status == "starts", found.because
+    assert found.status == "starts", found.reason
     assert (found.program, found.python) == (program, python)
 
 
@@ -196,7 +196,7 @@ def test_what_starts(
         (["/app/rel"], "ENOENT", "names bin/python3", {"working_dir": "/app"}),
         (["/app/s1"], "ELOOP", "a script for a script, more than 5 deep", {}),
         (["/app/arm"], "ENOEXEC", "a program for aarch64, and the image is for linux/amd64", {}),
-        (["/app/musl"], "ENOENT", "asks for the loader /lib/ld-musl-x86_64.so.1 of musl", {}),
+        (["/app/musl"], "ENOENT", "requires the loader /lib/ld-musl-x86_64.so.1 of musl", {}),
         (["python3", "/app/gone.py"], "ENOENT", "/app/gone.py is in no layer", {}),
         (["python3", "/app/private.py"], "EACCES", "may not read /app/private.py", {"user": "app"}),
         (["python3", "/app"], "", "has no __main__.py", {}),
@@ -221,7 +221,7 @@ def test_what_cannot_start(
     command: list[str], errno: str, words: str, config: Mapping[str, Any]
 ) -> None:
     found = startup(cmd=command, **config)
-    assert found.status == "cannot-start", found.because
+    assert found.status == "cannot-start", found.reason
     assert found.problem is not None
     assert (found.problem.errno, words in found.problem.what) == (errno, True), found.problem.what
 
@@ -307,7 +307,7 @@ def test_what_is_left_alone(command: list[str], config: Mapping[str, Any]) -> No
     found = startup(cmd=command, **config)
     assert found.problem is None
     assert found.status in ("unknown", "starts")
-    assert found.because
+    assert found.reason
 
 
 @pytest.mark.parametrize(
@@ -344,10 +344,10 @@ def test_which_python_an_entry_script_leads_to(
     found = startup(entrypoint=["/entry.sh"], cmd=cmd, more={"entry.sh": sh(script)})
     assert found.problem is None, found.problem
     if python is None:
-        assert (found.status, found.python) == ("unknown", ""), found.because
-        assert "/entry.sh" in found.because
+        assert (found.status, found.python) == ("unknown", ""), found.reason
+        assert "/entry.sh" in found.reason
     else:
-        assert (found.status, found.python) == ("starts", python), found.because
+        assert (found.status, found.python) == ("starts", python), found.reason
 
 
 # --- around it ------------------------------------------------------------------------------------
@@ -370,7 +370,7 @@ def test_a_shell_for_people_and_no_command_show_what_path_leads_to() -> None:
     for command in ([], ["bash"], ["/bin/sh"]):
         found = startup(cmd=command)
         assert (found.on_path, found.python) == ("usr/local/bin/python3", "")
-        assert found.because == "the first python3 on PATH: /usr/local/bin/python3"
+        assert found.reason == "the first python3 on PATH: /usr/local/bin/python3"
         assert found.shell == bool(command)
 
 

@@ -36,7 +36,7 @@ bad.tar · acme/bad:1.4 · linux/amd64 · docker-archive
 base      python 3.13 slim on debian 12 (official, certain)
 size      560.2 MB in 7 layers, 8.0 MB wasted; the edits of --plan save 265.5 MB
 findings  1 error, 1 note
-verdict   fails the policy python-slim (1 failing, 1 waived, 1 known before, 1 mended)
+verdict   fails the policy python-slim (1 failing, 1 waived, 1 known before, 1 fixed)
 """
 SET_ASIDE = """\
 Set aside
@@ -44,7 +44,7 @@ why                      rule                 reason              finding
 -----------------------  -------------------  ------------------  ----------------------------------
 waived until 2030-01-31  package-cache        the mirror is slow  apt's package lists were left in…
 known                    leftover-build-tool                      A compiler that nothing needs at…
-mended                   package-cache                            pip's cache was left in root/.cac…
+fixed                    package-cache                            pip's cache was left in root/.cac…
 """
 
 
@@ -167,7 +167,7 @@ def test_a_bad_image_at_80_columns() -> None:
         Installed
         6 packages and 2 Python distributions; --format json lists them all.
 
-        What could not be known
+        Limits of this report
         - no contents over 8 MB are read (layer 5, tmp/model.bin)
         """)
 
@@ -226,7 +226,7 @@ def test_colours_only_when_asked_and_nothing_else_changes() -> None:
     [
         ({"caches": ()}, "Caches"),
         ({"build_tools": ()}, "Build tools"),
-        ({"notes": ()}, "What could not be known"),
+        ({"notes": ()}, "Limits of this report"),
         ({"pythons": (), "environments": ()}, "Pythons"),
         ({"layers": ()}, "Layers"),
         ({"os_packages": (), "distributions": ()}, "Installed"),
@@ -319,10 +319,10 @@ def test_an_image_that_is_all_faults_has_an_end() -> None:
 
 
 def test_why_a_python_runs_and_why_another_does_not_is_told_whole() -> None:
-    because = "CMD starts ./report, a script for python3: /usr/local/bin/python3"
+    reason = "CMD starts ./report, a script for python3: /usr/local/bin/python3"
     report = bad_report()
     report = bad_report(
-        pythons=(msgspec.structs.replace(report.pythons[0], effective_because=because),),
+        pythons=(msgspec.structs.replace(report.pythons[0], effective_reason=reason),),
         environments=(msgspec.structs.replace(report.environments[0], broken="home is gone"),),
     )
     assert textwrap.dedent("""\

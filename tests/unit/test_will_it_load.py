@@ -213,8 +213,8 @@ def test_a_library_that_a_later_layer_deletes() -> None:
     gone = {f"{LIB}/.wh.libpq.so.5.15": b"", f"{LIB}/.wh.libpq.so.5": b""}
     finding = only(debian(), {**NEEDS_PQ, **package}, gone, steps=["FROM", "RUN pip", "RUN rm"])
     assert finding.message == "psycopg2 1.0 needs libpq.so.5, which the loader does not find"
-    assert finding.fix == f"Do not delete /{LIB}/libpq.so.5.15 in layer 2 (RUN rm)"
-    assert finding.evidence[-1].what == "was there, and was deleted by layer 2"
+    assert finding.fix == f"Do not remove /{LIB}/libpq.so.5.15 in layer 2 (RUN rm)"
+    assert finding.evidence[-1].what == "was removed by layer 2"
     assert (finding.layers, finding.packages) == ((1, 2), ("libpq5",))
 
 
@@ -588,9 +588,12 @@ def test_a_wheels_own_library_beside_a_package_that_was_asked_for() -> None:
     tree = {**BUNDLED, **dpkg_status({"libpq5": package})}
     finding = only(debian(), tree)
     assert finding.rule == "duplicate-native-library"
-    assert finding.message == "libpq.so.5.17 is there from libpq5 and bundled in psycopg2-binary"
+    assert (
+        finding.message
+        == "libpq.so.5.17 is in the image twice: from libpq5 and bundled in psycopg2-binary"
+    )
     assert {e.what for e in finding.evidence} == {
-        "loaded by nothing that was looked at",
+        "no file that was examined loads it",
         f"loaded for /{SITE}/psycopg2/_psycopg{SUFFIX}",
     }
 
@@ -603,7 +606,7 @@ def test_one_build_under_two_names() -> None:
     finding = only(
         debian(), {**package, **wheel("own", {"own.libs/libmine.so": built("libmine.so")})}
     )
-    assert finding.message == "libpq.so.5 is there from libpq5 and bundled in own"
+    assert finding.message == "libpq.so.5 is in the image twice: from libpq5 and bundled in own"
     assert "; build ID 0000000000000000" in finding.evidence[0].what
 
 
@@ -615,11 +618,11 @@ def test_all_that_one_wheel_doubles_is_one_finding() -> None:
     )
     finding = only(debian(), {**wheel("many", bundled), **packages})
     assert finding.message == (
-        "liba.so.1, libb.so.1, libc.so.1 and 2 more are there from liba1, libb1, libc1 and 2 more"
-        " and bundled in many"
+        "liba.so.1, libb.so.1, libc.so.1 and 2 more are in the image twice: from liba1, libb1,"
+        " libc1 and 2 more and bundled in many"
     )
     assert finding.packages == ("liba1", "libb1", "libc1", "libd1", "libe1")
-    assert finding.evidence[-1].what == "there are 2 more files"
+    assert finding.evidence[-1].what == "2 more files not listed"
 
 
 def test_a_wheels_own_library_alone_is_how_wheels_are_made() -> None:
@@ -648,7 +651,7 @@ def test_libraries_that_all_need_each_other_cost_a_bounded_time() -> None:
     facts = inventory(debian(), tree)
     (note,) = facts.native.notes
     assert note.what.startswith("what ")
-    assert note.what.endswith(" need each other too often to follow")
+    assert note.what.endswith(" are too many to follow")
     assert [finding.rule for finding in missing_library.ANALYZER.run(facts)] == []
 
 
@@ -845,7 +848,7 @@ def test_modules_that_a_package_does_without_are_a_note() -> None:
     finding = only(debian(), wheel("MarkupSafe", markup, TWELVE))
     assert (finding.rule, finding.severity) == ("wrong-abi", "note")
     assert finding.evidence[-1].what == (
-        "markupsafe/__init__.py of MarkupSafe 3.0.4 goes on with markupsafe/_native.py where that"
+        "markupsafe/__init__.py of MarkupSafe 3.0.4 falls back to markupsafe/_native.py where that"
         " import fails"
     )
 
@@ -901,7 +904,9 @@ def test_numbas_pools_are_alternatives() -> None:
         " does not find"
     )
     assert finding.packages == ("libgomp1", "libtbb12")
-    assert finding.evidence[-1].what.startswith("numba/np/ufunc/parallel.py of numba 0.68.1 goes")
+    assert finding.evidence[-1].what.startswith(
+        "numba/np/ufunc/parallel.py of numba 0.68.1 falls back"
+    )
 
 
 def test_a_library_that_another_distribution_loads_first() -> None:

@@ -29,7 +29,7 @@ def test_one_lost_file() -> None:
     layers: list[dict[str, Content]] = [{"a/x": File("x" * 9000)}, {"a/.wh.x": ""}]
     found = taken(on_slim(*layers, history=["RUN make", "RUN more"]))
     (finding,) = deleted_but_shipped.ANALYZER.run(found)
-    assert finding.evidence[0].what == "RUN make stores 1 file of 9.0 kB that is deleted later"
+    assert finding.evidence[0].what == "RUN make stores 1 file (9.0 kB) that a later layer removes"
 
 
 def test_what_must_stay_is_in_the_command_of_every_finding() -> None:

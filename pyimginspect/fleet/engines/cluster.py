@@ -119,7 +119,7 @@ class Cluster:
                 time.sleep(_PAUSE)
 
 
-_LOST = RuntimeError("the scheduler has forgotten it")
+_LOST = RuntimeError("the scheduler no longer knows the task")
 
 
 def _settled(key: Hashable, future: Any) -> Done:
@@ -159,5 +159,5 @@ def _check(client: Any) -> int:
 def _died() -> WorkerDiedError:
     return WorkerDiedError(
         "reading it ends workers, one after the other",
-        hint="too little memory, or a fault in pyimginspect: please report it",
+        hint="too little memory, or a bug in pyimginspect: please report it",
     )

@@ -117,7 +117,7 @@ class Processes:
 def _died() -> WorkerDiedError:
     return WorkerDiedError(
         "reading it ends the process, twice now",
-        hint="too little memory, or a fault in pyimginspect: please report it",
+        hint="too little memory, or a bug in pyimginspect: please report it",
     )
 
 

@@ -68,7 +68,7 @@ def _repositories(listing: Listing, pattern: str) -> Iterator[str]:
         if listed is None:
             raise RegistryError(
                 f"{listing.host} does not list its repositories: {exc.message}",
-                hint="log in as one who may, or name each repository: "
+                hint="log in with an account that may, or name each repository: "
                 f"registry:{listing.host}/NAME:*, or a list of them with @FILE",
             ) from exc
         names = listed

@@ -48,12 +48,12 @@ def _totals(page: Page, totals: Totals) -> None:
         [Column(""), Column("once", right=True), Column("for each image", right=True)],
         [
             ["stored", sized(totals.stored_once), sized(totals.stored_summed)],
-            ["wasted", _dead(totals), sized(totals.wasted_summed)],
+            ["wasted", _wasted(totals), sized(totals.wasted_summed)],
         ],
     )
 
 
-def _dead(totals: Totals) -> str:
+def _wasted(totals: Totals) -> str:
     least, most = sized(totals.wasted_once), sized(totals.wasted_once_anywhere)
     return least if least == most else f"{least} to {most}"
 

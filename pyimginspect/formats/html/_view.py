@@ -13,7 +13,7 @@ from pyimginspect.report import Finding, Report
 __all__ = ["Bar", "bars_of", "fixes_of", "links_of", "map_of"]
 
 # What bytes are for, in the order in which a bar and the map's legend show it.
-_USES = ("live", "build-tool", "cache", "second-python", "overwritten", "deleted", "repeated")
+_USES = ("live", "build-tool", "cache", "second-python", "overwritten", "removed", "repeated")
 
 
 class Bar(Struct, frozen=True, kw_only=True):
@@ -85,6 +85,6 @@ def _areas(report: Report) -> list[tuple[int, str, int, str, int]]:
     return [(a.layer, a.path, a.size, a.use, a.files) for a in report.areas] or [
         (layer.number, "", size, use, 1)
         for layer in report.layers
-        for use in ("live", "overwritten", "deleted", "repeated")
+        for use in ("live", "overwritten", "removed", "repeated")
         if (size := getattr(layer.account, use))
     ]

@@ -76,7 +76,7 @@ if (svg) drawMap(JSON.parse(document.getElementById("map-data").textContent));
 
 function drawMap(data) {
   const SVG = "http://www.w3.org/2000/svg";
-  const DEAD = new Set(["overwritten", "deleted", "repeated"]);
+  const WASTED = new Set(["overwritten", "removed", "repeated"]);
   const HEADER = 18;
   const status = document.getElementById("map-status");
   const crumbs = document.getElementById("crumbs");
@@ -101,7 +101,7 @@ function drawMap(data) {
       const rest = files > 0;
       steps.forEach(([name, where], depth) => {
         add(at, size, uses[use]);
-        // A rest is told apart from a file of that name, and from a rest with another use.
+        // A rest is distinguished from a file of that name, and from a rest with another use.
         const key = rest && depth === steps.length - 1 ? `\0${use}` : name;
         let child = at.children.get(key);
         if (!child) at.children.set(key, (child = node(name, at, where, layer)));
@@ -221,7 +221,7 @@ function drawMap(data) {
       role: inner.length ? "button" : "img", "aria-label": describe(node),
     });
     group.append(element("rect", open ? { x, y, width, height } : { x, y, width, height, class: use }));
-    if (!open && DEAD.has(use)) group.append(element("rect", { x, y, width, height, fill: "url(#dead)" }));
+    if (!open && WASTED.has(use)) group.append(element("rect", { x, y, width, height, fill: "url(#wasted)" }));
     if (only && !node.uses.has(only)) group.classList.add("dim");
     if (height > 15) {
       // The name of what was passed over in one step, too.
@@ -246,7 +246,7 @@ function drawMap(data) {
     const height = svg.clientHeight || 480;
     svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
     svg.replaceChildren();
-    const hatch = element("pattern", { id: "dead", width: 6, height: 6, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" });
+    const hatch = element("pattern", { id: "wasted", width: 6, height: 6, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" });
     hatch.append(element("rect", { width: 2, height: 6, fill: "#0003" }));
     const defs = element("defs", {});
     defs.append(hatch);

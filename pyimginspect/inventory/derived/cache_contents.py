@@ -8,7 +8,7 @@ from pyimginspect.inventory.cache_places import files_in
 from pyimginspect.inventory.caches import INFORMATION, caches_around
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.contents import Content, contents_of
-from pyimginspect.inventory.derived.losses import find_lost
+from pyimginspect.inventory.derived.wasted_files import find_wasted
 from pyimginspect.inventory.memoize import memoized
 
 __all__ = ["contents_of_caches"]
@@ -29,12 +29,12 @@ def contents_of_caches(
     base, rootfs = inventory.base.layers, inventory.rootfs
     caches = [cache for cache in inventory.caches if cache.kind not in INFORMATION]
     around = caches_around(caches)
-    dead: dict[tuple[str, str], set[Content]] = {}
-    for lost in find_lost(inventory) if caches else ():
-        if lost.layer >= base and lost.account != "deleted":
-            for cache in around(lost.path):
-                if lost.path.endswith(_ENDINGS.get(cache.kind, "")):
-                    dead.setdefault((cache.kind, cache.path), set()).add(lost.content)
+    overwritten: dict[tuple[str, str], set[Content]] = {}
+    for wasted in find_wasted(inventory) if caches else ():
+        if wasted.layer >= base and wasted.account != "removed":
+            for cache in around(wasted.path):
+                if wasted.path.endswith(_ENDINGS.get(cache.kind, "")):
+                    overwritten.setdefault((cache.kind, cache.path), set()).add(wasted.content)
     found = {}
     for cache in caches:
         ending = _ENDINGS.get(cache.kind, "")
@@ -42,5 +42,5 @@ def contents_of_caches(
         live = contents_of(rootfs).behind(paths)
         key = (cache.kind, cache.path)
         above = frozenset(content for content in live if content[0] >= base)
-        found[key] = above, frozenset(dead.get(key, ()))
+        found[key] = above, frozenset(overwritten.get(key, ()))
     return found

@@ -10,8 +10,15 @@ from msgspec import Struct
 from pyimginspect.inventory.caches import INFORMATION
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.contents import Freed, contents_of
-from pyimginspect.inventory.derived.losses import Change, Lost, changes, find_lost, is_again, spared
 from pyimginspect.inventory.derived.owners import Owner, by_owner
+from pyimginspect.inventory.derived.wasted_files import (
+    Change,
+    WastedContent,
+    changes,
+    find_wasted,
+    is_again,
+    spared,
+)
 from pyimginspect.inventory.journals import is_journal
 from pyimginspect.inventory.memoize import memoized
 
@@ -36,76 +43,81 @@ class Cause(Struct, frozen=True, kw_only=True):
     removed_in: int
     owner: Owner
     owners: tuple[Owner, ...]
-    losses: tuple[Lost, ...]
+    wasted_files: tuple[WastedContent, ...]
     freed: Freed
     changes: frozenset[Change] = frozenset()
 
     @property
     def size(self) -> int:
         """Bytes that were lost."""
-        return sum(lost.size for lost in self.losses)
+        return sum(wasted.size for wasted in self.wasted_files)
 
     @property
     def makers(self) -> tuple[int, ...]:
         """The layers that stored first what was lost."""
-        return tuple(sorted({lost.layer for lost in self.losses}))
+        return tuple(sorted({wasted.layer for wasted in self.wasted_files}))
 
 
 @memoized
 def find_causes(inventory: Inventory) -> tuple[Cause, ...]:
     """Return all causes of waste, by layer, kind and bytes; what package managers note is none."""
     base = inventory.base.layers
-    by_killer: dict[int, list[Lost]] = {}
-    for lost in find_lost(inventory):
-        whiteout = lost.removed_in == lost.layer and lost.account != "repeated"
-        if lost.removed_in >= base and not whiteout and not is_journal(lost.path):
-            by_killer.setdefault(lost.removed_in, []).append(lost)
+    by_remover: dict[int, list[WastedContent]] = {}
+    for wasted in find_wasted(inventory):
+        whiteout = wasted.removed_in == wasted.layer and wasted.account != "repeated"
+        if wasted.removed_in >= base and not whiteout and not is_journal(wasted.path):
+            by_remover.setdefault(wasted.removed_in, []).append(wasted)
     caches = tuple(f"{c.path}/" for c in inventory.caches if c.kind not in INFORMATION)
     found: list[Cause] = []
-    for removed_in, losses in sorted(by_killer.items()):
-        found += _causes(inventory, removed_in, losses, caches)
+    for removed_in, wasted_files in sorted(by_remover.items()):
+        found += _causes(inventory, removed_in, wasted_files, caches)
     return tuple(found)
 
 
 def _causes(
-    inventory: Inventory, removed_in: int, losses: Sequence[Lost], caches: tuple[str, ...]
+    inventory: Inventory,
+    removed_in: int,
+    wasted_files: Sequence[WastedContent],
+    caches: tuple[str, ...],
 ) -> Iterable[Cause]:
     base = inventory.base.layers
     # What is overwritten in a cache is the cache's affair, and counted there.
     outside = [
-        lost for lost in losses if lost.account == "deleted" or not lost.path.startswith(caches)
+        wasted
+        for wasted in wasted_files
+        if wasted.account == "removed" or not wasted.path.startswith(caches)
     ]
-    again = [lost for lost in outside if is_again(inventory, lost)]
+    again = [wasted for wasted in outside if is_again(inventory, wasted)]
     if again:
         yield _cause(
             inventory, "again", removed_in, [*by_owner(inventory, removed_in, again)], again
         )
-    kinds: dict[CauseKind, list[tuple[Owner, list[Lost]]]] = {}
-    rewritten: dict[frozenset[Change], dict[Owner, list[Lost]]] = {}
-    others = [lost for lost in outside if not is_again(inventory, lost)]
+    kinds: dict[CauseKind, list[tuple[Owner, list[WastedContent]]]] = {}
+    rewritten: dict[frozenset[Change], dict[Owner, list[WastedContent]]] = {}
+    others = [wasted for wasted in outside if not is_again(inventory, wasted)]
     for owner, group in by_owner(inventory, removed_in, others).items():
-        shares: dict[CauseKind, list[Lost]] = {}
-        for lost in group:
-            in_base = lost.layer < base
-            if lost.account == "metadata" and (in_base or not owner.after):
-                what = changes(inventory, lost)
-                rewritten.setdefault(what, {}).setdefault(owner, []).append(lost)
-            elif lost.account == "deleted" and not owner.after:
-                shares.setdefault("base-deleted" if in_base else "deleted", []).append(lost)
+        shares: dict[CauseKind, list[WastedContent]] = {}
+        for wasted in group:
+            in_base = wasted.layer < base
+            if wasted.account == "metadata_changed" and (in_base or not owner.after):
+                what = changes(inventory, wasted)
+                rewritten.setdefault(what, {}).setdefault(owner, []).append(wasted)
+            elif wasted.account == "removed" and not owner.after:
+                shares.setdefault("base-deleted" if in_base else "deleted", []).append(wasted)
             elif not in_base:
-                shares.setdefault("replaced" if owner.after else "overwritten", []).append(lost)
+                shares.setdefault("replaced" if owner.after else "overwritten", []).append(wasted)
         for kind, share in shares.items():
             kinds.setdefault(kind, []).append((owner, share))
     for kind, owned in sorted(kinds.items()):
-        owned.sort(key=lambda each: (-sum(lost.size for lost in each[1]), each[0]))
+        owned.sort(key=lambda each: (-sum(wasted.size for wasted in each[1]), each[0]))
         for owner, share in owned[:_MOST_OWNERS]:
             yield _cause(inventory, kind, removed_in, [owner], share)
         if owned[_MOST_OWNERS:]:
             rest = owned[_MOST_OWNERS:]
-            share = [lost for _, each in rest for lost in each]
+            share = [wasted for _, each in rest for wasted in each]
             yield _cause(inventory, kind, removed_in, [owner for owner, _ in rest], share)
     for what, owners in sorted(rewritten.items(), key=lambda each: sorted(each[0])):
-        share = [lost for each in owners.values() for lost in each]
+        share = [wasted for each in owners.values() for wasted in each]
         yield _cause(inventory, "rewritten", removed_in, [*owners], share, what)
 
 
@@ -114,16 +126,16 @@ def _cause(
     kind: CauseKind,
     removed_in: int,
     owners: Sequence[Owner],
-    losses: Sequence[Lost],
+    wasted_files: Sequence[WastedContent],
     what: frozenset[Change] = frozenset(),
 ) -> Cause:
-    contents = {spared(inventory, lost) for lost in losses} - {None}
+    contents = {spared(inventory, wasted) for wasted in wasted_files} - {None}
     return Cause(
         kind=kind,
         removed_in=removed_in,
         owner=owners[0],
         owners=tuple(owners),
-        losses=tuple(losses),
-        freed=contents_of(inventory.rootfs).freed(lost=(each for each in contents if each)),
+        wasted_files=tuple(wasted_files),
+        freed=contents_of(inventory.rootfs).freed(wasted=(each for each in contents if each)),
         changes=what,
     )

@@ -17,7 +17,7 @@ def differing_paths(inventory: Inventory, cause: Cause) -> list[str]:
     """
     layer = inventory.rootfs.layers[cause.removed_in]
     below = _below(inventory, cause.removed_in)
-    again = {lost.successor for lost in cause.losses}
+    again = {wasted.successor for wasted in cause.wasted_files}
     names = {layer.index.entries[position].path for position in again}
     kept: set[str] = set()  # directories with something that the layers below have
     new = []

@@ -127,12 +127,12 @@ def _judge(
     known = names or {each.name.replace("-", "_").replace(".", "_")}
     if len(missing) < len(targets):
         # Some of it is there. That the rest is needed is certain only of modules by their name.
-        lost = (
+        sources_absent = (
             not modules
             and names
             and not any(module_at(rootfs, d, n) for d in places for n in names)
         )
-        if not (lost or (modules and missing)):
+        if not (sources_absent or (modules and missing)):
             return None
     if any(module_at(rootfs, place, name) for place in _sight(inventory, each) for name in known):
         return None

@@ -13,7 +13,7 @@ from typing import Literal
 from msgspec import Struct
 
 from pyimginspect.inventory.collect import Inventory
-from pyimginspect.inventory.derived.losses import Lost, changes, find_lost
+from pyimginspect.inventory.derived.wasted_files import WastedContent, changes, find_wasted
 from pyimginspect.inventory.distributions import normalized
 from pyimginspect.inventory.memoize import memoized
 from pyimginspect.inventory.packages import apk, dpkg
@@ -57,8 +57,8 @@ class _Distribution(Struct, frozen=True):
 
 
 def by_owner(
-    inventory: Inventory, removed_in: int, losses: Sequence[Lost]
-) -> dict[Owner, list[Lost]]:
+    inventory: Inventory, removed_in: int, wasted_files: Sequence[WastedContent]
+) -> dict[Owner, list[WastedContent]]:
     """Share out what layer ``removed_in`` took away among those who owned it, most bytes first.
 
     A package or a distribution owns its files where the layer removed or replaced it; what else
@@ -71,30 +71,30 @@ def by_owner(
     listed: dict[str, Owner] = {}
     for owned in [*distributions.values()][::-1]:  # of several that list a file the first counts
         listed.update(owned)
-    found: dict[Owner, list[Lost]] = {}
+    found: dict[Owner, list[WastedContent]] = {}
     left = []
-    for lost in losses:
-        source = _COMPILED.fullmatch(lost.path)
-        names = (lost.path, f"{source[1]}{source[2]}.py" if source else lost.path)
+    for wasted in wasted_files:
+        source = _COMPILED.fullmatch(wasted.path)
+        names = (wasted.path, f"{source[1]}{source[2]}.py" if source else wasted.path)
         package = next((files[name] for name in names if name in files), None)
         owner = packages.get(package) if package is not None else None
         if owner is None:
             owner = next((listed[name] for name in names if name in listed), None)
         if owner is None:
-            left.append(lost)
+            left.append(wasted)
         else:
-            found.setdefault(owner, []).append(lost)
+            found.setdefault(owner, []).append(wasted)
     rest = []
-    for lost in left:
-        place = next((place for place in _parents(lost.path) if place in lone), None)
+    for wasted in left:
+        place = next((place for place in _parents(wasted.path) if place in lone), None)
         if place is None:
-            rest.append(lost)
+            rest.append(wasted)
         else:
-            found.setdefault(lone[place], []).append(lost)
+            found.setdefault(lone[place], []).append(wasted)
     for name, group in _places(rest, inventory).items():
         found.setdefault(Owner("directory", name), []).extend(group)
     return dict(
-        sorted(found.items(), key=lambda item: (-sum(lost.size for lost in item[1]), item[0]))
+        sorted(found.items(), key=lambda item: (-sum(wasted.size for wasted in item[1]), item[0]))
     )
 
 
@@ -187,8 +187,8 @@ def _distributions_of(
     rootfs = inventory.rootfs
     now = _installed_by(inventory, removed_in)
     found: dict[_Distribution, dict[str, Owner]] = {}
-    for lost in _metadata_lost(inventory).get(removed_in, ()):
-        match = _METADATA.fullmatch(lost.path)
+    for wasted in _metadata_wasted(inventory).get(removed_in, ()):
+        match = _METADATA.fullmatch(wasted.path)
         assert match is not None
         location, name = match[1] or "", normalized(match[3])
         if location not in rootfs:
@@ -199,10 +199,10 @@ def _distributions_of(
             continue  # it lost a part of its metadata, and is still there
         owner = Owner("distribution", name, each.version, after)
         files = found.setdefault(each, {})
-        files[lost.path] = owner
-        if lost.path.endswith(("/RECORD", "/installed-files.txt")):
-            text = rootfs.layers[lost.layer].index.texts.get(lost.position, b"")
-            files.update(dict.fromkeys(_listed(text, lost.path, each), owner))
+        files[wasted.path] = owner
+        if wasted.path.endswith(("/RECORD", "/installed-files.txt")):
+            text = rootfs.layers[wasted.layer].index.texts.get(wasted.position, b"")
+            files.update(dict.fromkeys(_listed(text, wasted.path, each), owner))
     return {each: found[each] for each in sorted(found, key=lambda each: each.metadata)}
 
 
@@ -215,15 +215,15 @@ def _listed(text: bytes, path: str, each: _Distribution) -> Iterable[str]:
 
 
 @memoized
-def _metadata_lost(inventory: Inventory) -> dict[int, list[Lost]]:
+def _metadata_wasted(inventory: Inventory) -> dict[int, list[WastedContent]]:
     """Return what was lost of the metadata of distributions, by the layer that took it away."""
-    found: dict[int, list[Lost]] = {}
-    for lost in find_lost(inventory):
-        if "-info" in lost.path and _METADATA.fullmatch(lost.path):
+    found: dict[int, list[WastedContent]] = {}
+    for wasted in find_wasted(inventory):
+        if "-info" in wasted.path and _METADATA.fullmatch(wasted.path):
             # Whoever only gives it another owner or mode installs nothing.
-            kept = lost.account in ("identical", "metadata")
-            if not kept or changes(inventory, lost) == {"time"}:
-                found.setdefault(lost.removed_in, []).append(lost)
+            kept = wasted.account in ("unchanged", "metadata_changed")
+            if not kept or changes(inventory, wasted) == {"time"}:
+                found.setdefault(wasted.removed_in, []).append(wasted)
     return found
 
 
@@ -251,21 +251,27 @@ def _without_record(distributions: Mapping[_Distribution, Mapping[str, Owner]]) 
 
 
 # --- directories ----------------------------------------------------------------------------------
-def _places(losses: Sequence[Lost], inventory: Inventory) -> dict[str, list[Lost]]:
+def _places(
+    wasted_files: Sequence[WastedContent], inventory: Inventory
+) -> dict[str, list[WastedContent]]:
     """Group losses by the highest directory that went with them, or else by their directory."""
-    found: dict[str, list[Lost]] = {}
+    found: dict[str, list[WastedContent]] = {}
     rootfs, gone = inventory.rootfs, dict[str, str]()
-    for lost in losses:
-        parent = lost.path.rpartition("/")[0]
+    for wasted in wasted_files:
+        parent = wasted.path.rpartition("/")[0]
         if parent not in gone:
-            gone[parent] = next((place for place in _parents(lost.path) if place not in rootfs), "")
-        found.setdefault(gone[parent] or _above(lost.path), []).append(lost)
+            gone[parent] = next(
+                (place for place in _parents(wasted.path) if place not in rootfs), ""
+            )
+        found.setdefault(gone[parent] or _above(wasted.path), []).append(wasted)
     if len(found) > _MOST_PLACES:
         found = {}
-        for lost in losses:
-            found.setdefault(_above(lost.path), []).append(lost)
+        for wasted in wasted_files:
+            found.setdefault(_above(wasted.path), []).append(wasted)
     return {
-        f"/{_cut(group[0].path)}" if len({lost.path for lost in group}) == 1 else f"/{place}": group
+        f"/{_cut(group[0].path)}"
+        if len({wasted.path for wasted in group}) == 1
+        else f"/{place}": group
         for place, group in found.items()
     }
 

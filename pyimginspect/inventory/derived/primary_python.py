@@ -36,7 +36,7 @@ class Primary(Struct, frozen=True, kw_only=True):
     """
 
     python: Interpreter
-    because: str
+    reason: str
     certain: bool = True
 
 
@@ -55,22 +55,22 @@ def primary_python(inventory: Inventory) -> Primary | None:
     running = running_python(inventory)
     official = next((each for each in pythons if _is_official(inventory, each)), None)
     if official is not None and (names := application_of(inventory, official)):
-        because = f"the base image's, which has {_some(names)}"
-        return Primary(python=official, because=because)
+        reason = f"the base image's, which has {_some(names)}"
+        return Primary(python=official, reason=reason)
     if running is not None and not (official is not None and _is_system_program(inventory)):
         holders = [each for each in pythons if application_of(inventory, each)]
         if running in holders or not holders or not _is_system_program(inventory):
-            return Primary(python=running, because=running.effective_because)
+            return Primary(python=running, reason=running.effective_reason)
     if official is not None:
-        return Primary(python=official, because="the base image's")
+        return Primary(python=official, reason="the base image's")
     holder = max(pythons, key=lambda each: len(application_of(inventory, each)))
     if names := application_of(inventory, holder):
-        return Primary(python=holder, because=f"it has {_some(names)}")
+        return Primary(python=holder, reason=f"it has {_some(names)}")
     effective = next((each for each in pythons if each.effective), None)
     if effective is not None:
-        return Primary(python=effective, because=effective.effective_because)
+        return Primary(python=effective, reason=effective.effective_reason)
     return Primary(
-        python=pythons[0], because="nothing says which one starts", certain=len(pythons) == 1
+        python=pythons[0], reason="nothing says which one starts", certain=len(pythons) == 1
     )
 
 

@@ -74,7 +74,7 @@ def _describe(
         layer=node.layer,
         size=sum(rootfs[each].content.entry.stored for each in owned if each in rootfs),
         effective=effective,
-        effective_because="it is the first that Windows would find" if effective else "",
+        effective_reason="it is the first that Windows would find" if effective else "",
         evidence=(Evidence(what=f"its file version is {version}", path=path, layer=node.layer),),
     )
 

@@ -15,7 +15,7 @@ How = Literal["preload", "path", "rpath", "environment", "runpath", "cache", "de
 DT_RUNPATH, ``ld.so.cache``, the built-in directories; ``itself`` is musl's for its own names."""
 
 
-TOO_MUCH = "the libraries of this image need each other too often to follow"
+TOO_MUCH = "the dependencies between the libraries of this image are too many to follow"
 """The problem of a file that was not looked at for the sake of the time it would take."""
 
 

@@ -104,7 +104,8 @@ def _unread_logs(rootfs: RootFS) -> Iterator[Note]:
         node = rootfs.get(path)
         if node is not None and node.size:
             yield Note(
-                what="rpm's last changes are in a write-ahead log, which is not read",
+                what="the latest changes to the rpm database are in a write-ahead log, which is"
+                " not read",
                 path=path,
                 layer=node.layer,
             )

@@ -83,7 +83,7 @@ def _deleted_in(rootfs: RootFS, path: str) -> int:
     killers = (
         removal.removed_in
         for removal in rootfs.removals
-        if removal.how == "deleted"
+        if removal.how == "removed"
         and (layers[removal.layer][removal.position].path + "/").startswith(f"{path}/")
     )
     return max(killers, default=max(layers))

@@ -60,11 +60,11 @@ def find_startup(
     """Follow ENTRYPOINT and CMD to the program that a container runs."""
     config = image.config
     command = (*config.entrypoint, *config.cmd)
-    told = Startup(command=command, user=config.user, working_dir=config.working_dir or "/")
+    known = Startup(command=command, user=config.user, working_dir=config.working_dir or "/")
     if config.platform.os == "windows":
-        because = "commands of Windows are not followed"
+        reason = "commands of Windows are not followed"
         return msgspec.structs.replace(
-            told, status="unknown" if command else "none", because=because
+            known, status="unknown" if command else "none", reason=reason
         )
     pythons = python_programs(rootfs, interpreters)
     context = Context(
@@ -76,7 +76,7 @@ def find_startup(
         complete=not any(layer.absent for layer in rootfs.layers),
     )
     if not command:
-        return _without_command(context, told, "the image has no ENTRYPOINT and no CMD")
+        return _without_command(context, known, "the image has no ENTRYPOINT and no CMD")
     how = "ENTRYPOINT" if config.entrypoint else "CMD"
     route = Route(context)
     try:
@@ -90,56 +90,56 @@ def find_startup(
             fix = f'write {how} in exec form, {how} ["PROGRAM", "ARGUMENT"]: there is no shell'
             found = msgspec.structs.replace(found, fix=fix)
         return msgspec.structs.replace(
-            told,
+            known,
             status="cannot-start",
             program=reached.program if reached is not None else "",
             python=reached.python if reached is not None else "",
-            because=_because(how, reached) if reached is not None else error.problem.what,
+            reason=_reason(how, reached) if reached is not None else error.problem.what,
             problem=found,
             steps=tuple(route.steps),
         )
     except NotKnownError as error:
         return msgspec.structs.replace(
-            told, status="unknown", because=str(error), steps=tuple(route.steps)
+            known, status="unknown", reason=str(error), steps=tuple(route.steps)
         )
     if result.interactive and not result.python:
-        return _without_command(context, told, f"{how} starts a shell", result)
+        return _without_command(context, known, f"{how} starts a shell", result)
     return msgspec.structs.replace(
-        told,
+        known,
         status="starts",
         program=result.program,
         python=result.python,
-        because=_because(how, result),
+        reason=_reason(how, result),
         steps=result.steps,
     )
 
 
-def _because(how: str, result: Result) -> str:
-    because = f"{how} starts {result.word}"
+def _reason(how: str, result: Result) -> str:
+    reason = f"{how} starts {result.word}"
     if result.named:
-        because += f", a script for {result.named}"
-    if not because.endswith(f"/{result.program}"):
-        because += f": /{result.program}"
+        reason += f", a script for {result.named}"
+    if not reason.endswith(f"/{result.program}"):
+        reason += f": /{result.program}"
     by = next((step.how for step in result.steps[::-1] if step.how.startswith("/")), "")
-    return f"{because}, by {by}" if by and not result.named else because
+    return f"{reason}, by {by}" if by and not result.named else reason
 
 
 def _without_command(
-    context: Context, told: Startup, why: str, result: Result | None = None
+    context: Context, known: Startup, why: str, result: Result | None = None
 ) -> Startup:
     """Return what ``python3`` means in an image that starts nothing, or a shell for people."""
     found = first_on_path(context.rootfs, context.config, context.pythons.__contains__)
     program = result.program if result is not None else ""
-    because = why
+    reason = why
     if found is not None:
-        because = (
+        reason = (
             f"{found[1]}: /{found[0]}" if found[1] else f"the first Python on PATH, /{found[0]}"
         )
     return msgspec.structs.replace(
-        told,
+        known,
         status="starts" if result is not None else "none",
         program=program,
-        because=because,
+        reason=reason,
         steps=result.steps if result is not None else (),
         shell=result is not None,
         on_path=found[0] if found is not None else "",
@@ -250,7 +250,7 @@ def effective_interpreters(
     if startup.on_path:
         chosen = python_programs(rootfs, interpreters)[startup.on_path]
     return tuple(
-        msgspec.structs.replace(each, effective=True, effective_because=startup.because)
+        msgspec.structs.replace(each, effective=True, effective_reason=startup.reason)
         if chosen and each.path == chosen
         else each
         for each in interpreters

@@ -251,11 +251,11 @@ def _check_elf(context: Context, process: Process, real: str, elf: ElfFile, subj
         raise _no_loader(context, error, elf, real, subject) from error
     kind = context.rootfs[found].kind if found else "directory"
     if kind != "file" or not may_execute(context.rootfs, found, process.user):
-        what = f"/{real} asks for the loader {elf.interpreter}, which may not be executed"
+        what = f"/{real} requires the loader {elf.interpreter}, which may not be executed"
         raise problem("EACCES", subject, what, real)
     other = context.rootfs.elf.get(found)
     if other is None:
-        what = f"/{real} asks for the loader {elf.interpreter}, which is no ELF file"
+        what = f"/{real} requires the loader {elf.interpreter}, which is not an ELF file"
         raise problem("ELIBBAD", subject, what, real)
 
 
@@ -268,7 +268,7 @@ def _no_loader(
     there = "which is in no layer of the image"
     if error.problem.errno != "ENOENT":
         there = f"and {error.problem.what}"
-    what = f"/{real} asks for the loader {elf.interpreter} of {made_for}, {there}"
+    what = f"/{real} requires the loader {elf.interpreter} of {made_for}, {there}"
     fix = f"take a build of it for {other}, or begin with a base image that has {made_for}"
     if elf.interpreter.startswith("/nix/"):
         fix = "copy the closure of the program from the Nix store as well"

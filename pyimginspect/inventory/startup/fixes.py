@@ -51,7 +51,7 @@ def instead_of(context: Context, word: str) -> str:
     if word in _SHELLS:
         command = installs(context, word)
         return "start sh in its place" + (f", or {command}" if command else "")
-    return f"install what brings {word}, or copy it to a directory of PATH"
+    return f"install the package that provides {word}, or copy it to a directory of PATH"
 
 
 def missing_file(context: Context, path: str) -> str:
@@ -59,7 +59,7 @@ def missing_file(context: Context, path: str) -> str:
     top, _, name = path.rpartition("/bin/")
     whole = top if top and context.rootfs.resolve(top) is None else path
     other = instead_of(context, name or path.rpartition("/")[2])
-    fix = f"copy {whole} into the image, to that very path"
+    fix = f"copy {whole} into the image, to that same path"
     return f"{fix}, or {other}" if other.startswith("start") else fix
 
 
@@ -68,7 +68,7 @@ def other_interpreter(context: Context, path: str, script: str) -> str:
     name = path.rpartition("/")[2]
     if name in _SHELLS and context.rootfs.resolve("bin/sh") is not None:
         command = installs(context, name)
-        fix = f"begin /{script} with #!/bin/sh, if it needs nothing of {name}"
+        fix = f"begin /{script} with #!/bin/sh, if it uses no feature of {name}"
         return f"{fix}, or {command}" if command else fix
     return f"let the first line of /{script} name a program that the image has, or bring {path}"
 
@@ -76,6 +76,6 @@ def other_interpreter(context: Context, path: str, script: str) -> str:
 def line_endings(script: str) -> str:
     """Return how to store a script that has the line ends of Windows."""
     return (
-        f"store /{script} with the line ends of Unix: *.sh text eol=lf in .gitattributes, or"
+        f"store /{script} with Unix line endings: *.sh text eol=lf in .gitattributes, or"
         f" RUN sed -i 's/\\r$//' /{script}"
     )

@@ -121,7 +121,10 @@ def _check_module(context: Context, process: Process, program: str, module: str)
         f"no directory that /{program} imports from has a module {name}"
         f" (python -m {module} in {process.directory})"
     )
-    fix = f"install what brings {name} for /{program}, or copy it to {process.directory}"
+    fix = (
+        f"install the package that provides {name} for /{program}, or copy it to"
+        f" {process.directory}"
+    )
     error = problem("", f"-m {name}", what, program, fix)
     if own == "" or (own is not None and _is_site(context, own)):
         raise error

@@ -83,7 +83,7 @@ class Route:
             self.steps.append(step)
             if not process.settled:
                 raise NotKnownError(
-                    f"{how} runs {word}, which the image does not have ready: {error.problem.what}"
+                    f"{how} runs {word}, which cannot start: {error.problem.what}"
                 ) from error
             raise
         self._passed(step, program)
@@ -278,7 +278,7 @@ class Route:
         if text is None:
             raise NotKnownError(f"/{real} decides, and its text was not kept")
         if b"\r\n" in text[:4096]:
-            raise NotKnownError(f"/{real} decides, and has the line ends of Windows")
+            raise NotKnownError(f"/{real} decides, and has Windows line endings")
         try:
             return self._text(text, f"/{real}", word, arguments, process, strict, origin)
         except NotKnownError as error:

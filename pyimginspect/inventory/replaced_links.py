@@ -9,14 +9,14 @@ from msgspec import Struct
 
 from pyimginspect.rootfs import ReplacedLink, RootFS, target_of
 
-__all__ = ["LostLink", "find_lost_links"]
+__all__ = ["ShadowedLink", "find_shadowed_links"]
 
 # The links of a merged /usr (file-hierarchy(7)); programs and loaders are named through them.
 _SYSTEM = frozenset(("bin", "sbin", "lib", "lib32", "lib64", "libx32"))
 _SHEBANG = re.compile(r"#!\s*(/\S+)")
 
 
-class LostLink(Struct, frozen=True, kw_only=True):
+class ShadowedLink(Struct, frozen=True, kw_only=True):
     """A link that is a directory now, and files that are found through it no longer.
 
     ``path`` was a link to ``target`` in layer ``below``; ``entry``, of layer ``layer``, is the
@@ -37,7 +37,7 @@ class LostLink(Struct, frozen=True, kw_only=True):
     wanted: dict[str, str]
 
 
-def find_lost_links(rootfs: RootFS) -> Iterator[LostLink]:
+def find_shadowed_links(rootfs: RootFS) -> Iterator[ShadowedLink]:
     """Yield the links that became directories, where something needs what they led to.
 
     That is a name in a program or a script, or any program or library behind a link of the
@@ -49,9 +49,9 @@ def find_lost_links(rootfs: RootFS) -> Iterator[LostLink]:
         real = _behind(rootfs, each)
         if node is None or node.kind != "directory" or real == path:
             continue
-        lost = _lost(rootfs, each, real)
-        if lost.wanted or (path in _SYSTEM and lost.code):
-            yield lost
+        link = _shadowed(rootfs, each, real)
+        if link.wanted or (path in _SYSTEM and link.code):
+            yield link
 
 
 def _behind(rootfs: RootFS, each: ReplacedLink) -> str:
@@ -63,7 +63,7 @@ def _behind(rootfs: RootFS, each: ReplacedLink) -> str:
     return each.link.path if real is None or rootfs[real].kind != "directory" else real
 
 
-def _lost(rootfs: RootFS, each: ReplacedLink, real: str) -> LostLink:
+def _shadowed(rootfs: RootFS, each: ReplacedLink, real: str) -> ShadowedLink:
     path = each.link.path
     prefix = f"{real}/" if real else ""
     missing = {}
@@ -83,7 +83,7 @@ def _lost(rootfs: RootFS, each: ReplacedLink, real: str) -> LostLink:
         if (real_path := rootfs.resolve(node.path)) in rootfs.elf
         or (real_path is not None and rootfs[real_path].content.entry.mode & 0o111)
     )
-    return LostLink(
+    return ShadowedLink(
         path=path,
         target=each.link.content.entry.target,
         below=each.link.layer,

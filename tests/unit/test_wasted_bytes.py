@@ -43,7 +43,7 @@ def test_files_deleted_later_are_named_by_their_package() -> None:
     }
     (found,) = findings(deleted_but_shipped.ANALYZER.run, apt(git, manual=["git"]), gone)
     assert found.subject == "git"
-    assert found.message == "git and git-man: deleted by layer 5, and still shipped in layer 4"
+    assert found.message == "git and git-man (1.0 MB): removed by layer 5, still stored in layer 4"
     assert (found.layers, found.instruction) == ((4, 5), "RUN step 1")
     assert found.saving == 1_000_001  # dpkg's own notes are journals
     assert found.paths == ("usr/bin/git", "usr/share/git-man")
@@ -88,7 +88,7 @@ def test_what_is_deleted_of_the_base_saves_nothing() -> None:
     (found,) = deleted_but_shipped.ANALYZER.run(taken(one))
     assert (found.saving, found.severity, found.layers) == (0, "note", (1,))
     assert found.message == (
-        "/usr/share/big.bin of the base image: deleted by layer 1, and still shipped"
+        "/usr/share/big.bin (1.0 MB) of the base image: removed by layer 1, still stored in layer 0"
     )
 
 
@@ -97,19 +97,20 @@ def test_what_is_deleted_of_the_base_saves_nothing() -> None:
     [
         (
             "RUN make",
-            "Delete in the RUN that made the files (layer 4: RUN make), or do not make them.",
+            "Remove the files in the RUN that creates them (layer 4: RUN make), or do not create"
+            " them.",
         ),
         (
             "ADD https://example.org/model.bin /tmp/",
-            "Do not ADD what only a RUN needs (layer 4: ADD https://example.org/model.bin /tmp/):"
-            " that RUN can fetch it and delete it again.",
+            "Do not ADD what only a RUN needs (layer 4: ADD https://example.org/model.bin /tmp/);"
+            " that RUN can download it and remove it.",
         ),
         (
             "COPY model.bin /tmp/",
-            "Do not COPY what only a RUN needs (layer 4: COPY model.bin /tmp/):"
-            " that RUN can take it by --mount=type=bind.",
+            "Do not COPY what only a RUN needs (layer 4: COPY model.bin /tmp/);"
+            " that RUN can read it through --mount=type=bind.",
         ),
-        ("", "Delete in the step that made the files (layer 4), or do not make them."),
+        ("", "Remove the files in the step that creates them (layer 4), or do not create them."),
     ],
 )
 def test_the_fix_goes_with_the_instruction_that_stored_the_files(step: str, fix: str) -> None:
@@ -124,18 +125,20 @@ def test_files_stored_twice() -> None:
     app: dict[str, Content] = {"app/data.bin": File(MB), "app/run": "#!"}
     (found,) = findings(overwritten_files.ANALYZER.run, app, {"app/data.bin": File(b"y" * 9)})
     assert (found.subject, found.saving, found.layers) == ("/app/data.bin", 1_000_000, (4, 5))
-    assert found.message.endswith("stored again by layer 5, with other content")
+    assert found.message.endswith("overwritten by layer 5, still stored in layer 4")
     (same,) = findings(overwritten_files.ANALYZER.run, app, app)
-    assert same.message == ("/app: layer 5 stores 1.0 MB again that layer 4 already has, unchanged")
+    assert same.message == (
+        "/app (1.0 MB): stored again by layer 5, identical to the files in layer 4"
+    )
     # Of two copies that are the same the second can be left out.
     assert (same.saving, same.savings) == (1_000_002, {5: 1_000_002})
     assert [e.what for e in (*found.evidence, *same.evidence)] == [
-        "RUN step 0 stores 1 file of 1.0 MB that is stored again later",
-        "1.0 MB of layer 4 are replaced by layer 5",
-        "RUN step 1 stores 2 files of 1.0 MB with the content that the layers below have at the"
-        " same paths: the second copy can be left out",
-        "1.0 MB are the same in layer 4 and in layer 5",
-        "2 B are the same in layer 4 and in layer 5",
+        "RUN step 0 stores 1 file (1.0 MB) that a later layer stores again",
+        "layer 4 stores 1.0 MB, layer 5 replaces it",
+        "RUN step 1 stores 2 files (1.0 MB) that the layers below already store at the same paths"
+        " with the same content; the second copy is not needed",
+        "layer 4 stores 1.0 MB, identical in layer 5",
+        "layer 4 stores 2 B, identical in layer 5",
     ]
 
 
@@ -154,7 +157,7 @@ def test_a_changed_owner_stores_everything_again() -> None:
     (found,) = findings(rewritten_metadata.ANALYZER.run, made, owned)
     assert (found.saving, found.layers, found.severity) == (1_000_000, (4, 5), "warning")
     assert found.evidence[1].what == (
-        "layer 5 stores 1.0 MB again and changes its owner from 0:0 to 1000:1000 and its mode from"
+        "layer 5 stores 1.0 MB again: changed owner from 0:0 to 1000:1000 and changed mode from"
         " 0644 to 0640"
     )
     assert findings(overwritten_files.ANALYZER.run, made, owned) == []
@@ -170,7 +173,7 @@ def test_a_cache_counts_with_what_later_layers_overwrote_of_it() -> None:
     assert found.instruction == "RUN step 0"  # the one that stores most of it
     assert [(e.layer, e.what) for e in found.evidence] == [
         (4, "layer 4 stores 2 B of it"),
-        (4, "layer 4 stores 1.0 MB more, overwritten later"),
+        (4, "layer 4 stores 1.0 MB more that a later layer overwrites"),
         (5, "layer 5 stores 1 B of it"),
     ]
     assert found.fix == "End the RUN with && rm -rf /var/lib/apt/lists/*"

@@ -1,4 +1,4 @@
-"""What the analyzers of lost bytes share: names of owners, and evidence in sentences."""
+"""What the analyzers of wasted space share: names of owners, and evidence in sentences."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.derived.causes import Cause
-from pyimginspect.inventory.derived.losses import Lost
 from pyimginspect.inventory.derived.owners import Owner
+from pyimginspect.inventory.derived.wasted_files import WastedContent
 from pyimginspect.model import Evidence
 from pyimginspect.text import counted, listed, sized
 
@@ -26,21 +26,21 @@ MOST = 8
 _MOST_PLACES = 20
 
 
-def largest(losses: Sequence[Lost]) -> list[Lost]:
+def largest(wasted_files: Sequence[WastedContent]) -> list[WastedContent]:
     """Return the largest losses, each path once."""
-    ordered = sorted(losses, key=lambda lost: (-lost.size, lost.path, lost.layer))
-    return list({lost.path: lost for lost in ordered[::-1]}.values())[::-1][:MOST]
+    ordered = sorted(wasted_files, key=lambda wasted: (-wasted.size, wasted.path, wasted.layer))
+    return list({wasted.path: wasted for wasted in ordered[::-1]}.values())[::-1][:MOST]
 
 
-def covering(losses: Sequence[Lost]) -> list[str]:
+def covering(wasted_files: Sequence[WastedContent]) -> list[str]:
     """Return paths that all of the losses are at or below, so that a waiver can name them all.
 
     These are the files, of few; else their directories, of very many those above them.
     """
-    few = largest(losses)
-    if len(few) == len({lost.path for lost in losses}):
-        return [lost.path for lost in few]
-    places = {lost.path.rpartition("/")[0] or lost.path for lost in losses}
+    few = largest(wasted_files)
+    if len(few) == len({wasted.path for wasted in wasted_files}):
+        return [wasted.path for wasted in few]
+    places = {wasted.path.rpartition("/")[0] or wasted.path for wasted in wasted_files}
     depth = max(place.count("/") for place in places)
     while len(places) > _MOST_PLACES and depth:
         places = {"/".join(place.split("/")[:depth]) for place in places}
@@ -81,13 +81,15 @@ def makers_of(cause: Cause) -> str:
     return listed([f"layer {layer}" for layer in cause.makers])
 
 
-def stored_in(inventory: Inventory, losses: Sequence[Lost], then: str) -> Iterator[Evidence]:
-    """Yield what each layer stores of the lost files, and what became of it (``then``)."""
+def stored_in(
+    inventory: Inventory, wasted_files: Sequence[WastedContent], then: str
+) -> Iterator[Evidence]:
+    """Yield how much of the wasted files each layer stores; ``then`` is what becomes of them."""
     sums: dict[int, list[int]] = {}
-    for lost in losses:
-        sums.setdefault(lost.layer, []).append(lost.size)
+    for wasted in wasted_files:
+        sums.setdefault(wasted.layer, []).append(wasted.size)
     for layer, sizes in sorted(sums.items()):
         who = shortened(inventory.instructions[layer]) or f"layer {layer}"
-        files, are = counted(len(sizes), "file"), "is" if len(sizes) == 1 else "are"
-        what = f"{who} stores {files} of {sized(sum(sizes))} that {are} {then}"
+        files = counted(len(sizes), "file")
+        what = f"{who} stores {files} ({sized(sum(sizes))}) that a later layer {then}"
         yield Evidence(what=what, layer=layer)

@@ -17,9 +17,9 @@ from pyimginspect.model import Entry
 
 __all__ = [
     "Change",
-    "Lost",
+    "WastedContent",
     "changes",
-    "find_lost",
+    "find_wasted",
     "is_again",
     "places_of",
     "spared",
@@ -31,7 +31,7 @@ Change = Literal["owner", "mode", "xattrs", "time"]
 _DEPTH = 3
 
 
-class Lost(Struct, frozen=True, gc=False):
+class WastedContent(Struct, frozen=True, gc=False):
     """One content that layer ``layer`` stores as its entry ``position``, and that is not live.
 
     ``removed_in`` is the layer that took the last name of it away; ``successor`` is the entry there
@@ -58,16 +58,19 @@ class Lost(Struct, frozen=True, gc=False):
 
 
 @memoized
-def find_lost(inventory: Inventory) -> tuple[Lost, ...]:
+def find_wasted(inventory: Inventory) -> tuple[WastedContent, ...]:
     """Return all lost contents, by layer and path; what package managers keep of journals too."""
     ledger, rootfs = inventory.ledger, inventory.rootfs
-    accounts = {(loss.layer, loss.path, loss.removed_in): loss.account for loss in ledger.losses}
+    accounts = {
+        (wasted.layer, wasted.path, wasted.removed_in): wasted.account
+        for wasted in ledger.wasted_files
+    }
     entries = {layer.number: layer.index.entries for layer in rootfs.layers}
     found = []
     for removal in rootfs.removals:
         entry = entries[removal.layer][removal.position]
         found.append(
-            Lost(
+            WastedContent(
                 entry.path,
                 removal.layer,
                 removal.position,
@@ -77,15 +80,15 @@ def find_lost(inventory: Inventory) -> tuple[Lost, ...]:
                 accounts[removal.layer, entry.path, removal.removed_in],
             )
         )
-    return tuple(sorted(found, key=lambda lost: (lost.layer, lost.path, lost.removed_in)))
+    return tuple(sorted(found, key=lambda wasted: (wasted.layer, wasted.path, wasted.removed_in)))
 
 
-def changes(inventory: Inventory, lost: Lost) -> frozenset[Change]:
+def changes(inventory: Inventory, wasted: WastedContent) -> frozenset[Change]:
     """Return what the layer that stored a file again changed of its metadata."""
-    if lost.copy is None:
+    if wasted.copy is None:
         return frozenset()
-    old = _entry(inventory, lost.content)
-    new = _entry(inventory, lost.copy)
+    old = _entry(inventory, wasted.content)
+    new = _entry(inventory, wasted.copy)
     found: set[Change] = set()
     if (old.uid, old.gid) != (new.uid, new.gid):
         found.add("owner")
@@ -104,49 +107,49 @@ def _entry(inventory: Inventory, content: Content) -> Entry:
     return inventory.rootfs.layers[layer].index.entries[position]
 
 
-def is_again(inventory: Inventory, lost: Lost) -> bool:
+def is_again(inventory: Inventory, wasted: WastedContent) -> bool:
     """Whether the upper layer stores nothing new: leave its copy out and nothing is missing.
 
     That is the same content with the same metadata; or with another time alone, where the
     instruction is ``COPY`` or ``ADD``, which give a file the time that it had or that of the
     build. What a ``RUN`` rewrote with another time it installed again.
     """
-    if lost.copy is None or is_journal(lost.path):
+    if wasted.copy is None or is_journal(wasted.path):
         return False
-    if lost.account == "identical":
+    if wasted.account == "unchanged":
         return True
-    if lost.account != "metadata" or changes(inventory, lost) != {"time"}:
+    if wasted.account != "metadata_changed" or changes(inventory, wasted) != {"time"}:
         return False
-    return inventory.instructions[lost.removed_in].partition(" ")[0] in ("COPY", "ADD")
+    return inventory.instructions[wasted.removed_in].partition(" ")[0] in ("COPY", "ADD")
 
 
-def spared(inventory: Inventory, lost: Lost) -> Content | None:
+def spared(inventory: Inventory, wasted: WastedContent) -> Content | None:
     """Return which of two copies is not stored when a file is stored once; ``None`` for neither.
 
     Of what the base stores only the second copy can be spared, and so it is where the second is
     the same again; else the first. A copy that is lost itself takes none with it.
     """
-    if lost.copy is None:
-        return lost.content if lost.layer >= inventory.base.layers else None
-    again = is_again(inventory, lost)
-    if lost.removed_in < inventory.base.layers:
+    if wasted.copy is None:
+        return wasted.content if wasted.layer >= inventory.base.layers else None
+    again = is_again(inventory, wasted)
+    if wasted.removed_in < inventory.base.layers:
         return None
-    if lost.layer < inventory.base.layers:
-        second = lost.copy if again or lost.account == "metadata" else None
+    if wasted.layer < inventory.base.layers:
+        second = wasted.copy if again or wasted.account == "metadata_changed" else None
     else:
-        second = lost.copy if again and lost.copy not in _dead(inventory) else lost.content
-    if second == lost.copy and not _all_names_below(inventory, lost, second):
+        second = wasted.copy if again and wasted.copy not in _wasted(inventory) else wasted.content
+    if second == wasted.copy and not _all_names_below(inventory, wasted, second):
         return None
     return second
 
 
-def _all_names_below(inventory: Inventory, lost: Lost, copy: Content) -> bool:
+def _all_names_below(inventory: Inventory, wasted: WastedContent, copy: Content) -> bool:
     """Whether all names of the second copy are names of the first: else it is needed still."""
     names = inventory.rootfs.hard_links.get(copy)
     if names is None:
         return True
-    below = _links_to(inventory).get((lost.layer, lost.path), ())
-    return {lost.path, *below}.issuperset(names)
+    below = _links_to(inventory).get((wasted.layer, wasted.path), ())
+    return {wasted.path, *below}.issuperset(names)
 
 
 @memoized
@@ -161,22 +164,22 @@ def _links_to(inventory: Inventory) -> dict[tuple[int, str], list[str]]:
 
 
 @memoized
-def _dead(inventory: Inventory) -> frozenset[Content]:
-    return frozenset(lost.content for lost in find_lost(inventory))
+def _wasted(inventory: Inventory) -> frozenset[Content]:
+    return frozenset(wasted.content for wasted in find_wasted(inventory))
 
 
-def places_of(losses: Sequence[Lost]) -> list[str]:
+def places_of(wasted_files: Sequence[WastedContent]) -> list[str]:
     """Return the one directory that held all that was lost, or else the top directories."""
-    paths = list({lost.path: None for lost in losses})
+    paths = list({wasted.path: None for wasted in wasted_files})
     common = posixpath.commonpath([f"/{path}" for path in paths])
-    return [common] if len(paths) > 1 and common != "/" else _top_directories(losses)
+    return [common] if len(paths) > 1 and common != "/" else _top_directories(wasted_files)
 
 
-def _top_directories(losses: Sequence[Lost]) -> list[str]:
+def _top_directories(wasted_files: Sequence[WastedContent]) -> list[str]:
     """Return the directories, at most three levels deep, that lost bytes, most bytes first."""
     sizes: dict[str, int] = {}
-    for loss in losses:
-        parts = loss.path.split("/")
+    for wasted in wasted_files:
+        parts = wasted.path.split("/")
         top = "/" + "/".join(parts[:_DEPTH] if len(parts) > _DEPTH else parts)
-        sizes[top] = sizes.get(top, 0) + loss.size
+        sizes[top] = sizes.get(top, 0) + wasted.size
     return sorted(sizes, key=lambda top: (-sizes[top], top))
