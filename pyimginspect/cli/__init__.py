@@ -27,7 +27,14 @@ from pyimginspect.cli.about import (
     version_line,
 )
 from pyimginspect.cli.arguments import build_parser, parse
+from pyimginspect.cli.asides import put_asides
 from pyimginspect.cli.configuration import find_settings, show_settings
+from pyimginspect.cli.fixing import (
+    change_dockerfile,
+    changes,
+    check_changes,
+    given_dockerfile,
+)
 from pyimginspect.cli.outputs import (
     NEW_FINDINGS_FORMATS,
     add_job_summary,
@@ -43,7 +50,6 @@ from pyimginspect.errors import (
     InvalidReferenceError,
     PolicyError,
     PyimginspectError,
-    ReportError,
     printable,
 )
 from pyimginspect.layers.cache_settings import cache_size
@@ -72,7 +78,7 @@ class _Result(Struct, frozen=True, kw_only=True):
 
     report: Report
     plan: Plan | None = None
-    stories: tuple[LayerBreakdown, ...] | None = None
+    layers: tuple[LayerBreakdown, ...] | None = None
     dockerfile: str | None = None
 
 
@@ -94,7 +100,7 @@ def _main(arguments: Sequence[str] | None, kept: list[api.OpenedImage], *, is_pr
         with _no_collector():
             args = parse(arguments)
             if args.show_config:
-                put(show_settings(args, arguments, _dockerfile(args)), None)
+                put(show_settings(args, arguments, given_dockerfile(args)), None)
                 return _CLEAN
             status = _run(args, kept, is_process=is_process)
     except PyimginspectError as exc:
@@ -166,10 +172,12 @@ def _run(args: argparse.Namespace, kept: list[api.OpenedImage], *, is_process: b
             return run_fleet(args, find_settings(args, None))
     if not args.images:
         raise InvalidReferenceError("no image given", hint="pyimginspect --help")
+    check_changes(args)
     outputs = find_outputs(args)
-    baseline, dockerfile = _baseline(args), _dockerfile(args)
+    baseline, dockerfile = _baseline(args), given_dockerfile(args)
     policy = find_settings(args, dockerfile)
-    page = any(name == "html" for _, name in outputs)
+    named = {name for _, name in outputs}
+    page = "html" in named or ("sarif" in named and dockerfile is not None)
     with limited(args.max_time, is_process=is_process):
         results, failures = _inspect(args, policy, kept, page=page)
     status = _FAILED if failures else _CLEAN
@@ -183,10 +191,15 @@ def _run(args: argparse.Namespace, kept: list[api.OpenedImage], *, is_process: b
     ]
     if args.against:
         return _compare(judged, outputs, args, dockerfile)
+    if changes(args):
+        assert dockerfile is not None
+        assert judged[0].plan is not None
+        return change_dockerfile(judged[0].plan, dockerfile, args)
     if args.layers or args.plan:
-        asides = "\n".join(_aside(result, args) for result in judged)
-        put(asides, None, exact=args.plan == "dockerfile")
-        outputs = [(target, name) for target, name in outputs if target is not None]
+        for target, name in outputs:
+            asides = [(each.layers, each.plan, each.dockerfile) for each in judged]
+            put_asides(asides, target, name, args)
+        outputs = []
     for target, name in outputs:
         _write(judged, target, name, args, dockerfile, failures)
     if args.write_baseline and judged:
@@ -256,8 +269,8 @@ def _inspect(
 def _result(image: api.OpenedImage, args: argparse.Namespace, *, page: bool) -> _Result:
     return _Result(
         report=image.report(areas=page, plan=not args.against),
-        plan=image.plan if page or args.plan else None,
-        stories=image.stories if args.layers else None,
+        plan=image.plan if page or args.plan or changes(args) else None,
+        layers=image.stories if args.layers else None,
         dockerfile=image.dockerfile if args.plan == "dockerfile" else None,
     )
 
@@ -302,20 +315,6 @@ def _only_new(after: Report, before: Report) -> Report:
     )
 
 
-def _aside(result: _Result, args: argparse.Namespace) -> str:
-    """Return what was asked for in place of the report: the layers' story, the plan."""
-    from pyimginspect.formats import layers, plan
-
-    parts = []
-    if result.stories is not None:
-        parts.append(layers.render(result.stories, **style(None, args)))
-    if result.dockerfile is not None:
-        parts.append(result.dockerfile)
-    elif result.plan is not None:
-        parts.append(plan.render(result.plan, **style(None, args)))
-    return "\n".join(parts)
-
-
 def _write(
     results: list[_Result],
     target: Path | None,
@@ -352,13 +351,3 @@ def _baseline(args: argparse.Namespace) -> Baseline | None:
         return read_baseline(Path(args.baseline).read_bytes(), args.baseline)
     except OSError as exc:
         raise PolicyError(f"{args.baseline} cannot be read: {exc.strerror}") from exc
-
-
-def _dockerfile(args: argparse.Namespace) -> formats.Dockerfile | None:
-    if not args.dockerfile:
-        return None
-    try:
-        text = Path(args.dockerfile).read_text(encoding="utf-8", errors="replace")
-    except OSError as exc:
-        raise ReportError(f"{args.dockerfile} cannot be read: {exc.strerror}") from exc
-    return formats.Dockerfile(path=args.dockerfile, text=text)

@@ -32,9 +32,16 @@ Exit status: 0 nothing at or above --fail-on, 1 findings, 2 could not inspect.""
 
 _NO_SETTINGS = frozenset(
     {"help", "version", "rules", "explain", "completion", "show_config", "cache_info"}
-    | {"cache_clear", "write_baseline", "images"}
+    | {"cache_clear", "write_baseline", "images", "diff", "fix"}
 )
 """What is asked for once, and no setting that an environment could have."""
+
+_OPTIONAL_VALUES = {
+    "plan": ("edits", "dockerfile"),
+    "diff": ("review", "safe"),
+    "fix": ("safe", "review"),
+}
+"""What options with an optional value take, the default first."""
 
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 _INPUT = "\0"  # no argument of a process can begin so
@@ -69,9 +76,12 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     for name in ("against", "base"):
         if (value := getattr(args, name)) is not None:
             setattr(args, name, value.removeprefix(_INPUT))
-    if args.plan not in (None, "edits", "dockerfile"):
-        args.images.insert(0, args.plan)  # `--plan IMAGE`: what follows is no value of the option
-        args.plan = "edits"
+    # `--plan IMAGE`: what follows is no value of the option
+    for name, values in _OPTIONAL_VALUES.items():
+        value = getattr(args, name)
+        if value not in (None, *values):
+            args.images.insert(0, value)
+            setattr(args, name, values[0])
     return args
 
 
@@ -204,7 +214,24 @@ def build_parser() -> argparse.ArgumentParser:
     out.add_argument(
         "--dockerfile",
         metavar="FILE",
-        help="name its lines in SARIF, GitHub's annotations and GitLab's Code Quality",
+        help="what the image was built from: reports name its lines, --diff and --fix change it",
+    )
+    out.add_argument(
+        "--diff",
+        nargs="?",
+        const="review",
+        metavar="safe",
+        help="print what the plan's edits change in the --dockerfile instead",
+    )
+    out.add_argument(
+        "--fix",
+        nargs="?",
+        const="safe",
+        metavar="review",
+        help="write the safe edits into the --dockerfile, or those too that need a review",
+    )
+    out.add_argument(
+        "--target", metavar="STAGE", help="the stage of the --dockerfile that was built"
     )
     out.add_argument(
         "--category",

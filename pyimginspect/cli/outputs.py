@@ -44,13 +44,17 @@ def find_outputs(args: argparse.Namespace) -> list[tuple[Path | None, str]]:
         path = Path(name)
         if any(path == other for other, _ in outputs):
             raise ReportError(f"two outputs to one file, '{name}'")
-        outputs.append((path, args.format or formats.format_for(path)))
+        outputs.append((path, args.format or _format_for(path, args)))
     if not outputs:
         outputs.append((None, args.format or "table"))
     known = AGAINST_FORMATS if args.against else formats.FORMATS
+    what = "comparison as" if args.against else "format"
+    if args.plan or args.layers:
+        if args.plan and args.layers and any(chosen == "json" for _, chosen in outputs):
+            raise ReportError("--plan and --layers are two JSON documents: ask for one of them")
+        known, what = _formats_of_asides(args), "plan as" if args.plan else "list of layers as"
     for _, chosen in outputs:
         if chosen not in known:
-            what = "comparison as" if args.against else "format"
             raise ReportError(f"there is no {what} '{chosen}'", hint=nearest(chosen, known))
     if args.against and len(args.images) != 1:
         raise InvalidReferenceError("--against compares one image with one other")
@@ -63,6 +67,15 @@ def find_outputs(args: argparse.Namespace) -> list[tuple[Path | None, str]]:
     if len(args.images) > 1 and args.write_baseline:
         raise ReportError("a baseline is of one image")
     return outputs
+
+
+def _formats_of_asides(args: argparse.Namespace) -> tuple[str, ...]:
+    return ("table",) if args.plan == "dockerfile" else ("table", "json")
+
+
+def _format_for(path: Path, args: argparse.Namespace) -> str:
+    """Return the format of a file's suffix; a Dockerfile is text, whatever its name."""
+    return "table" if args.plan == "dockerfile" else formats.format_for(path)
 
 
 def style(target: Path | None, args: argparse.Namespace) -> dict[str, Any]:

@@ -20,13 +20,18 @@ def render(report: Report) -> str:
 
 
 def schemas() -> dict[str, dict[str, Any]]:
-    """Return the JSON Schemas (2020-12) of a report and of a comparison, by name.
+    """Return the JSON Schemas (2020-12) of a report, a comparison, a plan and layers, by name.
 
     ``docs/schema`` holds each as a file.
     """
+    from pyimginspect.plan.layer_breakdown import LAYERS_VERSION, LayersDocument
+    from pyimginspect.plan.records import PLAN_VERSION, Plan
+
     return {
         "report": _schema(Report, "schema_version", SCHEMA_VERSION),
         "comparison": _schema(Comparison, "comparison_version", COMPARISON_VERSION),
+        "plan": _schema(Plan, "plan_version", PLAN_VERSION),
+        "layers": _schema(LayersDocument, "layers_version", LAYERS_VERSION),
     }
 
 

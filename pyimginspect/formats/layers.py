@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from pyimginspect.formats._page import Column, Page
-from pyimginspect.plan import LayerBreakdown, Share
+from pyimginspect.plan import LayerBreakdown, LayersDocument, Share
+from pyimginspect.report import as_json as encoded
 from pyimginspect.text import sized
 
-__all__ = ["render"]
+__all__ = ["as_json", "render"]
 
 _MOST = 5
 _NUMBERS = (
@@ -94,3 +95,8 @@ def _rows(kind: str, shares: Iterable[Share]) -> list[list[str]]:
         ]
         for number, share in enumerate(list(shares)[:_MOST])
     ]
+
+
+def as_json(layers: Sequence[LayerBreakdown]) -> str:
+    """Return the layers as JSON."""
+    return encoded(LayersDocument(layers=tuple(layers)))

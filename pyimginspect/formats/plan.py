@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from pyimginspect.formats._page import Page
 from pyimginspect.formats._text import ranges
 from pyimginspect.plan import Edit, Plan
+from pyimginspect.report import as_json as encoded
 from pyimginspect.text import sized
 
-__all__ = ["render"]
+__all__ = ["as_json", "render"]
 
 _INDENT = 4
 
@@ -48,6 +51,16 @@ def _edit(page: Page, number: int, edit: Edit) -> None:
         page.paragraph(" ".join(edit.keep), indent=_INDENT, label="keep", hang=6)
     if edit.rules:
         page.paragraph(", ".join(edit.rules), indent=_INDENT, label="rule", hang=6)
+
+
+def as_json(plan: Plan) -> str:
+    """Return the plan as JSON.
+
+    Of the history it has the steps, and not the build arguments that they were given: these may be
+    secret, and a report has them no more than this.
+    """
+    steps = tuple(msgspec.structs.replace(step, arguments="") for step in plan.steps)
+    return encoded(msgspec.structs.replace(plan, steps=steps))
 
 
 _LABELS = {"base": "use", "delete-early": "move", "builder-stage": "use"}

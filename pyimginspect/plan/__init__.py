@@ -13,7 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pyimginspect.plan.dockerfile import reconstruct
-    from pyimginspect.plan.layer_breakdown import LayerBreakdown, Share, break_down_layers
+    from pyimginspect.plan.layer_breakdown import (
+        LayerBreakdown,
+        LayersDocument,
+        Share,
+        break_down_layers,
+    )
     from pyimginspect.plan.planner import make_plan
     from pyimginspect.plan.records import Edit, EditKind, Patch, Plan
 
@@ -21,6 +26,7 @@ __all__ = [
     "Edit",
     "EditKind",
     "LayerBreakdown",
+    "LayersDocument",
     "Patch",
     "Plan",
     "Share",
@@ -34,6 +40,7 @@ _HOMES = {
     "Edit": "records",
     "EditKind": "records",
     "LayerBreakdown": "layer_breakdown",
+    "LayersDocument": "layer_breakdown",
     "Patch": "records",
     "Plan": "records",
     "Share": "layer_breakdown",

@@ -15,6 +15,10 @@ _DEPTH = 3
 _MOST = 8
 
 
+LAYERS_VERSION = 1
+"""Of what the document has in it: fields may be added, never changed in meaning."""
+
+
 class Share(Struct, frozen=True, kw_only=True):
     """A part of what a layer stores: of one directory, one package, or one file.
 
@@ -52,6 +56,13 @@ class LayerBreakdown(Struct, frozen=True, kw_only=True):
     directories: tuple[Share, ...] = ()
     packages: tuple[Share, ...] = ()
     files: tuple[Share, ...] = ()
+
+
+class LayersDocument(Struct, frozen=True, kw_only=True):
+    """What ``--layers -f json`` prints: the layers of an image, the lowest first."""
+
+    layers_version: int = LAYERS_VERSION
+    layers: tuple[LayerBreakdown, ...]
 
 
 def break_down_layers(inventory: Inventory) -> tuple[LayerBreakdown, ...]:

@@ -9,7 +9,10 @@ from msgspec import Struct
 from pyimginspect.inventory.instructions import Step
 from pyimginspect.plan.operations import Operation
 
-__all__ = ["Edit", "EditKind", "Level", "NotOffered", "Patch", "Plan", "Skipped"]
+__all__ = ["PLAN_VERSION", "Edit", "EditKind", "Level", "NotOffered", "Patch", "Plan", "Skipped"]
+
+PLAN_VERSION = 1
+"""Of what a plan's JSON has in it: fields may be added, never changed in meaning."""
 
 Level = Literal["safe", "review"]
 """``safe``: nothing that remains in the image can tell the difference; ``review``: somebody has
@@ -113,6 +116,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     layers: dict[int, int] = {}
     not_offered: tuple[NotOffered, ...] = ()
     steps: tuple[Step, ...] = ()
+    plan_version: int = PLAN_VERSION
 
     @property
     def after(self) -> int:

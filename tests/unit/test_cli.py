@@ -273,10 +273,35 @@ def test_layers_and_plan_are_printed_instead(
     assert capsys.readouterr().out.startswith(f"Plan for {dirty}"[:40])
     assert run("--fail-on", "never", "--plan", "dockerfile", dirty) == 0
     assert "\n# plan:" in capsys.readouterr().out
-    report = tmp_path / "report.json"
-    assert run("--plan", "-o", str(report), dirty) == 1
-    assert json.loads(report.read_text())["findings"]
-    assert "Plan for" in capsys.readouterr().out
+    for options, name, field in (
+        (["--plan"], "plan.json", "edits"),
+        (["--layers"], "layers.json", "layers"),
+    ):
+        file = tmp_path / name
+        assert run(*options, "-o", str(file), dirty) == 1
+        assert json.loads(file.read_text())[field]
+        assert capsys.readouterr().out == ""
+        assert run(*options, "-f", "json", dirty) == 1
+        assert capsys.readouterr().out == file.read_text()
+    written = tmp_path / "Dockerfile.new"
+    assert run("--plan", "dockerfile", "-o", str(written), dirty) == 1
+    assert "\n# plan:" in written.read_text()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--plan", "-f", "sarif"),
+        ("--layers", "-f", "html"),
+        ("--plan", "dockerfile", "-f", "json"),
+        ("--plan", "--layers", "-f", "json"),
+    ],
+)
+def test_no_format_is_ignored_in_silence(
+    arguments: tuple[str, ...], dirty: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*arguments, dirty) == 2
+    assert "pyimginspect: " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

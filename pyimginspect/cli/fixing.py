@@ -1,0 +1,147 @@
+"""``--diff`` and ``--fix``: the edits of a plan in the user's own Dockerfile.
+
+The exit status is that of ``ruff format``'s options: ``--diff`` ends with 1 where the file would
+change and 0 where not, ``--fix`` with 0 unless an edit that it should have made did not fit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import stat
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pyimginspect import formats
+from pyimginspect.cli.outputs import put
+from pyimginspect.errors import DockerfileError, InvalidReferenceError, ReportError, printable
+
+if TYPE_CHECKING:
+    from pyimginspect.plan import Patch, Plan
+    from pyimginspect.plan.records import Level
+
+__all__ = ["change_dockerfile", "changes", "check_changes", "given_dockerfile"]
+
+_UNCHANGED, _CHANGES = 0, 1
+_LONGEST = 4 << 20  # bytes
+
+
+def changes(args: argparse.Namespace) -> bool:
+    """Whether a Dockerfile is to be changed, or the change to be shown."""
+    return bool(args.diff or args.fix)
+
+
+def check_changes(args: argparse.Namespace) -> None:
+    """Raise :class:`InvalidReferenceError` for options that do not go together."""
+    if args.target and not args.dockerfile:
+        raise InvalidReferenceError("--target is a stage of --dockerfile FILE")
+    if not changes(args):
+        return
+    option = "--fix" if args.fix else "--diff"
+    if args.diff and args.fix:
+        raise InvalidReferenceError("--diff shows what --fix would write: give one of them")
+    if not args.dockerfile:
+        raise InvalidReferenceError(f"{option} needs the Dockerfile", hint="--dockerfile FILE")
+    if len(args.images) != 1:
+        raise InvalidReferenceError(f"{option} is for one image and its Dockerfile")
+    for name in ("against", "plan", "layers", "output", "format", "write_baseline"):
+        if getattr(args, name):
+            other = f"--{name.replace('_', '-')}"
+            raise InvalidReferenceError(f"{option} and {other} do not go together")
+
+
+def given_dockerfile(args: argparse.Namespace) -> formats.Dockerfile | None:
+    """Read the Dockerfile that the command line names, byte for byte."""
+    if not args.dockerfile:
+        return None
+    return formats.Dockerfile(path=args.dockerfile, text=_decoded(_read(args.dockerfile)))
+
+
+def _read(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            data = file.read(_LONGEST + 1)
+    except OSError as exc:
+        raise ReportError(f"{path} cannot be read: {exc.strerror}") from exc
+    if len(data) > _LONGEST:
+        raise DockerfileError(f"{path} is longer than {_LONGEST >> 20} MiB")
+    return data
+
+
+def _decoded(data: bytes) -> str:
+    return data.decode("utf-8", "surrogateescape")
+
+
+def change_dockerfile(plan: Plan, dockerfile: formats.Dockerfile, args: argparse.Namespace) -> int:
+    """Print the difference that the plan makes, or write it; return the exit status."""
+    level: Level = args.fix or args.diff
+    try:
+        patch = plan.patch(dockerfile.text, dockerfile.path, level, args.target)
+    except DockerfileError as exc:
+        raise type(exc)(f"{dockerfile.path}: {exc.message}", hint=exc.hint) from exc
+    if not args.quiet:
+        _say(patch, dockerfile.path, written=bool(args.fix))
+    if args.diff:
+        if patch.diff:
+            put(patch.diff, None, exact=True)
+        return _CHANGES if patch.diff else _UNCHANGED
+    if patch.diff:
+        _replace(Path(dockerfile.path), dockerfile.text, patch.text)
+    left = [
+        each for each in patch.skipped if each.edit.operations and _asked(each.edit.level, level)
+    ]
+    return _CHANGES if left else _UNCHANGED
+
+
+def _asked(of_edit: Level, level: Level) -> bool:
+    return level == "review" or of_edit == "safe"
+
+
+def _say(patch: Patch, path: str, *, written: bool) -> None:
+    """Say on standard error what was done, and what was not, with the reasons."""
+    lines = [f"not applied: {each.edit.words}: {each.reason}" for each in patch.skipped]
+    if patch.matched < patch.instructions:
+        lines.append(
+            f"{patch.matched} of {patch.instructions} instructions match the image's history"
+        )
+    count = len(patch.applied)
+    if written and patch.diff:
+        lines.append(f"{count} {'edit' if count == 1 else 'edits'} written")
+    elif not patch.diff:
+        lines.append("nothing to change")
+    if sys.stderr is not None:
+        with contextlib.suppress(OSError):
+            for line in lines:
+                print(f"{printable(path)}: {printable(line)}", file=sys.stderr)
+
+
+def _replace(path: Path, before: str, after: str) -> None:
+    """Write the file beside itself and rename it, with its mode, if it is still as it was read."""
+    real = Path(os.path.realpath(path))
+    try:
+        status = real.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise ReportError(f"{path} is no regular file", hint="--diff prints the change")
+        if not status.st_mode & 0o222 or not os.access(real, os.W_OK):
+            raise ReportError(f"{path} is read-only", hint="--diff prints the change")
+        handle, beside = tempfile.mkstemp(dir=real.parent, prefix=f".{real.name[:50]}.")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(after.encode("utf-8", "surrogateescape"))
+            os.chmod(beside, stat.S_IMODE(status.st_mode))
+            if hasattr(os, "chown"):
+                with contextlib.suppress(OSError):  # root alone may give files away
+                    os.chown(beside, status.st_uid, status.st_gid)
+            if _decoded(_read(str(real))) != before:
+                raise ReportError(
+                    f"{path} has changed since it was read", hint="run the command again"
+                )
+            os.replace(beside, real)
+        except BaseException:
+            os.unlink(beside)
+            raise
+    except OSError as exc:
+        raise ReportError(f"{path} cannot be written: {exc.strerror}") from exc
