@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -13,7 +13,7 @@ from pyimginspect.plan.context import Context, Proposal
 from pyimginspect.plan.duplicates import edits_of_duplicates
 from pyimginspect.plan.metadata import edits_of_metadata
 from pyimginspect.plan.python import edits_of_base, edits_of_bindings, edits_of_environments
-from pyimginspect.plan.records import Edit, Plan
+from pyimginspect.plan.records import Edit, Plan, SavingPart
 from pyimginspect.plan.tools import edits_of_recommended, edits_of_tools
 from pyimginspect.plan.waste_edits import (
     edits_of_caches,
@@ -38,16 +38,16 @@ def make_plan(inventory: Inventory, findings: Iterable[Finding] = ()) -> Plan:
     """
     context = Context(inventory)
     ratios = _ratios(inventory)
-    edits = []
+    figured: list[tuple[Edit, frozenset[Content]]] = []
     sums: Counter[int] = Counter()
     saved: set[Content] = set()
     for proposal in _with_advice(context, _proposals(context), findings):
         layers = context.contents.by_layer(proposal.contents)
-        edits.append(_figured(proposal, layers, ratios))
+        figured.append((_figured(proposal, layers, ratios), proposal.contents))
         sums.update(layers)
         sums.subtract(context.contents.by_layer(saved & proposal.contents))
         saved |= proposal.contents
-    edits.sort(key=lambda edit: (-edit.saving, edit.layer, edit.kind, edit.words))
+    figured.sort(key=lambda pair: _rank(pair[0]))
     layers = {layer: size for layer, size in sorted(sums.items()) if size}
     return Plan(
         reference=inventory.image.reference,
@@ -57,10 +57,28 @@ def make_plan(inventory: Inventory, findings: Iterable[Finding] = ()) -> Plan:
             {account.layer: account.stored for account in inventory.ledger.layers}, ratios
         ),
         compressed_saving=_compressed(layers, ratios),
-        edits=tuple(edits),
+        edits=tuple(edit for edit, _ in figured),
         layers=layers,
+        parts=tuple(_parts(context, [contents for _, contents in figured])),
         steps=context.steps,
     )
+
+
+def _rank(edit: Edit) -> tuple[int, int, str, str]:
+    return -edit.saving, edit.layer, edit.kind, edit.words
+
+
+def _parts(context: Context, contents: Sequence[frozenset[Content]]) -> Iterator[SavingPart]:
+    """Yield all contents once, together those that the same edits free."""
+    edits: dict[Content, tuple[int, ...]] = {}
+    for number, each in enumerate(contents):
+        for content in each:
+            edits[content] = (*edits.get(content, ()), number)
+    parts: dict[tuple[int, ...], list[Content]] = {}
+    for content, numbers in edits.items():
+        parts.setdefault(numbers, []).append(content)
+    for numbers, together in sorted(parts.items()):
+        yield SavingPart(edits=numbers, size=context.contents.size(together))
 
 
 def _proposals(context: Context) -> Iterator[Proposal]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Literal
 
 from msgspec import Struct
@@ -9,7 +10,17 @@ from msgspec import Struct
 from pyimginspect.inventory.instructions import Step
 from pyimginspect.plan.operations import Operation
 
-__all__ = ["PLAN_VERSION", "Edit", "EditKind", "Level", "NotOffered", "Patch", "Plan", "Skipped"]
+__all__ = [
+    "PLAN_VERSION",
+    "Edit",
+    "EditKind",
+    "Level",
+    "NotOffered",
+    "Patch",
+    "Plan",
+    "SavingPart",
+    "Skipped",
+]
 
 PLAN_VERSION = 1
 """Of what a plan's JSON has in it: fields may be added, never changed in meaning."""
@@ -97,14 +108,22 @@ class Patch(Struct, frozen=True, kw_only=True):
     instructions: int
 
 
+class SavingPart(Struct, frozen=True, kw_only=True):
+    """Bytes that each of some edits frees: ``edits`` are their places in ``Plan.edits``."""
+
+    edits: tuple[int, ...]
+    size: int
+
+
 class Plan(Struct, frozen=True, kw_only=True):
     """All edits, those that save most first, and what they save together.
 
     ``size`` is the image's, in bytes of file content in all layers (as ``Report.size``);
     ``saving`` counts every byte once, however many edits save it. ``compressed`` and
     ``compressed_saving`` are what a registry would hold, estimated where the layers at hand are
-    not compressed. ``layers`` maps the layers to the bytes that they lose. ``steps`` are the
-    image's history, which a Dockerfile is matched with.
+    not compressed. ``layers`` maps the layers to the bytes that they lose. ``parts`` are the same
+    bytes, once each, by the edits that free them. ``steps`` are the image's history, which a
+    Dockerfile is matched with.
     """
 
     reference: str
@@ -114,6 +133,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     compressed_saving: int
     edits: tuple[Edit, ...]
     layers: dict[int, int] = {}
+    parts: tuple[SavingPart, ...] = ()
     not_offered: tuple[NotOffered, ...] = ()
     steps: tuple[Step, ...] = ()
     plan_version: int = PLAN_VERSION
@@ -122,6 +142,14 @@ class Plan(Struct, frozen=True, kw_only=True):
     def after(self) -> int:
         """The image's size after all edits, in bytes of file content."""
         return self.size - self.saving
+
+    def saved_by(self, edits: Collection[Edit]) -> int:
+        """Return the bytes that some of the edits save together, each of them once.
+
+        Those that a :class:`Patch` applied, say: a Dockerfile need not get all of them.
+        """
+        chosen = {number for number, edit in enumerate(self.edits) if edit in edits}
+        return sum(part.size for part in self.parts if not chosen.isdisjoint(part.edits))
 
     def patch(
         self,

@@ -188,6 +188,9 @@ def test_no_byte_is_counted_twice() -> None:
     assert kinds == ["builder-stage", "clean-cache", "clean-cache"]
     assert sum(edit.saving for edit in plan.edits) == plan.saving + 1_000_000
     assert plan.saving == sum(plan.layers.values()) <= plan.size
+    assert [plan.saved_by([edit]) for edit in plan.edits] == [edit.saving for edit in plan.edits]
+    assert plan.saved_by(plan.edits[1:]) == sum(edit.saving for edit in plan.edits[1:])
+    assert (plan.saved_by(()), plan.saved_by(plan.edits)) == (0, plan.saving)
     assert "Several edits save the same bytes" in plan_format.render(plan)
 
 
