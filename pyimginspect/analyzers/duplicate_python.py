@@ -64,7 +64,7 @@ RULE = Rule(
     " package with apt installs Debian's Python as well.",
     fix="Install Python packages with pip (or uv) for the image's own interpreter, and drop those"
     " of the operating system. What needs Python only at build time belongs in a build stage.",
-    example="""# at fault: two interpreters: Debian's comes along with python3-psycopg2
+    example="""# at fault: two interpreters: python3-psycopg2 depends on Debian's
 FROM python:3.13-slim
 RUN apt-get update && apt-get install -y python3-psycopg2
 

@@ -242,7 +242,7 @@ def _inserted(run: Run, number: int, command: str) -> str:
     # After "a || b" a command that is joined by && would belong to b alone, and so it does in a
     # shell: "a || b && c" runs c where either went well.
     if following is not None and following.operator in ("||", "&"):
-        raise NotEditableError("the command's failure is looked at by the next one")
+        raise NotEditableError("the next command checks the failure of this one")
     if run.script.text[item.end :].lstrip().startswith("&") and following is None:
         raise NotEditableError("its last command runs in the background")
     strict = run.script.strict and (following or item).operator != "&&"

@@ -95,7 +95,7 @@ def _of_python(python: OfficialPython, system: System) -> BaseImage:
         layers=python.layers,
         name=f"python:{python.version}-{suffix}".removesuffix("-"),
         confidence="certain"
-        if python.recorded and python.held
+        if python.recorded and python.confirmed
         else ("likely" if python.recorded else "guess"),
         evidence=python.evidence + system.evidence,
     )

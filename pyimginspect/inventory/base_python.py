@@ -39,14 +39,15 @@ _OTHER_SYSTEMS = frozenset(("ubi", "ubuntu", "wolfi", "distroless", "unknown"))
 class OfficialPython(Struct, frozen=True, kw_only=True):
     """What the history and the contents say of an official image.
 
-    ``told`` is true where the history has the build's steps, ``held`` where the contents agree.
+    ``recorded`` is true where the history has the build's steps, ``confirmed`` where the contents
+    agree.
     """
 
     version: str
     variant: str
     layers: int
     recorded: bool
-    held: bool
+    confirmed: bool
     evidence: tuple[Evidence, ...]
 
 
@@ -66,8 +67,8 @@ def find_official_python(
         layers, build = made
         evidence = [Evidence(what="history: the official build's steps", layer=build.layer)]
         made_in = range(build.layer or 0, layers)
-        held = executable is not None and executable.content.layer in made_in
-        if executable is not None and held:
+        confirmed = executable is not None and executable.content.layer in made_in
+        if executable is not None and confirmed:
             what = "the interpreter is in that layer"
             layer = executable.content.layer
             evidence.append(Evidence(what=what, path=executable.path, layer=layer))
@@ -76,7 +77,7 @@ def find_official_python(
             variant=_variant(build, rootfs, build.layer or 0, system),
             layers=layers,
             recorded=True,
-            held=held,
+            confirmed=confirmed,
             evidence=tuple(evidence),
         )
     if executable is None or any(step.word for step in steps):
@@ -93,7 +94,7 @@ def find_official_python(
         variant=_variant(None, rootfs, top, system),
         layers=layers,
         recorded=False,
-        held=True,
+        confirmed=True,
         evidence=(Evidence(what=what, path=executable.path, layer=executable.content.layer),),
     )
 

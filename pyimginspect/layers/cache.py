@@ -237,7 +237,7 @@ class Cache:
                 self._database.execute("VACUUM")
                 self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         except sqlite3.Error as exc:
-            hint = "deleting the file does as well, where nobody uses it"
+            hint = "deleting the file does as well, where nothing else uses it"
             raise CacheError(f"{self.path} cannot be cleared: {exc}", hint=hint) from exc
 
     # --- sqlite -----------------------------------------------------------------------------------

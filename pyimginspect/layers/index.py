@@ -235,7 +235,7 @@ class _Collector:
         others = [probe for probe in self._probes if probe.wants(path, size, head)]
         whole = bool(text or script or database or others)
         if whole and size > self._limits.content:
-            self._note(f"content of {size:,} bytes was not looked at", entry)
+            self._note(f"content of {size:,} bytes was not examined", entry)
             text = script = database = whole = False
             others = []
         if not (elf or whole or version):

@@ -1,9 +1,13 @@
 """Sentences of findings and reports: one of a thing is not "1 things"."""
 
-from collections.abc import Sequence
+import ast
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pytest
 
+import pyimginspect
 from pyimginspect.analyzers import deleted_but_shipped, leftover_build_tool
 from pyimginspect.formats._text import base_words, instruction_and_others, ranges
 from pyimginspect.inventory.facts import BaseImage
@@ -130,3 +134,84 @@ def test_an_instruction_stands_beside_the_number_of_its_own_layer(
 ) -> None:
     told = clean_report(layers=tuple(layer(n, f"RUN {name}", 1) for n, name in enumerate("abc")))
     assert instruction_and_others(finding(layers=layers, instruction=instruction), told) == words
+
+
+# Words that are of our own making, or that the field has a term for (docs/glossary.md).
+_NOT_AGAIN = (
+    r"\btold\b",
+    r"\bheld (?:against|by)\b",
+    r"\blost\b.",  # alone it is a state of dask's futures
+    r"\bin thought\b",
+    r"\bcomes? along\b",
+    r"\bcame along\b",
+    r"\bbrings? along\b",
+    r"\bfor its own sake\b",
+    r"\bdead (?:bytes|files|space)\b",
+    r"\bkiller\b|\bkilled by\b",
+    r"\bbyte code\b",
+    r"\bhangs on\b",
+    r"\bmend(?:s|ed|ing)?\b",
+    r"\brests on\b",
+    r"\bstill shipped\b",
+    r"\bnobody'?s?\b",
+    r"\blooked at\b",
+    r"^because\b",
+    r"\banew\b",
+    r"\bin vain\b",
+    r"\bwould go\b",
+)
+_FORBIDDEN = re.compile("|".join(_NOT_AGAIN), re.IGNORECASE)
+# Identifiers, and so the names in JSON, that are not to come back either.
+_NAMES = re.compile(r"(?:^|_)(?:told|dead|losses|killer|because|sake)(?:_|$)")
+_NAMES_THAT_STAY = {"_dead_end", "_dead_link"}  # of links
+
+_ROOT = Path(pyimginspect.__file__).parent
+_DOCUMENTS = [*_ROOT.parent.glob("docs/**/*.md"), _ROOT.parent / "README.md"]
+
+
+def _texts_of(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the strings of a module that are no documentation of its code, with their lines."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    documentation = {
+        id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)
+    }  # of modules, classes, functions and attributes
+    for node in ast.walk(tree):
+        text = node.value if isinstance(node, ast.Constant) else None
+        if isinstance(text, str) and id(node) not in documentation:
+            yield getattr(node, "lineno", 0), text
+
+
+def _modules() -> list[Path]:
+    return sorted(path for path in _ROOT.rglob("*.py") if "plan" not in path.parts)
+
+
+def test_strings_that_people_read_use_the_terms_of_the_field() -> None:
+    found = [
+        f"{path.relative_to(_ROOT)}:{line}: {match[0]} in {text!r}"
+        for path in _modules()
+        for line, text in _texts_of(path)
+        if (match := _FORBIDDEN.search(text))
+    ]
+    assert found == []
+
+
+def test_pages_use_the_terms_of_the_field() -> None:
+    pages = [path for suffix in ("html", "js") for path in _ROOT.rglob(f"*.{suffix}")]
+    found = [
+        f"{path.name}:{number}: {match[0]}"
+        for path in [*pages, *_DOCUMENTS]
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if (match := _FORBIDDEN.search(line))
+    ]
+    assert found == []
+
+
+def test_identifiers_use_the_terms_of_the_field() -> None:
+    found = set()
+    for path in _modules():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            name = getattr(node, "id", None) or getattr(node, "attr", None)
+            name = name or getattr(node, "arg", None) or getattr(node, "name", None)
+            if isinstance(name, str) and _NAMES.search(name) and name not in _NAMES_THAT_STAY:
+                found.add(f"{path.relative_to(_ROOT)}: {name}")
+    assert found == set()
