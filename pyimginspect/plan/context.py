@@ -9,7 +9,7 @@ from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.contents import Content, contents_of
 from pyimginspect.inventory.derived.leftovers import files_of_packages, find_leftovers
 from pyimginspect.inventory.instructions import read_steps
-from pyimginspect.plan import commands
+from pyimginspect.plan import runs as runs_
 from pyimginspect.plan.records import Edit, EditKind
 from pyimginspect.rootfs import Removal
 
@@ -18,12 +18,24 @@ __all__ = ["LEAST", "Context", "Proposal"]
 LEAST = 4096
 """Bytes below which no edit is worth a line in a plan."""
 
+_NEUTRAL = frozenset(
+    {"", "CMD", "ENTRYPOINT", "EXPOSE", "HEALTHCHECK", "LABEL", "MAINTAINER", "STOPSIGNAL"}
+)
+"""Instructions that no command notices; the first is a comment of a tool that makes bases."""
+
 
 class Proposal(NamedTuple):
-    """An edit without its figures, and the contents that it saves."""
+    """An edit without its figures, the contents that it saves, and the paths that go with it.
+
+    ``gone`` are paths of the final file system. ``there`` are the first and the last layer whose
+    instructions find them still: in the one ``RUN`` that installs and purges them, or in a stage
+    of their own; without it they are nowhere.
+    """
 
     edit: Edit
     contents: frozenset[Content]
+    gone: frozenset[str] = frozenset()
+    there: tuple[int, int] | None = None
 
 
 class Context:
@@ -44,16 +56,64 @@ class Context:
         step = self.by_layer.get(layer)
         return step.text if step is not None and step.word == "RUN" else None
 
+    def joinable(self, first: int, last: int) -> bool:
+        """Whether the steps of layers ``first`` to ``last`` can be one ``RUN``.
+
+        All must be plain ``RUN``s, run by one user in one directory with one environment, and
+        none but the last may leave its shell in another state.
+        """
+        numbers = [number for number, step in enumerate(self.steps) if step.layer in (first, last)]
+        if len(numbers) != (1 if first == last else 2):
+            return False
+        steps = self.steps[numbers[0] : numbers[-1] + 1]
+        runs = [step for step in steps if step.word not in _NEUTRAL]
+        return all(step.word == "RUN" and step.shell == "sh" for step in runs) and all(
+            runs_.keeps_state(step.text) for step in runs
+        )
+
+    def runs(self, first: int, last: int) -> list[int]:
+        """Return the layers from ``first`` to ``last`` that a ``RUN`` made."""
+        return [n for n in range(first, last + 1) if self.command(n) is not None]
+
+    def user(self, layer: int) -> str:
+        """Return the user that runs the ``RUN`` of a layer, empty for root."""
+        user = ""
+        for step in self.steps:
+            if step.layer == layer:
+                break
+            if step.word == "USER":
+                user = step.text.strip().partition(":")[0]
+        return "" if user in ("root", "0") else user
+
     def path(self, removal: Removal) -> str:
-        """Return the path that the lost content had."""
+        """Return the path that the wasted content had."""
         return self._entries[removal.layer][removal.position].path
 
+    def path_of(self, content: Content) -> str:
+        """Return the path of the entry that stores a content."""
+        layer, position = content
+        return self._entries[layer][position].path
+
     def wasted(self, wanted: Callable[[Removal, str], bool]) -> frozenset[Content]:
-        """Return the lost contents of layers above the base that ``wanted`` chooses."""
+        """Return the wasted contents of layers above the base that ``wanted`` chooses."""
         return frozenset(
             (removal.layer, removal.position)
             for removal in self.inventory.rootfs.removals
             if removal.layer >= self.base and wanted(removal, self.path(removal))
+        )
+
+    def behind(self, keys: Iterable[str]) -> frozenset[str]:
+        """Return the paths, links among them, that would not be there without packages."""
+        chosen = set(keys)
+        owners = self.packages.owners
+        owned = {
+            path
+            for key in chosen
+            for path in self.packages.files_by_key.get(key, ())
+            if chosen.issuperset(owners[path]) and self.inventory.rootfs[path].kind != "directory"
+        }
+        return frozenset(owned) | files_of_packages(
+            self.inventory.rootfs, self.packages, list(chosen)
         )
 
     def emptied(self, layer: int, names: Sequence[str], keep: Sequence[str]) -> frozenset[Content]:
@@ -62,11 +122,7 @@ class Context:
         Then the package manager's books are not written again either.
         """
         command = self.command(layer)
-        if command is None or not commands.is_simple(command):
-            return frozenset()
-        managers: tuple[commands.Manager, ...] = ("apt", "apk", "dnf")
-        left = [commands.drop_packages(command, manager, names, keep) for manager in managers]
-        if "" not in left:
+        if command is None or keep or not runs_.has_nothing_left(command, names):
             return frozenset()
         entries = self._entries[layer]
         return frozenset((layer, n) for n, entry in enumerate(entries) if entry.stored)

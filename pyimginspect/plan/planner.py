@@ -9,17 +9,15 @@ import msgspec
 
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.contents import Content
+from pyimginspect.plan.caches import edits_of_caches
+from pyimginspect.plan.check import checked
 from pyimginspect.plan.context import Context, Proposal
 from pyimginspect.plan.duplicates import edits_of_duplicates
 from pyimginspect.plan.metadata import edits_of_metadata
 from pyimginspect.plan.python import edits_of_base, edits_of_bindings, edits_of_environments
-from pyimginspect.plan.records import Edit, Plan, SavingPart
+from pyimginspect.plan.records import Edit, NotOffered, Plan, SavingPart
 from pyimginspect.plan.tools import edits_of_recommended, edits_of_tools
-from pyimginspect.plan.waste_edits import (
-    edits_of_caches,
-    edits_of_deleted,
-    edits_of_overwritten,
-)
+from pyimginspect.plan.waste_edits import edits_of_deleted, edits_of_overwritten
 from pyimginspect.report import Finding
 from pyimginspect.rules import Claim
 
@@ -41,7 +39,8 @@ def make_plan(inventory: Inventory, findings: Iterable[Finding] = ()) -> Plan:
     figured: list[tuple[Edit, frozenset[Content]]] = []
     sums: Counter[int] = Counter()
     saved: set[Content] = set()
-    for proposal in _with_advice(context, _proposals(context), findings):
+    offered, refused = checked(context, [*_proposals(context)])
+    for proposal in _with_advice(context, offered, findings):
         layers = context.contents.by_layer(proposal.contents)
         figured.append((_figured(proposal, layers, ratios), proposal.contents))
         sums.update(layers)
@@ -60,6 +59,12 @@ def make_plan(inventory: Inventory, findings: Iterable[Finding] = ()) -> Plan:
         edits=tuple(edit for edit, _ in figured),
         layers=layers,
         parts=tuple(_parts(context, [contents for _, contents in figured])),
+        not_offered=tuple(
+            NotOffered(
+                edit=_figured(each, context.contents.by_layer(each.contents), ratios), reason=why
+            )
+            for each, why in refused
+        ),
         steps=context.steps,
     )
 

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pyimginspect.inventory.derived.bindings import twin_of
-from pyimginspect.inventory.derived.leftovers import not_in_slim, without
+from pyimginspect.inventory.derived.leftovers import kept_of_full, not_in_slim, without
 from pyimginspect.inventory.derived.replaceable import lacks_twin, replaceable_bindings
+from pyimginspect.inventory.derived.runtime_python import runtime_python
 from pyimginspect.inventory.official_images import slim_image
 from pyimginspect.inventory.packages import dependency_graph
 from pyimginspect.inventory.records import files_of
 from pyimginspect.inventory.tool_names import python_build_tools
 from pyimginspect.plan.context import Context, Proposal
+from pyimginspect.plan.operations import (
+    AppendCommand,
+    DropPackages,
+    InsertCommand,
+    Operation,
+    ReplaceBase,
+)
+from pyimginspect.plan.runs import installs, is_sequence, names_of
+from pyimginspect.plan.temporary import MANAGERS
 
 __all__ = ["edits_of_base", "edits_of_bindings", "edits_of_environments"]
 
@@ -24,11 +34,13 @@ def edits_of_bindings(context: Context) -> Iterator[Proposal]:
     wanted: dict[int, list[str]] = {}
     twins: dict[str, bool] = {}
     for binding in replaceable_bindings(inventory):
+        if lacks_twin(inventory, binding) and not binding.project:
+            continue  # what it is called on PyPI is not known
         twins[binding.package] = twin_of(inventory, binding) is not None
         layer = context.packages[binding.package].installed_in
         by_layer.setdefault(layer, []).append(binding.package)
         if lacks_twin(inventory, binding):
-            wanted.setdefault(layer, []).append(binding.project or binding.modules[0])
+            wanted.setdefault(layer, []).append(binding.project)
     if not by_layer:
         return
     graph = dependency_graph(context.packages)
@@ -45,18 +57,51 @@ def edits_of_bindings(context: Context) -> Iterator[Proposal]:
             words += f"; pip install {' '.join(asks)}, which adds their size"
         elif any(twins.get(key) for key in keys):
             words += ": pip has installed the same already"
+        keep = sorted({context.packages[p.package].name for p in {*kept} - {*before}})
+        command, operations = _pip_install(context, layer, asks)
+        manager = MANAGERS[context.packages[keys[0]].manager]
+        dropped = DropPackages(
+            layer=layer, manager=manager, names=tuple(names), instead=tuple(keep)
+        )
+        named = {
+            word
+            for each in installs(context.command(layer) or "", manager)
+            for word in names_of(each)
+        }
         edit = context.edit(
             "bindings",
             layer,
             words,
-            command=f"pip install --no-cache-dir {shlex.join(asks)}" if asks else "",
+            command=command,
             packages=names,
-            keep=sorted({context.packages[p.package].name for p in {*kept} - {*before}}),
+            keep=keep,
             rules=("os-python-binding", "duplicate-python"),
             estimated=bool(asks),
+            operations=[dropped, *operations] if named.issuperset(names) else [],
+            reason="another build of these packages: look whether anything else calls them",
         )
         emptied = frozenset() if asks else context.emptied(layer, edit.packages, edit.keep)
-        yield Proposal(edit, context.behind_packages(free - already) | emptied)
+        gone = free - already
+        yield Proposal(edit, context.behind_packages(gone) | emptied, context.behind(gone))
+
+
+def _pip_install(context: Context, layer: int, asks: Sequence[str]) -> tuple[str, list[Operation]]:
+    """Return the command that installs ``asks`` for what starts, and where it goes."""
+    if not asks:
+        return "", []
+    sight, inventory = runtime_python(context.inventory), context.inventory
+    environment = next(
+        (each for each in inventory.environments if sight and each.path == sight.owner), None
+    )
+    if environment is None:
+        command = f"pip install --no-cache-dir {shlex.join(asks)}"
+        return command, [AppendCommand(layer=layer, command=command)]
+    pip = f"/{environment.path}/bin/pip"
+    command = f"{shlex.quote(pip)} install --no-cache-dir {shlex.join(asks)}"
+    made = max(environment.layer, layer)
+    if context.command(made) is None or pip[1:] not in inventory.rootfs:
+        return command, []
+    return command, [AppendCommand(layer=made, command=command)]
 
 
 def edits_of_environments(context: Context) -> Iterator[Proposal]:
@@ -76,16 +121,34 @@ def edits_of_environments(context: Context) -> Iterator[Proposal]:
         ]
         names = [metadata[each].name for each in found]
         prefix = location.partition("/lib/")[0]
-        python = shlex.quote(f"/{prefix}/bin/python")
+        python = _python_with_pip(context, location)
+        command = f"{shlex.quote(f'/{python}')} -m pip uninstall -y {shlex.join(names)}"
+        simple = is_sequence(context.command(layer) or "<<")
+        operations = [AppendCommand(layer=layer, command=command)] if python and simple else []
         edit = context.edit(
             "environment",
             layer,
             f"take {' '.join(names)} out of /{prefix} before it is copied, or after the build",
-            command=f"{python} -m pip uninstall -y {shlex.join(names)}",
+            command=command if python else "",
             packages=names,
             rules=("leftover-build-tool",),
+            operations=operations,
+            reason="look whether the application calls any of them",
         )
-        yield Proposal(edit, context.contents.behind(paths))
+        yield Proposal(edit, context.contents.behind(paths), frozenset(paths), (layer, layer))
+
+
+def _python_with_pip(context: Context, location: str) -> str:
+    """Return the path of a Python that imports from ``location`` and has a pip; else nothing."""
+    inventory = context.inventory
+    for each in inventory.distributions:
+        if each.name == "pip" and each.location == location:
+            for path in each.interpreters:
+                for python in (f"{path}/bin/python", path):
+                    node = inventory.rootfs.get(python)
+                    if node is not None and node.kind != "directory":
+                        return python
+    return ""
 
 
 def edits_of_base(context: Context) -> Iterator[Proposal]:
@@ -95,12 +158,31 @@ def edits_of_base(context: Context) -> Iterator[Proposal]:
         return
     keys, files = not_in_slim(context.inventory)
     full = base.name or "the full one"
+    image = slim_image(base.version, base.distribution)
     edit = context.edit(
         "base",
         0,
         f"begin with the slim variant; {full} brings {len(keys)} packages more",
-        command=f"FROM {slim_image(base.version, base.distribution)}",
+        command=f"FROM {image}",
         rules=("base-not-official-slim",),
         estimated=True,
+        operations=_slim_base(context, image),
+        reason="another base image: look whether anything needs what it does not have",
     )
-    yield Proposal(edit, context.contents.behind(files))
+    yield Proposal(edit, context.contents.behind(files), context.behind(keys))
+
+
+def _slim_base(context: Context, image: str) -> list[Operation]:
+    """Return the operations for the slim variant, with the libraries of the full one in use."""
+    operations: list[Operation] = [ReplaceBase(image=image)]
+    keep = kept_of_full(context.inventory)
+    if keep:
+        layer = next((n for n in sorted(context.by_layer) if n >= context.base), -1)
+        if context.command(layer) is None or context.user(layer):
+            return []
+        command = (
+            f"apt-get update && apt-get install -y --no-install-recommends {shlex.join(keep)}"
+            " && rm -rf /var/lib/apt/lists/*"
+        )
+        operations.append(InsertCommand(layer=layer, after=(), command=command))
+    return operations

@@ -38,14 +38,17 @@ EditKind = Literal[
     "bindings",
     "clean-cache",
     "delete-early",
+    "narrow-copy",
     "owner",
     "environment",
+    "wheels",
     "advice",
 ]
 """What is done: another ``FROM``; a stage for building; packages not installed, or purged in their
 own ``RUN``; ``--no-install-recommends``; Python bindings from pip; a cache that is not kept; files
-deleted or replaced in the ``RUN`` that makes them; owner and mode given as files are made
-(``--chown``, ``--chmod``); packages taken out of a copied environment; words only."""
+deleted or replaced in the ``RUN`` that makes them; a ``COPY`` of less, or none; owner and mode
+given as files are made (``--chown``, ``--chmod``); packages taken out of a copied environment;
+wheels from another index; words only."""
 
 
 class Edit(Struct, frozen=True, kw_only=True):
@@ -58,7 +61,8 @@ class Edit(Struct, frozen=True, kw_only=True):
     ``packages`` are those that it is about, ``keep`` those to ask for in their place, as files in
     use need them. ``others`` are the layers whose instructions the edit makes needless.
     ``operations`` are the same as data, to be applied to a Dockerfile; an edit without any is
-    advice. ``reason`` says why an edit of the level ``review`` needs one.
+    advice. ``reason`` says why an edit of the level ``review`` needs one. ``alternative`` is
+    another way to the same end, for those who want what it keeps: a cache for the next build.
     """
 
     kind: EditKind
@@ -76,6 +80,7 @@ class Edit(Struct, frozen=True, kw_only=True):
     operations: tuple[Operation, ...] = ()
     level: Level = "review"
     reason: str = ""
+    alternative: str = ""
 
 
 class NotOffered(Struct, frozen=True, kw_only=True):

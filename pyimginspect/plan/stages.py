@@ -14,7 +14,14 @@ from pyimginspect.inventory.records import files_of
 from pyimginspect.plan.context import Context
 from pyimginspect.plan.records import Edit
 
-__all__ = ["Results", "build_results", "runtime_packages", "stray_bytecode"]
+__all__ = [
+    "Results",
+    "build_results",
+    "is_generated",
+    "is_scripted",
+    "runtime_packages",
+    "stray_bytecode",
+]
 
 # What maintainer scripts and running programs leave: it comes back with them, or nobody wants it.
 _GENERATED = (
@@ -72,8 +79,10 @@ def build_results(
         if path in gone or (node.kind == "directory" and path in parents):
             continue
         if path and first <= node.layer <= last:
-            generated = is_journal(path) or path.startswith((*debris, *_GENERATED))
-            if not (generated or path in owned or packages.owner(path) or _scripted(context, path)):
+            generated = is_journal(path) or path.startswith(debris) or is_generated(path)
+            if not (
+                generated or path in owned or packages.owner(path) or is_scripted(context, path)
+            ):
                 chosen.add(path)
                 continue
         leaves.append(path)
@@ -168,7 +177,12 @@ def _top(path: str, others: Collection[str]) -> str:
     return path
 
 
-def _scripted(context: Context, path: str) -> bool:
+def is_generated(path: str) -> bool:
+    """Whether maintainer scripts or running programs leave a file there."""
+    return path.startswith(_GENERATED)
+
+
+def is_scripted(context: Context, path: str) -> bool:
     """Whether a link or an empty directory is a package's, made as it was installed."""
     if not path.startswith(_OF_PACKAGES):
         return False

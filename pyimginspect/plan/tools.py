@@ -1,123 +1,120 @@
-"""Edits that keep build tools, and what only came along, out of the image."""
+"""Edits that keep build tools out of the image: left out, purged where they are used, or staged.
+
+The smallest change that does it comes first: not to install them, where nothing builds; to install
+and purge them in the one ``RUN`` that builds; a stage of its own, where what the build makes is
+something that people copy. What somebody asked for by name and may use at run time is a question.
+"""
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from pyimginspect.inventory.build_tools import loose_files
+from pyimginspect.inventory.contents import Content
 from pyimginspect.inventory.facts import OsPackage
-from pyimginspect.plan import commands
+from pyimginspect.inventory.packages import dependency_graph
+from pyimginspect.inventory.packages.graph import members
+from pyimginspect.inventory.runtimes import runtime_of
+from pyimginspect.plan.builder_stage import build_stage
 from pyimginspect.plan.context import Context, Proposal
-from pyimginspect.plan.stages import stray_bytecode
+from pyimginspect.plan.operations import AddOption, AppendCommand, DropPackages, Operation
+from pyimginspect.plan.records import Edit
+from pyimginspect.plan.runs import installs, is_sequence, may_build, names_of
+from pyimginspect.plan.temporary import (
+    MANAGERS,
+    Temporary,
+    emptied_by,
+    needs_tools,
+    one_run,
+    purge_command,
+)
 
 __all__ = ["edits_of_recommended", "edits_of_tools"]
 
+_TOOL_RULES = ("leftover-build-tool", "leftover-headers")
+_VIRTUAL_RULES = ("leftover-virtual-package",)
+_RUNTIMES = frozenset({"git", "mercurial", "subversion", "java", "node", "go"})
+"""What an application may call at run time, with nothing in the image to show it."""
+_LOOK = "look whether the application calls any of them"
+
 
 def edits_of_tools(context: Context) -> Iterator[Proposal]:
-    """Propose where build tools should be: in another stage, in one ``RUN``, or nowhere.
-
-    A stage of its own is needed where a later instruction builds something; else the ``RUN`` that
-    brought the tools may have used them; else nothing did.
-    """
-    found = context.leftovers
-    layers: dict[int, list[str]] = {}
-    for group in (found.tools, found.headers, found.virtual):
-        for layer, members in group.items():
-            layers.setdefault(layer, []).extend(members)
-    staged = []
-    for layer, keys in sorted(layers.items()):
-        asked = _asked_for(context, layer, keys)
-        command = context.command(layer)
-        if _only_recommended(context, layer, keys):
-            continue
-        last = _last_build(context, layer)
-        if found.virtual.get(layer) and last is None:
-            names = [p.name for p in asked if p.virtual]
-            what = f"delete {' '.join(names)} in the RUN that added it"
-            yield _purge(context, layer, keys, f"apk del --no-network {shlex.join(names)}", what)
-        elif last is not None:
-            staged.append((layer, keys, asked, last))
-        elif command is not None and commands.may_build(_without_installs(command)):
-            what = "purge the build tools in the RUN that used them"
-            yield _purge(context, layer, keys, _purge_command(context, layer, asked), what)
+    """Propose the smallest change that keeps each layer's build tools out of the image."""
+    groups, questions = _groups(context)
+    yield from questions
+    building = []
+    for group in groups:
+        later = [n for n in _builds(context) if n > group.layer]
+        own = _builds_itself(context, group)
+        if later:
+            building.append((group, [group.layer, *later] if own else later))
+        elif own or any(package.virtual for package in group.asked):
+            yield _purged(context, group)
         else:
-            names = [package.name for package in asked]
-            edit = context.edit(
-                "leave-out",
-                layer,
-                f"do not install {' '.join(names)}: no later instruction builds anything",
-                packages=names,
-                keep=_kept(context, layer),
-                rules=_TOOL_RULES,
-            )
-            emptied = context.emptied(layer, edit.packages, edit.keep)
-            yield Proposal(edit, context.behind_packages(keys) | emptied)
-    if staged:
-        yield _staged(context, staged)
+            yield _left_out(context, group)
+    if building:
+        yield _for_builds(context, building)
     yield from _loose(context)
 
 
-_TOOL_RULES = ("leftover-build-tool", "leftover-headers")
+# --- what there is --------------------------------------------------------------------------------
+def _groups(context: Context) -> tuple[list[Temporary], list[Proposal]]:
+    """Return the build tools by layer, and questions about those that may be in use."""
+    found = context.leftovers
+    layers: dict[int, list[str]] = {}
+    for group in (found.tools, found.headers, found.virtual):
+        for layer, members_ in group.items():
+            layers.setdefault(layer, []).extend(members_)
+    groups, questions = [], []
+    for layer, keys in sorted(layers.items()):
+        if _only_recommended(context, layer, keys):
+            continue
+        asked = _asked_for(context, layer, keys)
+        doubtful = [package for package in asked if _may_be_used(package)]
+        certain = [package for package in asked if package not in doubtful]
+        share = _with_dependencies(context, doubtful, keys)
+        share -= _with_dependencies(context, certain, keys)
+        if doubtful:
+            questions.append(_question(context, layer, doubtful, share))
+        rest = tuple(key for key in sorted(keys) if key not in share)
+        if certain and rest:
+            groups.append(Temporary(layer=layer, asked=tuple(certain), keys=rest))
+    return groups, questions
 
 
-def _staged(
-    context: Context, staged: list[tuple[int, list[str], list[OsPackage], int]]
+def _may_be_used(package: OsPackage) -> bool:
+    return package.automatic is False and runtime_of(package.name) in _RUNTIMES
+
+
+def _with_dependencies(
+    context: Context, packages: Iterable[OsPackage], keys: Sequence[str]
+) -> set[str]:
+    graph, found = dependency_graph(context.packages), set[str]()
+    todo = [package.key for package in packages]
+    while todo:
+        key = todo.pop()
+        if key in found:
+            continue
+        found.add(key)
+        node = graph.nodes[key]
+        todo.extend(members(node.requires + node.recommends + node.suggests))
+    return found & {*keys}
+
+
+def _question(
+    context: Context, layer: int, asked: Sequence[OsPackage], keys: Iterable[str]
 ) -> Proposal:
-    """Propose a stage of its own for everything from the first tools to the last build."""
-    first, last = staged[0][0], max(last for *_, last in staged)
-    keys = [key for _, layer_keys, _, _ in staged for key in layer_keys]
-    names = [package.name for _, _, asked, _ in staged for package in asked]
-    kept = sorted({proof.package for proof in context.leftovers.kept})
-    words = (
-        f"build in a stage of its own (layers {first} to {last}), install {' '.join(names)} there"
-        " alone, and copy the result"
-    )
-    if kept:
-        words += f"; install {' '.join(kept)} in the final stage: files that stay need them"
+    names = [package.name for package in asked]
     edit = context.edit(
-        "builder-stage",
-        first,
-        words,
-        command="COPY --from=builder",
+        "advice",
+        layer,
+        f"does anything call {' '.join(names)} at run time? Nothing in the image shows it: leave"
+        " out what is not called, or use it in a stage of its own",
         packages=names,
         rules=_TOOL_RULES,
-        others=list(range(first + 1, last + 1)),
+        reason="somebody asked for it by name, and may use it at run time",
     )
-    # What is made and lost within the stage stays there too, and bytecode of the base's modules.
-    wasted = context.wasted(
-        lambda removal, _: first <= removal.layer and removal.removed_in <= last
-    )
-    stray = context.contents.behind(stray_bytecode(context, first, last))
-    return Proposal(edit, context.behind_packages(keys) | wasted | stray)
-
-
-def _purge(context: Context, layer: int, keys: list[str], command: str, words: str) -> Proposal:
-    rules = ("leftover-virtual-package",) if "apk del" in command else _TOOL_RULES
-    edit = context.edit("purge", layer, words, command=command, rules=rules)
-    return Proposal(edit, context.behind_packages(keys))
-
-
-def _purge_command(context: Context, layer: int, asked: list[OsPackage]) -> str:
-    names = shlex.join(package.name for package in asked)
-    kept = _kept(context, layer)
-    if asked[0].manager == "apk":
-        keep = f"apk add --no-cache {shlex.join(kept)} && " if kept else ""
-        return f"{keep}apk del --no-network {names}"
-    if asked[0].manager == "rpm":
-        return f"dnf remove -y {names}"
-    keep = f"apt-mark manual {shlex.join(kept)} && " if kept else ""
-    # Recommended packages would stay for as long as anything in the base suggests them.
-    return (
-        f"{keep}apt-get purge -y --auto-remove -o APT::AutoRemove::RecommendsImportant=false"
-        f" -o APT::AutoRemove::SuggestsImportant=false {names}"
-    )
-
-
-def _kept(context: Context, layer: int) -> list[str]:
-    """Return the runtime packages that came with a layer's tools, and that files in use need."""
-    packages = {context.packages[proof.package] for proof in context.leftovers.kept}
-    return sorted(package.name for package in packages if package.installed_in == layer)
+    return Proposal(edit, context.behind_packages(keys), context.behind(keys))
 
 
 def _asked_for(context: Context, layer: int, keys: list[str]) -> list[OsPackage]:
@@ -128,27 +125,119 @@ def _asked_for(context: Context, layer: int, keys: list[str]) -> list[OsPackage]
     return asked or known or packages
 
 
-def _without_installs(command: str) -> str:
-    parts = [
-        part
-        for _, part in commands.split(command)
-        if not any(commands.installs(part, manager) for manager in ("apt", "apk", "dnf"))
-    ]
-    return " ; ".join(parts)
+def _builds(context: Context) -> list[int]:
+    return [n for n in sorted(context.by_layer) if n >= context.base and needs_tools(context, n)]
 
 
-def _last_build(context: Context, layer: int) -> int | None:
-    """Return the last layer above ``layer`` whose command may need build tools, if any."""
-    later = [
-        number
-        for number, step in context.by_layer.items()
-        if number > layer
-        and step.word == "RUN"
-        and commands.may_build(_without_installs(step.text))
-    ]
-    return max(later, default=None)
+def _builds_itself(context: Context, group: Temporary) -> bool:
+    command = context.command(group.layer)
+    return command is not None and may_build(command)
 
 
+def _kept(context: Context, layers: Iterable[int]) -> list[str]:
+    """Return the runtime packages that came with layers' tools, and that files in use need."""
+    packages = {context.packages[proof.package] for proof in context.leftovers.kept}
+    return sorted(package.name for package in packages if package.installed_in in {*layers})
+
+
+# --- what to do about it --------------------------------------------------------------------------
+def _rules(group: Temporary) -> tuple[str, ...]:
+    return _VIRTUAL_RULES if any(p.virtual for p in group.asked) else _TOOL_RULES
+
+
+def _purged(context: Context, group: Temporary) -> Proposal:
+    """Propose to end the ``RUN`` that installed the tools, and used them, with their removal."""
+    command = purge_command(context, group.asked, group.keys, _kept(context, [group.layer]))
+    words = "purge the build tools in the RUN that used them"
+    if any(package.virtual for package in group.asked):
+        words = f"delete {' '.join(group.names)} in the RUN that added it"
+    simple = is_sequence(context.command(group.layer) or "<<")
+    operations = (AppendCommand(layer=group.layer, command=command),) if simple else ()
+    edit = context.edit(
+        "purge",
+        group.layer,
+        words,
+        command=command,
+        packages=group.names,
+        rules=_rules(group),
+        operations=operations,
+        reason=_LOOK,
+    )
+    return _proposal(context, edit, group.keys, there=(group.layer, group.layer))
+
+
+def _left_out(context: Context, group: Temporary) -> Proposal:
+    """Propose not to install what nothing uses."""
+    names, layer = list(group.names), group.layer
+    keep = _kept(context, [layer])
+    manager = group.asked[0].manager
+    found = installs(context.command(layer) or "", MANAGERS[manager])
+    named = {name for each in found for name in names_of(each)}
+    operation = DropPackages(
+        layer=layer, manager=MANAGERS[manager], names=tuple(names), instead=tuple(keep)
+    )
+    edit = context.edit(
+        "leave-out",
+        layer,
+        f"do not install {' '.join(names)}: no later instruction builds anything",
+        packages=names,
+        keep=keep,
+        rules=_rules(group),
+        operations=[operation] if named.issuperset(names) else [],
+        reason=_LOOK,
+    )
+    emptied = context.emptied(layer, edit.packages, edit.keep)
+    return _proposal(context, edit, group.keys, more=emptied)
+
+
+def _for_builds(context: Context, building: Sequence[tuple[Temporary, Sequence[int]]]) -> Proposal:
+    """Propose one ``RUN`` for everything that needs the tools, or else a stage of its own."""
+    groups = [group for group, _ in building]
+    builds = sorted({layer for _, layers in building for layer in layers})
+    kept = _kept(context, [group.layer for group in groups])
+    operations, why = one_run(context, groups, builds, kept)
+    if not operations:
+        return build_stage(context, groups, builds[-1], why, _TOOL_RULES)
+    first, last = builds[0], builds[-1]
+    names = [name for group in groups for name in group.names]
+    where = f"layer {first}" if first == last else f"layers {first} to {last}"
+    words = f"install {' '.join(names)} and purge them again in one RUN ({where}), which builds"
+    if kept:
+        words += f"; {' '.join(kept)} stays: files in use need it"
+    edit = context.edit(
+        "purge",
+        first,
+        words,
+        command=next(each.command for each in operations if isinstance(each, AppendCommand)),
+        packages=names,
+        rules=_rules(groups[0]),
+        others=sorted({*(group.layer for group in groups), *context.runs(first, last)} - {first}),
+        operations=operations,
+        reason=_LOOK,
+    )
+    keys = [key for group in groups for key in group.keys]
+    wasted = context.wasted(
+        lambda removal, _: first <= removal.layer and removal.removed_in <= last
+    )
+    return _proposal(
+        context, edit, keys, there=(first, last), more=wasted | emptied_by(context, groups, first)
+    )
+
+
+def _proposal(
+    context: Context,
+    edit: Edit,
+    keys: Iterable[str],
+    *,
+    there: tuple[int, int] | None = None,
+    more: Iterable[Content] = (),
+) -> Proposal:
+    keys = [*keys]
+    contents = context.behind_packages(keys).union(more)
+    return Proposal(edit, contents, context.behind(keys), there)
+
+
+# --- files and recommendations --------------------------------------------------------------------
 def _loose(context: Context) -> Iterator[Proposal]:
     files = loose_files(context.inventory.rootfs, context.packages, context.inventory.base)
     layers: dict[int, list[str]] = {}
@@ -161,7 +250,7 @@ def _loose(context: Context) -> Iterator[Proposal]:
         words = f"do not bring {', '.join(tops[layer][:4])}"
         words += f" and {len(tops[layer]) - 4} more" if len(tops[layer]) > 4 else ""
         edit = context.edit("advice", layer, words, rules=_TOOL_RULES)
-        yield Proposal(edit, context.contents.behind(paths))
+        yield Proposal(edit, context.contents.behind(paths), frozenset(paths))
 
 
 def edits_of_recommended(context: Context) -> Iterator[Proposal]:
@@ -172,18 +261,26 @@ def edits_of_recommended(context: Context) -> Iterator[Proposal]:
         for layer, keys in group.items():
             if _only_recommended(context, layer, keys):
                 layers.setdefault(layer, []).extend(keys)
-    for layer, members in sorted(layers.items()):
-        names = [context.packages[key].name for key in members]
+    for layer, members_ in sorted(layers.items()):
+        names = [context.packages[key].name for key in members_]
+        keep = _kept(context, [layer])
+        operations: list[Operation] = [
+            AddOption(layer=layer, manager="apt", option="--no-install-recommends")
+        ]
+        if keep:
+            operations.append(DropPackages(layer=layer, manager="apt", names=(), instead=(*keep,)))
         edit = context.edit(
             "no-recommends",
             layer,
             f"install no recommended packages: {len(names)} are here for no other reason",
             command="--no-install-recommends",
             packages=names,
-            keep=_kept(context, layer),
+            keep=keep,
             rules=_TOOL_RULES,
+            operations=operations,
+            reason=_LOOK,
         )
-        yield Proposal(edit, context.behind_packages(members))
+        yield _proposal(context, edit, members_)
 
 
 def _only_recommended(context: Context, layer: int, keys: Sequence[str]) -> bool:
@@ -193,7 +290,7 @@ def _only_recommended(context: Context, layer: int, keys: Sequence[str]) -> bool
     others recommend them.
     """
     command = context.command(layer) or ""
-    if not commands.installs(command, "apt") or "--no-install-recommends" in command:
+    if not installs(command, "apt") or "--no-install-recommends" in command:
         return False
     asked = [key for key in context.leftovers.packages if context.packages[key].automatic is False]
     return not any(context.packages[key].installed_in == layer for key in asked) and all(

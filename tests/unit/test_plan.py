@@ -74,48 +74,6 @@ def test_lists_are_deleted_in_the_run_that_made_them() -> None:
     )
 
 
-def test_tools_that_a_later_build_needs_go_to_a_stage_of_their_own() -> None:
-    plan, dockerfile = planned(
-        apt({**GCC, **PQ}, manual=["gcc", "libpq-dev"]),
-        {"src/a.c": "int a;"},
-        {**EXTENSION, f"{SITE}/psycopg2/__init__.py": "#\n"},
-        {"app/main.py": "x"},
-        history=[
-            "RUN apt-get install -y gcc libpq-dev",
-            "COPY a.c /src/ # buildkit",
-            "RUN pip install psycopg2",
-            "ENV A=b c",
-            "COPY main.py /app/ # buildkit",
-            "USER nobody",
-        ],
-    )
-    edit = only(plan)
-    assert (edit.kind, edit.layer, edit.others) == ("builder-stage", 4, (5, 6))
-    assert edit.packages == ("gcc", "libpq-dev")
-    assert "install libpq5 in the final stage" in edit.words
-    assert 1_505_000 < edit.saving < 1_506_000  # the files, and what dpkg notes of them
-    assert dockerfile == (
-        f"{HEAD}# plan: {edit.words}\n"
-        f"{FROM} AS builder\n"
-        "RUN apt-get install -y gcc libpq-dev\n"
-        "COPY a.c /src/\n"
-        "RUN pip install psycopg2\n"
-        "\n"
-        f"{FROM}\n"
-        "# plan: what the build's results need at run time\n"
-        "RUN apt-get update \\\n"
-        "    && apt-get install -y --no-install-recommends libpq5 \\\n"
-        "    && rm -rf /var/lib/apt/lists/*\n"
-        "# plan: what the build made\n"
-        "COPY --from=builder /src/ /src/\n"
-        f"COPY --from=builder /{SITE}/psycopg2/ \\\n"
-        f"    /{SITE}/psycopg2/\n"
-        "ENV A=b c\n"
-        "COPY main.py /app/\n"
-        "USER nobody\n"
-    )
-
-
 @pytest.mark.parametrize(
     ("command", "kind", "line"),
     [
@@ -158,24 +116,6 @@ def test_a_deletion_across_a_copy_is_said_in_words() -> None:
     assert "RUN rm /tmp/big" in dockerfile
 
 
-@pytest.mark.parametrize(
-    ("maker", "line"),
-    [
-        ("COPY app /app # buildkit", "COPY --chown=app:app app /app\n"),
-        ("RUN make", "RUN make \\\n    && chown -R app:app /app\n"),
-    ],
-)
-def test_files_get_their_owner_where_they_are_made(maker: str, line: str) -> None:
-    plan, dockerfile = planned(
-        {"app/data": File(MB)},
-        {"app/data": File(MB, uid=1000)},
-        history=[maker, "RUN chown -R app:app /app"],
-    )
-    assert (only(plan).kind, only(plan).saving) == ("owner", 1_000_000)
-    assert line in dockerfile
-    assert "# plan: gone: RUN chown -R app:app /app\n" in dockerfile
-
-
 def test_no_byte_is_counted_twice() -> None:
     """apt's lists, overwritten within the stage for building, are saved by both edits."""
     lists = {f"{LISTS}/a_Packages": File(MB)}
@@ -185,7 +125,7 @@ def test_no_byte_is_counted_twice() -> None:
         history=["RUN apt-get install -y gcc", "RUN pip install x && apt-get update"],
     )
     kinds = [edit.kind for edit in plan.edits]
-    assert kinds == ["builder-stage", "clean-cache", "clean-cache"]
+    assert kinds == ["purge", "clean-cache", "clean-cache"]
     assert sum(edit.saving for edit in plan.edits) == plan.saving + 1_000_000
     assert plan.saving == sum(plan.layers.values()) <= plan.size
     assert [plan.saved_by([edit]) for edit in plan.edits] == [edit.saving for edit in plan.edits]

@@ -27,6 +27,7 @@ __all__ = [
     "files_of_packages",
     "find_leftovers",
     "free_packages",
+    "kept_of_full",
     "not_in_slim",
     "without",
 ]
@@ -251,6 +252,25 @@ def _programs(inventory: Inventory, free: Collection[str]) -> Iterator[Kept]:
 _DOCUMENTS = tuple(
     f"usr/share/{name}/" for name in ("doc", "groff", "info", "linda", "lintian", "locale", "man")
 )
+
+
+def kept_of_full(inventory: Inventory) -> tuple[str, ...]:
+    """Return the names of packages of a full base image that files of the application need.
+
+    The slim variant has none of them.
+    """
+    base, packages = inventory.base, inventory.packages
+    keys, _ = not_in_slim(inventory)
+    brought_by_full = {
+        package.key
+        for package in packages.packages
+        if 0 < package.installed_in < base.layers and package.key not in keys
+    }
+    roots = [p.key for p in packages.packages if p.installed_in == 0 or p.essential]
+    graph = dependency_graph(packages)
+    own = _needs(graph, roots, recommended=False)
+    proofs = _proofs(inventory, brought_by_full - own)
+    return tuple(sorted({packages[proof.package].name for proof in proofs}))
 
 
 def not_in_slim(inventory: Inventory) -> tuple[tuple[str, ...], frozenset[str]]:

@@ -1,0 +1,242 @@
+"""A stage of its own for building, where what it makes is something that people copy.
+
+That is a virtual environment, pip's ``site-packages`` with the scripts that ``RECORD`` lists, the
+``~/.local`` of ``pip install --user``, or a directory that the build made altogether: never single
+files of the system, and never databases of users, packages or types, which the next version of the
+base changes.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Collection, Iterator, Sequence
+from typing import NamedTuple
+
+from pyimginspect.inventory.caches import INFORMATION
+from pyimginspect.inventory.contents import Content
+from pyimginspect.inventory.derived.leftovers import bytecode_of, files_of_packages
+from pyimginspect.inventory.journals import is_journal
+from pyimginspect.inventory.packages import dependency_graph
+from pyimginspect.inventory.records import files_of
+from pyimginspect.plan.context import Context, Proposal
+from pyimginspect.plan.operations import BuildStage, StageCopy
+from pyimginspect.plan.stages import is_generated, is_scripted, stray_bytecode
+from pyimginspect.plan.temporary import Temporary
+
+__all__ = ["build_stage"]
+
+_SYSTEM = re.compile(
+    r"(?:bin|boot|dev|etc|home|lib\w*|media|mnt|proc|root|run|sbin|srv|sys|tmp|usr|var|opt)"
+    r"|usr/(?:bin|games|include|lib\w*|libexec|sbin|share|src|local)"
+    r"|usr/(?:lib\w*|libexec|share|include|bin|sbin)/.*|usr/local/.*|(?:etc|var|lib\w*|bin|sbin)/.*"
+    r"|home/[^/]+"
+)
+"""Directories of the system: nothing directly in them, and no whole one of them, is copied."""
+_USER_SITE = re.compile(r"((?:root|home/[^/]+)/\.local)(?:/.*)?")
+_NAME = "builder"
+
+
+class _Units(NamedTuple):
+    """What is copied, and the bytes that the copies store again."""
+
+    copies: tuple[StageCopy, ...]
+    finish: tuple[str, ...]
+    again: frozenset[Content]
+
+
+def build_stage(
+    context: Context, groups: Sequence[Temporary], last: int, why: str, rules: tuple[str, ...]
+) -> Proposal:
+    """Propose that everything from the first tools to the ``last`` build is in a stage of its own.
+
+    Where what it makes is no unit, the proposal has no operations, and its reason says why.
+    """
+    first = groups[0].layer
+    names = [name for group in groups for name in group.names]
+    keys = [key for group in groups for key in group.keys]
+    units = _units(context, first, last)
+    words = (
+        f"build in a stage of its own (layers {first} to {last}), install {' '.join(names)} there"
+        " alone, and copy the result"
+    )
+    operations: tuple[BuildStage, ...] = ()
+    if isinstance(units, str):
+        reason = f"{why}, and {units}"
+    else:
+        reason = "what the build makes is copied: look whether anything else of it is needed"
+        kept = _runtime_packages(context, first, last, keys)
+        if kept:
+            words += f"; install {' '.join(kept)} in the final stage: files that stay need them"
+        operations = (
+            BuildStage(
+                first=first,
+                last=last,
+                name=_NAME,
+                copies=units.copies,
+                install=_install(context, kept),
+                finish=units.finish,
+            ),
+        )
+    edit = context.edit(
+        "builder-stage" if operations else "advice",
+        first,
+        words,
+        command=f"COPY --from={_NAME}",
+        packages=names,
+        rules=rules,
+        others=list(range(first + 1, last + 1)),
+        operations=operations,
+        reason=reason,
+    )
+    # What is made and lost within the stage stays there too, and bytecode of the base's modules.
+    wasted = context.wasted(
+        lambda removal, _: first <= removal.layer and removal.removed_in <= last
+    )
+    stray = context.contents.behind(stray_bytecode(context, first, last))
+    contents = context.behind_packages(keys) | wasted | stray
+    return Proposal(edit, contents, context.behind(keys), (first, last))
+
+
+def _units(context: Context, first: int, last: int) -> _Units | str:
+    """Return what the final stage copies, or what keeps it from copying."""
+    copies: dict[str, None] = {}
+    tops = _tops(context)
+    sites = {
+        site: python.prefix
+        for python in context.inventory.interpreters
+        if python.prefix == "usr/local" and not python.packages
+        for site in python.site_packages
+    }
+    scripts = _scripts(context, sites)
+    whole = set()
+    for path in _made(context, first, last):
+        site = next((site for site in sites if path.startswith(f"{site}/")), None)
+        unit = site or next((top for top in tops if f"{path}/".startswith(f"{top}/")), None)
+        if site is not None:
+            whole.add(site)
+        if unit is None and path in scripts:
+            unit = path
+        if unit is None and (match := _USER_SITE.fullmatch(path)):
+            unit = match[1]
+        if unit is None:
+            unit = _own_directory(context, path, first, last)
+        if unit is None:
+            return f"layer {context.inventory.rootfs[path].layer} makes /{path}, no unit to copy"
+        copies[unit] = None
+    if not copies:
+        return "nothing is left of what the build makes"
+    chosen = sorted(copies)
+    rootfs = context.inventory.rootfs
+    return _Units(
+        tuple(
+            StageCopy(source=f"/{path}", target=f"/{path}", owner=_owner(context, path))
+            for path in chosen
+            if path in rootfs
+        ),
+        tuple(_spare(context, first, whole)),
+        frozenset(),
+    )
+
+
+def _made(context: Context, first: int, last: int) -> Iterator[str]:
+    """Yield what layers ``first`` to ``last`` made, packages and their traces and debris apart."""
+    rootfs, packages = context.inventory.rootfs, context.packages
+    installed = [p.key for p in packages.packages if p.installed_in >= context.base]
+    owned = files_of_packages(rootfs, packages, installed) | {*stray_bytecode(context, first, last)}
+    debris = tuple(f"{c.path}/" for c in context.inventory.caches if c.kind not in INFORMATION)
+    parents = {path.rpartition("/")[0] for path in rootfs.nodes}
+    for path, node in rootfs.nodes.items():
+        if not path or not first <= node.layer <= last or path in owned:
+            continue
+        if node.kind == "directory" and (path in parents or _SYSTEM.fullmatch(path)):
+            continue
+        generated = is_journal(path) or path.startswith(debris) or is_generated(path)
+        if not (generated or packages.owner(path) or is_scripted(context, path)):
+            yield path
+
+
+def _tops(context: Context) -> list[str]:
+    return [each.path for each in context.inventory.environments if not each.broken]
+
+
+def _scripts(context: Context, sites: Collection[str]) -> set[str]:
+    """Return the scripts of the distributions in ``sites``, by ``RECORD``."""
+    inventory = context.inventory
+    return {
+        path
+        for each in inventory.distributions
+        if each.location in sites and not each.package
+        for path in files_of(inventory.rootfs, each.location, each.metadata)
+        if not path.startswith(f"{each.location}/")
+    }
+
+
+def _own_directory(context: Context, path: str, first: int, last: int) -> str | None:
+    """Return the highest directory above ``path`` that these layers made altogether, if any."""
+    rootfs, found, place = context.inventory.rootfs, None, path
+    while place := place.rpartition("/")[0]:
+        if _SYSTEM.fullmatch(place) or not first <= rootfs[place].layer <= last:
+            break
+        found = place
+    return found
+
+
+def _owner(context: Context, path: str) -> str:
+    entry = context.inventory.rootfs[path].entry
+    return f"{entry.uid}:{entry.gid}" if (entry.uid, entry.gid) != (0, 0) else ""
+
+
+def _spare(context: Context, first: int, whole: Collection[str]) -> Iterator[str]:
+    """Yield the commands that take out of ``whole`` directories what the base has in them."""
+    inventory = context.inventory
+    names: dict[str, list[str]] = {}
+    for each in inventory.distributions:
+        if each.location in whole and each.layer < first and not each.package:
+            files = files_of(inventory.rootfs, each.location, each.metadata)
+            compiled = bytecode_of(inventory.rootfs, files)
+            if all(
+                inventory.rootfs[path].layer < first
+                for path in (*files, *compiled)
+                if path in inventory.rootfs
+            ):
+                names.setdefault(each.location, []).append(each.name)
+    for python in inventory.interpreters:
+        for site in python.site_packages:
+            if "pip" in names.get(site, ()):
+                ordered = sorted(names.pop(site), key=lambda name: (name == "pip", name))
+                yield shlex.join([f"/{python.path}", "-m", "pip", "uninstall", "-y", *ordered])
+
+
+def _runtime_packages(context: Context, first: int, last: int, keys: Collection[str]) -> list[str]:
+    """Return the names of the packages that the final stage has to install itself."""
+    going = {*keys} | context.leftovers.packages
+    proven = {proof.package for proof in context.leftovers.kept}
+    graph = dependency_graph(context.packages)
+    return sorted(
+        {
+            package.name
+            for package in context.packages.packages
+            if first <= package.installed_in <= last
+            and package.key in graph.nodes
+            and package.key not in going
+            and (package.automatic is False or package.key in proven)
+            and not package.virtual
+        }
+    )
+
+
+def _install(context: Context, names: Sequence[str]) -> tuple[str, ...]:
+    if not names:
+        return ()
+    manager = next(p.manager for p in context.packages.packages if p.name == names[0])
+    named = shlex.join(names)
+    if manager == "apk":
+        return (f"apk add --no-cache {named}",)
+    if manager == "rpm":
+        return (f"dnf install -y --setopt=install_weak_deps=False {named}", "dnf clean all")
+    return (
+        "apt-get update",
+        f"apt-get install -y --no-install-recommends {named}",
+        "rm -rf /var/lib/apt/lists/*",
+    )

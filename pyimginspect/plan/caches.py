@@ -1,0 +1,133 @@
+"""Edits that keep no cache: an option of what would fill it, or its deletion in the same RUN."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pyimginspect.inventory.cache_places import files_in
+from pyimginspect.inventory.caches import deletion_of, links_into_caches
+from pyimginspect.inventory.contents import Content
+from pyimginspect.inventory.derived.cache_contents import contents_of_caches
+from pyimginspect.plan.context import Context, Proposal
+from pyimginspect.plan.operations import (
+    AddOption,
+    AppendCommand,
+    InsertCommand,
+    Manager,
+    Operation,
+)
+from pyimginspect.plan.runs import calls, installs, is_sequence
+
+__all__ = ["edits_of_caches"]
+
+_OPTIONS: dict[str, tuple[Manager, str]] = {
+    "pip": ("pip", "--no-cache-dir"),
+    "apk": ("apk", "--no-cache"),
+    "uv": ("uv", "--no-cache"),
+}
+_WORDS = {
+    "apt-lists": "delete apt's lists in the RUN that fetched them",
+    "apt-archives": "delete what apt downloaded in the same RUN",
+    "apt-index": "delete apt's binary index in the same RUN",
+}
+_CLEANERS = {
+    "apt-lists": "rm -rf /var/lib/apt/lists/*",
+    "apt-archives": "apt-get clean",
+    "apt-index": "rm -f /var/cache/apt/*.bin",
+    "conda": "conda clean -afy",
+}
+# What a directory of the user's is good for between builds, and the tool's own documentation of
+# it as a cache mount: docs.docker.com/build/cache/optimize, docs.astral.sh/uv/guides/integration.
+_MOUNTED = frozenset({"pip", "uv", "poetry", "pdm", "pipenv", "npm", "yarn", "pnpm", "go-build"})
+
+
+def edits_of_caches(context: Context) -> Iterator[Proposal]:
+    """Propose to keep no cache, for each instruction that leaves some."""
+    rootfs = context.inventory.rootfs
+    for (kind, path), (live, wasted) in contents_of_caches(context.inventory).items():
+        if not live or links_into_caches(rootfs).get(path):
+            continue  # what is installed are links into it
+        by_layer: dict[int, set[Content]] = {}
+        for content in live | wasted:
+            by_layer.setdefault(content[0], set()).add(content)
+        for layer, contents in sorted(by_layer.items()):
+            gone = frozenset(
+                each for each in files_in(rootfs, path) if rootfs[each].content.layer == layer
+            )
+            yield _edit(context, kind, path, layer, frozenset(contents), gone)
+
+
+def _edit(
+    context: Context,
+    kind: str,
+    path: str,
+    layer: int,
+    contents: frozenset[Content],
+    gone: frozenset[str],
+) -> Proposal:
+    words, command, operations = _cache_edit(context, kind, path, layer)
+    alternative = ""
+    if kind in _MOUNTED and operations:
+        alternative = f"RUN --mount=type=cache,target=/{path}"
+    edit = context.edit(
+        "clean-cache",
+        layer,
+        words,
+        command=command,
+        rules=("package-cache",),
+        operations=operations,
+        level="safe",
+        alternative=alternative,
+    )
+    return Proposal(edit, contents, gone)
+
+
+def _cache_edit(
+    context: Context, kind: str, path: str, layer: int
+) -> tuple[str, str, list[Operation]]:
+    text = context.command(layer)
+    if kind in _OPTIONS:
+        manager, option = _OPTIONS[kind]
+        if text is None or _all_installed_by(text, manager):
+            operations: list[Operation] = [AddOption(layer=layer, manager=manager, option=option)]
+            words = f"keep no {kind} cache: {option}"
+            return words, option, operations if text is not None else []
+    command = _CLEANERS.get(kind) or _program_cleans(kind, text) or deletion_of(kind, path)
+    words = _WORDS.get(kind, f"leave no {kind} cache behind")
+    if text is None or not is_sequence(text):
+        return words, command, []
+    operations = [AppendCommand(layer=layer, command=command)]
+    if kind == "apt-lists" and (later := _needs_lists(context, layer)) is not None:
+        operations.append(InsertCommand(layer=later, after=(), command="apt-get update"))
+    return words, command, operations
+
+
+def _program_cleans(kind: str, text: str | None) -> str:
+    """Return the own command of dnf, microdnf or yum, whichever the instruction calls."""
+    if kind not in ("dnf", "yum"):
+        return ""
+    found = (call.program for call in calls(text or "") if call.program.endswith(("dnf", "yum")))
+    return f"{next(found, kind)} clean all"
+
+
+def _all_installed_by(text: str, manager: Manager) -> bool:
+    """Whether an option of the installations reaches every call that may fill the cache."""
+    if not installs(text, manager):
+        return False
+    fillers = {"pip": {"download", "wheel"}, "uv": {"sync", "tool", "run", "add", "build"}}
+    return not any(
+        (call.manager == manager or call.program == manager)
+        and call.action in fillers.get(manager, ())
+        for call in calls(text)
+    )
+
+
+def _needs_lists(context: Context, layer: int) -> int | None:
+    """Return the next layer that installs with apt and does not fetch the lists first, if any."""
+    for later in context.runs(layer + 1, len(context.inventory.image.layers) - 1):
+        for call in calls(context.command(later) or ""):
+            if call.manager == "apt" and call.action == "update":
+                return None
+            if call.manager == "apt" and call.action == "install":
+                return later
+    return None

@@ -1,0 +1,183 @@
+"""Packages that one layer installs and a later one removes: left out, or in the RUN that builds."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Iterator, Sequence
+
+from pyimginspect.dockerfile.installs import package_name
+from pyimginspect.inventory.derived.causes import Cause
+from pyimginspect.inventory.facts import OsPackage
+from pyimginspect.inventory.runtimes import runtime_of
+from pyimginspect.inventory.tool_names import kind_of_package
+from pyimginspect.plan.context import Context, Proposal
+from pyimginspect.plan.operations import (
+    AppendCommand,
+    DropCommand,
+    DropPackages,
+    InsertCommand,
+    JoinRuns,
+    Operation,
+    ReplaceCommand,
+)
+from pyimginspect.plan.runs import calls, installs, names_of, removed_packages
+from pyimginspect.plan.spans import late_causes
+from pyimginspect.plan.temporary import (
+    MANAGERS,
+    Temporary,
+    emptied_by,
+    install_again,
+    needs_tools,
+    takes_sources,
+)
+
+__all__ = ["edits_of_removed"]
+
+_SOURCES = frozenset({"git", "mercurial", "subversion"})
+_RULES = ("deleted-but-shipped",)
+
+
+def edits_of_removed(context: Context) -> tuple[list[Cause], list[Proposal]]:
+    """Return proposals for packages that are installed and removed later, and their causes."""
+    mended: list[Cause] = []
+    proposals: list[Proposal] = []
+    for removed_in, causes in _by_layer(context).items():
+        if any(context.joinable(cause.makers[0], removed_in) for cause in causes):
+            continue  # one RUN in place of several is all that it takes
+        groups = [*_groups(context, removed_in, causes)]
+        if not groups:
+            continue
+        names = {name for group in groups for name in group.names}
+        found = [cause for cause in causes if {owner.name for owner in cause.owners} <= names]
+        operations, words, level = _edit(context, groups, found, removed_in)
+        if not found or not operations:
+            continue
+        edit = context.edit(
+            "leave-out" if level else "purge",
+            groups[0].layer,
+            words,
+            packages=sorted(names),
+            rules=_RULES,
+            others=[removed_in],
+            operations=operations,
+            reason="look whether what stands between calls any of them",
+        )
+        contents = {each for cause in found for each in cause.freed.contents}
+        contents |= emptied_by(context, groups, -1 if level else groups[0].layer)
+        mended += found
+        proposals.append(Proposal(edit, frozenset(contents)))
+    return mended, proposals
+
+
+def _by_layer(context: Context) -> dict[int, list[Cause]]:
+    """Return the causes that are packages which a command removes by name, by its layer."""
+    found: dict[int, list[Cause]] = {}
+    for cause in late_causes(context):
+        owned = all(each.kind == "package" and not each.after for each in cause.owners)
+        named = removed_packages(context.command(cause.removed_in) or "")
+        if owned and cause.kind == "deleted" and named:
+            found.setdefault(cause.removed_in, []).append(cause)
+    return found
+
+
+def _groups(context: Context, removed_in: int, causes: Iterable[Cause]) -> Iterator[Temporary]:
+    """Yield what a layer removes by name of what other layers installed by name."""
+    named = removed_packages(context.command(removed_in) or "")
+    packages = {p.name: p for p in context.packages.removed if p.name in named}
+    for layer in sorted({maker for cause in causes for maker in cause.makers}):
+        asked = [
+            package
+            for package in packages.values()
+            if package.name in _installed_by(context, layer, package)
+            and any(e.layer == layer and e.action == "installed" for e in package.history)
+        ]
+        if asked:
+            yield Temporary(layer=layer, asked=tuple(asked), keys=())
+
+
+def _installed_by(context: Context, layer: int, package: OsPackage) -> set[str]:
+    command = context.command(layer) or ""
+    return {
+        name for each in installs(command, MANAGERS[package.manager]) for name in names_of(each)
+    }
+
+
+def _edit(
+    context: Context, groups: Sequence[Temporary], causes: Iterable[Cause], removed_in: int
+) -> tuple[list[Operation], str, bool]:
+    """Return the operations, the words, and whether the packages are left out altogether."""
+    names = [name for group in groups for name in group.names]
+    drops: list[Operation] = [
+        DropPackages(layer=g.layer, manager=MANAGERS[g.asked[0].manager], names=g.names)
+        for g in groups
+    ]
+    drops += _without_removal(context, removed_in, {*names})
+    uses = [n for n in _between(context, groups, removed_in) if _uses(context, n, groups, causes)]
+    if not uses:
+        words = (
+            f"do not install {' '.join(names)}: nothing before layer {removed_in}, which removes"
+            " them, calls them"
+        )
+        return drops, words, True
+    first, last = uses[0], uses[-1]
+    install = install_again(context, groups)
+    if not context.joinable(first, last) or context.user(first) or install is None:
+        return [], "", False
+    if groups[0].layer >= first:
+        return [], "", False
+    removal = [call.text for call in calls(context.command(removed_in) or "")]
+    operations = [*drops, InsertCommand(layer=first, after=(), command=install)]
+    if last > first:
+        others = tuple(context.runs(first + 1, last))
+        operations.append(JoinRuns(layer=first, others=others))
+    operations.append(AppendCommand(layer=last, command=" && ".join(removal)))
+    words = f"install {' '.join(names)} and remove them again in the RUN of layer {first}"
+    return operations, words, False
+
+
+def _between(context: Context, groups: Sequence[Temporary], removed_in: int) -> list[int]:
+    return context.runs(min(group.layer for group in groups), removed_in - 1)
+
+
+def _uses(
+    context: Context, layer: int, groups: Sequence[Temporary], causes: Iterable[Cause]
+) -> bool:
+    """Whether a ``RUN`` may call the packages: it builds, or a word of it is their program."""
+    text = context.command(layer) or ""
+    called = {
+        word.rpartition("/")[2]
+        for call in calls(text)
+        if call.manager not in ("apt", "apk", "dnf")
+        for word in call.words
+    }
+    own = {
+        content.path.rpartition("/")[2]
+        for cause in causes
+        for content in cause.wasted_files
+        if content.path.rpartition("/")[0].endswith("bin")
+    }
+    if called & own:
+        return True
+    packages = [package for group in groups for package in group.asked]
+    sources = any(
+        runtime_of(package.name) in ("git", "mercurial", "subversion") for package in packages
+    )
+    if sources and ("git+" in text or takes_sources(context, layer)):
+        return True
+    tools = [p for p in packages if kind_of_package(p) and runtime_of(p.name) is None]
+    return bool(tools or not sources) and needs_tools(context, layer)
+
+
+def _without_removal(context: Context, layer: int, names: set[str]) -> Iterator[Operation]:
+    """Yield what takes ``names`` out of the commands of a layer that remove them."""
+    for call in calls(context.command(layer) or ""):
+        if not call.removes or call.manager is None:
+            continue
+        mine = [word for word in call.operands if package_name(word, call.manager) in names]
+        if not mine:
+            continue
+        if len(mine) == len(call.operands):
+            yield DropCommand(layer=layer, words=call.words)
+        else:
+            rest = [word for word in call.words if word not in mine]
+            yield ReplaceCommand(layer=layer, words=call.words, command=shlex.join(rest))

@@ -1,0 +1,471 @@
+"""What a plan does to a Dockerfile: for each kind of fault the smallest change, and its level."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from pyimginspect.plan import Edit, Plan, make_plan
+from pyimginspect.plan.operations import (
+    AddFlag,
+    AddOption,
+    AppendCommand,
+    BuildStage,
+    DropCommand,
+    DropInstruction,
+    DropPackages,
+    InsertCommand,
+    JoinRuns,
+    NarrowCopy,
+    Operation,
+    ReplaceInstructions,
+    StageCopy,
+)
+from tests.images import Content, Directory, File, Link, Package, dist_info, elf
+from tests.inventories import apt, on_slim, taken
+
+MB = b"x" * 1_000_000
+SITE = "usr/local/lib/python3.13/site-packages"
+LISTS: Mapping[str, Content] = {"var/lib/apt/lists/a_Packages": File(MB)}
+GCC: dict[str, Package] = {
+    "gcc": {"Depends": "cpp", "files": {"usr/bin/gcc": File(MB, mode=0o755)}},
+    "cpp": {"files": {"usr/bin/cpp": File(MB[:500_000], mode=0o755)}},
+}
+PQ: dict[str, Package] = {
+    "libpq-dev": {"Depends": "libpq5", "files": {"usr/include/libpq-fe.h": "h" * 5000}},
+    "libpq5": {"files": {"usr/lib/libpq.so.5": elf(soname="libpq.so.5")}},
+}
+GIT: dict[str, Package] = {"git": {"files": {"usr/bin/git": File(MB, mode=0o755)}}}
+TOOLS = apt(GCC, manual=["gcc"])
+PURGE = (
+    "apt-get purge -y --auto-remove -o APT::AutoRemove::RecommendsImportant=false"
+    " -o APT::AutoRemove::SuggestsImportant=false gcc"
+)
+CLEAN = "rm -rf /var/lib/apt/lists/*"
+Layers = Sequence[Mapping[str, Content]]
+
+
+def built(name: str, tag: str = "cp313-cp313-linux_x86_64") -> dict[str, Content]:
+    """A distribution as pip installs it: compiled here unless its tag says something else."""
+    info = f"{SITE}/{name}-1.dist-info"
+    return {
+        **dist_info(name, "1", {f"{name}/x.py": "#"}, site=SITE),
+        f"{info}/WHEEL": f"Wheel-Version: 1.0\nTag: {tag}\n",
+    }
+
+
+def planned(layers: Layers, history: Sequence[Any]) -> Plan:
+    return make_plan(taken(on_slim(*layers, history=history)))
+
+
+def found(layers: Layers, history: Sequence[Any]) -> tuple[Edit, tuple[Operation, ...]]:
+    """The one edit that does something."""
+    plan = planned(layers, history)
+    (edit,) = (each for each in plan.edits if each.operations)
+    return edit, edit.operations
+
+
+# --- build tools ----------------------------------------------------------------------------------
+ONE_RUN: tuple[Operation, ...] = (
+    DropPackages(layer=4, manager="apt", names=("gcc",)),
+    InsertCommand(layer=6, after=(), command="apt-get update && apt-get install -y gcc"),
+    AppendCommand(layer=6, command=PURGE),
+    AppendCommand(layer=6, command=CLEAN),
+)
+
+
+@pytest.mark.parametrize(
+    ("layers", "history", "kind", "operations"),
+    [
+        (  # nothing builds
+            [TOOLS, {"app/x": "x"}],
+            ["RUN apt-get install -y gcc", "COPY x /app/"],
+            "leave-out",
+            (DropPackages(layer=4, manager="apt", names=("gcc",)),),
+        ),
+        (  # pip took ready wheels
+            [TOOLS, built("a", "py3-none-any")],
+            ["RUN apt-get install -y gcc", "RUN pip install a"],
+            "leave-out",
+            (DropPackages(layer=4, manager="apt", names=("gcc",)),),
+        ),
+        (  # the same RUN builds
+            [TOOLS],
+            ["RUN apt-get install -y gcc && make"],
+            "purge",
+            (AppendCommand(layer=4, command=PURGE),),
+        ),
+        (  # a later RUN builds, after a COPY
+            [TOOLS, {"app/r": "a"}, built("a")],
+            ["RUN apt-get install -y gcc", "COPY r /app/", "RUN pip install a"],
+            "purge",
+            ONE_RUN,
+        ),
+        (  # another RUN, which builds nothing, changes nothing about that
+            [TOOLS, {"app/r": "a"}, built("a"), {"app/y": "y"}, built("b", "py3-none-any")],
+            [
+                "RUN apt-get install -y gcc",
+                "COPY r /app/",
+                "RUN pip install a",
+                "COPY y /app/",
+                "RUN pip install b",
+            ],
+            "purge",
+            ONE_RUN,
+        ),
+        (  # two RUNs build, one right after the other
+            [TOOLS, {"app/r": "a"}, built("a"), built("b")],
+            ["RUN apt-get install -y gcc", "COPY r /app/", "RUN pip install a", "RUN make"],
+            "purge",
+            (
+                *ONE_RUN[:2],
+                JoinRuns(layer=6, others=(7,)),
+                AppendCommand(layer=7, command=PURGE),
+                AppendCommand(layer=7, command=CLEAN),
+            ),
+        ),
+        (  # what files in use need stays
+            [
+                apt({**GCC, **PQ}, manual=["gcc", "libpq-dev"]),
+                {f"{SITE}/pq.so": elf(needed=["libpq.so.5"])},
+            ],
+            ["RUN apt-get install -y --no-install-recommends gcc libpq-dev", "RUN make"],
+            "purge",
+            (
+                DropPackages(layer=4, manager="apt", names=("gcc", "libpq-dev")),
+                InsertCommand(
+                    layer=5,
+                    after=(),
+                    command="apt-get update && apt-get install -y --no-install-recommends"
+                    " gcc libpq-dev",
+                ),
+                AppendCommand(layer=5, command=f"apt-mark manual libpq5 && {PURGE} libpq-dev"),
+                AppendCommand(layer=5, command=CLEAN),
+            ),
+        ),
+    ],
+)
+def test_build_tools_go_by_the_smallest_change(
+    layers: Layers, history: list[str], kind: str, operations: tuple[Operation, ...]
+) -> None:
+    edit, done = found(layers, history)
+    assert (edit.kind, edit.level) == (kind, "review")
+    assert done == operations
+    assert edit.reason
+    assert edit.saving > 1_000_000
+
+
+VENV: Mapping[str, Content] = {
+    "opt/venv/pyvenv.cfg": "home = /usr/local/bin\nversion = 3.13.1\n",
+    "opt/venv/bin/python": Link("/usr/local/bin/python3.13"),
+    "opt/venv/lib/python3.13/site-packages/a.py": "#",
+}
+
+
+@pytest.mark.parametrize(
+    ("made", "copies", "finish"),
+    [
+        (VENV, [StageCopy(source="/opt/venv", target="/opt/venv")], ()),
+        (
+            {
+                **built("a"),
+                f"{SITE}/a-1.dist-info/RECORD": "a/x.py,,\n../../../bin/a,,\n",
+                "usr/local/bin/a": File("#!/usr/local/bin/python3.13\n", mode=0o755),
+            },
+            [
+                StageCopy(source="/usr/local/bin/a", target="/usr/local/bin/a"),
+                StageCopy(source=f"/{SITE}", target=f"/{SITE}"),
+            ],
+            ("/usr/local/bin/python3.13 -m pip uninstall -y pip",),
+        ),
+        (
+            {"home/app/.local/lib/python3.13/site-packages/a.py": "#"},
+            [StageCopy(source="/home/app/.local", target="/home/app/.local")],
+            (),
+        ),
+        (
+            {"srv/app/": Directory(uid=5, gid=6), "srv/app/x": File("x", uid=5, gid=6)},
+            [StageCopy(source="/srv/app", target="/srv/app", owner="5:6")],
+            (),
+        ),
+    ],
+)
+def test_a_stage_hands_over_what_people_copy(
+    made: Mapping[str, Content], copies: list[StageCopy], finish: tuple[str, ...]
+) -> None:
+    edit, (stage,) = found(
+        [TOOLS, made], ["RUN apt-get install -y gcc", "USER app", "RUN make install"]
+    )
+    assert (edit.kind, edit.level) == ("builder-stage", "review")
+    assert stage == BuildStage(first=4, last=5, name="builder", copies=tuple(copies), finish=finish)
+
+
+@pytest.mark.parametrize(
+    "made", ["etc/app.conf", "usr/lib/x.so", "usr/local/lib/x.so", "etc/passwd", "x", "opt/x"]
+)
+def test_a_stage_hands_over_no_single_files_of_the_system(made: str) -> None:
+    plan = planned(
+        [TOOLS, {made: "x"}], ["RUN apt-get install -y gcc", "USER app", "RUN make install"]
+    )
+    (edit,) = plan.edits
+    assert (edit.kind, edit.operations) == ("advice", ())
+    assert edit.reason == (
+        f"app, who runs layer 5, cannot install packages, and layer 5 makes /{made}, no unit to"
+        " copy"
+    )
+
+
+@pytest.mark.parametrize("name", ["git", "nodejs", "default-jdk-headless"])
+def test_what_may_be_called_at_run_time_is_a_question(name: str) -> None:
+    package: dict[str, Package] = {name: {"files": {"usr/bin/x": File(MB, mode=0o755)}}}
+    plan = planned([apt(package, manual=[name])], [f"RUN apt-get install -y {name}"])
+    (edit,) = plan.edits
+    assert (edit.kind, edit.operations) == ("advice", ())
+    assert edit.words.startswith(f"does anything call {name} at run time?")
+
+
+# --- what goes later ------------------------------------------------------------------------------
+BIG: Mapping[str, Content] = {"tmp/big": File(MB)}
+NO_BIG: Mapping[str, Content] = {"tmp/.wh.big": ""}
+
+
+@pytest.mark.parametrize(
+    ("layers", "history", "operations"),
+    [
+        (
+            [BIG, NO_BIG],
+            ["RUN fetch", "RUN rm /tmp/big"],
+            (JoinRuns(layer=4, others=(5,)),),
+        ),
+        (  # a setting between, which a deletion does not notice
+            [BIG, NO_BIG],
+            ["RUN fetch", "ENV A=b", "RUN rm /tmp/big"],
+            (AppendCommand(layer=4, command="rm /tmp/big"), DropInstruction(layer=5)),
+        ),
+        (
+            [BIG, {"app/x": "x"}, NO_BIG],
+            ["RUN fetch", "COPY x /app/", "RUN rm /tmp/big"],
+            (AppendCommand(layer=4, command="rm /tmp/big"), DropInstruction(layer=6)),
+        ),
+        (  # what may use it comes before the deletion
+            [BIG, {"opt/x": "x"}, {"app/x": "x"}, NO_BIG],
+            ["RUN fetch", "RUN unpack", "COPY x /app/", "RUN rm /tmp/big"],
+            (
+                JoinRuns(layer=4, others=(5,)),
+                AppendCommand(layer=5, command="rm /tmp/big"),
+                DropInstruction(layer=7),
+            ),
+        ),
+    ],
+)
+def test_a_deletion_moves_into_the_run_that_made_the_files(
+    layers: Layers, history: list[str], operations: tuple[Operation, ...]
+) -> None:
+    edit, done = found(layers, history)
+    assert (edit.kind, edit.level, edit.saving) == ("delete-early", "safe", 1_000_000)
+    assert done == operations
+
+
+@pytest.mark.parametrize(
+    "history",
+    [
+        ["RUN fetch", "USER app", "RUN use", "RUN rm /tmp/big"],  # another user
+        ["RUN cd /tmp && fetch", "COPY x /y", "RUN use && rm /tmp/big"],  # what uses it is after it
+        ["RUN cd /tmp && fetch", "RUN use", "RUN rm /tmp/big"],  # another directory
+        ["RUN export A=b && fetch", "RUN use", "RUN rm /tmp/big"],
+        ["RUN fetch &", "RUN use", "RUN rm /tmp/big"],
+        ["RUN fetch", "WORKDIR /x", "RUN rm big"],  # relative
+        ["COPY big /tmp/", "RUN use", "RUN rm /tmp/big"],
+    ],
+)
+def test_what_would_run_elsewhere_is_not_joined(history: list[str]) -> None:
+    (edit,) = planned([BIG, {"app/x": "x"}, NO_BIG], history).edits
+    assert (edit.kind, edit.operations) == ("advice", ())
+
+
+@pytest.mark.parametrize(
+    ("between", "operations"),
+    [
+        (
+            "RUN pip install a",
+            (
+                DropPackages(layer=4, manager="apt", names=("git",)),
+                DropCommand(layer=7, words=("apt-get", "purge", "-y", "git")),
+            ),
+        ),
+        (
+            "RUN git clone https://example.org/x /app/x",
+            (
+                DropPackages(layer=4, manager="apt", names=("git",)),
+                DropCommand(layer=7, words=("apt-get", "purge", "-y", "git")),
+                InsertCommand(
+                    layer=6, after=(), command="apt-get update && apt-get install -y git"
+                ),
+                AppendCommand(layer=6, command="apt-get purge -y git"),
+            ),
+        ),
+    ],
+)
+def test_what_is_removed_later_is_installed_where_it_is_used(
+    between: str, operations: tuple[Operation, ...]
+) -> None:
+    below = apt({}, manual=[])
+    edit, done = found(
+        [
+            apt(GIT, manual=["git"]),
+            {"app/r": "x"},
+            {**built("a", "py3-none-any")},
+            {**below, "usr/bin/.wh.git": ""},
+        ],
+        ["RUN apt-get install -y git", "COPY r /app/", between, "RUN apt-get purge -y git"],
+    )
+    assert edit.level == "review"
+    assert done == operations
+
+
+# --- caches ---------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("path", "command", "operations"),
+    [
+        (
+            "root/.cache/pip/x",
+            "pip install a",
+            (AddOption(layer=4, manager="pip", option="--no-cache-dir"),),
+        ),
+        (
+            "root/.cache/pip/x",
+            "python -m pip install a",
+            (AddOption(layer=4, manager="pip", option="--no-cache-dir"),),
+        ),
+        (  # not all that fills it takes the option
+            "root/.cache/pip/x",
+            "pip download a && pip install a",
+            (AppendCommand(layer=4, command="rm -rf /root/.cache/pip"),),
+        ),
+        (
+            "root/.cache/pip/x",
+            "./install.sh",
+            (AppendCommand(layer=4, command="rm -rf /root/.cache/pip"),),
+        ),
+        (
+            "root/.cache/uv/x",
+            "uv sync",
+            (AppendCommand(layer=4, command="rm -rf /root/.cache/uv"),),
+        ),
+        ("var/cache/apk/x", "apk add a", (AddOption(layer=4, manager="apk", option="--no-cache"),)),
+        (
+            "var/cache/dnf/x",
+            "microdnf install -y a",
+            (AppendCommand(layer=4, command="microdnf clean all"),),
+        ),
+    ],
+)
+def test_a_cache_is_not_kept(path: str, command: str, operations: tuple[Operation, ...]) -> None:
+    edit, done = found([{path: File(MB)}], [f"RUN {command}"])
+    assert (edit.level, edit.saving) == ("safe", 1_000_000)
+    assert done == operations
+
+
+def test_a_cache_that_is_wanted_is_mounted() -> None:
+    edit, _ = found([{"root/.cache/pip/x": File(MB)}], ["RUN pip install a"])
+    assert edit.alternative == "RUN --mount=type=cache,target=/root/.cache/pip"
+
+
+def test_lists_that_the_next_installation_reads_are_fetched_again() -> None:
+    _, done = found([LISTS, {"app/x": "x"}], ["RUN apt-get update", "RUN apt-get install -y curl"])
+    assert done == (
+        AppendCommand(layer=4, command=CLEAN),
+        InsertCommand(layer=5, after=(), command="apt-get update"),
+    )
+
+
+# --- owner and mode -------------------------------------------------------------------------------
+APP: Mapping[str, Content] = {"app/x": File(MB)}
+OWNED: Mapping[str, Content] = {"app/x": File(MB, uid=5, gid=6)}
+USERS: Mapping[str, Content] = {
+    "etc/passwd": "root:x:0:0::/:/bin/sh\napp:x:5:6::/:/bin/sh\n",
+    "etc/group": "root:x:0:\napp:x:6:\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("layers", "history", "operations"),
+    [
+        (
+            [USERS, APP, OWNED],
+            ["RUN useradd app", "COPY x /app/", "RUN chown -R app:app /app"],
+            (AddFlag(layer=5, flag="--chown=app:app"), DropInstruction(layer=6)),
+        ),
+        (  # a name without a group: COPY would take the user's number for it
+            [USERS, APP, OWNED],
+            ["RUN useradd app", "COPY x /app/", "RUN chown -R app /app"],
+            (AddFlag(layer=5, flag="--chown=5:6"), DropInstruction(layer=6)),
+        ),
+        (  # the user is made later
+            [APP, {**OWNED, **USERS}],
+            ["COPY x /app/", "RUN useradd app && chown -R app:app /app"],
+            (
+                AddFlag(layer=4, flag="--chown=5:6"),
+                DropCommand(layer=5, words=("chown", "-R", "app:app", "/app")),
+            ),
+        ),
+        (  # the directory is another instruction's
+            [
+                {"app/": Directory()},
+                APP,
+                {"app/": Directory(uid=5, gid=6), **OWNED},
+            ],
+            ["WORKDIR /app", "COPY x /app/", "RUN chown -R 5:6 /app"],
+            (
+                AddFlag(layer=5, flag="--chown=5:6"),
+                ReplaceInstructions(layers=(6,), lines=("RUN chown 5:6 /app",)),
+            ),
+        ),
+        (  # two instructions made them
+            [APP, {"app/y": File(MB)}, {**OWNED, "app/y": File(MB, uid=5, gid=6)}],
+            ["COPY x /app/", "COPY y /app/", "RUN chown -R 5:6 /app"],
+            (
+                AddFlag(layer=4, flag="--chown=5:6"),
+                AddFlag(layer=5, flag="--chown=5:6"),
+                DropInstruction(layer=6),
+            ),
+        ),
+        (
+            [APP, OWNED],
+            ["RUN make", "RUN chown -R 5:6 /app"],
+            (AppendCommand(layer=4, command="chown -R 5:6 /app"), DropInstruction(layer=5)),
+        ),
+        (
+            [APP, {"app/x": File(MB, mode=0o755)}],
+            ["COPY x /app/", "RUN chmod +x /app/x"],
+            (AddFlag(layer=4, flag="--chmod=755"), DropInstruction(layer=5)),
+        ),
+    ],
+)
+def test_owner_and_mode_are_given_as_files_are_made(
+    layers: Layers, history: list[str], operations: tuple[Operation, ...]
+) -> None:
+    edit, done = found(layers, history)
+    assert (edit.kind, edit.level) == ("owner", "safe")
+    assert done == operations
+
+
+@pytest.mark.parametrize(
+    ("layers", "history"),
+    [
+        ([APP, OWNED], ["RUN make", "RUN chown -R app:app /app"]),  # no such user then
+        ([APP, OWNED], ["RUN make", "RUN if true; then chown -R 5:6 /app; fi"]),
+        ([APP, OWNED], ["RUN make", "RUN ./fix.sh"]),
+    ],
+)
+def test_what_is_not_known_about_owners_is_advice(layers: Layers, history: list[str]) -> None:
+    (edit,) = planned(layers, history).edits
+    assert (edit.kind, edit.operations) == ("advice", ())
+
+
+def test_a_copy_is_narrowed_to_what_differs() -> None:
+    edit, done = found([APP, {**APP, "app/new": "1"}], ["COPY app /app", "COPY app /app"])
+    assert (edit.kind, edit.level) == ("narrow-copy", "review")
+    assert done == (NarrowCopy(layer=5, sources=("new",)),)
+    edit, done = found([APP, APP], ["COPY app /app", "COPY app /app"])
+    assert (edit.level, done) == ("safe", (DropInstruction(layer=5),))
