@@ -25,6 +25,7 @@ __all__ = [
     "commands",
     "parse_shell",
     "read_script",
+    "squeezed",
 ]
 
 Operator = Literal["", "&&", "||", ";", "&", "|", "\n"]
@@ -36,6 +37,7 @@ LONGEST_SCRIPT = 256 << 10
 _LITERAL = frozenset({"word", "number", "raw_string", "string_content", "string", "concatenation"})
 _LITERAL_PARTS = _LITERAL | {"command_name", '"'}
 _WRAPPERS = frozenset({"command", "eatmydata", "env", "exec", "nohup", "sudo", "time"})
+_WHOLE = frozenset({"string", "raw_string", "ansi_c_string", "heredoc_body", "comment", "regex"})
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*\+?=", re.ASCII)
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 _SIMPLE = frozenset({"command", "declaration_command", "test_command", "unset_command"})
@@ -289,6 +291,29 @@ def _words(text: str, node: Node) -> Iterator[Word]:
         yield Word(
             _unquoted(source) if literal else source, child.start_byte, child.end_byte, literal
         )
+
+
+def squeezed(text: str) -> str:
+    """Return a shell's text with every run of blanks between its tokens made one space.
+
+    Strings and here-documents keep theirs, and a text whose syntax cannot be read keeps all.
+    """
+    tree = parse_shell(_NOT_ASCII.sub("X", text).encode("ascii"))
+    if tree is None or tree.root_node.has_error:
+        return text.strip()
+    parts: list[str] = []
+    position = 0
+    stack = [tree.root_node]
+    while stack:
+        node = stack.pop()
+        if node.children and node.type not in _WHOLE:
+            stack += reversed(node.children)
+        elif node.end_byte > node.start_byte:
+            gap = text[position : node.start_byte]
+            parts.append(gap if gap.strip(" \t") else gap[:1] and " ")
+            parts.append(text[node.start_byte : node.end_byte])
+            position = node.end_byte
+    return ("".join(parts) + text[position:]).strip()
 
 
 def _is_literal(node: Node) -> bool:

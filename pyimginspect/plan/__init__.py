@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pyimginspect.plan.dockerfile import reconstruct
+    from pyimginspect.plan.from_history import reconstruct
     from pyimginspect.plan.layer_breakdown import (
         LayerBreakdown,
         LayersDocument,
@@ -45,7 +45,7 @@ _HOMES = {
     "Plan": "records",
     "Share": "layer_breakdown",
     "make_plan": "planner",
-    "reconstruct": "dockerfile",
+    "reconstruct": "from_history",
     "break_down_layers": "layer_breakdown",
 }
 

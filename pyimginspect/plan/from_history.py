@@ -1,0 +1,202 @@
+"""The Dockerfile of an image, written again from its history.
+
+A history leaves things out: ``--mount``, the stage that a ``COPY`` took from, the contents of a
+build context, the name of the base image. Where something is missing a comment says so. The edits
+of a plan are made in it by :mod:`pyimginspect.plan.patch`, as in a Dockerfile that somebody wrote.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from pyimginspect.dockerfile.shell import read_script, squeezed
+from pyimginspect.errors import DockerfileError, printable
+from pyimginspect.inventory.collect import Inventory
+from pyimginspect.inventory.instructions import Step
+from pyimginspect.model import ImageConfig
+from pyimginspect.plan.context import Context
+from pyimginspect.plan.records import Plan
+
+__all__ = ["from_history", "reconstruct"]
+
+_ENDS_OF_BASES = ('["python3"]', '["python"]', '["bash"]', '["/bin/bash"]', '["/bin/sh"]', '["sh"]')
+_ASSIGNMENT = re.compile(r"(?:^|\s)([A-Za-z_][\w.-]*)=")
+_IMAGE = re.compile(r"[\w.:/@+-]+", re.ASCII)
+_HASHED = re.compile(r"(?:file|dir|multi):[0-9a-f]{32,}")
+_SECRET = re.compile(r"(?i)(token|secret|passw|credential|api_?key|private)")
+_HEADER = "# Made from the history of "
+
+
+def reconstruct(inventory: Inventory, plan: Plan) -> str:
+    """Return the Dockerfile of an image with the edits of ``plan``.
+
+    A comment above each instruction that an edit changed names the rules; what could not be
+    edited is said at the top.
+    """
+    if plan.edits and not any(edit.operations for edit in plan.edits):
+        from pyimginspect.plan import dockerfile  # until all edits say what they do as operations
+
+        return dockerfile.reconstruct(inventory, plan)
+    text = from_history(inventory)
+    try:
+        patch = plan.patch(text)
+    except DockerfileError as exc:
+        return f"# No edit is made: {printable(str(exc))}\n{text}"
+    left = [each for each in patch.skipped if each.edit.operations]
+    lines = [f"# Not edited: {printable(e.edit.words)}: {printable(e.reason)}" for e in left]
+    head, _, rest = patch.text.partition("\n")
+    return "\n".join([head, *lines, rest])
+
+
+def from_history(inventory: Inventory) -> str:
+    """Return the Dockerfile that an image's history tells of, without any edit."""
+    context = Context(inventory)
+    steps = application_steps(context)
+    lines = [f"{_HEADER}{printable(inventory.image.reference)}."]
+    name = inventory.base.name
+    if name and _IMAGE.fullmatch(name):
+        lines += ["", f"FROM {name}"]
+    else:
+        count = inventory.base.layers
+        which = f" ({count} {'layer' if count == 1 else 'layers'})" if count else ""
+        lines.append(f"# No name of the base image{which} is known: after FROM, write the one that")
+        lines += ["# it is pulled by, in place of scratch.", "", "FROM scratch"]
+    if not steps:
+        lines.append("# The history has no step of the application.")
+    writer = _Writer(inventory.image.config, context.steps)
+    for step in steps:
+        lines += writer.write(step)
+    return "\n".join(lines) + "\n"
+
+
+def application_steps(context: Context) -> Sequence[Step]:
+    """Return the steps above the base image's; none where the history does not fit the layers."""
+    steps = context.steps
+    if sum(step.layer is not None for step in steps) != len(context.inventory.image.layers):
+        return ()
+    first = 0
+    for number, step in enumerate(steps):
+        if step.layer is not None and step.layer < context.base:
+            first = number + 1
+    for number in range(first, len(steps)):
+        step = steps[number]
+        if step.layer is not None:
+            break
+        if step.word == "CMD" and step.text in _ENDS_OF_BASES and number + 1 < len(steps):
+            return steps[number + 1 :]
+    return steps[first:]
+
+
+class _Writer:
+    """Writes steps as instructions, from the image's configuration where a history is lossy."""
+
+    def __init__(self, config: ImageConfig, steps: Sequence[Step]) -> None:
+        self._config = config
+        self._last = {step.word: step for step in steps}
+
+    def write(self, step: Step) -> Iterator[str]:
+        """Yield the lines of one instruction."""
+        word, text = step.word, step.text
+        if word == "RUN":
+            yield from _run(step)
+            return
+        if word in ("CMD", "ENTRYPOINT", "SHELL"):
+            if step is not self._last[word]:
+                return
+            config = self._config
+            values = {"CMD": config.cmd, "ENTRYPOINT": config.entrypoint, "SHELL": config.shell}
+            text = msgspec.json.encode(values[word]).decode() if values[word] else "[]"
+        elif word in ("ENV", "LABEL"):
+            text = self._assignments(text, word)
+        elif word == "ARG":
+            text = _argument(text)
+        elif word == "HEALTHCHECK":
+            yield f"# {printable(step.line)}"
+            return
+        elif word in ("COPY", "ADD"):
+            missing = _missing(text)
+            if missing:
+                yield f"# The history does not tell {missing}:"
+            if "<<" in text:
+                # Without the lines of the here-document it would take those that follow here.
+                yield f"# {printable(step.line)}"
+                return
+        if word:
+            # A backslash at the end would make the next instruction a part of this one.
+            yield f"{word} {printable(text)}".rstrip("\\ ")
+        elif text:
+            yield f"# {printable(text)}"
+
+    def _assignments(self, text: str, word: str) -> str:
+        """Quote the values of ``ENV`` and ``LABEL``, which the history shows without quotes."""
+        config = self._config
+        known = config.environment().keys() if word == "ENV" else config.labels.keys()
+        marks = [match for match in _ASSIGNMENT.finditer(text) if match[1] in known]
+        if not marks:
+            return text
+        parts = []
+        for number, mark in enumerate(marks):
+            end = marks[number + 1].start() if number + 1 < len(marks) else len(text)
+            value = text[mark.end() : end]
+            if re.fullmatch(r"[\w./:@%+,-]*", value) is None:
+                escaped = re.sub(r'(["\\$])', r"\\\1", value.strip('"'))
+                value = f'"{escaped}"'
+            parts.append(f"{mark[1]}={value}")
+        return " ".join(parts)
+
+
+def _argument(text: str) -> str:
+    """Return an ``ARG`` without the value of what may be a secret."""
+    name, _, value = text.partition("=")
+    return name if value and _SECRET.search(name) else text
+
+
+def _missing(text: str) -> str:
+    """Return what a history does not tell of a ``COPY``, empty where it tells all."""
+    if "<<" in text:
+        return "what was written"
+    if _HASHED.search(text):
+        return "what was copied"
+    words = [word for word in text.split() if not word.startswith("--")]
+    if len(words) > 1 and all(word.startswith("/") for word in words[:-1]):
+        return "from which stage or image this was copied, if from any"
+    return ""
+
+
+def _run(step: Step) -> Iterator[str]:
+    command = step.text.strip() if "\n" in step.text else squeezed(step.text)
+    script = read_script(command)
+    # What would end in the middle, or go on below, keeps to itself in a here-document.
+    if "\n" in command or "<<" in command or command.endswith("\\") or _has_comment(command):
+        lines = [printable(line) for line in command.split("\n")]
+        mark = "END_OF_RUN"
+        while mark in lines:
+            mark += "_"
+        yield from (f"RUN <<'{mark}'", *lines, mark)
+        return
+    if script is None:
+        yield f"RUN {printable(command)}"
+        return
+    text = ""
+    for number, item in enumerate(script.items):
+        part = command[item.start : item.end]
+        if not number:
+            text = command[: item.start] + part
+        elif item.operator in ("&&", "||"):
+            text += f" \\\n    {item.operator} {part}"
+        else:
+            between = command[script.items[number - 1].end : item.start].strip()
+            text += f"{between if between != '&' else ' &'} \\\n    {part}"
+    rest = command[script.items[-1].end :] if script.items else command
+    yield from (printable(line) for line in f"RUN {text}{rest}".split("\n"))
+
+
+def _has_comment(command: str) -> bool:
+    script = read_script(command)
+    if script is None:
+        return "#" in command
+    gaps = [0, *(item.end for item in script.items)]
+    return any(command[gap:].lstrip(" \t;&").startswith("#") for gap in gaps)
