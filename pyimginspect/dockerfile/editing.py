@@ -126,7 +126,7 @@ def _without_words(
             changes.append((start, end, " ".join(instead)))
             continue
         line, line_end = run.line_start(start), run.line_end(end)
-        rest = text[end:line_end].rstrip()
+        rest = text[end:line_end].strip()
         if not text[line:start].strip() and rest == run.escape and line_end > end:
             changes.append((line, line_end, ""))
             continue

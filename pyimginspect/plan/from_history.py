@@ -36,7 +36,7 @@ def reconstruct(inventory: Inventory, plan: Plan) -> str:
     A comment above each instruction that an edit changed names the rules; what could not be
     edited is said at the top.
     """
-    if plan.edits and not any(edit.operations for edit in plan.edits):
+    if not any(edit.operations for edit in plan.edits):
         from pyimginspect.plan import dockerfile  # until all edits say what they do as operations
 
         return dockerfile.reconstruct(inventory, plan)
