@@ -115,7 +115,7 @@ class PyimginspectError(Exception):
         if self.layer:
             place.append(f"layer {self.layer}")
         if self.entry is not None:
-            name = self.entry
+            name = printable(self.entry)
             if len(name) > _LONGEST_NAME:
                 name = name[:_LONGEST_NAME] + "…"
             place.append(f"entry '{name}'")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import ssl
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from http.client import HTTPException
 from typing import Any
 
 from requests.adapters import HTTPAdapter
@@ -53,6 +56,36 @@ class Adapter(HTTPAdapter):
         return {} if self._context is None else {"ssl_context": self._context}
 
 
+@contextlib.contextmanager
+def _in_time(sock: socket.socket | None) -> Iterator[None]:
+    """Give the headers of an answer as long, all together, as the socket waits for each packet.
+
+    Raises :class:`TimeoutError` where they take longer.
+    """
+    seconds = sock.gettimeout() if sock is not None else None
+    if sock is None or seconds is None:
+        yield
+        return
+    over = threading.Event()
+
+    def end() -> None:
+        over.set()
+        with contextlib.suppress(OSError):
+            socket.socket.shutdown(sock, socket.SHUT_RDWR)  # of TLS: without a farewell
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except (OSError, HTTPException) as exc:
+        if over.is_set():
+            raise TimeoutError("timed out") from exc
+        raise
+    finally:
+        timer.cancel()
+
+
 def _pools(check: Check) -> dict[str, Any]:
     """Return classes of pools whose connections ask ``check`` before and after they are made."""
 
@@ -71,9 +104,17 @@ def _pools(check: Check) -> dict[str, Any]:
         def _new_conn(self) -> socket.socket:
             return connected(self, super()._new_conn)  # type: ignore[no-any-return]
 
+        def getresponse(self) -> Any:
+            with _in_time(self.sock):
+                return super().getresponse()
+
     class Secure(HTTPSConnection):
         def _new_conn(self) -> socket.socket:
             return connected(self, super()._new_conn)  # type: ignore[no-any-return]
+
+        def getresponse(self) -> Any:
+            with _in_time(self.sock):
+                return super().getresponse()
 
         def connect(self) -> None:
             super().connect()

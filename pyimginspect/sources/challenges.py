@@ -15,6 +15,7 @@ import requests
 from pyimginspect.errors import AuthenticationError, ManifestError, RegistryError
 from pyimginspect.model import decode_json
 from pyimginspect.sources.addresses import is_loopback
+from pyimginspect.sources.bodies import read_body
 from pyimginspect.sources.credentials import Credentials
 from pyimginspect.sources.error_text import reason
 
@@ -24,7 +25,6 @@ __all__ = [
     "bypass",
     "fetch_token",
     "parse_challenges",
-    "read_body",
 ]
 
 Challenge = dict[str, str]
@@ -86,7 +86,8 @@ def fetch_token(
                 return None
             if response.status_code != 200:
                 raise RegistryError(f"the token service answers {response.status_code}")
-            document = decode_json(read_body(response, _LARGEST_TOKEN), "the token")
+            data = read_body(response, _LARGEST_TOKEN, timeout[1])
+            document = decode_json(data, "the token")
     except (requests.RequestException, TypeError, ValueError) as exc:
         raise RegistryError(f"the token service does not answer: {reason(exc)}") from exc
     except ManifestError as exc:
@@ -116,15 +117,3 @@ def bypass(url: str) -> dict[str, str]:
     """Return the ``proxies`` for a request: the environment's, but none to this machine."""
     netloc = urlsplit(url).netloc
     return {"no_proxy": urlsplit(url).hostname or ""} if is_loopback(netloc) else {}
-
-
-def read_body(response: requests.Response, limit: int) -> bytes:
-    """Return the whole body; raise :class:`ManifestError` beyond ``limit`` bytes."""
-    parts: list[bytes] = []
-    length = 0
-    for part in response.iter_content(1 << 16):
-        parts.append(part)
-        length += len(part)
-        if length > limit:
-            raise ManifestError(f"the answer has more than {limit:,} bytes")
-    return b"".join(parts)

@@ -114,7 +114,10 @@ def list_images(service: Literal["docker", "podman"]) -> list[tuple[str, tuple[s
 
 
 def _listed(client: Client) -> list[tuple[str, tuple[str, ...]]]:
-    images = [_inspected(each) for each in client.images()]
+    listed = client.images()
+    if not isinstance(listed, list):
+        raise DaemonError("what answers there is no engine: it lists no images")
+    images = [_inspected(each) for each in listed]
     unnamed = "<none>:<none>"
     return [
         (image.identity, tuple(name for name in image.tags or () if name != unnamed))

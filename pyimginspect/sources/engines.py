@@ -8,6 +8,7 @@ knows no context with the certificate of a CA alone.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import ssl
@@ -26,12 +27,16 @@ from msgspec import Struct
 from urllib3.exceptions import InsecureRequestWarning
 
 from pyimginspect.decoding import from_json
-from pyimginspect.errors import DaemonError
+from pyimginspect.errors import DaemonError, ManifestError
+from pyimginspect.model import decode_json
+from pyimginspect.sources.bodies import read_body
 from pyimginspect.sources.certificates import load_pair, load_roots
 
 __all__ = ["Client", "Engine", "find_docker"]
 
 
+_LARGEST_ANSWER = 64 << 20  # bytes: the list of all images of an engine
+_LONGEST_ERROR = 300
 _WITHOUT_TLS = ("unix:", "http+unix:", "npipe:", "ssh:")
 
 
@@ -85,12 +90,43 @@ class Client(docker.APIClient):
         return super().merge_environment_settings(url, proxies, stream, own, cert)
 
     def send(self, request: Any, **settings: Any) -> Any:
-        """Send a request; who has switched verification off knows it, and is not warned."""
+        """Send a request. Its answer is bounded, unless it is a stream that is no error.
+
+        Who has switched verification off knows it, and is not warned.
+        """
+        is_stream = settings.get("stream", False)
+        settings["stream"] = True
         if self.verify is not False:
-            return super().send(request, **settings)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", InsecureRequestWarning)
-            return super().send(request, **settings)
+            response = super().send(request, **settings)
+        else:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", InsecureRequestWarning)
+                response = super().send(request, **settings)
+        if not is_stream or response.status_code >= 400:
+            whole: Any = response
+            whole._content = read_body(response, _LARGEST_ANSWER, float(self.timeout))
+        return response
+
+    def _result(self, response: Any, json: bool = False, binary: bool = False) -> Any:
+        """Return an answer; raise :class:`DaemonError` for what should be JSON and is not."""
+        if not json:
+            return super()._result(response, json, binary)  # type: ignore[misc]
+        self._raise_for_status(response)
+        try:
+            return decode_json(response.content, "its answer")
+        except ManifestError as exc:
+            raise DaemonError(f"what answers there is no engine: {exc.message}") from exc
+
+    def _raise_for_status(self, response: Any) -> None:
+        """Raise the SDK's error; it takes what an error should hold for granted."""
+        if response.status_code >= 400:
+            said: object = None
+            with contextlib.suppress(ManifestError):
+                said = decode_json(response.content, "the error")
+            if not (isinstance(said, dict) and isinstance(said.get("message"), str)):
+                plain = response.content[:_LONGEST_ERROR].decode("utf-8", "replace")
+                response._content = msgspec.json.encode({"message": plain.strip()})
+        super()._raise_for_status(response)  # type: ignore[misc]
 
 
 class _OldConnection(UnixHTTPConnection):

@@ -33,6 +33,7 @@ _LONGEST_WAIT = 30.0
 _SHORT_DIGITS = 5  # bodies below 10,000 bytes
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_REDIRECTS = 5
+_LONGEST_NAME = 253  # characters (RFC 1035, 2.3.4)
 # For addresses and headers that make no sense, as a registry sends them or as the environment
 # names a proxy, requests and the standard library have errors of every kind.
 _UNFIT = (requests.RequestException, TypeError, ValueError)
@@ -217,7 +218,8 @@ class Host:
             raise RegistryError(f"{self.registry} {what} to what is no address") from exc
         plain = self._wants_plain or is_loopback(parts.netloc)
         if parts.scheme != "https" and not (parts.scheme == "http" and plain):
-            raise RegistryError(f"{self.registry} {what} to {parts.scheme}://{parts.netloc}")
+            place = f"{parts.scheme}://{parts.hostname or ''}"
+            raise RegistryError(f"{self.registry} {what} to {_short(place)}")
         # The port is of no matter here, and what is wrong with it the request will say.
         with contextlib.suppress(ValueError):
             ipaddress.ip_address(parts.hostname or "")
@@ -235,7 +237,8 @@ class Host:
         found = addresses_of(host) if address is None else {address}
         if not may_lead_to(found, addresses_of(own.hostname or "")):
             raise RegistryError(
-                f"{self.registry} leads to {host}, which is not open to all as the registry is",
+                f"{self.registry} leads to {_short(host)}, which is not open to all "
+                "as the registry is",
                 hint="it may be after what this machine alone can reach",
             )
 
@@ -273,6 +276,11 @@ class Host:
         return (
             f"if it requires a client certificate: put it at {where}/client.cert, with client.key"
         )
+
+
+def _short(place: str) -> str:
+    """Return where a registry leads, for a message: no longer than the longest name of a host."""
+    return place if len(place) <= _LONGEST_NAME else f"{place[:_LONGEST_NAME]}…"
 
 
 def _is_hopeless(exc: requests.RequestException) -> bool:

@@ -21,7 +21,7 @@ from pyimginspect.errors import (
 )
 from pyimginspect.layers.digests import algorithm, digest_of
 from pyimginspect.model import Digest, parse_digest
-from pyimginspect.sources.challenges import read_body
+from pyimginspect.sources.bodies import Pace, read_body
 from pyimginspect.sources.connections import Connections, shared
 from pyimginspect.sources.error_text import reason
 from pyimginspect.sources.hosts import dismiss
@@ -197,7 +197,7 @@ class _Repository:
                         f"{self._name.registry} answers with a web page: it is no registry"
                     )
                 try:
-                    data = read_body(response, LARGEST_DOCUMENT)
+                    data = read_body(response, LARGEST_DOCUMENT, self._transport.patience)
                 except _BROKEN as exc:
                     if attempt == ATTEMPTS - 1:
                         raise _went_away(self._name.registry, exc) from exc
@@ -246,6 +246,7 @@ class _Reader(io.RawIOBase, BinaryIO):
         self._position = 0
         self._response: requests.Response | None = None
         self._failures = 0
+        self._pace = Pace(blob.transport.patience)
 
     def read(self, count: int | None = -1, /) -> bytes:
         wanted = self._size - self._position
@@ -257,7 +258,7 @@ class _Reader(io.RawIOBase, BinaryIO):
             try:
                 if self._response is None:
                     self._response = self._connect()
-                data: bytes = self._response.raw.read(wanted)
+                data = self._pace.read(self._response, wanted)
                 if data:
                     self._position += len(data)
                     self._failures = 0
@@ -296,7 +297,7 @@ class _Reader(io.RawIOBase, BinaryIO):
                 raise RegistryError(f"{transport.registry} sends another range than asked for")
         elif self._position:  # it knows no ranges: all once more, up to where it broke
             left = self._position
-            while left and (data := response.raw.read(min(left, 1 << 18))):
+            while left and (data := self._pace.read(response, min(left, 1 << 18))):
                 left -= len(data)
         return response
 

@@ -46,6 +46,11 @@ class Transport:
         self._credentials: Credentials | None = None
         self._hint = ""
 
+    @property
+    def patience(self) -> float:
+        """How many seconds the registry may be silent."""
+        return self._host.timeout[1]
+
     def close(self) -> None:
         """Close all connections, but for those that are shared."""
         if not self._shared:

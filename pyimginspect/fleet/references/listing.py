@@ -11,7 +11,7 @@ import requests
 
 from pyimginspect.errors import AuthenticationError, ImageNotFoundError, RegistryError
 from pyimginspect.model import decode_json
-from pyimginspect.sources.challenges import read_body
+from pyimginspect.sources.bodies import read_body
 from pyimginspect.sources.connections import Connections
 from pyimginspect.sources.transport import Transport
 
@@ -104,7 +104,7 @@ class Listing:
             if status != 200:
                 raise RegistryError(f"{self.host} answers {status}")
             try:
-                data = read_body(response, _LARGEST_PAGE)
+                data = read_body(response, _LARGEST_PAGE, transport.patience)
             except (requests.RequestException, OSError) as exc:
                 raise RegistryError(f"{self.host} went away while it listed") from exc
             return decode_json(data, f"the list of {self.host}"), response.headers.get("Link", "")
