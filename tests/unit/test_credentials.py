@@ -539,6 +539,8 @@ def test_a_proxy_of_the_environment(
     """The proxy finds the host, which has no address here; ``NO_PROXY`` has its way."""
     authority = Authority(tmp_path / "ca")
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.certificate))
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("time.sleep", lambda _: None)
     with FakeRegistry() as registry, Tunnel(registry.host) as proxy:
         registry.use_tls(authority.issue("server", "DNS:registry.example").serving())
