@@ -191,6 +191,7 @@ class RpmPackage(Struct, frozen=True, kw_only=True, omit_defaults=True):
     epoch: int | None = None
     architecture: str = ""
     vendor: str = ""
+    license: str = ""
     source: str = ""
     size: int = 0
     requires: tuple[str, ...] = ()

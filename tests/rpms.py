@@ -27,6 +27,7 @@ NUMBERS = {
     "requireflags": 1048,
     "requires": 1049,
     "dirindexes": 1116,
+    "license": 1014,
     "basenames": 1117,
     "dirnames": 1118,
     "longsize": 5009,

@@ -37,6 +37,8 @@ _OPTIONS: dict[str, tuple[str, ...]] = {
     "github": ("dockerfile",),
     "gitlab": ("dockerfile",),
     "cyclonedx": (),
+    "spdx": (),
+    "spdx3": (),
 }
 
 _KNOWN = frozenset(name for names in _OPTIONS.values() for name in names)
@@ -52,6 +54,8 @@ COMPARISON_FORMATS = ("table", "json", "markdown", "html")
 
 _SUFFIXES = {
     ".cdx.json": "cyclonedx",
+    ".spdx.json": "spdx",
+    ".spdx3.json": "spdx3",
     ".sarif.json": "sarif",
     "gl-code-quality-report.json": "gitlab",
     ".json": "json",

@@ -18,7 +18,7 @@ from pyimginspect.decoding import from_builtins, from_json
 from pyimginspect.inventory.facts import Bundled
 from pyimginspect.rootfs import RootFS
 
-__all__ = ["bundled_in", "named_after", "read_sbom"]
+__all__ = ["bundled_in", "components_in", "named_after", "read_sbom"]
 
 _T = TypeVar("_T")
 _MOST = 2_000
@@ -58,11 +58,25 @@ class _Document(msgspec.Struct):
 
 def bundled_in(rootfs: RootFS, metadata: str) -> tuple[Bundled, ...]:
     """Return the native libraries that the SBOMs in a ``.dist-info`` list, sorted by name."""
-    found: dict[tuple[str, str], Bundled] = {}
+    return tuple(each for each in _listed(rootfs, metadata) if _is_native(each))
+
+
+def components_in(rootfs: RootFS, metadata: str) -> tuple[Bundled, ...]:
+    """Return what else those SBOMs list: crates, modules of other languages, distributions."""
+    return tuple(each for each in _listed(rootfs, metadata) if not _is_native(each))
+
+
+def _listed(rootfs: RootFS, metadata: str) -> list[Bundled]:
+    found: dict[tuple[str, str, bool], Bundled] = {}
     for path in rootfs.children(f"{metadata}/sboms"):
-        for each in read_sbom(rootfs.texts.get(path, b""), path):
-            found.setdefault((each.name, each.version), each)
-    return tuple(found[key] for key in sorted(found))
+        for each in _read(rootfs.texts.get(path, b""), path):
+            found.setdefault((each.name, each.version, _is_native(each)), each)
+    return [found[key] for key in sorted(found)]
+
+
+def _is_native(each: Bundled) -> bool:
+    match = _PURL.match(each.purl)
+    return match is None or match[1] not in _OTHERS
 
 
 def named_after(library: str, bundled: Iterable[Bundled]) -> Bundled | None:
@@ -77,6 +91,10 @@ def _plain(name: str) -> str:
 
 def read_sbom(data: bytes, path: str) -> Iterator[Bundled]:
     """Yield the native libraries of a document; nothing of one that is neither format."""
+    return filter(_is_native, _read(data, path))
+
+
+def _read(data: bytes, path: str) -> Iterator[Bundled]:
     try:
         document = from_json(data, _Document)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -100,7 +118,6 @@ def _as(kind: type[_T], items: Iterable[Any]) -> Iterator[_T]:
 
 
 def _kept(name: str, version: str, kind: str, purl: str, path: str) -> Iterator[Bundled]:
-    match = _PURL.match(purl)
-    if not name or kind not in _KINDS or (match is not None and match[1] in _OTHERS):
+    if not name or kind not in _KINDS:
         return
     yield Bundled(name=name[:_LONGEST], version=version[:_LONGEST], purl=purl[:_LONGEST], path=path)

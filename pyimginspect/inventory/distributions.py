@@ -12,10 +12,11 @@ from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
-from pyimginspect.inventory.bundled import bundled_in
+from pyimginspect.inventory.bundled import bundled_in, components_in
 from pyimginspect.inventory.cache_places import in_cache
 from pyimginspect.inventory.facts import Distribution, Environment, Interpreter
 from pyimginspect.inventory.installers import Installation, Installers, direct_url
+from pyimginspect.inventory.licenses import distribution_licenses
 from pyimginspect.inventory.modules import MissingModules, find_missing_modules
 from pyimginspect.inventory.packages import PackageDatabase
 from pyimginspect.inventory.record_checks import RecordChecks, Survey, compare_claims, survey
@@ -280,6 +281,8 @@ def _describe(
         tags=_tags(_text(rootfs, f"{metadata}/WHEEL")),
         interpreters=interpreters,
         bundled=bundled_in(rootfs, metadata),
+        components=components_in(rootfs, metadata),
+        licenses=distribution_licenses(rootfs.texts[found.text]),
         layer=node.layer,
     )
 

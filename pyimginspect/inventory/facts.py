@@ -85,7 +85,9 @@ class OsPackage(Struct, frozen=True, kw_only=True):
     claims, in bytes; ``size`` the bytes of the files that it owns in the final file system.
     ``layer`` is the one whose database first shows the version that is there now.
     ``virtual`` marks apk's virtual packages (``apk add --virtual``). ``essential`` packages are
-    never removed on their own accord (dpkg: Essential or Important).
+    never removed on their own accord (dpkg: Essential or Important). ``licenses`` are what its
+    metadata says, word for word: one expression (apk, rpm), or the names that a machine-readable
+    ``copyright`` has (dpkg).
     """
 
     manager: Literal["dpkg", "apk", "rpm"]
@@ -95,6 +97,7 @@ class OsPackage(Struct, frozen=True, kw_only=True):
     architecture: str = ""
     source: str = ""
     maintainer: str = ""
+    licenses: tuple[str, ...] = ()
     section: str = ""
     automatic: bool | None = None
     essential: bool = False
@@ -225,7 +228,7 @@ class Environment(Struct, frozen=True, kw_only=True):
 
 
 class Bundled(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A native library that a distribution says it bundles, in the SBOM at ``path`` (PEP 770).
+    """What a distribution says that is part of it, in the SBOM at ``path`` (PEP 770).
 
     ``purl`` is its package URL, empty where the SBOM has none.
     """
@@ -244,7 +247,9 @@ class Distribution(Struct, frozen=True, kw_only=True):
     directories where there is no RECORD. ``installer`` is who put it there: ``pip``, ``uv``,
     ``conda``, or ``dpkg``, ``apk``, ``rpm`` where ``package`` owns it. ``tags`` are the wheel's
     (PEP 425); ``interpreters`` the paths of interpreters and environments that import it.
-    ``bundled`` are the native libraries that its own SBOMs list.
+    ``bundled`` are the native libraries that its own SBOMs list, ``components`` what else they
+    do, crates mostly. ``licenses`` are what its metadata says, word for word: one expression, or
+    the names of its classifiers.
     """
 
     name: str
@@ -260,6 +265,8 @@ class Distribution(Struct, frozen=True, kw_only=True):
     tags: tuple[str, ...] = ()
     interpreters: tuple[str, ...] = ()
     bundled: tuple[Bundled, ...] = ()
+    components: tuple[Bundled, ...] = ()
+    licenses: tuple[str, ...] = ()
     layer: int
 
 

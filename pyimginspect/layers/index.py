@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 from msgspec import Struct
 
 from pyimginspect.errors import LayerError, TruncatedError
-from pyimginspect.layers import rpmdb, strings
+from pyimginspect.layers import licenses, rpmdb, strings
 from pyimginspect.layers.blobs import Blob, BytesBlob, FileBlob
 from pyimginspect.layers.compression import CHUNK, MAGIC_LENGTH, Decompressed, sniff
 from pyimginspect.layers.cursors import ContentCursor, SeekCursor, StreamCursor
@@ -232,6 +232,7 @@ class _Collector:
             )
         elf = head == MAGIC and size >= _SMALLEST_ELF
         text, version, database = wants_text(path), strings.wants(path), rpmdb.wants(path)
+        text = text and (head == licenses.HEAD or not licenses.is_copyright(path))
         others = [probe for probe in self._probes if probe.wants(path, size, head)]
         whole = bool(text or script or database or others)
         if whole and size > self._limits.content:
@@ -267,8 +268,12 @@ class _Collector:
         if size > self._limits.text or size > self._left:
             self._note(f"text of {size:,} bytes was not kept", entry)
             return
-        self._left -= size
-        self._texts[position] = bytes(content.read_at(0, size))
+        kept: bytes | None = bytes(content.read_at(0, size))
+        if kept is not None and licenses.is_copyright(entry.path):
+            kept = licenses.license_names(kept)
+        if kept is not None:
+            self._left -= len(kept)
+            self._texts[position] = kept
 
     def _note(self, what: str, entry: Entry) -> None:
         self._notes.append(Note(what=what, path=entry.path))

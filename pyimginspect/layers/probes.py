@@ -15,7 +15,7 @@ from pyimginspect.plugins import load_all
 
 __all__ = ["BUILTIN_VERSION", "Probe", "registered", "version_key"]
 
-BUILTIN_VERSION = 4
+BUILTIN_VERSION = 5
 """Raised whenever an index made by an older release would say something else."""
 
 GROUP = "pyimginspect.probes"

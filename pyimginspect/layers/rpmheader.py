@@ -22,13 +22,22 @@ _LONGEST_DIRECTORY: Final = 4096
 
 _NAME, _VERSION, _RELEASE, _EPOCH = 1000, 1001, 1002, 1003
 _INSTALL_TIME, _SIZE, _LONG_SIZE, _VENDOR, _ARCHITECTURE = 1008, 1009, 5009, 1011, 1022
+_LICENSE = 1014
 _OLD_FILE_NAMES, _FILE_STATES, _SOURCE_RPM = 1027, 1029, 1044
 _PROVIDES, _REQUIRE_FLAGS, _REQUIRES, _RECOMMENDS = 1047, 1048, 1049, 5046
 _DIRECTORY_INDEXES, _BASE_NAMES, _DIRECTORY_NAMES = 1116, 1117, 1118
 _WANTED: Final = frozenset(
     {
         *(_NAME, _VERSION, _RELEASE, _EPOCH, _INSTALL_TIME, _SIZE, _LONG_SIZE, _VENDOR),
-        *(_ARCHITECTURE, _OLD_FILE_NAMES, _FILE_STATES, _SOURCE_RPM, _PROVIDES, _REQUIRE_FLAGS),
+        *(
+            _LICENSE,
+            _ARCHITECTURE,
+            _OLD_FILE_NAMES,
+            _FILE_STATES,
+            _SOURCE_RPM,
+            _PROVIDES,
+            _REQUIRE_FLAGS,
+        ),
         *(_REQUIRES, _RECOMMENDS, _DIRECTORY_INDEXES, _BASE_NAMES, _DIRECTORY_NAMES),
     }
 )
@@ -132,6 +141,7 @@ def _package(tags: _Tags, room: int) -> RpmPackage:
         epoch=tags.number(_EPOCH),
         architecture=tags.text(_ARCHITECTURE),
         vendor=tags.text(_VENDOR),
+        license=tags.text(_LICENSE),
         source=tags.text(_SOURCE_RPM),
         size=(tags.number(_SIZE) or 0) if size is None else size,
         requires=_unique(requires),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from pyimginspect.layers.licenses import is_copyright
+
 __all__ = ["is_shell_script", "may_want", "shebang", "wants_text"]
 
 _DIST_INFO = (".dist-info/",)
@@ -44,6 +46,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "sources.list": ("etc/apt/",),
     "container-manifest-2": ("var/lib/rpmmanifest/",),
     "packages.toml": ("usr/lib/sysimage/libdnf5/",),
+    "copyright": ("usr/share/doc/",),  # of each package: see is_copyright
 }
 # A file's ending, and what its whole path must match.
 _ENDINGS: dict[str, re.Pattern[str]] = {
@@ -97,6 +100,8 @@ def wants_text(path: str) -> bool:
     """Whether the content of the file at ``path`` is kept in the layer's index."""
     directory, _, name = path.rpartition("/")
     places = _NAMES.get(name)
+    if name == "copyright":
+        return is_copyright(path)
     if places is not None:
         return not places or f"{directory}/".endswith(places)
     pattern = _ENDINGS.get(name.rpartition(".")[2])

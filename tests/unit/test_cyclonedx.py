@@ -67,6 +67,8 @@ def test_a_distribution_tells_layer_and_interpreter() -> None:
     (found,) = (c for c in bom(bad_report())["components"] if c["name"] == "pyyaml")
     assert {item["name"]: item["value"] for item in found["properties"]} == {
         "pyimginspect:layer": "4",
+        "pyimginspect:layer-of": "image",
+        "pyimginspect:origin": "python3-yaml",
         "pyimginspect:diff-id": str(bad_report().layers[4].diff_id),
         "pyimginspect:size": "320000",
         "pyimginspect:location": "usr/lib/python3/dist-packages",

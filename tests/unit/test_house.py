@@ -84,7 +84,9 @@ APART = {"analyzers", "formats"}
 DISTRIBUTIONS = {
     "backports": "backports.zstd",
     "cyclonedx": "cyclonedx-python-lib",
+    "license_expression": "license-expression",
     "packageurl": "packageurl-python",
+    "spdx_python_model": "spdx-python-model",
     "tree_sitter": "tree-sitter",
     "tree_sitter_bash": "tree-sitter-bash",
 }

@@ -2,8 +2,8 @@
 
 Source: apk-tools' manual pages apk-package(5), apk-world(5), and the wiki's "Apk spec".
 The letters: P name, V version, A architecture, S and I sizes, T description, o origin,
-m maintainer, D dependencies, p provides, i install-if, k priority among providers, F directory,
-R file in it. An empty line ends a record.
+m maintainer, L license, D dependencies, p provides, i install-if, k priority among providers,
+F directory, R file in it. An empty line ends a record.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ class ApkPackage(Struct, frozen=True, kw_only=True, gc=False):
     architecture: str = ""
     origin: str = ""
     maintainer: str = ""
+    license: str = ""
     size: int = 0
     virtual: bool = False
     depends: tuple[str, ...] = ()
@@ -81,6 +82,7 @@ def _read_record(record: str) -> ApkPackage | None:
         architecture=fields.get("A:", ""),
         origin=fields.get("o:", name),
         maintainer=fields.get("m:", ""),
+        license=fields.get("L:", ""),
         size=_number(fields.get("I:", "")),
         virtual=fields.get("T:") == _VIRTUAL or name.startswith("."),
         depends=tuple(fields.get("D:", "").split()),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pyimginspect.inventory.facts import OsPackage, PackageEvent
+from pyimginspect.inventory.licenses import one_license
 from pyimginspect.inventory.packages import apk
 from pyimginspect.inventory.packages.apk import ApkPackage, capability
 from pyimginspect.inventory.packages.history import (
@@ -85,6 +86,7 @@ def _describe(
         architecture=package.architecture,
         source=package.origin,
         maintainer=package.maintainer,
+        licenses=one_license(package.license),
         automatic=automatic,
         virtual=package.virtual,
         depends=tuple((capability(need),) for need in depends if not need.startswith("!")),

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+import msgspec
+
 from pyimginspect.inventory.facts import OsPackage, PackageEvent
+from pyimginspect.inventory.licenses import debian_licenses
 from pyimginspect.inventory.memoize import memoized_text
 from pyimginspect.inventory.packages import dpkg
 from pyimginspect.inventory.packages.dpkg import DpkgPackage
@@ -50,7 +53,10 @@ def installed_by_dpkg(rootfs: RootFS) -> Installation:
     )
     claims = (
         Claim(
-            package=_describe(package, events.get(identity, ()), chosen.get(identity)),
+            package=msgspec.structs.replace(
+                _describe(package, events.get(identity, ()), chosen.get(identity)),
+                licenses=debian_licenses(rootfs, package.name),
+            ),
             record=package,
             paths=paths[identity],
         )

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from pyimginspect.inventory.facts import OsPackage, PackageEvent
+from pyimginspect.inventory.licenses import one_license
 from pyimginspect.inventory.packages import rpm
 from pyimginspect.inventory.packages.history import (
     Identity,
@@ -121,6 +122,7 @@ def _describe(
         architecture=package.architecture,
         source=source_name(package),
         maintainer=package.vendor,
+        licenses=one_license(package.license),
         automatic=automatic,
         depends=tuple((need,) for need in package.requires),
         recommends=tuple((wish,) for wish in package.recommends),

@@ -1,0 +1,61 @@
+"""What metadata says of licences, word for word: nothing is guessed from texts.
+
+Sources: the PyPA specification "Core metadata" (``License-Expression``, PEP 639; ``License`` and
+classifiers, which it takes the place of), DEP-5 for Debian's ``copyright``.
+"""
+
+from __future__ import annotations
+
+from pyimginspect.rootfs import RootFS
+
+__all__ = ["debian_licenses", "distribution_licenses", "one_license"]
+
+_LONGEST = 200
+_MOST = 50
+_MOST_HEADERS = 64 << 10  # bytes of METADATA: the description behind them is no matter
+_CLASSIFIER = "License ::"
+_NOTHING = frozenset({"", "unknown", "none", "(none)"})
+
+
+def one_license(text: str) -> tuple[str, ...]:
+    """Return a field that holds one expression, or nothing where it says nothing."""
+    text = text.strip()
+    return () if text.lower() in _NOTHING or len(text) > _LONGEST else (text,)
+
+
+def distribution_licenses(metadata: bytes) -> tuple[str, ...]:
+    """Return what METADATA or PKG-INFO says: its expression, else its license, else classifiers.
+
+    A ``License`` of several lines is the text of one, which names none.
+    """
+    fields: dict[str, list[str]] = {}
+    last: list[str] = []
+    for line in metadata[:_MOST_HEADERS].decode("utf-8", "replace").split("\n"):
+        line = line.rstrip("\r")
+        if not line:
+            break
+        if line[0] in " \t":
+            last.append(line.strip())
+            continue
+        key, _, value = line.partition(":")
+        last = [value.strip()]
+        if key in ("License-Expression", "License") and key not in fields:
+            fields[key] = last
+        elif key == "Classifier" and value.strip().startswith(_CLASSIFIER):
+            fields.setdefault(key, []).append(value.strip())
+    for key in ("License-Expression", "License"):
+        value_lines = fields.get(key, [])
+        if len(value_lines) == 1 and (found := one_license(value_lines[0])):
+            return found
+    names = [each.rpartition("::")[2].strip() for each in fields.get("Classifier", ())]
+    return tuple(sorted({each for each in names if each and each != "OSI Approved"})[:_MOST])
+
+
+def debian_licenses(rootfs: RootFS, package: str) -> tuple[str, ...]:
+    """Return the names of the licences in a package's ``copyright``, if that is for machines."""
+    path = f"usr/share/doc/{package}/copyright"
+    text = rootfs.texts.get(path)
+    if text is None:
+        text = rootfs.texts.get(rootfs.resolve(path) or "", b"")
+    names = text.decode("utf-8", "replace").split("\n")
+    return tuple(name[:_LONGEST] for name in names if name)[:_MOST]
