@@ -68,13 +68,18 @@ def _drop_packages(draft: Draft, operation: DropPackages) -> None:
 
 
 def _append_command(draft: Draft, operation: AppendCommand) -> None:
-    text = append(draft.run(operation.layer), operation.command)
-    draft.block(operation.layer).set(text)
+    """Append a command, unless another edit has ended the ``RUN`` with it already."""
+    run = draft.run(operation.layer)
+    if not run.script.text.rstrip().endswith(operation.command):
+        draft.block(operation.layer).set(append(run, operation.command))
 
 
 def _insert_command(draft: Draft, operation: InsertCommand) -> None:
-    text = insert(draft.run(operation.layer), operation.after, operation.command)
-    draft.block(operation.layer).set(text)
+    """Insert a command, unless it begins with one that another edit has put there already."""
+    run = draft.run(operation.layer)
+    if any(run.script.text.startswith(operation.command, item.start) for item in run.script.items):
+        return
+    draft.block(operation.layer).set(insert(run, operation.after, operation.command))
 
 
 def _drop_command(draft: Draft, operation: DropCommand) -> None:
@@ -91,7 +96,8 @@ def _replace_command(draft: Draft, operation: ReplaceCommand) -> None:
 def _join_runs(draft: Draft, operation: JoinRuns) -> None:
     """Move the commands of other ``RUN``s to the end of one."""
     for other in operation.others:
-        _join(draft, operation.layer, other)
+        if not draft.is_gone(other):
+            _join(draft, operation.layer, other)
 
 
 def _join(draft: Draft, layer: int, other: int) -> None:
@@ -114,6 +120,7 @@ def _join(draft: Draft, layer: int, other: int) -> None:
         joined = add_flag(joined, changed.instruction, moved.text[flag.start : flag.end])
     block.set(joined)
     source.gone = True
+    source.joined = layer
 
 
 def _add_flag(draft: Draft, operation: AddFlag) -> None:

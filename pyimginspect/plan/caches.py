@@ -9,10 +9,10 @@ from pyimginspect.inventory.caches import deletion_of, links_into_caches
 from pyimginspect.inventory.contents import Content
 from pyimginspect.inventory.derived.cache_contents import contents_of_caches
 from pyimginspect.plan.context import Context, Proposal
+from pyimginspect.plan.lists import fetch_again
 from pyimginspect.plan.operations import (
     AddOption,
     AppendCommand,
-    InsertCommand,
     Manager,
     Operation,
 )
@@ -97,8 +97,8 @@ def _cache_edit(
     if text is None or not is_sequence(text):
         return words, command, []
     operations = [AppendCommand(layer=layer, command=command)]
-    if kind == "apt-lists" and (later := _needs_lists(context, layer)) is not None:
-        operations.append(InsertCommand(layer=later, after=(), command="apt-get update"))
+    if kind == "apt-lists":
+        operations += fetch_again(context, layer)
     return words, command, operations
 
 
@@ -120,14 +120,3 @@ def _all_installed_by(text: str, manager: Manager) -> bool:
         and call.action in fillers.get(manager, ())
         for call in calls(text)
     )
-
-
-def _needs_lists(context: Context, layer: int) -> int | None:
-    """Return the next layer that installs with apt and does not fetch the lists first, if any."""
-    for later in context.runs(layer + 1, len(context.inventory.image.layers) - 1):
-        for call in calls(context.command(later) or ""):
-            if call.manager == "apt" and call.action == "update":
-                return None
-            if call.manager == "apt" and call.action == "install":
-                return later
-    return None

@@ -18,13 +18,17 @@ _POSIX_SHELLS = frozenset({"sh", "bash", "dash", "ash", "zsh", "ksh"})
 
 
 class Block:
-    """An instruction as it is to be written; ``rules`` are those that changed it."""
+    """An instruction as it is to be written; ``rules`` are those that changed it.
+
+    ``joined`` is the layer to whose ``RUN`` its commands went: there they are changed from then on.
+    """
 
     def __init__(self, instruction: Instruction, text: str) -> None:
         self.instruction = instruction
         self.text = text
         self.rules: tuple[str, ...] = ()
         self.gone = False
+        self.joined: int | None = None
 
     def set(self, text: str) -> None:
         """Take a new text; an empty one is the end of the instruction."""
@@ -69,9 +73,16 @@ class Draft:
         if instruction is None:
             raise NotEditableError(f"no instruction matches layer {layer}")
         block = self.blocks[self._numbers[instruction.start]]
+        if block.joined is not None:
+            return self.block(block.joined)
         if block.gone:
             raise NotEditableError("another edit takes the instruction away")
         return block
+
+    def is_gone(self, layer: int) -> bool:
+        """Whether an edit has taken away the instruction that made a layer, or joined it."""
+        instruction = self._layers.get(layer)
+        return instruction is not None and self.blocks[self._numbers[instruction.start]].gone
 
     def run(self, layer: int) -> Run:
         """Return the ``RUN`` of a layer as it is by now."""

@@ -14,6 +14,7 @@ from pyimginspect.inventory.packages import dependency_graph
 from pyimginspect.inventory.records import files_of
 from pyimginspect.inventory.tool_names import python_build_tools
 from pyimginspect.plan.context import Context, Proposal
+from pyimginspect.plan.lists import fetch_again
 from pyimginspect.plan.operations import (
     AppendCommand,
     DropPackages,
@@ -63,6 +64,8 @@ def edits_of_bindings(context: Context) -> Iterator[Proposal]:
         dropped = DropPackages(
             layer=layer, manager=manager, names=tuple(names), instead=tuple(keep)
         )
+        if not asks and context.emptied(layer, names, keep):
+            operations += fetch_again(context, layer)
         named = {
             word
             for each in installs(context.command(layer) or "", manager)

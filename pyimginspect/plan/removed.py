@@ -11,6 +11,7 @@ from pyimginspect.inventory.facts import OsPackage
 from pyimginspect.inventory.runtimes import runtime_of
 from pyimginspect.inventory.tool_names import kind_of_package
 from pyimginspect.plan.context import Context, Proposal
+from pyimginspect.plan.lists import fetch_again
 from pyimginspect.plan.operations import (
     AppendCommand,
     DropCommand,
@@ -111,6 +112,10 @@ def _edit(
         DropPackages(layer=g.layer, manager=MANAGERS[g.asked[0].manager], names=g.names)
         for g in groups
     ]
+    layers = [group.layer for group in groups]
+    for group in groups:
+        if context.emptied(group.layer, group.names, ()):
+            drops += fetch_again(context, group.layer, layers)
     drops += _without_removal(context, removed_in, {*names})
     uses = [n for n in _between(context, groups, removed_in) if _uses(context, n, groups, causes)]
     if not uses:

@@ -16,6 +16,7 @@ from pyimginspect.inventory.packages import dependency_graph
 from pyimginspect.inventory.packages.apt_conf import read_auto_remove
 from pyimginspect.inventory.packages.needed import needed_by_apt
 from pyimginspect.plan.context import Context
+from pyimginspect.plan.lists import CLEAN, fetch_again
 from pyimginspect.plan.operations import (
     AppendCommand,
     DropCommand,
@@ -49,7 +50,6 @@ __all__ = [
 MANAGERS: dict[str, Manager] = {"dpkg": "apt", "apk": "apk", "rpm": "dnf"}
 """What operations call the program that installs, by the name of the packages' database."""
 
-_CLEAN = "rm -rf /var/lib/apt/lists/*"
 _LOCAL = re.compile(rb"^Tag:.*-linux_\w+\s*$", re.MULTILINE)
 
 
@@ -232,9 +232,13 @@ def one_run(
         install = "" if virtual else install_again(context, moved)
         if install is None or len({package.manager for package in asked}) > 1:
             return (), "the command that installed them does not name them"
+        layers = [group.layer for group in moved]
         for group in moved:
             dropped = [*_drop(context, group)]
             operations += dropped
+            if context.emptied(group.layer, group.names, ()):
+                again = fetch_again(context, group.layer, layers)
+                operations += [each for each in again if each.layer != first]
             install = install or " && ".join(
                 shlex.join(each.words) for each in dropped if isinstance(each, DropCommand)
             )
@@ -246,7 +250,7 @@ def one_run(
         operations.append(JoinRuns(layer=first, others=others))
     operations.append(AppendCommand(layer=last, command=purge))
     if asked[0].manager == "dpkg" and moved:
-        operations.append(AppendCommand(layer=last, command=_CLEAN))
+        operations.append(AppendCommand(layer=last, command=CLEAN))
     return tuple(operations), ""
 
 

@@ -17,6 +17,7 @@ from pyimginspect.inventory.packages.graph import members
 from pyimginspect.inventory.runtimes import runtime_of
 from pyimginspect.plan.builder_stage import build_stage
 from pyimginspect.plan.context import Context, Proposal
+from pyimginspect.plan.lists import fetch_again
 from pyimginspect.plan.operations import AddOption, AppendCommand, DropPackages, Operation
 from pyimginspect.plan.records import Edit
 from pyimginspect.plan.runs import installs, is_sequence, may_build, names_of
@@ -173,9 +174,14 @@ def _left_out(context: Context, group: Temporary) -> Proposal:
     manager = group.asked[0].manager
     found = installs(context.command(layer) or "", MANAGERS[manager])
     named = {name for each in found for name in names_of(each)}
-    operation = DropPackages(
-        layer=layer, manager=MANAGERS[manager], names=tuple(names), instead=tuple(keep)
-    )
+    operations: list[Operation] = [
+        DropPackages(
+            layer=layer, manager=MANAGERS[manager], names=tuple(names), instead=tuple(keep)
+        )
+    ]
+    emptied = context.emptied(layer, names, keep)
+    if emptied:
+        operations += fetch_again(context, layer)
     edit = context.edit(
         "leave-out",
         layer,
@@ -183,10 +189,9 @@ def _left_out(context: Context, group: Temporary) -> Proposal:
         packages=names,
         keep=keep,
         rules=_rules(group),
-        operations=[operation] if named.issuperset(names) else [],
+        operations=operations if named.issuperset(names) else [],
         reason=_LOOK,
     )
-    emptied = context.emptied(layer, edit.packages, edit.keep)
     return _proposal(context, edit, group.keys, more=emptied)
 
 

@@ -376,6 +376,7 @@ def test_lists_that_the_next_installation_reads_are_fetched_again() -> None:
     assert done == (
         AppendCommand(layer=4, command=CLEAN),
         InsertCommand(layer=5, after=(), command="apt-get update"),
+        AppendCommand(layer=5, command=CLEAN),
     )
 
 
