@@ -21,6 +21,7 @@ def render(plan: Plan, *, width: int = 80, color: bool = False, encoding: str = 
     page.title(f"Plan for {plan.reference}")
     if not plan.edits:
         page.paragraph("Nothing to edit: no known edit would make the image smaller.")
+        _not_offered(page, plan)
         return str(page)
     page.paragraph(
         f"{sized(plan.size)} now, {sized(plan.after)} after all edits: saves {sized(plan.saving)}"
@@ -34,6 +35,7 @@ def render(plan: Plan, *, width: int = 80, color: bool = False, encoding: str = 
         page.paragraph("Several edits save the same bytes: the total counts them once.")
     for number, edit in enumerate(plan.edits, 1):
         _edit(page, number, edit)
+    _not_offered(page, plan)
     return str(page)
 
 
@@ -49,8 +51,22 @@ def _edit(page: Page, number: int, edit: Edit) -> None:
         page.paragraph(edit.command, indent=_INDENT, label=_LABELS.get(edit.kind, "add"), hang=6)
     if edit.keep:
         page.paragraph(" ".join(edit.keep), indent=_INDENT, label="keep", hang=6)
+    if edit.alternative:
+        page.paragraph(edit.alternative, indent=_INDENT, label="or", hang=6)
     if edit.rules:
         page.paragraph(", ".join(edit.rules), indent=_INDENT, label="rule", hang=6)
+    if edit.operations:
+        reason = f": {edit.reason}" if edit.reason else ""
+        page.paragraph(f"{edit.level}{reason}", indent=_INDENT, label="fix", hang=6)
+
+
+def _not_offered(page: Page, plan: Plan) -> None:
+    """Say which edits would break the image, and how."""
+    for each in plan.not_offered:
+        page.blank()
+        layer = f"layer {each.edit.layer}"
+        page.paragraph(f"not offered: {each.edit.words} ({layer})", hang=2)
+        page.paragraph(each.reason, indent=_INDENT, label="why", hang=6)
 
 
 def as_json(plan: Plan) -> str:

@@ -196,6 +196,7 @@ def test_a_plan_is_printed_edit_by_edit() -> None:
         "    in    layer 4: RUN apt-get update && apt-get install -y x\n"
         "    add   rm -rf /var/lib/apt/lists/*\n"
         "    rule  package-cache\n"
+        "    fix   safe\n"
     )
 
 
