@@ -20,16 +20,19 @@ if TYPE_CHECKING:
         break_down_layers,
     )
     from pyimginspect.plan.planner import make_plan
-    from pyimginspect.plan.records import Edit, EditKind, Patch, Plan
+    from pyimginspect.plan.records import Edit, EditKind, Level, NotOffered, Patch, Plan, Skipped
 
 __all__ = [
     "Edit",
     "EditKind",
     "LayerBreakdown",
     "LayersDocument",
+    "Level",
+    "NotOffered",
     "Patch",
     "Plan",
     "Share",
+    "Skipped",
     "break_down_layers",
     "make_plan",
     "reconstruct",
@@ -41,9 +44,12 @@ _HOMES = {
     "EditKind": "records",
     "LayerBreakdown": "layer_breakdown",
     "LayersDocument": "layer_breakdown",
+    "Level": "records",
+    "NotOffered": "records",
     "Patch": "records",
     "Plan": "records",
     "Share": "layer_breakdown",
+    "Skipped": "records",
     "make_plan": "planner",
     "reconstruct": "from_history",
     "break_down_layers": "layer_breakdown",

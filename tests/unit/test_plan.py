@@ -23,7 +23,7 @@ PQ: dict[str, Package] = {
     "libpq5": {"files": {"usr/lib/libpq.so.5": elf(soname="libpq.so.5")}},
 }
 EXTENSION: Mapping[str, Content] = {f"{SITE}/psycopg2/_psycopg.so": elf(needed=["libpq.so.5"])}
-HEAD = "# Made from the history of app:1; edits are marked '# plan:'.\n\n"
+HEAD = "# Made from the history of app:1.\n\n"
 FROM = "FROM python:3.13.1-slim-bookworm"
 
 
@@ -64,13 +64,12 @@ def test_lists_are_deleted_in_the_run_that_made_them() -> None:
     assert plan.saving == 1_005_000
     assert dockerfile == (
         f"{HEAD}{FROM}\n"
-        "# plan: delete apt's lists in the RUN that fetched them\n"
+        "# pyimginspect: fixes package-cache\n"
         "RUN apt-get update \\\n"
         "    && apt-get install -y --no-install-recommends libpq5 \\\n"
         "    && rm -rf /var/lib/apt/lists/*\n"
-        "# plan: delete apt's lists in the RUN that fetched them\n"
-        "RUN apt-get update \\\n"
-        "    && rm -rf /var/lib/apt/lists/*\n"
+        "# pyimginspect: fixes package-cache\n"
+        "RUN apt-get update && rm -rf /var/lib/apt/lists/*\n"
     )
 
 
@@ -103,7 +102,7 @@ def test_what_a_late_deletion_needs_moves_along() -> None:
         history=["RUN fetch", "RUN use", "RUN rm /tmp/big"],
     )
     assert only(plan).others == (5, 6)
-    assert "RUN fetch \\\n    && use \\\n    && rm /tmp/big\n# plan: gone: RUN use\n" in dockerfile
+    assert "RUN fetch && use && rm /tmp/big\n" in dockerfile
 
 
 def test_a_deletion_across_a_copy_is_said_in_words() -> None:
