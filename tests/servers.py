@@ -286,6 +286,7 @@ class FakeEngine(Server):
         self.always_chunks = False
         self.images: dict[str, tuple[dict[str, Any], bytes]] = {}
         self.cut: int | None = None
+        self.save_together: Callable[[list[str]], bytes] | None = None
 
     @property
     def address(self) -> str:
@@ -300,6 +301,10 @@ class FakeEngine(Server):
             return 200, {}, b'{"ApiVersion":"1.43"}'
         if re.fullmatch(r"/v[0-9.]+/images/json(\?.*)?", path):
             return 200, {}, json.dumps([known for known, _ in self.images.values()]).encode()
+        together = re.fullmatch(r"/v[0-9.]+/images/get\?(names=.*)", path)
+        if together is not None and self.save_together is not None:
+            names = parse_qs(together[1])["names"]
+            return 200, {"Content-Type": "application/x-tar"}, self.save_together(names)
         found = re.fullmatch(r"/v[0-9.]+/images/(.+)/(json|get)", path)
         if found is None:
             return 500, {}, b'{"message":"what is that?"}'

@@ -20,6 +20,7 @@ from pyimginspect.fleet.records import Outcome, Status, Target
 from pyimginspect.fleet.references import Skipped
 from pyimginspect.fleet.settings import Settings, holds
 from pyimginspect.fleet.store import Store
+from pyimginspect.fleet.together import Together, service_of
 from pyimginspect.fleet.work import Planned, decode_result, words_of
 from pyimginspect.model import Digest
 from pyimginspect.sources.options import LayerCache
@@ -99,6 +100,7 @@ class Run:
         self._asked: set[Target] = set()  # being resolved
         self._images: dict[str, _Image] = {}
         self._layers = LayersUnderWay()
+        self._together = Together()
         self._in_flight = 0
         self._exhausted: set[str] = set()
         self._outcomes: deque[Outcome] = deque()
@@ -108,6 +110,7 @@ class Run:
         """Do it all, and return what becomes of each target, as it does."""
         while True:
             self._fill()
+            self._save()
             while self._outcomes:
                 yield self._outcomes.popleft()
             if not self._in_flight and not self._more:
@@ -169,7 +172,19 @@ class Run:
             self._resolver.submit(target, work.platforms, self._settings, target)
         elif target.reference.startswith("registry:"):
             self._resolver.submit(target, work.plan, self._settings, target)
+        elif service_of(target):
+            self._together.add(target)
         else:
+            self._engine.submit(("target", target), work.plan, self._settings, target)
+
+    def _save(self) -> None:
+        """Have engines save the images that wait for it."""
+        for service, group in self._together.begin():
+            self._engine.submit(("saved", service), work.save, self._settings, service, group)
+
+    def _saved(self, service: str) -> None:
+        """Plan what was saved; of what was not, planning tells why."""
+        for target in self._together.end(service):
             self._engine.submit(("target", target), work.plan, self._settings, target)
 
     def _planned(self, target: Target, planned: Planned) -> None:
@@ -194,8 +209,8 @@ class Run:
 
     # --- work ---------------------------------------------------------------------------------
     def _read(self, identity: str) -> None:
-        planned, position = self._layers.carrier(identity)
-        self._engine.submit(("layer", identity), work.read, self._settings, planned, position)
+        reading = work.reading(*self._layers.carrier(identity))
+        self._engine.submit(("layer", identity), work.read, self._settings, reading)
 
     def _fold(self, image: _Image) -> None:
         self._engine.submit(("image", image.planned.key), work.fold, self._settings, image.planned)
@@ -205,6 +220,8 @@ class Run:
         kind, name = key
         if kind == "target":
             self._resolved(name, done)
+        elif kind == "saved":
+            self._saved(name)
         elif kind == "image":
             self._folded(self._images[name], done)
         elif done.error is None:

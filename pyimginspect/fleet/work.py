@@ -7,10 +7,13 @@ workers share.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import threading
 import uuid
 from collections import OrderedDict
+from collections.abc import Iterable
+from typing import Literal
 
 import msgspec
 from msgspec import Struct
@@ -33,7 +36,8 @@ from pyimginspect.sources.options import LayerCache, Options
 from pyimginspect.sources.reading import read_layer
 from pyimginspect.sources.reference import parse_name
 from pyimginspect.sources.resolve import resolve
-from pyimginspect.sources.resolved import FileCarrier, Resolved
+from pyimginspect.sources.resolved import Carrier, FileCarrier, Resolved
+from pyimginspect.sources.selection import LayerRef
 
 __all__ = ["Planned", "Result", "decode_result", "fold", "plan", "read", "registry_of", "words_of"]
 
@@ -70,6 +74,14 @@ class Planned(Struct, frozen=True, kw_only=True):
         return registry_of(self.target)
 
 
+class Reading(Struct, frozen=True, kw_only=True):
+    """A layer that is to be read, and the image that has it: no more than that takes."""
+
+    target: Target
+    carrier: Carrier
+    layer: LayerRef
+
+
 class Result(Struct, frozen=True, kw_only=True):
     """What folding an image gives; ``named`` is what its report says of the name."""
 
@@ -100,6 +112,18 @@ def platforms(settings: Settings, target: Target) -> tuple[Target, ...]:
     return tuple(msgspec.structs.replace(target, platform=each) for each in found) or (plain,)
 
 
+def save(settings: Settings, service: Literal["docker", "podman"], group: Iterable[Target]) -> None:
+    """Have an engine save several images at once, so that planning each finds it in the cache.
+
+    What could not be saved together is saved alone then, or its own error is told.
+    """
+    from pyimginspect.sources.daemon import save_together
+
+    names = [target.reference.partition(":")[2] for target in group]
+    with contextlib.suppress(PyimginspectError):
+        save_together(service, names, _options(settings, Target(reference="")))
+
+
 def plan(settings: Settings, target: Target) -> Planned:
     """Find out what an image is made of.
 
@@ -123,10 +147,18 @@ def plan(settings: Settings, target: Target) -> Planned:
     )
 
 
-def read(settings: Settings, planned: Planned, position: int) -> int:
+def reading(planned: Planned, position: int) -> Reading:
+    """Return what :func:`read` must know to read one layer of an image."""
+    layer, carrier = planned.resolved.layers[position], planned.resolved.carrier
+    if isinstance(carrier, FileCarrier):
+        carrier = FileCarrier(blobs={layer.place: carrier.blobs[layer.place]})
+    return Reading(target=planned.target, carrier=carrier, layer=layer)
+
+
+def read(settings: Settings, reading: Reading) -> int:
     """Read a layer into the cache, from the image that has it; return its stored bytes."""
-    layer = planned.resolved.layers[position]
-    index = read_layer(planned.resolved.carrier, layer, _options(settings, planned.target, planned))
+    layer, carrier = reading.layer, reading.carrier
+    index = read_layer(carrier, layer, _options(settings, reading.target, carrier))
     if index is not None and layer.diff_id is not None:
         _recent.put(layer.diff_id, index)
     return layer.size or 0
@@ -146,7 +178,7 @@ def fold(settings: Settings, planned: Planned) -> bytes:
             content = hashlib.sha256(report.to_json().encode("utf-8", "backslashreplace"))
             key = _key(settings, planned.resolved, content.hexdigest())
             return _folded(settings, key, whole)
-    options = _options(settings, target, planned)
+    options = _options(settings, target, planned.resolved.carrier)
     indexes: dict[int, LayerIndex] = {}
     for layer in planned.resolved.layers:
         if layer.absent:
@@ -227,12 +259,11 @@ def close() -> None:
     _bases.clear()
 
 
-def _options(settings: Settings, target: Target, planned: Planned | None = None) -> Options:
+def _options(settings: Settings, target: Target, carrier: Carrier | None = None) -> Options:
     """Return how to open an image. Layers of files must be verified before others share them."""
-    in_files = planned is not None and isinstance(planned.resolved.carrier, FileCarrier)
     return Options(
         platform=Platform.parse(target.platform) if target.platform else None,
-        verify=in_files,
+        verify=isinstance(carrier, FileCarrier),
         probes=registered(),
         cache=open_cache(settings.cache),
         workers=1,

@@ -6,8 +6,8 @@ import contextlib
 import math
 import os
 import sys
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, BinaryIO, Literal
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, BinaryIO, Literal, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -17,19 +17,16 @@ from pyimginspect.errors import (
     ArchiveError,
     DaemonError,
     ImageNotFoundError,
-    ManifestError,
     TruncatedError,
 )
-from pyimginspect.layers import Indexed
-from pyimginspect.model import Digest, ImageConfig, decode_json, parse_digest
-from pyimginspect.sources.documents import parse_config
 from pyimginspect.sources.error_text import innermost, is_about_tls, reason
-from pyimginspect.sources.options import LayerCache, Options
+from pyimginspect.sources.known_images import image_in_cache, is_in_cache, without_archive
+from pyimginspect.sources.options import Options
+from pyimginspect.sources.passing import PassingStore
 from pyimginspect.sources.readahead import ReadAhead
 from pyimginspect.sources.reference import parse_name
-from pyimginspect.sources.resolved import Resolved, StreamCarrier, resolved_from
+from pyimginspect.sources.resolved import Resolved, StreamCarrier
 from pyimginspect.sources.saved import resolve_store
-from pyimginspect.sources.selection import LayerRef, Selection, check_platform, select_oci
 from pyimginspect.sources.streams import StreamStore
 from pyimginspect.sources.time_limits import time_limits
 
@@ -38,11 +35,21 @@ if TYPE_CHECKING:
 
     from pyimginspect.sources.engines import Client
 
-__all__ = ["list_images", "podman_addresses", "resolve_docker", "resolve_podman"]
+__all__ = [
+    "list_images",
+    "podman_addresses",
+    "resolve_docker",
+    "resolve_podman",
+    "save_together",
+]
+
+_S = TypeVar("_S", bound="StreamStore")
+
 
 # An engine writes the whole image to a disk of its own before it sends the first byte.
 _TIMEOUT = 600.0
 _CHUNK = 1 << 19
+_MOST_TOGETHER = 8 << 30  # bytes of images that are saved at once, shared layers counted for each
 
 
 def resolve_docker(text: str, options: Options, *, reference: str) -> Resolved:
@@ -73,13 +80,7 @@ def _docker(seconds: float | None = None) -> Iterator[Client]:
 def resolve_podman(text: str, options: Options, *, reference: str) -> Resolved:
     """Find an image of a Podman service, rootless or root's. Raises as :func:`resolve_docker`."""
     parse_name(text)
-    addresses = [address for address in podman_addresses() if _is_there(address)]
-    if not addresses:
-        named = os.environ.get("CONTAINER_HOST")
-        raise DaemonError(
-            f"no Podman service listens at {named}" if named else "no Podman service runs here",
-            hint="systemctl --user start podman.socket",
-        )
+    addresses = _podmans()
     with _translated("Podman"):
         from docker.errors import ImageNotFound
 
@@ -93,24 +94,81 @@ def resolve_podman(text: str, options: Options, *, reference: str) -> Resolved:
     raise AssertionError("the last address returns or raises")
 
 
+def save_together(
+    service: Literal["docker", "podman"], names: Iterable[str], options: Options
+) -> None:
+    """Have an engine save several images at once, and keep all that goes by in the cache.
+
+    What they share goes by once, and opening one of them then finds it in the cache. Images that
+    are there are not asked for, nor is one alone. Raises :class:`DaemonError` and
+    :class:`ArchiveError`; what has gone by until then is kept.
+    """
+    asked = tuple(names)
+    for client in _clients(service, _asked(options)):
+        with _translated(service.capitalize()):
+            for group in _groups(_to_be_saved(client, asked, options)):
+                if len(group) > 1:
+                    _passed(client.get_images(group, _CHUNK), options, service, PassingStore)
+
+
+def _to_be_saved(
+    client: Client, names: Iterable[str], options: Options
+) -> Iterator[tuple[str, int]]:
+    """Return the names of images that the cache has not, and how many bytes each has."""
+    from docker.errors import ImageNotFound
+
+    for name in names:
+        with contextlib.suppress(ImageNotFound):
+            known = _inspected(client.inspect_image(name))  # type: ignore[no-untyped-call]
+            if not is_in_cache(known.identity, options):
+                yield name, known.size or 0
+
+
+def _groups(sizes: Iterable[tuple[str, int]]) -> Iterator[list[str]]:
+    """Divide images into groups for whose archive an engine should have room on its disk."""
+    group: list[str] = []
+    total = 0
+    for name, size in sizes:
+        if group and total + size > _MOST_TOGETHER:
+            yield group
+            group, total = [], 0
+        group.append(name)
+        total += size
+    yield group
+
+
 def list_images(service: Literal["docker", "podman"]) -> list[tuple[str, tuple[str, ...]]]:
     """Return the images that an engine has: each one's ID, and its names if it has any.
 
     Raises :class:`DaemonError` where none answers.
     """
-    if service == "docker":
-        with _docker() as client:
-            return _listed(client)
     listed: dict[str, tuple[str, ...]] = {}
-    addresses = [address for address in podman_addresses() if _is_there(address)]
-    if not addresses:
-        raise DaemonError(
-            "no Podman service runs here", hint="systemctl --user start podman.socket"
-        )
-    for address in addresses:
-        with _translated("Podman"), _connected(address, None) as client:
+    for client in _clients(service, None):
+        with _translated(service.capitalize()):
             listed.update(_listed(client))
     return list(listed.items())
+
+
+def _clients(service: Literal["docker", "podman"], seconds: float | None) -> Iterator[Client]:
+    """Speak to each engine of that kind in turn. Raises :class:`DaemonError` where none answers."""
+    if service == "docker":
+        with _docker(seconds) as client:
+            yield client
+        return
+    for address in _podmans():
+        with _translated("Podman"), _connected(address, seconds) as client:
+            yield client
+
+
+def _podmans() -> list[str]:
+    addresses = [address for address in podman_addresses() if _is_there(address)]
+    if not addresses:
+        named = os.environ.get("CONTAINER_HOST")
+        raise DaemonError(
+            f"no Podman service listens at {named}" if named else "no Podman service runs here",
+            hint="systemctl --user start podman.socket",
+        )
+    return addresses
 
 
 def _listed(client: Client) -> list[tuple[str, tuple[str, ...]]]:
@@ -210,7 +268,8 @@ def _no_answer(service: str, exc: Exception) -> DaemonError:
 def _open(client: Client, text: str, options: Options, reference: str, source: str) -> Resolved:
     known = _inspected(client.inspect_image(text))  # type: ignore[no-untyped-call]
     again = f"{source}:{known.identity or text}"
-    found = _from_cache(known, options, reference, source, again) if options.cache else None
+    carrier = StreamCarrier(reference=again)
+    found = image_in_cache(known.identity, carrier, options, reference=reference, source=source)
     if found is None:
         recorded = _saved(client, text, options, source)
         found = resolve_store(
@@ -219,19 +278,25 @@ def _open(client: Client, text: str, options: Options, reference: str, source: s
         if options.cache is not None:
             for data in recorded.documents:
                 options.cache.put_document(data)
+        found = without_archive(found, known.identity)
     return msgspec.structs.replace(found, names=tuple(sorted(known.tags or ())))
 
 
 def _saved(client: Client, text: str, options: Options, source: str) -> _Recorded:
+    chunks = client.get_image(text, chunk_size=_CHUNK)
+    return _passed(chunks, options, source, _Recorded)
+
+
+def _passed(chunks: Iterator[bytes], options: Options, source: str, kind: type[_S]) -> _S:
+    """Have what an engine saves go by, as a store of that ``kind``."""
     import requests
 
-    chunks = client.get_image(text, chunk_size=_CHUNK)
     cause: Exception | None = None
     try:
         with ReadAhead(lambda: next(chunks, b"")) as stream:
-            recorded = _Recorded(stream, options)
-        if recorded.members():
-            return recorded
+            store = kind(stream, options)
+        if store.members():
+            return store
     except (requests.exceptions.ChunkedEncodingError, requests.ConnectionError) as exc:
         cause = exc
     except ArchiveError as exc:
@@ -251,6 +316,7 @@ class _Inspected(Struct):
 
     identity: str = msgspec.field(default="", name="Id")
     tags: list[str] | None = msgspec.field(default=None, name="RepoTags")
+    size: int | None = msgspec.field(default=None, name="Size")
 
 
 def _inspected(answer: object) -> _Inspected:
@@ -273,64 +339,3 @@ class _Recorded(StreamStore):
         if data is not None:
             self.documents.append(data)
         return data
-
-
-# --- an image seen before -------------------------------------------------------------------------
-def _from_cache(
-    known: _Inspected, options: Options, reference: str, source: str, again: str
-) -> Resolved | None:
-    """Return the image without a byte of it, if all that it is made of has been seen before.
-
-    An image's ID is the digest of its configuration, or of its manifest where the engine keeps
-    images in containerd's store; either leads to the diff IDs, and these to the indexes.
-    """
-    cache = options.cache
-    if cache is None or options.verify:
-        return None
-    try:
-        identity = parse_digest(known.identity)
-        data = cache.get_document(identity)
-        selection = _select(data, identity, cache, options) if data is not None else None
-    except ManifestError:
-        return None
-    if selection is None:
-        return None
-    indexed = {}
-    layers = []
-    for number, ref in enumerate(selection.layers):
-        index = cache.get(ref.diff_id, ref.digest)
-        if index is None:
-            return None
-        size = ref.size if ref.size is not None else index.size
-        indexed[number] = Indexed(index=index, blob_size=size)
-        layers.append(msgspec.structs.replace(ref, number=number, size=size))
-    check_platform(selection, options.platform)
-    return resolved_from(
-        selection,
-        tuple(layers),
-        StreamCarrier(reference=again),
-        reference=reference,
-        source=source,
-        indexed=indexed,
-    )
-
-
-class _Kept:
-    """The documents in the cache, as a store."""
-
-    def __init__(self, cache: LayerCache) -> None:
-        self._cache = cache
-
-    def document(self, name: str) -> bytes | None:
-        return None
-
-    def blob_document(self, digest: Digest, *, manifest: bool = False) -> bytes | None:
-        return self._cache.get_document(digest)
-
-
-def _select(data: bytes, identity: Digest, cache: LayerCache, options: Options) -> Selection | None:
-    if "rootfs" in decode_json(data, "the configuration"):
-        config: ImageConfig = parse_config(data, "the configuration")
-        layers = tuple(LayerRef(name=d, diff_id=d) for d in config.diff_ids)
-        return Selection(config=config, layers=layers, config_digest=identity)
-    return select_oci(data, _Kept(cache), name=None, platform=options.platform)

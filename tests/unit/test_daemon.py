@@ -6,11 +6,12 @@ import shutil
 import socket
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from pyimginspect import inspect
 from pyimginspect.errors import (
     ArchiveError,
     DaemonError,
@@ -460,3 +461,16 @@ def test_where_podman_listens(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "unix:///run/podman/podman.sock" in found
     monkeypatch.setenv("CONTAINER_HOST", "unix:///x.sock")
     assert podman_addresses() == ["unix:///x.sock"]
+
+
+@pytest.mark.parametrize("build", [docker_archive, docker25_archive])
+def test_a_report_from_the_cache_is_the_same(
+    build: Callable[..., bytes], engine: FakeEngine, tmp_path: Path
+) -> None:
+    """What a save makes up (Docker 25's manifest and its digests) is in neither."""
+    engine.add("acme/api:1.4", build(SAMPLE), SAMPLE.config_digest, *SAMPLE.tags)
+    without = inspect("docker:acme/api:1.4").to_json()
+    with Cache(tmp_path / "cache") as cache:
+        for _ in range(2):
+            assert inspect("docker:acme/api:1.4", cache=cache).to_json() == without
+    assert saves(engine) == 2

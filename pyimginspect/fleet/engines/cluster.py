@@ -7,14 +7,18 @@ ends several. What the scheduler forgets when it goes away is submitted again on
 from __future__ import annotations
 
 import contextlib
+import pickle
+import socket
 import threading
 import time
 import uuid
 from collections.abc import Callable, Hashable
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from pyimginspect.errors import ClusterError
 from pyimginspect.fleet.engines.engine import Done, Inbox, WorkerDiedError
+from pyimginspect.layers.index_codec import pack, unpack
 from pyimginspect.report_cache import code_identity
 
 __all__ = ["Cluster"]
@@ -22,6 +26,7 @@ __all__ = ["Cluster"]
 _CONNECT = 30.0  # seconds to wait for the scheduler at first
 _RETURN = 600.0  # seconds to wait for one that went away
 _PAUSE = 2.0
+_REACH = 2.0  # seconds for a worker to take a connection
 
 
 class _Call(NamedTuple):
@@ -73,6 +78,8 @@ class Cluster:
                 ended.append(done)
         if lost:
             self._again()
+        elif ended and self._client.direct_to_workers is None:
+            self._client.direct_to_workers = _are_reachable(self._client)
         return ended
 
     def close(self) -> None:
@@ -85,7 +92,9 @@ class Cluster:
     def _start(self, key: Hashable) -> None:
         call = self._calls[key]
         name = f"pyimginspect-{call.fn.__name__}-{uuid.uuid4().hex}"
-        future = self._client.submit(_called, self._code, call.fn, call.args, key=name, pure=False)
+        # All that is sent goes by the scheduler, which takes pieces of a kilobyte better than ten.
+        packed = pack(pickle.dumps((call.fn, call.args), pickle.HIGHEST_PROTOCOL))
+        future = self._client.submit(_called, self._code, packed, key=name, pure=False)
         self._futures[key] = future
         future.add_done_callback(lambda done: self._inbox.put(_settled(key, done)))
 
@@ -134,14 +143,30 @@ def _settled(key: Hashable, future: Any) -> Done:
         return Done(key, None, _LOST if future.status != "error" else exc)
 
 
-def _called(code: str | None, fn: Callable[..., Any], args: tuple[Any, ...]) -> Any:
-    """Call ``fn`` on a worker that has the same code as who asks."""
+def _called(code: str | None, packed: bytes) -> Any:
+    """Call a function on a worker that has the same code as who asks."""
     if code_identity() != code:
         raise ClusterError(
             "a worker has another version of pyimginspect, or of what it is made with",
             hint="give the workers the same image as the driver",
         )
+    fn, args = pickle.loads(unpack(packed))
     return fn(*args)
+
+
+def _are_reachable(client: Any) -> bool | None:
+    """Whether results can come from the workers themselves, and not by the scheduler.
+
+    Who is outside of the workers' network sees the scheduler alone. ``None`` without workers.
+    """
+    for address in client.scheduler_info(n_workers=-1)["workers"]:
+        place = urlsplit(address)
+        try:
+            with socket.create_connection((place.hostname, place.port or 0), _REACH):
+                return True
+        except OSError:
+            return False
+    return None
 
 
 def _check(client: Any) -> int:
