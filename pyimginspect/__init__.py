@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pyimginspect.comparison import Comparison, compare
     from pyimginspect.errors import PyimginspectError
     from pyimginspect.fleet import Fleet, Outcome, inspect_fleet
-    from pyimginspect.report import Finding, Report
+    from pyimginspect.report import Finding, Report, Reports
 
 __all__ = [
     "Comparison",
@@ -27,6 +27,7 @@ __all__ = [
     "Outcome",
     "PyimginspectError",
     "Report",
+    "Reports",
     "compare",
     "inspect",
     "inspect_fleet",
@@ -41,6 +42,7 @@ _HOMES = {
     "Outcome": "fleet",
     "PyimginspectError": "errors",
     "Report": "report",
+    "Reports": "report",
     "compare": "comparison",
     "inspect": "api",
     "inspect_fleet": "fleet",

@@ -8,7 +8,7 @@ may be added, never changed in meaning.
 from __future__ import annotations
 
 import hashlib
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -39,12 +39,14 @@ __all__ = [
     "BaselineEntry",
     "Bundled",
     "Distribution",
+    "Failure",
     "Finding",
     "ImageFacts",
     "Interpreter",
     "LayerFacts",
     "OsPackage",
     "Report",
+    "Reports",
     "RuleVerdict",
     "Severity",
     "Verdict",
@@ -254,19 +256,57 @@ class Report(Struct, frozen=True, kw_only=True):
 
         Raises :class:`ReportError` for anything else, or for another schema version.
         """
-        try:
-            version = from_json(text, _Versioned).schema_version
-            if version != SCHEMA_VERSION:
-                raise ReportError(
-                    f"the report has schema version {version}, this release reads {SCHEMA_VERSION}"
-                )
-            return from_json(text, cls)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
-            raise ReportError(f"not a report of this tool: {exc}") from exc
+        return _read(text, cls)
+
+
+class Failure(Struct, frozen=True, kw_only=True):
+    """An image that could not be inspected: how it was named, and why, in one line."""
+
+    reference: str
+    message: str
+
+
+class Reports(Struct, frozen=True, kw_only=True):
+    """What ``--format json`` writes: the reports of one or of many images.
+
+    ``errors`` are the images that could not be inspected. The shape is the same however many
+    there are of either.
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    reports: tuple[Report, ...] = ()
+    errors: tuple[Failure, ...] = ()
+
+    def to_json(self, *, indent: int = 2) -> str:
+        """Return the document as JSON, the same characters from run to run."""
+        return as_json(self, indent=indent)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self:
+        """Read what :meth:`to_json` wrote.
+
+        Raises :class:`ReportError` for anything else, or for another schema version.
+        """
+        return _read(text, cls)
 
 
 class _Versioned(Struct):
     schema_version: int
+
+
+_Document = TypeVar("_Document", bound="Report | Reports")
+
+
+def _read(text: str | bytes, kind: type[_Document]) -> _Document:
+    try:
+        version = from_json(text, _Versioned).schema_version
+        if version != SCHEMA_VERSION:
+            raise ReportError(
+                f"the report has schema version {version}, this release reads {SCHEMA_VERSION}"
+            )
+        return from_json(text, kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
+        raise ReportError(f"not a report of this tool: {exc}") from exc
 
 
 def as_json(record: Struct, *, indent: int = 2) -> str:

@@ -61,7 +61,7 @@ from pyimginspect.policy import (
     remember,
     write_baseline,
 )
-from pyimginspect.report import Report
+from pyimginspect.report import Failure, Report
 from pyimginspect.sources.connections import Connections
 
 if TYPE_CHECKING:
@@ -177,9 +177,11 @@ def _run(args: argparse.Namespace, kept: list[api.OpenedImage], *, is_process: b
     baseline, dockerfile = _baseline(args), given_dockerfile(args)
     policy = find_settings(args, dockerfile)
     named = {name for _, name in outputs}
+    asides = args.against or args.layers or args.plan or changes(args)
+    documents = not asides and named <= {*formats.MANY_FORMATS} - {"table"}
     page = "html" in named or ("sarif" in named and dockerfile is not None)
     with limited(args.max_time, is_process=is_process):
-        results, failures = _inspect(args, policy, kept, page=page)
+        results, failures = _inspect(args, policy, kept, page=page, documents=documents)
     status = _FAILED if failures else _CLEAN
     today = datetime.datetime.now(datetime.UTC).date()
     judged = [
@@ -231,14 +233,20 @@ def _declared(args: argparse.Namespace) -> str | None:
 
 
 def _inspect(
-    args: argparse.Namespace, policy: Policy, kept: list[api.OpenedImage], *, page: bool
-) -> tuple[list[_Result], list[tuple[str, str]]]:
+    args: argparse.Namespace,
+    policy: Policy,
+    kept: list[api.OpenedImage],
+    *,
+    page: bool,
+    documents: bool,
+) -> tuple[list[_Result], list[Failure]]:
     """Inspect all images; of several, one that fails does not stop the others, the last is kept.
 
-    Returns the results, and the references that failed with what is to be said of each.
+    Returns the results, and what could not be inspected. Of one image alone that is an error,
+    unless ``documents`` are to be written, which have it.
     """
     results = []
-    failures = []
+    failures: list[Failure] = []
     with contextlib.ExitStack() as stack:
         cache = open_cache(args, stack)
         progress = open_progress(args, stack)
@@ -259,10 +267,11 @@ def _inspect(
                     results.append(_result(image, args, page=page))
                     kept[:] = [image]
             except PyimginspectError as exc:
-                if len(args.images) == 1:
+                if len(args.images) == 1 and not documents:
                     raise
                 _complain(str(exc.at(image=reference)))
-                failures.append((reference, str(exc).removeprefix(f"{reference}: ")))
+                message = str(exc).removeprefix(f"{reference}: ")
+                failures.append(Failure(reference=reference, message=message))
     return results, failures
 
 
@@ -321,7 +330,7 @@ def _write(
     name: str,
     args: argparse.Namespace,
     dockerfile: formats.Dockerfile | None,
-    failures: Sequence[tuple[str, str]] = (),
+    failures: Sequence[Failure] = (),
 ) -> None:
     options = {
         **style(target, args),
@@ -332,16 +341,17 @@ def _write(
         "plan": results[0].plan if len(results) == 1 else None,
     }
     reports = [result.report for result in results]
-    text = formats.render_many(reports, name, **options)
-    if name == "json" and len(args.images) > 1 and len(reports) < 2:
-        text = "[\n" + text.rstrip("\n") + "\n]\n"  # an array, however many could be inspected
-    if name == "table" and len(args.images) > 1 and not args.summary:
-        from pyimginspect.formats.table import verdicts
+    text = formats.render_many(reports, name, failures=failures, **options)
+    if name == "table" and len(args.images) > 1:
+        from pyimginspect.formats.table import summary_of_failures, verdicts
 
-        text += "\n" * bool(text) + verdicts(reports, failures, **style(target, args))
+        if args.summary:
+            text += summary_of_failures(failures)
+        else:
+            text += "\n" * bool(text) + verdicts(reports, failures, **style(target, args))
     put(text, target, exact=name != "table")
     if name == "github":
-        add_job_summary(formats.render_many(reports, "markdown"))
+        add_job_summary(formats.render_many(reports, "markdown", failures=failures))
 
 
 def _baseline(args: argparse.Namespace) -> Baseline | None:

@@ -11,7 +11,7 @@ from typing import Any
 from pyimginspect.comparison import Comparison
 from pyimginspect.dockerfile import Dockerfile
 from pyimginspect.errors import ReportError
-from pyimginspect.report import Report
+from pyimginspect.report import Failure, Report, Reports
 
 __all__ = [
     "COMPARISON_FORMATS",
@@ -98,14 +98,24 @@ def render(report: Report, format_name: str = "table", **options: Any) -> str:
     return text
 
 
-def render_many(reports: Sequence[Report], format_name: str = "table", **options: Any) -> str:
+def render_many(
+    reports: Sequence[Report],
+    format_name: str = "table",
+    *,
+    failures: Sequence[Failure] = (),
+    **options: Any,
+) -> str:
     """Return one document of several reports, in a format of :data:`MANY_FORMATS`.
 
-    One report is rendered as by :func:`render`. The options are its own, but for ``plan``.
-    Raises :class:`ReportError` as that does, and for several reports in a format of one alone.
+    ``failures`` are images that could not be inspected: every format has them. JSON has one shape
+    for any number of images (:class:`pyimginspect.report.Reports`); in other formats one report
+    alone is rendered as by :func:`render`. The options are its own, but for ``plan``.
+    Raises :class:`ReportError` as that does, and for several images in a format of one alone.
     """
+    if format_name == "json":
+        return Reports(reports=tuple(reports), errors=tuple(failures)).to_json()
     texts = [render(report, format_name, **options) for report in reports]
-    if len(texts) == 1:
+    if len(texts) == 1 and not failures:
         return texts[0]
     if format_name not in MANY_FORMATS:
         raise ReportError(
@@ -114,7 +124,7 @@ def render_many(reports: Sequence[Report], format_name: str = "table", **options
         )
     from pyimginspect.formats._many import COMBINERS
 
-    return COMBINERS[format_name](texts) if texts else ""
+    return COMBINERS[format_name](texts, failures)
 
 
 def render_comparison(

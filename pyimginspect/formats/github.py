@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pyimginspect.dockerfile import Dockerfile
 from pyimginspect.errors import printable
+from pyimginspect.formats._github import workflow_command
 from pyimginspect.formats._text import severity_words, verdict_words
 from pyimginspect.report import Finding, Report, instruction_of
 from pyimginspect.text import counted, sized
@@ -38,7 +39,7 @@ def render(report: Report, *, dockerfile: Dockerfile | None = None) -> str:
     left_out = len(report.findings) - len(lines)
     if left_out:
         words += f"; {counted(left_out, 'more finding')} in the job summary"
-    first = _command(verdict, {"title": "pyimginspect"}, f"{printable(name)} {words}")
+    first = workflow_command(verdict, {"title": "pyimginspect"}, f"{printable(name)} {words}")
     return "\n".join([first, *lines]) + "\n"
 
 
@@ -57,16 +58,4 @@ def _annotation(
         text += f" (saves {sized(finding.saving)})"
     for line in finding.fix.splitlines():
         text += f"\n{printable(line)}"
-    return _command(command, properties, text)
-
-
-def _command(name: str, properties: dict[str, str], text: str) -> str:
-    words = ",".join(
-        f"{key}={_data(value).replace(':', '%3A').replace(',', '%2C')}"
-        for key, value in properties.items()
-    )
-    return f"::{name} {words}::{_data(text)}"
-
-
-def _data(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return workflow_command(command, properties, text)

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from pyimginspect.comparison import COMPARISON_VERSION, Comparison
-from pyimginspect.report import SCHEMA_VERSION, Report
+from pyimginspect.report import SCHEMA_VERSION, Report, Reports
 
 __all__ = ["render", "schemas"]
 
@@ -20,7 +20,7 @@ def render(report: Report) -> str:
 
 
 def schemas() -> dict[str, dict[str, Any]]:
-    """Return the JSON Schemas (2020-12) of a report, a comparison, a plan and layers, by name.
+    """Return the JSON Schemas (2020-12) of reports, comparisons, plans and layers, by name.
 
     ``docs/schema`` holds each as a file.
     """
@@ -29,6 +29,7 @@ def schemas() -> dict[str, dict[str, Any]]:
 
     return {
         "report": _schema(Report, "schema_version", SCHEMA_VERSION),
+        "reports": _schema(Reports, "schema_version", SCHEMA_VERSION),
         "comparison": _schema(Comparison, "comparison_version", COMPARISON_VERSION),
         "plan": _schema(Plan, "plan_version", PLAN_VERSION),
         "layers": _schema(LayersDocument, "layers_version", LAYERS_VERSION),

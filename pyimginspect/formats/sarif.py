@@ -13,13 +13,12 @@ from urllib.parse import quote
 
 from pyimginspect.dockerfile import Dockerfile
 from pyimginspect.errors import printable
+from pyimginspect.formats._sarif import log_of
 from pyimginspect.report import Finding, Report, instruction_of
 from pyimginspect.rules import Rule
 from pyimginspect.text import sized
 
 __all__ = ["render"]
-
-_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
 # GitHub refuses a log with more results in a run, and stores 100 locations of a result
@@ -62,27 +61,17 @@ def render(
         result["suppressions"] = [
             {"kind": "external", "status": "accepted", "justification": printable(item.reason)}
         ]
-    log = {
-        "$schema": _SCHEMA,
-        "version": "2.1.0",
-        "runs": [
-            {
-                "tool": {
-                    "driver": {
-                        "name": "pyimginspect",
-                        "version": report.tool_version,
-                        "rules": catalogue,
-                    }
-                },
-                # What stands before the last slash is the category (§3.17.3): the same for every
-                # tag and digest of an image, lest the alerts of each tag stay open for ever.
-                "automationDetails": {"id": f"pyimginspect/{category or _repository(report)}/"},
-                "columnKind": "unicodeCodePoints",
-                "results": results,
-            }
-        ],
+    run = {
+        "tool": {
+            "driver": {"name": "pyimginspect", "version": report.tool_version, "rules": catalogue}
+        },
+        # What stands before the last slash is the category (§3.17.3): the same for every tag and
+        # digest of an image, lest the alerts of each tag stay open for ever.
+        "automationDetails": {"id": f"pyimginspect/{category or _repository(report)}/"},
+        "columnKind": "unicodeCodePoints",
+        "results": results,
     }
-    return json.dumps(log, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(log_of([run]), indent=2, ensure_ascii=False) + "\n"
 
 
 def _image(report: Report) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import wcwidth
 
+from pyimginspect.errors import printable
 from pyimginspect.formats._page import Column, Page
 from pyimginspect.formats._screen import add_screen, summary_line
 from pyimginspect.formats._tables import ALL, SIZE, add_rows, add_tables
@@ -16,10 +17,10 @@ from pyimginspect.formats._text import (
     severity_words,
     verdict_words,
 )
-from pyimginspect.report import Finding, Report
+from pyimginspect.report import Failure, Finding, Report
 from pyimginspect.text import counted, sized
 
-__all__ = ["render", "verdicts"]
+__all__ = ["render", "summary_of_failures", "verdicts"]
 
 _ALL_TABLES = 2
 _LABEL = 10
@@ -63,7 +64,7 @@ def render(
 
 def verdicts(
     reports: Sequence[Report],
-    failures: Sequence[tuple[str, str]],
+    failures: Sequence[Failure],
     *,
     width: int = 80,
     color: bool = False,
@@ -71,7 +72,7 @@ def verdicts(
 ) -> str:
     """Return a table of several images: the verdict on each, and why some were not inspected.
 
-    ``failures`` are references with what kept each from being inspected.
+    ``failures`` are the images that could not be inspected.
     """
     page = Page(width=width, color=color, encoding=encoding)
     page.title("Verdicts")
@@ -89,7 +90,7 @@ def verdicts(
         ]
         for report in reports
     ]
-    rows += [[reference, "not inspected", why, "", ""] for reference, why in failures]
+    rows += [[each.reference, "not inspected", each.message, "", ""] for each in failures]
     page.table(
         [
             Column("image", keep="end", elastic=True),
@@ -101,6 +102,14 @@ def verdicts(
         rows,
     )
     return str(page)
+
+
+def summary_of_failures(failures: Sequence[Failure]) -> str:
+    """Return a line for each image that could not be inspected."""
+    return "".join(
+        f"{printable(each.reference)}: not inspected, {printable(each.message)}\n"
+        for each in failures
+    )
 
 
 def _head(page: Page, report: Report) -> None:

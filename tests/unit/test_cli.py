@@ -108,7 +108,7 @@ def test_several_outputs_of_one_run(dirty: str, tmp_path: Path) -> None:
     text, data = tmp_path / "report.txt", tmp_path / "report.json"
     assert run("-o", str(text), "-o", str(data), dirty) == 1
     assert "package-cache" in text.read_text()
-    assert json.loads(data.read_text())["image"]["names"] == ["dirty:1"]
+    assert json.loads(data.read_text())["reports"][0]["image"]["names"] == ["dirty:1"]
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "dirty.tar",
         "report.json",
@@ -118,7 +118,7 @@ def test_several_outputs_of_one_run(dirty: str, tmp_path: Path) -> None:
 
 def test_several_images(dirty: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--format", "json", dirty, dirty) == 1
-    assert [one["image"]["names"] for one in json.loads(capsys.readouterr().out)] == [
+    assert [one["image"]["names"] for one in json.loads(capsys.readouterr().out)["reports"]] == [
         ["dirty:1"],
         ["dirty:1"],
     ]
@@ -129,7 +129,8 @@ def test_several_images(dirty: str, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "missing.tar  not inspected  " in table[5]
     assert run("--format", "json", missing, dirty) == 2
     out, err = capsys.readouterr()
-    assert len(json.loads(out)) == 1
+    document = json.loads(out)
+    assert (len(document["reports"]), len(document["errors"])) == (1, 1)
     assert "missing.tar" in err
 
 
@@ -329,7 +330,7 @@ def test_the_base_can_be_said_outright(
     (tmp_path / "oci.tar").write_bytes(tags_only)
     monkeypatch.chdir(tmp_path)
     run("-o", "report.json", "--base", base, dirty)
-    facts = json.loads((tmp_path / "report.json").read_text())
+    facts = json.loads((tmp_path / "report.json").read_text())["reports"][0]
     assert [one["base"] for one in facts["layers"]] == [True, False]
     assert facts["base"]["name"] == name
     from_line = f"FROM {name}\n" if name else "FROM scratch\n"

@@ -172,5 +172,9 @@ def test_the_report_says_what_the_whole_plan_saves(
 ) -> None:
     assert run(new, "-f", "json", "--fail-on", "never") == 0
     with open_image(new) as image:
-        assert json.loads(capsys.readouterr().out)["saving"] == image.plan.saving == 3_000_000
+        assert (
+            json.loads(capsys.readouterr().out)["reports"][0]["saving"]
+            == image.plan.saving
+            == 3_000_000
+        )
         assert image.report().saving is None

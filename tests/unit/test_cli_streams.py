@@ -62,13 +62,15 @@ def test_a_full_disk_is_no_success(what: str, archive: Path) -> None:
 
 def test_no_standard_output_is_needed_for_a_file(archive: Path) -> None:
     assert shell("$P $A -o r.json >&-", archive).returncode == 0
-    assert json.loads((archive.parent / "r.json").read_text())["image"]["names"] == ["app:1"]
+    assert json.loads((archive.parent / "r.json").read_text())["reports"][0]["image"]["names"] == [
+        "app:1"
+    ]
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
 def test_json_is_utf_8_whatever_the_encoding(encoding: str, archive: Path) -> None:
     done = shell("$P $A -f json", archive, PYTHONIOENCODING=encoding)
-    assert json.loads(done.stdout.decode())["image"]["reference"] == "café.tar"
+    assert json.loads(done.stdout.decode())["reports"][0]["image"]["reference"] == "café.tar"
 
 
 def test_the_table_keeps_within_the_encoding(archive: Path) -> None:
@@ -108,7 +110,7 @@ def test_a_link_stays_and_leads_to_the_report(archive: Path) -> None:
 def test_one_of_several_images_on_standard_input(archive: Path) -> None:
     """`-:TAG` looks like an option, and is none."""
     done = shell("$P -:app:1 -f json < $A", archive)
-    assert json.loads(done.stdout)["image"]["names"] == ["app:1"]
+    assert json.loads(done.stdout)["reports"][0]["image"]["names"] == ["app:1"]
     done = shell("$P $A --against -:app:1 -f json < $A", archive)
     assert (done.returncode, done.stderr) == (0, b"")
     done = shell("$P -q -:none -f json < $A", archive)

@@ -13,7 +13,7 @@ COMMAND = re.compile(r"::(error|warning|notice) (?:[a-zA-Z]+=[^,:\n]*,?)+::[^\n]
 def test_a_judged_image() -> None:
     assert render(judged_report(), "github", dockerfile=DOCKERFILE) == (
         "::error title=pyimginspect::acme/bad:1.4 fails the policy python-slim "
-        "(1 failing, 1 waived, 1 known before, 1 mended)\n"
+        "(1 failing, 1 waived, 1 known before, 1 fixed)\n"
         "::error file=docker/Dockerfile,line=3,endLine=5,title=duplicate-python::"
         "A second Python, 3.11.2 from Debian, stands beside the 3.13.1 that runs (saves 36.2 MB)"
         "%0ADrop python3-yaml from apt-get install; write pyyaml into requirements.txt.\n"

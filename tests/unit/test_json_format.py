@@ -4,12 +4,14 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
+import jsonschema
 import pytest
 
 from pyimginspect.errors import ReportError
-from pyimginspect.formats import FORMATS, format_for, render
-from pyimginspect.report import Finding, Report
+from pyimginspect.formats import FORMATS, MANY_FORMATS, format_for, render, render_many
+from pyimginspect.report import Failure, Finding, Report, Reports
 from tests.reports import bad_report, clean_report, finding, judged_report, with_strings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -110,3 +112,36 @@ def test_another_suffix_is_refused(path: str) -> None:
 def test_an_unknown_format_is_refused(name: str, hint: str) -> None:
     with pytest.raises(ReportError, match=hint):
         render(clean_report(), name)
+
+
+FAILED = (Failure(reference="no\x1b.tar", message="there is no such <file>"),)
+
+
+@pytest.mark.parametrize("reports", [(), (clean_report(),), (clean_report(), bad_report())])
+@pytest.mark.parametrize("failures", [(), FAILED])
+def test_one_shape_for_any_number_of_images(
+    reports: tuple[Report, ...], failures: tuple[Failure, ...]
+) -> None:
+    text = render_many(reports, "json", failures=failures)
+    assert Reports.from_json(text) == Reports(reports=reports, errors=failures)
+    document = json.loads(text)
+    assert [*document] == ["schema_version", "reports", "errors"]
+    published = json.loads((ROOT / "docs/schema/reports.schema.json").read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator(published).validate(document)
+
+
+@pytest.mark.parametrize("reports", [(), (clean_report(),), (clean_report(), bad_report())])
+@pytest.mark.parametrize("name", [name for name in MANY_FORMATS if name != "table"])
+def test_an_image_that_failed_is_in_every_format(name: str, reports: tuple[Report, ...]) -> None:
+    text = render_many(reports, name, failures=FAILED)
+    assert "there is no such" in text
+    assert "\x1b" not in text
+    if name == "junit":
+        suites = ElementTree.fromstring(text)
+        assert (len(suites), suites.get("errors")) == (len(reports) + 1, "1")
+    if name == "sarif":
+        runs = json.loads(text)["runs"]
+        assert len(runs) == len(reports) + 1
+        assert runs[-1]["invocations"][0]["executionSuccessful"] is False
+    if name == "gitlab":
+        assert json.loads(text)[-1]["severity"] == "blocker"
