@@ -15,7 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from pyimginspect import OpenedImage, Report, open_image
-from pyimginspect.plan import Level, Patch
+from pyimginspect.plan.records import Level, Patch
 from tests.cases.builds import Builder, Ended, StillRunsError, why
 from tests.corpus.layout import Corpus
 from tests.dockerfiles.format import Proof
