@@ -29,8 +29,7 @@ class Details(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     ``reference`` is the public Dockerfile that was read for its structure, ``shape`` what that is
     in words. ``sample`` marks those that CI takes. ``python`` is the interpreter whose modules
-    are imported. ``gone`` are modules that an edit may take away: build tools. ``no_history``
-    says what of the Dockerfile no history has, so that one made of it cannot be built.
+    are imported. ``gone`` are modules that an edit may take away: build tools.
     """
 
     reference: str
@@ -39,7 +38,6 @@ class Details(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     sample: bool = False
     python: str = "python3"
     gone: tuple[str, ...] = ()
-    no_history: str = ""
 
 
 class Proof(Struct, frozen=True, kw_only=True):

@@ -6,6 +6,7 @@ import pytest
 
 from pyimginspect.dockerfile import parse
 from tests.cases.dockerfile import bases, buildable, with_index
+from tests.dockerfiles.completing import completed
 from tests.dockerfiles.format import Proof, ProofError, find_proofs, read_proof
 
 PROOFS = find_proofs()
@@ -76,3 +77,20 @@ def test_a_trigger_reaches_an_index_too() -> None:
 def test_a_base_is_named_by_arguments() -> None:
     text = "ARG V=3.11\nARG KIND=slim\nFROM python:${V}-$KIND\nARG V=9\n"
     assert bases(text) == ("python:3.11-slim",)
+
+
+def test_a_history_is_completed_with_what_it_says_is_missing() -> None:
+    real = (
+        "FROM a AS b\nRUN x\nFROM c\nWORKDIR /w\nCOPY --from=b /x /y /z/\nCOPY <<E /w/f\nhi\nE\n"
+        "COPY d e\n"
+    )
+    history = (
+        "# Made.\n\nFROM c:1\nWORKDIR /w\n"
+        "# The history does not tell from which stage or image this was copied, if from any:\n"
+        "COPY /x /y /z/\n# The history does not tell what was written:\n# COPY <<E /w/f\nCOPY d e\n"
+    )
+    assert completed(history, real) == (
+        "FROM a AS b\nRUN x\n\n# Made.\n\nFROM c:1\nWORKDIR /w\nCOPY --from=b /x /y /z/\n"
+        "COPY <<E /w/f\nhi\nE\nCOPY d e\n"
+    )
+    assert completed("FROM c\n", real) == "FROM c\n"
