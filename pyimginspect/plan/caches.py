@@ -9,10 +9,11 @@ from pyimginspect.inventory.caches import deletion_of, links_into_caches
 from pyimginspect.inventory.contents import Content
 from pyimginspect.inventory.derived.cache_contents import contents_of_caches
 from pyimginspect.plan.context import Context, Proposal
-from pyimginspect.plan.lists import fetch_again
+from pyimginspect.plan.lists import fetch_again, only_fetches
 from pyimginspect.plan.operations import (
     AddOption,
     AppendCommand,
+    DropInstruction,
     Manager,
     Operation,
 )
@@ -98,6 +99,9 @@ def _cache_edit(
         return words, command, []
     operations = [AppendCommand(layer=layer, command=command)]
     if kind == "apt-lists":
+        if only_fetches(text):
+            words = "fetch apt's lists in the RUN that installs, and delete them there"
+            operations = [DropInstruction(layer=layer)]
         operations += fetch_again(context, layer)
     return words, command, operations
 

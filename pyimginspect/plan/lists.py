@@ -8,10 +8,19 @@ from pyimginspect.plan.context import Context
 from pyimginspect.plan.operations import AppendCommand, InsertCommand
 from pyimginspect.plan.runs import calls
 
-__all__ = ["CLEAN", "fetch_again"]
+__all__ = ["CLEAN", "fetch_again", "only_fetches"]
 
 CLEAN = "rm -rf /var/lib/apt/lists/*"
 """What deletes apt's lists (docs.docker.com/build/building/best-practices)."""
+
+
+def only_fetches(text: str) -> bool:
+    """Whether a command does nothing but fetch apt's lists."""
+    found = calls(text)
+    return bool(found) and all(
+        (call.manager == "apt" and call.action == "update") or call.program == "set"
+        for call in found
+    )
 
 
 def fetch_again(

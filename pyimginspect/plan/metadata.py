@@ -226,13 +226,17 @@ def _directories_left(
     layers = context.inventory.rootfs.layers
     done = {each.layer for each in operations if isinstance(each, AddFlag | AppendCommand)}
     entries = {e.path: e for e in layers[removed_in].index.entries if e.kind == "directory"}
-    before: dict[str, tuple[int, Entry]] = {}
+    before: dict[str, Entry] = {}
+    made: dict[str, int] = {}  # COPY gives a directory that is there already no other owner
     for layer in layers[:removed_in]:
-        before |= {e.path: (layer.number, e) for e in layer.index.entries if e.path in entries}
+        for entry in layer.index.entries:
+            if entry.path in entries:
+                before[entry.path] = entry
+                made.setdefault(entry.path, layer.number)
     changes: dict[str, list[str]] = {}
     for path, new in sorted(entries.items()):
-        made, old = before.get(path, (-1, None))
-        if made in done or old is None:
+        old = before.get(path)
+        if old is None or made[path] in done:
             continue
         if (old.uid, old.gid) != (new.uid, new.gid):
             names = (_CHOWN.fullmatch(call.text) for call in changing)

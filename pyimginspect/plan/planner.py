@@ -23,6 +23,9 @@ from pyimginspect.rules import Claim
 
 __all__ = ["make_plan"]
 
+_NOTABLE = 64 << 10
+"""Bytes from which an edit is worth a line though it mends no finding."""
+
 _RATIO = 0.4
 """Compressed bytes for each byte of content where no layer is compressed: what gzip made of the
 layers of a Debian image with Python, 0.37 to 0.42."""
@@ -39,7 +42,15 @@ def make_plan(inventory: Inventory, findings: Iterable[Finding] = ()) -> Plan:
     figured: list[tuple[Edit, frozenset[Content]]] = []
     sums: Counter[int] = Counter()
     saved: set[Content] = set()
+    findings = tuple(findings)
     offered, refused = checked(context, [*_proposals(context)])
+    if findings:
+        cited = (_cited(each, findings) for each in offered)
+        offered = [
+            each
+            for each in cited
+            if each.edit.rules or context.contents.size(each.contents) >= _NOTABLE
+        ]
     for proposal in _with_advice(context, offered, findings):
         layers = context.contents.by_layer(proposal.contents)
         figured.append((_figured(proposal, layers, ratios), proposal.contents))
@@ -97,6 +108,15 @@ def _proposals(context: Context) -> Iterator[Proposal]:
     yield from edits_of_overwritten(context)
     yield from edits_of_duplicates(context)
     yield from edits_of_base(context)
+
+
+def _cited(proposal: Proposal, findings: Sequence[Finding]) -> Proposal:
+    """Return the proposal with those rules alone that find something in its layers."""
+    edit = proposal.edit
+    layers = {edit.layer, *edit.others, *(layer for layer, _ in proposal.contents)}
+    found = {f.rule for f in findings if not f.layers or not layers.isdisjoint(f.layers)}
+    rules = tuple(rule for rule in edit.rules if rule in found)
+    return proposal._replace(edit=msgspec.structs.replace(edit, rules=rules))
 
 
 def _with_advice(

@@ -49,7 +49,14 @@ def edits_of_removed(context: Context) -> tuple[list[Cause], list[Proposal]]:
         if not groups:
             continue
         names = {name for group in groups for name in group.names}
-        found = [cause for cause in causes if {owner.name for owner in cause.owners} <= names]
+        asked = {name for group in groups for name in _all_named(context, group.layer)} - names
+        layers = {group.layer for group in groups}
+        found = [
+            cause
+            for cause in causes
+            if layers.issuperset(cause.makers)
+            and asked.isdisjoint(owner.name for owner in cause.owners)
+        ]
         operations, words, level = _edit(context, groups, found, removed_in)
         if not found or not operations:
             continue
@@ -94,6 +101,13 @@ def _groups(context: Context, removed_in: int, causes: Iterable[Cause]) -> Itera
         ]
         if asked:
             yield Temporary(layer=layer, asked=tuple(asked), keys=())
+
+
+def _all_named(context: Context, layer: int) -> set[str]:
+    """Return the packages of the OS that a layer's command asks for by name."""
+    command = context.command(layer) or ""
+    managers = MANAGERS.values()
+    return {name for m in managers for each in installs(command, m) for name in names_of(each)}
 
 
 def _installed_by(context: Context, layer: int, package: OsPackage) -> set[str]:
@@ -174,9 +188,17 @@ def _uses(
 
 
 def _without_removal(context: Context, layer: int, names: set[str]) -> Iterator[Operation]:
-    """Yield what takes ``names`` out of the commands of a layer that remove them."""
-    for call in calls(context.command(layer) or ""):
-        if not call.removes or call.manager is None:
+    """Yield what takes ``names`` out of the commands of a layer that remove them.
+
+    With all that is removed by name go the commands that remove what was for those alone.
+    """
+    found = [call for call in calls(context.command(layer) or "") if call.removes]
+    named = removed_packages(context.command(layer) or "")
+    for call in found:
+        if not call.operands and named <= names:
+            yield DropCommand(layer=layer, words=call.words)
+    for call in found:
+        if call.manager is None:
             continue
         mine = [word for word in call.operands if package_name(word, call.manager) in names]
         if not mine:

@@ -68,8 +68,6 @@ def test_lists_are_deleted_in_the_run_that_made_them() -> None:
         "RUN apt-get update \\\n"
         "    && apt-get install -y --no-install-recommends libpq5 \\\n"
         "    && rm -rf /var/lib/apt/lists/*\n"
-        "# pyimginspect: fixes package-cache\n"
-        "RUN apt-get update && rm -rf /var/lib/apt/lists/*\n"
     )
 
 

@@ -371,10 +371,19 @@ def test_a_cache_that_is_wanted_is_mounted() -> None:
     assert edit.alternative == "RUN --mount=type=cache,target=/root/.cache/pip"
 
 
-def test_lists_that_the_next_installation_reads_are_fetched_again() -> None:
-    _, done = found([LISTS, {"app/x": "x"}], ["RUN apt-get update", "RUN apt-get install -y curl"])
+@pytest.mark.parametrize(
+    ("command", "first"),
+    [
+        ("apt-get update", DropInstruction(layer=4)),
+        ("apt-get update && apt-get install -y git", AppendCommand(layer=4, command=CLEAN)),
+    ],
+)
+def test_lists_that_the_next_installation_reads_are_fetched_again(
+    command: str, first: Operation
+) -> None:
+    _, done = found([LISTS, {"app/x": "x"}], [f"RUN {command}", "RUN apt-get install -y curl"])
     assert done == (
-        AppendCommand(layer=4, command=CLEAN),
+        first,
         InsertCommand(layer=5, after=(), command="apt-get update"),
         AppendCommand(layer=5, command=CLEAN),
     )
@@ -414,6 +423,18 @@ USERS: Mapping[str, Content] = {
             [
                 {"app/": Directory()},
                 APP,
+                {"app/": Directory(uid=5, gid=6), **OWNED},
+            ],
+            ["WORKDIR /app", "COPY x /app/", "RUN chown -R 5:6 /app"],
+            (
+                AddFlag(layer=5, flag="--chown=5:6"),
+                ReplaceInstructions(layers=(6,), lines=("RUN chown 5:6 /app",)),
+            ),
+        ),
+        (  # the directory is there before the COPY, whose layer has an entry for it too
+            [
+                {"app/": Directory()},
+                {"app/": Directory(), **APP},
                 {"app/": Directory(uid=5, gid=6), **OWNED},
             ],
             ["WORKDIR /app", "COPY x /app/", "RUN chown -R 5:6 /app"],
@@ -470,3 +491,27 @@ def test_a_copy_is_narrowed_to_what_differs() -> None:
     assert done == (NarrowCopy(layer=5, sources=("new",)),)
     edit, done = found([APP, APP], ["COPY app /app", "COPY app /app"])
     assert (edit.level, done) == ("safe", (DropInstruction(layer=5),))
+
+
+def test_what_came_with_what_is_removed_later_goes_by_the_same_edit() -> None:
+    packages: dict[str, Package] = {
+        "build-essential": {"Depends": "make", "files": {"usr/share/doc/b/x": File(MB)}},
+        "make": {"files": {"usr/bin/make": File(MB, mode=0o755)}},
+        "manpages": {"files": {"usr/share/man/x": File(MB)}},
+    }
+    gone: dict[str, Content] = {f"{p}/.wh.{n}": "" for p, n in (("usr/share/doc/b", "x"),)}
+    gone |= {"usr/bin/.wh.make": "", "usr/share/man/.wh.x": ""}
+    edit, done = found(
+        [apt(packages, manual=["build-essential"]), {"app/r": "x"}, {**apt({}), **gone}],
+        [
+            "RUN apt-get install -y build-essential",
+            "COPY r /app/",
+            "RUN apt-get remove -y build-essential && apt-get autoremove -y",
+        ],
+    )
+    assert edit.saving > 3_000_000
+    assert done == (
+        DropPackages(layer=4, manager="apt", names=("build-essential",)),
+        DropCommand(layer=6, words=("apt-get", "autoremove", "-y")),
+        DropCommand(layer=6, words=("apt-get", "remove", "-y", "build-essential")),
+    )
