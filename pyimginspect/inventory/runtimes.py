@@ -20,7 +20,15 @@ from pyimginspect.inventory.tables import read_table
 from pyimginspect.model import ImageConfig
 from pyimginspect.rootfs import RootFS
 
-__all__ = ["COMMAND", "Caller", "callers", "interpreted_programs", "runtime_of", "used_runtimes"]
+__all__ = [
+    "COMMAND",
+    "Caller",
+    "callers",
+    "command_words",
+    "interpreted_programs",
+    "runtime_of",
+    "used_runtimes",
+]
 
 COMMAND = "the command of the image"
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -86,7 +94,7 @@ def used_runtimes(
 ) -> Mapping[str, str]:
     """Return the runtimes that something installed needs, and what: a path or a distribution."""
     used: dict[str, str] = {}
-    for word in _command_words(rootfs, config):
+    for word in command_words(rootfs, config):
         name = _by_program().get(word.rpartition("/")[2])
         if name is not None:
             used.setdefault(name, COMMAND)
@@ -140,7 +148,7 @@ def _started(rootfs: RootFS, places: Iterable[str | None], name: str) -> str:
     return next((path for path in found if path), "")
 
 
-def _command_words(rootfs: RootFS, config: ImageConfig) -> Iterator[str]:
+def command_words(rootfs: RootFS, config: ImageConfig) -> Iterator[str]:
     """Yield the words of the image's command, and of the scripts in it whose text is known."""
     for argument in (*config.entrypoint, *config.cmd):
         yield from _WORD.findall(argument[:_MOST_TEXT])

@@ -29,6 +29,7 @@ __all__ = [
     "free_packages",
     "kept_of_full",
     "not_in_slim",
+    "proofs_of_use",
     "without",
 ]
 
@@ -126,11 +127,19 @@ def without(
         )
     ]
     free = graph.nodes.keys() - _needs(graph, roots, recommended=False)
-    kept = (*_in_use(inventory, graph, free, dropped), *_proofs(inventory, free))
+    kept = tuple(proofs_of_use(inventory, graph, free, dropped))
     if kept:
         roots += [proof.package for proof in kept]
         free = graph.nodes.keys() - _needs(graph, roots, recommended=False)
     return frozenset(free), kept
+
+
+def proofs_of_use(
+    inventory: Inventory, graph: Graph, free: Collection[str], dropped: Collection[str] = ()
+) -> Iterator[Kept]:
+    """Yield the proofs for those of the packages ``free`` that something in the image uses."""
+    yield from _in_use(inventory, graph, free, dropped)
+    yield from _proofs(inventory, free)
 
 
 def _in_use(

@@ -7,7 +7,7 @@ does not make the system's Python the application's.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import msgspec
 from msgspec import Struct
@@ -144,19 +144,18 @@ def _some(distributions: tuple[Distribution, ...]) -> str:
 
 
 @memoized
-def _named_files(inventory: Inventory) -> Iterator[str]:
-    """Yield the files that the commands of what starts name, and those of a module (``-m``)."""
+def _named_files(inventory: Inventory) -> tuple[str, ...]:
+    """Return the files that the commands of what starts name, and those of a module (``-m``)."""
     rootfs, running = inventory.rootfs, running_python(inventory)
-    for step in inventory.startup.steps:
-        for word in step.words:
-            if word.startswith("/"):
-                yield rootfs.resolve(word) or ""
-    words = inventory.startup.steps[-1].words if inventory.startup.steps else ()
-    if running is None or "-m" not in words[:-1]:
-        return
-    package = words[words.index("-m") + 1].partition(".")[0]
-    for site in running.site_packages:
-        yield from (f"{site}/{package}.py", f"{site}/{package}/__init__.py")
+    steps = inventory.startup.steps
+    paths = [word for step in steps for word in step.words if word.startswith("/")]
+    found = [real for path in paths if (real := rootfs.resolve(path)) is not None]
+    words = steps[-1].words if steps else ()
+    if running is not None and "-m" in words[:-1]:
+        package = words[words.index("-m") + 1].partition(".")[0]
+        for site in running.site_packages:
+            found += [f"{site}/{package}.py", f"{site}/{package}/__init__.py"]
+    return tuple(found)
 
 
 def needed_packages(inventory: Inventory) -> frozenset[str]:

@@ -15,7 +15,7 @@ from msgspec import Struct
 from pyimginspect.model import Note
 from pyimginspect.rootfs import RootFS
 
-__all__ = ["AutoRemove", "parse_auto_remove", "read_auto_remove"]
+__all__ = ["AutoRemove", "installs_recommends", "parse_auto_remove", "read_auto_remove"]
 
 _MAIN = "etc/apt/apt.conf"
 _LISTS_OF_PACKAGES = "var/lib/apt/lists"
@@ -62,20 +62,14 @@ def read_auto_remove(rootfs: RootFS) -> AutoRemove:
     return msgspec.structs.replace(parse_auto_remove(rootfs.texts), required=not has_lists)
 
 
+def installs_recommends(rootfs: RootFS) -> bool:
+    """Whether apt installs recommended packages unless it is told not to: it does by itself."""
+    return _truth(_settings(rootfs.texts)[0].get("apt::install-recommends", ""))
+
+
 def parse_auto_remove(texts: Mapping[str, bytes]) -> AutoRemove:
     """Read the settings from the contents of apt's configuration files, by path."""
-    settings: dict[str, str] = {}
-    lists: dict[str, list[str]] = {}
-    parts = sorted(path for path in texts if path.startswith(_PARTS))
-    for path in (*filter(_is_part, parts), _MAIN):
-        for name, value in _read(texts.get(path, b"")[:_MOST_BYTES].decode("utf-8", "replace")):
-            scope, colons, _ = name.rpartition("::")
-            if not value and name.startswith(_CLEAR):
-                lists.pop(name.removeprefix(_CLEAR), None)
-            elif colons and scope in _LISTS:
-                lists.setdefault(scope, []).append(value)
-            else:
-                settings[name] = value
+    settings, lists = _settings(texts)
     never, notes = [], []
     for expression in lists.get("apt::neverautoremove", ()):
         pattern = _compile(expression)
@@ -90,6 +84,23 @@ def parse_auto_remove(texts: Mapping[str, bytes]) -> AutoRemove:
         lasting=tuple(lists.get("apt::never-markauto-sections", ())),
         notes=tuple(notes),
     )
+
+
+def _settings(texts: Mapping[str, bytes]) -> tuple[dict[str, str], dict[str, list[str]]]:
+    """Return the values of apt's configuration files, and its lists, by their full names."""
+    settings: dict[str, str] = {}
+    lists: dict[str, list[str]] = {}
+    parts = sorted(path for path in texts if path.startswith(_PARTS))
+    for path in (*filter(_is_part, parts), _MAIN):
+        for name, value in _read(texts.get(path, b"")[:_MOST_BYTES].decode("utf-8", "replace")):
+            scope, colons, _ = name.rpartition("::")
+            if not value and name.startswith(_CLEAR):
+                lists.pop(name.removeprefix(_CLEAR), None)
+            elif colons and scope in _LISTS:
+                lists.setdefault(scope, []).append(value)
+            else:
+                settings[name] = value
+    return settings, lists
 
 
 _CLEAR = "#clear "
