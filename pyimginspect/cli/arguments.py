@@ -247,6 +247,12 @@ def build_parser() -> argparse.ArgumentParser:
         help="add the evidence of each finding; -vv prints all tables",
     )
     out.add_argument("--summary", action="store_true", help="print one line an image")
+    out.add_argument(
+        "--progress",
+        choices=("auto", "json", "never"),
+        default="auto",
+        help="a line on a terminal (default), or JSON, on standard error",
+    )
     out.add_argument("-q", "--quiet", action="store_true", help="no progress, no messages")
     policy = parser.add_argument_group("the policy")
     policy.add_argument(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -20,19 +21,23 @@ __all__ = ["open_cache", "open_fleet_progress", "open_progress"]
 
 
 def open_progress(args: argparse.Namespace, stack: contextlib.ExitStack) -> Reporter | None:
-    """Return what shows progress, loaded only where somebody looks."""
-    if args.quiet or sys.stderr is None or not sys.stderr.isatty():
+    """Return what shows progress, loaded only where it is seen."""
+    terminal = sys.stderr is not None and sys.stderr.isatty() and not args.quiet
+    if args.progress != "json" and not (terminal and args.progress == "auto"):
         return None
-    from pyimginspect.progress import TerminalProgress
+    from pyimginspect.progress import progress_for
 
-    return stack.enter_context(TerminalProgress(sys.stderr))
+    shown = progress_for(quiet=args.quiet, term=os.environ.get("TERM", ""), how=args.progress)
+    return stack.enter_context(shown) if shown is not None else None
 
 
 def open_fleet_progress(
     args: argparse.Namespace, stack: contextlib.ExitStack
 ) -> FleetProgress | None:
     """Return what shows the progress of a fleet, where somebody looks."""
-    if args.quiet or sys.stderr is None or not sys.stderr.isatty():
+    if args.quiet or args.progress == "never":
+        return None
+    if sys.stderr is None or not sys.stderr.isatty():
         return None
     from pyimginspect.cli.fleet_progress import FleetProgress
 

@@ -271,6 +271,8 @@ def _open(client: Client, text: str, options: Options, reference: str, source: s
     carrier = StreamCarrier(reference=again)
     found = image_in_cache(known.identity, carrier, options, reference=reference, source=source)
     if found is None:
+        options.progress.expect(0, known.size or 0)
+        options.progress.wait(f"{source.capitalize()} to export {text}")
         recorded = _saved(client, text, options, source)
         found = resolve_store(
             recorded, options, name=None, reference=reference, found_as=source, again=again

@@ -106,6 +106,7 @@ def index_all(located: Located, options: Options, *, remote: bool = False) -> di
             options.progress.finish(label, cached=True)
         else:
             jobs.append(_Job(ref.number, label, ref, got, required))
+    options.progress.expect(len(jobs), sum(job.blob.size or 0 for job in jobs))
     done.update(_run(jobs, options))
     for ref in located.layers:
         if (same := first.get((ref.name, ref.digest))) in done:

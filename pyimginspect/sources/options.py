@@ -44,7 +44,13 @@ class LayerCache(Protocol):
 
 
 class Reporter(Protocol):
-    """Told how the reading goes on; called from several threads."""
+    """Gets to know how the reading goes on; called from several threads."""
+
+    def wait(self, what: str) -> None:
+        """Something is waited for before bytes come, such as an engine that exports an image."""
+
+    def expect(self, layers: int, size: int) -> None:
+        """So many layers are to be read, of ``size`` bytes as stored, as far as is known."""
 
     def begin(self, label: str, total: int | None) -> None:
         """A layer is about to be read; ``total`` is its length in bytes as stored, if known."""
@@ -58,6 +64,12 @@ class Reporter(Protocol):
 
 class NoProgress:
     """A reporter that says nothing."""
+
+    def wait(self, what: str) -> None:
+        """Say nothing."""
+
+    def expect(self, layers: int, size: int) -> None:
+        """Say nothing."""
 
     def begin(self, label: str, total: int | None) -> None:
         """Say nothing."""

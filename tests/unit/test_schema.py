@@ -11,6 +11,7 @@ from pyimginspect.analyzers import BUILTIN
 from pyimginspect.formats import render
 from pyimginspect.formats.json import schemas
 from pyimginspect.policy.schema import policy_schema
+from pyimginspect.progress import progress_schema
 from pyimginspect.report import Report
 from tests.reports import bad_report, clean_report, judged_report, with_strings
 
@@ -33,6 +34,11 @@ def test_the_published_schema_of_policies_is_that_of_the_rules() -> None:
     rules = {analyzer.rule.id: analyzer.rule for analyzer in BUILTIN}
     assert published("policy") == policy_schema(rules), "run scripts/make_schema"
     jsonschema.Draft202012Validator.check_schema(published("policy"))
+
+
+def test_the_published_schema_of_progress_is_that_of_its_events() -> None:
+    assert published("progress") == progress_schema(), "run scripts/make_schema"
+    jsonschema.Draft202012Validator.check_schema(published("progress"))
 
 
 @pytest.mark.parametrize(
