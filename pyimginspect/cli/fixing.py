@@ -102,7 +102,12 @@ def _asked(of_edit: Level, level: Level) -> bool:
 
 def _say(patch: Patch, path: str, *, written: bool) -> None:
     """Say on standard error what was done, and what was not, with the reasons."""
-    lines = [f"not applied: {each.edit.words}: {each.reason}" for each in patch.skipped]
+    lines = [
+        f"to be reviewed: {edit.words}{f': {edit.reason}' if edit.reason else ''}"
+        for edit in patch.applied
+        if edit.level == "review"
+    ]
+    lines += [f"not applied: {each.edit.words}: {each.reason}" for each in patch.skipped]
     if patch.matched < patch.instructions:
         lines.append(
             f"{patch.matched} of {patch.instructions} instructions match the image's history"

@@ -20,7 +20,7 @@ from pyimginspect.dockerfile.installs import (
 )
 from pyimginspect.dockerfile.records import Instruction
 from pyimginspect.dockerfile.runs import NotEditableError, Run, replaced
-from pyimginspect.dockerfile.shell import Command, Item, Word
+from pyimginspect.dockerfile.shell import Command, Item, Word, read_script
 
 __all__ = [
     "NotEditableError",
@@ -232,7 +232,19 @@ def insert(run: Run, after: Sequence[str], command: str) -> str:
     if first:
         return _inserted(run, first - 1, command)
     place = run.start(run.script.items[0].start)
-    return replaced(run.text, [(place, place, command + run.between(0, strict=False))])
+    between = run.between(0, strict=False)
+    return replaced(run.text, [(place, place, _in_lines(command, between) + between)])
+
+
+def _in_lines(command: str, between: str) -> str:
+    """Return a chain of commands in the style of the text around it."""
+    script = read_script(command)
+    if script is None or "\n" in command or "\n" not in between:
+        return command
+    if any(item.operator not in ("", "&&") for item in script.items):
+        return command
+    parts = [command[item.start : item.end] for item in script.items]
+    return between.join(parts)
 
 
 def _inserted(run: Run, number: int, command: str) -> str:
@@ -247,6 +259,7 @@ def _inserted(run: Run, number: int, command: str) -> str:
         raise NotEditableError("its last command runs in the background")
     strict = run.script.strict and (following or item).operator != "&&"
     place = run.end(item.end)
+    command = _in_lines(command, run.between(number, strict=False))
     return replaced(run.text, [(place, place, run.between(number, strict=strict) + command)])
 
 

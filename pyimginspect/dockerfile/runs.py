@@ -16,7 +16,6 @@ __all__ = ["NotEditableError", "Run", "replaced", "script_of"]
 
 _ALONE = re.compile(r"<<-?\s*\S+")
 _SHELL_SCRIPT = re.compile(r"#!\s*(?:\S*/)?(?:env\s+)?(?:ba|da|a)?sh\b")
-_WIDEST = 100
 
 
 class NotEditableError(DockerfileError):
@@ -100,7 +99,7 @@ class Run:
             for a, b in pairwise(items)
         ]
         broken = [gap for gap, _ in gaps if "\n" in gap]
-        if not broken and (gaps or len(self.text.rpartition("\n")[2]) < _WIDEST // 2):
+        if gaps and not broken:
             return f"{sign} " if strict else f" {sign} "
         if not broken:
             return self._leading(sign, "    ")

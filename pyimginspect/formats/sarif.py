@@ -13,7 +13,9 @@ from urllib.parse import quote
 
 from pyimginspect.dockerfile import Dockerfile
 from pyimginspect.errors import printable
+from pyimginspect.formats._fixes import fixes_by_edit, is_about
 from pyimginspect.formats._sarif import log_of
+from pyimginspect.plan import Plan
 from pyimginspect.report import Finding, Report, instruction_of
 from pyimginspect.rules import Rule
 from pyimginspect.text import sized
@@ -33,11 +35,13 @@ def render(
     rules: Mapping[str, Rule] | None = None,
     dockerfile: Dockerfile | None = None,
     category: str = "",
+    plan: Plan | None = None,
 ) -> str:
     """Return the findings as a SARIF log of one run.
 
     ``rules`` is the catalogue, for the help of each rule. A finding is placed at the line of
-    ``dockerfile`` that brought it, or at the path in the image that shows it. ``category`` names
+    ``dockerfile`` that brought it, or at the path in the image that shows it; what the edits of
+    ``plan`` that fix it replace there is its fix. ``category`` names
     the analysis where the image's repository is no good name for it: consumers close the alerts
     of one category that its next upload no longer has.
     """
@@ -49,8 +53,12 @@ def render(
     catalogue = _rules(findings, rules or {})
     numbers = {rule["id"]: number for number, rule in enumerate(catalogue)}
     results = []
+    fixes = fixes_by_edit(plan, dockerfile) if plan is not None and dockerfile is not None else ()
     for finding in findings:
         result = _result(report, finding, dockerfile)
+        mending = [fix for edit, fix in fixes if is_about(edit, finding)]
+        if mending:
+            result["fixes"] = mending
         result["ruleIndex"] = numbers[finding.rule]
         if verdict is not None and (known or verdict.fixed):
             result["baselineState"] = "unchanged" if finding in known else "new"

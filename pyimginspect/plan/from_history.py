@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from pyimginspect.dockerfile.matching import FIXED
 from pyimginspect.dockerfile.shell import read_script, squeezed
 from pyimginspect.errors import DockerfileError, printable
 from pyimginspect.inventory.collect import Inventory
@@ -36,10 +37,6 @@ def reconstruct(inventory: Inventory, plan: Plan) -> str:
     A comment above each instruction that an edit changed names the rules; what could not be
     edited is said at the top.
     """
-    if not any(edit.operations for edit in plan.edits):
-        from pyimginspect.plan import dockerfile  # until all edits say what they do as operations
-
-        return dockerfile.reconstruct(inventory, plan)
     text = from_history(inventory)
     try:
         patch = plan.patch(text)
@@ -55,7 +52,9 @@ def from_history(inventory: Inventory) -> str:
     """Return the Dockerfile that an image's history tells of, without any edit."""
     context = Context(inventory)
     steps = application_steps(context)
-    lines = [f"{_HEADER}{printable(inventory.image.reference)}."]
+    lines = [
+        f"{_HEADER}{printable(inventory.image.reference)}; edits are marked '{FIXED.strip()}'."
+    ]
     name = inventory.base.name
     if name and _IMAGE.fullmatch(name):
         lines += ["", f"FROM {name}"]

@@ -6,14 +6,14 @@ import difflib
 from collections.abc import Iterable, Iterator
 
 from pyimginspect.dockerfile.document import parse
-from pyimginspect.dockerfile.matching import Match, match
+from pyimginspect.dockerfile.matching import match
 from pyimginspect.dockerfile.runs import NotEditableError
 from pyimginspect.plan.applying import apply
 from pyimginspect.plan.draft import Draft
 from pyimginspect.plan.records import Edit, EditKind, Level, Patch, Plan, Skipped
 from pyimginspect.plan.rendering import render
 
-__all__ = ["patch_dockerfile", "unified_diff"]
+__all__ = ["patch_dockerfile", "split_lines", "unified_diff"]
 
 # What installs less comes before what deletes, and another base or stage comes last.
 _ORDER: tuple[EditKind, ...] = (
@@ -52,7 +52,8 @@ def patch_dockerfile(
     for edit in sorted(plan.edits, key=lambda edit: order.get(edit.kind, len(order))):
         reason = _refusal(edit, level) or _applied(draft, edit)
         if reason:
-            skipped.append(Skipped(edit=edit, reason=_settled(found, edit) or reason))
+            settled = _settled(draft, edit)
+            skipped.append(Skipped(edit=edit, reason=settled or reason, settled=bool(settled)))
         else:
             applied.append(edit)
     changed = render(draft)
@@ -86,16 +87,15 @@ def _applied(draft: Draft, edit: Edit) -> str:
     return ""
 
 
-def _settled(found: Match, edit: Edit) -> str:
-    """Return what to say where an earlier fix has changed the instruction already."""
-    if edit.layer in found.layers or not edit.operations:
+def _settled(draft: Draft, edit: Edit) -> str:
+    """Return what to say where nothing is left to do for an edit."""
+    if not edit.operations:
         return ""
-    text = found.document.text
-    for number in found.fixed:
-        each = found.instructions[number]
-        above = text[each.comments : each.start]
-        if any(rule in above for rule in edit.rules or (edit.kind,)):
-            return "it was fixed before: build the image again to see what is left"
+    if edit.layer in draft.match.layers:
+        gone = draft.is_gone(edit.layer)
+        return "another edit takes the instruction away" if gone else ""
+    if draft.match.fixed:
+        return "the instruction was changed before: build the image again to see what is left"
     return ""
 
 
@@ -105,11 +105,12 @@ def unified_diff(before: str, after: str, path: str = "Dockerfile") -> str:
         return ""
     name = path.replace("\\", "/").lstrip("/").removeprefix("./")
     name += "\t" if " " in name else ""  # as GNU diff has it: the name ends here
-    lines = difflib.unified_diff(_lines(before), _lines(after), f"a/{name}", f"b/{name}")
+    lines = difflib.unified_diff(split_lines(before), split_lines(after), f"a/{name}", f"b/{name}")
     return "".join(_ended(lines))
 
 
-def _lines(text: str) -> list[str]:
+def split_lines(text: str) -> list[str]:
+    """Return the lines of a text, each with its break; others than ``\\n`` end none."""
     lines = text.split("\n")
     return [f"{line}\n" for line in lines[:-1]] + ([lines[-1]] if lines[-1] else [])
 

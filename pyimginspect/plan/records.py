@@ -91,10 +91,15 @@ class NotOffered(Struct, frozen=True, kw_only=True):
 
 
 class Skipped(Struct, frozen=True, kw_only=True):
-    """An edit that a Dockerfile did not get, and why."""
+    """An edit that a Dockerfile did not get, and why.
+
+    ``settled`` is true where there is nothing left to do for it: another edit takes the
+    instruction away, or an earlier fix has changed it.
+    """
 
     edit: Edit
     reason: str
+    settled: bool = False
 
 
 class Patch(Struct, frozen=True, kw_only=True):

@@ -28,7 +28,9 @@ def _chunk(draft: Draft, block: Block, position: int) -> str:
     text = document.text
     start = document.line_start(instruction.start)
     if block.gone:
-        return text[position : max(instruction.comments, position)]
+        # Its own comments go with it, and the blank lines: what follows has some.
+        left = text[position : max(instruction.comments, position)]
+        return left if left.strip() else ""
     above, indent = text[position:start], text[start : instruction.start]
     if block.rules:
         above = marked(above, block.rules, indent, document.newline)

@@ -273,7 +273,7 @@ def test_layers_and_plan_are_printed_instead(
     assert run("--plan", dirty) == 1
     assert capsys.readouterr().out.startswith(f"Plan for {dirty}"[:40])
     assert run("--fail-on", "never", "--plan", "dockerfile", dirty) == 0
-    assert "\n# plan:" in capsys.readouterr().out
+    assert "\n# pyimginspect: fixes " in capsys.readouterr().out
     for options, name, field in (
         (["--plan"], "plan.json", "edits"),
         (["--layers"], "layers.json", "layers"),
@@ -286,7 +286,7 @@ def test_layers_and_plan_are_printed_instead(
         assert capsys.readouterr().out == file.read_text()
     written = tmp_path / "Dockerfile.new"
     assert run("--plan", "dockerfile", "-o", str(written), dirty) == 1
-    assert "\n# plan:" in written.read_text()
+    assert "\n# pyimginspect: fixes " in written.read_text()
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,7 @@ HEREDOC = "RUN <<EOF\nset -e\napt-get install gcc\nEOF"
             "RUN pip install -r x",
         ),
         # commands
-        (CLEAN, "RUN a", "RUN a && rm -rf /x"),
+        (CLEAN, "RUN a", "RUN a \\\n    && rm -rf /x"),
         (CLEAN, "RUN a && \\\n    b", "RUN a && \\\n    b && \\\n    rm -rf /x"),
         (CLEAN, "RUN a \\\n && b", "RUN a \\\n && b \\\n && rm -rf /x"),
         (CLEAN, "RUN a \\\r\n && b", "RUN a \\\r\n && b \\\r\n && rm -rf /x"),
@@ -155,7 +155,7 @@ def test_another_escape_character() -> None:
         (NO_GCC, "RUN apt-get install $PKGS", "asks for gcc by name"),
         (NO_GCC, "RUN apt-get install gcc || b", "decides whether another command runs"),
         (NO_GCC, "RUN if a; then apt-get install gcc; fi; b", "a condition, a loop or a group"),
-        (lambda run: insert(run, ["a"], "x"), "RUN a || b", "looked at by the next one"),
+        (lambda run: insert(run, ["a"], "x"), "RUN a || b", "checks the failure of this one"),
         (lambda run: insert(run, ["z"], "x"), "RUN a", "no command of it is 'z'"),
         (lambda run: drop_command(run, ["a"]), "RUN b | a", "a condition, a loop or a group"),
         (lambda run: replace_command(run, ["a"], "x"), "RUN a && a", "several commands"),

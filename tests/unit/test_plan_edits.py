@@ -179,7 +179,8 @@ def test_the_full_variant_is_replaced_by_the_slim_one() -> None:
     assert (edit.command, edit.estimated) == ("FROM python:3.13-slim-bookworm", True)
     assert edit.saving > 2_000_000
     dockerfile = reconstruct(inventory, plan)
-    assert "\nFROM python:3.13-slim-bookworm\nCOPY app /app\n" in dockerfile
+    mark = "# pyimginspect: fixes base-not-official-slim"
+    assert f"\n{mark}\nFROM python:3.13-slim-bookworm\nCOPY app /app\n" in dockerfile
 
 
 # --- packages -------------------------------------------------------------------------------------
@@ -246,9 +247,9 @@ def test_files_without_a_package_are_left_to_words() -> None:
         (
             "var/cache/dnf/x",
             "dnf install -y x",
-            "RUN dnf install -y x && dnf clean all\n",
+            "RUN dnf install -y x \\\n    && dnf clean all\n",
         ),
-        ("root/.cache/ccache/x", "make", "RUN make && rm -rf /root/.cache/ccache\n"),
+        ("root/.cache/ccache/x", "make", "RUN make \\\n    && rm -rf /root/.cache/ccache\n"),
         (
             "root/.cache/pip/http/x",
             "for x in a; do pip install $x; done",

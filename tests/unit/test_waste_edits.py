@@ -75,7 +75,7 @@ def test_owner_and_mode_in_one() -> None:
     assert plan.saving == 1_000_000
     assert lines[-1] == "COPY --chmod=700 --chown=5:6 x /app/"
     plan, lines = planned(ONE, changed, steps=["RUN make", f"RUN {command}"])
-    assert lines[-1] == "RUN make && chown -R 5:6 /app && chmod 700 /app/x"
+    assert lines[-3:] == ["RUN make \\", "    && chown -R 5:6 /app \\", "    && chmod 700 /app/x"]
 
 
 def version(number: str, data: bytes) -> dict[str, Content]:
@@ -97,7 +97,7 @@ def test_what_is_replaced_is_installed_in_one_run() -> None:
         edit.words == "install and upgrade acme in one RUN (layers 4 to 5), not one after another"
     )
     assert edit.rules == ("overwritten-files",)
-    assert lines[-1] == "RUN pip install acme==1.0 && pip install acme==2.0"
+    assert lines[-2:] == ["RUN pip install acme==1.0 \\", "    && pip install acme==2.0"]
 
 
 def test_runs_that_should_be_one_are_one_however_many_reasons_there_are() -> None:
@@ -107,7 +107,7 @@ def test_runs_that_should_be_one_are_one_however_many_reasons_there_are() -> Non
     plan, lines = planned(first, second, third, steps=["RUN one", "RUN two", "RUN three"])
     (edit,) = plan.edits
     assert (edit.layer, edit.others, edit.saving) == (4, (5, 6), 2_000_000)
-    assert lines[-1] == "RUN one && two && three"
+    assert lines[-3:] == ["RUN one \\", "    && two \\", "    && three"]
 
 
 def test_chown_between_a_deletion_and_what_it_deletes_is_in_the_same_run() -> None:
@@ -118,7 +118,7 @@ def test_chown_between_a_deletion_and_what_it_deletes_is_in_the_same_run() -> No
     )
     assert [edit.kind for edit in plan.edits] == ["delete-early"]
     assert plan.saving == 2_000_000
-    assert lines[-1] == "RUN one && chown a /app/b && rm /app/a"
+    assert lines[-3:] == ["RUN one \\", "    && chown a /app/b \\", "    && rm /app/a"]
 
 
 def test_what_is_copied_again_is_named_by_what_differs() -> None:

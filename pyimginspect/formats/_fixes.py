@@ -1,0 +1,80 @@
+"""What the edits of a plan replace in the user's Dockerfile, as SARIF's ``fix`` objects (§3.55)."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+
+from pyimginspect.dockerfile import Dockerfile
+from pyimginspect.errors import DockerfileError, printable
+from pyimginspect.plan import Edit, Plan
+from pyimginspect.plan.patch import split_lines
+from pyimginspect.report import Finding
+
+__all__ = ["fixes_by_edit", "is_about"]
+
+_Fix = dict[str, Any]
+
+
+def is_about(edit: Edit, finding: Finding) -> bool:
+    """Whether an edit is about a finding: its rule, and one of its layers."""
+    layers = {edit.layer, *edit.others}
+    return finding.rule in edit.rules and (
+        not finding.layers or not layers.isdisjoint(finding.layers)
+    )
+
+
+def fixes_by_edit(plan: Plan, dockerfile: Dockerfile) -> tuple[tuple[Edit, _Fix], ...]:
+    """Return the edits that a Dockerfile can have, each with what it replaces there.
+
+    There are none where the Dockerfile cannot be read, or is that of another image.
+    """
+    try:
+        return tuple(_fixes(plan, dockerfile))
+    except DockerfileError:
+        return ()
+
+
+def _fixes(plan: Plan, dockerfile: Dockerfile) -> Iterator[tuple[Edit, _Fix]]:
+    for edit in plan.edits:
+        if not edit.operations:
+            continue
+        alone = msgspec.structs.replace(plan, edits=(edit,))
+        text = alone.patch(dockerfile.text, dockerfile.path).text
+        replacements = list(_replacements(dockerfile.text, text))
+        if replacements:
+            words = f"{edit.words} (needs a review)" if edit.level == "review" else edit.words
+            yield (
+                edit,
+                {
+                    "description": {"text": printable(words)},
+                    "artifactChanges": [
+                        {
+                            "artifactLocation": {"uri": quote(dockerfile.path.replace("\\", "/"))},
+                            "replacements": replacements,
+                        }
+                    ],
+                },
+            )
+
+
+def _replacements(before: str, after: str) -> Iterator[dict[str, Any]]:
+    """Yield the lines that go and those that come, as ``replacement`` objects (§3.57)."""
+    old, new = split_lines(before), split_lines(after)
+    matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
+    for what, first, last, start, stop in matcher.get_opcodes():
+        if what != "equal":
+            # A region that ends at the first column of a line ends before that line (§3.30.8).
+            yield {
+                "deletedRegion": {
+                    "startLine": first + 1,
+                    "startColumn": 1,
+                    "endLine": last + 1,
+                    "endColumn": 1,
+                },
+                "insertedContent": {"text": "".join(new[start:stop])},
+            }
