@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
 
+from pyimginspect.inventory.contents import Content
 from pyimginspect.inventory.derived.causes import Cause, find_causes
 from pyimginspect.inventory.derived.wasted_files import WastedContent
 from pyimginspect.model import Entry
@@ -52,8 +53,28 @@ def edits_of_metadata(context: Context) -> Iterator[Proposal]:
             for cause in causes:
                 yield Proposal(_advice(context, cause), cause.freed.contents)
         else:
-            contents = (each for cause in causes for each in cause.freed.contents)
-            yield Proposal(edit, frozenset(contents))
+            contents = frozenset(each for cause in causes for each in cause.freed.contents)
+            yield Proposal(edit, contents | _torn_apart(context, removed_in, contents))
+
+
+def _torn_apart(
+    context: Context, removed_in: int, contents: frozenset[Content]
+) -> frozenset[Content]:
+    """Return what ``removed_in`` stores once more for each further name of a hard-linked file.
+
+    A storage driver copies a file up by name: of two names two files come to be. Where the first
+    layer makes the files as they are to be, they stay one.
+    """
+    layers = context.inventory.rootfs.layers
+    links: set[str] = set()
+    for number in {layer for layer, _ in contents}:
+        made = layers[number].index.entries
+        paths = {made[position].path for layer, position in contents if layer == number}
+        links |= {e.path for e in made if e.kind == "hardlink" and e.target in paths}
+    entries = layers[removed_in].index.entries
+    return frozenset(
+        (removed_in, n) for n, entry in enumerate(entries) if entry.stored and entry.path in links
+    )
 
 
 def _advice(context: Context, cause: Cause) -> Edit:

@@ -21,7 +21,7 @@ from pyimginspect.plan.operations import (
     ReplaceInstructions,
     StageCopy,
 )
-from tests.images import Content, Directory, File, Link, Package, dist_info, elf
+from tests.images import Content, Directory, File, HardLink, Link, Package, dist_info, elf
 from tests.inventories import apt, on_slim, taken
 
 MB = b"x" * 1_000_000
@@ -483,6 +483,13 @@ def test_owner_and_mode_are_given_as_files_are_made(
 def test_what_is_not_known_about_owners_is_advice(layers: Layers, history: list[str]) -> None:
     (edit,) = planned(layers, history).edits
     assert (edit.kind, edit.operations) == ("advice", ())
+
+
+def test_files_of_one_content_stay_one_where_they_are_made_as_they_are_to_be() -> None:
+    linked: Mapping[str, Content] = {**APP, "app/y": HardLink("app/x"), "app/z": File(MB)}
+    torn: Mapping[str, Content] = {f"app/{name}": File(MB, uid=5, gid=6) for name in "xyz"}
+    edit, _ = found([linked, torn], ["COPY x /app/", "RUN chown -R 5:6 /app"])
+    assert edit.saving == 3_000_000
 
 
 def test_a_copy_is_narrowed_to_what_differs() -> None:
