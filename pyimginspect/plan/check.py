@@ -8,6 +8,7 @@ removed. All edits are asked about at once, and one by one only if that fails.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from pyimginspect.inventory.derived.primary_python import primary_python, running_python
@@ -31,6 +32,7 @@ from pyimginspect.rootfs import RootFS
 
 __all__ = ["checked", "fault_of"]
 
+_PYTHON = re.compile(r"(?:python|pip|pydoc|idle)[\d.]*|python[\d.]*-config")
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -66,10 +68,11 @@ def fault_of(context: Context, proposals: Sequence[Proposal]) -> str | None:
     if not gone:
         return next(_of_steps(context, proposals), None)
     replaced = any(isinstance(op, ReplaceBase) for op in _operations(proposals))
+    official = any(_brings_python(proposal) for proposal in proposals)
     faults = (
         *(() if replaced else (_of_pythons(context, gone), _of_start(context, gone))),
         _of_libraries(context, gone),
-        _of_scripts(context, gone),
+        _of_scripts(context, gone, official),
         _of_distributions(context, gone),
         _of_run_time(context, proposals, gone),
         _of_programs(context, proposals),
@@ -150,11 +153,13 @@ def _of_libraries(context: Context, gone: frozenset[str]) -> Iterator[str]:
             yield f"{each.distribution.name} opens /{each.found}, which would go"
 
 
-def _of_scripts(context: Context, gone: frozenset[str]) -> Iterator[str]:
+def _of_scripts(context: Context, gone: frozenset[str], official: bool) -> Iterator[str]:
     inventory = context.inventory
-    for path, _, started in interpreted_programs(
+    for path, name, started in interpreted_programs(
         inventory.rootfs, inventory.image.config, inventory.packages
     ):
+        if official and name.startswith("python"):
+            continue  # pip writes it again, for the Python of the other base
         if started in gone and (inventory.rootfs.resolve(path) or path) not in gone:
             yield f"/{path} is a script for /{started}, which would go"
 
@@ -203,6 +208,9 @@ def _of_programs(context: Context, proposals: Sequence[Proposal]) -> Iterator[st
     for proposal in proposals:
         names = _programs_of(proposal.gone, places)
         modules = _modules_of(context, proposal.gone)
+        if _brings_python(proposal):
+            names = {n: path for n, path in names.items() if not _PYTHON.fullmatch(n)}
+            modules = set()
         if not names and not modules:
             continue
         first = min((rootfs[path].layer for path in proposal.gone if path in rootfs), default=0)
@@ -213,6 +221,14 @@ def _of_programs(context: Context, proposals: Sequence[Proposal]) -> Iterator[st
                 word = _missed(call.words, names, modules, rootfs)
                 if word and not _is_dropped(proposals, layer, call.words):
                     yield f"layer {layer} calls {word}, which would not be there"
+
+
+def _brings_python(proposal: Proposal) -> bool:
+    """Whether an official image of Python takes the place of the base."""
+    return any(
+        isinstance(each, ReplaceBase) and each.image.startswith("python:")
+        for each in proposal.edit.operations
+    )
 
 
 def _is_there(proposal: Proposal, layer: int) -> bool:

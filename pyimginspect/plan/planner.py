@@ -9,12 +9,13 @@ import msgspec
 
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.contents import Content
+from pyimginspect.plan.bases import edits_of_base
 from pyimginspect.plan.caches import edits_of_caches
 from pyimginspect.plan.check import checked
 from pyimginspect.plan.context import Context, Proposal
 from pyimginspect.plan.duplicates import edits_of_duplicates
 from pyimginspect.plan.metadata import edits_of_metadata
-from pyimginspect.plan.python import edits_of_base, edits_of_bindings, edits_of_environments
+from pyimginspect.plan.python import edits_of_bindings, edits_of_environments
 from pyimginspect.plan.records import Edit, NotOffered, Plan, SavingPart
 from pyimginspect.plan.tools import edits_of_recommended, edits_of_tools
 from pyimginspect.plan.waste_edits import edits_of_deleted, edits_of_overwritten

@@ -1,4 +1,4 @@
-"""Edits about Python itself: bindings from the OS, copied environments, the base image."""
+"""Edits about Python packages: bindings from the OS, build tools in copied environments."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import shlex
 from collections.abc import Iterator, Sequence
 
 from pyimginspect.inventory.derived.bindings import twin_of
-from pyimginspect.inventory.derived.leftovers import kept_of_full, not_in_slim, without
+from pyimginspect.inventory.derived.leftovers import without
 from pyimginspect.inventory.derived.replaceable import lacks_twin, replaceable_bindings
 from pyimginspect.inventory.derived.runtime_python import runtime_python
-from pyimginspect.inventory.official_images import slim_image
 from pyimginspect.inventory.packages import dependency_graph
 from pyimginspect.inventory.records import files_of
 from pyimginspect.inventory.tool_names import python_build_tools
@@ -18,14 +17,12 @@ from pyimginspect.plan.lists import fetch_again
 from pyimginspect.plan.operations import (
     AppendCommand,
     DropPackages,
-    InsertCommand,
     Operation,
-    ReplaceBase,
 )
 from pyimginspect.plan.runs import installs, is_sequence, names_of
 from pyimginspect.plan.temporary import MANAGERS
 
-__all__ = ["edits_of_base", "edits_of_bindings", "edits_of_environments"]
+__all__ = ["edits_of_bindings", "edits_of_environments"]
 
 
 def edits_of_bindings(context: Context) -> Iterator[Proposal]:
@@ -152,40 +149,3 @@ def _python_with_pip(context: Context, location: str) -> str:
                     if node is not None and node.kind != "directory":
                         return python
     return ""
-
-
-def edits_of_base(context: Context) -> Iterator[Proposal]:
-    """Propose the slim variant in place of the full one; what that saves is an estimate."""
-    base = context.inventory.base
-    if base.family != "python" or base.variant != "full" or not base.layers:
-        return
-    keys, files = not_in_slim(context.inventory)
-    full = base.name or "the full one"
-    image = slim_image(base.version, base.distribution)
-    edit = context.edit(
-        "base",
-        0,
-        f"begin with the slim variant; {full} brings {len(keys)} packages more",
-        command=f"FROM {image}",
-        rules=("base-not-official-slim",),
-        estimated=True,
-        operations=_slim_base(context, image),
-        reason="another base image: look whether anything needs what it does not have",
-    )
-    yield Proposal(edit, context.contents.behind(files), context.behind(keys))
-
-
-def _slim_base(context: Context, image: str) -> list[Operation]:
-    """Return the operations for the slim variant, with the libraries of the full one in use."""
-    operations: list[Operation] = [ReplaceBase(image=image)]
-    keep = kept_of_full(context.inventory)
-    if keep:
-        layer = next((n for n in sorted(context.by_layer) if n >= context.base), -1)
-        if context.command(layer) is None or context.user(layer):
-            return []
-        command = (
-            f"apt-get update && apt-get install -y --no-install-recommends {shlex.join(keep)}"
-            " && rm -rf /var/lib/apt/lists/*"
-        )
-        operations.append(InsertCommand(layer=layer, after=(), command=command))
-    return operations

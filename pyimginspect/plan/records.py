@@ -58,6 +58,7 @@ class Edit(Struct, frozen=True, kw_only=True):
     with, names to leave out. ``rules`` are the findings that it mends. ``saving`` is in bytes of
     file content, as if this were the only edit; ``compressed`` an estimate of the same bytes in a
     registry. ``estimated`` is true where ``saving`` is no count of bytes but an estimate too.
+    ``adds`` are the bytes that it brings in their place, an estimate, which ``saving`` leaves out.
     ``packages`` are those that it is about, ``keep`` those to ask for in their place, as files in
     use need them. ``others`` are the layers whose instructions the edit makes needless.
     ``operations`` are the same as data, to be applied to a Dockerfile; an edit without any is
@@ -76,6 +77,7 @@ class Edit(Struct, frozen=True, kw_only=True):
     saving: int = 0
     compressed: int = 0
     estimated: bool = False
+    adds: int = 0
     others: tuple[int, ...] = ()
     operations: tuple[Operation, ...] = ()
     level: Level = "review"
@@ -156,10 +158,13 @@ class Plan(Struct, frozen=True, kw_only=True):
     def saved_by(self, edits: Collection[Edit]) -> int:
         """Return the bytes that some of the edits save together, each of them once.
 
+        What they add is taken off.
+
         Those that a :class:`Patch` applied, say: a Dockerfile need not get all of them.
         """
         chosen = {number for number, edit in enumerate(self.edits) if edit in edits}
-        return sum(part.size for part in self.parts if not chosen.isdisjoint(part.edits))
+        saved = sum(part.size for part in self.parts if not chosen.isdisjoint(part.edits))
+        return saved - sum(self.edits[number].adds for number in chosen)
 
     def patch(
         self,

@@ -18,11 +18,25 @@ from pyimginspect.plan.operations import (
     JoinRuns,
     NarrowCopy,
     Operation,
+    ReplaceBase,
+    ReplaceCommand,
     ReplaceInstructions,
     StageCopy,
 )
-from tests.images import Content, Directory, File, HardLink, Link, Package, dist_info, elf
-from tests.inventories import apt, on_slim, taken
+from tests.images import (
+    Content,
+    Directory,
+    File,
+    HardLink,
+    Link,
+    Package,
+    debian_base,
+    debian_python_packages,
+    dist_info,
+    elf,
+    image,
+)
+from tests.inventories import DEBIAN_STEP, apt, on_slim, steps, taken
 
 MB = b"x" * 1_000_000
 SITE = "usr/local/lib/python3.13/site-packages"
@@ -522,3 +536,91 @@ def test_what_came_with_what_is_removed_later_goes_by_the_same_edit() -> None:
         DropCommand(layer=6, words=("apt-get", "autoremove", "-y")),
         DropCommand(layer=6, words=("apt-get", "remove", "-y", "build-essential")),
     )
+
+
+# --- the base -------------------------------------------------------------------------------------
+SYSTEM: dict[str, Package] = {
+    **debian_python_packages("3.11.2"),
+    "python3-pip": {
+        "Depends": "python3",
+        "files": {
+            "usr/bin/pip": File("#!/usr/bin/python3\n", mode=0o755),
+            "usr/lib/python3/dist-packages/pip-23.0.1.dist-info/METADATA": (
+                "Metadata-Version: 2.1\nName: pip\nVersion: 23.0.1\n"
+            ),
+        },
+    },
+}
+DIST = "usr/local/lib/python3.11/dist-packages"
+FLASK = dist_info("flask", "3.1.0", {"flask/__init__.py": "#"}, site=DIST)
+PIP = "pip install --break-system-packages flask"
+
+
+def on_debian(more: Mapping[str, Package], names: str, pip: str, **config: Any) -> Plan:
+    """A Debian image whose only Python is the system's, with Flask from PyPI."""
+    packages: dict[str, Package] = {**SYSTEM, **more}
+    layers = [debian_base(), apt(packages, manual=names.split()), FLASK]
+    history = steps(DEBIAN_STEP, f"RUN apt-get install -y {names}", f"RUN {pip}")
+    return make_plan(taken(image(layers, history=history, **config)))
+
+
+def test_an_official_image_takes_the_place_of_the_systems_python() -> None:
+    plan = on_debian({}, "python3 python3-pip", PIP, cmd=["python3", "-m", "flask"])
+    (edit,) = (each for each in plan.edits if each.kind == "base")
+    assert edit.operations == (
+        ReplaceBase(image="python:3.11-slim-bookworm"),
+        DropPackages(layer=1, manager="apt", names=("python3", "python3-pip")),
+        ReplaceCommand(layer=2, words=tuple(PIP.split()), command="pip install flask"),
+    )
+    assert (edit.level, edit.adds) == ("review", 57_000_000)
+    assert plan.saved_by([edit]) == edit.saving - edit.adds
+
+
+@pytest.mark.parametrize(
+    ("more", "names", "pip", "config", "why"),
+    [
+        (
+            {"python3-yaml": {"Depends": "python3"}},
+            "python3 python3-pip python3-yaml",
+            PIP,
+            {},
+            "python3-yaml would have to come from PyPI first",
+        ),
+        (
+            {},
+            "python3 python3-pip",
+            f"/usr/bin/{PIP}",
+            {},
+            "layer 2 names the system's Python, which would not be there",
+        ),
+        (
+            {},
+            "python3 python3-pip",
+            PIP,
+            {"cmd": ["/usr/bin/python3", "-m", "flask"]},
+            "the image's command names the system's Python, which would not be there",
+        ),
+        (
+            {"supervisor": {"Depends": "python3"}},
+            "python3 python3-pip supervisor",
+            PIP,
+            {},
+            "stays: another package needs it",
+        ),
+    ],
+)
+def test_the_systems_python_stays_where_something_names_it(
+    more: Mapping[str, Package], names: str, pip: str, config: Any, why: str
+) -> None:
+    plan = on_debian(more, names, pip, **config)
+    (edit,) = (each for each in plan.edits if each.rules == ("base-not-official-slim",))
+    assert (edit.kind, edit.operations) == ("advice", ())
+    assert edit.reason.endswith(why)
+
+
+def test_nothing_ever_asks_pip_for_pip() -> None:
+    for plan in (
+        on_debian({}, "python3 python3-pip", PIP),
+        planned([apt(SYSTEM, manual=["python3-pip"])], ["RUN apt-get install -y python3-pip"]),
+    ):
+        assert not any("install --no-cache-dir pip" in edit.command for edit in plan.edits)
