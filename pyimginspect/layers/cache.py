@@ -53,6 +53,9 @@ _PUT_DOCUMENT = """INSERT INTO documents (digest, data) VALUES (?, ?)
     ON CONFLICT (digest) DO UPDATE SET data = excluded.data"""
 _PUT_REPORT = """INSERT INTO reports (key, data) VALUES (?, ?)
     ON CONFLICT (key) DO UPDATE SET data = excluded.data"""
+# The digest is read from the row itself: a damaged index may lead to the row of another blob.
+_DIFF_ID_OF_BLOB = """SELECT diff_id FROM blobs
+    WHERE rowid = (SELECT rowid FROM blobs WHERE digest = ?) AND +digest = ?"""
 _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
 
@@ -125,7 +128,7 @@ class Cache:
 
     def _get(self, diff_id: Digest | None, digest: Digest | None) -> LayerIndex | None:
         if digest is not None:
-            known = self._row("SELECT diff_id FROM blobs WHERE digest = ?", digest)
+            known = self._row(_DIFF_ID_OF_BLOB, digest, digest)
             if known is not None and diff_id not in (None, known[0]):
                 return None
             diff_id = diff_id if known is None else known[0]

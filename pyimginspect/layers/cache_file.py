@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, Self
 
 __all__ = ["SIZED", "memory_database", "open_database", "open_unchanging"]
 
@@ -52,13 +54,65 @@ _TABLES = (
 )
 
 
+@contextlib.contextmanager
+def _damage() -> Iterator[None]:
+    """Tell damage from what is wrong with the disk, a lock or a permission.
+
+    What is no SQL to sqlite, although it is ours, is so by a damaged schema or a damaged header;
+    and a message that repeats damaged bytes may be no UTF-8.
+    """
+    try:
+        yield
+    except UnicodeDecodeError as exc:
+        raise sqlite3.DatabaseError("its schema is no text") from exc
+    except sqlite3.OperationalError as exc:
+        if getattr(exc, "sqlite_errorcode", None) != sqlite3.SQLITE_ERROR:
+            raise
+        raise sqlite3.DatabaseError(str(exc)) from exc
+
+
+class _Cursor(sqlite3.Cursor):
+    def execute(self, *arguments: Any) -> Self:
+        with _damage():
+            return super().execute(*arguments)
+
+    def executemany(self, *arguments: Any) -> Self:
+        with _damage():
+            return super().executemany(*arguments)
+
+    def fetchone(self) -> Any:
+        with _damage():
+            return super().fetchone()
+
+    def fetchall(self) -> list[Any]:
+        with _damage():
+            return super().fetchall()
+
+
+class _Connection(sqlite3.Connection):
+    """A connection all of whose errors are those of sqlite."""
+
+    def cursor(self, factory: Any = _Cursor) -> Any:
+        return super().cursor(factory)
+
+    def execute(self, *arguments: Any) -> Any:
+        return self.cursor().execute(*arguments)
+
+    def executemany(self, *arguments: Any) -> Any:
+        return self.cursor().executemany(*arguments)
+
+
 def open_database(path: Path) -> sqlite3.Connection:
     """Open the file, made if needed. Raises ``sqlite3.Error``.
 
     ``sqlite3.DatabaseError`` that is no ``OperationalError`` means damage, or another's file.
     """
     database = sqlite3.connect(
-        path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        path,
+        timeout=_BUSY_SECONDS,
+        isolation_level=None,
+        check_same_thread=False,
+        factory=_Connection,
     )
     try:
         if _is_empty(database):
@@ -83,7 +137,9 @@ def open_unchanging(path: Path) -> sqlite3.Connection:
     meanwhile may look like damage. Raises ``sqlite3.Error``.
     """
     address = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
-    database = sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False)
+    database = sqlite3.connect(
+        address, uri=True, isolation_level=None, check_same_thread=False, factory=_Connection
+    )
     try:
         if _application(database) != _APPLICATION:
             raise sqlite3.DatabaseError("it belongs to another program")
@@ -123,7 +179,9 @@ def _fill(database: sqlite3.Connection) -> None:
 
 def memory_database() -> sqlite3.Connection:
     """Return an empty cache that ends with this process."""
-    database = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    database = sqlite3.connect(
+        ":memory:", isolation_level=None, check_same_thread=False, factory=_Connection
+    )
     for statement in _TABLES:
         database.execute(statement)
     return database

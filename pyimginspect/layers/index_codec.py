@@ -37,6 +37,8 @@ def encode_index(index: LayerIndex) -> bytes:
 
 def decode_index(data: bytes) -> LayerIndex:
     """Return the index that :func:`encode_index` wrote; raise :class:`StoredIndexError`."""
+    if data[:1] not in (_PLAIN, _ESCAPED):
+        raise StoredIndexError("these bytes are no index")
     packed = unpack(memoryview(data)[1:])
     try:
         if data[:1] == _PLAIN:
