@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import shlex
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from pyimginspect.analyzers.rule import Rule
@@ -16,28 +14,26 @@ from pyimginspect.inventory.derived.leftovers import (
     files_of_packages,
     find_leftovers,
 )
+from pyimginspect.inventory.derived.purging import purge_command
+from pyimginspect.inventory.derived.recommended import find_recommended
 from pyimginspect.inventory.facts import BuildTool, OsPackage
 from pyimginspect.inventory.tool_names import users_at_run_time
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
-from pyimginspect.text import counted, listed
+from pyimginspect.text import counted
 
 __all__ = [
     "NOTABLE",
-    "add_words",
     "asked_for",
     "freed_packages",
     "left_by_layer",
     "left_in_layer",
-    "purge_words",
-    "recommended_by",
 ]
 
 NOTABLE = 1_000_000
 """Bytes from which debris is against the policy; below, it is good to know."""
 
 _MOST = 12
-_APT = re.compile(r"\bapt(?:-get)?\s+(?:-\S+\s+)*install\b")
 _KINDS = {"meta": "collection of build packages"}
 
 
@@ -82,17 +78,14 @@ def left_in_layer(
     evidence += _proofs(kept)
     evidence += [Evidence(what=f"{user} uses such tools at run time") for user in users]
     fix = ""
-    recommended = recommended_by(inventory, layer, keys)
-    if recommended and not any(tool.automatic is False for tool in asked):
-        who = listed(sorted({upper for upper, _ in recommended}))
-        evidence += [
-            Evidence(what=f"{upper} only recommends {lower}; no remaining package depends on it")
-            for upper, lower in recommended[:_MOST]
-        ]
-        verb = "recommends" if " and " not in who else "recommend"
-        fix = f"apt-get install --no-install-recommends: {who} {verb} them, nothing depends on them"
+    recommended = _recommendations(inventory, layer, keys)
+    if recommended:
+        evidence += recommended
+        fix = "Install no recommended packages: see the finding os-package-recommends"
     elif asked:
-        purge = _removal_words(inventory, asked, kept)
+        names = {inventory.packages[proof.package].name for proof in kept}
+        # Headers and tools have findings of their own, and are removed by the same command.
+        purge = purge_command(inventory, asked, find_leftovers(inventory).packages, names)
         fix = f"{instead}; or, if no later RUN builds, end this one with && {purge}"
     contents = contents_of(inventory.rootfs)
     return rule.finding(
@@ -131,50 +124,19 @@ def asked_for(inventory: Inventory, layer: int, tools: Iterable[BuildTool]) -> l
     return own
 
 
-def recommended_by(
-    inventory: Inventory, layer: int, keys: Collection[str]
-) -> list[tuple[str, str]]:
-    """Return which packages of a layer that stay recommend which of ``keys``, by name.
-
-    Empty where the layer's instruction is no installation by apt, or installs nothing that is
-    only recommended.
-    """
-    instruction = inventory.instructions[layer]
-    if not _APT.search(instruction) or "--no-install-recommends" in instruction:
-        return []
-    packages = inventory.packages
-    names = {packages[key].name for key in keys}
-    going = find_leftovers(inventory).packages
-    found = {
-        (package.automatic is not False, package.name, name)
-        for package in packages.packages
-        if package.installed_in == layer and package.key not in going
-        for clause in package.recommends
-        for name in clause[:1]
-        if name in names
-    }
-    # What was asked for is the cause, before what it depends on.
-    first = min((automatic for automatic, *_ in found), default=False)
-    return sorted((upper, lower) for automatic, upper, lower in found if automatic == first)
-
-
-def purge_words(packages: Sequence[OsPackage]) -> str:
-    """Return the command that removes packages and what came along with them."""
-    names = shlex.join(package.name for package in packages)
-    if packages[0].manager == "apk":
-        return f"apk del {names}"
-    if packages[0].manager == "rpm":
-        return f"dnf remove -y {names}"
-    return f"apt-get purge -y --auto-remove {names}"
-
-
-def add_words(manager: str, names: Sequence[str]) -> str:
-    """Return the command that installs packages and no more than they need."""
-    if manager == "apk":
-        return f"apk add --no-cache {shlex.join(names)}"
-    if manager == "rpm":
-        return f"dnf install -y --setopt=install_weak_deps=False {shlex.join(names)}"
-    return f"apt-get install -y --no-install-recommends {shlex.join(names)}"
+def _recommendations(inventory: Inventory, layer: int, keys: Collection[str]) -> list[Evidence]:
+    """Return which packages recommend ``keys``, where all are there for no other reason."""
+    return [
+        Evidence(
+            what=f"{inventory.packages[each.upper].name} only recommends"
+            f" {inventory.packages[each.lower].name}; no remaining package depends on it"
+        )
+        for found in find_recommended(inventory)
+        if found.layer == layer and keys and {*keys} <= {*found.packages}
+        for root in found.roots
+        for each in root.recommendations
+        if not {*keys}.isdisjoint(each.packages)
+    ][:_MOST]
 
 
 def _kept_of(inventory: Inventory, leftovers: Leftovers, layer: int) -> list[Kept]:
@@ -182,15 +144,6 @@ def _kept_of(inventory: Inventory, leftovers: Leftovers, layer: int) -> list[Kep
     return [
         proof for proof in leftovers.kept if inventory.packages[proof.package].installed_in == layer
     ]
-
-
-def _removal_words(
-    inventory: Inventory, packages: Sequence[OsPackage], kept: Sequence[Kept]
-) -> str:
-    """Return the command that removes packages, and first asks for what must stay by name."""
-    names = sorted({inventory.packages[proof.package].name for proof in kept})
-    keep = f"{add_words(packages[0].manager, names)} && " if names else ""
-    return f"{keep}{purge_words(packages)}"
 
 
 def freed_packages(inventory: Inventory, keys: Sequence[str]) -> Freed:

@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.facts import Distribution, Interpreter
 from pyimginspect.inventory.loader import Dependency
+from pyimginspect.inventory.packages.commands import install_and_clean, tool_of
 from pyimginspect.inventory.providers import advice, provider
 from pyimginspect.inventory.wheels import Wheel
 from pyimginspect.model import Evidence
@@ -28,12 +29,6 @@ __all__ = [
 ]
 
 _MOST = 5
-_INSTALL = {
-    "apk": "RUN apk add --no-cache {}",
-    "dpkg": "RUN apt-get update && apt-get install -y --no-install-recommends {}"
-    " && rm -rf /var/lib/apt/lists/*",
-    "rpm": "RUN dnf install -y {} && dnf clean all",
-}
 
 
 class Owner(NamedTuple):
@@ -125,10 +120,10 @@ def remedies(inventory: Inventory, sonames: Iterable[str]) -> list[str]:
 def install_line(inventory: Inventory, packages: Iterable[str]) -> str:
     """Return the instruction that installs OS packages here, or nothing."""
     managers = {package.manager for package in inventory.packages.packages}
-    names = " ".join(packages)
+    names = [*packages]
     if not names or len(managers) != 1:
         return ""
-    return _INSTALL[managers.pop()].format(names)
+    return f"RUN {' && '.join(install_and_clean(tool_of(inventory.rootfs, managers.pop()), names))}"
 
 
 def fits(wheel: Wheel) -> bool:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 
 from pyimginspect.analyzers._leftovers import freed_packages
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.derived.leftovers import find_leftovers
+from pyimginspect.inventory.packages.commands import remove
 from pyimginspect.inventory.tool_names import kind_of_package
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
@@ -71,7 +71,7 @@ def run(inventory: Inventory) -> Iterator[Finding]:
             instruction=inventory.instructions[layer],
             packages=keys or (package.key,),
             frees=freed_packages(inventory, keys),
-            fix=f"End the same RUN with && apk del --no-network {shlex.quote(package.name)}",
+            fix=f"End the same RUN with && {remove('apk', [package.name])}",
         )
 
 

@@ -18,6 +18,7 @@ from pyimginspect.inventory.contents import Content
 from pyimginspect.inventory.derived.leftovers import bytecode_of, files_of_packages
 from pyimginspect.inventory.journals import is_journal
 from pyimginspect.inventory.packages import dependency_graph
+from pyimginspect.inventory.packages.commands import install_and_clean, tool_of
 from pyimginspect.inventory.records import files_of
 from pyimginspect.plan.context import Context, Proposal
 from pyimginspect.plan.operations import BuildStage, StageCopy
@@ -230,13 +231,4 @@ def _install(context: Context, names: Sequence[str]) -> tuple[str, ...]:
     if not names:
         return ()
     manager = next(p.manager for p in context.packages.packages if p.name == names[0])
-    named = shlex.join(names)
-    if manager == "apk":
-        return (f"apk add --no-cache {named}",)
-    if manager == "rpm":
-        return (f"dnf install -y --setopt=install_weak_deps=False {named}", "dnf clean all")
-    return (
-        "apt-get update",
-        f"apt-get install -y --no-install-recommends {named}",
-        "rm -rf /var/lib/apt/lists/*",
-    )
+    return install_and_clean(tool_of(context.inventory.rootfs, manager), names)

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-import msgspec
 from msgspec import Struct
 
 from pyimginspect.inventory.contents import Content
+from pyimginspect.inventory.derived.purging import purge_command
 from pyimginspect.inventory.facts import OsPackage
 from pyimginspect.inventory.journals import is_journal
-from pyimginspect.inventory.packages import dependency_graph
-from pyimginspect.inventory.packages.apt_conf import read_auto_remove
-from pyimginspect.inventory.packages.needed import needed_by_apt
 from pyimginspect.plan.context import Context
 from pyimginspect.plan.lists import CLEAN, fetch_again
 from pyimginspect.plan.operations import (
@@ -43,7 +40,6 @@ __all__ = [
     "install_again",
     "needs_tools",
     "one_run",
-    "purge_command",
     "takes_sources",
 ]
 
@@ -110,52 +106,6 @@ def _metadata(context: Context, layer: int) -> tuple[list[bytes], bool]:
 
 
 # --- commands -------------------------------------------------------------------------------------
-def purge_command(
-    context: Context, asked: Sequence[OsPackage], keys: Collection[str], kept: Iterable[str]
-) -> str:
-    """Return the command that removes what was ``asked`` for, with ``keys`` and nothing else.
-
-    ``kept`` are the names of packages that must stay though they came along with these.
-    """
-    names = shlex.join(package.name for package in asked)
-    if asked[0].manager == "apk":
-        keep = f"apk add --no-cache {shlex.join(sorted(kept))} && " if kept else ""
-        return f"{keep}apk del --no-network {names}"
-    if asked[0].manager == "rpm":
-        keep = f"dnf mark install {shlex.join(sorted(kept))} && " if kept else ""
-        return f"{keep}dnf remove -y {names}"
-    staying = sorted({*kept, *_would_go(context, asked, keys, kept)})
-    keep = f"apt-mark manual {shlex.join(staying)} && " if staying else ""
-    # Recommended packages would stay for as long as anything in the base suggests them.
-    return (
-        f"{keep}apt-get purge -y --auto-remove -o APT::AutoRemove::RecommendsImportant=false"
-        f" -o APT::AutoRemove::SuggestsImportant=false {names}"
-    )
-
-
-def _would_go(
-    context: Context, asked: Sequence[OsPackage], keys: Collection[str], kept: Iterable[str]
-) -> set[str]:
-    """Return what ``--auto-remove`` would take besides: recommended by something that stays."""
-    graph = dependency_graph(context.packages)
-    gone = {package.key for package in asked}
-    stay = {
-        key: node
-        for key, node in graph.nodes.items()
-        if node.package.manager == "dpkg" and key not in gone
-    }
-    kept = {*kept}
-    roots = {
-        key for key, node in stay.items() if not node.package.automatic or node.package.name in kept
-    }
-    settings = msgspec.structs.replace(
-        read_auto_remove(context.inventory.rootfs), recommends=False, suggests=False
-    )
-    orphans = stay.keys() - needed_by_apt(stay, roots, settings) - {*keys}
-    needed = {key for key in orphans if not orphans.isdisjoint(graph.required_by[key])}
-    return {graph.nodes[key].package.name for key in orphans - needed}
-
-
 def install_again(context: Context, groups: Sequence[Temporary]) -> str | None:
     """Return the one command that installs what several layers did, as they did it.
 
@@ -227,7 +177,7 @@ def one_run(
     operations: list[Operation] = []
     moved = [group for group in groups if group.layer != first]
     virtual = [package for package in asked if package.virtual]
-    purge = purge_command(context, asked, keys, kept)
+    purge = purge_command(context.inventory, asked, keys, kept)
     if moved:
         install = "" if virtual else install_again(context, moved)
         if install is None or len({package.manager for package in asked}) > 1:

@@ -11,8 +11,11 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from pyimginspect.inventory.build_tools import loose_files
 from pyimginspect.inventory.contents import Content
+from pyimginspect.inventory.derived.purging import purge_command
+from pyimginspect.inventory.derived.recommended import find_recommended
 from pyimginspect.inventory.facts import OsPackage
 from pyimginspect.inventory.packages import dependency_graph
+from pyimginspect.inventory.packages.commands import tool_of, without_recommended
 from pyimginspect.inventory.packages.graph import members
 from pyimginspect.inventory.runtimes import runtime_of
 from pyimginspect.plan.builder_stage import build_stage
@@ -27,7 +30,6 @@ from pyimginspect.plan.temporary import (
     emptied_by,
     needs_tools,
     one_run,
-    purge_command,
 )
 
 __all__ = ["edits_of_recommended", "edits_of_tools"]
@@ -148,7 +150,8 @@ def _rules(group: Temporary) -> tuple[str, ...]:
 
 def _purged(context: Context, group: Temporary) -> Proposal:
     """Propose to end the ``RUN`` that installed the tools, and used them, with their removal."""
-    command = purge_command(context, group.asked, group.keys, _kept(context, [group.layer]))
+    kept = _kept(context, [group.layer])
+    command = purge_command(context.inventory, group.asked, group.keys, kept)
     words = "purge the build tools in the RUN that used them"
     if any(package.virtual for package in group.asked):
         words = f"delete {' '.join(group.names)} in the RUN that added it"
@@ -259,45 +262,39 @@ def _loose(context: Context) -> Iterator[Proposal]:
 
 
 def edits_of_recommended(context: Context) -> Iterator[Proposal]:
-    """Propose to do without what packages that stay only recommend."""
-    found = context.leftovers
-    layers: dict[int, list[str]] = {}
-    for group in (found.recommended, found.tools, found.headers):
-        for layer, keys in group.items():
-            if _only_recommended(context, layer, keys):
-                layers.setdefault(layer, []).extend(keys)
-    for layer, members_ in sorted(layers.items()):
-        names = [context.packages[key].name for key in members_]
-        keep = _kept(context, [layer])
-        operations: list[Operation] = [
-            AddOption(layer=layer, manager="apt", option="--no-install-recommends")
-        ]
+    """Propose to do without what packages that stay only recommend, for each layer."""
+    going = context.leftovers.packages
+    for found in find_recommended(context.inventory):
+        layer = found.layer
+        keys = sorted({key for r in found.roots if r.root not in going for key in r.packages})
+        if not keys:
+            continue
+        manager = MANAGERS[found.manager]
+        option = without_recommended(tool_of(context.inventory.rootfs, found.manager))
+        in_use = (context.packages[use.package].name for use in found.in_use)
+        keep = sorted({*in_use, *_kept(context, [layer])})
+        operations: list[Operation] = [AddOption(layer=layer, manager=manager, option=option)]
         if keep:
-            operations.append(DropPackages(layer=layer, manager="apt", names=(), instead=(*keep,)))
+            operations.append(
+                DropPackages(layer=layer, manager=manager, names=(), instead=(*keep,))
+            )
         edit = context.edit(
             "no-recommends",
             layer,
-            f"install no recommended packages: {len(names)} are here for no other reason",
-            command="--no-install-recommends",
-            packages=names,
+            f"install no recommended packages: {len(keys)} are here for no other reason",
+            command=option,
+            packages=[context.packages[key].name for key in keys],
             keep=keep,
-            rules=_TOOL_RULES,
+            rules=("os-package-recommends", *_TOOL_RULES),
             operations=operations,
             reason=_LOOK,
         )
-        yield _proposal(context, edit, members_)
+        yield _proposal(context, edit, keys)
 
 
 def _only_recommended(context: Context, layer: int, keys: Sequence[str]) -> bool:
-    """Whether nobody asked for packages that came with a plain ``apt-get install``.
-
-    As nothing that stays depends on them (see :func:`find_leftovers`), they are there because
-    others recommend them.
-    """
-    command = context.command(layer) or ""
-    if not installs(command, "apt") or "--no-install-recommends" in command:
-        return False
-    asked = [key for key in context.leftovers.packages if context.packages[key].automatic is False]
-    return not any(context.packages[key].installed_in == layer for key in asked) and all(
-        context.packages[key].automatic for key in keys
+    """Whether packages of a layer are there because packages that stay recommend them."""
+    return any(
+        found.layer == layer and {*keys} <= {*found.packages}
+        for found in find_recommended(context.inventory)
     )

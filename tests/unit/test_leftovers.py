@@ -86,7 +86,10 @@ def test_tools_go_with_what_came_along_by_dependency_and_by_recommendation() -> 
     )
     bookkeeping = sum(len(_list(name)) for name in found.packages)
     assert found.saving == 1000 + 100 + 200 + 7 + bookkeeping
-    assert found.fix.endswith("&& apt-get purge -y --auto-remove build-essential")
+    assert found.fix.endswith(
+        "&& apt-get purge -y --auto-remove -o APT::AutoRemove::RecommendsImportant=false"
+        " -o APT::AutoRemove::SuggestsImportant=false build-essential"
+    )
 
 
 def _list(name: str) -> str:
@@ -113,8 +116,9 @@ def test_a_library_that_a_file_in_use_needs_must_stay() -> None:
     assert proof.what.endswith("_psycopg.so needs libpq.so.5: libpq5 must stay")
     assert found.fix == (
         "Install them in a build stage only; or, if no later RUN builds, end this one with"
-        " && apt-get install -y --no-install-recommends libpq5"
-        " && apt-get purge -y --auto-remove libpq-dev"
+        " && apt-mark manual libpq5"
+        " && apt-get purge -y --auto-remove -o APT::AutoRemove::RecommendsImportant=false"
+        " -o APT::AutoRemove::SuggestsImportant=false libpq-dev"
     )
 
 

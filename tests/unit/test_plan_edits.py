@@ -6,10 +6,7 @@ from typing import Any
 import pytest
 
 from pyimginspect.analyzers import os_python_binding
-from pyimginspect.analyzers._leftovers import add_words, purge_words
-from pyimginspect.inventory.facts import OsPackage
 from pyimginspect.plan import Edit, Plan, make_plan, reconstruct
-from pyimginspect.text import listed
 from tests.images import (
     Content,
     File,
@@ -338,32 +335,3 @@ def test_names_from_an_image_are_quoted_in_commands() -> None:
 
 
 # --- words ----------------------------------------------------------------------------------------
-@pytest.mark.parametrize(
-    ("manager", "purge", "add"),
-    [
-        (
-            "dpkg",
-            "apt-get purge -y --auto-remove a b",
-            "apt-get install -y --no-install-recommends a b",
-        ),
-        ("apk", "apk del a b", "apk add --no-cache a b"),
-        ("rpm", "dnf remove -y a b", "dnf install -y --setopt=install_weak_deps=False a b"),
-    ],
-)
-def test_every_package_manager_has_its_words(manager: Any, purge: str, add: str) -> None:
-    packages = [OsPackage(manager=manager, name=name, version="1", layer=0) for name in "ab"]
-    assert purge_words(packages) == purge
-    assert add_words(manager, ["a", "b"]) == add
-
-
-@pytest.mark.parametrize(
-    ("names", "words"),
-    [
-        (["a"], "a"),
-        (["a", "b"], "a and b"),
-        (["a", "b", "c"], "a, b and c"),
-        (["a", "b", "c", "d", "e"], "a, b, c and 2 more"),
-    ],
-)
-def test_lists_of_names(names: list[str], words: str) -> None:
-    assert listed(names) == words

@@ -131,7 +131,12 @@ def test_one_finding_a_root_with_what_it_brought() -> None:
     [
         # Required by something else that stays, whatever recommends it.
         ({"git": {"Depends": "mailer"}}, ("curl", "git"), {"doc", "extra"}),
-        # An alternative of a dependency that is there counts as needed, and so does a provider.
+        # The first alternative that is there counts as needed, and every provider of it.
+        ({"git": {"Depends": "libcurl4 | mailer"}}, ("curl", "git"), ALL),
+        (
+            {"git": {"Depends": "agent"}, "mailer": {**CURL["mailer"], "Provides": "agent"}},
+            ("curl", "git"), {"doc", "extra"},
+        ),
         ({"git": {"Depends": "other | mailer"}}, ("curl", "git"), {"doc", "extra"}),
         ({"git": {"Pre-Depends": "libmail"}}, ("curl", "git"), {"doc", "extra", "mailer"}),
         # Asked for by name.

@@ -46,7 +46,9 @@ def test_what_must_stay_is_in_the_command_of_every_finding() -> None:
     (finding,) = leftover_build_tool.ANALYZER.run(found)
     assert finding.evidence[-1].what == "/app/ext.so needs libx.so.1: libx1 must stay"
     assert finding.fix.endswith(
-        "&& apt-get install -y --no-install-recommends libx1 && apt-get purge -y --auto-remove gcc"
+        "&& apt-mark manual libx1"
+        " && apt-get purge -y --auto-remove -o APT::AutoRemove::RecommendsImportant=false"
+        " -o APT::AutoRemove::SuggestsImportant=false gcc"
     )
 
 

@@ -40,14 +40,18 @@ class RecommendedBy(Struct, frozen=True, kw_only=True):
 
 
 def required_by(graph: Graph, roots: Iterable[str]) -> set[str]:
-    """Return ``roots`` and all that they depend on, any alternative and any provider of it."""
+    """Return ``roots`` and all that they depend on, with every provider of it.
+
+    Of alternatives the first that is here counts: it is the one that would be installed, unless
+    another is needed all the same.
+    """
     found: set[str] = set()
     todo = list(roots)
     while todo:
         key = todo.pop()
         if key not in found:
             found.add(key)
-            todo.extend(members(graph.nodes[key].requires))
+            todo.extend(one for clause in graph.nodes[key].requires for one in clause[0])
     return found
 
 
