@@ -79,7 +79,7 @@ def change_dockerfile(plan: Plan, dockerfile: formats.Dockerfile, args: argparse
     """Print the difference that the plan makes, or write it; return the exit status."""
     level: Level = args.fix or args.diff
     try:
-        patch = plan.patch(dockerfile.text, dockerfile.path, level, args.target)
+        patch = plan.patch(dockerfile.text, _shown(dockerfile.path), level, args.target)
     except DockerfileError as exc:
         raise type(exc)(f"{dockerfile.path}: {exc.message}", hint=exc.hint) from exc
     if not args.quiet:
@@ -100,6 +100,18 @@ def _asked(of_edit: Level, level: Level) -> bool:
     return level == "review" or of_edit == "safe"
 
 
+def _shown(path: str) -> str:
+    """Return the path from the working directory, or the name alone where it is not below it.
+
+    ``git apply`` and ``patch`` take it from there.
+    """
+    with contextlib.suppress(ValueError):  # another drive
+        relative = os.path.relpath(path)
+        if not relative.startswith(os.pardir):
+            return relative
+    return os.path.basename(path)
+
+
 def _say(patch: Patch, path: str, *, written: bool) -> None:
     """Say on standard error what was done, and what was not, with the reasons."""
     lines = [
@@ -107,7 +119,17 @@ def _say(patch: Patch, path: str, *, written: bool) -> None:
         for edit in patch.applied
         if edit.level == "review"
     ]
-    lines += [f"not applied: {each.edit.words}: {each.reason}" for each in patch.skipped]
+    lines += [
+        f"not applied: {each.edit.words}: {each.reason}"
+        for each in patch.skipped
+        if each.edit.operations
+    ]
+    advice = sum(not each.edit.operations for each in patch.skipped)
+    if advice:
+        lines.append(
+            f"{advice} {'change needs' if advice == 1 else 'changes need'} a decision that no edit"
+            " can make: --plan lists them"
+        )
     if patch.matched < patch.instructions:
         lines.append(
             f"{patch.matched} of {patch.instructions} instructions match the image's history"

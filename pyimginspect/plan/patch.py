@@ -69,7 +69,7 @@ def patch_dockerfile(
 
 def _refusal(edit: Edit, level: Level) -> str:
     if not edit.operations:
-        return "nothing but advice: no operation does it"
+        return "it needs a decision that no edit can make"
     if level == "safe" and edit.level != "safe":
         return f"it needs a review{f': {edit.reason}' if edit.reason else ''}"
     return ""
