@@ -160,7 +160,10 @@ def _pattern(instruction: Instruction, scope: Scope, *, guess: bool) -> Pattern:
         return joined([scope.expand(word, guess=guess) for word in words])
     if keyword in ("ENV", "LABEL", "ARG"):
         return joined(
-            [_assigned(name, value, scope, guess) for name, value in assignments(keyword, text)]
+            [
+                _assigned(keyword, name, value, scope, guess)
+                for name, value in assignments(keyword, text)
+            ]
         )
     if keyword == "WORKDIR":
         return scope.place(scope.expand(text, guess=guess))
@@ -171,12 +174,15 @@ def _pattern(instruction: Instruction, scope: Scope, *, guess: bool) -> Pattern:
     return scope.expand(text, guess=guess)
 
 
-def _assigned(name: str, value: str | None, scope: Scope, guess: bool) -> Pattern:
+def _assigned(keyword: str, name: str, value: str | None, scope: Scope, guess: bool) -> Pattern:
+    """Return what is written for one name: with its value, or of an ``ARG`` that of the build."""
     name = name.strip("\"'")
-    if value is not None:
-        return joined([(f"{name}=",), scope.expand(value, guess=guess)], "")
     known = scope.guessed.get(name)
-    return (name, None) if known is None else (f"{name}={known}",)
+    if keyword == "ARG" and known is not None and guess is (value is None):
+        return (f"{name}={known}",)
+    if value is None:
+        return (name,) if known is not None or guess else (name, None)
+    return joined([(f"{name}=",), scope.expand(value, guess=guess or keyword == "ARG")], "")
 
 
 def _runs(instruction: Instruction, text: str) -> list[str]:

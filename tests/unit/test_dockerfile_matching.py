@@ -60,6 +60,7 @@ HASH = "4c1f" * 16
         ("HEALTHCHECK CMD a", 'HEALTHCHECK &{["CMD-SHELL" "a"] "0s" "0s" "0s" \'\\x00\'}'),
         ("ARG V", "ARG V"),
         ("ARG V=2", "ARG V=2"),
+        ("ARG V", "ARG V=2"),
         # the classic builder and buildah
         ("RUN a", "/bin/sh -c a"),
         ("COPY a /b/", f"{NOP}COPY file:{HASH} in /b/ "),
@@ -82,6 +83,10 @@ def test_every_builder_s_wording(instruction: str, step: str) -> None:
     ("text", "steps", "numbers"),
     [
         ("ARG V=1\nFROM x\nARG V\nCOPY a$V b", ["ARG V=1", "COPY a1 b"], (3, 4)),
+        ("FROM x\nARG V\nRUN a", ["ARG V", "RUN |1 V=2 /bin/sh -c a"], (3, 4)),
+        ("FROM x\nARG V\nRUN a", ["ARG V=2", "RUN |1 V=2 /bin/sh -c a"], (3, 4)),
+        ("FROM x\nARG V=1\nRUN a", ["ARG V=2", "RUN |1 V=2 /bin/sh -c a"], (3, 4)),
+        ("FROM x\nARG V=1\nRUN a", ["ARG V=1", "RUN |1 V=2 /bin/sh -c a"], (3, 4)),
         ("FROM x\nARG V=1\nCOPY a-$V b", ["ARG V=1", "COPY a-2 b"], (3, 4)),
         ("FROM x\nARG V=1\nCOPY a-$V b\nRUN c", ["COPY a-2 b", "RUN |1 V=2 /bin/sh -c c"], None),
         (

@@ -1,0 +1,303 @@
+"""A plan's operations in the user's own Dockerfile, and the difference that they make."""
+
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from pyimginspect.dockerfile import parse
+from pyimginspect.errors import DockerfileMismatchError
+from pyimginspect.inventory.instructions import Step
+from pyimginspect.plan import Edit, Plan
+from pyimginspect.plan.operations import (
+    AddFlag,
+    AddOption,
+    AppendCommand,
+    BuildStage,
+    DropInstruction,
+    DropPackages,
+    JoinRuns,
+    NarrowCopy,
+    Operation,
+    ReplaceBase,
+    ReplaceInstructions,
+    StageCopy,
+)
+from pyimginspect.plan.patch import unified_diff
+
+DOCKERFILE = """\
+# syntax=docker/dockerfile:1
+ARG V=3.12
+FROM python:${V} AS app
+
+# what pip needs
+RUN apt-get update && \\
+    apt-get install -y \\
+        gcc \\
+        # for lxml
+        libxml2-dev \\
+        git && \\
+    rm -rf /var/lib/apt/lists/*
+ARG TOKEN
+WORKDIR /app
+COPY requirements.txt .
+RUN pip install -r requirements.txt
+
+RUN make
+COPY . .
+# owner
+RUN chown -R 1000:1000 /app
+USER 1000
+CMD ["python", "app.py"]
+"""
+APT = "apt-get update &&     apt-get install -y         gcc         libxml2-dev         git"
+STEPS = (
+    Step(word="", text="# debian.sh", layer=0),
+    Step(word="RUN", text=f"{APT} &&     rm -rf /var/lib/apt/lists/*", layer=1),
+    Step(word="ARG", text="TOKEN"),
+    Step(word="WORKDIR", text="/app", layer=2),
+    Step(word="COPY", text="requirements.txt .", layer=3),
+    Step(word="RUN", text="pip install -r requirements.txt", layer=4, arguments="TOKEN=hunter2"),
+    Step(word="RUN", text="make", layer=5, arguments="TOKEN=hunter2"),
+    Step(word="COPY", text=". .", layer=6),
+    Step(word="RUN", text="chown -R 1000:1000 /app", layer=7, arguments="TOKEN=hunter2"),
+    Step(word="USER", text="1000"),
+    Step(word="CMD", text='["python" "app.py"]'),
+)
+
+
+def edit(kind: Any, layer: int, *operations: Operation, **more: Any) -> Edit:
+    return Edit(
+        kind=kind,
+        layer=layer,
+        instruction="",
+        words=more.pop("words", "words"),
+        operations=operations,
+        rules=more.pop("rules", ("a-rule",)),
+        **more,
+    )
+
+
+def plan_of(edits: Sequence[Edit], steps: Sequence[Step] = STEPS) -> Plan:
+    return Plan(
+        reference="x:1",
+        size=0,
+        saving=0,
+        compressed=0,
+        compressed_saving=0,
+        edits=tuple(edits),
+        steps=tuple(steps),
+    )
+
+
+def changed(*edits: Edit) -> tuple[list[str], list[str]]:
+    """The lines that go and those that come."""
+    patch = plan_of(edits).patch(DOCKERFILE)
+    assert patch.skipped == ()
+    lines = patch.diff.splitlines()[2:]
+    return [x[1:] for x in lines if x[0] == "-"], [x[1:] for x in lines if x[0] == "+"]
+
+
+FIXES = "# pyimginspect: fixes a-rule"
+NO_RECOMMENDS = AddOption(layer=1, manager="apt", option="--no-install-recommends")
+
+
+@pytest.mark.parametrize(
+    ("operations", "gone", "new"),
+    [
+        (
+            [NO_RECOMMENDS],
+            ["    apt-get install -y \\"],
+            [FIXES, "    apt-get install -y --no-install-recommends \\"],
+        ),
+        (
+            [DropPackages(layer=1, manager="apt", names=("gcc",))],
+            ["        gcc \\"],
+            [FIXES],
+        ),
+        (
+            [AppendCommand(layer=5, command="make clean")],
+            ["RUN make"],
+            [FIXES, "RUN make \\", "    && make clean"],
+        ),
+        (
+            [JoinRuns(layer=4, others=(5,))],
+            ["RUN pip install -r requirements.txt", "", "RUN make"],
+            [FIXES, "RUN pip install -r requirements.txt \\", "    && make"],
+        ),
+        (
+            [AddFlag(layer=6, flag="--chown=1000:1000"), DropInstruction(layer=7)],
+            ["COPY . .", "# owner", "RUN chown -R 1000:1000 /app"],
+            [FIXES, "COPY --chown=1000:1000 . ."],
+        ),
+        (
+            [NarrowCopy(layer=6, sources=("a", "b/c"))],
+            ["COPY . ."],
+            [FIXES, "COPY ./a ./a", "COPY ./b/c ./b/c"],
+        ),
+        (
+            [ReplaceInstructions(layers=(5, 7), lines=("RUN x", "RUN y"))],
+            ["RUN make", "# owner", "RUN chown -R 1000:1000 /app"],
+            [FIXES, "RUN x", "RUN y"],
+        ),
+        (
+            [ReplaceBase(image="python:3.12-slim")],
+            ["FROM python:${V} AS app"],
+            [FIXES, "FROM python:${V}-slim AS app"],
+        ),
+        (
+            [ReplaceBase(image="debian:13")],
+            ["FROM python:${V} AS app"],
+            [FIXES, "FROM debian:13 AS app"],
+        ),
+    ],
+)
+def test_operations(operations: list[Operation], gone: list[str], new: list[str]) -> None:
+    assert changed(edit("advice", 1, *operations)) == (gone, new)
+
+
+def test_a_stage_of_its_own() -> None:
+    operation = BuildStage(
+        first=1,
+        last=4,
+        name="builder",
+        copies=(StageCopy(source="/x", target="/x"),),
+        install=("apt-get update", "apt-get install -y libxml2"),
+        finish=("python -m venv /x",),
+    )
+    patch = plan_of([edit("builder-stage", 1, operation)]).patch(DOCKERFILE)
+    first, _, final = patch.text.partition("\n\nFROM ")
+    assert first.startswith("# syntax=docker/dockerfile:1\nARG V=3.12\n")
+    assert f"{FIXES}\nFROM python:${{V}} AS builder\n\n# what pip needs\nRUN apt-get" in first
+    assert first.endswith("RUN pip install -r requirements.txt\nRUN python -m venv /x")
+    assert final == (
+        f"python:${{V}} AS app\n{FIXES}\n"
+        "RUN apt-get update \\\n    && apt-get install -y libxml2\n"
+        "COPY --from=builder /x /x\nARG TOKEN\nWORKDIR /app\n\nRUN make\n"
+        + DOCKERFILE.partition("RUN make\n")[2]
+    )
+    parse(patch.text)
+    again = plan_of([edit("builder-stage", 1, operation)]).patch(patch.text)
+    assert again.diff == ""
+
+
+def every_edit() -> list[Edit]:
+    return [
+        edit("no-recommends", 1, NO_RECOMMENDS, rules=("os-package-recommends",)),
+        edit("leave-out", 1, DropPackages(layer=1, manager="apt", names=("git", "gcc"))),
+        edit("clean-cache", 4, AddOption(layer=4, manager="pip", option="--no-cache-dir")),
+        edit("delete-early", 4, JoinRuns(layer=4, others=(5,))),
+        edit("owner", 6, AddFlag(layer=6, flag="--chown=1"), DropInstruction(layer=7)),
+        edit("base", 0, ReplaceBase(image="python:3.12-slim")),
+    ]
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+@pytest.mark.parametrize("end", [True, False])
+def test_all_together_and_once_more(newline: str, end: bool) -> None:
+    text = DOCKERFILE.replace("\n", newline)
+    text = text if end else text.removesuffix(newline)
+    plan = plan_of(every_edit())
+    patch = plan.patch(text)
+    assert (patch.skipped, patch.matched, patch.instructions) == ((), 10, 10)
+    assert patch.text.count("\n") == patch.text.count(newline)
+    assert patch.text.endswith(newline) is end
+    assert "# pyimginspect: fixes a-rule, os-package-recommends" in patch.text
+    again = plan.patch(patch.text)
+    assert (again.diff, again.applied) == ("", ())
+    assert all(each.settled for each in again.skipped)
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+@pytest.mark.parametrize("command", [["git", "apply"], ["patch", "-p1", "--binary", "-s"]])
+@pytest.mark.parametrize("end", [True, False])
+def test_tools_take_the_difference(
+    newline: str, command: list[str], end: bool, tmp_path: Path
+) -> None:
+    if shutil.which(command[0]) is None:
+        pytest.skip(f"no {command[0]}")
+    text = DOCKERFILE.replace("\n", newline)
+    text = text if end else text.removesuffix(newline)
+    folder = tmp_path / "a folder"
+    folder.mkdir()
+    file = folder / "Dockerfile"
+    file.write_bytes(text.encode())
+    patch = plan_of(every_edit()).patch(text, "./a folder/Dockerfile")
+    subprocess.run(command, input=patch.diff.encode(), cwd=tmp_path, check=True)
+    assert file.read_bytes() == patch.text.encode()
+
+
+def test_an_edit_is_made_whole_or_not_at_all() -> None:
+    half = edit("owner", 6, AddFlag(layer=6, flag="--chown=1"), DropInstruction(layer=99))
+    patch = plan_of([half]).patch(DOCKERFILE)
+    assert (patch.diff, patch.applied) == ("", ())
+    assert patch.skipped[0].reason == "no instruction matches layer 99"
+
+
+def test_levels() -> None:
+    safe = edit("clean-cache", 5, AppendCommand(layer=5, command="x"), level="safe")
+    review = edit("base", 0, ReplaceBase(image="y"), reason="another version")
+    advice = edit("advice", 5)
+    plan = plan_of([safe, review, advice])
+    assert plan.patch(DOCKERFILE).applied == (safe, review)
+    patch = plan.patch(DOCKERFILE, level="safe")
+    assert patch.applied == (safe,)
+    assert [each.reason for each in patch.skipped] == [
+        "it needs a decision that no edit can make",
+        "it needs a review: another version",
+    ]
+
+
+def test_what_an_edit_takes_away_is_not_changed_by_another() -> None:
+    gone = edit("leave-out", 5, DropInstruction(layer=5))
+    late = edit("clean-cache", 5, AppendCommand(layer=5, command="x"))
+    (skipped,) = plan_of([late, gone]).patch(DOCKERFILE).skipped
+    assert (skipped.edit, skipped.settled) == (late, True)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "operation", "reason"),
+    [
+        ("RUN make", 'RUN ["make"]', AppendCommand(layer=5, command="x"), "JSON form"),
+        ("RUN make", "USER 5\nRUN make", JoinRuns(layer=4, others=(5,)), "sets what the commands"),
+        ("COPY . .", "COPY --from=x . .", NarrowCopy(layer=3, sources=()), None),
+        ("CMD", "FROM app AS other\nRUN x\nFROM app\nCMD", ReplaceBase(image="y"), "begins with"),
+    ],
+)
+def test_what_is_refused(old: str, new: str, operation: Operation, reason: str | None) -> None:
+    text = DOCKERFILE.replace(old, new, 1)
+    patch = plan_of([edit("advice", 5, operation)]).patch(text)
+    assert (patch.skipped[0].reason if patch.skipped else None) is None or (
+        reason is not None and reason in patch.skipped[0].reason
+    )
+    assert (reason is None) is (not patch.skipped)
+
+
+def test_no_secret_of_the_history_gets_into_the_text() -> None:
+    patch = plan_of(every_edit()).patch(DOCKERFILE)
+    assert "hunter2" not in patch.text + patch.diff
+    from pyimginspect.formats.plan import as_json
+
+    document = as_json(plan_of(every_edit()))
+    assert "hunter2" not in document
+    again = msgspec.json.decode(document)
+    assert [each["operations"][0]["type"] for each in again["edits"]][:2] == [
+        "add-option",
+        "drop-packages",
+    ]
+
+
+def test_another_image() -> None:
+    with pytest.raises(DockerfileMismatchError, match="0 of 2 instructions match"):
+        plan_of(every_edit()).patch("FROM x\nRUN a\nRUN b\n")
+
+
+def test_a_difference() -> None:
+    assert unified_diff("a\n", "a\n") == ""
+    assert unified_diff("a", "b\n", "/x/y z") == (
+        "--- a/x/y z\t\n+++ b/x/y z\t\n@@ -1 +1 @@\n-a\n\\ No newline at end of file\n+b\n"
+    )
