@@ -9,13 +9,14 @@ from pyimginspect.dockerfile.document import parse
 from pyimginspect.dockerfile.matching import match
 from pyimginspect.dockerfile.runs import NotEditableError
 from pyimginspect.plan.applying import apply
-from pyimginspect.plan.draft import Draft
+from pyimginspect.plan.draft import Draft, Snapshot
 from pyimginspect.plan.records import Edit, EditKind, Level, Patch, Plan, Skipped
 from pyimginspect.plan.rendering import render
 
 __all__ = ["patch_dockerfile", "split_lines", "unified_diff"]
 
 # What installs less comes before what deletes, and another base or stage comes last.
+_THERE = "the Dockerfile has it already"
 _ORDER: tuple[EditKind, ...] = (
     "leave-out",
     "bindings",
@@ -53,7 +54,13 @@ def patch_dockerfile(
         reason = _refusal(edit, level) or _applied(draft, edit)
         if reason:
             settled = _settled(draft, edit)
-            skipped.append(Skipped(edit=edit, reason=settled or reason, settled=bool(settled)))
+            skipped.append(
+                Skipped(
+                    edit=edit,
+                    reason=settled or reason,
+                    settled=bool(settled) or reason == _THERE,
+                )
+            )
         else:
             applied.append(edit)
     changed = render(draft)
@@ -84,7 +91,18 @@ def _applied(draft: Draft, edit: Edit) -> str:
     except NotEditableError as exc:
         draft.restore(before)
         return str(exc)
-    return ""
+    return _THERE if _is_there(draft, edit, before) else ""
+
+
+def _is_there(draft: Draft, edit: Edit, before: Snapshot) -> bool:
+    """Whether an edit changed nothing, and no other one did what it would have done."""
+    now, then = draft.snapshot(), before
+    if now[1] is not then[1] or [(b.text, b.gone) for b in now[0]] != [
+        (b.text, b.gone) for b in then[0]
+    ]:
+        return False
+    instruction = draft.match.layers.get(edit.layer, draft.match.chain[0].origin)
+    return not draft.block_of(instruction).rules
 
 
 def _settled(draft: Draft, edit: Edit) -> str:
