@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable, Iterator
 
 from pyimginspect.dockerfile.document import parse
-from pyimginspect.dockerfile.matching import match
+from pyimginspect.dockerfile.matching import FIXED, match
 from pyimginspect.dockerfile.runs import NotEditableError
 from pyimginspect.plan.applying import apply
 from pyimginspect.plan.draft import Draft, Snapshot
@@ -15,8 +15,9 @@ from pyimginspect.plan.rendering import render
 
 __all__ = ["patch_dockerfile", "split_lines", "unified_diff"]
 
-# What installs less comes before what deletes, and another base or stage comes last.
+_BEFORE = "the instruction was changed before: build the image again to see what is left"
 _THERE = "the Dockerfile has it already"
+# What installs less comes before what deletes, and another base or stage comes last.
 _ORDER: tuple[EditKind, ...] = (
     "leave-out",
     "bindings",
@@ -107,14 +108,18 @@ def _is_there(draft: Draft, edit: Edit, before: Snapshot) -> bool:
 
 def _settled(draft: Draft, edit: Edit) -> str:
     """Return what to say where nothing is left to do for an edit."""
+    found = draft.match
     if not edit.operations:
         return ""
-    if edit.layer in draft.match.layers:
-        gone = draft.is_gone(edit.layer)
-        return "another edit takes the instruction away" if gone else ""
-    if draft.match.fixed:
-        return "the instruction was changed before: build the image again to see what is left"
-    return ""
+    instruction = found.layers.get(edit.layer)
+    if instruction is None:
+        return _BEFORE if found.fixed else ""
+    if draft.is_gone(edit.layer):
+        return "another edit takes the instruction away"
+    above = found.document.text[instruction.comments : instruction.start]
+    marks = [line.partition(FIXED)[2] for line in above.split("\n") if FIXED in line]
+    named = {rule.strip() for mark in marks for rule in mark.split(",")}
+    return _BEFORE if named.intersection(edit.rules or (edit.kind,)) else ""
 
 
 def unified_diff(before: str, after: str, path: str = "Dockerfile") -> str:
