@@ -315,6 +315,11 @@ def _add_fleet(parser: argparse.ArgumentParser) -> None:
         help="registry, repository, team, namespace, base or label:NAME",
     )
     fleet.add_argument(
+        "--pages",
+        metavar="DIR",
+        help="write the full report of every image as a web page into DIR, linked from -o *.html",
+    )
+    fleet.add_argument(
         "--max-failures",
         type=int,
         default=0,

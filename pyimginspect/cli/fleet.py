@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from pyimginspect.cli.fleet_pages import address_of, write_pages
 from pyimginspect.cli.outputs import put_pieces, style
 from pyimginspect.cli.session import open_fleet_progress
 from pyimginspect.errors import InvalidReferenceError, ReportError, printable
@@ -52,8 +53,11 @@ def run_fleet(args: argparse.Namespace, policy: Policy) -> int:
         for line in _asides(inspection, deferred):
             _say(args, line)
         with Fleet.open(inspection.results) as fleet:
+            if args.pages:
+                write_pages(fleet, Path(args.pages), policy)
             for target, name in outputs:
                 options = {**style(target, args), "group_by": args.group_by}
+                options["pages"] = address_of(args.pages, target)
                 put_pieces(render_fleet(fleet, name, **options), target, exact=name != "table")
     if not inspected or failed > args.max_failures:
         return _FAILED

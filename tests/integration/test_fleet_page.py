@@ -1,5 +1,6 @@
 """The page of a fleet in a real Chromium: tables, pages of rows, what is behind them."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -32,7 +33,8 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
         use_threads(patch)
         list(inspect_fleet([str(place / "saved")], results=place / "r", cache=place / "cache"))
     with Fleet.open(place / "r") as fleet:
-        (place / "fleet.html").write_bytes(b"".join(render_fleet(fleet, "html")))
+        page = b"".join(render_fleet(fleet, "html", pages="reports/"))
+        (place / "fleet.html").write_bytes(page)
     with Browser() as browser:
         opened = browser.open(place / "fleet.html", width=1280, height=900)
         opened.wait(lambda: opened.run("document.getElementById('waiting') === null"))
@@ -68,6 +70,13 @@ def test_an_image_has_a_page_behind_it(page: Page) -> None:
     text = page.run("document.getElementById('detail').textContent")
     assert "package-cache" in text
     assert "Layers" in text
+
+
+def test_an_image_leads_to_its_full_report(page: Page) -> None:
+    page.run("location.hash = '#image-0'")
+    page.wait(lambda: page.run("!document.getElementById('detail').hidden"))
+    link = page.run("document.querySelector('#detail a[href$=\".html\"]').getAttribute('href')")
+    assert re.fullmatch(r"reports/[0-9a-f]{16}\.html", link)
 
 
 def test_a_base_leads_to_all_its_images(page: Page) -> None:

@@ -1,14 +1,22 @@
 """The command for many images: what it writes, what it says, how it ends."""
 
+import base64
 import csv
+import datetime
 import json
+import re
 import sqlite3
+import zlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import pyimginspect
+from pyimginspect.analyzers import catalogue
 from pyimginspect.cli import main
+from pyimginspect.formats import render
+from pyimginspect.policy import BUILTIN, apply_policy
 from tests.fleets import archives, in_threads, push
 from tests.images import docker_archive, image, layer
 from tests.servers import FakeRegistry
@@ -133,3 +141,40 @@ def test_arguments_that_make_no_sense(
 ) -> None:
     assert command(tmp_path, *arguments) == 2
     assert words in capfd.readouterr().err
+
+
+def test_every_image_has_a_page_of_its_own(tmp_path: Path) -> None:
+    """The pages are those of one image each; a second run writes none again."""
+    paths = archives(tmp_path / "saved", 3)
+    pages = tmp_path / "all the" / "pages"
+    wanted = [str(tmp_path / "saved"), "--results", str(tmp_path / "r"), "--pages", str(pages)]
+    out = tmp_path / "out"
+    out.mkdir()
+    assert command(tmp_path, *wanted, "-o", str(out / "f.html")) == 1
+    written = sorted(pages.iterdir())
+    data = page_data_of(out / "f.html")
+    assert data["pages"] == "../all%20the/pages/"
+    assert sorted(pages / row[11] for row in data["images"]) == written
+    for path, row in zip(paths, sorted(data["images"]), strict=True):
+        assert row[0] == str(path)
+        policy, today = BUILTIN["python-slim"], datetime.date(2026, 1, 1)  # no waiver expires
+        report = apply_policy(pyimginspect.inspect(str(path)), policy, catalogue(), today=today)
+        assert (pages / row[11]).read_text() == render(report, "html", rules=catalogue())
+    times = [page.stat().st_mtime_ns for page in written]
+    assert command(tmp_path, *wanted, "-o", str(pages / "f.html")) == 1
+    assert page_data_of(pages / "f.html")["pages"] == "./"
+    assert [page.stat().st_mtime_ns for page in written] == times
+
+
+def page_data_of(page: Path) -> dict[str, Any]:
+    found = re.search(r'id="data">(.*?)</script>', page.read_text(), re.DOTALL)
+    assert found is not None
+    data: dict[str, Any] = json.loads(zlib.decompress(base64.b64decode(found[1])))
+    return data
+
+
+def test_pages_that_cannot_be_written(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    archives(tmp_path / "saved", 1)
+    (tmp_path / "file").write_text("")
+    assert command(tmp_path, str(tmp_path / "saved"), "--pages", str(tmp_path / "file")) == 2
+    assert "file cannot be written" in capfd.readouterr().err

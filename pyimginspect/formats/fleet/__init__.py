@@ -19,7 +19,7 @@ _OPTIONS: dict[str, tuple[str, ...]] = {
     "jsonl": (),
     "csv": (),
     "parquet": (),
-    "html": ("group_by",),
+    "html": ("group_by", "pages"),
 }
 
 FLEET_FORMATS = tuple(_OPTIONS)
@@ -42,7 +42,8 @@ def render_fleet(fleet: Fleet, format_name: str = "table", **options: Any) -> It
 
     ``table`` is the summary as text, ``json`` and ``html`` have all of it; ``jsonl`` is a line
     for each reference, with its report; ``csv`` and ``parquet`` have a row for each finding of
-    each reference. ``group_by`` is that of :meth:`Fleet.groups`.
+    each reference. ``group_by`` is that of :meth:`Fleet.groups`; the ``pages`` of ``html`` are
+    the address of the directory with the images' own pages, for links to them.
 
     Raises :class:`ReportError` for a format that does not exist, or whose library is missing.
     """

@@ -15,6 +15,7 @@ import msgspec
 
 from pyimginspect.errors import printable
 from pyimginspect.fleet import Fleet
+from pyimginspect.formats.fleet.pages import page_name
 from pyimginspect.report import SEVERITIES
 
 __all__ = ["pack", "page_data"]
@@ -23,7 +24,7 @@ _LONGEST = 200
 _LONGEST_FIX = 400
 
 _IMAGES = """
-SELECT image.id, min(reference.name) AS name, count(*) - 1 AS others, image.platform,
+SELECT image.id, image.key, min(reference.name) AS name, count(*) - 1 AS others, image.platform,
     image.base, image.size, image.size - image.live AS wasted, image.fails
 FROM image JOIN reference ON reference.image = image.id
 GROUP BY image.id ORDER BY name, image.platform
@@ -43,14 +44,15 @@ def pack(data: dict[str, Any]) -> str:
     return base64.b64encode(zlib.compress(msgspec.json.encode(data), 9)).decode()
 
 
-def page_data(fleet: Fleet, group_by: str) -> dict[str, Any]:
-    """Return all that the page shows."""
+def page_data(fleet: Fleet, group_by: str, pages: str = "") -> dict[str, Any]:
+    """Return all that the page shows; ``pages`` is the directory of the images' own pages."""
     layers, numbers = _layers(fleet)
     bases, chains = _bases(fleet)
-    images, places = _images(fleet, numbers, chains)
+    images, places = _images(fleet, numbers, chains, pages)
     findings, rules = _findings(fleet, images, places, numbers)
     return {
         "severities": SEVERITIES,
+        "pages": pages,
         "rules": rules,
         "layers": layers,
         "bases": bases,
@@ -99,7 +101,7 @@ def _bases(fleet: Fleet) -> tuple[list[list[Any]], dict[str, int]]:
 
 
 def _images(
-    fleet: Fleet, numbers: dict[str, int], chains: dict[str, int]
+    fleet: Fleet, numbers: dict[str, int], chains: dict[str, int], pages: str
 ) -> tuple[list[list[Any]], dict[int, int]]:
     """Return the images with their layers, and the place of each by its row."""
     images: list[list[Any]] = []
@@ -112,6 +114,7 @@ def _images(
                 *(name, row["others"], row["platform"], base, row["size"], row["wasted"]),
                 # The deepest shared chain, layers, what is dead in each that has any, findings.
                 *(row["fails"], -1, [], [], []),
+                *((page_name(row["key"], row["name"]),) if pages else ()),
             ]
         )
     known = {row["id"]: row["diff_id"] for row in fleet.query("SELECT id, diff_id FROM layer")}

@@ -131,7 +131,7 @@ function table(place, columns, rows, { none = "None.", order = null } = {}) {
 }
 
 // --- the fleet ------------------------------------------------------------------------------------
-const IMAGE = { name: 0, others: 1, platform: 2, base: 3, size: 4, wasted: 5, fails: 6, chain: 7, layers: 8, dead: 9, findings: 10 };
+const IMAGE = { name: 0, others: 1, platform: 2, base: 3, size: 4, wasted: 5, fails: 6, chain: 7, layers: 8, dead: 9, findings: 10, page: 11 };
 
 function start(data) {
   const numbered = (rows) => rows.map((row, number) => [...row, number]);
@@ -265,6 +265,13 @@ function start(data) {
       const image = images[number];
       const others = image[IMAGE.others];
       detail.append(element("h2", image[IMAGE.name]));
+      if (data.pages) {
+        const report = element("a", "The full report");
+        report.href = data.pages + image[IMAGE.page];
+        const line = element("p");
+        line.append(report);
+        detail.append(line);
+      }
       detail.append(facts([
         ["Platform", image[IMAGE.platform]],
         ["Base", image[IMAGE.base] || "unknown"],

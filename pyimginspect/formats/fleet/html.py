@@ -18,8 +18,11 @@ from pyimginspect.formats.html._page import environment, policy_for, shared_styl
 __all__ = ["render"]
 
 
-def render(fleet: Fleet, *, group_by: str = "repository") -> Iterator[bytes]:
-    """Return the page as HTML in UTF-8."""
+def render(fleet: Fleet, *, group_by: str = "repository", pages: str = "") -> Iterator[bytes]:
+    """Return the page as HTML in UTF-8.
+
+    ``pages`` is the directory of the images' own pages, as an address relative to this one.
+    """
     style = shared_style() + _asset("fleet.css")
     script = _asset("fleet.js")
     template = environment().from_string(_asset("fleet.html"))
@@ -27,7 +30,7 @@ def render(fleet: Fleet, *, group_by: str = "repository") -> Iterator[bytes]:
         policy=policy_for(style, script),
         style=Markup(style),
         script=Markup(script),
-        data=pack(page_data(fleet, group_by)),
+        data=pack(page_data(fleet, group_by, pages)),
         totals=fleet.totals(),
         group_by=group_by,
     ).encode("utf-8", "backslashreplace")
