@@ -81,9 +81,15 @@ def _plan(args: argparse.Namespace, policy: Policy, folder: str | None) -> Plan:
         cluster=args.cluster,
         results=args.results,
         cache=folder,
-        cache_size=cache_size(args.cache_size),
+        cache_size=_cache_size(args),
         retry_failed=args.retry_failed,
     )
+
+
+def _cache_size(args: argparse.Namespace) -> int | None:
+    """Return the size that was asked for; a cluster's cache has none unless it was."""
+    asked = args.cache_size or os.environ.get("PYIMGINSPECT_CACHE_SIZE")
+    return None if args.cluster and not asked else cache_size(args.cache_size)
 
 
 def _cache_folder(args: argparse.Namespace, stack: contextlib.ExitStack) -> str | None:

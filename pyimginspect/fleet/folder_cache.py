@@ -1,8 +1,8 @@
 """A cache of one file an entry, for a directory that several machines share.
 
 SQLite on a network drive loses data where its locks do not work. Files that are written beside
-their place and renamed need no locks. Nothing is dropped: deleting files that were not read for
-long is safe at any time.
+their place and renamed need no locks, and deleting one is safe at any time: it is read again.
+What was not used for longest goes first, when somebody trims the directory.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import os
 import tempfile
+import time
 from pathlib import Path
 
 from pyimginspect.errors import CacheError
@@ -29,6 +30,8 @@ from pyimginspect.model import Digest, LayerIndex
 __all__ = ["FolderCache"]
 
 _SEAL = 32  # bytes of the SHA-256 of the rest
+_USED_LATELY = 3600.0  # seconds: a file's time is when it was used, to the hour
+_ABANDONED = 24 * 3600.0  # seconds after which nobody writes a file any more
 
 
 class FolderCache:
@@ -82,14 +85,39 @@ class FolderCache:
         """Keep a report under the digest of all that it was made from."""
         self._put("report", key, pack(data))
 
+    def trim(self, size: int) -> int:
+        """Delete what was not used for longest until ``size`` bytes are left; return how many went.
+
+        One machine at a time should do this, now and then: it looks at all files.
+        """
+        found = []
+        for path in self._folder.glob("??/*"):
+            with contextlib.suppress(OSError):  # another machine deletes it just now
+                status = path.stat()
+                found.append((status.st_mtime, status.st_size, path))
+        total = before = sum(length for _, length, _ in found)
+        now = time.time()
+        for used, length, path in sorted(found):
+            unfinished = path.name.startswith(".")
+            if unfinished and used > now - _ABANDONED:
+                continue
+            if unfinished or total > size:
+                with contextlib.suppress(OSError):
+                    path.unlink()
+                    total -= length
+        return before - total
+
     def _path(self, kind: str, key: str) -> Path:
         name = hashlib.sha256(f"{kind}\0{key}".encode()).hexdigest()
         return self._folder / name[:2] / f"{name[2:]}.{kind}"
 
     def _get(self, kind: str, key: str) -> bytes | None:
         """Return what a file holds; a damaged one is as good as none."""
+        path = self._path(kind, key)
         try:
-            sealed = self._path(kind, key).read_bytes()
+            sealed = path.read_bytes()
+            if path.stat().st_mtime < time.time() - _USED_LATELY:
+                os.utime(path)
         except OSError:
             return None
         data = sealed[_SEAL:]

@@ -17,6 +17,7 @@ from msgspec import Struct
 from pyimginspect.errors import InvalidReferenceError, PyimginspectError
 from pyimginspect.fleet import work
 from pyimginspect.fleet.engines import Engine, Processes, Threads
+from pyimginspect.fleet.folder_cache import FolderCache
 from pyimginspect.fleet.records import Outcome
 from pyimginspect.fleet.references import Choice, Skipped, expand
 from pyimginspect.fleet.run import Run, Watcher
@@ -37,7 +38,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     ``workers`` are processes of this machine (``None``: one for each processor), ``cluster`` is
     the address of dask's scheduler to use instead. ``results`` is the file of the results,
     ``None`` for one that goes with the inspection. ``cache`` is a directory, or a cache of the
-    caller's own; ``cache_size`` are the bytes that the first may grow to. With
+    caller's own; ``cache_size`` are the bytes that the first may grow to, or that are left of
+    a cluster's when the inspection ends. With
     ``retry_failed`` what failed in an earlier run is tried again.
     """
 
@@ -113,6 +115,8 @@ class Inspection:
         )
         self._stack.callback(work.close)
         cache = work.open_cache(place)
+        if isinstance(cache, FolderCache) and place.size is not None:
+            self._stack.callback(cache.trim, place.size)
         wake = threading.Event()
         resolver = Threads(wake, _RESOLVERS)
         self._stack.callback(resolver.close)
@@ -212,7 +216,7 @@ def _place(plan: Plan) -> CacheAt:
             "a cluster's workers need a cache that they share",
             hint="--cache-dir names a directory that all of them see",
         )
-    return CacheAt(kind="files", folder=folder)
+    return CacheAt(kind="files", folder=folder, size=plan.cache_size)
 
 
 def _temporary() -> tempfile.TemporaryDirectory[str]:

@@ -18,6 +18,7 @@ from pyimginspect.sources.reference import parse_name
 
 __all__ = ["Store", "connect"]
 
+_MOST_LAYERS = 20_000  # whose rows are known without asking; more would grow with the fleet
 _PATIENCE = 30.0  # seconds that a write waits for a reader's checkpoint
 
 
@@ -219,6 +220,8 @@ class Store:
             " RETURNING id",
             (layer.identity, layer.size, layer.stored, layer.entries, layer.blob_size),
         ).fetchone()[0]
+        if len(self._layers) >= _MOST_LAYERS:
+            self._layers.clear()  # the table knows them, too
         self._layers[layer.identity] = row
         return int(row)
 

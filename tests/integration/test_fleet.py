@@ -146,6 +146,42 @@ def test_a_command_that_is_killed_goes_on(
         assert {name: kept.report(name).to_json() for name in references} == reports
 
 
+def test_an_interrupted_command_goes_on(
+    registry: FakeRegistry, references: list[str], reports: dict[str, str], tmp_path: Path
+) -> None:
+    """Ctrl-C reaches all processes of a terminal. What is written stays, and nothing else does."""
+    before = len(registry.requests)
+    (tmp_path / "list").write_text("\n".join(references))
+    results = tmp_path / "results.sqlite3"
+    command = [
+        *(sys.executable, "-m", "pyimginspect", "--fleet", f"@{tmp_path}/list"),
+        *("--results", str(results), "--cache-dir", str(tmp_path / "cache")),
+        *("--workers", str(WORKERS), "-o", str(tmp_path / "fleet.json")),
+    ]
+    first = subprocess.Popen(
+        command, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    end = time.monotonic() + 300
+    while inspected(results) < COUNT // 3:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    pids = children(first.pid)
+    assert pids
+    os.killpg(first.pid, signal.SIGINT)
+    _, said = first.communicate(timeout=120)
+    assert first.returncode == -signal.SIGINT, "which a shell calls 130"
+    assert said == "pyimginspect: interrupted\n"
+    assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
+    assert not (tmp_path / "fleet.json").exists()
+    done = inspected(results)
+    assert COUNT // 3 <= done < COUNT
+    second = subprocess.run(command, cwd=ROOT, check=False, stderr=subprocess.PIPE, text=True)
+    assert (second.returncode, second.stderr) == (1, "")
+    assert layers_fetched(registry, before) <= len(LAYERS) + WORKERS
+    with Fleet.open(results) as kept:
+        assert {name: kept.report(name).to_json() for name in references} == reports
+
+
 def inspected(results: Path) -> int:
     try:
         with Fleet.open(results) as fleet:

@@ -27,6 +27,9 @@ from pyimginspect.fleet.engines.threads import settle
 __all__ = ["Processes"]
 
 
+_PATIENCE = 5.0  # seconds for a pool's own thread to see that its processes are gone
+
+
 class _Call(NamedTuple):
     key: Hashable
     fn: Callable[..., Any]
@@ -105,6 +108,7 @@ class Processes:
         if pool is None:
             return
         processes = list((pool._processes or {}).values())
+        manager = getattr(pool, "_executor_manager_thread", None)
         pool.shutdown(wait=False, cancel_futures=True)
         for process in processes:
             with contextlib.suppress(ValueError, OSError):  # it has ended by itself
@@ -112,6 +116,12 @@ class Processes:
         for process in processes:
             with contextlib.suppress(ValueError, OSError, AssertionError):
                 process.join(10)
+        # Semaphores go with the last who knows them. A command that ends by a signal (Ctrl-C) has
+        # no other chance: the resource tracker would call them leaked.
+        if manager is not None:
+            manager.join(_PATIENCE)
+        del pool, manager
+        gc.collect()
 
 
 def _died() -> WorkerDiedError:
