@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from pyimginspect.analyzers import BUILTIN, Analyzer, all_analyzers, count_once
+from pyimginspect.analyzers import BUILTIN, Analyzer, all_analyzers, count_once, run_analyzers
 from pyimginspect.changesets import apply_layers
 from pyimginspect.errors import LayerError
 from pyimginspect.inventory.base import layers_shared
@@ -122,7 +122,7 @@ class OpenedImage:
         return self._found_by(all_analyzers())
 
     def _found_by(self, analyzers: tuple[Analyzer, ...]) -> tuple[Finding, ...]:
-        return tuple(finding for each in analyzers for finding in each.run(self.inventory))
+        return run_analyzers(analyzers, self.inventory)
 
     @property
     def dockerfile(self) -> str:

@@ -27,6 +27,7 @@
     ├── ClusterError             the cluster that is to do the work cannot be used
     ├── DockerfileError          a Dockerfile cannot be read, written or changed
     │   └── DockerfileMismatchError  it is that of another image
+    ├── PluginError              an analyzer or a probe of a third party does not work
     └── PolicyError              a policy or a baseline that cannot be used
 """
 
@@ -51,6 +52,7 @@ __all__ = [
     "LimitError",
     "ManifestError",
     "PlatformError",
+    "PluginError",
     "PolicyError",
     "PyimginspectError",
     "QuotaError",
@@ -219,6 +221,10 @@ class DockerfileError(PyimginspectError):
 
 class DockerfileMismatchError(DockerfileError):
     """Most of a Dockerfile's instructions are not in the history of the image."""
+
+
+class PluginError(PyimginspectError):
+    """An analyzer or a probe of a third party cannot be loaded, or has failed."""
 
 
 class PolicyError(PyimginspectError):

@@ -5,11 +5,15 @@ Source: "Entry points specification" of the PyPA specifications.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
+from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib.machinery import PathFinder
 from typing import Any
+
+from pyimginspect.errors import PluginError, PyimginspectError
 
 __all__ = ["load_all"]
 
@@ -17,16 +21,43 @@ _METADATA = (".dist-info", ".egg-info")
 _OURS = b"[pyimginspect."
 
 
-def load_all(group: str) -> list[Any]:
+def load_all(group: str, attributes: Iterable[str]) -> list[Any]:
     """Return the objects that installed distributions declare under an entry point group.
 
-    ``group`` begins with ``pyimginspect.``. What an object's module raises goes through.
+    ``group`` begins with ``pyimginspect.``; of a class, an instance is made. Raises
+    :class:`PluginError`, naming the distribution, for one that cannot be loaded or lacks one of
+    the ``attributes``.
     """
     if not _declared():
         return []
     from importlib.metadata import entry_points
 
-    return [point.load() for point in entry_points(group=group)]
+    found = []
+    for point in entry_points(group=group):
+        distribution = point.dist
+        whose = f" of {distribution.name} {distribution.version}" if distribution else ""
+        with blamed(f"the plug-in '{point.name}'{whose}"):
+            loaded = point.load()
+            plugin = loaded() if isinstance(loaded, type) else loaded
+            for name in attributes:
+                getattr(plugin, name)
+        found.append(plugin)
+    return found
+
+
+@contextlib.contextmanager
+def blamed(what: str, name: str = "") -> Iterator[None]:
+    """Turn whatever a third party's code raises into a :class:`PluginError` that names it."""
+    try:
+        yield
+    except PyimginspectError:
+        raise
+    except Exception as exc:
+        named = f"{what} '{name}'" if name else what
+        raise PluginError(
+            f"{named} fails: {type(exc).__name__}: {exc}",
+            hint="it is no part of pyimginspect: update it, or uninstall it",
+        ) from exc
 
 
 @cache

@@ -29,8 +29,9 @@ class Rule(Struct, frozen=True, kw_only=True):
 
     ``id`` is lower case with hyphens and never changes. ``title`` is a phrase, ``what`` says
     what a finding means, ``why`` why it matters, ``fix`` what to do, ``example`` is a piece of a
-    Dockerfile that has the fault, and one that has not. ``severity`` is what its findings have
-    unless they say otherwise. ``policy`` is the part of the default policy that it serves.
+    Dockerfile that has the fault, and one that has not. ``page`` is the address of its page.
+    ``severity`` is what its findings have unless they say otherwise. ``policy`` is the part of
+    the default policy that it serves.
     """
 
     id: str
@@ -41,6 +42,7 @@ class Rule(Struct, frozen=True, kw_only=True):
     why: str
     fix: str
     example: str = ""
+    page: str = ""
 
     def finding(
         self,

@@ -6,7 +6,9 @@ A third party registers its own under the entry point group ``pyimginspect.analy
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
+from typing import TYPE_CHECKING
 
 from pyimginspect.analyzers import (
     base_not_official_slim,
@@ -48,9 +50,21 @@ from pyimginspect.analyzers import (
 )
 from pyimginspect.analyzers._counting import count_once
 from pyimginspect.analyzers.rule import Analyzer, Rule
-from pyimginspect.plugins import load_all
+from pyimginspect.plugins import blamed, load_all
 
-__all__ = ["BUILTIN", "Analyzer", "Rule", "all_analyzers", "catalogue", "count_once"]
+if TYPE_CHECKING:
+    from pyimginspect.inventory.collect import Inventory
+    from pyimginspect.report import Finding
+
+__all__ = [
+    "BUILTIN",
+    "Analyzer",
+    "Rule",
+    "all_analyzers",
+    "catalogue",
+    "count_once",
+    "run_analyzers",
+]
 
 GROUP = "pyimginspect.analyzers"
 
@@ -97,8 +111,20 @@ BUILTIN: tuple[Analyzer, ...] = (
 @cache
 def all_analyzers() -> tuple[Analyzer, ...]:
     """Return the built-in analyzers, and those of installed third parties by their rule."""
-    others = sorted(load_all(GROUP), key=lambda analyzer: analyzer.rule.id)
-    return BUILTIN + tuple(others)
+    others = load_all(GROUP, ("rule", "run"))
+    return BUILTIN + tuple(sorted(others, key=lambda analyzer: analyzer.rule.id))
+
+
+def run_analyzers(analyzers: Iterable[Analyzer], inventory: Inventory) -> tuple[Finding, ...]:
+    """Return what analyzers find. Raises :class:`PluginError` where a third party's fails."""
+    findings: list[Finding] = []
+    for each in analyzers:
+        if each in BUILTIN:
+            findings += each.run(inventory)
+        else:
+            with blamed("the analyzer", each.rule.id):
+                findings += each.run(inventory)
+    return tuple(findings)
 
 
 def catalogue() -> dict[str, Rule]:

@@ -10,7 +10,7 @@ import textwrap
 import msgspec
 from humanize import naturalsize
 
-from pyimginspect.analyzers import catalogue
+from pyimginspect.analyzers import BUILTIN, catalogue
 from pyimginspect.cli.arguments import build_parser
 from pyimginspect.errors import PolicyError
 from pyimginspect.layers.cache import cache_directory
@@ -19,7 +19,7 @@ from pyimginspect.policy import OWN_RULES
 from pyimginspect.report import SCHEMA_VERSION
 from pyimginspect.rules import Rule
 from pyimginspect.text import counted, nearest
-from pyimginspect.version import VERSION
+from pyimginspect.version import HOME, VERSION
 
 __all__ = [
     "all_rules",
@@ -32,8 +32,13 @@ __all__ = [
 
 
 def all_rules() -> dict[str, Rule]:
-    """Return the catalogue, with the rules that only a policy can break."""
-    return {**catalogue(), **OWN_RULES}
+    """Return the catalogue, with the rules that only a policy can break, and our own pages."""
+    pages = f"{HOME}/blob/v{VERSION}/docs/rules"
+    ours = {
+        each.rule.id: msgspec.structs.replace(each.rule, page=f"{pages}/{each.rule.id}.md")
+        for each in BUILTIN
+    }
+    return {**catalogue(), **ours, **OWN_RULES}
 
 
 def version_line(format_name: str | None) -> str:

@@ -19,6 +19,7 @@ from pyimginspect.plan import Plan
 from pyimginspect.report import Finding, Report, instruction_of
 from pyimginspect.rules import Rule
 from pyimginspect.text import sized
+from pyimginspect.version import HOME
 
 __all__ = ["render"]
 
@@ -71,7 +72,12 @@ def render(
         ]
     run = {
         "tool": {
-            "driver": {"name": "pyimginspect", "version": report.tool_version, "rules": catalogue}
+            "driver": {
+                "name": "pyimginspect",
+                "version": report.tool_version,
+                "informationUri": HOME,
+                "rules": catalogue,
+            }
         },
         # What stands before the last slash is the category (§3.17.3): the same for every tag and
         # digest of an image, lest the alerts of each tag stay open for ever.
@@ -117,6 +123,7 @@ def _rule(rule: Rule) -> dict[str, Any]:
         },
         "defaultConfiguration": {"level": rule.severity},
         "properties": {"tags": [rule.policy]},
+        **({"helpUri": rule.page} if rule.page else {}),
     }
 
 

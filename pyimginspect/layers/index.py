@@ -29,6 +29,7 @@ from pyimginspect.model import (
     Note,
     RpmPackage,
 )
+from pyimginspect.plugins import blamed
 
 __all__ = ["Indexed", "Progress", "index_layer"]
 
@@ -233,7 +234,7 @@ class _Collector:
         elf = head == MAGIC and size >= _SMALLEST_ELF
         text, version, database = wants_text(path), strings.wants(path), rpmdb.wants(path)
         text = text and (head == licenses.HEAD or not licenses.is_copyright(path))
-        others = [probe for probe in self._probes if probe.wants(path, size, head)]
+        others = self._interested(path, size, head)
         whole = bool(text or script or database or others)
         if whole and size > self._limits.content:
             self._note(f"content of {size:,} bytes was not examined", entry)
@@ -254,8 +255,19 @@ class _Collector:
         if database:
             self._read_rpmdb(position, entry, content)
         for probe in others:
-            if (fact := probe.read(path, content)) is not None:
+            with blamed("the probe", probe.name):
+                fact = probe.read(path, content)
+            if fact is not None:
                 self._extra.setdefault(probe.name, {})[position] = fact
+
+    def _interested(self, path: str, size: int, head: bytes) -> list[Probe]:
+        """Return the probes of third parties that want a file."""
+        found = []
+        for probe in self._probes:
+            with blamed("the probe", probe.name):
+                if probe.wants(path, size, head):
+                    found.append(probe)
+        return found
 
     def _read_rpmdb(self, position: int, entry: Entry, content: RandomAccess) -> None:
         try:

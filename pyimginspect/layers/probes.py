@@ -36,7 +36,7 @@ class Probe(Protocol):
 
 def registered() -> tuple[Probe, ...]:
     """Return the probes of installed third parties, by name."""
-    probes = [each() if isinstance(each, type) else each for each in load_all(GROUP)]
+    probes = load_all(GROUP, ("name", "version", "wants", "read"))
     return tuple(sorted(probes, key=lambda probe: probe.name))
 
 

@@ -12,9 +12,12 @@ from pathlib import Path
 import pytest
 
 from pyimginspect import plugins
+from pyimginspect.analyzers import all_analyzers
+from pyimginspect.cli import main
 from pyimginspect.layers import probes
+from tests.images import docker_archive, image
 
-MODULE = "class Lines:\n    name, version = 'lines', 1\nlines = Lines()\n"
+MODULE = "class Lines:\n    name, version = 'lines', 1\n    wants = read = None\nlines = Lines()\n"
 METADATA = "Metadata-Version: 2.1\nName: counts-lines\nVersion: 1\n"
 POINTS = "[pyimginspect.probes]\nlines = counts_lines:{0}\n"
 NONE_LOADED = """
@@ -94,3 +97,71 @@ def test_without_plug_ins_the_metadata_of_all_distributions_is_not_loaded(tmp_pa
         check=False,
     )
     assert (done.stdout, done.stderr) == ("False\n", "")
+
+
+BROKEN = """
+class Broken:
+    name, version = "broken", 1
+    def wants(self, path, size, head):
+        {wants}
+    def read(self, path, content):
+        {read}
+broken = Broken()
+class Judge:
+    class rule:
+        id = "acme-rule"
+    def run(self, inventory):
+        raise KeyError("no such fact")
+judge = Judge()
+nothing = object()
+"""
+
+
+@pytest.mark.parametrize(
+    ("module", "points", "words"),
+    [
+        ("import none_such", "[pyimginspect.probes]\nx = counts_lines:broken\n",
+         "the plug-in 'x' of counts-lines 1 fails: ModuleNotFoundError"),
+        ("1 / 0", "[pyimginspect.analyzers]\nx = counts_lines:judge\n",
+         "the plug-in 'x' of counts-lines 1 fails: ZeroDivisionError"),
+        (BROKEN, "[pyimginspect.probes]\nx = counts_lines:absent\n",
+         "the plug-in 'x' of counts-lines 1 fails: AttributeError"),
+        (BROKEN, "[pyimginspect.probes]\nx = counts_lines:nothing\n",
+         "the plug-in 'x' of counts-lines 1 fails: AttributeError"),
+        (BROKEN, "[pyimginspect.analyzers]\nx = counts_lines:nothing\n",
+         "the plug-in 'x' of counts-lines 1 fails: AttributeError"),
+        (BROKEN.format(wants="raise ValueError(path)", read="pass"),
+         "[pyimginspect.probes]\nx = counts_lines:broken\n",
+         "the probe 'broken' fails: ValueError: a"),
+        (BROKEN.format(wants="return True", read="return content.nothing"),
+         "[pyimginspect.probes]\nx = counts_lines:broken\n",
+         "the probe 'broken' fails: AttributeError"),
+        (BROKEN.format(wants="return False", read="pass"),
+         "[pyimginspect.analyzers]\nx = counts_lines:judge\n",
+         "the analyzer 'acme-rule' fails: KeyError: 'no such fact'"),
+    ],
+)  # fmt: skip
+def test_one_that_fails_is_named(
+    module: str,
+    points: str,
+    words: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """It is not called a fault of ours, and says what to do."""
+    write(tmp_path, "counts_lines-1.dist-info")
+    (tmp_path / "counts_lines.py").write_text(module)
+    (tmp_path / "counts_lines-1.dist-info/entry_points.txt").write_text(points)
+    monkeypatch.syspath_prepend(tmp_path)
+    all_analyzers.cache_clear()
+    archive = tmp_path / "image.tar"
+    archive.write_bytes(docker_archive(image([{"a": "1"}])))
+    try:
+        assert main([str(archive), "--no-cache"]) == 2
+    finally:
+        all_analyzers.cache_clear()
+    said = capsys.readouterr().err
+    assert words in said
+    assert "a fault in pyimginspect" not in said
+    assert "uninstall it" in said

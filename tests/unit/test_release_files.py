@@ -1,0 +1,61 @@
+"""What a release is made of: the version in one place, the manual page, the files of an sdist."""
+
+import configparser
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pyimginspect.cli.arguments import build_parser
+from pyimginspect.version import HOME, VERSION
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def setup() -> configparser.ConfigParser:
+    found = configparser.ConfigParser()
+    found.read(ROOT / "setup.cfg", encoding="utf-8")
+    return found
+
+
+def test_the_project_says_where_it_lives() -> None:
+    metadata = setup()["metadata"]
+    assert metadata["url"] == HOME
+    assert metadata["project_urls"].count(HOME) == 4
+
+
+def test_the_version_is_said_once() -> None:
+    assert re.fullmatch(r"\d+\.\d+\.\d+", VERSION)
+    task = yaml.safe_load((ROOT / "ci/tekton/task.yaml").read_text())
+    assert task["metadata"]["labels"]["app.kubernetes.io/version"] == VERSION
+    assert f"inspect@{VERSION}" in (ROOT / "templates/inspect.yml").read_text()
+
+
+def test_every_option_is_in_the_manual_page() -> None:
+    page = (ROOT / "docs/man/pyimginspect.1").read_text(encoding="utf-8").replace("\\-", "-")
+    for action in build_parser()._actions:
+        for option in action.option_strings:
+            if option not in ("-h", "--help"):  # argparse-manpage has none of it
+                assert f"\\fB{option}\\fR" in page, f"{option}: scripts/make_man_page"
+
+
+@pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="argparse's words differ by version")
+def test_the_manual_page_is_the_parser_s(tmp_path: Path) -> None:
+    path = ROOT / "docs/man/pyimginspect.1"
+    code = (
+        "import importlib.machinery as m, importlib.util as u, sys\n"
+        "loader = m.SourceFileLoader('man', sys.argv[1])\n"
+        "module = u.module_from_spec(u.spec_from_loader('man', loader))\n"
+        "loader.exec_module(module)\n"
+        "sys.stdout.write(module.manual_page())"
+    )
+    script = str(ROOT / "scripts/make_man_page")
+    environment = {**os.environ, "PYTHONIOENCODING": "utf-8"}
+    made = subprocess.run(
+        [sys.executable, "-c", code, script], env=environment, capture_output=True, check=True
+    )
+    assert path.read_text(encoding="utf-8") == made.stdout.decode(), "run scripts/make_man_page"
