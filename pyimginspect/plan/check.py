@@ -28,10 +28,12 @@ from pyimginspect.plan.operations import (
 )
 from pyimginspect.plan.planned import PlannedRootFS
 from pyimginspect.plan.runs import calls
+from pyimginspect.plan.temporary import needs_tools, takes_sources
 from pyimginspect.rootfs import RootFS
 
 __all__ = ["checked", "fault_of"]
 
+_COMPILER = re.compile(r"(?:[\w-]+-)?(?:cc|gcc|g\+\+|c\+\+|clang|clang\+\+)(?:-[\d.]+)?")
 _PYTHON = re.compile(r"(?:python|pip|pydoc|idle)[\d.]*|python[\d.]*-config")
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -75,6 +77,7 @@ def fault_of(context: Context, proposals: Sequence[Proposal]) -> str | None:
         _of_scripts(context, gone, official),
         _of_distributions(context, gone),
         _of_run_time(context, proposals, gone),
+        _of_builds(context, proposals),
         _of_programs(context, proposals),
         _of_steps(context, proposals),
     )
@@ -221,6 +224,24 @@ def _of_programs(context: Context, proposals: Sequence[Proposal]) -> Iterator[st
                 word = _missed(call.words, names, modules, rootfs)
                 if word and not _is_dropped(proposals, layer, call.words):
                     yield f"layer {layer} calls {word}, which would not be there"
+
+
+def _of_builds(context: Context, proposals: Sequence[Proposal]) -> Iterator[str]:
+    """Yield the ``RUN``s that compile, or check out, with what would not be there."""
+    dropped = _dropped_layers(proposals)
+    for proposal in proposals:
+        names = {path.rpartition("/")[2] for path in proposal.gone if "bin/" in path}
+        compiler = next((name for name in sorted(names) if _COMPILER.fullmatch(name)), "")
+        if not compiler and "git" not in names:
+            continue
+        first = max(proposal.edit.layer, context.base)
+        for layer in context.runs(first, len(context.inventory.rootfs.layers) - 1):
+            if layer in dropped or _is_there(proposal, layer):
+                continue
+            if compiler and needs_tools(context, layer):
+                yield f"layer {layer} may compile something, and {compiler} would not be there"
+            if "git" in names and takes_sources(context, layer):
+                yield f"layer {layer} installs from version control, and git would not be there"
 
 
 def _brings_python(proposal: Proposal) -> bool:

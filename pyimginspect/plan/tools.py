@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pyimginspect.inventory.build_tools import loose_files
 from pyimginspect.inventory.contents import Content
 from pyimginspect.inventory.derived.purging import purge_command
-from pyimginspect.inventory.derived.recommended import find_recommended
+from pyimginspect.inventory.derived.recommended import RecommendedInLayer, find_recommended
 from pyimginspect.inventory.facts import OsPackage
 from pyimginspect.inventory.packages import dependency_graph
 from pyimginspect.inventory.packages.commands import tool_of, without_recommended
@@ -68,9 +68,13 @@ def _groups(context: Context) -> tuple[list[Temporary], list[Proposal]]:
     for group in (found.tools, found.headers, found.virtual):
         for layer, members_ in group.items():
             layers.setdefault(layer, []).extend(members_)
+    recommended = {
+        key for each in find_recommended(context.inventory) for key in _recommended(context, each)
+    }
     groups, questions = [], []
     for layer, keys in sorted(layers.items()):
-        if _only_recommended(context, layer, keys):
+        keys = [key for key in keys if key not in recommended]
+        if not keys:
             continue
         asked = _asked_for(context, layer, keys)
         doubtful = [package for package in asked if _may_be_used(package)]
@@ -262,28 +266,28 @@ def _loose(context: Context) -> Iterator[Proposal]:
 
 
 def edits_of_recommended(context: Context) -> Iterator[Proposal]:
-    """Propose to do without what packages that stay only recommend, for each layer."""
-    going = context.leftovers.packages
+    """Propose to do without what packages that stay only recommend."""
     for found in find_recommended(context.inventory):
-        layer = found.layer
-        keys = sorted({key for r in found.roots if r.root not in going for key in r.packages})
+        keys = _recommended(context, found)
         if not keys:
             continue
-        manager = MANAGERS[found.manager]
-        option = without_recommended(tool_of(context.inventory.rootfs, found.manager))
+        layer = found.layer
+        names = [context.packages[key].name for key in keys]
         in_use = (context.packages[use.package].name for use in found.in_use)
         keep = sorted({*in_use, *_kept(context, [layer])})
+        option = without_recommended(tool_of(context.inventory.rootfs, found.manager))
+        manager = MANAGERS[found.manager]
         operations: list[Operation] = [AddOption(layer=layer, manager=manager, option=option)]
         if keep:
             operations.append(
-                DropPackages(layer=layer, manager=manager, names=(), instead=(*keep,))
+                DropPackages(layer=layer, manager=manager, names=(), instead=tuple(keep))
             )
         edit = context.edit(
             "no-recommends",
             layer,
-            f"install no recommended packages: {len(keys)} are here for no other reason",
+            f"install no recommended packages: {len(names)} are here for no other reason",
             command=option,
-            packages=[context.packages[key].name for key in keys],
+            packages=names,
             keep=keep,
             rules=("os-package-recommends", *_TOOL_RULES),
             operations=operations,
@@ -292,9 +296,9 @@ def edits_of_recommended(context: Context) -> Iterator[Proposal]:
         yield _proposal(context, edit, keys)
 
 
-def _only_recommended(context: Context, layer: int, keys: Sequence[str]) -> bool:
-    """Whether packages of a layer are there because packages that stay recommend them."""
-    return any(
-        found.layer == layer and {*keys} <= {*found.packages}
-        for found in find_recommended(context.inventory)
-    )
+def _recommended(context: Context, found: RecommendedInLayer) -> tuple[str, ...]:
+    """Return what came by recommendation of packages that stay; of build tools others speak."""
+    tools = {key for each in context.leftovers.tools.values() for key in each}
+    tools |= {key for each in context.leftovers.headers.values() for key in each}
+    roots = [root for root in found.roots if root.root not in tools]
+    return tuple(sorted({key for root in roots for key in root.packages}))
