@@ -14,11 +14,13 @@ from pyimginspect.plan.caches import edits_of_caches
 from pyimginspect.plan.check import checked
 from pyimginspect.plan.context import Context, Proposal
 from pyimginspect.plan.duplicates import edits_of_duplicates
+from pyimginspect.plan.installed_twice import edits_of_upgraded_base
 from pyimginspect.plan.metadata import edits_of_metadata
 from pyimginspect.plan.python import edits_of_bindings, edits_of_environments
 from pyimginspect.plan.records import Edit, NotOffered, Plan, SavingPart
 from pyimginspect.plan.tools import edits_of_recommended, edits_of_tools
 from pyimginspect.plan.waste_edits import edits_of_deleted, edits_of_overwritten
+from pyimginspect.plan.wheels import edits_of_wheels
 from pyimginspect.report import Finding
 from pyimginspect.rules import Claim
 
@@ -45,6 +47,7 @@ def make_plan(inventory: Inventory, findings: Iterable[Finding] = ()) -> Plan:
     saved: set[Content] = set()
     findings = tuple(findings)
     offered, refused = checked(context, [*_proposals(context)])
+    offered = _without_answered(offered)
     if findings:
         cited = (_cited(each, findings) for each in offered)
         offered = [
@@ -105,10 +108,18 @@ def _proposals(context: Context) -> Iterator[Proposal]:
     yield from edits_of_environments(context)
     yield from edits_of_caches(context)
     yield from edits_of_deleted(context)
+    yield from edits_of_upgraded_base(context)
     yield from edits_of_metadata(context)
     yield from edits_of_overwritten(context)
     yield from edits_of_duplicates(context)
+    yield from edits_of_wheels(context)
     yield from edits_of_base(context)
+
+
+def _without_answered(proposals: Sequence[Proposal]) -> list[Proposal]:
+    """Return the proposals without advice on what the others do already."""
+    done = frozenset[Content]().union(*(p.contents for p in proposals if p.edit.operations))
+    return [p for p in proposals if p.edit.operations or not p.contents or p.contents - done]
 
 
 def _cited(proposal: Proposal, findings: Sequence[Finding]) -> Proposal:

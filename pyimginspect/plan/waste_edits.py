@@ -11,6 +11,7 @@ from pyimginspect.inventory.derived.differences import differing_paths
 from pyimginspect.inventory.derived.owners import Owner
 from pyimginspect.inventory.derived.wasted_files import places_of
 from pyimginspect.plan.context import LEAST, Context, Proposal
+from pyimginspect.plan.installed_twice import edits_of_replaced
 from pyimginspect.plan.operations import DropInstruction, NarrowCopy, Operation
 from pyimginspect.plan.removed import edits_of_removed
 from pyimginspect.plan.runs import collapsed
@@ -31,6 +32,10 @@ def edits_of_deleted(context: Context) -> Iterator[Proposal]:
     yield from proposals
     left = [cause for cause in late_causes(context) if cause not in mended]
     spans = find_spans(context, left)
+    apart = [cause for cause in left if not any(span.covers(cause) for span in spans)]
+    replaced, proposals = edits_of_replaced(context, apart)
+    yield from proposals
+    left = [cause for cause in left if cause not in replaced]
     joined: dict[int, list[Cause]] = {}
     for cause in left:
         number = next((n for n, span in enumerate(spans) if span.covers(cause)), None)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pyimginspect.plan import Edit, Plan, make_plan
+from pyimginspect.plan import Edit, Plan, make_plan, wheels
 from pyimginspect.plan.operations import (
     AddFlag,
     AddOption,
@@ -536,6 +536,71 @@ def test_what_came_with_what_is_removed_later_goes_by_the_same_edit() -> None:
         DropCommand(layer=6, words=("apt-get", "autoremove", "-y")),
         DropCommand(layer=6, words=("apt-get", "remove", "-y", "build-essential")),
     )
+
+
+def version(name: str, number: str, data: bytes) -> dict[str, Content]:
+    """A version of a distribution, in the base's own site-packages."""
+    info = f"{SITE}/{name}-{number}.dist-info"
+    return {
+        f"{SITE}/{name}/data.py": File(data),
+        f"{info}/METADATA": f"Name: {name}\nVersion: {number}\n",
+        f"{info}/RECORD": f"{name}/data.py,,\n{name}-{number}.dist-info/METADATA,,\n",
+    }
+
+
+def test_what_a_later_layer_replaces_is_not_asked_for() -> None:
+    new = {**version("acme", "2.0", MB[1:]), f"{SITE}/.wh.acme-1.0.dist-info": ""}
+    edit, done = found(
+        [version("acme", "1.0", MB), {"app/r": "x"}, new],
+        ["RUN pip install acme==1.0 other", "COPY r /app/", "RUN pip install -r /app/r"],
+    )
+    assert (edit.kind, edit.level, edit.rules) == ("leave-out", "review", ("overwritten-files",))
+    assert done == (DropPackages(layer=4, manager="pip", names=("acme",)),)
+    assert edit.saving > 1_000_000
+
+
+TORCH: dict[str, Content] = {
+    **dist_info("torch", "2.9.0", {"torch/__init__.py": "#"}, site=SITE),
+    **dist_info("nvidia-cublas-cu12", "12.8", {"nvidia/cublas.so": MB}, site=SITE),
+}
+
+
+@pytest.mark.parametrize(
+    ("command", "environment", "operations"),
+    [
+        (
+            "pip install torch",
+            {},
+            [
+                AddOption(
+                    layer=4,
+                    manager="pip",
+                    option="--extra-index-url=https://download.pytorch.org/whl/cpu",
+                )
+            ],
+        ),
+        (
+            "uv pip install --system torch",
+            {},
+            [AddOption(layer=4, manager="uv", option="--torch-backend=cpu")],
+        ),
+        ("pip install torch", {"NVIDIA_VISIBLE_DEVICES": "all"}, None),
+        ("poetry install", {}, []),
+    ],
+)
+def test_torch_for_the_cpu_is_offered_where_nothing_says_a_gpu(
+    command: str,
+    environment: dict[str, str],
+    operations: list[Operation] | None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(wheels, "_LARGE", 1_000_000)
+    history = [*(f"ENV {name}={value}" for name, value in environment.items()), f"RUN {command}"]
+    one = on_slim(TORCH, history=history)
+    for name, value in environment.items():
+        one.config["config"]["Env"].append(f"{name}={value}")
+    edits = [each for each in make_plan(taken(one)).edits if each.kind == "wheels"]
+    assert [list(each.operations) for each in edits] == ([] if operations is None else [operations])
 
 
 # --- the base -------------------------------------------------------------------------------------

@@ -282,6 +282,7 @@ def kept_of_full(inventory: Inventory) -> tuple[str, ...]:
     return tuple(sorted({packages[proof.package].name for proof in proofs}))
 
 
+@memoized
 def not_in_slim(inventory: Inventory) -> tuple[tuple[str, ...], frozenset[str]]:
     """Return what an official full image has and a slim one would not: packages, and all files.
 
