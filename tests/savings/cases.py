@@ -1,4 +1,4 @@
-"""The images: a Dockerfile, the files of its context, and what carries out the plan."""
+"""The images: a Dockerfile, the files of its context, and what has to work afterwards."""
 
 from __future__ import annotations
 
@@ -6,12 +6,9 @@ import base64
 import hashlib
 import io
 import random
-import re
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-
-from pyimginspect.plan import Plan
 
 __all__ = ["ALPINE", "CASES", "SLIM", "Case"]
 
@@ -33,17 +30,13 @@ _CALL = "import ctypes; assert ctypes.CDLL('/usr/local/lib/libhello.so').hello()
 class Case:
     """One image, of a Dockerfile or of the corpus.
 
-    ``edit`` turns the Dockerfile into the one that the plan asks for, where the history does not
-    have enough of it for the plan's own Dockerfile; ``complete`` adds to the latter what no history
-    has. ``works`` is Python to run in a container of what comes out.
+    ``works`` is Python to run in a container of what the plan's edits make of it.
     """
 
     name: str
     dockerfile: str = ""
     corpus: str = ""
     files: Mapping[str, bytes] = field(default_factory=dict)
-    edit: Callable[[str, Plan], str] | None = None
-    complete: Callable[[str], str] | None = None
     works: str = ""
 
 
@@ -105,28 +98,6 @@ _TWO_VERSIONS = {
     )
     for n in (1, 2)
 }
-
-
-def _before_the_copy(dockerfile: str, plan: Plan) -> str:
-    """Put the plan's command into the stage that the environment is copied from."""
-    (edit,) = (edit for edit in plan.edits if edit.kind == "environment")
-    head, stage, tail = dockerfile.partition(f"FROM {SLIM}\n")
-    assert stage
-    return f"{head}RUN {edit.command}\n{stage}{tail}"
-
-
-def _with_pip_settings(dockerfile: str) -> str:
-    """Give the commands that use pip their mount again."""
-    mount = "RUN --mount=type=bind,source=pip,target=/dev/shm/pip "
-    return re.sub(r"^RUN (?=pip|python)", mount, dockerfile, flags=re.MULTILINE)
-
-
-def _only_what_differs(dockerfile: str, plan: Plan) -> str:
-    """Take what the plan names from the stage, by its command, in place of all of /usr."""
-    (edit,) = (edit for edit in plan.edits if edit.words.startswith("COPY only"))
-    mounted = f"RUN --mount=type=bind,from=build,target=/from cd /from && {edit.command}"
-    assert edit.command.startswith("cp -a")
-    return dockerfile.replace("COPY --from=build /usr /usr", mounted)
 
 
 CASES = (
@@ -215,7 +186,6 @@ RUN apt-get update && {_INSTALL} libpq5 && {_CLEAN}
 FROM {SLIM}
 COPY --from=build /usr /usr
 """,
-        edit=_only_what_differs,
         works="import ctypes; assert ctypes.CDLL('libpq.so.5').PQlibVersion() >= 150_000",
     ),
     Case(
@@ -237,13 +207,11 @@ COPY --from=builder /opt/venv /opt/venv
 ENV PATH=/opt/venv/bin:$PATH
 """,
         files=_TOOLS,
-        edit=_before_the_copy,
     ),
     Case(
         name="everything wrong",
         corpus="bad",
         works="import lxml.etree, matplotlib, numpy, pandas, psycopg2",
-        complete=_with_pip_settings,
     ),
     Case(
         name=".build-deps left on Alpine",

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pyimginspect.api import open_image
+from pyimginspect.dockerfile import parse
 from pyimginspect.inventory.collect import Inventory
-from pyimginspect.plan import Plan, make_plan, reconstruct
+from pyimginspect.plan import Patch, make_plan
 from tests.corpus.build import load_image, write_context
 from tests.corpus.layout import Corpus
 from tests.corpus.recipes import RECIPES
@@ -20,24 +21,27 @@ from tests.savings.cases import ALPINE, SLIM, Case
 
 __all__ = ["Outcome", "bases", "rebuild"]
 
+_MOUNT = "--mount=type=bind,source=pip,target=/dev/shm/pip"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
     """Sizes in bytes of file content in all layers: before, and really after.
 
-    ``after`` is the plan for the image that carrying out ``plan`` made.
+    ``patch`` has the edits that were carried out and the Dockerfile with them, ``saving`` is what
+    they were to save, and ``again`` is the difference that the plan of the new image makes.
     """
 
     case: Case
     before: int
-    plan: Plan
-    dockerfile: str
+    patch: Patch
+    saving: int
     real: int
-    after: Plan
+    again: str
 
     @property
     def predicted(self) -> int:
-        return self.plan.after
+        return self.before - self.saving
 
     @property
     def difference(self) -> float:
@@ -48,7 +52,7 @@ class Outcome:
     def miss(self) -> float:
         """How far the predicted saving is off, as a part of the real saving; 0 if none is real."""
         real = self.before - self.real
-        return (self.plan.saving - real) / real if abs(real) > 100_000 else 0.0
+        return (self.saving - real) / real if abs(real) > 100_000 else 0.0
 
 
 @contextmanager
@@ -70,7 +74,7 @@ def bases(engine: Engine, corpus: Corpus) -> Iterator[None]:
 
 
 def rebuild(engine: Engine, corpus: Corpus, case: Case) -> Outcome:
-    """Build ``case``, plan, build what the plan says, look at both, and try the second.
+    """Build ``case``, edit its Dockerfile as the plan says, build again, and try what comes out.
 
     Raises :class:`~tests.integration.engine.EngineError` for a plan that cannot be carried out,
     and for an image that does not work any more.
@@ -86,21 +90,29 @@ def rebuild(engine: Engine, corpus: Corpus, case: Case) -> Outcome:
             _write(case, context)
             before = _built(engine, context, case.dockerfile)
         plan = make_plan(before)
-        if case.edit is not None:
-            dockerfile = case.edit(case.dockerfile, plan)
-        else:
-            dockerfile = reconstruct(before, plan)
-        if case.complete is not None:
-            dockerfile = case.complete(dockerfile)
-        after = _built(engine, context, dockerfile, case.works)
+        patch = plan.patch((context / "Dockerfile").read_text())
+        after = _built(engine, context, _with_pip_settings(patch.text), case.works)
         return Outcome(
             case=case,
             before=before.ledger.stored,
-            plan=plan,
-            dockerfile=dockerfile,
+            patch=patch,
+            saving=plan.saved_by(patch.applied),
             real=after.ledger.stored,
-            after=make_plan(after),
+            again=make_plan(after).patch(patch.text).diff,
         )
+
+
+def _with_pip_settings(dockerfile: str) -> str:
+    """Give every ``RUN`` that asks an index for packages the settings that the corpus mounts."""
+    if _MOUNT not in dockerfile:
+        return dockerfile
+    text, position = "", 0
+    for each in parse(dockerfile).instructions:
+        words = dockerfile[each.keyword_end : each.end]
+        if each.keyword == "RUN" and "pip install" in words and _MOUNT not in words:
+            text += f"{dockerfile[position : each.keyword_end]} {_MOUNT}"
+            position = each.keyword_end
+    return text + dockerfile[position:]
 
 
 def _write(case: Case, context: Path) -> None:
