@@ -21,13 +21,13 @@ from pyimginspect.analyzers import catalogue
 from pyimginspect.cli.about import (
     all_rules,
     cache_line,
-    completion,
     explanation,
     rule_list,
     version_line,
 )
 from pyimginspect.cli.arguments import build_parser, parse
 from pyimginspect.cli.asides import put_asides
+from pyimginspect.cli.completion import completion
 from pyimginspect.cli.configuration import find_settings, show_settings
 from pyimginspect.cli.fixing import (
     change_dockerfile,

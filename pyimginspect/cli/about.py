@@ -1,4 +1,4 @@
-"""What the command says of itself: rules and their pages, completions, the cache."""
+"""What the command says of itself: rules and their pages, the cache."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import msgspec
 from humanize import naturalsize
 
 from pyimginspect.analyzers import BUILTIN, catalogue
-from pyimginspect.cli.arguments import build_parser
 from pyimginspect.errors import PolicyError
 from pyimginspect.layers.cache import cache_directory
 from pyimginspect.layers.cache_upkeep import cache_info, clear_cache
@@ -24,7 +23,6 @@ from pyimginspect.version import HOME, VERSION
 __all__ = [
     "all_rules",
     "cache_line",
-    "completion",
     "explanation",
     "rule_list",
     "version_line",
@@ -92,23 +90,12 @@ def explanation(name: str, width: int) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def completion(shell: str) -> str:
-    """Return the script that makes a shell complete this command's options and files."""
-    import shtab
-
-    parser = build_parser()
-    for action in parser._actions:
-        if action.metavar in ("FILE", "IMAGE"):
-            setattr(action, "complete", shtab.FILE)  # noqa: B010  # shtab's own attribute
-    return shtab.complete(parser, shell)
-
-
 def cache_line(directory: str | None, *, size: int, clear: bool) -> str:
-    """Return what the cache holds, of ``size`` bytes, or held before it was emptied just now."""
+    """Return what the cache contains, of ``size`` bytes, or did before it was emptied just now."""
     info = clear_cache(directory) if clear else cache_info(directory)
     if info is None:
         return f"no cache at {cache_directory(directory)} yet"
-    verb = "held" if clear else "holds"
+    verb = "contained" if clear else "contains"
     contents = f"{counted(info.layers, 'layer')} and {counted(info.reports, 'report')}"
     contents_size, limit = naturalsize(info.size), naturalsize(size)
     return f"{info.path} {verb} {contents} in {contents_size} (of at most {limit})"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import os
+import re
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -12,6 +13,7 @@ from typing import NoReturn
 from pyimginspect.errors import InvalidReferenceError
 from pyimginspect.formats import FORMATS
 from pyimginspect.sources.time_limits import seconds_from
+from pyimginspect.text import nearest
 
 __all__ = ["build_parser", "given_options", "parse", "read_environment", "variable_of"]
 
@@ -47,6 +49,9 @@ _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 _INPUT = "\0"  # no argument of a process can begin so
 
 
+_CHOICE = re.compile(r"invalid choice: '(.*)' \(choose from (.*)\)", re.DOTALL)
+
+
 class _Parser(argparse.ArgumentParser):
     """Says what is wrong with arguments as the command says everything else: in one line."""
 
@@ -55,6 +60,8 @@ class _Parser(argparse.ArgumentParser):
 
     def _nearest(self, message: str) -> str:
         """Return a hint where the message is about an option that is like one that exists."""
+        if (choice := _CHOICE.search(message)) is not None:
+            return nearest(choice[1], re.findall(r"'([^']*)'", choice[2]))
         unknown = message.removeprefix("unrecognized arguments: ").split(" ")[0]
         if unknown == message or not unknown.startswith("--"):
             return ""

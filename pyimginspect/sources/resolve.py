@@ -21,6 +21,7 @@ from pyimginspect.errors import (
 from pyimginspect.model import LayerIndex
 from pyimginspect.sources.connections import shared
 from pyimginspect.sources.files import resolve_path, resolve_stream
+from pyimginspect.sources.near_names import near_file, near_prefix
 from pyimginspect.sources.options import NoProgress, Options
 from pyimginspect.sources.reading import is_held, read_resolved
 from pyimginspect.sources.reference import parse_name, without_userinfo
@@ -167,7 +168,7 @@ def _why_not_there(path: str) -> str:
 def _search(reference: str, options: Options) -> Resolved:
     """Ask every place that may know an image by its name, one after the other."""
     if "\0" in reference or _ARCHIVE.fullmatch(reference) or reference.startswith((".", "/", "~")):
-        raise ImageNotFoundError(_why_not_there(reference))
+        raise ImageNotFoundError(_why_not_there(reference), hint=near_file(reference) or None)
     parse_name(reference)
     said = []
     last: PyimginspectError | None = None
@@ -177,7 +178,8 @@ def _search(reference: str, options: Options) -> Resolved:
         except (DaemonError, ImageNotFoundError, RegistryError) as exc:
             said.append(f"{place}: {exc.message}")
             last = exc
-    hint = "save it with docker save, or name the source: docker:, podman:, registry:"
+    hint = near_prefix(reference, PREFIXES) or near_file(reference)
+    hint = hint or "save it with docker save, or name the source: docker:, podman:, registry:"
     if isinstance(last, RegistryError):
         raise type(last)("; ".join(said), hint=last.hint or hint) from last
     raise ImageNotFoundError(

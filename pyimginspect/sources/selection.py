@@ -27,6 +27,7 @@ from pyimginspect.sources.documents import (
     parse_docker_manifest,
     parse_document,
 )
+from pyimginspect.sources.near_names import near_tag
 
 __all__ = [
     "LayerRef",
@@ -194,7 +195,9 @@ def _not_one(wanted: str | None, there: list[str]) -> ImageNotFoundError:
         return ImageNotFoundError(
             f"there are several images: {listed}", hint="name one as PATH:TAG"
         )
-    return ImageNotFoundError(f"no image '{wanted}'; there are: {listed}")
+    return ImageNotFoundError(
+        f"no image '{wanted}'; there are: {listed}", hint=near_tag(wanted, there) or None
+    )
 
 
 def _paired(layers: list[_T], config: ImageConfig) -> list[tuple[_T, Digest]]:

@@ -1,6 +1,7 @@
 """The command's outputs beyond the table: comparisons, policies, lines of a Dockerfile."""
 
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -178,3 +179,35 @@ def test_the_report_says_what_the_whole_plan_saves(
             == 3_000_000
         )
         assert image.report().saving is None
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_completions_offer_names(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--completion", shell) == 0
+    script = capsys.readouterr().out
+    names = ("cyclonedx", "leftover-headers", "python-slim", "warning", "docker images", "podman")
+    for name in names:
+        assert name in script
+
+
+def test_bash_completes_images_of_the_local_engine(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("--completion", "bash")
+    (tmp_path / "completion").write_text(capsys.readouterr().out)
+    engine = tmp_path / "docker"
+    engine.write_text("#!/bin/sh\necho acme/api:1.4\necho other:2\n")
+    engine.chmod(0o755)
+    asked = (
+        "source ./completion; COMP_LINE='pyimginspect acme/api:1'; COMP_POINT=${#COMP_LINE};"
+        ' _pyimginspect_images 1; COMP_WORDBREAKS=" "; _pyimginspect_images acme/api:1'
+    )
+    done = subprocess.run(
+        ["bash", "-c", asked],
+        cwd=tmp_path,
+        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    assert done.stdout.split() == ["1.4", "acme/api:1.4"]
