@@ -1,5 +1,6 @@
 """The web page in a real Chromium: it renders, sorts, filters, zooms, and keeps to itself."""
 
+import base64
 import itertools
 import json
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ import pytest
 from pyimginspect.comparison import compare
 from pyimginspect.formats import render, render_comparison
 from pyimginspect.report import Report
+from tests.integration.axe import find_axe, violations
 from tests.integration.browser import Browser, Page, find_chromium
 from tests.integration.conftest import missing
 from tests.reports import RULES, bad_report, clean_report, judged_report, with_strings
@@ -73,17 +75,104 @@ def test_it_renders_and_keeps_to_itself(
 
 def test_a_table_sorts(browser: Browser, tmp_path: Path) -> None:
     page = show(browser, tmp_path, bad_report())
-    assert cells(page, "findings-table", 4) == ["36.2 MB", "210.0 MB", "19.3 MB", "8.0 MB"]
-    head = "#findings-table th:nth-child(5)"
+    head = "#packages-table th:nth-child(5)"
     page.click(f"{head} button")
-    assert cells(page, "findings-table", 4) == ["210.0 MB", "36.2 MB", "19.3 MB", "8.0 MB"]
+    sizes = page.run(
+        "[...document.querySelectorAll('#packages-table tbody tr')]"
+        ".map(r => Number(r.cells[4].dataset.value))"
+    )
+    assert sizes == sorted(sizes, reverse=True)
     assert page.run(f"document.querySelector('{head}').ariaSort") == "descending"
-    page.click(f"{head} button")
-    assert cells(page, "findings-table", 4) == ["8.0 MB", "19.3 MB", "36.2 MB", "210.0 MB"]
-    page.click("#findings-table th:nth-child(2) button")
-    rules = cells(page, "findings-table", 1)
-    assert rules == sorted(rules)
-    assert page.run("document.querySelectorAll('#findings-table [aria-sort]').length") == 1
+    page.click("#packages-table th:nth-child(1) button")
+    names = cells(page, "packages-table", 0)
+    assert names == sorted(names)
+    assert page.run("document.querySelectorAll('#packages-table [aria-sort]').length") == 1
+    assert_quiet(page, tmp_path)
+
+
+SHOWN = (
+    "[...document.querySelectorAll('li.finding')].filter(l => !l.hidden).map(l => l.dataset.rule)"
+)
+
+
+def test_the_findings_are_narrowed(browser: Browser, tmp_path: Path) -> None:
+    report = bad_report()
+    page = show(browser, tmp_path, report)
+    rules = [finding.rule for finding in report.findings]
+    assert page.run(SHOWN) == rules
+    count = "document.querySelector('#finding-count').textContent"
+    assert page.run(count) == f"{len(rules)}"
+    first = report.findings[0]
+    for name, value, kept in (
+        ("severity", first.severity, [f for f in report.findings if f.severity == first.severity]),
+        ("rule", first.rule, [f for f in report.findings if f.rule == first.rule]),
+        ("layer", "4", [f for f in report.findings if 4 in f.layers]),
+    ):
+        select = f"document.querySelector('[data-filter={name}]')"
+        change = f"{select}.dispatchEvent(new Event('input', {{bubbles: true}}))"
+        page.run(f"{select}.value = '{value}'; {change}")
+        assert page.run(SHOWN) == [finding.rule for finding in kept]
+        page.run(f"{select}.value = ''; {change}")
+    page.click("#finding-search")
+    page.type("MODEL.BIN")
+    assert page.run(SHOWN) == ["deleted-but-shipped"]
+    assert page.run(count) == f"1 of {len(rules)}"
+    # A link to one that is hidden shows it.
+    page.run(f"location.hash = 'finding-{first.fingerprint}'")
+    page.wait(lambda: page.run("document.querySelectorAll('details.finding[open]').length") == 1)
+    assert page.run(SHOWN) == rules
+    assert_quiet(page, tmp_path)
+
+
+def test_owners_narrow_the_findings(browser: Browser, tmp_path: Path) -> None:
+    page = show(browser, tmp_path, bad_report())
+    owner = page.run("document.querySelector('[data-filter=owner]').options[1].value")
+    select = "document.querySelector('[data-filter=owner]')"
+    page.run(
+        f"{select}.value = '{owner}'; {select}.dispatchEvent(new Event('input', {{bubbles: true}}))"
+    )
+    shown = page.run(SHOWN)
+    assert 0 < len(shown) < len(bad_report().findings)
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [1400, 400])
+@pytest.mark.parametrize("report", [clean_report(), judged_report()])
+def test_axe_finds_no_fault(
+    browser: Browser, tmp_path: Path, report: Report, width: int, dark: bool
+) -> None:
+    axe = find_axe()
+    if axe is None:
+        missing("there is no axe-core, and no npm to install it")
+    assert axe is not None
+    page = show(browser, tmp_path, report, width=width, dark=dark)
+    page.run("document.querySelectorAll('details').forEach(d => d.open = true)")
+    assert violations(page, axe) == []
+
+
+def test_rows_are_cards_in_a_narrow_window(browser: Browser, tmp_path: Path) -> None:
+    page = show(browser, tmp_path, bad_report(), width=400)
+    cell = "document.querySelector('#packages-table tbody td')"
+    assert page.run(f"getComputedStyle({cell}, '::before').content") == '"name"'
+    wide = "[...document.querySelectorAll('main *')].filter(e => !e.closest('svg, .picture')"
+    wide += " && e.getBoundingClientRect().right > 401).map(e => e.outerHTML.slice(0, 80))"
+    assert page.run(wide) == []
+
+
+def test_paper_has_all_that_is_folded(browser: Browser, tmp_path: Path) -> None:
+    page = show(browser, tmp_path, bad_report())
+    page.run(
+        "addEventListener('beforeprint', () => { window.open_then ="
+        " document.querySelectorAll('details:not([open])').length; })"
+    )
+    printed = page.call("Page.printToPDF")["data"]
+    assert base64.b64decode(printed).startswith(b"%PDF")
+    assert page.run("window.open_then") == 0
+    assert page.run("document.querySelectorAll('details[open]').length") == 0
+    page.call("Emulation.setEmulatedMedia", media="print")
+    shown = "(e => getComputedStyle(document.querySelector(e)).display)"
+    assert page.run(f"{shown}('nav')") == "none"
+    assert page.run(f"{shown}('#legend')") != "none"
     assert_quiet(page, tmp_path)
 
 
@@ -159,7 +248,7 @@ def test_the_map_zooms_by_mouse(browser: Browser, tmp_path: Path) -> None:
     page.click("#crumbs button")
     assert crumbs(page) == ["image"]
     # In a file there is nothing to go into: its directory shows, and the file is told.
-    page.click("#map .tile[role=img][aria-label^='usr/lib/gcc/cc1']")
+    page.click("#map .tile:not([aria-expanded])[aria-label^='usr/lib/gcc/cc1']")
     assert crumbs(page) == ["image", "layer 4", "usr", "lib", "gcc"]
     status = page.run("document.querySelector('#map-status').textContent")
     assert status == "usr/lib/gcc/cc1, layer 4: 209.0 MB (build-tool)"
@@ -197,7 +286,7 @@ def test_the_legend_picks_out_one_use(browser: Browser, tmp_path: Path) -> None:
     uses = page.run("[...document.querySelectorAll('#legend button')].map(b => b.textContent)")
     assert uses == [
         " live 286.7 MB", " build-tool 210.0 MB", " cache 19.3 MB", " second-python 36.2 MB",
-        " deleted 8.0 MB",
+        " removed 8.0 MB",
     ]  # fmt: skip
     dim = f"{TOP}.filter(t => t.classList.contains('dim')).length"
     assert page.run(dim) == 0
@@ -291,9 +380,10 @@ def test_a_comparison_is_such_a_page_too(browser: Browser, tmp_path: Path, width
         + "-table"
     )
     assert cells(page, table, 4)[0] == "+210.0 MB"
-    page.click(f"#{table} th:nth-child(2) button")
-    names = cells(page, table, 1)
-    assert names == sorted(names)
+    if width > 640:  # in a narrow window the rows are cards, without heads
+        page.click(f"#{table} th:nth-child(2) button")
+        names = cells(page, table, 1)
+        assert names == sorted(names)
     page.click(f"input[data-table={table}]")
     page.type("gcc")
     assert cells(page, table, 1) == ["gcc-12"]

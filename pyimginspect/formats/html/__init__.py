@@ -15,7 +15,14 @@ from markupsafe import Markup
 from pyimginspect.formats import _text
 from pyimginspect.formats.html._chain import chains_of
 from pyimginspect.formats.html._page import page
-from pyimginspect.formats.html._view import bars_of, fixes_of, links_of, map_of
+from pyimginspect.formats.html._view import (
+    bars_of,
+    filters_of,
+    fixes_of,
+    links_of,
+    map_of,
+    owners_of,
+)
 from pyimginspect.plan import Plan
 from pyimginspect.report import Report
 from pyimginspect.rules import Rule
@@ -39,6 +46,8 @@ def render(
         bars=bars_of(report),
         chains=chains_of(report),
         links=links_of(report),
+        filters=filters_of(report),
+        owners=owners_of(report),
         data=_embed(map_of(report)),
         base=_text.base_words(report),
         starts=_text.start_words(report),

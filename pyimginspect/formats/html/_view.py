@@ -8,12 +8,17 @@ from typing import Any
 from msgspec import Struct
 
 from pyimginspect.errors import printable
-from pyimginspect.report import Finding, Report
+from pyimginspect.report import SEVERITIES, Finding, Report
 
-__all__ = ["Bar", "bars_of", "fixes_of", "links_of", "map_of"]
+__all__ = ["Bar", "bars_of", "filters_of", "fixes_of", "links_of", "map_of", "owners_of"]
 
 # What bytes are for, in the order in which a bar and the map's legend show it.
 _USES = ("live", "build-tool", "cache", "second-python", "overwritten", "removed", "repeated")
+
+
+_MOST_OWNERS = 40  # of one finding
+_LONGEST_OWNER = 80
+_MOST_OPTIONS = 300  # of one filter
 
 
 class Bar(Struct, frozen=True, kw_only=True):
@@ -25,9 +30,37 @@ class Bar(Struct, frozen=True, kw_only=True):
 
 
 def fixes_of(report: Report) -> list[Finding]:
-    """Return the findings that save something when mended, most first."""
+    """Return the findings whose fix saves something, most first."""
     saving = [finding for finding in report.findings if finding.saving and finding.fix]
     return sorted(saving, key=lambda finding: (-finding.saving, finding.order))
+
+
+def owners_of(report: Report) -> dict[str, list[str]]:
+    """Return by fingerprint whose files a finding is about: packages, or else its subject.
+
+    A word has no blank in it, so that a page can list several in an attribute.
+    """
+    return {
+        finding.fingerprint: ["_".join(name.split()) for name in _owners(finding)]
+        for finding in report.findings
+    }
+
+
+def _owners(finding: Finding) -> tuple[str, ...]:
+    return finding.packages[:_MOST_OWNERS] or (finding.subject[:_LONGEST_OWNER],)
+
+
+def filters_of(report: Report) -> list[tuple[str, list[str]]]:
+    """Return what the list of findings can be narrowed by, with the values that there are."""
+    findings = report.findings
+    owners = {name for names in owners_of(report).values() for name in names}
+    layers = {number for finding in findings for number in finding.layers}
+    return [
+        ("severity", [level for level in SEVERITIES if any(f.severity == level for f in findings)]),
+        ("rule", sorted({finding.rule for finding in findings})),
+        ("layer", [str(number) for number in sorted(layers)]),
+        ("owner", sorted(owners)[:_MOST_OPTIONS]),
+    ]
 
 
 def bars_of(report: Report) -> dict[int, Bar]:

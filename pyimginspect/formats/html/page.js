@@ -49,6 +49,56 @@ for (const input of document.querySelectorAll("input[data-table]")) {
   search();
 }
 
+// In a narrow window rows are cards (page.css), whose cells name themselves.
+for (const table of document.querySelectorAll("table.sortable")) {
+  const names = [...table.tHead.rows[0].cells].map((cell) => cell.textContent.trim());
+  for (const row of table.tBodies[0].rows) {
+    [...row.cells].forEach((cell, column) => { cell.dataset.label = names[column]; });
+  }
+}
+
+// --- findings: one list, narrowed by words and by what they are about -----------------------------
+const tools = document.getElementById("finding-tools");
+const items = [...document.querySelectorAll("li.finding")];
+if (tools) {
+  tools.hidden = false;
+  const input = document.getElementById("finding-search");
+  const selects = [...tools.querySelectorAll("select")];
+  const count = document.getElementById("finding-count");
+  const texts = items.map((item) => item.textContent.toLowerCase());
+  const narrow = () => {
+    const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
+    let shown = 0;
+    items.forEach((item, number) => {
+      const fits = words.every((word) => texts[number].includes(word))
+        && selects.every((select) => !select.value
+          || item.dataset[select.dataset.filter].split(" ").includes(select.value));
+      item.hidden = !fits;
+      shown += fits ? 1 : 0;
+    });
+    count.textContent = shown === items.length ? `${items.length}` : `${shown} of ${items.length}`;
+  };
+  tools.addEventListener("input", narrow);
+  tools.addEventListener("reset-filters", () => {
+    input.value = "";
+    for (const select of selects) select.value = "";
+    narrow();
+  });
+  narrow();
+}
+
+// Paper has no folds to open.
+const folded = [];
+addEventListener("beforeprint", () => {
+  for (const fold of document.querySelectorAll("details:not([open])")) {
+    fold.open = true;
+    folded.push(fold);
+  }
+});
+addEventListener("afterprint", () => {
+  for (const fold of folded.splice(0)) fold.open = false;
+});
+
 // --- links: what they lead to must be visible ----------------------------------------------------
 function reveal() {
   let id = location.hash.slice(1);
@@ -60,6 +110,7 @@ function reveal() {
   const target = id && document.getElementById(id);
   if (!target) return;
   if (target.tagName === "DETAILS") target.open = true;
+  if (target.closest("li.finding")?.hidden) tools.dispatchEvent(new Event("reset-filters"));
   if (target.hidden) {
     const input = document.querySelector(`input[data-table="${target.closest("table").id}"]`);
     input.value = "";
@@ -203,11 +254,14 @@ function drawMap(data) {
     return made;
   }
 
-  function label(group, text, x, y, width) {
+  // Names lie above all tiles, outside of them: a tile's own name says more (aria-label).
+  const labels = element("g", { "aria-hidden": "true", class: "labels" });
+
+  function label(text, x, y, width, kind) {
     const room = Math.floor((width - 8) / 7.2);
     if (room < 3) return;
     const short = text.length > room ? `${text.slice(0, room - 1)}…` : text;
-    group.append(element("text", { x: x + 4, y: y + 13 }, short));
+    labels.append(element("text", { x: x + 4, y: y + 13, class: kind }, short));
   }
 
   function tile(parent, node, x, y, width, height, depth) {
@@ -217,9 +271,9 @@ function drawMap(data) {
     const open = inner.length && depth < 8 && width > 64 && height > 52;
     const use = mainUse(node);
     const group = element("g", {
-      class: `tile ${open ? "dir" : ""}`, tabindex: "-1",
-      role: inner.length ? "button" : "img", "aria-label": describe(node),
+      class: `tile ${open ? "dir" : ""}`, tabindex: "-1", role: "treeitem", "aria-label": describe(node),
     });
+    if (inner.length) group.setAttribute("aria-expanded", String(Boolean(open)));
     group.append(element("rect", open ? { x, y, width, height } : { x, y, width, height, class: use }));
     if (!open && WASTED.has(use)) group.append(element("rect", { x, y, width, height, fill: "url(#wasted)" }));
     if (only && !node.uses.has(only)) group.classList.add("dim");
@@ -229,14 +283,16 @@ function drawMap(data) {
       if (target !== node) {
         name = node.path ? target.path.slice(node.path.length - node.name.length) : `${name}: ${target.path}`;
       }
-      label(group, `${name} ${bytes(node.size)}`, x, y, width);
+      label(`${name} ${bytes(node.size)}`, x, y, width, open ? "open" : "");
     }
     group.node = node;
     parent.append(group);
     if (open) {
+      const parts = element("g", { role: "group" });
       for (const [child, ...place] of squarify(inner, x + 2, y + HEADER, width - 4, height - HEADER - 2)) {
-        tile(group, child, ...place, depth + 1);
+        tile(parts, child, ...place, depth + 1);
       }
+      group.append(parts);
     }
   }
 
@@ -252,8 +308,10 @@ function drawMap(data) {
     defs.append(hatch);
     svg.append(defs);
     const nodes = childrenOf(lead(here));
-    if (!nodes.length) label(svg, "nothing is stored here", 0, 0, width);
+    labels.replaceChildren();
+    if (!nodes.length) label("nothing is stored here", 0, 0, width, "open");
     else for (const [child, ...place] of squarify(nodes, 0, 0, width, height)) tile(svg, child, ...place, 1);
+    svg.append(labels);
     const first = tops()[0];
     if (first) first.setAttribute("tabindex", "0");
     if (focus && first) first.focus();
