@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
 from pyimginspect.dockerfile.logical import Logical
@@ -123,12 +125,16 @@ def unquoted(word: str) -> str:
     return "".join(characters)
 
 
+# What is no UTF-8 in a file, which encoding/json, and so BuildKit, replaces likewise.
+_SURROGATES = re.compile("[\ud800-\udfff]")
+
+
 def read_json(text: str) -> tuple[str, ...] | None:
     """Return the words of the JSON form, ``None`` where the text is none or has other values."""
     if not text.startswith("["):
         return None
     try:
-        values = msgspec.json.decode(text.encode("utf-8", "surrogatepass"))
+        values = msgspec.json.decode(_SURROGATES.sub("\ufffd", text))
     except (msgspec.DecodeError, RecursionError):
         return None
     if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
