@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -554,3 +555,15 @@ def test_the_accounts_add_up(all_trees: list[list[tuple[str, File | Directory]]]
     live = sum(node.size for node in rootfs.nodes.values() if node.kind == "file")
     assert sum(account.live for account in ledger.layers) == live
     assert ledger.waste == sum(wasted.size for wasted in ledger.wasted_files)
+
+
+@pytest.mark.parametrize("known", ["before", "after", "neither", "both"])
+def test_one_checksum_alone_does_not_tell(known: str) -> None:
+    rootfs = applied({"a": "1"}, {"a": "1"})
+    layers = []
+    for number, each in enumerate(rootfs.layers):
+        has = known == "both" or known == ("before", "after")[number]
+        index = msgspec.structs.replace(each.index, checksums={0: 7} if has else {})
+        layers.append(msgspec.structs.replace(each, index=index))
+    (wasted,) = build_ledger(apply_layers(layers)).wasted_files
+    assert wasted.account == ("unchanged" if known == "both" else "not_compared")

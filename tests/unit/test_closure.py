@@ -430,3 +430,54 @@ DPkg::Post-Invoke { "rm -f /x || true"; };
 )
 def test_strange_configurations_change_nothing(text: str) -> None:
     assert parse_auto_remove({"etc/apt/apt.conf": text.encode()}) == AutoRemove()
+
+
+# --- circles, and those behind others -------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("packages", "root", "dependents"),
+    [
+        # Those that depend on a dependent, three steps away.
+        (
+            {"c": {"Depends": "b"}, "b": {"Depends": "a"}, "d": {"Depends": "c"}, "a": {}},
+            "a", ("b", "c", "d"),
+        ),
+        # A circle is gone with its first member, and the search ends.
+        ({"a": {"Depends": "b"}, "b": {"Depends": "c"}, "c": {"Depends": "a"}}, "a", ("b", "c")),
+        ({"a": {"Depends": "a"}}, "a", ()),
+        # An alternative that goes too is none.
+        ({"c": {"Depends": "a | b"}, "b": {"Depends": "a"}, "a": {}}, "a", ("b", "c")),
+        ({"c": {"Depends": "a | x"}, "x": {}, "a": {}}, "a", ()),
+    ],
+)  # fmt: skip
+def test_dependents_of_dependents(
+    packages: Mapping[str, Package], root: str, dependents: tuple[str, ...]
+) -> None:
+    files = rootfs(dpkg_status(packages, automatic=set()))
+    assert plan(files, root).dependents == dependents
+
+
+def test_what_holds_itself_in_a_circle_is_orphaned() -> None:
+    files = rootfs(dpkg("root", root={"Depends": "a"}, a={"Depends": "b"}, b={"Depends": "a"}))
+    assert plan(files, "root").orphaned == ("a", "b")
+
+
+def test_chains_lead_over_recommendations_where_there_is_no_other_way() -> None:
+    packages = dpkg(
+        "root other",
+        root={"Depends": "a"}, a={"Recommends": "b"}, b={"Depends": "c"}, c={},
+        other={"Recommends": "b"}, d={},
+    )  # fmt: skip
+    files = rootfs(packages)
+    assert reasons(files, "c") == (("other", "b", "c"), ("root", "a", "b", "c"))
+    assert reasons(files, "a") == (("root", "a"),)
+    assert reasons(files, "d") == ()
+
+
+def test_requirements_come_before_recommendations() -> None:
+    files = rootfs(
+        dpkg(
+            "root other",
+            root={"Recommends": "a"}, other={"Depends": "b"}, b={"Depends": "a"}, a={},
+        )
+    )  # fmt: skip
+    assert reasons(files, "a") == (("other", "b", "a"),)

@@ -15,6 +15,7 @@ from pyimginspect.comparison import Change, compare
 from pyimginspect.errors import ReportError
 from pyimginspect.formats import COMPARISON_FORMATS, render_comparison
 from pyimginspect.inventory.facts import Distribution, Libc, OsPackage
+from pyimginspect.report import Report
 from tests.reports import bad_report, clean_report, finding, with_strings
 from tests.unit.test_html import Document
 from tests.unit.test_schema import published
@@ -281,3 +282,18 @@ def test_of_many_new_findings_the_rest_are_counted() -> None:
 def test_another_format_is_refused() -> None:
     with pytest.raises(ReportError, match="no comparison as 'sarif'"):
         render_comparison(COMPARISON, "sarif")
+
+
+def test_packages_of_one_name_and_two_architectures_are_two() -> None:
+    def both(i386: str) -> Report:
+        found = [("libc6:amd64", "2.36"), ("libc6:i386", i386)]
+        return clean_report(
+            os_packages=tuple(
+                OsPackage(manager="dpkg", key=key, name="libc6", version=version, layer=0)
+                for key, version in found
+            )
+        )
+
+    (change,) = compare(both("2.36"), both("2.37")).os_packages
+    assert (change.name, change.before, change.after) == ("libc6:i386", "2.36", "2.37")
+    assert compare(both("2.36"), both("2.36")).os_packages == ()

@@ -540,3 +540,28 @@ def test_programs_that_are_alike_load_as_each_does_alone(name: str, env: dict[st
     for order in (programs, programs[::-1]):
         loader = Loader(system, env)
         assert {path: loader.library(path) for path in order} == alone
+
+
+# --- where a loader lies --------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("loader", "place", "found"),
+    [
+        # Red Hat's and SUSE's: without multiarch, in lib64.
+        ("lib64/ld-linux-x86-64.so.2", "lib64", True),
+        ("lib64/ld-linux-x86-64.so.2", "usr/lib64", True),
+        ("lib64/ld-linux-x86-64.so.2", "usr/lib", False),
+        ("usr/lib64/ld-linux-x86-64.so.2", "usr/lib64", True),
+        # Arch's: in lib.
+        ("usr/lib/ld-linux-x86-64.so.2", "usr/lib", True),
+        ("usr/lib/ld-linux-x86-64.so.2", "usr/lib64", False),
+    ],
+)
+def test_the_default_directories_of_a_loader(loader: str, place: str, found: bool) -> None:
+    files: dict[str, Content] = {
+        loader: elf(soname="ld-linux-x86-64.so.2"),
+        "app": elf(interp=f"/{loader}", needed=["liba.so.1"]),
+        f"{place}/liba.so.1": library("liba.so.1"),
+    }
+    resolution = Loader(rootfs(files), {}).program("app").resolution
+    (a,) = (each for each in resolution.dependencies if each.name == "liba.so.1")
+    assert bool(a.path) is found

@@ -20,6 +20,7 @@ from pyimginspect.policy import (
     load_policy,
     parse_policy,
 )
+from pyimginspect.policy.baseline import Baseline, remember
 from pyimginspect.policy.settings import Amount, RuleSettings
 from pyimginspect.report import Finding, Report, Severity, Waste
 from tests.reports import RULES, bad_report, clean_report, finding
@@ -358,3 +359,34 @@ def test_the_same_day_gives_the_same_verdict_whatever_the_order() -> None:
     report = bad_report()
     found: tuple[Finding, ...] = report.findings[::-1]
     assert judge(bad_report(findings=found), "") == judge(report, "")
+
+
+def test_what_is_waived_and_accepted_is_counted_by_rule() -> None:
+    first, second, third = (
+        finding("package-cache", subject=name, paths=(name,)) for name in ("a", "b", "c")
+    )
+    other = finding("leftover-build-tool", subject="gcc", paths=("gcc",))
+    report = clean_report(findings=(first, second, third, other))
+    policy = parse("[[waivers]]\nrule = 'package-cache'\nreason = 'x'\npath = ['a', 'b']\n")
+    baseline = Baseline(tool_version="1", findings=(remember(third),))
+    verdict = apply_policy(report, policy, RULES, today=TODAY, baseline=baseline).verdict
+    assert verdict is not None
+    by_rule = {each.rule: each for each in verdict.rules}
+    cache, tool = by_rule["package-cache"], by_rule["leftover-build-tool"]
+    assert (cache.findings, cache.waived, cache.accepted) == (0, 2, 1)
+    assert (tool.findings, tool.waived, tool.accepted) == (1, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [
+        ({"subject": "other"}, False),
+        ({"rule": "leftover-build-tool"}, False),
+        ({"message": "other"}, True),
+        ({"layers": (7,), "saving": 99, "paths": ("x",), "severity": "note"}, True),
+    ],
+)
+def test_a_fingerprint_is_of_rule_and_subject(change: dict[str, Any], same: bool) -> None:
+    one = finding("package-cache", subject="a")
+    other = msgspec.structs.replace(one, **change)
+    assert (one.fingerprint == other.fingerprint) is same

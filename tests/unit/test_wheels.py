@@ -9,7 +9,7 @@ import pytest
 from packaging import tags as reference
 
 from pyimginspect.inventory.distributions import find_distributions
-from pyimginspect.inventory.facts import Interpreter, LibcFlavor
+from pyimginspect.inventory.facts import Environment, Interpreter, LibcFlavor
 from pyimginspect.inventory.packages import PackageDatabase
 from pyimginspect.inventory.wheels import (
     Target,
@@ -255,3 +255,44 @@ def test_the_newest_version(versions: list[str], newest: tuple[int, int] | None)
 def test_an_interpreter_that_nothing_is_known_of() -> None:
     assert target_of(rootfs({}), interpreter()) is None
     assert target_of(rootfs(python_files()), interpreter(version="")) is None
+
+
+# --- environments ---------------------------------------------------------------------------------
+VENV = "opt/venv"
+VENV_SITE = f"{VENV}/lib/python3.11/site-packages"
+
+
+@pytest.mark.parametrize("base", [f"{PREFIX}/bin/python3.11", None])
+def test_wheels_of_an_environment_are_for_the_interpreter_below_it(base: str | None) -> None:
+    """Without one, nobody knows what they must fit."""
+    tree = distribution(
+        "x",
+        "cp311-cp311-musllinux_1_2_x86_64",
+        {f"x/_c{SUFFIX}": elf(needed=["libc.musl-x86_64.so.1"])},
+    )
+    moved = {path.replace(SITE, VENV_SITE): content for path, content in tree.items()}
+    system = rootfs({**python_files(), **moved})
+    environment = Environment(
+        path=VENV, home=f"/{PREFIX}/bin", base=base, site_packages=(VENV_SITE,), layer=0
+    )
+    pythons = (interpreter(),)
+    distributions = find_distributions(system, PackageDatabase(), pythons, (environment,))
+    assert [each.interpreters for each in distributions] == [(VENV,)]
+    wheels = find_wheels(system, pythons, (environment,), distributions)
+    if base is None:
+        assert wheels == ()
+        return
+    (wheel,) = wheels
+    assert (wheel.python, wheel.compatible) == (base, False)
+    assert wheel.foreign_libc == (f"{VENV_SITE}/x/_c{SUFFIX}",)
+
+
+@pytest.mark.parametrize("order", [("a", "b"), ("b", "a")])
+def test_a_wheel_needs_the_newest_glibc_of_all_its_files(order: tuple[str, str]) -> None:
+    versions = dict(zip(order, ("GLIBC_2.34", "GLIBC_2.9"), strict=True))
+    files = {
+        f"x/{name}{SUFFIX}": elf(needed=["libc.so.6"], verneed={"libc.so.6": [version]})
+        for name, version in versions.items()
+    }
+    wheel = wheel_of("cp311-cp311-manylinux_2_34_x86_64", files)
+    assert (wheel.glibc, wheel.glibc_file) == ("2.34", f"{SITE}/x/{order[0]}{SUFFIX}")
