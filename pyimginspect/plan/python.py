@@ -95,7 +95,10 @@ def _pip_install(context: Context, layer: int, asks: Sequence[str]) -> tuple[str
     )
     if environment is None:
         command = f"pip install --no-cache-dir {shlex.join(asks)}"
-        return command, [AppendCommand(layer=layer, command=command)]
+        # Beside other packages from PyPI, with their index and their constraints.
+        later = context.runs(layer, len(inventory.image.layers) - 1)
+        beside = (n for n in later if installs(context.command(n) or "", "pip"))
+        return command, [AppendCommand(layer=next(beside, layer), command=command)]
     pip = f"/{environment.path}/bin/pip"
     command = f"{shlex.quote(pip)} install --no-cache-dir {shlex.join(asks)}"
     made = max(environment.layer, layer)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pyimginspect.dockerfile.installs import package_name
 from pyimginspect.inventory.derived.causes import Cause
 from pyimginspect.inventory.facts import OsPackage
+from pyimginspect.inventory.journals import is_journal
 from pyimginspect.inventory.runtimes import runtime_of
 from pyimginspect.inventory.tool_names import kind_of_package
 from pyimginspect.plan.context import Context, Proposal
@@ -73,8 +74,20 @@ def edits_of_removed(context: Context) -> tuple[list[Cause], list[Proposal]]:
         contents = {each for cause in found for each in cause.freed.contents}
         contents |= emptied_by(context, groups, -1 if level else groups[0].layer)
         mended += found
-        proposals.append(Proposal(edit, frozenset(contents)))
+        gone = _live_in(context, groups) if level else frozenset[str]()
+        proposals.append(Proposal(edit, frozenset(contents), gone))
     return mended, proposals
+
+
+def _live_in(context: Context, groups: Sequence[Temporary]) -> frozenset[str]:
+    """Return the paths that go with layers whose ``RUN`` has nothing left to do."""
+    layers = {g.layer for g in groups if context.emptied(g.layer, g.names, ())}
+    nodes = context.inventory.rootfs.nodes
+    return frozenset(
+        path
+        for path, node in (nodes.items() if layers else ())
+        if node.layer in layers and node.kind != "directory" and not is_journal(path)
+    )
 
 
 def _by_layer(context: Context) -> dict[int, list[Cause]]:
@@ -133,9 +146,10 @@ def _edit(
     drops += _without_removal(context, removed_in, {*names})
     uses = [n for n in _between(context, groups, removed_in) if _uses(context, n, groups, causes)]
     if not uses:
+        them = "it" if len(names) == 1 else "them"
         words = (
             f"do not install {' '.join(names)}: nothing before layer {removed_in}, which removes"
-            " them, calls them"
+            f" {them}, calls {them}"
         )
         return drops, words, True
     first, last = uses[0], uses[-1]

@@ -148,6 +148,12 @@ def emptied_by(context: Context, groups: Sequence[Temporary], first: int) -> fro
     journals: list[set[Content]] = []
     for group in groups:
         emptied = context.emptied(group.layer, group.names, ())
+        if group.keys:  # what stays of the layer's packages is installed with the tools, elsewhere
+            emptied -= context.behind_packages(
+                package.key
+                for package in context.packages.packages
+                if package.installed_in == group.layer and package.key not in group.keys
+            )
         noted = {each for each in emptied if is_journal(context.path_of(each))}
         if group.layer != first and emptied:
             found |= emptied - noted
