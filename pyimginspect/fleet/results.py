@@ -15,7 +15,7 @@ from pyimginspect.errors import ImageNotFoundError, ResultsError
 from pyimginspect.fleet import queries
 from pyimginspect.fleet.chains import find_bases
 from pyimginspect.fleet.packing import unpack_report
-from pyimginspect.fleet.store import connect
+from pyimginspect.fleet.store import connect, text_of
 from pyimginspect.fleet.summary import (
     Base,
     Failure,
@@ -116,7 +116,7 @@ class Fleet:
 
         Raises :class:`~pyimginspect.errors.ImageNotFoundError` where the results have none.
         """
-        for packed, named in self._database.execute(queries.REPORT, (reference, platform)):
+        for packed, named in self._database.execute(queries.REPORT, (text_of(reference), platform)):
             return unpack_report(packed, named)
         raise ImageNotFoundError(f"the results have no report of '{reference}'")
 

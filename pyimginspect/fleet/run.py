@@ -12,6 +12,8 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any, Protocol
 
+import msgspec
+
 from pyimginspect.errors import ArtifactError, QuotaError
 from pyimginspect.fleet import work
 from pyimginspect.fleet.engines import Done, Engine, WorkerDiedError
@@ -213,7 +215,8 @@ class Run:
         self._engine.submit(("layer", identity), work.read, self._settings, reading)
 
     def _fold(self, image: _Image) -> None:
-        self._engine.submit(("image", image.planned.key), work.fold, self._settings, image.planned)
+        planned = msgspec.structs.replace(image.planned, named=b"")  # of use to this process alone
+        self._engine.submit(("image", planned.key), work.fold, self._settings, planned)
 
     def _worked(self, done: Done) -> None:
         key: Any = done.key

@@ -16,7 +16,7 @@ from pyimginspect.fleet.records import Folded, Target
 from pyimginspect.fleet.tables import APPLICATION, TABLES, VERSION
 from pyimginspect.sources.reference import parse_name
 
-__all__ = ["Store", "connect"]
+__all__ = ["Store", "connect", "text_of"]
 
 _MOST_LAYERS = 20_000  # whose rows are known without asking; more would grow with the fleet
 _PATIENCE = 30.0  # seconds that a write waits for a reader's checkpoint
@@ -72,7 +72,7 @@ class Store:
         """Whether this very run has dealt with ``target`` already."""
         row = self._database.execute(
             "SELECT 1 FROM reference WHERE name = ? AND platform = ? AND run = ?",
-            (*target.key, self._run),
+            (*_key(target), self._run),
         ).fetchone()
         return row is not None
 
@@ -81,7 +81,7 @@ class Store:
         row = self._database.execute(
             "SELECT error FROM reference WHERE name = ? AND platform = ? AND status = 'failed'"
             " AND run != ?",
-            (*target.key, self._run),
+            (*_key(target), self._run),
         ).fetchone()
         return row[0] if row is not None else None
 
@@ -108,7 +108,7 @@ class Store:
         with self._transaction():
             self._database.execute(
                 "UPDATE reference SET run = ? WHERE name = ? AND platform = ?",
-                (self._run, *target.key),
+                (self._run, *_key(target)),
             )
 
     def finish(self, skipped: dict[str, int], *, complete: bool) -> int:
@@ -147,7 +147,8 @@ class Store:
         error: str = "",
         named: bytes = b"",
     ) -> None:
-        registry, repository, tag = _parts(target.reference)
+        name, platform = _key(target)
+        registry, repository, tag = _parts(name)
         self._database.execute(
             "INSERT INTO reference (name, platform, namespace, registry, repository, tag, status,"
             " image, error, named, run) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -155,8 +156,8 @@ class Store:
             " status = excluded.status, image = excluded.image, error = excluded.error,"
             " named = excluded.named, run = excluded.run",
             (
-                *(target.reference, target.platform, target.namespace),
-                *(registry, repository, tag, status, image, error, named, self._run),
+                *(name, platform, target.namespace, registry, repository, tag),
+                *(status, image, text_of(error), named, self._run),
             ),
         )
 
@@ -354,6 +355,15 @@ def _parts(reference: str) -> tuple[str, str, str]:
     except InvalidReferenceError:
         return "", str(Path(reference).parent), Path(reference).name
     return name.registry, name.repository, name.tag or ""
+
+
+def text_of(name: str) -> str:
+    """Return a name as the results have it: bytes of a file's name that are no text spelled out."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
+def _key(target: Target) -> tuple[str, str]:
+    return text_of(target.reference), target.platform
 
 
 def _now() -> str:

@@ -13,6 +13,13 @@ __all__ = ["LocalCluster", "children"]
 ROOT = Path(__file__).resolve().parents[2]
 _PATIENCE = 120
 
+QUIET = {
+    "DASK_DISTRIBUTED__ADMIN__TICK__INTERVAL": "1s",
+    "DASK_DISTRIBUTED__ADMIN__SYSTEM_MONITOR__INTERVAL": "10s",
+    "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False",
+}
+"""What docs/fleet.md recommends: else each process looks fifty times a second whether it lives."""
+
 
 class LocalCluster:
     """One scheduler, and so many workers of one thread, each with a nanny that restarts it."""
@@ -79,7 +86,7 @@ class LocalCluster:
         with (self._folder / "log.txt").open("ab") as log:
             return subprocess.Popen(
                 [sys.executable, "-m", f"distributed.cli.{program}", *arguments],
-                env={**os.environ, "PYTHONPATH": str(ROOT)},
+                env={**os.environ, **QUIET, "PYTHONPATH": str(ROOT)},
                 stdout=log,
                 stderr=log,
             )

@@ -4,8 +4,10 @@ import base64
 import csv
 import datetime
 import json
+import os
 import re
 import sqlite3
+import sys
 import zlib
 from pathlib import Path
 from typing import Any
@@ -178,3 +180,33 @@ def test_pages_that_cannot_be_written(tmp_path: Path, capfd: pytest.CaptureFixtu
     (tmp_path / "file").write_text("")
     assert command(tmp_path, str(tmp_path / "saved"), "--pages", str(tmp_path / "file")) == 2
     assert "file cannot be written" in capfd.readouterr().err
+
+
+def test_parquet_has_the_rows_of_csv(tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    archives(tmp_path / "saved", 8)
+    outputs = ("-o", str(tmp_path / "f.parquet"), "-o", str(tmp_path / "f.csv"))
+    assert command(tmp_path, str(tmp_path / "saved"), *outputs) == 1
+    rows = parquet.read_table(tmp_path / "f.parquet").to_pylist()
+    with (tmp_path / "f.csv").open(newline="") as file:
+        assert [*csv.DictReader(file)] == [{k: str(v) for k, v in row.items()} for row in rows]
+    assert {type(row["saving"]) for row in rows} == {int}
+    assert {row["waived"] for row in rows} == {False}
+
+
+def test_parquet_without_its_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    monkeypatch.delitem(sys.modules, "pyimginspect.formats.fleet.parquet", raising=False)
+    archives(tmp_path / "saved", 1)
+    assert command(tmp_path, str(tmp_path / "saved"), "-o", str(tmp_path / "f.parquet")) == 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are bytes there")
+def test_a_file_whose_name_is_no_text(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    archives(tmp_path / "saved", 2)
+    os.rename(tmp_path / "saved" / "1.tar", os.fsencode(tmp_path / "saved") + b"/\xff.tar")
+    outputs = [part for end in ("json", "html", "csv", "jsonl", "txt")
+               for part in ("-o", str(tmp_path / f"f.{end}"))]  # fmt: skip
+    assert command(tmp_path, str(tmp_path / "saved"), *outputs) == 1
+    totals = json.loads((tmp_path / "f.json").read_bytes())["totals"]
+    assert (totals["inspected"], totals["failed"]) == (2, 0), capfd.readouterr().err
