@@ -11,6 +11,7 @@ from pyimginspect import Fleet, PyimginspectError, inspect_fleet
 from pyimginspect.errors import ImageNotFoundError, ResultsError
 from pyimginspect.fleet.records import Target
 from pyimginspect.fleet.store import Store
+from pyimginspect.fleet.tables import VERSION
 from tests.fleets import CACHED, LOST, fleet, push, use_threads
 from tests.servers import FakeRegistry
 
@@ -180,7 +181,7 @@ def test_a_file_of_another_version(tmp_path: Path) -> None:
     database.commit()
     database.close()
     for use in (Store, Fleet.open):
-        with pytest.raises(ResultsError, match="version 99, this release has version 1"):
+        with pytest.raises(ResultsError, match=f"version 99, this release has version {VERSION}"):
             use(tmp_path / "r")
 
 
