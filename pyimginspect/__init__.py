@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pyimginspect.comparison import Comparison, compare
     from pyimginspect.errors import PyimginspectError
     from pyimginspect.fleet import Fleet, Outcome, inspect_fleet
+    from pyimginspect.plan import Patch, Plan
     from pyimginspect.report import Finding, Report, Reports
 
 __all__ = [
@@ -25,6 +26,8 @@ __all__ = [
     "Fleet",
     "OpenedImage",
     "Outcome",
+    "Patch",
+    "Plan",
     "PyimginspectError",
     "Report",
     "Reports",
@@ -40,6 +43,8 @@ _HOMES = {
     "Fleet": "fleet",
     "OpenedImage": "api",
     "Outcome": "fleet",
+    "Patch": "plan",
+    "Plan": "plan",
     "PyimginspectError": "errors",
     "Report": "report",
     "Reports": "report",

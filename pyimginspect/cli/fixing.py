@@ -90,14 +90,9 @@ def change_dockerfile(plan: Plan, dockerfile: formats.Dockerfile, args: argparse
         return _CHANGES if patch.diff else _UNCHANGED
     if patch.diff:
         _replace(Path(dockerfile.path), dockerfile.text, patch.text)
-    left = [
-        each for each in patch.skipped if each.edit.operations and _asked(each.edit.level, level)
-    ]
-    return _CHANGES if left else _UNCHANGED
-
-
-def _asked(of_edit: Level, level: Level) -> bool:
-    return level == "review" or of_edit == "safe"
+    left = [each.edit for each in patch.skipped if each.edit.operations and not each.settled]
+    wanted = [edit for edit in left if level == "review" or edit.level == "safe"]
+    return _CHANGES if wanted else _UNCHANGED
 
 
 def _shown(path: str) -> str:

@@ -42,7 +42,7 @@ def reconstruct(inventory: Inventory, plan: Plan) -> str:
         patch = plan.patch(text)
     except DockerfileError as exc:
         return f"# No edit is made: {printable(str(exc))}\n{text}"
-    left = [each for each in patch.skipped if each.edit.operations]
+    left = [each for each in patch.skipped if each.edit.operations and not each.settled]
     lines = [f"# Not edited: {printable(e.edit.words)}: {printable(e.reason)}" for e in left]
     head, _, rest = patch.text.partition("\n")
     return "\n".join([head, *lines, rest])
