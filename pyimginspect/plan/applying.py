@@ -119,6 +119,7 @@ def _join(draft: Draft, layer: int, other: int) -> None:
         changed = run.again(joined)
         joined = add_flag(joined, changed.instruction, moved.text[flag.start : flag.end])
     block.set(joined)
+    block.comments += draft.comments_of(source)
     source.gone = True
     source.joined = layer
 

@@ -6,7 +6,7 @@ import posixpath
 from copy import copy
 
 from pyimginspect.dockerfile.document import parse
-from pyimginspect.dockerfile.matching import Match
+from pyimginspect.dockerfile.matching import FIXED, Match
 from pyimginspect.dockerfile.records import Instruction
 from pyimginspect.dockerfile.runs import NotEditableError, Run
 from pyimginspect.plan.operations import BuildStage
@@ -21,6 +21,7 @@ class Block:
     """An instruction as it is to be written; ``rules`` are those that changed it.
 
     ``joined`` is the layer to whose ``RUN`` its commands went: there they are changed from then on.
+    ``comments`` are the comment lines that came with the commands of others.
     """
 
     def __init__(self, instruction: Instruction, text: str) -> None:
@@ -29,6 +30,7 @@ class Block:
         self.rules: tuple[str, ...] = ()
         self.gone = False
         self.joined: int | None = None
+        self.comments: tuple[str, ...] = ()
 
     def set(self, text: str) -> None:
         """Take a new text; an empty one is the end of the instruction."""
@@ -78,6 +80,13 @@ class Draft:
         if block.gone:
             raise NotEditableError("another edit takes the instruction away")
         return block
+
+    def comments_of(self, block: Block) -> tuple[str, ...]:
+        """Return the comment lines above an instruction, without those of earlier fixes."""
+        instruction = block.instruction
+        start = self.document.line_start(instruction.start)
+        above = self.document.text[instruction.comments : start].splitlines(keepends=True)
+        return (*(line for line in above if FIXED not in line), *block.comments)
 
     def is_gone(self, layer: int) -> bool:
         """Whether an edit has taken away the instruction that made a layer, or joined it."""

@@ -32,6 +32,7 @@ def _chunk(draft: Draft, block: Block, position: int) -> str:
         left = text[position : max(instruction.comments, position)]
         return left if left.strip() else ""
     above, indent = text[position:start], text[start : instruction.start]
+    above += "".join(block.comments)
     if block.rules:
         above = marked(above, block.rules, indent, document.newline)
     return above + indent + block.text + text[instruction.end : document.line_end(instruction.end)]

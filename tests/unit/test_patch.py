@@ -238,6 +238,15 @@ def test_an_edit_is_made_whole_or_not_at_all() -> None:
     assert patch.skipped[0].reason == "no instruction matches layer 99"
 
 
+def test_comments_go_with_the_commands_that_are_joined() -> None:
+    text = DOCKERFILE.replace("RUN make\n", "# see the notes\nRUN make\n")
+    patch = plan_of([edit("delete-early", 4, JoinRuns(layer=4, others=(5,)))]).patch(text)
+    assert (
+        f"COPY requirements.txt .\n# see the notes\n{FIXES}\n"
+        "RUN pip install -r requirements.txt \\\n    && make\nCOPY . .\n"
+    ) in patch.text
+
+
 def test_levels() -> None:
     safe = edit("clean-cache", 5, AppendCommand(layer=5, command="x"), level="safe")
     review = edit("base", 0, ReplaceBase(image="y"), reason="another version")
