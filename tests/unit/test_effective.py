@@ -136,7 +136,7 @@ USR, LOCAL = "usr/bin/python3.11", "usr/local/bin/python3.13"
 
 
 @pytest.mark.parametrize(
-    ("config", "path", "because"),
+    ("config", "path", "reason"),
     [
         ({"cmd": ["python3"]}, LOCAL, "CMD starts python3: /usr/local/bin/python3"),
         ({"cmd": ["/usr/bin/python3", "x.py"]}, USR, "CMD starts /usr/bin/python3"),
