@@ -99,7 +99,7 @@ def test_the_plan_of_the_bad_image_counts_no_byte_twice(corpus: BuiltCorpus) -> 
     assert plan.size - plan.saving == plan.after
     stored = {account.layer: account.stored for account in found.ledger.layers}
     assert all(saved <= stored[layer] for layer, saved in plan.layers.items())
-    assert {"builder-stage", "delete-early", "clean-cache", "bindings"} >= {
+    assert {"purge", "leave-out", "delete-early", "clean-cache", "bindings"} >= {
         edit.kind for edit in plan.edits if edit.saving > 1_000_000
     } - {"advice"}
 
