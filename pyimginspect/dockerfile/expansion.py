@@ -119,12 +119,12 @@ def fits(pattern: Pattern, text: str) -> bool:
     return True
 
 
-def assignments(keyword: str, text: str) -> list[tuple[str, str | None]]:
+def assignments(keyword: str, text: str, escape: str = "\\") -> list[tuple[str, str | None]]:
     """Return the names that ``ENV``, ``LABEL`` or ``ARG`` sets, with their values as written.
 
     ``ENV NAME VALUE`` is the old form of one; ``ARG NAME`` has no value, and gets ``None``.
     """
-    words = read_words(text) or text.split()
+    words = read_words(text, escape) or text.split()
     if keyword != "ARG" and words and "=" not in words[0]:
         return [(words[0], text.partition(words[0])[2].strip())]
     pairs: list[tuple[str, str | None]] = []

@@ -75,7 +75,7 @@ def split_keyword(line: Logical, escape: str) -> tuple[str, str]:
     return keyword, text[offset:].strip(SPACE)
 
 
-def read_words(text: str) -> list[str]:
+def read_words(text: str, escape: str = "\\") -> list[str]:
     """Return the words of an argument, quotes and escapes left in; none where a quote is open."""
     words: list[str] = []
     start: int | None = None
@@ -89,7 +89,7 @@ def read_words(text: str) -> list[str]:
             position += 1
             continue
         start = position if start is None else start
-        if character == "\\" and quote != "'":
+        if character == escape and quote != "'":
             position += 2
             continue
         if quote:

@@ -68,7 +68,7 @@ class Scope:
     def see(self, instruction: Instruction, *, top: bool = False) -> None:
         """Take in what an instruction sets; ``top`` is before the first ``FROM``."""
         if instruction.keyword == "ARG":
-            for name, text in assignments("ARG", instruction.argument.text):
+            for name, text in assignments("ARG", instruction.argument.text, self.escape):
                 value = _text(self.expand(text, guess=True)) if text is not None else None
                 if text is None:
                     value = self.globals.get(name)
@@ -77,7 +77,7 @@ class Scope:
                 self.guessed[name] = self.given.get(name, value)
                 self.sure[name] = self.given.get(name)
         elif instruction.keyword == "ENV":
-            pairs = assignments("ENV", instruction.argument.text)
+            pairs = assignments("ENV", instruction.argument.text, self.escape)
             for guess, values in ((True, self.guessed), (False, self.sure)):
                 new = {k: _text(self.expand(v or "", guess=guess)) for k, v in pairs}
                 values.update(new)
@@ -141,7 +141,7 @@ def wanted(instruction: Instruction, scope: Scope, text: str) -> Wanted:
     guessed, sure = (_pattern(instruction, scope, guess=guess) for guess in (True, False))
     places: tuple[Pattern, ...] = ()
     if keyword in ("COPY", "ADD"):
-        words = instruction.words or read_words(instruction.argument.text)
+        words = instruction.words or read_words(instruction.argument.text, scope.escape)
         target = scope.expand(words[-1], guess=True) if words else ()
         places = (target, scope.place(target)) if target else ()
     return Wanted(
@@ -156,13 +156,13 @@ def _pattern(instruction: Instruction, scope: Scope, *, guess: bool) -> Pattern:
     """Return the text that BuildKit writes for an instruction other than ``RUN``."""
     keyword, text = instruction.keyword, instruction.argument.text
     if keyword in ("COPY", "ADD"):
-        words = instruction.words or read_words(text)
+        words = instruction.words or read_words(text, scope.escape)
         return joined([scope.expand(word, guess=guess) for word in words])
     if keyword in ("ENV", "LABEL", "ARG"):
         return joined(
             [
                 _assigned(keyword, name, value, scope, guess)
-                for name, value in assignments(keyword, text)
+                for name, value in assignments(keyword, text, scope.escape)
             ]
         )
     if keyword == "WORKDIR":

@@ -148,6 +148,12 @@ def test_what_was_fixed_before_does_not_count() -> None:
     assert found.steps == (None, None, None, 3)
 
 
+def test_another_escape_character() -> None:
+    text = '# escape=`\nFROM x\nENV A=a` b B="x `\n y"\nCOPY a` b C:\\c\n'
+    found = match(parse(text), steps_of(["ENV A=a b B=x  y", "COPY a b C:\\c"]))
+    assert found.steps == (3, 4)
+
+
 def test_too_much_to_compare() -> None:
     text = "FROM x\n" + "RUN a\n" * 2001
     with pytest.raises(DockerfileError, match="more than 2000"):
