@@ -211,8 +211,10 @@ def _distribution(found: Distribution, layers: _Layers) -> Part:
 
 def _all_bundled(report: Report) -> Iterator[tuple[Distribution, Bundled]]:
     for found in report.distributions:
+        own = _purl("pypi", found.name, found.version)
         for each in (*found.bundled, *found.components):
-            yield found, each
+            if own is None or each.purl != own.to_string():  # its SBOM may begin with itself
+                yield found, each
 
 
 def _bundled(each: Bundled, layer: dict[str, str]) -> Part:
