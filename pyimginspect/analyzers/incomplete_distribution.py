@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Iterator
 
 from pyimginspect.analyzers.rule import Analyzer, Rule
+from pyimginspect.dockerfile.shell import commands
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.facts import Distribution, WastedFile
 from pyimginspect.inventory.modules import MissingModules
@@ -20,7 +21,6 @@ __all__ = ["ANALYZER", "incomplete_distribution"]
 _MOST_PATHS = 50
 # What images are slimmed by on purpose once all is installed.
 _INSTALLERS = frozenset({"pip", "setuptools", "uv", "wheel"})
-_UNINSTALL = re.compile(r"\buninstall\s+([^&|;\n]{1,2000})")
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 
 RULE = Rule(
@@ -184,7 +184,10 @@ def _cache_of(target: str) -> str:
 
 def _uninstalled(step: str, name: str) -> list[str]:
     """Return the distributions that an instruction uninstalls, other than ``name``."""
-    words = [word for match in _UNINSTALL.finditer(step) for word in match[1].split()]
+    words: list[str] = []
+    for command in commands(step.removeprefix("RUN ")):
+        if "uninstall" in command.texts:
+            words += command.texts[command.texts.index("uninstall") + 1 :]
     names = [word.partition("=")[0] for word in words if _NAME.fullmatch(word.partition("=")[0])]
     return sorted({re.sub(r"[-_.]+", "-", each).lower() for each in names} - {name})
 
