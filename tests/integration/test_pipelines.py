@@ -160,7 +160,7 @@ def test_the_action(status: int, runner: Runner, registry: FakeRegistry) -> None
     )
     assert done == status, printed
     assert files["GITHUB_OUTPUT"] == f"status={status}\n"
-    assert "::notice" in printed
+    assert "::warning title=package-cache" in printed
     assert files["GITHUB_STEP_SUMMARY"].startswith("#")
     assert json.loads((runner.folder / "report.sarif").read_text())["version"] == "2.1.0"
     assert (runner.folder.parent / "temp/pyimginspect-cache").is_dir()
