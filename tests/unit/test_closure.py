@@ -444,6 +444,7 @@ def test_strange_configurations_change_nothing(text: str) -> None:
         # A circle is gone with its first member, and the search ends.
         ({"a": {"Depends": "b"}, "b": {"Depends": "c"}, "c": {"Depends": "a"}}, "a", ("b", "c")),
         ({"a": {"Depends": "a"}}, "a", ()),
+        ({"b": {"Depends": "a, c"}, "c": {"Depends": "b"}, "a": {}}, "a", ("b", "c")),
         # An alternative that goes too is none.
         ({"c": {"Depends": "a | b"}, "b": {"Depends": "a"}, "a": {}}, "a", ("b", "c")),
         ({"c": {"Depends": "a | x"}, "x": {}, "a": {}}, "a", ()),

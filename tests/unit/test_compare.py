@@ -285,8 +285,8 @@ def test_another_format_is_refused() -> None:
 
 
 def test_packages_of_one_name_and_two_architectures_are_two() -> None:
-    def both(i386: str) -> Report:
-        found = [("libc6:amd64", "2.36"), ("libc6:i386", i386)]
+    def both(amd64: str) -> Report:
+        found = [("libc6:amd64", amd64), ("libc6:i386", "2.36")]
         return clean_report(
             os_packages=tuple(
                 OsPackage(manager="dpkg", key=key, name="libc6", version=version, layer=0)
@@ -295,5 +295,5 @@ def test_packages_of_one_name_and_two_architectures_are_two() -> None:
         )
 
     (change,) = compare(both("2.36"), both("2.37")).os_packages
-    assert (change.name, change.before, change.after) == ("libc6:i386", "2.36", "2.37")
+    assert (change.name, change.before, change.after) == ("libc6:amd64", "2.36", "2.37")
     assert compare(both("2.36"), both("2.36")).os_packages == ()
