@@ -1,12 +1,13 @@
 """A sample of tests/dockerfiles: what a plan's edits make of an image, built by a real engine.
 
-All of them are proven by hand, with ``scripts/prove_plans``.
+All of them, and the Dockerfiles that are made of histories, are proven by hand with
+``scripts/prove_plans``.
 """
 
 import pytest
 
 from tests.dockerfiles.format import Proof, find_proofs
-from tests.dockerfiles.proving import LEVELS, Mode, Prover
+from tests.dockerfiles.proving import Prover
 from tests.integration.conftest import BuiltCorpus
 from tests.integration.engine import Engine
 
@@ -19,10 +20,7 @@ def prover(engine: Engine, corpus: BuiltCorpus) -> Prover:
     return Prover(engine, corpus.layout)
 
 
-@pytest.mark.parametrize("modes", [LEVELS, ("history",)], ids=["fix", "history"])
 @pytest.mark.parametrize("proof", SAMPLE, ids=lambda proof: proof.name)
-def test_an_edited_dockerfile_makes_the_same_image_smaller(
-    prover: Prover, proof: Proof, modes: tuple[Mode, ...]
-) -> None:
-    failures = [failure for each in prover.prove(proof, modes) for failure in each.failures]
+def test_an_edited_dockerfile_makes_the_same_image_smaller(prover: Prover, proof: Proof) -> None:
+    failures = [failure for each in prover.prove(proof) for failure in each.failures]
     assert failures == []
