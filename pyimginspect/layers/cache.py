@@ -173,7 +173,9 @@ class Cache:
 
     def _get_document(self, digest: Digest) -> bytes | None:
         found = self._row("SELECT data, id FROM documents WHERE digest = ?", digest)
-        if found is None or digest_of(found[0], algorithm(digest)) != digest:
+        if found is None or not isinstance(found[0], bytes):
+            return None
+        if digest_of(found[0], algorithm(digest)) != digest:
             return None
         self._used("documents", found[1])
         return bytes(found[0])
@@ -359,8 +361,8 @@ def _seal(key: tuple[str | None, str]) -> bytes:
     return hashlib.sha256(repr(key).encode()).digest()[:_SEAL]
 
 
-def _unsealed(data: bytes, key: tuple[str | None, str]) -> bytes:
-    if data[:_SEAL] != _seal(key):
+def _unsealed(data: object, key: tuple[str | None, str]) -> bytes:
+    if not isinstance(data, bytes) or data[:_SEAL] != _seal(key):
         raise StoredIndexError("another entry's index")
     return data[_SEAL:]
 

@@ -78,6 +78,8 @@ class Uses:
                 for kind, identity, size in oldest:
                     if total <= self.limit * _FREE:
                         break
+                    if not isinstance(size, int):
+                        raise sqlite3.DatabaseError("a size is no number")
                     if kind in SIZED:
                         database.execute(f"DELETE FROM {kind} WHERE id = ?", (identity,))
                     database.execute("DELETE FROM uses WHERE kind = ? AND id = ?", (kind, identity))
@@ -89,9 +91,9 @@ class Uses:
 
 def _total(database: sqlite3.Connection) -> int:
     found = database.execute("SELECT size FROM total").fetchone()
-    if found is None:
+    if found is None or not isinstance(found[0], int):
         raise sqlite3.DatabaseError("the total is gone")
-    return int(found[0])
+    return found[0]
 
 
 @contextlib.contextmanager

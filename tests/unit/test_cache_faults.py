@@ -3,9 +3,11 @@
 scripts/fuzz_cache and scripts/check_faults do the same at length; here they run briefly.
 """
 
+import contextlib
 import json
 import random
 import shutil
+import sqlite3
 import subprocess
 import sys
 import time
@@ -18,6 +20,7 @@ from pyimginspect.cli import main
 from pyimginspect.errors import PyimginspectError
 from pyimginspect.layers import cache as cache_module
 from pyimginspect.layers.cache import Cache
+from pyimginspect.layers.digests import digest_of
 from pyimginspect.layers.index_codec import StoredIndexError, decode_index, encode_index
 from pyimginspect.layers.probes import version_key
 from pyimginspect.model import Digest, LayerIndex
@@ -70,6 +73,28 @@ def test_a_damaged_schema_is_no_error(old: bytes, new: bytes, tmp_path: Path) ->
         with Cache(tmp_path / "cache", warn=said.append) as cache:
             assert inspect(reference, cache=cache).to_json() == expected
     assert len(said) <= 1
+
+
+@pytest.mark.parametrize("value", [None, 7, "text", 1.5])
+@pytest.mark.parametrize("column", ["layers.data", "documents.data", "total.size", "uses.size"])
+def test_a_value_of_another_type(column: str, value: object, tmp_path: Path) -> None:
+    """One changed byte of a row's header makes a blob, or a number, of another type."""
+    reference = archive(tmp_path)
+    with Cache(tmp_path / "cache") as cache:
+        expected = inspect(reference, cache=cache).to_json()
+        cache.put_document(b"{}")
+    table, _, name = column.partition(".")
+    with contextlib.closing(sqlite3.connect(tmp_path / "cache" / FILE)) as database:
+        for (trigger,) in [
+            *database.execute("SELECT name FROM sqlite_master WHERE type='trigger'")
+        ]:
+            database.execute(f"DROP TRIGGER {trigger}")
+        database.execute(f"UPDATE {table} SET {name} = ?", (value,))
+        database.execute("DELETE FROM reports")
+        database.commit()
+    with Cache(tmp_path / "cache", size=10_000, warn=lambda _: None) as cache:
+        assert cache.get_document(digest_of(b"{}")) in (None, b"{}")
+        assert inspect(reference, cache=cache).to_json() == expected
 
 
 def test_an_index_of_an_unknown_kind() -> None:
