@@ -7,8 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from pyimginspect.dockerfile.installs import package_name
 from pyimginspect.inventory.derived.causes import Cause
+from pyimginspect.inventory.derived.leftovers import without
+from pyimginspect.inventory.derived.purging import purge_command
 from pyimginspect.inventory.facts import OsPackage
 from pyimginspect.inventory.journals import is_journal
+from pyimginspect.inventory.packages import dependency_graph, find_orphans
 from pyimginspect.inventory.runtimes import runtime_of
 from pyimginspect.inventory.tool_names import kind_of_package
 from pyimginspect.plan.context import Context, Proposal
@@ -33,7 +36,7 @@ from pyimginspect.plan.temporary import (
     takes_sources,
 )
 
-__all__ = ["edits_of_removed"]
+__all__ = ["edits_of_removed", "left_by_removals"]
 
 _SOURCES = frozenset({"git", "mercurial", "subversion"})
 _RULES = ("deleted-but-shipped",)
@@ -73,10 +76,43 @@ def edits_of_removed(context: Context) -> tuple[list[Cause], list[Proposal]]:
         )
         contents = {each for cause in found for each in cause.freed.contents}
         contents |= emptied_by(context, groups, -1 if level else groups[0].layer)
+        orphans, _ = _orphans(context, groups)
+        contents |= context.behind_packages(orphans)
         mended += found
-        gone = _live_in(context, groups) if level else frozenset[str]()
-        proposals.append(Proposal(edit, frozenset(contents), gone))
+        gone = (_live_in(context, groups) if level else frozenset[str]()) | context.behind(orphans)
+        there = None if level else (groups[0].layer, removed_in)
+        proposals.append(Proposal(edit, frozenset(contents), gone, there))
     return mended, proposals
+
+
+def left_by_removals(context: Context) -> frozenset[str]:
+    """Return the keys of packages that removals left behind, and that these edits take along."""
+    _, proposals = edits_of_removed(context)
+    mended = {layer for each in proposals for layer in each.edit.others}
+    found: set[str] = set()
+    for removed_in, causes in _by_layer(context).items():
+        if removed_in in mended:
+            found |= _orphans(context, [*_groups(context, removed_in, causes)])[0]
+    return frozenset(found)
+
+
+def _orphans(context: Context, groups: Sequence[Temporary]) -> tuple[frozenset[str], list[str]]:
+    """Return what a removal left behind that nothing needs, and the names of what must stay.
+
+    ``apt-get remove`` without ``--auto-remove`` leaves all that came with a package.
+    """
+    layers = {group.layer for group in groups}
+    graph = dependency_graph(context.packages)
+    orphans = {
+        key
+        for key in find_orphans(context.inventory.rootfs, graph)
+        if context.packages[key].installed_in in layers
+    }
+    if not orphans:
+        return frozenset(), []
+    free, kept = without(context.inventory, graph, orphans)
+    names = sorted({context.packages[proof.package].name for proof in kept})
+    return frozenset(orphans & free), names
 
 
 def _live_in(context: Context, groups: Sequence[Temporary]) -> frozenset[str]:
@@ -158,7 +194,7 @@ def _edit(
         return [], "", False
     if groups[0].layer >= first:
         return [], "", False
-    removal = [call.text for call in calls(context.command(removed_in) or "")]
+    removal = _removal(context, groups, removed_in)
     operations = [*drops, InsertCommand(layer=first, after=(), command=install)]
     if last > first:
         others = tuple(context.runs(first + 1, last))
@@ -166,6 +202,25 @@ def _edit(
     operations.append(AppendCommand(layer=last, command=" && ".join(removal)))
     words = f"install {' '.join(names)} and remove them again in the RUN of layer {first}"
     return operations, words, False
+
+
+def _removal(context: Context, groups: Sequence[Temporary], removed_in: int) -> list[str]:
+    """Return the commands of a layer that removes packages, so that nothing is left behind."""
+    found = calls(context.command(removed_in) or "")
+    orphans, kept = _orphans(context, groups)
+    if not orphans:
+        return [call.text for call in found]
+    asked = [package for group in groups for package in group.asked]
+    purge = purge_command(context.inventory, asked, orphans, kept)
+    named = {package.name for package in asked}
+    others = [
+        call.text
+        for call in found
+        if not call.removes
+        or call.manager is None
+        or {package_name(word, call.manager) for word in call.operands} - named
+    ]
+    return [*others, purge]
 
 
 def _between(context: Context, groups: Sequence[Temporary], removed_in: int) -> list[int]:

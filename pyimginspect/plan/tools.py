@@ -23,6 +23,7 @@ from pyimginspect.plan.context import Context, Proposal
 from pyimginspect.plan.lists import fetch_again
 from pyimginspect.plan.operations import AddOption, AppendCommand, DropPackages, Operation
 from pyimginspect.plan.records import Edit
+from pyimginspect.plan.removed import left_by_removals
 from pyimginspect.plan.runs import installs, is_sequence, may_build, names_of
 from pyimginspect.plan.temporary import (
     MANAGERS,
@@ -71,10 +72,13 @@ def _groups(context: Context) -> tuple[list[Temporary], list[Proposal]]:
     recommended = {
         key for each in find_recommended(context.inventory) for key in _recommended(context, each)
     }
+    left = left_by_removals(context)
     groups, questions = [], []
     for layer, keys in sorted(layers.items()):
-        keys = [key for key in keys if key not in recommended]
-        if not keys:
+        removed = not left.isdisjoint(keys)
+        keys = [key for key in keys if key not in recommended and key not in left]
+        # What came along with packages that are removed by name is their removal's affair.
+        if not keys or (removed and all(context.packages[key].automatic for key in keys)):
             continue
         asked = _asked_for(context, layer, keys)
         doubtful = [package for package in asked if _may_be_used(package)]

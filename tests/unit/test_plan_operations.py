@@ -538,6 +538,45 @@ def test_what_came_with_what_is_removed_later_goes_by_the_same_edit() -> None:
     )
 
 
+def test_what_a_removal_left_behind_goes_by_the_same_edit() -> None:
+    """`apt-get remove` without `--auto-remove` keeps all that came with a package."""
+    packages: dict[str, Package] = {
+        "build-essential": {"Depends": "make", "files": {"usr/share/doc/b/x": File(MB)}},
+        "make": {"files": {"usr/bin/make": File(MB, mode=0o755)}},
+    }
+    left: dict[str, Package] = {"make": packages["make"]}
+    below = {
+        path: content for path, content in apt(left, manual=[]).items() if path != "usr/bin/make"
+    }
+    edit, done = found(
+        [
+            apt(packages, manual=["build-essential"]),
+            {"app/r": "x"},
+            built("a", "cp313-cp313-linux_x86_64"),
+            {**below, "usr/share/doc/b/.wh.x": ""},
+        ],
+        [
+            "RUN apt-get install -y build-essential",
+            "COPY r /app/",
+            "RUN pip install a",
+            "RUN apt-get -y remove build-essential",
+        ],
+    )
+    assert edit.saving > 2_000_000, "make is not stored either"
+    assert done == (
+        DropPackages(layer=4, manager="apt", names=("build-essential",)),
+        DropCommand(layer=7, words=("apt-get", "-y", "remove", "build-essential")),
+        InsertCommand(
+            layer=6, after=(), command="apt-get update && apt-get install -y build-essential"
+        ),
+        AppendCommand(
+            layer=6,
+            command="apt-get purge -y --auto-remove -o APT::AutoRemove::RecommendsImportant=false"
+            " -o APT::AutoRemove::SuggestsImportant=false build-essential",
+        ),
+    )
+
+
 def version(name: str, number: str, data: bytes) -> dict[str, Content]:
     """A version of a distribution, in the base's own site-packages."""
     info = f"{SITE}/{name}-{number}.dist-info"
