@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import msgspec
+
 from pyimginspect.inventory.cache_places import files_in
 from pyimginspect.inventory.caches import deletion_of, links_into_caches
 from pyimginspect.inventory.contents import Content
@@ -26,6 +28,9 @@ _OPTIONS: dict[str, tuple[Manager, str]] = {
     "apk": ("apk", "--no-cache"),
     "uv": ("uv", "--no-cache"),
 }
+_MOST_PLACES = 8
+"""Caches of a kind in one layer that get an edit each."""
+
 _WORDS = {
     "apt-lists": "delete apt's lists in the RUN that fetched them",
     "apt-archives": "delete what apt downloaded in the same RUN",
@@ -44,6 +49,35 @@ _MOUNTED = frozenset({"pip", "uv", "poetry", "pdm", "pipenv", "npm", "yarn", "pn
 
 def edits_of_caches(context: Context) -> Iterator[Proposal]:
     """Propose to keep no cache, for each instruction that leaves some."""
+    found: dict[tuple[str, int], list[Proposal]] = {}
+    for kind, layer, proposal in _by_place(context):
+        found.setdefault((kind, layer), []).append(proposal)
+    for proposals in found.values():
+        if len(proposals) <= _MOST_PLACES:
+            yield from proposals
+        else:
+            yield _together(proposals)
+
+
+def _together(proposals: list[Proposal]) -> Proposal:
+    """Return one edit in place of many: a cache of each of many users is not many edits."""
+    first = proposals[0].edit
+    contents = frozenset[Content]().union(*(each.contents for each in proposals))
+    gone = frozenset[str]().union(*(each.gone for each in proposals))
+    # An option is the same for all of them; to delete so many places is nobody's edit.
+    same = all(each.edit.operations == first.operations for each in proposals)
+    edit = msgspec.structs.replace(
+        first,
+        words=f"{first.words}, in {len(proposals):,} places",
+        command=first.command if same else "",
+        operations=first.operations if same else (),
+        alternative="",
+    )
+    return Proposal(edit, contents, gone)
+
+
+def _by_place(context: Context) -> Iterator[tuple[str, int, Proposal]]:
+    """Yield kind, layer and edit for each directory that is a cache."""
     rootfs = context.inventory.rootfs
     for (kind, path), (live, wasted) in contents_of_caches(context.inventory).items():
         if not live or links_into_caches(rootfs).get(path):
@@ -55,7 +89,7 @@ def edits_of_caches(context: Context) -> Iterator[Proposal]:
             gone = frozenset(
                 each for each in files_in(rootfs, path) if rootfs[each].content.layer == layer
             )
-            yield _edit(context, kind, path, layer, frozenset(contents), gone)
+            yield kind, layer, _edit(context, kind, path, layer, frozenset(contents), gone)
 
 
 def _edit(

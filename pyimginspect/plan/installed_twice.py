@@ -95,6 +95,8 @@ def _contents_of(context: Context, layer: int, names: set[str]) -> frozenset[Con
         if each.name in names and each.layer == layer and not each.package:
             files = files_of(inventory.rootfs, each.location, each.metadata)
             paths.update(files, bytecode_of(inventory.rootfs, files))
+            if each.name == "pip":  # the base's own compiles itself in the RUN that calls it
+                paths -= {path for path in paths if "/__pycache__/" in path}
     there = (path for path in paths if path in inventory.rootfs)
     stored = context.contents.behind(p for p in there if inventory.rootfs[p].kind == "file")
     return frozenset(content for content in stored if content[0] == layer)

@@ -18,6 +18,7 @@ from pyimginspect import OpenedImage, Report, open_image
 from pyimginspect.plan.from_history import from_history
 from pyimginspect.plan.records import Level, Patch, Plan
 from tests.cases.builds import Builder, Ended, StillRunsError, why
+from tests.cases.dockerfile import INDEX
 from tests.corpus.layout import Corpus
 from tests.dockerfiles.completing import completed
 from tests.dockerfiles.format import Proof
@@ -38,7 +39,8 @@ _NOTABLE: Final = ("error", "warning")
 class State(Struct, frozen=True, kw_only=True):
     """An image: what its containers do and can import, and what is said of it.
 
-    ``history`` is the Dockerfile that is made of its history, without any edit.
+    ``history`` is the Dockerfile that is made of its history, without any edit. ``size`` is in
+    bytes of file content in all layers, without the index that the build context has for pip.
     """
 
     ended: Ended
@@ -46,6 +48,7 @@ class State(Struct, frozen=True, kw_only=True):
     report: Report
     plan: Plan
     history: str
+    size: int
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
@@ -119,8 +122,8 @@ class Prover:
             mode=mode,
             edits=tuple(edit.words for edit in patch.applied),
             skipped=tuple(f"{each.edit.words}: {each.reason}" for each in patch.skipped),
-            before=plan.size,
-            predicted=plan.size - plan.saved_by(patch.applied),
+            before=before.size,
+            predicted=before.size - plan.saved_by(patch.applied),
             dockerfile=patch.text,
         )
         failures = (
@@ -152,6 +155,7 @@ class Prover:
             report=image.report(plan=True),
             plan=image.plan,
             history=from_history(image.inventory),
+            size=image.ledger.stored - _size_of_index(image),
         )
 
     @contextmanager
@@ -202,6 +206,16 @@ def _findings(
     return _names(now - old), _names(left), _names(old - now)
 
 
+def _size_of_index(image: OpenedImage) -> int:
+    """What a ``COPY .`` took of the index beside the Dockerfile; another Dockerfile has another."""
+    return sum(
+        entry.stored
+        for layer in image.image.layers
+        for entry in layer.index.entries
+        if INDEX in entry.path.split("/")
+    )
+
+
 def _notable(report: Report) -> set[tuple[str, str]]:
     return {
         (finding.rule, finding.subject)
@@ -229,7 +243,7 @@ def _compared(
     again = after.plan.patch(patch.text, level=level).diff
     outcome = replace(
         outcome,
-        real=after.report.size,
+        real=after.size,
         builds=True,
         starts=after.ended == before.ended,
         imports=not lost,
