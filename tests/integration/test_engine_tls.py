@@ -143,7 +143,9 @@ def test_plain_text_to_tls(far: Far, tmp_path: Path) -> None:
 
 
 def refused(done: subprocess.CompletedProcess[str], *words: str) -> None:
-    assert (done.returncode, done.stdout) == (2, "")
+    assert done.returncode == 2
+    document = json.loads(done.stdout)
+    assert (document["reports"], len(document["errors"])) == ([], 1)
     one_line(done.stderr.rstrip("\n"))
     for word in words:
         assert word in done.stderr
