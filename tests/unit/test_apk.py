@@ -80,6 +80,7 @@ def test_a_record_becomes_a_package() -> None:
             architecture="x86_64",
             origin="musl",
             maintainer="Timo Teräs <timo.teras@iki.fi>",
+            license="MIT",
             size=667648,
             provides=("so:libc.musl-x86_64.so.1=1",),
             files=("lib/ld-musl-x86_64.so.1", "lib/libc.musl-x86_64.so.1", "top"),

@@ -40,7 +40,7 @@ def rules_of(capsys: pytest.CaptureFixture[str], *arguments: str) -> set[str]:
     main([*arguments, "-f", "json", "--no-cache"])
     shown = capsys.readouterr()
     assert shown.err == ""
-    return {finding["rule"] for finding in json.loads(shown.out)["findings"]}
+    return {finding["rule"] for finding in json.loads(shown.out)["reports"][0]["findings"]}
 
 
 # --- files --------------------------------------------------------------------------------------
@@ -188,7 +188,7 @@ def test_variables_set_options(
     monkeypatch.setenv("PYIMGINSPECT_SELECT", "package-cache,deleted-but-shipped")
     monkeypatch.setenv("PYIMGINSPECT_FAIL_ON", "never")
     assert main([dirty]) == 0
-    document = json.loads(capsys.readouterr().out)
+    document = json.loads(capsys.readouterr().out)["reports"][0]
     assert {finding["rule"] for finding in document["findings"]} == {
         "package-cache",
         "deleted-but-shipped",

@@ -38,7 +38,7 @@ def judge(*trees: Tree) -> list[Finding]:
         (
             {"bin/tool": "x"},
             "bin",
-            "/bin holds tool since layer 1, in the place of a link to usr/bin: /bin/bash and"
+            "/bin contains tool since layer 1, in the place of a link to usr/bin: /bin/bash and"
             " 3 more files are no longer found",
         ),
         (
@@ -50,13 +50,13 @@ def judge(*trees: Tree) -> list[Finding]:
         (
             {"lib64/x/libx.so": elf()},
             "lib64",
-            "/lib64 holds x/libx.so since layer 1, in the place of a link to usr/lib64:"
+            "/lib64 contains x/libx.so since layer 1, in the place of a link to usr/lib64:"
             f" {LOADER} is no longer found",
         ),
         (
             {"bin/bash": File(elf(interp=LOADER), mode=0o755), "bin/dash": "", "bin/run": ""},
             "bin",
-            "/bin holds bash since layer 1, in the place of a link to usr/bin: /bin/sh is no"
+            "/bin contains bash since layer 1, in the place of a link to usr/bin: /bin/sh is no"
             " longer found",
         ),
         (
@@ -65,8 +65,8 @@ def judge(*trees: Tree) -> list[Finding]:
                 "usr/bin/start": File("#! /opt/app/run -x\n", mode=0o755),
             },
             "opt/app",
-            "/opt/app holds data since layer 1, in the place of a link to app-1: /opt/app/run and"
-            " 1 more file are no longer found",
+            "/opt/app contains data since layer 1, in the place of a link to app-1: /opt/app/run"
+            " and 1 more file are no longer found",
         ),
     ],
 )

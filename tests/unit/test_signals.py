@@ -12,6 +12,11 @@ import pytest
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
 
 
+def take_interrupts() -> None:
+    """What a shell starts in the background ignores them, and so do all that it starts itself."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def waiting(tmp_path: Path) -> subprocess.Popen[str]:
     """The command, waiting for an image on a pipe that nothing is written to."""
     pipe = tmp_path / "image"
@@ -21,6 +26,7 @@ def waiting(tmp_path: Path) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=take_interrupts,
     )
     writer = os.open(pipe, os.O_WRONLY)  # returns once the command has opened it to read
     time.sleep(0.3)
@@ -46,6 +52,7 @@ def test_a_loop_around_it_stops_too(tmp_path: Path) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=take_interrupts,
         start_new_session=True,
     )
     os.open(pipe, os.O_WRONLY)
