@@ -35,7 +35,8 @@ def near_file(path: str) -> str:
             names = [entry.name for entry in itertools.islice(entries, _MOST_NAMES)]
     except (OSError, ValueError):
         return ""
-    near = _near(name, names, _ALIKE_FILES)
+    # A link that leads nowhere is a name in the directory, and no answer.
+    near = _near(name, (each for each in names if each != name), _ALIKE_FILES)
     return f"did you mean '{os.path.join(directory, near)}'?" if near else ""
 
 

@@ -886,11 +886,11 @@ def test_the_command_tells_what_the_cache_holds(
     assert list(tmp_path.iterdir()) == []
     with Cache(tmp_path / "cache") as cache:
         cache.put(ONE, None, INDEX)
-    for option, verb in (("--cache-info", "holds"), ("--cache-clear", "held")):
+    for option, verb in (("--cache-info", "contains"), ("--cache-clear", "contained")):
         assert main([option, *where]) == 0
         assert f"{FILE} {verb} 1 layer and 0 reports in " in capsys.readouterr().out
     assert main(["--cache-info", *where]) == 0
-    assert f"{FILE} holds 0 layers and 0 reports in " in capsys.readouterr().out
+    assert f"{FILE} contains 0 layers and 0 reports in " in capsys.readouterr().out
 
 
 def test_the_command_says_why_there_is_no_cache(

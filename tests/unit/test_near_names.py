@@ -30,7 +30,13 @@ def test_prefixes(reference: str, hint: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "near"),
-    [("bda.tar", "bad.tar"), ("image", "image.tar"), ("good.tar", None), ("x" * 5000, None)],
+    [
+        ("bda.tar", "bad.tar"),
+        ("image", "image.tar"),
+        ("good.tar", None),
+        ("image.tar", None),
+        ("x" * 5000, None),
+    ],
 )
 def test_files(tmp_path: Path, name: str, near: str | None) -> None:
     for there in ("bad.tar", "image.tar"):
