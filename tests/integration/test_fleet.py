@@ -159,7 +159,13 @@ def test_an_interrupted_command_goes_on(
         *("--workers", str(WORKERS), "-o", str(tmp_path / "fleet.json")),
     ]
     first = subprocess.Popen(
-        command, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command,
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        # A shell's background jobs ignore interrupts, and so does what they start.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     end = time.monotonic() + 300
     while inspected(results) < COUNT // 3:
