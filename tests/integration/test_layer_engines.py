@@ -42,7 +42,7 @@ REFUSED = {
     "a hard link to a directory is not there",
 }
 # containerd looks at all layers below for a way to the directory that it is to make.
-REFUSED_BY_CONTAINERD = {"a lower circle of links"}
+REFUSED_BY_CONTAINERD = {"a lower symbolic link loop"}
 NAMES = [name for name in CASES if name not in REFUSED and CASES[name][0]]
 TAGS = {name: f"layers/{number}:1" for number, name in enumerate(NAMES)}
 IMAGES = {TAGS[name]: of_layers(CASES[name][0], TAGS[name]) for name in NAMES}
