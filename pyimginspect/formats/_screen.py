@@ -30,6 +30,7 @@ _LABEL = 9
 _INDENT = 9
 _SHORTEST_FIX = 30  # columns that are worth beginning one in
 _WHOLE = 12  # lines for a finding where there is no end of room
+_FOR_AN_ERROR = 4  # lines more for an error, where warnings share the room
 
 # `a, b, c and 4 more`, `a, b and c`: the first tells what the others are.
 _LIST = re.compile(r"(\S+?), (?:\S+, )*(\S+) and (?:(\d+) more|(\S+))")
@@ -117,14 +118,18 @@ def _pythons(report: Report) -> Iterator[str]:
 
 def _findings(page: Page, report: Report, room: int) -> None:
     """Add as many findings as fit into ``room`` lines, two lines each and more where there are."""
-    shown = min(len(report.findings), max(1, (room - 1) // 2))
+    # What fails for certain has its fix in full before further findings have a line.
+    errors = sum(finding.severity == "error" for finding in report.findings)
+    kept = min(_FOR_AN_ERROR * errors, room // 3)
+    shown = min(len(report.findings), max(1, (room - 1 - kept) // 2))
     if shown == len(report.findings) - 1 and 2 * len(report.findings) <= room:
         shown = len(report.findings)
     findings = report.findings[:shown]
     spare = room - 1 - 2 * shown
     for finding in findings:
         before = len(page.lines)
-        _finding(page, report, finding, 1 + min(spare, _WHOLE) // 2)
+        more = _FOR_AN_ERROR if finding.severity == "error" else min(spare, _WHOLE) // 2
+        _finding(page, report, finding, 1 + min(spare, more))
         spare -= max(0, len(page.lines) - before - 2)
     rest = report.findings[shown:]
     if rest:

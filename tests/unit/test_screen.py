@@ -59,6 +59,22 @@ def test_never_more_than_a_screen(number: int, message: str, width: int) -> None
     assert ("more finding" in page) == (number > shown)
 
 
+@pytest.mark.parametrize("errors", [1, 3, 20])
+@pytest.mark.parametrize("width", [80, 100])
+def test_the_fix_of_an_error_is_whole_where_warnings_crowd_it(errors: int, width: int) -> None:
+    fix = "RUN apt-get update && apt-get install -y " + "a-library-by-its-name " * 5 + "the-end"
+    found = (
+        *(
+            finding("e", f"s{n}", severity="error", message="is wrong " * 12, fix=fix)
+            for n in range(errors)
+        ),
+        *many(30).findings,
+    )
+    page = render(bad_report(findings=found), "table", width=width)
+    assert len(page.splitlines()) <= 40
+    assert page.count("the-end") >= min(errors, 2)
+
+
 def test_a_list_is_shortened_before_the_point_is_cut() -> None:
     names = ", ".join(f"libsomething-{n}.so.0" for n in range(6))
     text = f"weasyprint opens {names} and libpango.so.0, which Python 3.11.2 does not find"
