@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from pyimginspect.formats._page import Page
 from pyimginspect.formats._text import ranges
 from pyimginspect.plan import Edit, Plan
@@ -70,13 +68,8 @@ def _not_offered(page: Page, plan: Plan) -> None:
 
 
 def as_json(plan: Plan) -> str:
-    """Return the plan as JSON.
-
-    Of the history it has the steps, and not the build arguments that they were given: these may be
-    secret, and a report has them no more than this.
-    """
-    steps = tuple(msgspec.structs.replace(step, arguments="") for step in plan.steps)
-    return encoded(msgspec.structs.replace(plan, steps=steps))
+    """Return the plan as JSON, without the values of build arguments: these may be secret."""
+    return encoded(plan.without_values())
 
 
 _LABELS = {"base": "use", "delete-early": "move", "builder-stage": "use"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Literal
 
+import msgspec
 from msgspec import Struct
 
 from pyimginspect.inventory.instructions import Step
@@ -150,6 +151,13 @@ class Plan(Struct, frozen=True, kw_only=True):
     steps: tuple[Step, ...] = ()
     plan_version: int = PLAN_VERSION
 
+    def without_values(self) -> Plan:
+        """Return the plan without the values of build arguments in its steps.
+
+        They may be secret, and newer builders write them into the history of ``ARG`` too.
+        """
+        return msgspec.structs.replace(self, steps=tuple(map(_without_values, self.steps)))
+
     @property
     def after(self) -> int:
         """The image's size after all edits, in bytes of file content."""
@@ -182,3 +190,9 @@ class Plan(Struct, frozen=True, kw_only=True):
         from pyimginspect.plan.patch import patch_dockerfile
 
         return patch_dockerfile(self, text, path, level, target)
+
+
+def _without_values(step: Step) -> Step:
+    # Where one value ends and the next name begins, a history does not say: one name stays.
+    text = step.text.partition("=")[0] if step.word == "ARG" else step.text
+    return msgspec.structs.replace(step, arguments="", text=text)

@@ -55,6 +55,33 @@ def test_the_difference_is_printed(
     assert dockerfile.read_text() == TEXT
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        *(
+            [],
+            ["-vv"],
+            ["--layers"],
+            ["--plan"],
+            ["--plan", "-f", "json"],
+            ["--plan", "dockerfile"],
+        ),
+        *(["-f", name] for name in ("json", "sarif", "html", "markdown", "junit", "github")),
+    ],
+)
+def test_no_value_of_a_build_argument_is_printed(
+    options: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Newer builders write the value that a build was given into the history of ``ARG`` too."""
+    argument = {"created_by": "ARG TOKEN=hunter2 two", "empty_layer": True}
+    path = tmp_path / "image.tar"
+    path.write_bytes(docker_archive(image(LAYERS, history=[HISTORY[0], argument, *HISTORY[1:]])))
+    main([str(path), "--no-cache", "--base", "1", *options])
+    shown = capsys.readouterr()
+    assert "pip" in shown.out
+    assert "hunter2" not in shown.out + shown.err
+
+
 @pytest.mark.parametrize("option", ["--fix", "--fix=review"])
 def test_the_file_is_written(
     option: str, archive: str, dockerfile: Path, capsys: pytest.CaptureFixture[str]
