@@ -2,7 +2,7 @@
 
 import pytest
 
-from pyimginspect.analyzers import BUILTIN, native_library_not_from_os, package_cache
+from pyimginspect.analyzers import BUILTIN, package_cache
 from pyimginspect.inventory.caches import INFORMATION, edit_of
 from pyimginspect.inventory.facts import Cache
 from tests.images import Content, File, HardLink, Link, dist_info, elf
@@ -143,24 +143,6 @@ def test_caches_elsewhere_go_by_what_is_in_them(
     assert sorted((cache.kind, cache.path) for cache in caches(tree)) == expected
 
 
-def test_the_environments_that_poetry_makes_are_no_cache() -> None:
-    place = "root/.cache/pypoetry"
-    env = f"{place}/virtualenvs/app-x-py3.13"
-    tree = {
-        f"{place}/artifacts/a.whl": "12",
-        f"{env}/pyvenv.cfg": "home = /usr/local/bin\nversion = 3.13.1\n",
-        f"{env}/bin/python": Link("/usr/local/bin/python3.13"),
-        **dist_info("six", site=f"{env}/lib/python3.13/site-packages"),
-    }
-    found = taken(on_slim(tree, history=["RUN poetry install"]))
-    assert [(c.kind, c.path, c.size) for c in found.caches] == [("poetry", place, 2)]
-    (finding,) = package_cache.run(found)
-    assert finding.saving == 2
-    assert finding.fix == f"End the RUN with && rm -rf /{place}/artifacts /{place}/cache"
-    assert [each.path for each in found.environments] == [env]
-    assert [each.name for each in found.distributions if each.location.startswith(env)] == ["six"]
-
-
 CACHED = {
     **UV,
     **dist_info("lxml", site="opt/uv/archive-v0/Ab"),
@@ -192,14 +174,3 @@ def test_a_cache_that_links_lead_into_is_no_debris() -> None:
     assert linked.saving == 0
     assert "UV_LINK_MODE=copy" in linked.fix
     assert linked.evidence[-1].path == f"{SITE}/six.py"
-
-
-def test_what_conda_installs_is_not_copied_by_hand() -> None:
-    tree: dict[str, Content] = {
-        "opt/conda/conda-meta/history": "",
-        "opt/conda/lib/libssl.so.3": elf(soname="libssl.so.3"),
-        "opt/conda/envs/app/conda-meta/history": "",
-        "opt/conda/envs/app/lib/libz.so.1": elf(soname="libz.so.1"),
-    }
-    found = taken(on_slim(tree, history=["RUN conda install openssl"]))
-    assert [*native_library_not_from_os.run(found)] == []

@@ -1,119 +1,27 @@
 """Why bytes are stored in vain: by cause, by owner, and which of two copies can be spared."""
 
-import datetime
-from collections.abc import Mapping
-
 import pytest
 
-from pyimginspect.analyzers import (
-    catalogue,
-    count_once,
-    deleted_but_shipped,
-    overwritten_files,
-    rewritten_metadata,
-)
-from pyimginspect.inventory.collect import Inventory
-from pyimginspect.inventory.contents import contents_of
 from pyimginspect.inventory.derived.causes import Cause, find_causes
 from pyimginspect.inventory.derived.differences import differing_paths
-from pyimginspect.policy.judge import apply_policy
-from pyimginspect.policy.settings import Policy, Waiver
-from pyimginspect.report import Finding
-from tests.images import Content, File, HardLink, Package, debian_base, image
-from tests.inventories import DEBIAN_STEP, apt, on_slim, taken
-from tests.reports import clean_report
-
-MB = b"x" * 1_000_000
-SITE = "usr/local/lib/python3.13/site-packages"
-INFO = "var/lib/dpkg/info"
-
-Tree = Mapping[str, Content]
-
-
-def inventory(*layers: Tree, steps: tuple[str, ...] = ()) -> Inventory:
-    lines = [*steps, *(f"RUN step {n}" for n in range(len(steps), len(layers)))]
-    return taken(on_slim(*layers, history=lines))
-
-
-def wheel(name: str, version: str, *, record: bool = True, **files: bytes) -> dict[str, Content]:
-    """A distribution of one package, with a RECORD of its files."""
-    info = f"{SITE}/{name}-{version}.dist-info"
-    tree: dict[str, Content] = {
-        f"{SITE}/{name}/{path}.py": File(data) for path, data in files.items()
-    }
-    tree[f"{info}/METADATA"] = f"Name: {name}\nVersion: {version}\n"
-    if record:
-        rows = [path.removeprefix(f"{SITE}/") for path in tree] + [f"{info}/RECORD"]
-        tree[f"{info}/RECORD"] = "".join(f"{row},,\n" for row in rows)
-    return tree
-
-
-def without(*names: str) -> dict[str, Content]:
-    return {f"{SITE}/.wh.{name}": "" for name in names}
-
-
-def causes(found: Inventory) -> list[tuple[str, str, int]]:
-    return [(cause.kind, cause.owner.name, cause.freed.size) for cause in find_causes(found)]
-
-
-# --- owners -----------------------------------------------------------------------------------
-GIT: dict[str, Package] = {
-    "git": {"Depends": "git-man", "files": {"usr/bin/git": File(b"g" * 2000)}},
-    "git-man": {"files": {"usr/share/git-man": "m" * 100}},
-}
-
-
-def no_git() -> dict[str, Content]:
-    return {
-        **apt({}),
-        "usr/bin/.wh.git": "",
-        "usr/share/.wh.git-man": "",
-        f"{INFO}/.wh.git.list": "",
-        f"{INFO}/.wh.git-man.list": "",
-    }
-
-
-def test_one_run_that_deletes_of_two_owners_gives_two_findings() -> None:
-    scipy = wheel("scipy", "1.15.2", core=MB)
-    gone = no_git() | without("scipy", "scipy-1.15.2.dist-info")
-    found = inventory(apt(GIT, manual=["git"]), scipy, gone)
-    first, second = deleted_but_shipped.ANALYZER.run(found)
-    record = sum(len(str(scipy[path])) for path in scipy if "dist-info" in path)
-    assert (first.subject, first.saving, first.layers) == ("scipy", 1_000_000 + record, (5, 6))
-    assert (first.packages, first.savings) == (("scipy",), {5: first.saving})
-    assert (second.subject, second.saving, second.layers) == ("git", 2100, (4, 6))
-    assert second.packages == ("git", "git-man")
-    assert second.message == "git and git-man (2.1 kB): removed by layer 6, still stored in layer 4"
-
-
-@pytest.mark.parametrize("record", [True, False])
-def test_a_distribution_that_is_installed_in_another_version_is_replaced(record: bool) -> None:
-    old = wheel("dateutil", "2.8.2", record=record, parser=MB, gone=b"y" * 70_000)
-    new = wheel("dateutil", "2.9.0", record=record, parser=MB[:-1])
-    new |= without("dateutil-2.8.2.dist-info") | {f"{SITE}/dateutil/.wh.gone.py": ""}
-    found = inventory(old, new)
-    assert list(deleted_but_shipped.ANALYZER.run(found)) == []
-    finding = next(iter(overwritten_files.ANALYZER.run(found)))
-    if record:
-        assert (finding.subject, finding.packages) == ("dateutil", ("dateutil",))
-        assert finding.message == (
-            "dateutil 2.8.2 (1.1 MB): replaced by 2.9.0 by layer 5, still stored in layer 4"
-        )
-        assert finding.fix == (
-            "Install the final version in one RUN with all that needs it: layers 4 and 5 are"
-            " RUN step 0 and RUN step 1"
-        )
-        metadata = sum(len(str(old[path])) for path in old if "dist-info" in path)
-        assert finding.saving == 1_070_000 + metadata
-
-
-def test_a_package_that_is_upgraded_is_replaced_too() -> None:
-    old: dict[str, Package] = {"git": {"Version": "1", "files": {"usr/bin/git": File(MB)}}}
-    new: dict[str, Package] = {"git": {"Version": "2", "files": {"usr/bin/git": File(MB[1:])}}}
-    found = inventory(apt(old), apt(new))
-    assert ("replaced", "git", 1_000_000) in causes(found)
-    (finding,) = overwritten_files.ANALYZER.run(found)
-    assert finding.message.startswith("git 1 (1.0 MB): replaced by 2 by layer 5")
+from pyimginspect.policy.settings import Policy
+from tests.images import Content, File, HardLink, debian_base, image
+from tests.inventories import DEBIAN_STEP, apt, taken
+from tests.unit.rules.causes import (
+    GIT,
+    MB,
+    SITE,
+    Tree,
+    again,
+    causes,
+    inventory,
+    left_under,
+    no_git,
+    on_base,
+    waived,
+    wheel,
+    without,
+)
 
 
 def test_a_directory_that_goes_as_a_whole_is_one_owner() -> None:
@@ -141,23 +49,6 @@ def test_owners_beyond_the_largest_are_told_in_one() -> None:
     )
 
 
-# --- the same again -------------------------------------------------------------------------------
-BASE: dict[str, Content] = {
-    **debian_base(),
-    "usr/lib/big.so": File(MB),
-    "usr/lib/old": File(b"o" * 9),
-}
-
-
-def on_base(*layers: Tree, steps: tuple[str, ...]) -> Inventory:
-    return taken(image([BASE, *layers], history=[DEBIAN_STEP, *steps]))
-
-
-def again(found: Inventory) -> Finding:
-    (finding,) = overwritten_files.ANALYZER.run(found)
-    return finding
-
-
 def test_what_the_base_has_already_is_stored_again_in_vain() -> None:
     copy: dict[str, Content] = {
         "usr/lib/big.so": File(MB),
@@ -173,17 +64,6 @@ def test_what_the_base_has_already_is_stored_again_in_vain() -> None:
         "COPY only the files that the layers below do not have, in place of COPY /usr /usr:"
         " /usr/lib/new, /usr/lib/old"
     )
-
-
-def test_another_time_makes_no_difference_where_files_were_copied() -> None:
-    copy: dict[str, Content] = {"usr/lib/big.so": File(MB, mtime=7)}
-    copied = on_base(copy, steps=("COPY /usr /usr # buildkit",))
-    assert again(copied).saving == 1_000_000
-    assert list(rewritten_metadata.ANALYZER.run(copied)) == []
-    ran = on_base(copy, steps=("RUN apt-get install --reinstall big",))
-    (finding,) = rewritten_metadata.ANALYZER.run(ran)
-    assert finding.message.endswith("only the time of modification changed")
-    assert (finding.saving, finding.savings) == (1_000_000, {1: 1_000_000})
 
 
 def test_a_copy_that_brings_nothing_is_to_be_dropped() -> None:
@@ -229,46 +109,6 @@ def test_differing_paths_hold_nothing_that_is_there_already() -> None:
     assert differing_paths(on_base(copy, steps=("COPY / /",)), cause) == ["opt", "usr/lib/x"]
 
 
-# --- metadata -------------------------------------------------------------------------------------
-@pytest.mark.parametrize(
-    ("changed", "words", "fix"),
-    [
-        (File(MB, uid=5, gid=6), "owner", "COPY --chown=5:6 in layer 4: COPY app /app"),
-        (File(MB, mode=0o700), "mode", "COPY --chmod=700 in layer 4: COPY app /app"),
-        (File(MB, uid=5, mode=0o700), "owner and mode",
-         "COPY --chown=5:0 --chmod=700 in layer 4: COPY app /app"),
-    ],
-)  # fmt: skip
-def test_metadata_by_what_changed(changed: File, words: str, fix: str) -> None:
-    found = inventory({"app/x": File(MB)}, {"app/x": changed}, steps=("COPY app /app",))
-    (finding,) = rewritten_metadata.ANALYZER.run(found)
-    assert finding.message == f"/app/x (1.0 MB): stored again by layer 5; only the {words} changed"
-    assert finding.fix == fix
-    assert finding.savings == {4: 1_000_000}
-
-
-def test_two_kinds_of_change_by_one_layer_are_two_findings() -> None:
-    made = {"app/x": File(MB), "app/y": File(MB)}
-    found = inventory(made, {"app/x": File(MB, uid=5), "app/y": File(MB, mode=0o700)})
-    assert [f.message.rpartition("; ")[2] for f in rewritten_metadata.ANALYZER.run(found)] == [
-        "only the mode changed",
-        "only the owner changed",
-    ]
-
-
-def test_an_upgrade_that_leaves_most_files_alone_wants_a_newer_base() -> None:
-    old: dict[str, Package] = {"big": {"Version": "1", "files": {"usr/share/big": File(MB)}}}
-    new: dict[str, Package] = {
-        "big": {"Version": "2", "files": {"usr/share/big": File(MB, mtime=9)}}
-    }
-    one = image(
-        [debian_base() | apt(old), apt(new)], history=[DEBIAN_STEP, "RUN apt-get upgrade -y"]
-    )
-    (finding,) = rewritten_metadata.ANALYZER.run(taken(one))
-    assert (finding.subject, finding.packages, finding.severity) == ("big", ("big",), "note")
-    assert finding.fix.startswith("Start from a newer base image, which has big in this version")
-
-
 def test_what_is_deleted_late_is_freed_with_the_copies_below_it() -> None:
     tree: Tree = {"tmp/x": File(MB)}
     found = inventory(tree, tree, {"tmp/.wh.x": ""})
@@ -282,20 +122,6 @@ def test_a_cause_names_its_layers() -> None:
     assert (cause.owner.name, cause.removed_in, cause.makers, cause.size) == ("/", 6, (4, 5), 2)
 
 
-# --- waivers --------------------------------------------------------------------------------------
-def left_under(found: Inventory, policy: Policy) -> list[str]:
-    opened = deleted_but_shipped.ANALYZER.run(found)
-    findings = tuple(count_once(opened, contents_of(found.rootfs)))
-    report = clean_report(findings=findings)
-    today = datetime.date(2026, 1, 1)
-    return [f.subject for f in apply_policy(report, policy, catalogue(), today=today).findings]
-
-
-def waived(paths: tuple[str, ...] = (), packages: tuple[str, ...] = ()) -> Policy:
-    waiver = Waiver(rule="deleted-but-shipped", reason="known", paths=paths, packages=packages)
-    return Policy(name="p", waivers=(waiver,))
-
-
 def test_what_is_allowed_of_one_owner_hides_no_other() -> None:
     scipy = wheel("scipy", "1.15.2", core=MB)
     gone = no_git() | without("scipy", "scipy-1.15.2.dist-info")
@@ -306,18 +132,6 @@ def test_what_is_allowed_of_one_owner_hides_no_other() -> None:
     assert left_under(found, waived(packages=git)) == ["scipy"]
     assert left_under(found, waived(paths=("usr/bin/git",))) == ["scipy", "git"]
     assert left_under(found, waived(paths=("usr/bin/git", "usr/share/git*"))) == ["scipy"]
-
-
-def test_a_waiver_of_some_of_very_many_paths_hides_nothing() -> None:
-    tree = {f"data/{n}/{m}": File(b"x" * (m + 1)) for n in range(3) for m in range(9)}
-    found = inventory({**tree, "data/keep": "k"}, {f"data/.wh.{n}": "" for n in range(3)})
-    assert [f.paths for f in deleted_but_shipped.ANALYZER.run(found)] == [
-        (f"data/{n}",) for n in range(3)
-    ]
-    assert left_under(found, waived(paths=("data/0/*",))) == ["/data/1", "/data/2"]
-    assert left_under(found, waived(paths=("data/0/8", "data/0/7"))) == [
-        f"/data/{n}" for n in range(3)
-    ]
 
 
 def apk_database(*names: str) -> str:

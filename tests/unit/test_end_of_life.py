@@ -4,12 +4,9 @@ from typing import Any
 
 import pytest
 
-from pyimginspect.analyzers import eol_distribution, eol_python
 from pyimginspect.inventory.end_of_life import newest, python_end, system_end
 from pyimginspect.inventory.tables import read_table
 from pyimginspect.model import Image, ImageConfig
-from tests.images import debian_base, image, official_env, official_python
-from tests.inventories import DEBIAN_STEP, on_slim, taken
 
 TABLE: dict[str, Any] = read_table("end_of_life", dict[str, Any])
 
@@ -81,30 +78,3 @@ def test_every_date_is_one() -> None:
         assert 1 <= month <= 12
         assert 1 <= day <= 31
     assert TABLE["sources"].keys() == {"python", *TABLE["systems"]}
-
-
-def test_findings_name_the_interpreter_and_the_release() -> None:
-    old = image(
-        [debian_base(), official_python("3.8.1")],
-        history=[DEBIAN_STEP, "RUN make"],
-        env=official_env("3.8.1"),
-    )
-    (found,) = eol_python.ANALYZER.run(taken(old))
-    assert found.message == "Python 3.8.1 is past its end of life: 2024-10-07"
-    assert (found.paths, found.layers) == (("usr/local/bin/python3.8",), (1,))
-    assert found.fix == (
-        "Move to a supported series, such as 3.14 (until 2030-10-31):"
-        " docs.python.org/3/whatsnew lists the changes."
-    )
-    assert found.evidence[-1].what == f"end of life 2024-10-07: {TABLE['sources']['python']}"
-    assert [*eol_distribution.ANALYZER.run(taken(old))] == []
-    assert [*eol_python.ANALYZER.run(taken(on_slim()))] == []
-
-
-def test_an_old_release() -> None:
-    tree = {"etc/os-release": 'ID=debian\nVERSION_ID="10"\nPRETTY_NAME="Debian 10"\n'}
-    (found,) = eol_distribution.ANALYZER.run(taken(image([tree], history=["ADD file:1 in /"])))
-    assert found.message == "Debian 10 is past its end of life: 2024-06-30"
-    assert found.fix == (
-        "Move to a base image on a supported release, such as debian 13 (until 2030-06-30)."
-    )

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pyimginspect.analyzers import command_cannot_start, duplicate_python
+from pyimginspect.analyzers import duplicate_python
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.derived.primary_python import (
     marked_interpreters,
@@ -15,19 +15,15 @@ from pyimginspect.inventory.derived.primary_python import (
 from pyimginspect.inventory.derived.runtime_python import runtime_python
 from pyimginspect.plan import make_plan, reconstruct
 from pyimginspect.report import Finding
-from tests.images import Content, File, Link, Package, debian_base, dist_info, official_env
+from tests.images import File, Link, Package, debian_base, dist_info
 from tests.pythons import cpython, executable, inventory, venv
-from tests.trees import debian_python, official_python
+from tests.trees import debian_python
+from tests.unit.rules.primary import STEPS, Tree, image
 
-Tree = Mapping[str, Content]
 LOCAL, USR = "usr/local/bin/python3.13", "usr/bin/python3.11"
+
+
 OPT = "opt/py/bin/python3.12"
-OFFICIAL = "RUN /bin/sh -c wget Python-$PYTHON_VERSION.tar.xz; for src in idle3 python3; do :; done"
-STEPS = ["# debian.sh --arch 'amd64' out/ 'bookworm'", OFFICIAL, 'CMD ["python3"]']
-BASE: tuple[Tree, ...] = (
-    {**debian_base(), "usr/bin/env": executable(), "usr/sbin/nginx": executable()},
-    official_python("3.13.1"),
-)
 
 
 def program(name: str, *, project: str = "") -> dict[str, Package]:
@@ -51,29 +47,34 @@ def apt(name: str) -> Tree:
     return debian_python("3.11.2", more=program(name), manual=[name])
 
 
-def image(*trees: Tree, steps: Sequence[str] = (), **config: Any) -> Inventory:
-    lines = [*STEPS, *steps, *["COPY step"] * (len(trees) - len(steps))]
-    return inventory(*BASE, *trees, env=official_env("3.13.1"), steps=lines, **config)
-
-
 def duplicates(found: Inventory) -> list[Finding]:
     return list(duplicate_python.ANALYZER.run(found))
 
 
 APP = dist_info("flask", "3.0")
+
+
 IN_VENV = {
     **venv("opt/venv", "/usr/local/bin"),
     **dist_info("flask", "3.0", site="opt/venv/lib/python3.13/site-packages"),
 }
+
+
 OF_DEBIAN = dist_info("flask", "3.0", site="usr/local/lib/python3.11/dist-packages")
+
+
 PIPX = {
     **venv("root/venvs/cowsay", "/usr/bin", version="3.11.2", program=Link("/usr/bin/python3")),
     **dist_info("cowsay", "6.1", site="root/venvs/cowsay/lib/python3.11/site-packages"),
     "root/venvs/cowsay/bin/cowsay": File("#!/root/venvs/cowsay/bin/python\n", mode=0o755),
 }
+
+
 UNDECIDED = {
     "entry.sh": File('#!/bin/sh\n[ "$A" ] && exec /usr/bin/python3\nexec python3\n', mode=0o755)
 }
+
+
 DECIDED = {"entry.sh": File("#!/bin/sh\nexec /usr/bin/python3 -V\n", mode=0o755)}
 
 
@@ -128,7 +129,6 @@ def test_an_image_without_python_is_about_none() -> None:
     assert needed_packages(found) == frozenset()
 
 
-# --- the finding and the plan agree ---------------------------------------------------------------
 def test_supervisor_brought_a_second_python() -> None:
     steps = ["RUN apt-get install -y supervisor", "RUN pip install flask"]
     found = image(apt("supervisor"), APP, cmd=["/usr/bin/supervisord"], steps=steps)
@@ -215,33 +215,3 @@ def test_what_later_steps_run_is_kept() -> None:
     steps = ["RUN apt-get install -y pipx", "RUN pipxd install cowsay"]
     found = image(apt("pipx"), APP, cmd=["python3"], steps=steps)
     assert "apt-get install -y pipx" in reconstruct(found, make_plan(found))
-
-
-# --- command-cannot-start -------------------------------------------------------------------------
-@pytest.mark.parametrize(
-    ("config", "severity", "message", "fix"),
-    [
-        ({"cmd": ["pythonx"]}, "error",
-         "CMD cannot start: no directory of PATH has a program pythonx (ENOENT: no such file or"
-         " directory)", "start /usr/local/bin/python"),
-        ({"entrypoint": ["/app/.venv/bin/python"], "cmd": ["x"]}, "error",
-         "ENTRYPOINT cannot start: there is no /app/.venv/bin/python, for /app is in no layer of"
-         " the image (ENOENT: no such file or directory)",
-         "copy /app/.venv into the image, to that same path, or start /usr/local/bin/python"),
-        ({"cmd": ["python3", "manage.py"], "working_dir": "/code"}, "warning",
-         "CMD fails at once: python3 is given manage.py to run, and there is no /code/manage.py,"
-         " for /code is in no layer of the image (ENOENT: no such file or directory)",
-         "copy it into the image, or name the file that is there in place of manage.py"),
-    ],
-)  # fmt: skip
-def test_what_cannot_start_is_reported(
-    config: Mapping[str, Any], severity: str, message: str, fix: str
-) -> None:
-    (finding,) = command_cannot_start.ANALYZER.run(image(**config))
-    assert (finding.severity, finding.message, finding.fix) == (severity, message, fix)
-    assert finding.evidence
-
-
-def test_what_starts_is_no_finding() -> None:
-    for config in ({"cmd": ["python3"]}, {}, {"cmd": ["nginx"]}, {"cmd": ["sh", "-c", "$X"]}):
-        assert not list(command_cannot_start.ANALYZER.run(image(**config)))

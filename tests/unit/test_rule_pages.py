@@ -93,3 +93,9 @@ def test_documents_name_rules_that_exist(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     named = {name for match in NAMED.findall(text) for part in match for name in part.split(",")}
     assert {name for name in named if "-" in name} - EXAMPLES <= KNOWN
+
+
+def test_every_rule_has_a_file_of_tests() -> None:
+    names = {path.stem for path in (Path(__file__).parent / "rules").glob("test_*.py")}
+    rules = {f"test_{analyzer.rule.id.replace('-', '_')}" for analyzer in BUILTIN}
+    assert names - {"test_clean_images"} == rules

@@ -1,4 +1,4 @@
-"""Links of the system that became directories: which are told, and what is said of them."""
+"""The rule replaced-directory-link: layers in, findings out."""
 
 from collections.abc import Mapping
 

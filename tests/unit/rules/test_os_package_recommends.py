@@ -1,4 +1,4 @@
-"""Recommended packages: who brought which, what would not be here, and what is in use."""
+"""The rule os-package-recommends: layers in, findings out."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -29,6 +29,7 @@ CURL: dict[str, Package] = {
     "libmail": {"files": {"usr/lib/libmail.so.1": elf(soname="libmail.so.1")}},
     "extra": {"files": program("usr/bin/extra", 7)},
 }
+
 ALL = {"doc", "extra", "libmail", "mailer"}
 
 
@@ -54,7 +55,6 @@ def findings(inventory: Inventory) -> list[Finding]:
     return list(os_package_recommends.ANALYZER.run(inventory))
 
 
-# --- the instruction ------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     "run",
     [
@@ -105,7 +105,6 @@ def test_apt_may_be_configured_to_bring_none(value: str, there: bool) -> None:
     assert bool(findings(found(files={"etc/apt/apt.conf.d/99own": line}))) is there
 
 
-# --- who brought which ----------------------------------------------------------------------------
 def test_one_finding_a_root_with_what_it_brought() -> None:
     packages: dict[str, Package] = {
         **CURL,
@@ -174,7 +173,6 @@ def test_the_base_image_is_not_judged() -> None:
     assert find_recommended(inventory) == ()
 
 
-# --- what is in use -------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("files", "later", "more", "use"),
     [
@@ -237,7 +235,6 @@ def test_a_distribution_that_another_requires_is_in_use() -> None:
     assert absent(found(packages=packages, files=user)) == {"doc"}
 
 
-# --- rpm ------------------------------------------------------------------------------------------
 RPMS = [
     header(
         {"name": "git", "version": "2", "arch": "x", "requires": ["perl"], "recommends": ["less"]}
@@ -247,6 +244,7 @@ RPMS = [
     header({"name": "man", "version": "5", "arch": "x"}),
     header({"name": "less", "version": "5", "arch": "x"}),
 ]
+
 BASE = header({"name": "bash", "version": "5", "arch": "x"})
 DATABASE = "usr/lib/sysimage/rpm/rpmdb.sqlite"
 
@@ -304,7 +302,6 @@ def test_the_command_is_the_tool_s_of_the_image() -> None:
     assert finding.message == "git brought 3 packages that it only recommends: docs and less"
 
 
-# --- the finding ----------------------------------------------------------------------------------
 def test_the_finding() -> None:
     packages: dict[str, Package] = {
         **CURL, "mailer": {**CURL["mailer"], "files": program("usr/sbin/mail", 2_000_000)}

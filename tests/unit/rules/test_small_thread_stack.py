@@ -1,0 +1,39 @@
+"""The rule small-thread-stack: layers in, findings out."""
+
+from tests.elf import elf
+from tests.trees import dist_info
+from tests.unit.rules.loading import COMPILED, SITE, alpine, findings
+
+
+def test_small_stacks_where_nothing_asks_for_more() -> None:
+    found = {f.rule: f for f in findings(alpine(stack=False), COMPILED)}
+    assert found["small-thread-stack"].message == (
+        "threads of Python 3.13.1 in /usr/local/bin/python3.13 get 128 KiB of stack,"
+        " unless its build asked for more, also for the native code of uwsgi"
+    )
+    assert [f.rule for f in findings(alpine(stack=False), dist_info("pure", site=SITE))] == []
+
+
+def test_the_history_tells_what_make_was_given() -> None:
+    """As in the official images: no file says anything of it."""
+    make = (
+        'RUN ./configure; EXTRA_CFLAGS="-DTHREAD_STACK_SIZE={}"; make "EXTRA_CFLAGS=$EXTRA_CFLAGS"'
+    )
+    tree = {**alpine(stack=False), **COMPILED}
+    assert [f.rule for f in findings(tree, steps=[make.format("0x100000")])] == ["musl-base"]
+    found = {f.rule: f for f in findings(tree, steps=[make.format("0x20000")])}
+    assert found["small-thread-stack"].message == (
+        "threads of Python 3.13.1 in /usr/local/bin/python3.13 get 128 KiB of stack,"
+        " also for the native code of uwsgi"
+    )
+
+
+def test_a_linker_flag_asks_for_more_stack() -> None:
+    libpython = elf(
+        soname="libpython3.13.so.1.0",
+        needed=["libc.musl-x86_64.so.1"],
+        stack_size=2 << 20,
+        extra=b"\x003.13.1\0",
+    )
+    tree = {**COMPILED, "usr/local/lib/libpython3.13.so.1.0": libpython}
+    assert "small-thread-stack" not in {f.rule for f in findings(alpine(stack=False), tree)}
