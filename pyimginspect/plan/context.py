@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -85,6 +86,20 @@ class Context:
                 user = step.text.strip().partition(":")[0]
         return "" if user in ("root", "0") else user
 
+    def variable(self, layer: int, name: str) -> str:
+        """Return the value that ``ENV`` gave a variable before the step of a layer, else nothing.
+
+        A value that is quoted and has spaces ends at the first of them.
+        """
+        pattern = re.compile(rf"(?:^|\s){re.escape(name)}[= ]['\"]?([^\s'\"]*)")
+        value = ""
+        for step in self.steps:
+            if step.layer == layer:
+                break
+            if step.word == "ENV" and (match := pattern.search(step.text)):
+                value = match[1]
+        return value
+
     def path(self, removal: Removal) -> str:
         """Return the path that the wasted content had."""
         return self._entries[removal.layer][removal.position].path
@@ -124,6 +139,10 @@ class Context:
         command = self.command(layer)
         if command is None or keep or not runs_.has_nothing_left(command, names):
             return frozenset()
+        return self.stored_by(layer)
+
+    def stored_by(self, layer: int) -> frozenset[Content]:
+        """Return all that a layer stores."""
         entries = self._entries[layer]
         return frozenset((layer, n) for n, entry in enumerate(entries) if entry.stored)
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
-from pyimginspect.dockerfile.installs import Manager
+from pyimginspect.dockerfile.installs import Manager, installation_of
 from pyimginspect.inventory.contents import Content
 from pyimginspect.inventory.derived.causes import Cause, find_causes
 from pyimginspect.inventory.derived.leftovers import bytecode_of
 from pyimginspect.inventory.records import files_of
+from pyimginspect.plan import runs
 from pyimginspect.plan.context import LEAST, Context, Proposal
 from pyimginspect.plan.operations import DropPackages, Operation
-from pyimginspect.plan.runs import installs, names_of
 from pyimginspect.text import listed
 
 __all__ = ["edits_of_replaced", "edits_of_upgraded_base"]
@@ -19,6 +20,8 @@ __all__ = ["edits_of_replaced", "edits_of_upgraded_base"]
 _MANAGERS: tuple[Manager, ...] = ("pip", "uv")
 _SEEDS = frozenset({"pip", "setuptools", "wheel"})
 """What an official image brings to install with."""
+_NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"
+_WhoseBytecode = Literal["pip", "library", "other"]
 
 
 def edits_of_replaced(context: Context, causes: list[Cause]) -> tuple[list[Cause], list[Proposal]]:
@@ -78,7 +81,9 @@ def _dropped(context: Context, layer: int, names: set[str]) -> list[Operation]:
     operations: list[Operation] = []
     found: set[str] = set()
     for manager in _MANAGERS:
-        named = {name for each in installs(command, manager) for name in names_of(each)} & names
+        named = {
+            name for each in runs.installs(command, manager) for name in runs.names_of(each)
+        } & names
         if named:
             found |= named
             operations.append(
@@ -88,15 +93,62 @@ def _dropped(context: Context, layer: int, names: set[str]) -> list[Operation]:
 
 
 def _contents_of(context: Context, layer: int, names: set[str]) -> frozenset[Content]:
-    """Return what a layer stores of distributions."""
+    """Return what a layer stores less without some distributions.
+
+    All of it where its ``RUN`` does nothing else. Byte code that the next call of the base's own
+    Python stores again is left out.
+    """
     inventory = context.inventory
     paths: set[str] = set()
     for each in inventory.distributions:
         if each.name in names and each.layer == layer and not each.package:
             files = files_of(inventory.rootfs, each.location, each.metadata)
             paths.update(files, bytecode_of(inventory.rootfs, files))
-            if each.name == "pip":  # the base's own compiles itself in the RUN that calls it
-                paths -= {path for path in paths if "/__pycache__/" in path}
     there = (path for path in paths if path in inventory.rootfs)
     stored = context.contents.behind(p for p in there if inventory.rootfs[p].kind == "file")
-    return frozenset(content for content in stored if content[0] == layer)
+    whole = runs.has_nothing_left(context.command(layer) or "", names, _MANAGERS)
+    if whole:
+        stored |= context.stored_by(layer)
+    kept = _compiled_again(context, layer + whole, names)
+    return frozenset(
+        content
+        for content in stored
+        if content[0] == layer and not kept.intersection(_whose_bytecode(context.path_of(content)))
+    )
+
+
+def _whose_bytecode(path: str) -> tuple[_WhoseBytecode, ...]:
+    """Return whose byte code a file is: pip's, the standard library's; nothing for another file."""
+    if "/__pycache__/" not in path:
+        return ()
+    if "/site-packages/" not in path:
+        return ("library",)
+    return ("pip",) if "/site-packages/pip/" in path else ("other",)
+
+
+def _compiled_again(context: Context, first: int, names: set[str]) -> set[_WhoseBytecode]:
+    """Return whose byte code the base's Python stores from the ``RUN`` of layer ``first`` on.
+
+    Whoever is not root cannot write beside its modules, and a variable forbids it. All that pip
+    does makes it import nearly all of itself, and of the library the same for any program.
+    """
+    found: set[_WhoseBytecode] = set()
+    for number in context.runs(first, len(context.inventory.image.layers) - 1):
+        command = context.command(number) or ""
+        if (
+            context.variable(number, _NO_BYTECODE)
+            or f"{_NO_BYTECODE}=" in command
+            or context.user(number)
+        ):
+            continue
+        for call in runs.calls(command):
+            installation = installation_of(call.command)
+            if call.manager == "pip" and not (
+                installation is not None
+                and not installation.files
+                and {*runs.names_of(installation)} <= names
+            ):
+                return {"pip", "library"}
+            if call.program.startswith("python"):
+                found.add("library")
+    return found

@@ -187,13 +187,15 @@ def takes_wheels(call: Call) -> bool:
     return call.program in _INSTALLERS and call.action in ("install", "sync", "add", "update")
 
 
-def has_nothing_left(text: str, names: Collection[str]) -> bool:
-    """Whether a script installs packages of the OS, only ``names``, and does nothing else."""
+def has_nothing_left(
+    text: str, names: Collection[str], managers: Collection[Manager] = _OF_THE_SYSTEM
+) -> bool:
+    """Whether a script installs packages by ``managers``, only ``names``, and does nothing else."""
     found = calls(text)
     installed = False
     for call in found:
         installation = installation_of(call.command)
-        if installation is not None and installation.manager in _OF_THE_SYSTEM:
+        if installation is not None and installation.manager in managers:
             if installation.files or not {*names_of(installation)} <= {*names}:
                 return False
             installed = True

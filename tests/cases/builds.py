@@ -48,9 +48,11 @@ class Builder:
 
     @contextmanager
     def built(
-        self, folder: Path, dockerfile: str, tag: str, *, keep: bool = False
+        self, folder: Path, dockerfile: str, tag: str, *, keep: bool = False, pins: str = ""
     ) -> Iterator[str]:
         """Build ``dockerfile`` with the files of ``folder``; ``tag``, which is removed afterwards.
+
+        What ``pins`` pins is in its index too.
 
         Raises :class:`~tests.integration.engine.EngineError`,
         :class:`~tests.cases.format.CaseError` and :class:`~tests.cases.bases.UnavailableError`.
@@ -66,7 +68,7 @@ class Builder:
             text = with_index(plain)
             (context / "Dockerfile").write_text(text)
             if text != plain:
-                self._write_index(context, dockerfile)
+                self._write_index(context, f"{dockerfile}\n{pins}")
             self.engine.build(context, tag)
         try:
             yield tag

@@ -18,7 +18,6 @@ from pyimginspect import OpenedImage, Report, open_image
 from pyimginspect.plan.from_history import from_history
 from pyimginspect.plan.records import Level, Patch, Plan
 from tests.cases.builds import Builder, Ended, StillRunsError, why
-from tests.cases.dockerfile import INDEX
 from tests.corpus.layout import Corpus
 from tests.dockerfiles.completing import completed
 from tests.dockerfiles.format import Proof
@@ -40,7 +39,7 @@ class State(Struct, frozen=True, kw_only=True):
     """An image: what its containers do and can import, and what is said of it.
 
     ``history`` is the Dockerfile that is made of its history, without any edit. ``size`` is in
-    bytes of file content in all layers, without the index that the build context has for pip.
+    bytes of file content in all layers.
     """
 
     ended: Ended
@@ -155,7 +154,7 @@ class Prover:
             report=image.report(plan=True),
             plan=image.plan,
             history=from_history(image.inventory),
-            size=image.ledger.stored - _size_of_index(image),
+            size=image.ledger.stored,
         )
 
     @contextmanager
@@ -163,7 +162,10 @@ class Prover:
         tag = f"proof/{proof.name}:{kind}"
         if not self._keep:
             tag += f"-{os.getpid()}"
-        with self._builder.built(proof.folder, dockerfile, tag, keep=self._keep):
+        # A COPY of the context copies the index beside the Dockerfile too: all have the same one.
+        with self._builder.built(
+            proof.folder, dockerfile, tag, keep=self._keep, pins=proof.dockerfile
+        ):
             yield tag
 
 
@@ -204,16 +206,6 @@ def _findings(
     others = {rule for each in patch.skipped for rule in each.edit.rules}
     left = {name for name in now if name in old and name[0] in applied - others}
     return _names(now - old), _names(left), _names(old - now)
-
-
-def _size_of_index(image: OpenedImage) -> int:
-    """What a ``COPY .`` took of the index beside the Dockerfile; another Dockerfile has another."""
-    return sum(
-        entry.stored
-        for layer in image.image.layers
-        for entry in layer.index.entries
-        if INDEX in entry.path.split("/")
-    )
 
 
 def _notable(report: Report) -> set[tuple[str, str]]:

@@ -29,11 +29,12 @@ _HEADERS = (
 )
 
 
-def table(outcomes: Sequence[Outcome]) -> str:
+def table(outcomes: Sequence[Outcome], *, markdown: bool = False) -> str:
     """A row an outcome: what its edits made of the image, and what they promised."""
     rows = [_row(each) for each in outcomes]
     align = ("left", "left", *["right"] * (len(_HEADERS) - 2))
-    return tabulate(rows, _HEADERS, tablefmt="simple", colalign=align, disable_numparse=True)
+    form = "github" if markdown else "simple"
+    return tabulate(rows, _HEADERS, tablefmt=form, colalign=align, disable_numparse=True)
 
 
 def _row(each: Outcome) -> list[str]:

@@ -1,0 +1,99 @@
+"""What an upgrade of the base's own pip stores, and what of it comes back without the upgrade."""
+
+from collections.abc import Mapping, Sequence
+from posixpath import normpath
+
+import pytest
+
+from pyimginspect.inventory.collect import Inventory
+from pyimginspect.plan import make_plan
+from tests.images import Content, File, debian_base, dist_info, image, official_env, official_python
+from tests.inventories import OFFICIAL_STEPS, steps, taken
+
+LIBRARY = "usr/local/lib/python3.13"
+SITE = f"{LIBRARY}/site-packages"
+
+SOURCE, BYTECODE, LIBRARY_BYTECODE, SCRIPT, OTHER = 40_000, 9_000, 5_000, 300, 20_000
+"""Bytes of what the layer of the upgrade stores: each size once, so that a sum tells which."""
+
+NO_BYTECODE = "ENV PYTHONDONTWRITEBYTECODE=1"
+UPGRADE = "RUN pip install --no-cache-dir --upgrade pip"
+FLASK = "RUN pip install --no-cache-dir flask"
+BOTH = f"{UPGRADE} && pip install --no-cache-dir flask"
+
+
+SAME = "v" * 700
+"""What both versions of pip have: the layer stores it again, for its time alone."""
+
+
+def on_base(*layers: Mapping[str, Content], history: Sequence[str]) -> Inventory:
+    old: dict[str, bytes | str] = {"pip/__init__.py": "o", "pip/same.py": SAME}
+    python = {**official_python(), **dist_info("pip", "24.3.1", old, site=SITE)}
+    base: list[Mapping[str, Content]] = [debian_base(), {"etc/a": "b"}, python, {}]
+    lines = [*OFFICIAL_STEPS, *steps(*history)]
+    return taken(image([*base, *layers], history=lines, env=official_env("3.13.1")))
+
+
+def upgrade(*, flask: bool = False) -> dict[str, Content]:
+    """The layer: pip's modules and their byte code, a script, what of the library it imported."""
+    files: dict[str, bytes | str] = {
+        "pip/__init__.py": "p" * SOURCE,
+        "pip/same.py": SAME,
+        "../../../bin/pip": "#" * SCRIPT,
+    }
+    installed = dist_info("pip", "25.1", files, site=SITE)
+    return {
+        **{normpath(path): content for path, content in installed.items()},
+        f"{SITE}/pip/same.py": File(SAME, mtime=1_800_000_000),
+        f"{SITE}/.wh.pip-24.3.1.dist-info": "",
+        f"{SITE}/pip/__pycache__/__init__.cpython-313.pyc": File(b"c" * BYTECODE),
+        f"{LIBRARY}/__pycache__/os.cpython-313.pyc": File(b"l" * LIBRARY_BYTECODE),
+        **({f"{SITE}/flask/__init__.py": "f" * OTHER} if flask else {}),
+    }
+
+
+@pytest.mark.parametrize(
+    ("history", "stays"),
+    [
+        # The RUN goes altogether, and with it all that it stores.
+        ([UPGRADE], 0),
+        ([f"{UPGRADE} && rm -rf /root/.cache"], 0),
+        # pip runs later: it compiles itself and the library there.
+        ([UPGRADE, FLASK], BYTECODE + LIBRARY_BYTECODE),
+        ([UPGRADE, "RUN pip install -r requirements.txt"], BYTECODE + LIBRARY_BYTECODE),
+        ([UPGRADE, "RUN python -m pip check"], BYTECODE + LIBRARY_BYTECODE),
+        # Any other program of Python compiles the library alone.
+        ([UPGRADE, "RUN python -m compileall /app"], LIBRARY_BYTECODE),
+        ([UPGRADE, "RUN make"], 0),
+        # Nobody compiles where it is forbidden, or cannot be.
+        ([NO_BYTECODE, UPGRADE, FLASK], 0),
+        (["ENV A=1 PYTHONDONTWRITEBYTECODE=x", UPGRADE, FLASK], 0),
+        (["ENV PYTHONDONTWRITEBYTECODE 1", UPGRADE, FLASK], 0),
+        ([UPGRADE, f"RUN PYTHONDONTWRITEBYTECODE=1 {FLASK.removeprefix('RUN ')}"], 0),
+        ([UPGRADE, "USER app", FLASK], 0),
+        (["ENV PYTHONDONTWRITEBYTECODE=", UPGRADE, FLASK], BYTECODE + LIBRARY_BYTECODE),
+        ([UPGRADE, "USER app", "RUN make", "USER root", FLASK], BYTECODE + LIBRARY_BYTECODE),
+    ],
+)
+def test_what_the_upgrade_alone_stores_is_saved(history: Sequence[str], stays: int) -> None:
+    later = [{"app/x": f"{n}"} for n in range(sum(s.startswith("RUN") for s in history) - 1)]
+    inventory = on_base(upgrade(), *later, history=history)
+    edits = [edit for edit in make_plan(inventory).edits if edit.packages == ("pip",)]
+    stored = inventory.ledger.layers[4].stored
+    assert [edit.saving for edit in edits] == [stored - stays]
+
+
+@pytest.mark.parametrize(
+    ("history", "stays"),
+    [
+        ([BOTH], OTHER + BYTECODE + LIBRARY_BYTECODE),
+        ([NO_BYTECODE, BOTH], OTHER + LIBRARY_BYTECODE),
+        ([f"{UPGRADE} && make"], OTHER + LIBRARY_BYTECODE),
+        ([f"{UPGRADE} -r requirements.txt"], OTHER + BYTECODE + LIBRARY_BYTECODE),
+    ],
+)
+def test_a_run_that_does_more_stores_the_rest(history: Sequence[str], stays: int) -> None:
+    """Byte code of the library may be of the other commands, whatever a variable says."""
+    inventory = on_base(upgrade(flask=True), history=history)
+    (edit,) = (edit for edit in make_plan(inventory).edits if edit.packages == ("pip",))
+    assert edit.saving == inventory.ledger.layers[4].stored - stays
