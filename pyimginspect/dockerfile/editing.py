@@ -57,6 +57,9 @@ def _installations(run: Run, manager: Manager) -> list[Installation]:
     return [each for each in found if each is not None and each.manager == manager]
 
 
+_EDITABLE = re.compile(r"-[a-z]*e|--editable")
+
+
 def _after_options(run: Run, installation: Installation) -> int:
     """Return where the short options end that follow the verb on its line."""
     place = installation.verb.end
@@ -65,6 +68,8 @@ def _after_options(run: Run, installation: Installation) -> int:
         if word.start < installation.verb.end:
             continue
         plain = re.fullmatch(r"-[a-z]+|--[a-z-]+", word.text) and word in installation.options
+        if _EDITABLE.fullmatch(word.text) and installation.manager in ("pip", "uv"):
+            break  # the next word is what is installed so
         if not plain or run.end(word.end) > line:
             break
         following = [w for w in installation.options if w.start > word.end]

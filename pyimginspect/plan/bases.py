@@ -12,6 +12,7 @@ from pyimginspect.inventory.facts import Interpreter, OsPackage
 from pyimginspect.inventory.official_images import slim_image
 from pyimginspect.inventory.packages import dependency_graph
 from pyimginspect.inventory.packages.graph import members
+from pyimginspect.plan.bytecode import compiled_again
 from pyimginspect.plan.context import Context, Proposal
 from pyimginspect.plan.lists import CLEAN, fetch_again
 from pyimginspect.plan.operations import (
@@ -22,7 +23,7 @@ from pyimginspect.plan.operations import (
     ReplaceCommand,
 )
 from pyimginspect.plan.runs import calls, installs, names_of
-from pyimginspect.text import counted
+from pyimginspect.text import counted, listed
 
 __all__ = ["edits_of_base"]
 
@@ -34,9 +35,17 @@ _OF_PYTHON = re.compile(
 """Packages that are Python itself and what installs for it: the official image has all that."""
 _SYSTEM_PATH = re.compile(r"/usr/bin/(?:python|pip)[\d.]*|/usr/lib/python3.*")
 _BREAK = re.compile(r"\s+--break-system-packages?\b")
-_OFFICIAL = {9: 52, 10: 55, 11: 57, 12: 48, 13: 42, 14: 44}
+_OFFICIAL = {9: 50, 10: 53, 11: 55, 12: 46, 13: 40, 14: 42}
 """Megabytes that an official slim image stores above Debian's, by the minor version of Python 3:
 those of 3.11 and 3.13 were measured, and the others are estimated from their sources' sizes."""
+_BYTECODE = {"pip": 5_400_000, "library": 5_300_000, "other": 0}
+"""What the first ``RUN`` that calls pip stores beside them, measured with 3.11: byte code of pip
+and of what it imports of the standard library. Debian compiles its own as it installs it."""
+_SETUPTOOLS = frozenset({"_distutils_hack", "pkg_resources", "setuptools"})
+_WITHOUT_SETUPTOOLS = 12
+"""The first minor version whose official images have no setuptools."""
+_OF_DEBIAN = re.compile(r"_distutils_system_mod|sitecustomize|test|_sysconfigdata_.*")
+"""Modules in Debian's standard library that a Python built from source does not have there."""
 
 
 def edits_of_base(context: Context) -> Iterator[Proposal]:
@@ -106,6 +115,16 @@ def _official_for_system(context: Context) -> Iterator[Proposal]:
     if stays and operations:
         operations, why = [], f"{stays} stays: another package needs it"
     names = [package.name for package in asked]
+    behind = context.behind(gone)
+    modules = [*_modules(python, behind, minor)]
+    if modules and operations:
+        named = [each for each in modules if each[0] != "_" and not _OF_DEBIAN.fullmatch(each)]
+        why += f"; it does not have Debian's {listed(named)}" if named else ""
+    compiled = sum(_BYTECODE[each] for each in compiled_again(context, context.base))
+    contents = context.behind_packages(gone)
+    for layer in {package.installed_in for package in asked}:
+        here = [package.name for package in asked if package.installed_in == layer]
+        contents |= context.emptied(layer, here, ())
     edit = context.edit(
         "base" if operations else "advice",
         min(package.installed_in for package in asked),
@@ -113,13 +132,14 @@ def _official_for_system(context: Context) -> Iterator[Proposal]:
         " installs for",
         command=f"FROM {image}",
         packages=names,
+        modules=modules,
         rules=_RULES,
         estimated=True,
-        adds=_OFFICIAL[minor] * 1_000_000,
+        adds=_OFFICIAL[minor] * 1_000_000 + compiled,
         operations=operations,
         reason=why,
     )
-    yield Proposal(edit, context.behind_packages(gone), context.behind(gone))
+    yield Proposal(edit, contents, behind)
 
 
 def _only_python(context: Context) -> Interpreter | None:
@@ -131,6 +151,21 @@ def _only_python(context: Context) -> Interpreter | None:
     python = pythons[0]
     above = all(inventory.packages[key].installed_in >= context.base for key in python.packages)
     return python if above and application_of(inventory, python) else None
+
+
+def _modules(python: Interpreter, gone: Iterable[str], minor: int) -> list[str]:
+    """Return the modules that go with Debian's Python and that an official image does not have."""
+    there = {"pip", *(_SETUPTOOLS if minor < _WITHOUT_SETUPTOOLS else ())}
+    found = set()
+    for path in gone:
+        directory, _, name = path.removesuffix("/__init__.py").rpartition("/")
+        if not path.endswith(".py") or name == "__init__.py":
+            continue
+        module = name.removesuffix(".py")
+        of_packages = directory in python.site_packages and module not in there
+        if of_packages or (directory == python.stdlib and _OF_DEBIAN.fullmatch(module)):
+            found.add(module)
+    return sorted(found)
 
 
 def _without(context: Context, asked: Iterable[OsPackage]) -> frozenset[str]:

@@ -10,7 +10,7 @@ from pyimginspect.inventory.cache_places import files_in
 from pyimginspect.inventory.caches import deletion_of, links_into_caches
 from pyimginspect.inventory.contents import Content
 from pyimginspect.inventory.derived.cache_contents import contents_of_caches
-from pyimginspect.plan.context import Context, Proposal
+from pyimginspect.plan.context import LEAST, Context, Proposal
 from pyimginspect.plan.lists import fetch_again, only_fetches
 from pyimginspect.plan.operations import (
     AddOption,
@@ -89,7 +89,8 @@ def _by_place(context: Context) -> Iterator[tuple[str, int, Proposal]]:
             gone = frozenset(
                 each for each in files_in(rootfs, path) if rootfs[each].content.layer == layer
             )
-            yield kind, layer, _edit(context, kind, path, layer, frozenset(contents), gone)
+            if context.contents.size(contents) >= LEAST:
+                yield kind, layer, _edit(context, kind, path, layer, frozenset(contents), gone)
 
 
 def _edit(

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
+from pyimginspect.inventory.derived.loading import loads_without
 from pyimginspect.inventory.derived.primary_python import primary_python, running_python
 from pyimginspect.inventory.facts import Interpreter
 from pyimginspect.inventory.runtimes import interpreted_programs
@@ -148,7 +149,14 @@ def _of_libraries(context: Context, gone: frozenset[str]) -> Iterator[str]:
     native = context.inventory.native
     for library in native.libraries:
         if library.path in gone:
-            user = next((user for user in library.loaded_by if user not in gone), None)
+            layer = context.inventory.rootfs[library.path].layer
+            users = (
+                user
+                for user in library.loaded_by
+                if user not in gone
+                and not loads_without(context.inventory, user, library.name, layer)
+            )
+            user = next(users, None)
             if user is not None:
                 yield f"/{user} loads /{library.path}, which would go"
     for each in native.dlopens:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
 
-from pyimginspect.dockerfile.installs import Manager, installation_of
+from pyimginspect.dockerfile.installs import Manager
 from pyimginspect.inventory.contents import Content
 from pyimginspect.inventory.derived.causes import Cause, find_causes
 from pyimginspect.inventory.derived.leftovers import bytecode_of
 from pyimginspect.inventory.records import files_of
 from pyimginspect.plan import runs
+from pyimginspect.plan.bytecode import compiled_again, whose_bytecode
 from pyimginspect.plan.context import LEAST, Context, Proposal
 from pyimginspect.plan.operations import DropPackages, Operation
 from pyimginspect.text import listed
@@ -20,8 +20,6 @@ __all__ = ["edits_of_replaced", "edits_of_upgraded_base"]
 _MANAGERS: tuple[Manager, ...] = ("pip", "uv")
 _SEEDS = frozenset({"pip", "setuptools", "wheel"})
 """What an official image brings to install with."""
-_NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"
-_WhoseBytecode = Literal["pip", "library", "other"]
 
 
 def edits_of_replaced(context: Context, causes: list[Cause]) -> tuple[list[Cause], list[Proposal]]:
@@ -109,46 +107,9 @@ def _contents_of(context: Context, layer: int, names: set[str]) -> frozenset[Con
     whole = runs.has_nothing_left(context.command(layer) or "", names, _MANAGERS)
     if whole:
         stored |= context.stored_by(layer)
-    kept = _compiled_again(context, layer + whole, names)
+    kept = compiled_again(context, layer + whole, names)
     return frozenset(
         content
         for content in stored
-        if content[0] == layer and not kept.intersection(_whose_bytecode(context.path_of(content)))
+        if content[0] == layer and not kept.intersection(whose_bytecode(context.path_of(content)))
     )
-
-
-def _whose_bytecode(path: str) -> tuple[_WhoseBytecode, ...]:
-    """Return whose byte code a file is: pip's, the standard library's; nothing for another file."""
-    if "/__pycache__/" not in path:
-        return ()
-    if "/site-packages/" not in path:
-        return ("library",)
-    return ("pip",) if "/site-packages/pip/" in path else ("other",)
-
-
-def _compiled_again(context: Context, first: int, names: set[str]) -> set[_WhoseBytecode]:
-    """Return whose byte code the base's Python stores from the ``RUN`` of layer ``first`` on.
-
-    Whoever is not root cannot write beside its modules, and a variable forbids it. All that pip
-    does makes it import nearly all of itself, and of the library the same for any program.
-    """
-    found: set[_WhoseBytecode] = set()
-    for number in context.runs(first, len(context.inventory.image.layers) - 1):
-        command = context.command(number) or ""
-        if (
-            context.variable(number, _NO_BYTECODE)
-            or f"{_NO_BYTECODE}=" in command
-            or context.user(number)
-        ):
-            continue
-        for call in runs.calls(command):
-            installation = installation_of(call.command)
-            if call.manager == "pip" and not (
-                installation is not None
-                and not installation.files
-                and {*runs.names_of(installation)} <= names
-            ):
-                return {"pip", "library"}
-            if call.program.startswith("python"):
-                found.add("library")
-    return found

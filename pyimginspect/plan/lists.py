@@ -8,8 +8,9 @@ from pyimginspect.plan.context import Context
 from pyimginspect.plan.operations import AppendCommand, InsertCommand
 from pyimginspect.plan.runs import calls
 
-__all__ = ["CLEAN", "fetch_again", "only_fetches"]
+__all__ = ["CLEAN", "UPDATE", "fetch_again", "only_fetches"]
 
+UPDATE = "apt-get update"
 CLEAN = "rm -rf /var/lib/apt/lists/*"
 """What deletes apt's lists (docs.docker.com/build/building/best-practices)."""
 
@@ -41,7 +42,7 @@ def fetch_again(
         actions = [c.action for c in calls(context.command(later) or "") if c.manager == "apt"]
         reads = next((each for each in actions if each in ("update", "install")), "")
         if reads == "install":
-            yield InsertCommand(layer=later, after=(), command="apt-get update")
+            yield InsertCommand(layer=later, after=(), command=UPDATE)
             yield AppendCommand(layer=later, command=CLEAN)
         elif reads == "update":
             return

@@ -10,6 +10,8 @@ from pyimginspect.dockerfile.matching import FIXED, match
 from pyimginspect.dockerfile.runs import NotEditableError
 from pyimginspect.plan.applying import apply
 from pyimginspect.plan.draft import Draft, Snapshot
+from pyimginspect.plan.lists import CLEAN, UPDATE
+from pyimginspect.plan.operations import AppendCommand, InsertCommand
 from pyimginspect.plan.records import Edit, EditKind, Level, Patch, Plan, Skipped
 from pyimginspect.plan.rendering import render
 
@@ -88,11 +90,32 @@ def _applied(draft: Draft, edit: Edit) -> str:
     before = draft.snapshot()
     try:
         for operation in edit.operations:
-            apply(draft, operation, edit.rules or (edit.kind,))
+            apply(draft, operation, _fixed(edit))
     except NotEditableError as exc:
         draft.restore(before)
         return str(exc)
+    _keep_comments(draft, edit, before)
     return _THERE if _is_there(draft, edit, before) else ""
+
+
+def _fixed(edit: Edit) -> tuple[str, ...]:
+    """Return what the comment above a changed instruction names: rules, if a finding is cited."""
+    return edit.rules or (f"wasted space ({edit.kind})",)
+
+
+def _keep_comments(draft: Draft, edit: Edit, before: Snapshot) -> None:
+    """Keep what stands above an instruction whose commands an edit moved into another one."""
+    takers = [
+        each.layer
+        for each in edit.operations
+        if isinstance(each, InsertCommand | AppendCommand) and each.command not in (UPDATE, CLEAN)
+    ]
+    if not takers:
+        return
+    taker = draft.block(takers[0])
+    for block, then in zip(draft.blocks, before[0], strict=True):
+        if block.gone and not then.gone and block.joined is None and block is not taker:
+            taker.comments += draft.comments_of(block)
 
 
 def _is_there(draft: Draft, edit: Edit, before: Snapshot) -> bool:
@@ -119,7 +142,7 @@ def _settled(draft: Draft, edit: Edit) -> str:
     above = found.document.text[instruction.comments : instruction.start]
     marks = [line.partition(FIXED)[2] for line in above.split("\n") if FIXED in line]
     named = {rule.strip() for mark in marks for rule in mark.split(",")}
-    return _BEFORE if named.intersection(edit.rules or (edit.kind,)) else ""
+    return _BEFORE if named.intersection(_fixed(edit)) else ""
 
 
 def unified_diff(before: str, after: str, path: str = "Dockerfile") -> str:

@@ -16,6 +16,7 @@ from pyimginspect.plan.context import Context, Proposal
 from pyimginspect.plan.duplicates import edits_of_duplicates
 from pyimginspect.plan.installed_twice import edits_of_upgraded_base
 from pyimginspect.plan.metadata import edits_of_metadata
+from pyimginspect.plan.operations import ReplaceBase
 from pyimginspect.plan.python import edits_of_bindings, edits_of_environments
 from pyimginspect.plan.records import Edit, NotOffered, Plan, SavingPart
 from pyimginspect.plan.tools import edits_of_recommended, edits_of_tools
@@ -126,6 +127,8 @@ def _cited(proposal: Proposal, findings: Sequence[Finding]) -> Proposal:
     """Return the proposal with those rules alone that find something in its layers."""
     edit = proposal.edit
     layers = {edit.layer, *edit.others, *(layer for layer, _ in proposal.contents)}
+    if any(isinstance(each, ReplaceBase) for each in edit.operations):
+        layers.add(0)
     found = {f.rule for f in findings if not f.layers or not layers.isdisjoint(f.layers)}
     rules = tuple(rule for rule in edit.rules if rule in found)
     return proposal._replace(edit=msgspec.structs.replace(edit, rules=rules))

@@ -61,10 +61,11 @@ class Edit(Struct, frozen=True, kw_only=True):
     registry. ``estimated`` is true where ``saving`` is no count of bytes but an estimate too.
     ``adds`` are the bytes that it brings in their place, an estimate, which ``saving`` leaves out.
     ``packages`` are those that it is about, ``keep`` those to ask for in their place, as files in
-    use need them. ``others`` are the layers whose instructions the edit makes needless.
-    ``operations`` are the same as data, to be applied to a Dockerfile; an edit without any is
-    advice. ``reason`` says why an edit of the level ``review`` needs one. ``alternative`` is
-    another way to the same end, for those who want what it keeps: a cache for the next build.
+    use need them. ``modules`` are Python modules that go with packages of the OS, and that what
+    takes their place does not have. ``others`` are the layers whose instructions the edit makes
+    needless. ``operations`` are the same as data, to be applied to a Dockerfile; an edit without
+    any is advice. ``reason`` says why an edit of the level ``review`` needs one. ``alternative``
+    is another way to the same end, for those who want what it keeps: a cache for the next build.
     """
 
     kind: EditKind
@@ -74,6 +75,7 @@ class Edit(Struct, frozen=True, kw_only=True):
     command: str = ""
     packages: tuple[str, ...] = ()
     keep: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
     rules: tuple[str, ...] = ()
     saving: int = 0
     compressed: int = 0

@@ -2,7 +2,8 @@
 
 These are the top-level ones of every directory on ``sys.path`` but the standard library's own
 Python modules, of which only those are tried that are compiled: they need shared libraries. A child
-imports one after the other; where a module ends it, another child goes on behind that module.
+imports one after the other; where a module ends it, another child goes on behind that module. What
+fails among the others is tried again alone: setuptools does where distutils is there before it.
 """
 
 import contextlib
@@ -24,11 +25,14 @@ def main() -> None:
         if module.name not in standard or folder == "lib-dynload":
             names.add(module.name)
     left = sorted(names - {"__main__", "antigravity"})
+    failed: list[str] = []
     while left:
-        left = left[try_all(left) :]
+        left = left[try_all(left, failed) :]
+    for name in failed:
+        try_all([name], [])
 
 
-def try_all(names: list[str]) -> int:
+def try_all(names: list[str], failed: list[str]) -> int:
     """Import modules in a child; how many it was done with, that which ended it included."""
     reader, writer = os.pipe()
     child = os.fork()
@@ -42,6 +46,8 @@ def try_all(names: list[str]) -> int:
     for line in lines:
         if line.startswith("+"):
             print(line[1:])  # noqa: T201 - this is what it is for
+        else:
+            failed.append(line[1:])
     return len(lines) if len(lines) == len(names) else len(lines) + 1
 
 

@@ -230,7 +230,8 @@ def _compared(
     failures: list[str],
 ) -> Outcome:
     """Compare the image of the edited Dockerfile with the one before."""
-    lost = before.modules - after.modules - set(proof.details.gone)
+    gone = {module for edit in patch.applied for module in edit.modules}
+    lost = before.modules - after.modules - gone - set(proof.details.gone)
     new, left, mended = _findings(before.report, after.report, patch)
     again = after.plan.patch(patch.text, level=level).diff
     outcome = replace(

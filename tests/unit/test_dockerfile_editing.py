@@ -18,6 +18,7 @@ from pyimginspect.dockerfile.runs import Run
 
 Change = Callable[[Run], str]
 RECOMMENDS: Change = lambda run: add_option(run, "apt", "--no-install-recommends")  # noqa: E731
+NO_CACHE: Change = lambda run: add_option(run, "pip", "--no-cache-dir")  # noqa: E731
 NO_GCC: Change = lambda run: drop_packages(run, "apt", ["gcc"])  # noqa: E731
 NO_GIT: Change = lambda run: drop_packages(run, "apt", ["gcc", "git"])  # noqa: E731
 CLEAN: Change = lambda run: append(run, "rm -rf /x")  # noqa: E731
@@ -57,10 +58,18 @@ HEREDOC = "RUN <<EOF\nset -e\napt-get install gcc\nEOF"
             "RUN <<EOF\nset -e\napt-get install --no-install-recommends gcc\nEOF",
         ),
         (
-            lambda run: add_option(run, "pip", "--no-cache-dir"),
+            NO_CACHE,
             "RUN pip install a && python -m pip install --no-cache-dir b && pip install c",
             "RUN pip install --no-cache-dir a && python -m pip install --no-cache-dir b"
             " && pip install --no-cache-dir c",
+        ),
+        (NO_CACHE, "RUN pip install -e .", "RUN pip install --no-cache-dir -e ."),
+        (NO_CACHE, "RUN pip install -U -e .", "RUN pip install --no-cache-dir -U -e ."),
+        (NO_CACHE, "RUN pip install -qe .[all]", "RUN pip install --no-cache-dir -qe .[all]"),
+        (
+            NO_CACHE,
+            "RUN pip install --no-deps --editable ./a b",
+            "RUN pip install --no-deps --no-cache-dir --editable ./a b",
         ),
         # packages
         (NO_GCC, "RUN apt-get install gcc x", "RUN apt-get install x"),

@@ -20,6 +20,7 @@ from pyimginspect.plan.operations import (
     BuildStage,
     DropInstruction,
     DropPackages,
+    InsertCommand,
     JoinRuns,
     NarrowCopy,
     Operation,
@@ -245,6 +246,46 @@ def test_comments_go_with_the_commands_that_are_joined() -> None:
         f"COPY requirements.txt .\n# see the notes\n{FIXES}\n"
         "RUN pip install -r requirements.txt \\\n    && make\nCOPY . .\n"
     ) in patch.text
+
+
+@pytest.mark.parametrize(
+    ("command", "kept"),
+    [
+        ("apt-get update && apt-get install -y gcc", True),
+        ("make", True),
+        # What fetches apt's lists again, or deletes them, is not what the other one did.
+        ("apt-get update", False),
+        ("rm -rf /var/lib/apt/lists/*", False),
+    ],
+)
+def test_comments_go_with_the_commands_that_are_moved(command: str, kept: bool) -> None:
+    moved = [DropInstruction(layer=1), InsertCommand(layer=4, after=(), command=command)]
+    patch = plan_of([edit("purge", 4, *moved)]).patch(DOCKERFILE)
+    assert patch.applied
+    above = "# what pip needs\n" if kept else ""
+    assert f"COPY requirements.txt .\n{above}{FIXES}\nRUN {command.split(' && ')[0]}" in patch.text
+    assert patch.text.count("# what pip needs") == kept
+
+
+def test_comments_go_with_a_deletion_that_is_moved() -> None:
+    moved = [AppendCommand(layer=5, command="rm -r x"), DropInstruction(layer=7)]
+    patch = plan_of([edit("delete-early", 5, *moved)]).patch(DOCKERFILE)
+    assert f"# owner\n{FIXES}\nRUN make \\\n    && rm -r x\n" in patch.text
+
+
+def test_comments_of_what_is_left_out_go_with_it() -> None:
+    patch = plan_of([edit("leave-out", 1, DropInstruction(layer=1))]).patch(DOCKERFILE)
+    assert "# what pip needs" not in patch.text
+
+
+def test_a_comment_names_no_rule_where_no_finding_is_cited() -> None:
+    """And the next difference, before another build, is empty all the same."""
+    plan = plan_of([edit("leave-out", 5, AppendCommand(layer=5, command="x"), rules=())])
+    patch = plan.patch(DOCKERFILE)
+    assert "# pyimginspect: fixes wasted space (leave-out)\nRUN make" in patch.text
+    again = plan.patch(patch.text)
+    assert again.diff == ""
+    assert again.skipped[0].settled
 
 
 def test_levels() -> None:

@@ -335,3 +335,51 @@ def test_names_from_an_image_are_quoted_in_commands() -> None:
 
 
 # --- words ----------------------------------------------------------------------------------------
+
+
+# --- libraries of the base ------------------------------------------------------------------------
+LIBPYTHON = "libpython3.13.so.1.0"
+DEV: Mapping[str, Package] = {
+    "gcc": {
+        "files": {"usr/bin/gcc": File(b"\x7fELF" + MB, mode=0o755)},
+        "Depends": "libpython3.13",
+    },
+    "libpython3.13": {
+        "files": {f"usr/lib/x86_64-linux-gnu/{LIBPYTHON}": elf(soname=LIBPYTHON, extra=MB)}
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "keep"),
+    [
+        # The base's own stub of the ABI found the base's libpython before apt brought another.
+        ({"usr/local/lib/libpython3.so": elf(needed=[LIBPYTHON])}, {}, ()),
+        ({"opt/embeds": elf(needed=[LIBPYTHON])}, {}, ()),
+        # What came after may have been linked to it.
+        ({}, {"usr/local/lib/libnew.so": elf(needed=[LIBPYTHON])}, ("libpython3.13",)),
+    ],
+)
+def test_what_loaded_before_a_package_came_does_not_keep_it(
+    before: Mapping[str, Content], after: Mapping[str, Content], keep: tuple[str, ...]
+) -> None:
+    layers = [{"etc/a": "b", **before}, apt(DEV, manual=["gcc"]), {"etc/c": "d", **after}]
+    history = ["COPY a /", "RUN apt-get install -y gcc", "COPY b /"]
+    plan, _ = planned(*layers, history=history)
+    edit = of_kind(plan, "leave-out")
+    assert edit.packages == ("gcc",)
+    assert edit.keep == keep
+    assert edit.saving > (1_000_000 if keep else 2_000_000)
+
+
+def test_a_library_that_only_the_package_has_is_kept() -> None:
+    """Copied before apt ran, the program never loaded without it."""
+    layers = [{"opt/program": elf(needed=["libfoo.so.1"])}, apt(FOO, manual=["gcc"])]
+    plan, _ = planned(*layers, history=["COPY a /", "RUN apt-get install -y gcc"])
+    assert of_kind(plan, "leave-out").keep == ("libfoo1",)
+
+
+FOO: Mapping[str, Package] = {
+    "gcc": {"files": {"usr/bin/gcc": File(b"\x7fELF" + MB, mode=0o755)}, "Depends": "libfoo1"},
+    "libfoo1": {"files": {"usr/lib/x86_64-linux-gnu/libfoo.so.1": elf(soname="libfoo.so.1")}},
+}

@@ -676,8 +676,93 @@ def test_an_official_image_takes_the_place_of_the_systems_python() -> None:
         DropPackages(layer=1, manager="apt", names=("python3", "python3-pip")),
         ReplaceCommand(layer=2, words=tuple(PIP.split()), command="pip install flask"),
     )
-    assert (edit.level, edit.adds) == ("review", 57_000_000)
+    # An image of 55 MB above Debian's, and byte code of what pip is and imports.
+    assert (edit.level, edit.adds) == ("review", 65_700_000)
     assert plan.saved_by([edit]) == edit.saving - edit.adds
+
+
+def test_a_layer_of_nothing_but_the_systems_python_goes_altogether() -> None:
+    plan = on_debian({}, "python3 python3-pip", PIP, cmd=["python3", "-m", "flask"])
+    (edit,) = (each for each in plan.edits if each.kind == "base")
+    beside = on_debian({"tree": {}}, "python3 python3-pip tree", PIP, cmd=["python3"])
+    (other,) = (each for each in beside.edits if each.kind == "base")
+    assert edit.saving > other.saving, "dpkg writes its status in both, for tree in one alone"
+
+
+OF_PYTHON: dict[str, Package] = {
+    **{
+        f"python3-{name}": {
+            "files": {
+                f"usr/lib/python3/dist-packages/{name}/__init__.py": "#",
+                f"usr/lib/python3/dist-packages/{name}-1.dist-info/METADATA": "Name: x\n",
+            }
+        }
+        for name in ("setuptools", "wheel")
+    },
+    "python3-pip": {
+        **SYSTEM["python3-pip"],
+        "Depends": "python3, python3-wheel, python3-setuptools",
+    },
+    "libpython3.11-stdlib": {
+        "files": {
+            "usr/lib/python3.11/os.py": "#",
+            "usr/lib/python3.11/sitecustomize.py": "#",
+            "usr/lib/python3.11/test/__init__.py": "#",
+            "usr/lib/python3.11/json/__init__.py": "#",
+        }
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("version", "modules", "reason"),
+    [
+        ("3.11.2", ("sitecustomize", "test", "wheel"), "; it does not have Debian's wheel"),
+        (
+            "3.13.5",
+            ("setuptools", "sitecustomize", "test", "wheel"),
+            "; it does not have Debian's setuptools and wheel",
+        ),
+    ],
+)
+def test_modules_that_another_python_does_not_have_are_named(
+    version: str, modules: tuple[str, ...], reason: str
+) -> None:
+    minor = version.rpartition(".")[0]
+    more: dict[str, Package] = {}
+    for name, package in {**debian_python_packages(version), **OF_PYTHON}.items():
+        files = package.get("files", {})
+        assert isinstance(files, dict)
+        moved = {path.replace("python3.11", f"python{minor}"): data for path, data in files.items()}
+        more[name.replace("3.11", minor)] = {**package, "files": moved}
+    depends = f"python{minor}, libpython{minor}-stdlib"
+    more["python3"] = {**more["python3"], "Depends": depends}
+    flask = {path.replace("python3.11", f"python{minor}"): data for path, data in FLASK.items()}
+    layers = [debian_base(), apt(more, manual=["python3", "python3-pip"]), flask]
+    history = steps(DEBIAN_STEP, "RUN apt-get install -y python3 python3-pip", f"RUN {PIP}")
+    plan = make_plan(taken(image(layers, history=history, cmd=["python3", "-m", "flask"])))
+    (edit,) = (each for each in plan.edits if each.rules == ("base-not-official-slim",))
+    assert edit.modules == modules
+    assert edit.reason.endswith(reason)
+
+
+@pytest.mark.parametrize(
+    ("lines", "adds"),
+    [
+        (["ENV PYTHONDONTWRITEBYTECODE=1"], 55_000_000),
+        (["USER 1000"], 55_000_000),
+        ([], 65_700_000),
+    ],
+)
+def test_byte_code_of_the_other_python_is_counted_where_it_is_stored(
+    lines: Sequence[str], adds: int
+) -> None:
+    layers = [debian_base(), apt(SYSTEM, manual=["python3", "python3-pip"]), FLASK]
+    install = "RUN apt-get install -y python3 python3-pip"
+    history = steps(DEBIAN_STEP, install, *lines, f"RUN {PIP}")
+    plan = make_plan(taken(image(layers, history=history, cmd=["python3", "-m", "flask"])))
+    (edit,) = (each for each in plan.edits if each.rules == ("base-not-official-slim",))
+    assert edit.adds == adds
 
 
 @pytest.mark.parametrize(

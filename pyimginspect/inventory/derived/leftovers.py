@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from msgspec import Struct
 
 from pyimginspect.inventory.collect import Inventory
+from pyimginspect.inventory.derived.loading import loaded_elsewhere, loads_without
 from pyimginspect.inventory.derived.primary_python import needed_packages
 from pyimginspect.inventory.memoize import memoized
 from pyimginspect.inventory.packages import Graph, PackageDatabase, dependency_graph
@@ -211,7 +212,7 @@ def _proofs(inventory: Inventory, free: Collection[str]) -> Iterator[Kept]:
     }
     if not libraries:
         return
-    elsewhere = _loaded_elsewhere(inventory)
+    elsewhere = loaded_elsewhere(inventory)
     proven = set()
     for opened in inventory.native.dlopens:
         for owner in packages.owner(opened.found):
@@ -226,17 +227,10 @@ def _proofs(inventory: Inventory, free: Collection[str]) -> Iterator[Kept]:
                 continue
             if (path, library) in elsewhere:
                 continue  # it loads another one of that name: a wheel's own, for instance
+            if loads_without(inventory, path, library, packages[key].installed_in):
+                continue
             proven.add(key)
             yield Kept(package=key, library=library, path=path)
-
-
-def _loaded_elsewhere(inventory: Inventory) -> set[tuple[str, str]]:
-    """Return file and library where what it loads of that name is no package's."""
-    loaded: dict[bool, set[tuple[str, str]]] = {True: set(), False: set()}
-    for library in inventory.native.libraries:
-        users = loaded[library.origin == "package"]
-        users.update((user, library.name) for user in library.loaded_by)
-    return loaded[False] - loaded[True]
 
 
 def _programs(inventory: Inventory, free: Collection[str]) -> Iterator[Kept]:

@@ -1,0 +1,53 @@
+"""Byte code that a base image's Python stores of itself: in the first ``RUN`` that starts it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Literal
+
+from pyimginspect.dockerfile.installs import installation_of
+from pyimginspect.plan import runs
+from pyimginspect.plan.context import Context
+
+__all__ = ["WhoseBytecode", "compiled_again", "whose_bytecode"]
+
+WhoseBytecode = Literal["pip", "library", "other"]
+_NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"
+
+
+def whose_bytecode(path: str) -> tuple[WhoseBytecode, ...]:
+    """Return whose byte code a file is: pip's, the standard library's; nothing for another file."""
+    if "/__pycache__/" not in path:
+        return ()
+    if "/site-packages/" not in path:
+        return ("library",)
+    return ("pip",) if "/site-packages/pip/" in path else ("other",)
+
+
+def compiled_again(context: Context, first: int, names: Collection[str] = ()) -> set[WhoseBytecode]:
+    """Return whose byte code the base's Python stores from the ``RUN`` of layer ``first`` on.
+
+    A call of pip that does nothing but install ``names`` is none: it goes.
+    Whoever is not root cannot write beside its modules, and a variable forbids it. All that pip
+    does makes it import nearly all of itself, and of the library the same for any program.
+    """
+    found: set[WhoseBytecode] = set()
+    for number in context.runs(first, len(context.inventory.image.layers) - 1):
+        command = context.command(number) or ""
+        if (
+            context.variable(number, _NO_BYTECODE)
+            or f"{_NO_BYTECODE}=" in command
+            or context.user(number)
+        ):
+            continue
+        for call in runs.calls(command):
+            installation = installation_of(call.command)
+            if call.manager == "pip" and not (
+                installation is not None
+                and not installation.files
+                and {*runs.names_of(installation)} <= {*names}
+            ):
+                return {"pip", "library"}
+            if call.program.startswith("python"):
+                found.add("library")
+    return found
