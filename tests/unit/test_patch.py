@@ -259,7 +259,10 @@ def test_comments_go_with_the_commands_that_are_joined() -> None:
     ],
 )
 def test_comments_go_with_the_commands_that_are_moved(command: str, kept: bool) -> None:
-    moved = [DropInstruction(layer=1), InsertCommand(layer=4, after=(), command=command)]
+    moved: list[Operation] = [
+        DropInstruction(layer=1),
+        InsertCommand(layer=4, after=(), command=command),
+    ]
     patch = plan_of([edit("purge", 4, *moved)]).patch(DOCKERFILE)
     assert patch.applied
     above = "# what pip needs\n" if kept else ""
@@ -268,7 +271,7 @@ def test_comments_go_with_the_commands_that_are_moved(command: str, kept: bool) 
 
 
 def test_comments_go_with_a_deletion_that_is_moved() -> None:
-    moved = [AppendCommand(layer=5, command="rm -r x"), DropInstruction(layer=7)]
+    moved: list[Operation] = [AppendCommand(layer=5, command="rm -r x"), DropInstruction(layer=7)]
     patch = plan_of([edit("delete-early", 5, *moved)]).patch(DOCKERFILE)
     assert f"# owner\n{FIXES}\nRUN make \\\n    && rm -r x\n" in patch.text
 

@@ -374,8 +374,10 @@ def test_what_loaded_before_a_package_came_does_not_keep_it(
 
 def test_a_library_that_only_the_package_has_is_kept() -> None:
     """Copied before apt ran, the program never loaded without it."""
-    layers = [{"opt/program": elf(needed=["libfoo.so.1"])}, apt(FOO, manual=["gcc"])]
-    plan, _ = planned(*layers, history=["COPY a /", "RUN apt-get install -y gcc"])
+    program: dict[str, Content] = {"opt/program": elf(needed=["libfoo.so.1"])}
+    plan, _ = planned(
+        program, apt(FOO, manual=["gcc"]), history=["COPY a /", "RUN apt-get install -y gcc"]
+    )
     assert of_kind(plan, "leave-out").keep == ("libfoo1",)
 
 
