@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import posixpath
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -27,6 +29,7 @@ from pyimginspect.plan.operations import (
     DropPackages,
     InsertCommand,
     JoinRuns,
+    MountCopied,
     NarrowCopy,
     Operation,
     ReplaceBase,
@@ -158,6 +161,29 @@ def _narrow_copy(draft: Draft, operation: NarrowCopy) -> None:
     block.set(draft.document.newline.join(lines))
 
 
+def _mount_copied(draft: Draft, operation: MountCopied) -> None:
+    """Mount the source of a ``COPY``; of a pattern the whole directory that it is in."""
+    block, run = draft.block(operation.layer), draft.block(operation.run)
+    instruction = draft.again(block)
+    words = instruction.words or tuple(instruction.argument.text.split())
+    if instruction.keyword != "COPY" or len(words) != 2 or instruction.heredocs:
+        raise NotEditableError("it is no COPY of one source")
+    source = words[0].removeprefix("./").rstrip("/")
+    if re.search(r"[*?\[]", source):
+        source = posixpath.dirname(source)
+    if not source or source == "." or re.search(r"[$*?\[,\s]", source):
+        raise NotEditableError("what it copies cannot be mounted by name")
+    draft.run(operation.run)
+    stage = instruction.flag("from")
+    if stage is None and source.startswith("/"):
+        raise NotEditableError("it may copy from a stage that it does not name")
+    place = f"from={stage}," if stage else ""
+    mount = f"--mount=type=bind,{place}source={source},target={operation.target}"
+    run.set(add_flag(run.text, draft.again(run), mount))
+    run.comments += draft.comments_of(block)
+    block.gone = True
+
+
 def _replace_base(draft: Draft, operation: ReplaceBase) -> None:
     """Begin with another image, where no other stage begins with the same ``FROM``."""
     origin = draft.match.chain[0]
@@ -198,5 +224,6 @@ _OPERATIONS: dict[type[Any], Callable[[Draft, Any], None]] = {
     DropInstruction: _drop_instruction,
     ReplaceInstructions: _replace_instructions,
     NarrowCopy: _narrow_copy,
+    MountCopied: _mount_copied,
     ReplaceBase: _replace_base,
 }

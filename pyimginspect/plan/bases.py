@@ -81,8 +81,8 @@ def _slim_operations(context: Context, image: str) -> list[Operation]:
     operations: list[Operation] = [ReplaceBase(image=image)]
     keep = kept_of_full(context.inventory)
     if keep:
-        layer = next((n for n in sorted(context.by_layer) if n >= context.base), -1)
-        if context.command(layer) is None or context.user(layer):
+        layer = next(iter(context.runs(context.base, len(context.inventory.image.layers) - 1)), -1)
+        if layer < 0 or context.user(layer):
             return []
         named = shlex.join(keep)
         install = f"apt-get install -y --no-install-recommends {named}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
@@ -85,6 +86,18 @@ class Context:
             if step.word == "USER":
                 user = step.text.strip().partition(":")[0]
         return "" if user in ("root", "0") else user
+
+    def directory(self, layer: int) -> str:
+        """Return the working directory of the step of a layer, absolute."""
+        found = "/"
+        for step in self.steps:
+            if step.layer == layer and step.word != "WORKDIR":
+                break
+            if step.word == "WORKDIR":
+                found = posixpath.normpath(posixpath.join(found, step.text.strip()))
+            if step.layer == layer:
+                break
+        return found
 
     def variable(self, layer: int, name: str) -> str:
         """Return the value that ``ENV`` gave a variable before the step of a layer, else nothing.

@@ -22,6 +22,7 @@ __all__ = [
     "InsertCommand",
     "JoinRuns",
     "Manager",
+    "MountCopied",
     "NarrowCopy",
     "Operation",
     "ReplaceBase",
@@ -118,6 +119,17 @@ class NarrowCopy(Struct, frozen=True, kw_only=True, tag="narrow-copy"):
     sources: tuple[str, ...]
 
 
+class MountCopied(Struct, frozen=True, kw_only=True, tag="mount-copied"):
+    """Mount what the ``COPY`` of ``layer`` copied while the ``RUN`` of layer ``run`` runs.
+
+    ``target`` is where it was copied to, a file or a directory; the ``COPY`` goes.
+    """
+
+    layer: int
+    run: int
+    target: str
+
+
 class DropInstruction(Struct, frozen=True, kw_only=True, tag="drop-instruction"):
     """Take the whole instruction of ``layer`` away."""
 
@@ -175,6 +187,7 @@ Operation = (
     | JoinRuns
     | AddFlag
     | NarrowCopy
+    | MountCopied
     | DropInstruction
     | ReplaceBase
     | BuildStage

@@ -16,6 +16,7 @@ from pyimginspect.plan.context import Context, Proposal
 from pyimginspect.plan.duplicates import edits_of_duplicates
 from pyimginspect.plan.installed_twice import edits_of_upgraded_base
 from pyimginspect.plan.metadata import edits_of_metadata
+from pyimginspect.plan.mounts import edits_of_copied_wheels
 from pyimginspect.plan.operations import ReplaceBase
 from pyimginspect.plan.python import edits_of_bindings, edits_of_environments
 from pyimginspect.plan.records import Edit, NotOffered, Plan, SavingPart
@@ -109,6 +110,7 @@ def _proposals(context: Context) -> Iterator[Proposal]:
     yield from edits_of_environments(context)
     yield from edits_of_caches(context)
     yield from edits_of_deleted(context)
+    yield from edits_of_copied_wheels(context)
     yield from edits_of_upgraded_base(context)
     yield from edits_of_metadata(context)
     yield from edits_of_overwritten(context)

@@ -7,7 +7,7 @@ something that people copy. What somebody asked for by name and may use at run t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from pyimginspect.inventory.build_tools import loose_files
 from pyimginspect.inventory.contents import Content
@@ -63,7 +63,33 @@ def edits_of_tools(context: Context) -> Iterator[Proposal]:
 
 # --- what there is --------------------------------------------------------------------------------
 def _groups(context: Context) -> tuple[list[Temporary], list[Proposal]]:
-    """Return the build tools by layer, and questions about those that may be in use."""
+    """Return the build tools by layer, and questions about those that may be in use.
+
+    What those need or recommend stays with them, in whichever layer it is.
+    """
+    layers = _tools_by_layer(context)
+    asked = {layer: _asked_for(context, layer, keys) for layer, keys in layers.items()}
+    certain = {p.key for found in asked.values() for p in found if not _may_be_used(p)}
+    every = {key for keys in layers.values() for key in keys}
+    shares: set[str] = set()
+    questions: list[Proposal] = []
+    for layer, found in asked.items():
+        doubtful = [package for package in found if _may_be_used(package)]
+        if doubtful:
+            share = _with_dependencies(context, doubtful, certain) & every
+            questions.append(_question(context, layer, doubtful, share - shares))
+            shares |= share
+    groups = []
+    for layer, keys in layers.items():
+        names = tuple(package for package in asked[layer] if package.key in certain)
+        rest = tuple(key for key in sorted(keys) if key not in shares)
+        if names and rest:
+            groups.append(Temporary(layer=layer, asked=names, keys=rest))
+    return groups, questions
+
+
+def _tools_by_layer(context: Context) -> dict[int, list[str]]:
+    """Return the keys of build tools by layer, without those that other edits speak of."""
     found = context.leftovers
     layers: dict[int, list[str]] = {}
     for group in (found.tools, found.headers, found.virtual):
@@ -73,24 +99,14 @@ def _groups(context: Context) -> tuple[list[Temporary], list[Proposal]]:
         key for each in find_recommended(context.inventory) for key in _recommended(context, each)
     }
     left = left_by_removals(context)
-    groups, questions = [], []
+    chosen = {}
     for layer, keys in sorted(layers.items()):
         removed = not left.isdisjoint(keys)
         keys = [key for key in keys if key not in recommended and key not in left]
         # What came along with packages that are removed by name is their removal's affair.
-        if not keys or (removed and all(context.packages[key].automatic for key in keys)):
-            continue
-        asked = _asked_for(context, layer, keys)
-        doubtful = [package for package in asked if _may_be_used(package)]
-        certain = [package for package in asked if package not in doubtful]
-        share = _with_dependencies(context, doubtful, keys)
-        share -= _with_dependencies(context, certain, keys)
-        if doubtful:
-            questions.append(_question(context, layer, doubtful, share))
-        rest = tuple(key for key in sorted(keys) if key not in share)
-        if certain and rest:
-            groups.append(Temporary(layer=layer, asked=tuple(certain), keys=rest))
-    return groups, questions
+        if keys and not (removed and all(context.packages[key].automatic for key in keys)):
+            chosen[layer] = keys
+    return chosen
 
 
 def _may_be_used(package: OsPackage) -> bool:
@@ -98,18 +114,19 @@ def _may_be_used(package: OsPackage) -> bool:
 
 
 def _with_dependencies(
-    context: Context, packages: Iterable[OsPackage], keys: Sequence[str]
+    context: Context, packages: Iterable[OsPackage], but: Collection[str]
 ) -> set[str]:
+    """Return packages with all that they need and recommend, ``but`` some and what those need."""
     graph, found = dependency_graph(context.packages), set[str]()
     todo = [package.key for package in packages]
     while todo:
         key = todo.pop()
-        if key in found:
+        if key in found or key in but:
             continue
         found.add(key)
         node = graph.nodes[key]
-        todo.extend(members(node.requires + node.recommends + node.suggests))
-    return found & {*keys}
+        todo.extend(members(node.requires + node.recommends))
+    return found
 
 
 def _question(
@@ -190,8 +207,7 @@ def _left_out(context: Context, group: Temporary) -> Proposal:
             layer=layer, manager=MANAGERS[manager], names=tuple(names), instead=tuple(keep)
         )
     ]
-    emptied = context.emptied(layer, names, keep)
-    if emptied:
+    if context.emptied(layer, names, keep):
         operations += fetch_again(context, layer)
     edit = context.edit(
         "leave-out",
@@ -203,7 +219,8 @@ def _left_out(context: Context, group: Temporary) -> Proposal:
         operations=operations if named.issuperset(names) else [],
         reason=_LOOK,
     )
-    return _proposal(context, edit, group.keys, more=emptied)
+    more = () if keep else emptied_by(context, [group], -1)
+    return _proposal(context, edit, group.keys, more=more)
 
 
 def _for_builds(context: Context, building: Sequence[tuple[Temporary, Sequence[int]]]) -> Proposal:
@@ -286,6 +303,7 @@ def edits_of_recommended(context: Context) -> Iterator[Proposal]:
             operations.append(
                 DropPackages(layer=layer, manager=manager, names=(), instead=tuple(keep))
             )
+        tool = _builds_with_recommended(context, found)
         edit = context.edit(
             "no-recommends",
             layer,
@@ -294,15 +312,36 @@ def edits_of_recommended(context: Context) -> Iterator[Proposal]:
             packages=names,
             keep=keep,
             rules=("os-package-recommends", *_TOOL_RULES),
-            operations=operations,
-            reason=_LOOK,
+            operations=[] if tool else operations,
+            reason=f"the RUN may build with what {tool} recommends" if tool else _LOOK,
         )
         yield _proposal(context, edit, keys)
 
 
 def _recommended(context: Context, found: RecommendedInLayer) -> tuple[str, ...]:
     """Return what came by recommendation of packages that stay; of build tools others speak."""
-    tools = {key for each in context.leftovers.tools.values() for key in each}
-    tools |= {key for each in context.leftovers.headers.values() for key in each}
+    tools = _purgeable(context)
     roots = [root for root in found.roots if root.root not in tools]
     return tuple(sorted({key for root in roots for key in root.packages}))
+
+
+def _purgeable(context: Context) -> set[str]:
+    """Return the keys of build tools that nobody may use at run time."""
+    found = context.leftovers
+    return {
+        key
+        for group in (found.tools, found.headers)
+        for keys in group.values()
+        for key in keys
+        if not _may_be_used(context.packages[key])
+    }
+
+
+def _builds_with_recommended(context: Context, found: RecommendedInLayer) -> str:
+    """Return the build tool that the very ``RUN`` may use with what it recommends, or nothing.
+
+    ``gcc`` recommends ``libc6-dev``, without which it compiles nothing.
+    """
+    tools = _purgeable(context)
+    names = (context.packages[root.root].name for root in found.roots if root.root in tools)
+    return next(names, "") if needs_tools(context, found.layer) else ""

@@ -12,6 +12,7 @@ from pyimginspect.inventory.derived.owners import Owner
 from pyimginspect.inventory.derived.wasted_files import places_of
 from pyimginspect.plan.context import LEAST, Context, Proposal
 from pyimginspect.plan.installed_twice import edits_of_replaced
+from pyimginspect.plan.mounts import edits_of_deleted_copies
 from pyimginspect.plan.operations import DropInstruction, NarrowCopy, Operation
 from pyimginspect.plan.removed import edits_of_removed
 from pyimginspect.plan.runs import collapsed
@@ -31,6 +32,9 @@ def edits_of_deleted(context: Context) -> Iterator[Proposal]:
     mended, proposals = edits_of_removed(context)
     yield from proposals
     left = [cause for cause in late_causes(context) if cause not in mended]
+    mounted, proposals = edits_of_deleted_copies(context, left)
+    yield from proposals
+    left = [cause for cause in left if cause not in mounted]
     spans = find_spans(context, left)
     apart = [cause for cause in left if not any(span.covers(cause) for span in spans)]
     replaced, proposals = edits_of_replaced(context, apart)

@@ -205,7 +205,15 @@ def _findings(
     applied = {rule for edit in patch.applied for rule in edit.rules}
     others = {rule for each in patch.skipped for rule in each.edit.rules}
     left = {name for name in now if name in old and name[0] in applied - others}
-    return _names(now - old), _names(left), _names(old - now)
+    # Two layers that become one have one finding, whose subject has the words of both.
+    words = {word for _, subject in old for word in subject.split()}
+    rules = {rule for rule, _ in old}
+    new = {
+        (rule, subject)
+        for rule, subject in now - old
+        if rule not in rules or not words.issuperset(subject.split())
+    }
+    return _names(new), _names(left), _names(old - now)
 
 
 def _notable(report: Report) -> set[tuple[str, str]]:

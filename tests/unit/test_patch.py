@@ -22,6 +22,7 @@ from pyimginspect.plan.operations import (
     DropPackages,
     InsertCommand,
     JoinRuns,
+    MountCopied,
     NarrowCopy,
     Operation,
     ReplaceBase,
@@ -289,6 +290,39 @@ def test_a_comment_names_no_rule_where_no_finding_is_cited() -> None:
     again = plan.patch(patch.text)
     assert again.diff == ""
     assert again.skipped[0].settled
+
+
+@pytest.mark.parametrize(
+    ("copy", "mount"),
+    [
+        ("COPY requirements.txt .", "source=requirements.txt,target=/x"),
+        ("COPY ./w/ .", "source=w,target=/x"),
+        ("COPY w/*.whl .", "source=w,target=/x"),
+        ("COPY --from=app --chown=1 /w .", "from=app,source=/w,target=/x"),
+        ("COPY --from=0 w/*.whl .", "from=0,source=w,target=/x"),
+        ("COPY . .", ""),
+        ("COPY /w .", ""),
+        ("COPY *.whl .", ""),
+        ("COPY $W .", ""),
+        ("COPY a b ./", ""),
+    ],
+)
+def test_a_copy_becomes_a_mount(copy: str, mount: str) -> None:
+    text = DOCKERFILE.replace("COPY requirements.txt .", f"# pinned\n{copy}")
+    steps = tuple(
+        msgspec.structs.replace(each, text=copy.partition(" ")[2]) if each.layer == 3 else each
+        for each in STEPS
+    )
+    plan = msgspec.structs.replace(
+        plan_of([edit("narrow-copy", 3, MountCopied(layer=3, run=4, target="/x"))]), steps=steps
+    )
+    patch = plan.patch(text)
+    if not mount:
+        assert (patch.applied, patch.diff) == ((), "")
+        return
+    assert copy not in patch.text
+    line = f"RUN --mount=type=bind,{mount} pip install -r requirements.txt\n"
+    assert f"WORKDIR /app\n# pinned\n{FIXES}\n{line}" in patch.text
 
 
 def test_levels() -> None:

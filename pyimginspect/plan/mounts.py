@@ -1,0 +1,214 @@
+"""Edits that mount what one ``RUN`` needs, in place of a ``COPY`` that stores it.
+
+Sources: "RUN --mount=type=bind" in the Dockerfile reference, which reads from the build context or
+from another stage, and stores nothing.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
+from typing import NamedTuple
+
+from pyimginspect.inventory.contents import Content
+from pyimginspect.inventory.derived.causes import Cause
+from pyimginspect.plan.context import LEAST, Context, Proposal
+from pyimginspect.plan.operations import DropCommand, MountCopied, Operation, ReplaceCommand
+from pyimginspect.plan.runs import Call, calls, is_only_deletion, is_sequence
+
+__all__ = ["edits_of_copied_wheels", "edits_of_deleted_copies"]
+
+_GLOB = re.compile(r"[*?\[]")
+_REASON = (
+    "needs BuildKit, and what is mounted is not there in any other RUN: look whether one reads it"
+)
+
+
+class _Copied(NamedTuple):
+    """What a ``COPY`` of one source stored: its files, and where a mount of the same would be."""
+
+    layer: int
+    target: str
+    paths: frozenset[str]
+
+
+def edits_of_deleted_copies(
+    context: Context, causes: Sequence[Cause]
+) -> tuple[list[Cause], list[Proposal]]:
+    """Return proposals for files that are copied, used by a ``RUN``, and deleted; their causes."""
+    groups: dict[tuple[int, int], list[Cause]] = {}
+    for cause in causes:
+        if cause.kind == "deleted" and len(cause.makers) == 1:
+            groups.setdefault((cause.makers[0], cause.removed_in), []).append(cause)
+    mended: list[Cause] = []
+    proposals: list[Proposal] = []
+    for (layer, removed_in), found in sorted(groups.items()):
+        contents = frozenset(each for cause in found for each in cause.freed.contents)
+        copied = _copied(context, layer)
+        if copied is None or context.contents.size(contents) < LEAST:
+            continue
+        run, operations = _without_deletion(context, copied, removed_in)
+        if not operations or not contents >= context.stored_by(layer):
+            continue
+        rules = ("deleted-but-shipped",)
+        mended += found
+        proposals.append(
+            _proposal(context, copied, run, operations, contents=contents, rules=rules)
+        )
+    return mended, proposals
+
+
+def edits_of_copied_wheels(context: Context) -> Iterator[Proposal]:
+    """Propose to mount the wheels that a ``COPY`` stores and one ``RUN`` installs."""
+    rootfs = context.inventory.rootfs
+    for layer in sorted(context.by_layer):
+        copied = _copied(context, layer) if layer >= context.base else None
+        if copied is None or not all(path.endswith(".whl") for path in copied.paths):
+            continue
+        there = [path for path in copied.paths if path in rootfs and rootfs[path].layer == layer]
+        contents = context.contents.behind(there)
+        users = [n for n in _runs_after(context, layer) if _mentions(context, n, copied)]
+        if len(users) != 1 or len(there) < len(copied.paths) or not _installs(context, users[0]):
+            continue
+        if context.contents.size(contents) < LEAST or _is_started(context, copied):
+            continue
+        yield _proposal(context, copied, users[0], [], contents, gone=frozenset(there))
+
+
+def _proposal(
+    context: Context,
+    copied: _Copied,
+    run: int,
+    operations: Sequence[Operation],
+    contents: frozenset[Content],
+    *,
+    gone: frozenset[str] = frozenset(),
+    rules: tuple[str, ...] = (),
+) -> Proposal:
+    mount = MountCopied(layer=copied.layer, run=run, target=copied.target)
+    edit = context.edit(
+        "delete-early" if rules else "narrow-copy",
+        copied.layer,
+        f"mount {copied.target} in the RUN of layer {run}, which stores nothing of it",
+        command=f"RUN --mount=type=bind,source=…,target={copied.target}",
+        rules=rules,
+        others=[run],
+        operations=[*operations, mount],
+        reason=_REASON,
+    )
+    return Proposal(edit, contents, gone, (copied.layer, run) if gone else None)
+
+
+# --- the COPY -------------------------------------------------------------------------------------
+def _copied(context: Context, layer: int) -> _Copied | None:
+    """Return what a layer's ``COPY`` of one file or directory stored, ``None`` for another."""
+    step = context.by_layer.get(layer)
+    if step is None or step.word != "COPY" or "$" in step.text or "<<" in step.text:
+        return None
+    words = [word for word in step.text.split() if not word.startswith("--")]
+    if len(words) != 2:
+        return None
+    source, target = words[0], posixpath.join(context.directory(layer), words[1])
+    target = posixpath.normpath(target)
+    paths = frozenset(
+        entry.path
+        for entry in context.inventory.image.layers[layer].index.entries
+        if entry.kind != "directory"
+    )
+    if not paths or target == "/":
+        return None
+    if len(paths) == 1 and not _GLOB.search(source):
+        (path,) = paths
+        name = posixpath.basename(source.rstrip("/"))
+        if f"/{path}" == target or (f"/{path}" == f"{target}/{name}"):
+            return _Copied(layer, f"/{path}", paths)
+    inside = all(f"/{path}".startswith(f"{target}/") for path in paths)
+    return _Copied(layer, target, paths) if inside and not _hides(context, layer, target) else None
+
+
+def _hides(context: Context, layer: int, target: str) -> bool:
+    """Whether a directory to be mounted over has anything in it that lower layers made."""
+    top = f"{target[1:]}/"
+    return any(
+        entry.path.startswith(top) and entry.kind != "directory"
+        for each in context.inventory.image.layers[:layer]
+        for entry in each.index.entries
+    )
+
+
+# --- the RUNs -------------------------------------------------------------------------------------
+def _runs_after(context: Context, layer: int) -> list[int]:
+    return context.runs(layer + 1, len(context.inventory.image.layers) - 1)
+
+
+def _mentions(context: Context, layer: int, copied: _Copied) -> bool:
+    """Whether a ``RUN`` names what was copied, by its path or from its own directory."""
+    command = context.command(layer) or ""
+    relative = posixpath.relpath(copied.target, context.directory(layer))
+    words = (word for call in calls(command) for word in call.words)
+    named = any(word == relative or word.startswith(f"{relative}/") for word in words)
+    return copied.target in command or (named and not relative.startswith(".."))
+
+
+def _installs(context: Context, layer: int) -> bool:
+    found = calls(context.command(layer) or "")
+    return any(call.manager in ("pip", "uv") and call.action == "install" for call in found)
+
+
+def _is_started(context: Context, copied: _Copied) -> bool:
+    config = context.inventory.image.config
+    return any(
+        ".whl" in word or word == copied.target for word in (*config.entrypoint, *config.cmd)
+    )
+
+
+def _without_deletion(
+    context: Context, copied: _Copied, removed_in: int
+) -> tuple[int, list[Operation]]:
+    """Return the ``RUN`` that needs what was copied, and what takes the deletion out of another.
+
+    No operations where several need it, or where something else deletes it.
+    """
+    command = context.command(removed_in)
+    if command is None or not is_sequence(command) or "cd " in command:
+        return 0, []
+    directory = context.directory(removed_in)
+    operations: list[Operation] = []
+    left = set(copied.paths)
+    for call in calls(command):
+        if call.program == "rm" and call.command.always:
+            mine = [word for word in call.words[1:] if _covers(word, directory, copied)]
+            left -= {path for path in left for word in mine if _covered(word, directory, path)}
+            operations += _without_words(removed_in, call, mine)
+    users = [n for n in _runs_after(context, copied.layer) if n < removed_in]
+    users = [n for n in users if _mentions(context, n, copied)]
+    if not is_only_deletion(command):
+        users.append(removed_in)
+    return (users[0], operations) if len(users) == 1 and not left else (0, [])
+
+
+def _covers(word: str, directory: str, copied: _Copied) -> bool:
+    if word.startswith("-"):
+        return False
+    return any(_covered(word, directory, path) for path in copied.paths)
+
+
+def _covered(word: str, directory: str, path: str) -> bool:
+    """Whether ``rm -r word`` deletes a path."""
+    pattern = posixpath.normpath(posixpath.join(directory, word))
+    parts = f"/{path}".split("/")
+    depth = pattern.count("/") + 1
+    return len(parts) >= depth and fnmatchcase("/".join(parts[:depth]), pattern)
+
+
+def _without_words(layer: int, call: Call, mine: Sequence[str]) -> Iterator[Operation]:
+    if not mine:
+        return
+    rest = [word for word in call.words if word not in mine]
+    if all(word.startswith("-") for word in rest[1:]):
+        yield DropCommand(layer=layer, words=call.words)
+    else:
+        yield ReplaceCommand(layer=layer, words=call.words, command=shlex.join(rest))

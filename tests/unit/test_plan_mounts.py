@@ -1,0 +1,151 @@
+"""A ``COPY`` of what one ``RUN`` needs and nothing else: mounted, not stored."""
+
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+from pyimginspect.plan import Edit, make_plan
+from pyimginspect.plan.operations import DropCommand, MountCopied, Operation, ReplaceCommand
+from tests.images import Content, File
+from tests.inventories import on_slim, taken
+
+MB = b"w" * 1_000_000
+SITE = "usr/local/lib/python3.13/site-packages"
+MADE: Mapping[str, Content] = {f"{SITE}/flask.py": "#"}
+DIST: Mapping[str, Content] = {"srv/dist/a-1-py3-none-any.whl": File(MB)}
+GONE: Mapping[str, Content] = {**MADE, "srv/.wh.dist": ""}
+COPY = "COPY /dist/ /srv/dist/ # buildkit"
+INSTALL = "RUN pip install --no-cache-dir /srv/dist/*.whl"
+
+
+def mounted(
+    layers: Sequence[Mapping[str, Content]], history: Sequence[str], cmd: Sequence[str] = ()
+) -> list[Edit]:
+    plan = make_plan(taken(on_slim(*layers, history=history, cmd=cmd)))
+    return [e for e in plan.edits if any(isinstance(op, MountCopied) for op in e.operations)]
+
+
+def drop(layer: int, command: str) -> Operation:
+    return DropCommand(layer=layer, words=tuple(command.split()))
+
+
+@pytest.mark.parametrize(
+    ("history", "operations"),
+    [
+        (
+            [COPY, f"{INSTALL} && rm -r /srv/dist"],
+            [drop(5, "rm -r /srv/dist"), MountCopied(layer=4, run=5, target="/srv/dist")],
+        ),
+        (
+            [COPY, f"{INSTALL} && rm -rf /srv/dist/*.whl /root/.cache"],
+            [
+                ReplaceCommand(
+                    layer=5,
+                    words=("rm", "-rf", "/srv/dist/*.whl", "/root/.cache"),
+                    command="rm -rf /root/.cache",
+                ),
+                MountCopied(layer=4, run=5, target="/srv/dist"),
+            ],
+        ),
+        (
+            [
+                "WORKDIR /srv",
+                "COPY dist ./dist # buildkit",
+                "RUN pip install dist/*.whl && rm -r dist",
+            ],
+            [drop(6, "rm -r dist"), MountCopied(layer=5, run=6, target="/srv/dist")],
+        ),
+    ],
+)
+def test_what_is_copied_used_and_deleted_is_mounted(
+    history: Sequence[str], operations: Sequence[Operation]
+) -> None:
+    more: list[Mapping[str, Content]] = [{}] if history[0].startswith("WORKDIR") else []
+    (edit,) = mounted([*more, DIST, GONE], history)
+    assert list(edit.operations) == operations
+    assert (edit.saving, edit.level, edit.rules) == (1_000_000, "review", ("deleted-but-shipped",))
+
+
+def test_a_file_is_mounted_as_one() -> None:
+    layers: list[Mapping[str, Content]] = [
+        {"tmp/a.tgz": File(MB)},
+        {"opt/a": "a", "tmp/.wh.a.tgz": ""},
+    ]
+    history = ["COPY a.tgz /tmp/ # buildkit", "RUN tar xf /tmp/a.tgz -C /opt && rm /tmp/a.tgz"]
+    (edit,) = mounted(layers, history)
+    assert edit.operations[-1] == MountCopied(layer=4, run=5, target="/tmp/a.tgz")
+
+
+def test_a_deletion_of_its_own_goes() -> None:
+    layers: list[Mapping[str, Content]] = [DIST, MADE, {"srv/.wh.dist": ""}]
+    (edit,) = mounted(layers, [COPY, INSTALL, "RUN rm -r /srv/dist"])
+    assert list(edit.operations) == [
+        drop(6, "rm -r /srv/dist"),
+        MountCopied(layer=4, run=5, target="/srv/dist"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("layers", "history"),
+    [
+        # Two RUNs need it.
+        (
+            [DIST, {"opt/a": "a"}, GONE],
+            [COPY, "RUN ls /srv/dist", f"{INSTALL} && rm -r /srv/dist"],
+        ),
+        # Something of it stays.
+        (
+            [
+                {**DIST, "srv/dist/b.txt": "b" * 5000},
+                {**MADE, "srv/dist/.wh.a-1-py3-none-any.whl": ""},
+            ],
+            [COPY, f"{INSTALL} && rm /srv/dist/*.whl"],
+        ),
+        # A mount would hide what is there already.
+        (
+            [{"srv/dist/x": "x"}, DIST, GONE],
+            ["RUN echo x > /srv/dist/x", COPY, f"{INSTALL} && rm -r /srv/dist"],
+        ),
+        # Something else deletes it.
+        ([DIST, GONE], [COPY, f"{INSTALL} && find /srv/dist -delete"]),
+        ([DIST, GONE], [COPY, f"{INSTALL} && if a; then rm -r /srv/dist; fi"]),
+        ([DIST, GONE], [COPY, f"{INSTALL} && cd /srv && rm -r dist"]),
+        # ADD unpacks, and several sources are no one mount.
+        ([DIST, GONE], ["ADD dist /srv/dist/ # buildkit", f"{INSTALL} && rm -r /srv/dist"]),
+        ([DIST, GONE], ["COPY a b /srv/dist/ # buildkit", f"{INSTALL} && rm -r /srv/dist"]),
+        ([DIST, GONE], ["COPY $D /srv/dist/ # buildkit", f"{INSTALL} && rm -r /srv/dist"]),
+    ],
+)
+def test_what_cannot_be_mounted_is_not(
+    layers: Sequence[Mapping[str, Content]], history: Sequence[str]
+) -> None:
+    assert mounted(layers, history) == []
+
+
+WHEELS: Mapping[str, Content] = {"whl/a-1-py3-none-any.whl": File(MB)}
+
+
+@pytest.mark.parametrize(
+    ("history", "cmd", "found"),
+    [
+        (["COPY /w/*.whl /whl/ # buildkit", "RUN pip install /whl/*.whl"], [], True),
+        (
+            ["COPY /w /whl # buildkit", "RUN pip install --no-index --find-links=/whl -r r.txt"],
+            [],
+            True,
+        ),
+        (["COPY /w /whl # buildkit", "RUN uv pip install --system /whl/*.whl"], [], True),
+        (["COPY /w /whl # buildkit", "RUN cp -r /whl /srv"], [], False),
+        (["COPY /w /whl # buildkit", "RUN true"], [], False),
+        (
+            ["COPY /w /whl # buildkit", "RUN pip install /whl/*.whl"],
+            ["pip", "install", "/whl/a-1-py3-none-any.whl"],
+            False,
+        ),
+    ],
+)
+def test_wheels_that_one_run_installs_are_mounted(
+    history: Sequence[str], cmd: Sequence[str], found: bool
+) -> None:
+    edits = mounted([WHEELS, MADE], history, cmd)
+    assert [each.saving for each in edits] == ([1_000_000] if found else [])
