@@ -57,7 +57,9 @@ def given_dockerfile(args: argparse.Namespace) -> formats.Dockerfile | None:
     """Read the Dockerfile that the command line names, byte for byte."""
     if not args.dockerfile:
         return None
-    return formats.Dockerfile(path=args.dockerfile, text=_decoded(_read(args.dockerfile)))
+    return formats.Dockerfile(
+        path=args.dockerfile, text=_decoded(_read(args.dockerfile)), target=args.target
+    )
 
 
 def _read(path: str) -> bytes:

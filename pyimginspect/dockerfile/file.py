@@ -32,10 +32,14 @@ class Ignore(Struct, frozen=True, kw_only=True):
 
 
 class Dockerfile(Struct, frozen=True, kw_only=True, dict=True):
-    """A Dockerfile as given: the ``path`` to show and the ``text`` to search."""
+    """A Dockerfile as given: the ``path`` to show and the ``text`` to search.
+
+    ``target`` is the stage that was built, the last one where it is ``None``.
+    """
 
     path: str
     text: str
+    target: str | None = None
 
     @cached_property
     def document(self) -> Document:

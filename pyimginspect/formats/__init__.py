@@ -31,7 +31,7 @@ _OPTIONS: dict[str, tuple[str, ...]] = {
     "table": ("width", "color", "encoding", "detail"),
     "json": (),
     "markdown": (),
-    "html": ("rules", "plan"),
+    "html": ("rules", "plan", "dockerfile"),
     "sarif": ("rules", "dockerfile", "category", "plan"),
     "junit": ("rules",),
     "github": ("dockerfile",),
@@ -74,8 +74,8 @@ def render(report: Report, format_name: str = "table", **options: Any) -> str:
     Of the options each format takes what concerns it: the table ``width`` (columns), ``color``,
     ``encoding`` and ``detail`` (0 one screen, 1 with evidence, 2 all tables, -1 one line);
     SARIF, JUnit and HTML ``rules`` (the catalogue, by rule);
-    HTML and SARIF a ``plan``; SARIF, GitHub and GitLab ``dockerfile`` (a :class:`Dockerfile`,
-    whose lines findings then name); SARIF a ``category``.
+    HTML and SARIF a ``plan``; SARIF, GitHub, GitLab and HTML ``dockerfile`` (a
+    :class:`Dockerfile`, whose lines findings and edits then name); SARIF a ``category``.
 
     Raises :class:`ReportError` for a format that does not exist, or whose library is missing, and
     :class:`TypeError` for an option that no format takes.

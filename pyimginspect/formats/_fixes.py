@@ -1,4 +1,4 @@
-"""What the edits of a plan replace in the user's Dockerfile, as SARIF's ``fix`` objects (§3.55)."""
+"""What the edits of a plan change in the user's Dockerfile: each alone, and as SARIF's fixes."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import msgspec
 
 from pyimginspect.dockerfile import Dockerfile
 from pyimginspect.errors import DockerfileError, printable
-from pyimginspect.plan import Edit, Plan
+from pyimginspect.plan import Edit, Patch, Plan
 from pyimginspect.plan.patch import split_lines
 from pyimginspect.report import Finding
 
-__all__ = ["fixes_by_edit", "is_about"]
+__all__ = ["fixes_by_edit", "is_about", "patch_alone"]
 
 _Fix = dict[str, Any]
 
@@ -28,10 +28,21 @@ def is_about(edit: Edit, finding: Finding) -> bool:
     )
 
 
+def patch_alone(plan: Plan, edit: Edit, dockerfile: Dockerfile, path: str = "") -> Patch:
+    """Return the Dockerfile with one edit of the plan as if it were the only one.
+
+    ``path`` is what the difference calls the file, its own path if empty. Raises
+    :class:`~pyimginspect.errors.DockerfileError` as :meth:`~pyimginspect.plan.Plan.patch` does.
+    """
+    alone = msgspec.structs.replace(plan, edits=(edit,))
+    return alone.patch(dockerfile.text, path or dockerfile.path, target=dockerfile.target)
+
+
 def fixes_by_edit(plan: Plan, dockerfile: Dockerfile) -> tuple[tuple[Edit, _Fix], ...]:
     """Return the edits that a Dockerfile can have, each with what it replaces there.
 
-    There are none where the Dockerfile cannot be read, or is that of another image.
+    A fix is a ``fix`` object of SARIF (§3.55). There are none where the Dockerfile cannot be
+    read, or is that of another image.
     """
     try:
         return tuple(_fixes(plan, dockerfile))
@@ -43,8 +54,7 @@ def _fixes(plan: Plan, dockerfile: Dockerfile) -> Iterator[tuple[Edit, _Fix]]:
     for edit in plan.edits:
         if not edit.operations:
             continue
-        alone = msgspec.structs.replace(plan, edits=(edit,))
-        text = alone.patch(dockerfile.text, dockerfile.path).text
+        text = patch_alone(plan, edit, dockerfile).text
         replacements = list(_replacements(dockerfile.text, text))
         if replacements:
             words = f"{edit.words} (needs a review)" if edit.level == "review" else edit.words

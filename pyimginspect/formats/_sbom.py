@@ -1,4 +1,4 @@
-"""What a bill of materials lists, whatever its format: parts, who needs whom, licences."""
+"""What a bill of materials lists, whatever its format: parts, and who needs whom."""
 
 from __future__ import annotations
 
@@ -6,18 +6,24 @@ import datetime
 import hashlib
 import re
 import uuid
-from collections.abc import Iterator, Sequence
-from functools import cache
+from collections.abc import Iterator
 from typing import Literal
 
-from license_expression import Licensing, get_spdx_licensing
 from msgspec import Struct
 from packageurl import PackageURL
 
 from pyimginspect.errors import printable
 from pyimginspect.report import Bundled, Distribution, Interpreter, OsPackage, Report
 
-__all__ = ["IMAGE", "Declared", "Part", "created", "declared", "edges_of", "identity", "parts_of"]
+__all__ = [
+    "IMAGE",
+    "SYSTEM",
+    "Part",
+    "created",
+    "edges_of",
+    "identity",
+    "parts_of",
+]
 
 IMAGE, SYSTEM = "image", "operating-system"
 """What the image itself goes by, and its operating system."""
@@ -222,13 +228,18 @@ def _bundled(each: Bundled, layer: dict[str, str]) -> Part:
         purl = PackageURL.from_string(each.purl) if each.purl else None
     except ValueError:
         purl = None
+    declared_purl = ""
+    if purl is not None and purl.type in _PURL_TYPES.values():
+        # Of the system that the wheel was built on. Scanners would take it for a package of the
+        # image's own, and look up its version among those of another distribution.
+        purl, declared_purl = None, each.purl
     return Part(
         ref=_bundled_ref(each),
         kind="library",
         name=printable(each.name),
         version=_version(each.version),
         purl=purl,
-        properties=_properties(layer, {"declared-in": each.path}),
+        properties=_properties(layer, {"declared-in": each.path, "declared-purl": declared_purl}),
     )
 
 
@@ -316,51 +327,3 @@ def _purl(
         )
     except ValueError:
         return None
-
-
-class Declared(Struct, frozen=True):
-    """A licence as an SPDX expression; ``others`` are the names in it that SPDX does not know.
-
-    They stand in the expression as ``LicenseRef-…``, by which ``others`` has them.
-    """
-
-    expression: str
-    others: dict[str, str] = {}
-
-
-@cache
-def declared(licenses: Sequence[str]) -> Declared | None:
-    """Return what metadata declares; several names all hold, each for a part. ``None`` of none."""
-    terms, others = [], {}
-    for text in licenses:
-        known = _normalized(text)
-        if known is None:
-            known = _reference(text)
-            others[known] = printable(text)
-        compound = len(licenses) > 1 and (" OR " in known or " AND " in known)
-        terms.append(f"({known})" if compound else known)
-    return Declared(" AND ".join(terms), others) if terms else None
-
-
-@cache
-def _normalized(text: str) -> str | None:
-    """Return a valid SPDX expression as SPDX spells it, or ``None``."""
-    try:
-        found = _licensing().parse(text, validate=True, strict=True)
-    except Exception:  # of every kind, assertions too: what it is fed may be anything
-        return None
-    return str(found) if found is not None else None
-
-
-@cache
-def _licensing() -> Licensing:
-    return get_spdx_licensing()
-
-
-def _reference(text: str) -> str:
-    """Return a name that SPDX does not know as a ``LicenseRef`` (SPDX 2.3, annex D)."""
-    plain = re.sub(r"[^A-Za-z0-9.]+", "-", text.replace("+", "-plus ")).strip("-")
-    if plain.lower() != text.lower():  # what was left out tells it from others
-        digest = hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:8]
-        plain = f"{plain[:60]}-{digest}".strip("-")
-    return f"LicenseRef-{plain}"

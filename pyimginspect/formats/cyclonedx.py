@@ -22,7 +22,8 @@ from cyclonedx.output.json import JsonV1Dot6
 from cyclonedx.spdx import fixup_id
 
 from pyimginspect.errors import printable
-from pyimginspect.formats._sbom import IMAGE, Part, created, declared, edges_of, identity, parts_of
+from pyimginspect.formats._sbom import IMAGE, Part, created, edges_of, identity, parts_of
+from pyimginspect.formats._sbom_licenses import declared
 from pyimginspect.report import Report
 
 __all__ = ["render"]

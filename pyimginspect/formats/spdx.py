@@ -17,13 +17,14 @@ from msgspec import Struct
 
 from pyimginspect.formats._sbom import (
     IMAGE,
+    SYSTEM,
     Part,
     created,
-    declared,
     edges_of,
     identity,
     parts_of,
 )
+from pyimginspect.formats._sbom_licenses import declared
 from pyimginspect.report import Report
 
 __all__ = ["render"]
@@ -180,6 +181,10 @@ def _relationships(report: Report) -> list[_Relationship]:
 
 def _id(ref: str) -> str:
     """Return an identifier: letters, digits, dots and dashes; what they cannot tell, a digest."""
+    if ref == SYSTEM:
+        # Trivy knows the operating system by this beginning (`pkg/sbom/spdx/unmarshal.go`), not
+        # by its purpose, and passes over all system packages where it finds none.
+        return "SPDXRef-OperatingSystem"
     plain = re.sub(r"[^A-Za-z0-9.]+", "-", ref).strip("-")
     if plain == ref:
         return f"SPDXRef-{ref}"

@@ -13,11 +13,11 @@ from pyimginspect.formats._sbom import (
     IMAGE,
     Part,
     created,
-    declared,
     edges_of,
     identity,
     parts_of,
 )
+from pyimginspect.formats._sbom_licenses import declared
 from pyimginspect.report import Report
 
 __all__ = ["render"]

@@ -300,7 +300,7 @@ def test_the_legend_picks_out_one_use(browser: Browser, tmp_path: Path) -> None:
 
 def test_a_path_leads_into_the_map(browser: Browser, tmp_path: Path) -> None:
     page = show(browser, tmp_path, bad_report())
-    page.click("#pythons-table a[data-path='usr/bin/python3.11']")
+    page.click("#pythons-table tr:nth-child(2) a.path")
     page.wait(lambda: page.run("location.hash") == "#where")
     assert crumbs(page) == ["image", "layer 4", "usr", "bin"]
     page.click("#layer-2 a[data-layer]")

@@ -168,8 +168,8 @@ def test_a_plan_takes_the_place_of_the_fixes() -> None:
     assert (
         "What to do 560.2 MB now, 540.9 MB after all edits: saves 19.3 MB. In a registry about "
         "200.0 MB now, 191.0 MB after (estimated). 19.3 MB : delete apt's lists <where> they are "
-        "made (in layer 4 , package-cache) && rm -rf /var/lib/apt/lists/* Still install python3.11 "
-        ": files in use require it. Edits that save"
+        "made advice (in layer 4 , package-cache) && rm -rf /var/lib/apt/lists/* Copy "
+        "Still install python3.11 : files in use require it. Edits that save"
     ) in words
 
 

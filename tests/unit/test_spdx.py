@@ -13,7 +13,8 @@ from spdx_tools.spdx.parser.parse_anything import parse_file
 from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document
 
 from pyimginspect.formats import render
-from pyimginspect.formats._sbom import declared
+from pyimginspect.formats._sbom import parts_of
+from pyimginspect.formats._sbom_licenses import declared
 from pyimginspect.inventory.facts import Bundled
 from pyimginspect.report import Report
 from tests.reports import bad_report, clean_report, judged_report, with_strings
@@ -52,6 +53,32 @@ REPORTS = {
     "empty": clean_report(pythons=(), distributions=(), os_packages=()),
     "licensed": licensed_report(),
 }
+
+
+def test_scanners_find_the_operating_system_by_its_identifier() -> None:
+    document = json.loads(render(bad_report(), "spdx"))
+    (system,) = (
+        p for p in document["packages"] if p["primaryPackagePurpose"] == "OPERATING-SYSTEM"
+    )
+    assert (system["SPDXID"], system["name"]) == ("SPDXRef-OperatingSystem", "debian")
+    inside = [
+        each["relatedSpdxElement"]
+        for each in document["relationships"]
+        if each["spdxElementId"] == "SPDXRef-OperatingSystem"
+    ]
+    assert len(inside) == len(bad_report().os_packages)
+
+
+@pytest.mark.parametrize("kind", ["rpm", "deb", "apk"])
+def test_a_bundled_package_of_another_system_is_none_of_the_image_s(kind: str) -> None:
+    purl = f"pkg:{kind}/other/zlib@1.3"
+    first, *others = bad_report().distributions
+    bundled = Bundled(name="zlib", version="1.3", purl=purl, path="x/sboms/a.json")
+    first = msgspec.structs.replace(first, bundled=(bundled,))
+    report = bad_report(distributions=(first, *others))
+    (part,) = (part for part in parts_of(report) if part.name == "zlib")
+    assert part.purl is None
+    assert part.properties["declared-purl"] == purl
 
 
 def elements(report: Report) -> spdx3.SHACLObjectSet:

@@ -12,8 +12,10 @@ from collections.abc import Mapping
 import msgspec
 from markupsafe import Markup
 
+from pyimginspect.dockerfile import Dockerfile
 from pyimginspect.formats import _text
 from pyimginspect.formats.html._chain import chains_of
+from pyimginspect.formats.html._edits import edits_about, edits_of
 from pyimginspect.formats.html._page import page
 from pyimginspect.formats.html._view import (
     bars_of,
@@ -31,17 +33,25 @@ __all__ = ["render"]
 
 
 def render(
-    report: Report, *, rules: Mapping[str, Rule] | None = None, plan: Plan | None = None
+    report: Report,
+    *,
+    rules: Mapping[str, Rule] | None = None,
+    plan: Plan | None = None,
+    dockerfile: Dockerfile | None = None,
 ) -> str:
     """Return the page as HTML; ``rules`` is the catalogue, for the reasons behind findings.
 
-    ``plan`` is shown where there is one; else the fixes of the findings stand for it.
+    ``plan`` is shown where there is one, each of its edits as the difference that it makes in
+    ``dockerfile`` where that was given; else the fixes of the findings stand for it.
     """
+    edits = edits_of(plan, dockerfile)
     return page(
         "report.html",
         report=report,
         rules=rules or {},
         plan=plan,
+        edits=edits,
+        edits_about=edits_about(edits, report.findings),
         fixes=fixes_of(report),
         bars=bars_of(report),
         chains=chains_of(report),

@@ -87,6 +87,22 @@ if (tools) {
   narrow();
 }
 
+// --- edits: what to paste is copied whole, or selected where a browser does not let us copy ---------
+for (const button of document.querySelectorAll("button.copy")) {
+  const place = document.getElementById(button.dataset.copy);
+  const status = document.getElementById("copied");
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    try {
+      await navigator.clipboard.writeText(place.textContent);
+      status.textContent = "Copied.";
+    } catch {
+      getSelection().selectAllChildren(place);
+      status.textContent = "Selected: press Ctrl+C or ⌘C to copy.";
+    }
+  });
+}
+
 // Paper has no folds to open.
 const folded = [];
 addEventListener("beforeprint", () => {
@@ -109,7 +125,8 @@ function reveal() {
   }
   const target = id && document.getElementById(id);
   if (!target) return;
-  if (target.tagName === "DETAILS") target.open = true;
+  const fold = target.closest("details");
+  if (fold) fold.open = true;
   if (target.closest("li.finding")?.hidden) tools.dispatchEvent(new Event("reset-filters"));
   if (target.hidden) {
     const input = document.querySelector(`input[data-table="${target.closest("table").id}"]`);
@@ -423,10 +440,10 @@ function drawMap(data) {
     return best;
   }
   document.addEventListener("click", (event) => {
-    const link = event.target.closest("a[data-layer], a[data-path]");
+    const link = event.target.closest("a[data-layer], a.path");
     if (!link) return;
     const layer = link.dataset.layer === undefined ? null : Number(link.dataset.layer);
-    show(lead(find(layer, link.dataset.path || "")));
+    show(lead(find(layer, link.classList.contains("path") ? link.textContent : "")));
   });
 
   addEventListener("resize", () => show(here));
