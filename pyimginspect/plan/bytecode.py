@@ -47,7 +47,20 @@ def compiled_again(context: Context, first: int, names: Collection[str] = ()) ->
                 and not installation.files
                 and {*runs.names_of(installation)} <= {*names}
             ):
-                return {"pip", "library"}
+                found.add("library")
+                if not _of_environment(context, number):
+                    return {"pip", "library"}
             if call.program.startswith("python"):
                 found.add("library")
     return found
+
+
+def _of_environment(context: Context, layer: int) -> bool:
+    """Whether all that a layer installed is in virtual environments, by a pip of their own."""
+    tops = tuple(f"{each.path}/" for each in context.inventory.environments)
+    installed = [
+        entry.path
+        for entry in context.inventory.image.layers[layer].index.entries
+        if entry.path.endswith(".dist-info/METADATA")
+    ]
+    return bool(installed) and all(path.startswith(tops) for path in installed)

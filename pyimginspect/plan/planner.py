@@ -104,8 +104,8 @@ def _parts(context: Context, contents: Sequence[frozenset[Content]]) -> Iterator
 
 
 def _proposals(context: Context) -> Iterator[Proposal]:
-    yield from edits_of_tools(context)
     yield from edits_of_recommended(context)
+    yield from edits_of_tools(context)
     yield from edits_of_bindings(context)
     yield from edits_of_environments(context)
     yield from edits_of_caches(context)

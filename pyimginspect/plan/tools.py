@@ -67,16 +67,20 @@ def _groups(context: Context) -> tuple[list[Temporary], list[Proposal]]:
 
     What those need or recommend stays with them, in whichever layer it is.
     """
-    layers = _tools_by_layer(context)
+    recommended = {
+        key for each in find_recommended(context.inventory) for key in _recommended(context, each)
+    }
+    layers = _tools_by_layer(context, recommended)
     asked = {layer: _asked_for(context, layer, keys) for layer, keys in layers.items()}
     certain = {p.key for found in asked.values() for p in found if not _may_be_used(p)}
+    going = certain | recommended
     every = {key for keys in layers.values() for key in keys}
     shares: set[str] = set()
     questions: list[Proposal] = []
     for layer, found in asked.items():
         doubtful = [package for package in found if _may_be_used(package)]
         if doubtful:
-            share = _with_dependencies(context, doubtful, certain) & every
+            share = _with_dependencies(context, doubtful, going) & every
             questions.append(_question(context, layer, doubtful, share - shares))
             shares |= share
     groups = []
@@ -88,16 +92,13 @@ def _groups(context: Context) -> tuple[list[Temporary], list[Proposal]]:
     return groups, questions
 
 
-def _tools_by_layer(context: Context) -> dict[int, list[str]]:
+def _tools_by_layer(context: Context, recommended: Collection[str]) -> dict[int, list[str]]:
     """Return the keys of build tools by layer, without those that other edits speak of."""
     found = context.leftovers
     layers: dict[int, list[str]] = {}
     for group in (found.tools, found.headers, found.virtual):
         for layer, members_ in group.items():
             layers.setdefault(layer, []).extend(members_)
-    recommended = {
-        key for each in find_recommended(context.inventory) for key in _recommended(context, each)
-    }
     left = left_by_removals(context)
     chosen = {}
     for layer, keys in sorted(layers.items()):

@@ -36,9 +36,9 @@ def check(found: Inventory) -> list[Finding]:
         for layer, size in finding.savings.items():
             sums[layer] = sums.get(layer, 0) + size
     assert all(size <= plan.layers.get(layer, 0) for layer, size in sums.items())
-    alone = {(claim.rule, claim.subject): claim.saving for claim in claims}
+    alone = {(claim.rule, claim.message): claim.saving for claim in claims}
     for finding in findings:
-        assert finding.saving + finding.shared == alone[finding.rule, finding.subject]
+        assert finding.saving + finding.shared == alone[finding.rule, finding.message]
     return findings
 
 

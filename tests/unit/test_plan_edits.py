@@ -160,13 +160,15 @@ def test_build_tools_from_pypi_are_taken_out_of_a_copied_environment() -> None:
     assert edit.saving > 1_000_000
 
 
+FULL: dict[str, Package] = {
+    "gcc": {"files": {"usr/bin/gcc": File(MB, mode=0o755)}},
+    "git": {"files": {"usr/bin/git": File(MB, mode=0o755)}},
+}
+
+
 def test_the_full_variant_is_replaced_by_the_slim_one() -> None:
-    tools: dict[str, Package] = {
-        "gcc": {"files": {"usr/bin/gcc": File(MB, mode=0o755)}},
-        "git": {"files": {"usr/bin/git": File(MB, mode=0o755)}},
-    }
     one = image(
-        [debian_base(slim=False), apt(tools, manual=[*tools]), official_python("3.13.1"), {}, {}],
+        [debian_base(slim=False), apt(FULL, manual=[*FULL]), official_python("3.13.1"), {}, {}],
         history=[*OFFICIAL_STEPS, *steps("COPY app /app # buildkit")],
         env=official_env("3.13.1"),
     )
@@ -178,6 +180,32 @@ def test_the_full_variant_is_replaced_by_the_slim_one() -> None:
     dockerfile = reconstruct(inventory, plan)
     mark = "# pyimginspect: fixes base-not-official-slim"
     assert f"\n{mark}\nFROM python:3.13-slim-bookworm\nCOPY app /app\n" in dockerfile
+
+
+@pytest.mark.parametrize(("padding", "adds"), [(0, 0), (20_000_000, 6_200_000)])
+def test_a_slim_python_is_stripped(padding: int, adds: int) -> None:
+    """Its build gives the linker ``--strip-all``; that of the full variant does not."""
+    python = official_python("3.13.1", padding=padding)
+    one = image(
+        [debian_base(slim=False), apt(FULL, manual=[*FULL]), python, {}, {}],
+        history=[*OFFICIAL_STEPS, *steps("COPY app /app # buildkit")],
+        env=official_env("3.13.1"),
+    )
+    edit = of_kind(make_plan(taken(one)), "base")
+    assert edit.adds == pytest.approx(adds, rel=0.01)
+    assert (edit.saving > 20_000_000) == bool(padding)
+
+
+def test_what_a_slim_image_has_of_itself_is_not_saved() -> None:
+    packages: dict[str, Package] = {
+        **FULL,
+        "ca-certificates": {"Depends": "openssl"},
+        "openssl": {"files": {"usr/bin/openssl": File(MB, mode=0o755)}},
+    }
+    layers = [debian_base(slim=False), apt(packages, manual=[*FULL]), official_python("3.13.1")]
+    history = [*OFFICIAL_STEPS, *steps("COPY app /app # buildkit")]
+    one = image([*layers, {}, {}], history=history, env=official_env("3.13.1"))
+    assert 2_000_000 < of_kind(make_plan(taken(one)), "base").saving < 2_500_000
 
 
 # --- packages -------------------------------------------------------------------------------------

@@ -642,6 +642,64 @@ def test_torch_for_the_cpu_is_offered_where_nothing_says_a_gpu(
     assert [list(each.operations) for each in edits] == ([] if operations is None else [operations])
 
 
+# --- tools beside what may be used ----------------------------------------------------------------
+SHARED: dict[str, Package] = {
+    "gcc": {"Depends": "cpp", "Recommends": "libx", "files": {"usr/bin/gcc": File(MB, mode=0o755)}},
+    "cpp": {"files": {"usr/bin/cpp": File(MB[:500_000], mode=0o755)}},
+    "libx": {"files": {"usr/lib/libx.so.1": elf(soname="libx.so.1", extra=MB)}},
+}
+
+
+@pytest.mark.parametrize(
+    ("relation", "saved", "recommended"),
+    [("Depends", 1_500_000, []), ("Recommends", 2_500_000, [("ssh",)])],
+)
+def test_what_git_needs_stays_with_git_in_whichever_layer_it_came(
+    relation: str, saved: int, recommended: list[tuple[str, ...]]
+) -> None:
+    git: dict[str, Package] = {
+        "git": {relation: "ssh", "files": {"usr/bin/git": File(MB, mode=0o755)}},
+        "ssh": {"Depends": "libx", "files": {"usr/bin/ssh": elf(needed=["libx.so.1"])}},
+    }
+    layers = [
+        apt(SHARED, manual=["gcc"]),
+        apt(git, manual=["git"], below=SHARED, auto_below=["cpp", "libx"]),
+    ]
+    history = ["RUN apt-get install -y gcc", "RUN apt-get install -y git"]
+    plan = planned(layers, history)
+    assert plan.not_offered == ()
+    (left_out,) = (each for each in plan.edits if each.kind == "leave-out")
+    assert left_out.packages == ("gcc",)
+    # gcc and cpp, with the books of their layer; libx comes with ssh then, if ssh does.
+    assert saved < left_out.saving < saved + 100_000
+    question = next(each for each in plan.edits if each.packages == ("git",))
+    assert not question.operations
+    options = [each for each in plan.edits if each.kind == "no-recommends"]
+    assert [each.packages for each in options] == recommended
+
+
+@pytest.mark.parametrize(
+    ("command", "offered"),
+    [
+        ("apt-get install -y curl gcc", True),
+        ("apt-get install -y curl gcc && make", False),
+    ],
+)
+def test_a_run_that_builds_keeps_what_its_compiler_recommends(command: str, offered: bool) -> None:
+    """Without libc6-dev, which gcc recommends, it compiles nothing."""
+    packages: dict[str, Package] = {
+        **GCC,
+        "gcc": {**GCC["gcc"], "Recommends": "libc6-dev"},
+        "libc6-dev": {"files": {"usr/include/stdio.h": File(MB)}},
+        "curl": {"Recommends": "extra", "files": {"usr/bin/curl": File("c", mode=0o755)}},
+        "extra": {"files": {"usr/share/extra": File(MB)}},
+    }
+    plan = planned([apt(packages, manual=["curl", "gcc"])], [f"RUN {command}"])
+    (edit,) = (each for each in plan.edits if each.packages == ("extra",))
+    assert bool(edit.operations) == offered
+    assert ("gcc recommends" in edit.reason) != offered
+
+
 # --- the base -------------------------------------------------------------------------------------
 SYSTEM: dict[str, Package] = {
     **debian_python_packages("3.11.2"),

@@ -83,6 +83,19 @@ def test_what_the_upgrade_alone_stores_is_saved(history: Sequence[str], stays: i
     assert [edit.saving for edit in edits] == [stored - stays]
 
 
+def test_the_pip_of_an_environment_compiles_the_library_alone() -> None:
+    """It is another pip, which imports the same standard library."""
+    place = "opt/venv/lib/python3.13/site-packages"
+    environment: dict[str, Content] = {
+        "opt/venv/pyvenv.cfg": "home = /usr/local/bin\nversion = 3.13.1\n",
+        **dist_info("flask", "3.1", site=place),
+    }
+    history = [UPGRADE, "RUN . /opt/venv/bin/activate && pip install flask"]
+    inventory = on_base(upgrade(), environment, history=history)
+    (edit,) = (edit for edit in make_plan(inventory).edits if edit.packages == ("pip",))
+    assert edit.saving == inventory.ledger.layers[4].stored - LIBRARY_BYTECODE
+
+
 @pytest.mark.parametrize(
     ("history", "stays"),
     [

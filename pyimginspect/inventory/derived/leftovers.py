@@ -276,6 +276,10 @@ def kept_of_full(inventory: Inventory) -> tuple[str, ...]:
     return tuple(sorted({packages[proof.package].name for proof in proofs}))
 
 
+_OF_SLIM = frozenset({"ca-certificates", "netbase", "tzdata"})
+"""What the slim variant installs for Python, and nothing depends on."""
+
+
 @memoized
 def not_in_slim(inventory: Inventory) -> tuple[tuple[str, ...], frozenset[str]]:
     """Return what an official full image has and a slim one would not: packages, and all files.
@@ -289,6 +293,7 @@ def not_in_slim(inventory: Inventory) -> tuple[tuple[str, ...], frozenset[str]]:
         for package in packages.packages
         if package.installed_in == 0
         or package.essential
+        or package.name in _OF_SLIM
         or (package.installed_in >= base.layers and package.automatic is not True)
     ]
     graph = dependency_graph(packages)
