@@ -1,7 +1,11 @@
 """scripts/mutants changes what it should, one thing at a time."""
 
 import runpy
+import subprocess
+import sys
 from pathlib import Path
+
+import pytest
 
 SCRIPT = runpy.run_path(str(Path(__file__).resolve().parents[2] / "scripts" / "mutants"))
 
@@ -43,7 +47,38 @@ def test_each_differs_from_the_source_and_is_valid() -> None:
         assert '"""A text: 1 < 2."""' in source
 
 
-def test_the_tests_of_a_module_are_those_that_import_it() -> None:
-    names = {Path(path).name for path in SCRIPT["tests_of"]("pyimginspect.inventory.wheels")}
-    assert "test_wheels.py" in names
-    assert "test_mutants.py" not in names
+def test_annotations_and_options_of_classes_are_left_alone() -> None:
+    source = """
+from typing import TYPE_CHECKING
+if TYPE_CHECKING:
+    limit = 5
+class A(Struct, frozen=True):
+    size: int | None = 1
+def f(a: int | None, *, b: bool = True) -> str | None: ...
+"""
+    found = [what for _, what, _ in SCRIPT["mutants"](source)]
+    assert found == ["1  ->  2", "True  ->  False"]
+
+
+def test_a_test_of_many_rows_is_one() -> None:
+    contexts = [
+        "",
+        "tests/a.py::test_x[1|2]|run",
+        "tests/a.py::test_x[3]|setup",
+        "tests/b.py::test_y|run",
+    ]
+    assert SCRIPT["functions"](contexts) == {"tests/a.py::test_x", "tests/b.py::test_y"}
+
+
+@pytest.mark.parametrize(("change", "survives"), [("", True), ("raise ValueError", False)])
+def test_a_mutant_is_noticed_by_a_test_that_runs_it(change: str, survives: bool) -> None:
+    program = f"""
+import runpy
+script = runpy.run_path({SCRIPT["__file__"]!r})
+path = script["ROOT"] / "pyimginspect/layers/strings.py"
+print(script["survives"](path, {change!r} or path.read_text(), ["tests/unit/test_strings.py"]))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, check=True, text=True
+    )
+    assert done.stdout == f"{survives}\n"
