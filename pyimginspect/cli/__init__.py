@@ -35,6 +35,7 @@ from pyimginspect.cli.fixing import (
     check_changes,
     given_dockerfile,
 )
+from pyimginspect.cli.interactive import check_interactive, walk
 from pyimginspect.cli.outputs import (
     NEW_FINDINGS_FORMATS,
     add_job_summary,
@@ -43,7 +44,7 @@ from pyimginspect.cli.outputs import (
     replace,
     style,
 )
-from pyimginspect.cli.session import open_cache, open_progress
+from pyimginspect.cli.session import open_cache, open_one, open_progress
 from pyimginspect.cli.time_limit import OutOfTime, limited
 from pyimginspect.comparison import compare
 from pyimginspect.errors import (
@@ -165,6 +166,7 @@ def _run(args: argparse.Namespace, kept: list[api.OpenedImage], *, is_process: b
     if declared is not None:
         put(declared, None)
         return _CLEAN
+    check_interactive(args)
     if args.fleet:
         from pyimginspect.cli.fleet import run_fleet
 
@@ -176,6 +178,9 @@ def _run(args: argparse.Namespace, kept: list[api.OpenedImage], *, is_process: b
     outputs = find_outputs(args)
     baseline, dockerfile = _baseline(args), given_dockerfile(args)
     policy = find_settings(args, dockerfile)
+    if args.interactive:
+        walk(args, policy, baseline, dockerfile, is_process=is_process)
+        return _CLEAN
     named = {name for _, name in outputs}
     asides = args.against or args.layers or args.plan or changes(args)
     documents = not asides and named <= {*formats.MANY_FORMATS} - {"table"}
@@ -254,14 +259,12 @@ def _inspect(
         for reference in ([args.against] if args.against else []) + args.images:
             kept.clear()
             try:
-                with api.open_image(
+                with open_one(
                     reference,
-                    platform=args.platform,
-                    verify=args.verify,
+                    args,
+                    policy,
                     cache=cache,
                     progress=progress,
-                    dlopen=policy.dlopen,
-                    base=args.base,
                     connections=connections,
                 ) as image:
                     results.append(_result(image, args, page=page))

@@ -34,7 +34,7 @@ Exit status: 0 nothing at or above --fail-on, 1 findings, 2 could not inspect.""
 
 _NO_SETTINGS = frozenset(
     {"help", "version", "rules", "explain", "completion", "show_config", "cache_info"}
-    | {"cache_clear", "write_baseline", "images", "diff", "fix"}
+    | {"cache_clear", "write_baseline", "images", "diff", "fix", "interactive"}
 )
 """What is asked for once, and no setting that an environment could have."""
 
@@ -252,6 +252,9 @@ def build_parser() -> argparse.ArgumentParser:
         action="count",
         default=0,
         help="add the evidence of each finding; -vv prints all tables",
+    )
+    out.add_argument(
+        "--interactive", action="store_true", help="walk through the image in the terminal"
     )
     out.add_argument("--summary", action="store_true", help="print one line an image")
     out.add_argument(

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pyimginspect.plan import Patch, Plan
     from pyimginspect.plan.records import Level
 
-__all__ = ["change_dockerfile", "changes", "check_changes", "given_dockerfile"]
+__all__ = ["change_dockerfile", "changes", "check_changes", "given_dockerfile", "patched"]
 
 _UNCHANGED, _CHANGES = 0, 1
 _LONGEST = 4 << 20  # bytes
@@ -80,10 +80,7 @@ def _decoded(data: bytes) -> str:
 def change_dockerfile(plan: Plan, dockerfile: formats.Dockerfile, args: argparse.Namespace) -> int:
     """Print the difference that the plan makes, or write it; return the exit status."""
     level: Level = args.fix or args.diff
-    try:
-        patch = plan.patch(dockerfile.text, _shown(dockerfile.path), level, args.target)
-    except DockerfileError as exc:
-        raise type(exc)(f"{dockerfile.path}: {exc.message}", hint=exc.hint) from exc
+    patch = patched(plan, dockerfile, level, args.target)
     if not args.quiet:
         _say(patch, dockerfile.path, written=bool(args.fix))
     if args.diff:
@@ -95,6 +92,14 @@ def change_dockerfile(plan: Plan, dockerfile: formats.Dockerfile, args: argparse
     left = [each.edit for each in patch.skipped if each.edit.operations and not each.settled]
     wanted = [edit for edit in left if level == "review" or edit.level == "safe"]
     return _CHANGES if wanted else _UNCHANGED
+
+
+def patched(plan: Plan, dockerfile: formats.Dockerfile, level: Level, target: str) -> Patch:
+    """Return what a plan's edits up to ``level`` make of a Dockerfile. Raises as its patch does."""
+    try:
+        return plan.patch(dockerfile.text, _shown(dockerfile.path), level, target)
+    except DockerfileError as exc:
+        raise type(exc)(f"{dockerfile.path}: {exc.message}", hint=exc.hint) from exc
 
 
 def _shown(path: str) -> str:

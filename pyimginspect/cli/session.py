@@ -8,16 +8,19 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from pyimginspect import api
 from pyimginspect.errors import CacheError, printable
 from pyimginspect.layers import registered
 from pyimginspect.layers.cache import Cache
 from pyimginspect.layers.cache_settings import cache_size
+from pyimginspect.policy import Policy
+from pyimginspect.sources.connections import Connections
 from pyimginspect.sources.options import Reporter
 
 if TYPE_CHECKING:
     from pyimginspect.cli.fleet_progress import FleetProgress
 
-__all__ = ["open_cache", "open_fleet_progress", "open_progress"]
+__all__ = ["open_cache", "open_fleet_progress", "open_one", "open_progress"]
 
 
 def open_progress(args: argparse.Namespace, stack: contextlib.ExitStack) -> Reporter | None:
@@ -42,6 +45,28 @@ def open_fleet_progress(
     from pyimginspect.cli.fleet_progress import FleetProgress
 
     return stack.enter_context(FleetProgress(sys.stderr))
+
+
+def open_one(
+    reference: str,
+    args: argparse.Namespace,
+    policy: Policy,
+    *,
+    cache: Cache | None,
+    progress: Reporter | None,
+    connections: Connections,
+) -> contextlib.AbstractContextManager[api.OpenedImage]:
+    """Open an image as the command line says."""
+    return api.open_image(
+        reference,
+        platform=args.platform,
+        verify=args.verify,
+        cache=cache,
+        progress=progress,
+        dlopen=policy.dlopen,
+        base=args.base,
+        connections=connections,
+    )
 
 
 def open_cache(args: argparse.Namespace, stack: contextlib.ExitStack) -> Cache | None:

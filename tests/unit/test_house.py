@@ -66,7 +66,8 @@ ROOMS: dict[str, set[str]] = {
     "fleet": LIBRARY | {"report_cache", "api"},
     "formats.fleet": NOUNS | {"report", "fleet", "formats"},
     "__init__": LIBRARY | {"api", "fleet"},
-    "cli": LIBRARY | {"api", "fleet", "formats.fleet", "__init__"},
+    "tui": NOUNS | {"rootfs", "inventory", "report"},
+    "cli": LIBRARY | {"api", "fleet", "formats.fleet", "tui", "__init__"},
     "__main__": {"cli"},
 }
 SHARED_ROOMS = {
@@ -90,7 +91,7 @@ DISTRIBUTIONS = {
     "tree_sitter": "tree-sitter",
     "tree_sitter_bash": "tree-sitter-bash",
 }
-_OWN_EXTRAS = ("sbom", "fleet", "parquet")
+_OWN_EXTRAS = ("sbom", "fleet", "parquet", "tui")
 STANDARD = {*sys.stdlib_module_names, "compression"}  # the last from 3.14
 
 MODULES = {
