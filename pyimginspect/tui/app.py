@@ -35,7 +35,7 @@ j k, arrows       down, up; g G first, last; Ctrl+D Ctrl+U half a page
 h l, Space        fold, unfold a directory; Enter too
 Ctrl+L, Ctrl+A    the layer's own changes; all files as of the layer
 a c r u           show or hide what is added, changed, removed, unchanged
-w                 only what the layer stores in vain
+w                 only wasted space
 b                 modes and owners
 f                 filter: waste:KIND package:NAME distribution:NAME
                   python:VERSION, or a part of a path
@@ -264,7 +264,7 @@ class View(App[None]):
         self._load()
 
     def action_waste(self) -> None:
-        """Show only what the layer stores in vain, or all again."""
+        """Show only wasted space, or all again."""
         self._filter = "" if self._filter == "waste:any" else "waste:any"
         self._load()
 

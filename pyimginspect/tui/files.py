@@ -129,7 +129,7 @@ class Layers:
         self._applied = 0
 
     def wasted(self, number: int) -> Mapping[str, WastedFile]:
-        """Return what a layer stores in vain, by path."""
+        """Return the wasted files of a layer, by path."""
         return self._wasted.get(number, {})
 
     def files(

@@ -33,7 +33,7 @@ def wanted_by(
 ) -> Callable[[str], bool] | None:
     """Return which paths a filter wants, all of its words at once; ``None`` for every path.
 
-    ``wasted`` is what the layer stores in vain. Raises :class:`InvalidReferenceError` for a word
+    ``wasted`` is what is wasted of the layer. Raises :class:`InvalidReferenceError` for a word
     that names nothing that there is.
     """
     words = [_word(word, inventory, wasted) for word in text.split()]

@@ -84,8 +84,8 @@ def headline(report: Report) -> list[tuple[str, str]]:
         )
     reference = printable(report.image.reference)
     parts.append((reference.rpartition("/")[2], "bold"))
-    told = [counted(number, severity) for severity, number in names.items() if number]
-    parts.append((f"  {listed(told)}" if told else "  no findings", ""))
+    counts = [counted(number, severity) for severity, number in names.items() if number]
+    parts.append((f"  {listed(counts)}" if counts else "  no findings", ""))
     wasted = sized(report.size - report.live)
     parts.append((f"  {sized(report.size)}, {wasted} wasted", "$text-muted"))
     if report.base.name:
@@ -143,7 +143,7 @@ def mode_of(file: File) -> str:
 
 
 def note_of(file: File) -> str:
-    """Return what became of a file that the layer stores in vain; empty where it is live."""
+    """Return what became of a file that the layer wastes; empty where it is live."""
     if file.wasted is None:
         return ""
     by = file.wasted.removed_in
