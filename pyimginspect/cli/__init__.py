@@ -43,6 +43,7 @@ from pyimginspect.cli.outputs import (
     put,
     replace,
     style,
+    wants_hyperlinks,
 )
 from pyimginspect.cli.session import open_cache, open_one, open_progress
 from pyimginspect.cli.time_limit import OutOfTime, limited
@@ -335,8 +336,10 @@ def _write(
     dockerfile: formats.Dockerfile | None,
     failures: Sequence[Failure] = (),
 ) -> None:
+    terminal = target is None and sys.stdout is not None and sys.stdout.isatty()
     options = {
         **style(target, args),
+        "hyperlinks": target is None and wants_hyperlinks(terminal=terminal),
         "rules": all_rules(),
         "dockerfile": dockerfile,
         "category": args.category,

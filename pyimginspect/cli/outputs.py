@@ -90,6 +90,34 @@ def style(target: Path | None, args: argparse.Namespace) -> dict[str, Any]:
     return {"width": width, "color": color, "encoding": encoding}
 
 
+_LINK_TERMINALS = frozenset(
+    {"iTerm.app", "WezTerm", "vscode", "ghostty", "Hyper", "Tabby", "rio", "zed"}
+)
+_LINK_TERMS = ("xterm-kitty", "xterm-ghostty", "alacritty", "foot", "wezterm", "contour")
+_FIRST_VTE = 5000  # 0.50.1 crashed on links; terminals of GNOME say 7600 by now
+
+
+def wants_hyperlinks(*, terminal: bool) -> bool:
+    """Whether links (OSC 8) are wanted: FORCE_HYPERLINK, else by what the terminal says it is.
+
+    Only terminals that are known to have links get them, as others may print the addresses.
+    ``FORCE_HYPERLINK`` is the convention of https://github.com/chalk/supports-hyperlinks: "0" for
+    none, anything else for links.
+    """
+    environment = os.environ
+    if (forced := environment.get("FORCE_HYPERLINK")) is not None:
+        return forced not in ("0", "")
+    if not terminal or environment.get("TERM") == "dumb" or environment.get("CI"):
+        return False
+    vte = environment.get("VTE_VERSION", "")
+    return (
+        environment.get("TERM_PROGRAM") in _LINK_TERMINALS
+        or environment.get("TERM", "").startswith(_LINK_TERMS)
+        or bool(environment.get("WT_SESSION") or environment.get("KONSOLE_VERSION"))
+        or (vte.isdecimal() and len(vte) < 9 and int(vte) > _FIRST_VTE)
+    )
+
+
 def wants_color(*, terminal: bool) -> bool:
     """Whether the environment wants colours: NO_COLOR, then FORCE_COLOR, then the terminal.
 

@@ -28,7 +28,7 @@ __all__ = [
 # The options of render() that each format takes. A module, and what it needs, is loaded when its
 # format is asked for.
 _OPTIONS: dict[str, tuple[str, ...]] = {
-    "table": ("width", "color", "encoding", "detail"),
+    "table": ("width", "color", "encoding", "detail", "hyperlinks", "rules"),
     "json": (),
     "markdown": (),
     "html": ("rules", "plan", "dockerfile"),
@@ -72,7 +72,8 @@ def render(report: Report, format_name: str = "table", **options: Any) -> str:
     """Return ``report`` in a format of :data:`FORMATS`.
 
     Of the options each format takes what concerns it: the table ``width`` (columns), ``color``,
-    ``encoding`` and ``detail`` (0 one screen, 1 with evidence, 2 all tables, -1 one line);
+    ``encoding``, ``hyperlinks`` (to the pages of ``rules``) and ``detail`` (0 one screen, 1 with
+    evidence, 2 all tables, -1 one line);
     SARIF, JUnit and HTML ``rules`` (the catalogue, by rule);
     HTML and SARIF a ``plan``; SARIF, GitHub, GitLab and HTML ``dockerfile`` (a
     :class:`Dockerfile`, whose lines findings and edits then name); SARIF a ``category``.

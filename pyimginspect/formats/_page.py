@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import wcwidth
@@ -19,6 +20,9 @@ _GAP = 2  # columns between columns
 _LONGEST = 1000  # columns of a paragraph
 _LEAST = 24  # what an elastic column keeps as long as others have more
 _COLOURS = {"bold": "1", "error": "31", "warning": "33", "note": "36", "good": "32", "dim": "2"}
+
+# A plug-in says where its rules' pages are.
+_ADDRESS = re.compile(r"https://[!-~]{1,2000}")
 
 # For outputs that cannot show them.
 _PLAIN = {"…": "...", "·": "-", "→": "->"}
@@ -41,12 +45,18 @@ class Column(Struct, frozen=True):
 
 
 class Page:
-    """Collects lines of at most ``width`` columns, in characters that ``encoding`` can show."""
+    """Collects lines of at most ``width`` columns, in characters that ``encoding`` can show.
 
-    def __init__(self, *, width: int, color: bool, encoding: str) -> None:
+    ``links`` are the addresses of the rules' pages, by rule; none where the output has no links.
+    """
+
+    def __init__(
+        self, *, width: int, color: bool, encoding: str, links: Mapping[str, str] | None = None
+    ) -> None:
         self.width = max(_NARROWEST, min(width, WIDEST))
         self.lines: list[str] = []
         self._color = color
+        self._links = links or {}
         self._encoding = encoding
         self._plain = {mark: plain for mark, plain in _PLAIN.items() if not self._shows(mark)}
 
@@ -72,6 +82,16 @@ class Page:
     def colour(self, text: str, name: str) -> str:
         """Return text in a colour, where colours are wanted."""
         return f"\x1b[{_COLOURS[name]}m{text}\x1b[0m" if self._color else text
+
+    def link(self, text: str, name: str) -> str:
+        """Return text that leads to the page of a rule, where the terminal has links (OSC 8).
+
+        Source: https://gist.github.com/egmontkob/eb114294efbcd5adb1944c9f3cb5feda.
+        """
+        address = self._links.get(name, "")
+        if not _ADDRESS.fullmatch(address):
+            return text
+        return f"\x1b]8;;{address}\x1b\\{text}\x1b]8;;\x1b\\"
 
     def shorten(self, text: str, room: int, keep: Literal["start", "end"] = "start") -> str:
         """Return clean text in at most ``room`` columns, with an ellipsis for the rest."""

@@ -152,8 +152,8 @@ def _finding(page: Page, report: Report, finding: Finding, most: int) -> None:
     if fix and not below and left >= _SHORTEST_FIX:
         lines[-1] += f"  {page.shorten(fix, left)}"
     elif len(finding.rule) + 2 < left:
-        lines[-1] += f" [{page.clean(finding.rule)}]"
-    severity = page.colour(finding.severity, finding.severity)
+        lines[-1] += f" [{page.link(page.clean(finding.rule), finding.rule)}]"
+    severity = page.link(page.colour(finding.severity, finding.severity), finding.rule)
     head = severity + " " * (_INDENT - len(finding.severity)) + lines[0]
     if saving:
         head += " " * (width - wcwidth.width(lines[0]) + 2) + saving
@@ -190,7 +190,8 @@ def _evidence(page: Page, finding: Finding) -> None:
             place.append(f"layer {evidence.layer}")
         text = f"{evidence.what} ({', '.join(place)})" if place else evidence.what
         page.paragraph(text, label="-", indent=_INDENT, hang=2)
-    page.paragraph(f"rule {finding.rule}", label="-", indent=_INDENT, hang=2)
+    name = page.link(page.clean(finding.rule), finding.rule)
+    page.lines.append(f"{' ' * _INDENT}- rule {name}")
 
 
 def _wasted(page: Page, report: Report) -> Iterator[str]:

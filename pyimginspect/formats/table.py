@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import wcwidth
 
@@ -18,6 +18,7 @@ from pyimginspect.formats._text import (
     verdict_words,
 )
 from pyimginspect.report import Failure, Finding, Report
+from pyimginspect.rules import Rule
 from pyimginspect.text import counted, sized
 
 __all__ = ["render", "summary_of_failures", "verdicts"]
@@ -37,6 +38,8 @@ def render(
     color: bool = False,
     encoding: str = "utf-8",
     detail: int = 0,
+    hyperlinks: bool = False,
+    rules: Mapping[str, Rule] | None = None,
 ) -> str:
     """Return the report in lines of at most ``width`` columns (60 to 100).
 
@@ -44,10 +47,14 @@ def render(
     -1 one line. However much is wrong, it ends: long lists are cut, and say how much more there
     is. The counts of the head are of everything.
 
+    With ``hyperlinks`` the severities and rules of findings lead to the pages of ``rules``, on
+    terminals that have links.
+
     Characters that ``encoding`` cannot show are replaced or escaped; so is everything that
     would steer a terminal.
     """
-    page = Page(width=width, color=color, encoding=encoding)
+    links = {name: rule.page for name, rule in (rules or {}).items()} if hyperlinks else None
+    page = Page(width=width, color=color, encoding=encoding, links=links)
     if detail < 0:
         return page.clean(summary_line(report)) + "\n"
     if detail < _ALL_TABLES:
@@ -164,7 +171,8 @@ def _detail(page: Page, report: Report, number: int, finding: Finding) -> None:
     head = f"{number}. {finding.severity}: {finding.rule}"
     if finding.saving:
         head += f" · saves {sized(finding.saving)}"
-    page.lines.append(page.colour(page.shorten(head, page.width), finding.severity))
+    head = page.colour(page.shorten(head, page.width), finding.severity)
+    page.lines.append(page.link(head, finding.rule))
     page.paragraph(finding.message, indent=3)
 
     def fact(label: str, text: str) -> None:

@@ -1,13 +1,16 @@
 """The report on one screen: literal pages, forty lines at most, the point of each finding."""
 
+import re
 from pathlib import Path
 
 import msgspec
 import pytest
 import wcwidth
+from msgspec.structs import replace
 
 from pyimginspect.cli import main
-from pyimginspect.cli.outputs import wants_color
+from pyimginspect.cli.about import all_rules
+from pyimginspect.cli.outputs import wants_color, wants_hyperlinks
 from pyimginspect.formats import render, render_many
 from pyimginspect.model import Evidence
 from pyimginspect.report import Report, Verdict
@@ -224,3 +227,78 @@ def test_the_command_s_options(tmp_path: Path, capsys: pytest.CaptureFixture[str
     lengths = [page.count("\n") for page in pages]
     assert lengths[0] == 1
     assert lengths == sorted(set(lengths))
+
+
+# --- links ----------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("environment", "terminal", "wanted"),
+    [
+        ({}, True, False),
+        ({"TERM": "xterm-kitty"}, True, True),
+        ({"TERM": "xterm-kitty"}, False, False),
+        ({"TERM": "xterm-256color"}, True, False),
+        ({"TERM_PROGRAM": "iTerm.app"}, True, True),
+        ({"TERM_PROGRAM": "Apple_Terminal"}, True, False),
+        ({"TERM_PROGRAM": "vscode", "TERM": "dumb"}, True, False),
+        ({"TERM_PROGRAM": "vscode", "CI": "true"}, True, False),
+        ({"VTE_VERSION": "7600"}, True, True),
+        ({"VTE_VERSION": "4800"}, True, False),
+        ({"VTE_VERSION": "x"}, True, False),
+        ({"VTE_VERSION": "9" * 20}, True, False),
+        ({"WT_SESSION": "1"}, True, True),
+        ({"KONSOLE_VERSION": "220401"}, True, True),
+        ({"FORCE_HYPERLINK": "1"}, False, True),
+        ({"FORCE_HYPERLINK": "0", "WT_SESSION": "1"}, True, False),
+        ({"FORCE_HYPERLINK": "", "WT_SESSION": "1"}, True, False),
+    ],
+)
+def test_who_wants_links(
+    environment: dict[str, str], terminal: bool, wanted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = {"FORCE_HYPERLINK", "TERM", "TERM_PROGRAM", "VTE_VERSION", "WT_SESSION", "CI"}
+    for name in known | {"KONSOLE_VERSION"}:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert wants_hyperlinks(terminal=terminal) is wanted
+
+
+LINK = re.compile("\x1b]8;;([^\x1b]*)\x1b\\\\")
+
+
+@pytest.mark.parametrize("detail", [0, 1, 2])
+def test_links_lead_to_rules_and_change_nothing_else(detail: int) -> None:
+    report = judged_report()
+    rules = all_rules()
+    plain = render(report, "table", detail=detail)
+    linked = render(report, "table", detail=detail, hyperlinks=True, rules=rules)
+    assert LINK.sub("", linked) == plain
+    opened = [address for address in LINK.findall(linked) if address]
+    assert len(opened) * 2 == len(LINK.findall(linked))  # each is closed
+    assert set(opened) <= {rule.page for rule in rules.values()}
+    shown = report.findings if detail else report.findings[:1]
+    assert {rules[finding.rule].page for finding in shown} <= set(opened)
+    assert render(report, "table", detail=detail, rules=rules) == plain
+
+
+@pytest.mark.parametrize(
+    "page", ["", "http://x.example/", "https://x/\x1b]0;title\x07", "https://x/ y", "javascript:1"]
+)
+def test_an_address_that_is_none_is_no_link(page: str) -> None:
+    report = judged_report()
+    rules = {name: replace(rule, page=page) for name, rule in all_rules().items()}
+    linked = render(report, "table", hyperlinks=True, rules=rules)
+    assert linked == render(report, "table")
+
+
+def test_the_command_gives_links_where_they_are_wanted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "new.tar"
+    layers = ({"app/model.bin": bytes(3_000_000)}, {"app/.wh.model.bin": ""})
+    path.write_bytes(docker_archive(image(layers, tag="new:1")))
+    monkeypatch.setenv("FORCE_HYPERLINK", "1")
+    main([str(path), "--no-cache"])
+    assert "docs/rules/deleted-but-shipped.md" in capsys.readouterr().out
+    main([str(path), "--no-cache", "-o", str(tmp_path / "report.txt")])
+    assert "\x1b" not in (tmp_path / "report.txt").read_text()
