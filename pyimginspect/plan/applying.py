@@ -19,6 +19,7 @@ from pyimginspect.dockerfile.editing import (
 from pyimginspect.dockerfile.runs import NotEditableError
 from pyimginspect.dockerfile.wording import Scope
 from pyimginspect.plan.draft import Draft
+from pyimginspect.plan.lists import CLEAN, UPDATE
 from pyimginspect.plan.operations import (
     AddFlag,
     AddOption,
@@ -71,14 +72,24 @@ def _drop_packages(draft: Draft, operation: DropPackages) -> None:
 
 
 def _append_command(draft: Draft, operation: AppendCommand) -> None:
-    """Append a command, unless another edit has ended the ``RUN`` with it already."""
+    """Append a command, unless another edit has ended the ``RUN`` with it already.
+
+    One that deletes apt's lists has nothing to do where another edit took the ``RUN`` away.
+    """
+    if operation.command == CLEAN and draft.is_dropped(operation.layer):
+        return
     run = draft.run(operation.layer)
     if not run.script.text.rstrip().endswith(operation.command):
         draft.block(operation.layer).set(append(run, operation.command))
 
 
 def _insert_command(draft: Draft, operation: InsertCommand) -> None:
-    """Insert a command, unless it begins with one that another edit has put there already."""
+    """Insert a command, unless it begins with one that another edit has put there already.
+
+    One that fetches apt's lists has nothing to do where another edit took the ``RUN`` away.
+    """
+    if operation.command == UPDATE and draft.is_dropped(operation.layer):
+        return
     run = draft.run(operation.layer)
     if any(run.script.text.startswith(operation.command, item.start) for item in run.script.items):
         return

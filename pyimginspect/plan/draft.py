@@ -93,6 +93,12 @@ class Draft:
         instruction = self._layers.get(layer)
         return instruction is not None and self.blocks[self._numbers[instruction.start]].gone
 
+    def is_dropped(self, layer: int) -> bool:
+        """Whether an edit has taken away the instruction that made a layer, commands and all."""
+        instruction = self._layers.get(layer)
+        block = None if instruction is None else self.blocks[self._numbers[instruction.start]]
+        return block is not None and block.gone and block.joined is None
+
     def run(self, layer: int) -> Run:
         """Return the ``RUN`` of a layer as it is by now."""
         block = self.block(layer)

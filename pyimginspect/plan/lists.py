@@ -8,7 +8,7 @@ from pyimginspect.plan.context import Context
 from pyimginspect.plan.operations import AppendCommand, InsertCommand
 from pyimginspect.plan.runs import calls
 
-__all__ = ["CLEAN", "UPDATE", "fetch_again", "only_fetches"]
+__all__ = ["CLEAN", "UPDATE", "clean", "fetch_again", "needless_fetches", "only_fetches"]
 
 UPDATE = "apt-get update"
 CLEAN = "rm -rf /var/lib/apt/lists/*"
@@ -34,15 +34,45 @@ def fetch_again(
     fetches them deletes them, too.
     """
     own = calls(context.command(layer) or "")
-    if not any(call.manager == "apt" and call.action == "update" for call in own):
-        return
+    if any(call.manager == "apt" and call.action == "update" for call in own):
+        for later in _readers(context, layer):
+            if later not in dropped:
+                yield InsertCommand(layer=later, after=(), command=UPDATE)
+                yield AppendCommand(layer=later, command=CLEAN)
+
+
+def clean(
+    context: Context, layer: int, dropped: Collection[int] = ()
+) -> Iterator[InsertCommand | AppendCommand]:
+    """Yield what deletes apt's lists in a layer, and fetches them again where they are read next.
+
+    ``dropped`` layers install nothing any more.
+    """
+    yield AppendCommand(layer=layer, command=CLEAN)
+    for later in _readers(context, layer):
+        if later not in dropped:
+            yield InsertCommand(layer=later, after=(), command=UPDATE)
+            yield AppendCommand(layer=later, command=CLEAN)
+
+
+def needless_fetches(context: Context, dropped: Collection[int]) -> Iterator[int]:
+    """Yield the layers that do nothing but fetch lists by which only ``dropped`` layers install."""
+    for layer in context.runs(context.base, len(context.inventory.image.layers) - 1):
+        readers = [*_readers(context, layer)] if layer not in dropped else []
+        if (
+            readers
+            and {*dropped}.issuperset(readers)
+            and only_fetches(context.command(layer) or "")
+        ):
+            yield layer
+
+
+def _readers(context: Context, layer: int) -> Iterator[int]:
+    """Yield the later layers that install by the lists that are there after ``layer``."""
     for later in context.runs(layer + 1, len(context.inventory.image.layers) - 1):
-        if later in dropped:
-            continue
         actions = [c.action for c in calls(context.command(later) or "") if c.manager == "apt"]
         reads = next((each for each in actions if each in ("update", "install")), "")
         if reads == "install":
-            yield InsertCommand(layer=later, after=(), command=UPDATE)
-            yield AppendCommand(layer=later, command=CLEAN)
+            yield later
         elif reads == "update":
             return

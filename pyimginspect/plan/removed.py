@@ -15,10 +15,11 @@ from pyimginspect.inventory.packages import dependency_graph, find_orphans
 from pyimginspect.inventory.runtimes import runtime_of
 from pyimginspect.inventory.tool_names import kind_of_package
 from pyimginspect.plan.context import Context, Proposal
-from pyimginspect.plan.lists import fetch_again
+from pyimginspect.plan.lists import clean, fetch_again, needless_fetches
 from pyimginspect.plan.operations import (
     AppendCommand,
     DropCommand,
+    DropInstruction,
     DropPackages,
     InsertCommand,
     JoinRuns,
@@ -64,18 +65,27 @@ def edits_of_removed(context: Context) -> tuple[list[Cause], list[Proposal]]:
         operations, words, level = _edit(context, groups, found, removed_in)
         if not found or not operations:
             continue
+        fetches = [*_needless(context, groups)]
+        operations += [DropInstruction(layer=layer) for layer in fetches]
+        found += [
+            cause
+            for cause in late_causes(context)
+            if cause.kind == "deleted" and {*fetches}.issuperset(cause.makers)
+        ]
         edit = context.edit(
             "leave-out" if level else "purge",
             groups[0].layer,
             words,
             packages=sorted(names),
             rules=_RULES,
-            others=[removed_in],
+            others=[*fetches, removed_in],
             operations=operations,
             reason="look whether what stands between calls any of them",
         )
         contents = {each for cause in found for each in cause.freed.contents}
         contents |= emptied_by(context, groups, -1 if level else groups[0].layer)
+        for layer in fetches:
+            contents |= context.stored_by(layer)
         orphans, _ = _orphans(context, groups)
         contents |= context.behind_packages(orphans)
         mended += found
@@ -83,6 +93,12 @@ def edits_of_removed(context: Context) -> tuple[list[Cause], list[Proposal]]:
         there = None if level else (groups[0].layer, removed_in)
         proposals.append(Proposal(edit, frozenset(contents), gone, there))
     return mended, proposals
+
+
+def _needless(context: Context, groups: Sequence[Temporary]) -> Iterator[int]:
+    """Yield the layers that fetch apt's lists for nothing but what is not installed there now."""
+    dropped = [g.layer for g in groups if context.emptied(g.layer, g.names, ())]
+    return needless_fetches(context, dropped)
 
 
 def left_by_removals(context: Context) -> frozenset[str]:
@@ -200,6 +216,8 @@ def _edit(
         others = tuple(context.runs(first + 1, last))
         operations.append(JoinRuns(layer=first, others=others))
     operations.append(AppendCommand(layer=last, command=" && ".join(removal)))
+    if groups[0].asked[0].manager == "dpkg" and not any("apt/lists" in text for text in removal):
+        operations += clean(context, last, [*layers, removed_in])
     words = f"install {' '.join(names)} and remove them again in the RUN of layer {first}"
     return operations, words, False
 

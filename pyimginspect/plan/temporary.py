@@ -13,7 +13,7 @@ from pyimginspect.inventory.derived.purging import purge_command
 from pyimginspect.inventory.facts import OsPackage
 from pyimginspect.inventory.journals import is_journal
 from pyimginspect.plan.context import Context
-from pyimginspect.plan.lists import CLEAN, fetch_again
+from pyimginspect.plan.lists import clean, fetch_again
 from pyimginspect.plan.operations import (
     AppendCommand,
     DropCommand,
@@ -206,7 +206,7 @@ def one_run(
         operations.append(JoinRuns(layer=first, others=others))
     operations.append(AppendCommand(layer=last, command=purge))
     if asked[0].manager == "dpkg" and moved:
-        operations.append(AppendCommand(layer=last, command=CLEAN))
+        operations += clean(context, last, [group.layer for group in moved])
     return tuple(operations), ""
 
 

@@ -325,6 +325,20 @@ def test_a_copy_becomes_a_mount(copy: str, mount: str) -> None:
     assert f"WORKDIR /app\n# pinned\n{FIXES}\n{line}" in patch.text
 
 
+def test_no_lists_are_fetched_for_what_another_edit_takes_away() -> None:
+    first = edit("leave-out", 4, DropInstruction(layer=4))
+    cache = edit(
+        "clean-cache",
+        1,
+        DropInstruction(layer=1),
+        InsertCommand(layer=4, after=(), command="apt-get update"),
+        AppendCommand(layer=4, command="rm -rf /var/lib/apt/lists/*"),
+    )
+    patch = plan_of([first, cache]).patch(DOCKERFILE)
+    assert patch.skipped == ()
+    assert "apt-get" not in patch.text
+
+
 def test_levels() -> None:
     safe = edit("clean-cache", 5, AppendCommand(layer=5, command="x"), level="safe")
     review = edit("base", 0, ReplaceBase(image="y"), reason="another version")

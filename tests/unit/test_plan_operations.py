@@ -316,6 +316,7 @@ def test_what_would_run_elsewhere_is_not_joined(history: list[str]) -> None:
                     layer=6, after=(), command="apt-get update && apt-get install -y git"
                 ),
                 AppendCommand(layer=6, command="apt-get purge -y git"),
+                AppendCommand(layer=6, command=CLEAN),
             ),
         ),
     ],
@@ -574,7 +575,61 @@ def test_what_a_removal_left_behind_goes_by_the_same_edit() -> None:
             command="apt-get purge -y --auto-remove -o APT::AutoRemove::RecommendsImportant=false"
             " -o APT::AutoRemove::SuggestsImportant=false build-essential",
         ),
+        AppendCommand(layer=6, command=CLEAN),
     )
+
+
+def test_lists_that_nothing_installs_by_any_more_are_not_fetched() -> None:
+    edit, done = found(
+        [
+            LISTS,
+            apt(GCC, manual=["gcc"]),
+            {"app/r": "x"},
+            built("a"),
+            {**apt({}, manual=[]), "usr/bin/.wh.gcc": "", "usr/bin/.wh.cpp": ""},
+            {"var/lib/apt/lists/.wh.a_Packages": ""},
+        ],
+        [
+            "RUN apt-get update",
+            "RUN apt-get install -y gcc",
+            "COPY r /app/",
+            "RUN pip install a",
+            "RUN apt-get purge -y --auto-remove gcc",
+            f"RUN {CLEAN}",
+        ],
+    )
+    assert DropInstruction(layer=4) in done
+    assert (
+        InsertCommand(layer=7, after=(), command="apt-get update && apt-get install -y gcc") in done
+    )
+    assert edit.saving >= 2_500_000, "the lists, and the compiler"
+
+
+@pytest.mark.parametrize(
+    ("later", "again"),
+    [
+        ("apt-get install -y curl", True),
+        ("apt-get update && apt-get install -y curl", False),
+        ("true", False),
+    ],
+)
+def test_lists_are_fetched_again_by_who_needs_those_that_are_deleted(
+    later: str, again: bool
+) -> None:
+    """The RUN that builds deletes what it fetched, and so what an earlier one did."""
+    layers: Layers = [{"etc/x": "x"}, TOOLS, {"app/r": "x"}, built("a"), {"usr/share/curl": "c"}]
+    history = [
+        "RUN apt-get update",
+        "RUN apt-get install -y gcc",
+        "COPY r /app/",
+        "RUN pip install a",
+        f"RUN {later}",
+    ]
+    (edit,) = (each for each in planned(layers, history).edits if each.kind == "purge")
+    assert AppendCommand(layer=7, command=CLEAN) in edit.operations
+    fetch = InsertCommand(layer=8, after=(), command="apt-get update")
+    assert (fetch in edit.operations) == again
+    assert (AppendCommand(layer=8, command=CLEAN) in edit.operations) == again
 
 
 def version(name: str, number: str, data: bytes) -> dict[str, Content]:
