@@ -9,12 +9,15 @@ from pathlib import Path
 import pytest
 
 from pyimginspect.comparison import compare
-from pyimginspect.formats import render, render_comparison
+from pyimginspect.formats import Dockerfile, render, render_comparison
+from pyimginspect.plan import Plan
 from pyimginspect.report import Report
 from tests.integration.axe import find_axe, violations
 from tests.integration.browser import Browser, Page, find_chromium
 from tests.integration.conftest import missing
 from tests.reports import RULES, bad_report, clean_report, judged_report, with_strings
+from tests.unit.test_html_edits import CLEAN, RECOMMENDS, STAGE, dockerfile
+from tests.unit.test_patch import plan_of
 
 
 @pytest.fixture(scope="module")
@@ -26,10 +29,18 @@ def browser() -> Iterator[Browser]:
 
 
 def show(
-    browser: Browser, tmp_path: Path, report: Report, *, width: int = 1280, dark: bool = False
+    browser: Browser,
+    tmp_path: Path,
+    report: Report,
+    *,
+    width: int = 1280,
+    dark: bool = False,
+    plan: Plan | None = None,
+    given: Dockerfile | None = None,
 ) -> Page:
     path = tmp_path / "report.html"
-    path.write_text(render(report, "html", rules=RULES), encoding="utf-8")
+    text = render(report, "html", rules=RULES, plan=plan, dockerfile=given)
+    path.write_text(text, encoding="utf-8")
     page = browser.open(path, width=width, height=900, dark=dark)
     page.run("void 0")
     return page
@@ -145,9 +156,38 @@ def test_axe_finds_no_fault(
     if axe is None:
         missing("there is no axe-core, and no npm to install it")
     assert axe is not None
-    page = show(browser, tmp_path, report, width=width, dark=dark)
+    plan = plan_of([CLEAN, RECOMMENDS, STAGE]) if report.findings else None
+    page = show(browser, tmp_path, report, width=width, dark=dark, plan=plan, given=dockerfile())
     page.run("document.querySelectorAll('details').forEach(d => d.open = true)")
     assert violations(page, axe) == []
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_a_diff_is_copied_as_it_is(browser: Browser, tmp_path: Path, allowed: bool) -> None:
+    text = dockerfile().text.replace("\n", "\r\n").replace("    ", "\t")
+    plan = plan_of([RECOMMENDS, CLEAN])
+    page = show(browser, tmp_path, bad_report(), plan=plan, given=dockerfile(text))
+    page.run(
+        "Object.defineProperty(navigator, 'clipboard', {value: {writeText: async text => "
+        f"{{ window.copied = text; if ({json.dumps(not allowed)}) throw new Error() }} }}}})"
+    )
+    page.click("[data-copy=edit-2-text]")
+    status = "document.querySelector('#copied').textContent"
+    page.wait(lambda: page.run(status))
+    assert page.run("window.copied") == plan_of([CLEAN]).patch(text).diff
+    if allowed:
+        assert page.run(status) == "Copied."
+    else:
+        assert page.run(status).startswith("Selected")
+        assert page.run("getSelection().toString()").startswith("--- a/Dockerfile")
+    assert_quiet(page, tmp_path)
+
+
+def test_a_link_to_the_whole_diff_opens_it(browser: Browser, tmp_path: Path) -> None:
+    page = show(browser, tmp_path, bad_report(), plan=plan_of([CLEAN]), given=dockerfile())
+    page.run("location.hash = 'all-edits-text'")
+    page.wait(lambda: page.run("document.querySelector('#all-edits').open"))
+    assert_quiet(page, tmp_path)
 
 
 def test_rows_are_cards_in_a_narrow_window(browser: Browser, tmp_path: Path) -> None:
