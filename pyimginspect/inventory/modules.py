@@ -198,7 +198,7 @@ def _is_private(name: str) -> bool:
 
 
 def _legacy(rootfs: RootFS, paths: Iterable[str]) -> bool:
-    """Whether byte code stands in the place of a source: ``compileall -b``, then no sources."""
+    """Whether bytecode stands in the place of a source: ``compileall -b``, then no sources."""
     return any(path.endswith(".py") and rootfs.resolve(f"{path}c") is not None for path in paths)
 
 

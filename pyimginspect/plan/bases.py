@@ -39,7 +39,7 @@ _OFFICIAL = {9: 50, 10: 53, 11: 55, 12: 46, 13: 40, 14: 42}
 """Megabytes that an official slim image stores above Debian's, by the minor version of Python 3:
 those of 3.11 and 3.13 were measured, and the others are estimated from their sources' sizes."""
 _BYTECODE = {"pip": 5_400_000, "library": 5_300_000, "other": 0}
-"""What the first ``RUN`` that calls pip stores beside them, measured with 3.11: byte code of pip
+"""What the first ``RUN`` that calls pip stores beside them, measured with 3.11: bytecode of pip
 and of what it imports of the standard library. Debian compiles its own as it installs it."""
 _WITH_SYMBOLS = 15_000_000
 """Bytes of a libpython from which on it is not stripped: 21 MB were measured, and 5.5 without."""

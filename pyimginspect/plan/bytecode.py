@@ -9,14 +9,14 @@ from pyimginspect.dockerfile.installs import installation_of
 from pyimginspect.plan import runs
 from pyimginspect.plan.context import Context
 
-__all__ = ["WhoseBytecode", "compiled_again", "whose_bytecode"]
+__all__ = ["WhoseBytecode", "compiled_again", "for_environment", "whose_bytecode"]
 
 WhoseBytecode = Literal["pip", "library", "other"]
 _NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"
 
 
 def whose_bytecode(path: str) -> tuple[WhoseBytecode, ...]:
-    """Return whose byte code a file is: pip's, the standard library's; nothing for another file."""
+    """Return whose bytecode a file is: pip's, the standard library's; nothing for another file."""
     if "/__pycache__/" not in path:
         return ()
     if "/site-packages/" not in path:
@@ -25,7 +25,7 @@ def whose_bytecode(path: str) -> tuple[WhoseBytecode, ...]:
 
 
 def compiled_again(context: Context, first: int, names: Collection[str] = ()) -> set[WhoseBytecode]:
-    """Return whose byte code the base's Python stores from the ``RUN`` of layer ``first`` on.
+    """Return whose bytecode the base's Python stores from the ``RUN`` of layer ``first`` on.
 
     A call of pip that does nothing but install ``names`` is none: it goes.
     Whoever is not root cannot write beside its modules, and a variable forbids it. All that pip
@@ -48,14 +48,14 @@ def compiled_again(context: Context, first: int, names: Collection[str] = ()) ->
                 and {*runs.names_of(installation)} <= {*names}
             ):
                 found.add("library")
-                if not _of_environment(context, number):
+                if not for_environment(context, number):
                     return {"pip", "library"}
             if call.program.startswith("python"):
                 found.add("library")
     return found
 
 
-def _of_environment(context: Context, layer: int) -> bool:
+def for_environment(context: Context, layer: int) -> bool:
     """Whether all that a layer installed is in virtual environments, by a pip of their own."""
     tops = tuple(f"{each.path}/" for each in context.inventory.environments)
     installed = [

@@ -12,6 +12,7 @@ from pyimginspect.inventory.derived.runtime_python import runtime_python
 from pyimginspect.inventory.packages import dependency_graph
 from pyimginspect.inventory.records import files_of
 from pyimginspect.inventory.tool_names import python_build_tools
+from pyimginspect.plan.bytecode import for_environment
 from pyimginspect.plan.context import Context, Proposal
 from pyimginspect.plan.lists import fetch_again
 from pyimginspect.plan.operations import (
@@ -95,9 +96,15 @@ def _pip_install(context: Context, layer: int, asks: Sequence[str]) -> tuple[str
     )
     if environment is None:
         command = f"pip install --no-cache-dir {shlex.join(asks)}"
-        # Beside other packages from PyPI, with their index and their constraints.
+        # Beside other packages from PyPI for the same Python, with their index and constraints.
         later = context.runs(layer, len(inventory.image.layers) - 1)
-        beside = (n for n in later if installs(context.command(n) or "", "pip"))
+        beside = (
+            n
+            for n in later
+            if installs(context.command(n) or "", "pip")
+            and context.user(n) in ("", inventory.image.config.user)
+            and not for_environment(context, n)
+        )
         return command, [AppendCommand(layer=next(beside, layer), command=command)]
     pip = f"/{environment.path}/bin/pip"
     command = f"{shlex.quote(pip)} install --no-cache-dir {shlex.join(asks)}"

@@ -7,6 +7,7 @@ something that people copy. What somebody asked for by name and may use at run t
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from pyimginspect.inventory.build_tools import loose_files
@@ -21,10 +22,16 @@ from pyimginspect.inventory.runtimes import runtime_of
 from pyimginspect.plan.builder_stage import build_stage
 from pyimginspect.plan.context import Context, Proposal
 from pyimginspect.plan.lists import fetch_again
-from pyimginspect.plan.operations import AddOption, AppendCommand, DropPackages, Operation
+from pyimginspect.plan.operations import (
+    AddOption,
+    AppendCommand,
+    DropPackages,
+    Operation,
+    ReplaceCommand,
+)
 from pyimginspect.plan.records import Edit
 from pyimginspect.plan.removed import left_by_removals
-from pyimginspect.plan.runs import installs, is_sequence, may_build, names_of
+from pyimginspect.plan.runs import builds, calls, installs, is_sequence, may_build, names_of
 from pyimginspect.plan.temporary import (
     MANAGERS,
     Temporary,
@@ -182,7 +189,7 @@ def _purged(context: Context, group: Temporary) -> Proposal:
     if any(package.virtual for package in group.asked):
         words = f"delete {' '.join(group.names)} in the RUN that added it"
     simple = is_sequence(context.command(group.layer) or "<<")
-    operations = (AppendCommand(layer=group.layer, command=command),) if simple else ()
+    operations = (_purge(context, group.layer, command),) if simple else ()
     edit = context.edit(
         "purge",
         group.layer,
@@ -194,6 +201,20 @@ def _purged(context: Context, group: Temporary) -> Proposal:
         reason=_LOOK,
     )
     return _proposal(context, edit, group.keys, there=(group.layer, group.layer))
+
+
+def _purge(context: Context, layer: int, command: str) -> Operation:
+    """Return the operation that ends a ``RUN`` with a purge, or widens the one that it has."""
+    found = calls(context.command(layer) or "")
+    own = [number for number, call in enumerate(found) if call.removes]
+    if len(own) == 1 and command.rpartition(" && ")[2].startswith("apt-get purge"):
+        call = found[own[0]]
+        plain = call.manager == "apt" and call.operands and call.command.always
+        if plain and not any(map(builds, found[own[0] + 1 :])):
+            names = [name for name in call.operands if name not in command.split()]
+            more = f" {shlex.join(names)}" if names else ""
+            return ReplaceCommand(layer=layer, words=call.words, command=command + more)
+    return AppendCommand(layer=layer, command=command)
 
 
 def _left_out(context: Context, group: Temporary) -> Proposal:

@@ -155,6 +155,12 @@ def _copied(context: Context, cause: Cause, top: str) -> tuple[str, str, list[Op
         words = f"drop this {word}: the layers below have all that it brings"
         return words, "", [DropInstruction(layer=layer)]
     more = len(paths) - _MOST_PLACES
+    if more > 0 and any("/site-packages/" in path for path in paths):
+        words = (
+            f"install into a virtual environment, or with --prefix, where {top} is made, and {word}"
+            " that: the layers below have the base's own packages already"
+        )
+        return words, "", []
     rest = f" and {more:,} more" if more > 0 else ""
     names = ", ".join(f"/{path}" for path in paths[:_MOST_PLACES])
     words = f"{word} only what the layers below do not have: {names}{rest}"

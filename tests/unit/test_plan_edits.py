@@ -7,6 +7,7 @@ import pytest
 
 from pyimginspect.analyzers import os_python_binding
 from pyimginspect.plan import Edit, Plan, make_plan, reconstruct
+from pyimginspect.plan.operations import AppendCommand
 from tests.images import (
     Content,
     File,
@@ -144,6 +145,32 @@ def test_a_library_that_pip_s_extension_needs_is_asked_for_in_their_place() -> N
     )
     assert of_kind(plan, "bindings").keep == ("libyaml-0-2",)
     assert "RUN apt-get install -y libyaml-0-2\n" in dockerfile
+
+
+@pytest.mark.parametrize(
+    ("between", "layer"),
+    [
+        ([], 6),
+        (["USER app"], 4),  # whose packages root does not see
+    ],
+)
+def test_a_package_from_pypi_is_installed_beside_others_for_the_same_python(
+    between: Sequence[str], layer: int
+) -> None:
+    environment: dict[str, Content] = {
+        "opt/venv/pyvenv.cfg": "home = /usr/local/bin\nversion = 3.13.1\n",
+        "opt/venv/bin/python": Link("/usr/local/bin/python3.13"),
+        **dist_info("black", "1", site=VENV),
+    }
+    history = [
+        "RUN apt-get install -y python3-yaml libfoo",
+        "RUN /opt/venv/bin/pip install black",
+        *between,
+        "RUN pip install flask",
+    ]
+    plan, _ = planned(YAML_LAYER, environment, dist_info("flask", "3", site=SITE), history=history)
+    (append,) = (op for op in of_kind(plan, "bindings").operations if isinstance(op, AppendCommand))
+    assert append == AppendCommand(layer=layer, command="pip install --no-cache-dir pyyaml")
 
 
 def test_build_tools_from_pypi_are_taken_out_of_a_copied_environment() -> None:

@@ -632,6 +632,31 @@ def test_lists_are_fetched_again_by_who_needs_those_that_are_deleted(
     assert (AppendCommand(layer=8, command=CLEAN) in edit.operations) == again
 
 
+AUTO_PURGE = PURGE.removesuffix(" gcc")
+
+
+@pytest.mark.parametrize(
+    ("command", "purge"),
+    [
+        ("make && apt-get purge -y cpp", f"{AUTO_PURGE} gcc cpp"),
+        ("make && apt-get -y remove cpp gcc-12", f"{AUTO_PURGE} gcc cpp gcc-12"),
+        # What builds needs the compiler before it goes.
+        ("make && apt-get purge -y cpp && pip install x", ""),
+        ("make && if a; then apt-get purge -y cpp; fi", ""),
+        ("make && apt-get purge -y cpp && apt-get autoremove -y", ""),
+        ("make && apt-get autoremove -y", ""),
+        ("make", ""),
+    ],
+)
+def test_one_purge_in_a_run_is_enough(command: str, purge: str) -> None:
+    _, done = found([TOOLS], [f"RUN apt-get install -y gcc && {command}"])
+    if purge:
+        words = tuple(command.removeprefix("make && ").split())
+        assert done == (ReplaceCommand(layer=4, words=words, command=purge),)
+    else:
+        assert done == (AppendCommand(layer=4, command=PURGE),)
+
+
 def version(name: str, number: str, data: bytes) -> dict[str, Content]:
     """A version of a distribution, in the base's own site-packages."""
     info = f"{SITE}/{name}-{number}.dist-info"
@@ -789,7 +814,7 @@ def test_an_official_image_takes_the_place_of_the_systems_python() -> None:
         DropPackages(layer=1, manager="apt", names=("python3", "python3-pip")),
         ReplaceCommand(layer=2, words=tuple(PIP.split()), command="pip install flask"),
     )
-    # An image of 55 MB above Debian's, and byte code of what pip is and imports.
+    # An image of 55 MB above Debian's, and bytecode of what pip is and imports.
     assert (edit.level, edit.adds) == ("review", 65_700_000)
     assert plan.saved_by([edit]) == edit.saving - edit.adds
 

@@ -35,7 +35,7 @@ def on_base(*layers: Mapping[str, Content], history: Sequence[str]) -> Inventory
 
 
 def upgrade(*, flask: bool = False) -> dict[str, Content]:
-    """The layer: pip's modules and their byte code, a script, what of the library it imported."""
+    """The layer: pip's modules and their bytecode, a script, what of the library it imported."""
     files: dict[str, bytes | str] = {
         "pip/__init__.py": "p" * SOURCE,
         "pip/same.py": SAME,

@@ -132,3 +132,21 @@ def test_what_is_copied_again_is_named_by_what_differs() -> None:
     again["app/l"] = Link("new")
     plan, _ = planned(tree, again, steps=["COPY app /app", "COPY app /app"])
     assert plan.edits[0].command == "cp -a --parents app/l app/new /"
+
+
+@pytest.mark.parametrize(("count", "named"), [(3, True), (30, False)])
+def test_site_packages_are_better_copied_from_an_environment(count: int, named: bool) -> None:
+    """Nobody writes a COPY for each distribution."""
+    base: Tree = {f"{SITE}/big/data.py": File(MB)}
+    new = {f"{SITE}/new{n}/x.py": "x" for n in range(count)}
+    plan, _ = planned(
+        base,
+        {**base, **new, f"{SITE}/big/data.py": File(MB, mtime=7)},
+        steps=["RUN pip install big", f"COPY /{SITE} /{SITE}"],
+    )
+    (edit,) = plan.edits
+    assert bool(edit.operations) == named
+    if not named:
+        assert edit.command == ""
+        assert edit.words.startswith("install into a virtual environment, or with --prefix, where ")
+        assert len(edit.words) < 200
