@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pyimginspect.api import OpenedImage, inspect, open_image
+    from pyimginspect.api import OpenedImage, inspect, judge, open_image
     from pyimginspect.comparison import Comparison, compare
     from pyimginspect.errors import PyimginspectError
     from pyimginspect.fleet import Fleet, Outcome, inspect_fleet
@@ -34,6 +34,7 @@ __all__ = [
     "compare",
     "inspect",
     "inspect_fleet",
+    "judge",
     "open_image",
 ]
 
@@ -51,6 +52,7 @@ _HOMES = {
     "compare": "comparison",
     "inspect": "api",
     "inspect_fleet": "fleet",
+    "judge": "api",
     "open_image": "api",
 }
 

@@ -26,7 +26,7 @@ def blocks(language: str) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("text", blocks("toml"))
+@pytest.mark.parametrize("text", [text for text in blocks("toml") if "entry-points" not in text])
 def test_a_policy_in_the_documentation_is_one(text: str) -> None:
     policy = parse_policy(text, catalogue())
     assert policy.waivers or policy.dlopen

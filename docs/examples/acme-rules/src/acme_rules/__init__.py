@@ -1,0 +1,1 @@
+"""An example of a plug-in: shell scripts that have grown too long."""
