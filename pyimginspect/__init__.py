@@ -13,10 +13,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pyimginspect.api import OpenedImage, inspect, judge, open_image
+    from pyimginspect.api import OpenedImage, inspect, open_image
     from pyimginspect.comparison import Comparison, compare
     from pyimginspect.errors import PyimginspectError
     from pyimginspect.fleet import Fleet, Outcome, inspect_fleet
+    from pyimginspect.judging import judge
     from pyimginspect.plan import Patch, Plan
     from pyimginspect.report import Finding, Report, Reports
 
@@ -52,7 +53,7 @@ _HOMES = {
     "compare": "comparison",
     "inspect": "api",
     "inspect_fleet": "fleet",
-    "judge": "api",
+    "judge": "judging",
     "open_image": "api",
 }
 

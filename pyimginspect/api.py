@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from pyimginspect.analyzers import (
-    BUILTIN,
-    Analyzer,
-    all_analyzers,
-    catalogue,
-    count_once,
-    run_analyzers,
-)
+from pyimginspect.analyzers import BUILTIN, Analyzer, all_analyzers, count_once, run_analyzers
 from pyimginspect.changesets import apply_layers
-from pyimginspect.errors import LayerError, PolicyError
+from pyimginspect.errors import LayerError
 from pyimginspect.inventory.base import layers_shared
 from pyimginspect.inventory.collect import Inventory, take_inventory
 from pyimginspect.inventory.contents import contents_of
@@ -30,8 +21,6 @@ from pyimginspect.inventory.sizes import map_sizes, uses_of
 from pyimginspect.layers import registered
 from pyimginspect.ledger import Ledger, build_ledger
 from pyimginspect.model import Digest, Image, Layer, LayerIndex, Note, Platform
-from pyimginspect.policy import BUILTIN as POLICIES
-from pyimginspect.policy import Baseline, Policy, apply_policy, load_policy
 from pyimginspect.report import Finding, ImageFacts, LayerFacts, Report, Waste
 from pyimginspect.report_cache import cached_report, keep_report, report_key
 from pyimginspect.rootfs import RootFS
@@ -40,7 +29,6 @@ from pyimginspect.sources.options import LayerCache, NoProgress, Options, Report
 from pyimginspect.sources.reference import pulled_as
 from pyimginspect.sources.resolve import open_or_later, open_reference
 from pyimginspect.sources.resolved import Later, Opened, Resolved, assemble
-from pyimginspect.text import nearest
 from pyimginspect.version import VERSION
 
 if TYPE_CHECKING:
@@ -50,7 +38,6 @@ __all__ = [
     "OpenedImage",
     "image_facts",
     "inspect",
-    "judge",
     "open_image",
     "open_resolved",
     "tool_version",
@@ -283,35 +270,6 @@ def inspect(
         connections=connections,
     ) as image:
         return image.report(areas=areas, plan=plan)
-
-
-def judge(
-    report: Report,
-    policy: Policy | str | Path = "python-slim",
-    *,
-    baseline: Baseline | None = None,
-    today: datetime.date | None = None,
-) -> Report:
-    """Return the report with its ``verdict``, and with the findings that count by a policy.
-
-    ``policy`` is one, the name of a built-in one (``python-slim``, ``strict``, …), or the path of
-    a policy file. ``baseline`` are findings that are known and do not fail; ``today`` (in UTC
-    unless given) decides which waivers have expired. A report that was judged already cannot be
-    judged again: what was waived is no longer among its findings.
-    Raises :class:`~pyimginspect.errors.PolicyError` for a policy that there is not, or a file
-    that is none, and :class:`ValueError` for a report that has a verdict.
-    """
-    if report.verdict is not None:
-        raise ValueError("the report has a verdict already: judge the one that inspect() returned")
-    if isinstance(policy, str) and policy in POLICIES:
-        policy = POLICIES[policy]
-    elif not isinstance(policy, Policy):
-        path = Path(policy)
-        if isinstance(policy, str) and not path.exists():
-            raise PolicyError(f"there is no policy '{policy}'", hint=nearest(policy, POLICIES))
-        policy = load_policy(path, catalogue())
-    day = today or datetime.datetime.now(datetime.UTC).date()
-    return apply_policy(report, policy, catalogue(), today=day, baseline=baseline)
 
 
 def tool_version() -> str:

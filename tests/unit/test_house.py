@@ -75,6 +75,7 @@ SHARED_ROOMS = {
     "ledger": "rootfs",
     "rules": "report",
     "comparison": "report",
+    "judging": "api",
 }
 
 # One file a subject: these import no file of their own room but what they are made of (`rule.py`)
