@@ -18,6 +18,7 @@ from pyimginspect import OpenedImage, Report, open_image
 from pyimginspect.plan.from_history import from_history
 from pyimginspect.plan.records import Level, Patch, Plan
 from tests.cases.builds import Builder, Ended, StillRunsError, why
+from tests.cases.format import CaseError
 from tests.corpus.layout import Corpus
 from tests.dockerfiles.completing import completed
 from tests.dockerfiles.format import Proof
@@ -132,6 +133,8 @@ class Prover:
             after = states.get(patch.text) or self._rebuilt(proof, patch.text, mode)
         except EngineError as exc:
             return replace(outcome, failures=(*failures, f"does not build: {why(exc)}"))
+        except CaseError as exc:  # another base, which nothing here looks like
+            return replace(outcome, failures=(*failures, str(exc)))
         states[patch.text] = after
         return _compared(proof, outcome, patch, level, before, after, failures)
 
