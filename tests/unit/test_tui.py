@@ -2,10 +2,12 @@
 
 import asyncio
 import datetime
+import html
 import io
 import re
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -444,3 +446,45 @@ def test_without_the_extra(
     assert main(["--interactive", "a"]) == 2
     said = "--interactive needs the module textual (pip install 'pyimginspect[tui]')"
     assert capsys.readouterr().err == f"pyimginspect: {said}\n"
+
+
+# --- snapshots ------------------------------------------------------------------------------------
+GOLDEN = Path(__file__).resolve().parents[1] / "golden"
+CELL = 12.2  # the width of a character in textual's pictures
+TEXT = re.compile(r'<text class="[^"]*" x="([\d.]+)" y="([\d.]+)"[^>]*>(.*?)</text>')
+
+
+def written(view: View) -> str:
+    """The characters of the screen, by textual's own picture of it."""
+    rows: dict[float, list[tuple[int, str]]] = {}
+    for x, y, text in TEXT.findall(view.export_screenshot()):
+        rows.setdefault(float(y), []).append((round(float(x) / CELL), html.unescape(text)))
+    lines = []
+    for _, parts in sorted(rows.items()):
+        line = ""
+        for column, text in sorted(parts):
+            line = line.ljust(column) + text.replace("\xa0", " ")
+        lines.append(line.rstrip())
+    return "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "keys"),
+    [
+        ("interactive-80", (80, 24), ()),
+        ("interactive-120", (120, 36), ()),
+        ("interactive-files", (100, 30), ("ctrl+a", "tab", "b")),
+        ("interactive-explain", (80, 24), ("e",)),
+        ("interactive-filter", (80, 24), ("f",)),
+    ],
+)
+def test_the_golden_screens(name: str, size: tuple[int, int], keys: tuple[str, ...]) -> None:
+    async def run() -> str:
+        found = image()
+        view = View(look_at(found, judged(found)))
+        async with view.run_test(size=size) as pilot:
+            await settle(view, pilot)
+            await press(view, pilot, *keys)
+            return written(view)
+
+    assert asyncio.run(run()) == (GOLDEN / f"{name}.txt").read_text(encoding="utf-8")
