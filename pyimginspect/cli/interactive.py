@@ -98,10 +98,13 @@ def walk(
             )
             report = image.report(plan=True)
         report = apply_policy(report, policy, catalogue(), today=today, baseline=baseline)
-        from pyimginspect.tui.app import View
+        from pyimginspect.tui.app import INTERRUPTED, View
 
         gc.enable()  # this runs for as long as somebody looks, and makes circles
-        View(look_at(image, report, dockerfile, args.target)).run()
+        view = View(look_at(image, report, dockerfile, args.target))
+        view.run()
+        if view.return_code == INTERRUPTED:
+            raise KeyboardInterrupt
 
 
 def look_at(

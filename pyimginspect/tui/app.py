@@ -25,7 +25,10 @@ from pyimginspect.tui.filters import HELP, wanted_by
 from pyimginspect.tui.lines import findings_of, headline, layer_lines, lines_of_finding
 from pyimginspect.tui.widgets import SEVERITY_STYLES, FileView, FindingList, LayerList, Page
 
-__all__ = ["Look", "View"]
+__all__ = ["INTERRUPTED", "Look", "View"]
+
+INTERRUPTED = 130
+"""The code that the view returns after Ctrl-C."""
 
 _OWN: frozenset[Change] = frozenset({"added", "changed", "removed"})
 
@@ -102,6 +105,7 @@ class View(App[None]):
         Binding("y", "copy", "copy fix"),
         Binding("w", "waste", "waste"),
         Binding("question_mark", "keys", "keys", key_display="?"),
+        Binding("ctrl+c", "interrupt", show=False, priority=True),
         Binding("n", "next", show=False),
         Binding("i", "whole", show=False),
         Binding("t", "theme", show=False),
@@ -353,6 +357,10 @@ class View(App[None]):
             return
         self.copy_to_clipboard(finding.fix)
         self.notify("the fix is copied", markup=False)
+
+    def action_interrupt(self) -> None:
+        """End as an interrupted command does."""
+        self.exit(return_code=INTERRUPTED)
 
     def action_theme(self) -> None:
         """Change between dark and light."""

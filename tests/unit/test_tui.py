@@ -4,6 +4,7 @@ import asyncio
 import datetime
 import html
 import io
+import os
 import re
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -488,3 +489,44 @@ def test_the_golden_screens(name: str, size: tuple[int, int], keys: tuple[str, .
             return written(view)
 
     assert asyncio.run(run()) == (GOLDEN / f"{name}.txt").read_text(encoding="utf-8")
+
+
+# --- through a pseudo-terminal --------------------------------------------------------------------
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
+@pytest.mark.parametrize(
+    ("keys", "status", "end"), [(b"q", 0, ""), (b"\x03", 130, "pyimginspect: interrupted")]
+)
+def test_the_command_on_a_terminal(keys: bytes, status: int, end: str, tmp_path: Path) -> None:
+    import fcntl
+    import pty
+    import select
+    import struct
+    import termios
+
+    path = tmp_path / "app.tar"
+    path.write_bytes(docker_archive(on_slim({"app/x": "x"}, history=["COPY . /app"])))
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.environ.update(TERM="xterm-256color", PYIMGINSPECT_CACHE_DIR=str(tmp_path / "cache"))
+        code = "import sys; from pyimginspect.cli import main; sys.exit(main(sys.argv[1:]))"
+        os.execv(sys.executable, [sys.executable, "-c", code, "--interactive", str(path)])
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
+    seen = b""
+    pressed = False
+    while select.select([terminal], [], [], 60)[0]:
+        try:
+            data = os.read(terminal, 1 << 16)
+        except OSError:
+            break
+        if not data:
+            break
+        seen += data
+        if not pressed and b"added, changed, removed" in seen:
+            os.write(terminal, keys)
+            pressed = True
+    _, waited = os.waitpid(pid, 0)
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(waited) == status
+    last = seen.rpartition(b"\x1b[?1049l")[2].decode(errors="replace")  # back on the first screen
+    assert end in last
+    assert "Traceback" not in last
