@@ -174,7 +174,7 @@ def _narrow_copy(draft: Draft, operation: NarrowCopy) -> None:
 
 def _mount_copied(draft: Draft, operation: MountCopied) -> None:
     """Mount the source of a ``COPY``; of a pattern the whole directory that it is in."""
-    block, run = draft.block(operation.layer), draft.block(operation.run)
+    block = draft.block(operation.layer)
     instruction = draft.again(block)
     words = instruction.words or tuple(instruction.argument.text.split())
     if instruction.keyword != "COPY" or len(words) != 2 or instruction.heredocs:
@@ -184,14 +184,19 @@ def _mount_copied(draft: Draft, operation: MountCopied) -> None:
         source = posixpath.dirname(source)
     if not source or source == "." or re.search(r"[$*?\[,\s]", source):
         raise NotEditableError("what it copies cannot be mounted by name")
-    draft.run(operation.run)
     stage = instruction.flag("from")
     if stage is None and source.startswith("/"):
         raise NotEditableError("it may copy from a stage that it does not name")
     place = f"from={stage}," if stage else ""
     mount = f"--mount=type=bind,{place}source={source},target={operation.target}"
-    run.set(add_flag(run.text, draft.again(run), mount))
-    run.comments += draft.comments_of(block)
+    comments = draft.comments_of(block)
+    for layer in operation.runs:
+        if not draft.is_dropped(layer):
+            draft.run(layer)
+            run = draft.block(layer)
+            run.set(add_flag(run.text, draft.again(run), mount))
+            run.comments += comments
+            comments = ()
     block.gone = True
 
 

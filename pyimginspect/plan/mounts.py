@@ -1,4 +1,4 @@
-"""Edits that mount what one ``RUN`` needs, in place of a ``COPY`` that stores it.
+"""Edits that mount what ``RUN``s need, in place of a ``COPY`` that stores it.
 
 Sources: "RUN --mount=type=bind" in the Dockerfile reference, which reads from the build context or
 from another stage, and stores nothing.
@@ -18,6 +18,7 @@ from pyimginspect.inventory.derived.causes import Cause
 from pyimginspect.plan.context import LEAST, Context, Proposal
 from pyimginspect.plan.operations import DropCommand, MountCopied, Operation, ReplaceCommand
 from pyimginspect.plan.runs import Call, calls, is_only_deletion, is_sequence
+from pyimginspect.text import listed
 
 __all__ = ["edits_of_copied_wheels", "edits_of_deleted_copies"]
 
@@ -50,19 +51,17 @@ def edits_of_deleted_copies(
         copied = _copied(context, layer)
         if copied is None or context.contents.size(contents) < LEAST:
             continue
-        run, operations = _without_deletion(context, copied, removed_in)
+        runs, operations = _without_deletion(context, copied, removed_in)
         if not operations or not contents >= context.stored_by(layer):
             continue
         rules = ("deleted-but-shipped",)
         mended += found
-        proposals.append(
-            _proposal(context, copied, run, operations, contents=contents, rules=rules)
-        )
+        proposals.append(_proposal(context, copied, runs, operations, contents, rules=rules))
     return mended, proposals
 
 
 def edits_of_copied_wheels(context: Context) -> Iterator[Proposal]:
-    """Propose to mount the wheels that a ``COPY`` stores and one ``RUN`` installs."""
+    """Propose to mount the wheels that a ``COPY`` stores and nothing but ``RUN``s installs."""
     rootfs = context.inventory.rootfs
     for layer in sorted(context.by_layer):
         copied = _copied(context, layer) if layer >= context.base else None
@@ -71,35 +70,38 @@ def edits_of_copied_wheels(context: Context) -> Iterator[Proposal]:
         there = [path for path in copied.paths if path in rootfs and rootfs[path].layer == layer]
         contents = context.contents.behind(there)
         users = [n for n in _runs_after(context, layer) if _mentions(context, n, copied)]
-        if len(users) != 1 or len(there) < len(copied.paths) or not _installs(context, users[0]):
+        if not users or len(there) < len(copied.paths):
+            continue
+        if not all(_installs(context, user) for user in users):
             continue
         if context.contents.size(contents) < LEAST or _is_started(context, copied):
             continue
-        yield _proposal(context, copied, users[0], [], contents, gone=frozenset(there))
+        yield _proposal(context, copied, users, [], contents, gone=frozenset(there))
 
 
 def _proposal(
     context: Context,
     copied: _Copied,
-    run: int,
+    runs: Sequence[int],
     operations: Sequence[Operation],
     contents: frozenset[Content],
     *,
     gone: frozenset[str] = frozenset(),
     rules: tuple[str, ...] = (),
 ) -> Proposal:
-    mount = MountCopied(layer=copied.layer, run=run, target=copied.target)
+    mount = MountCopied(layer=copied.layer, runs=tuple(runs), target=copied.target)
+    where = f"layer {listed([f'{run}' for run in runs])}"
     edit = context.edit(
         "delete-early" if rules else "narrow-copy",
         copied.layer,
-        f"mount {copied.target} in the RUN of layer {run}, which stores nothing of it",
+        f"mount {copied.target} in the RUN of {where}, which stores nothing of it",
         command=f"RUN --mount=type=bind,source=…,target={copied.target}",
         rules=rules,
-        others=[run],
+        others=[*runs],
         operations=[*operations, mount],
         reason=_REASON,
     )
-    return Proposal(edit, contents, gone, (copied.layer, run) if gone else None)
+    return Proposal(edit, contents, gone, (copied.layer, runs[-1]) if gone else None)
 
 
 # --- the COPY -------------------------------------------------------------------------------------
@@ -167,14 +169,14 @@ def _is_started(context: Context, copied: _Copied) -> bool:
 
 def _without_deletion(
     context: Context, copied: _Copied, removed_in: int
-) -> tuple[int, list[Operation]]:
-    """Return the ``RUN`` that needs what was copied, and what takes the deletion out of another.
+) -> tuple[list[int], list[Operation]]:
+    """Return the ``RUN``s that need what was copied, and what takes the deletion out of another.
 
-    No operations where several need it, or where something else deletes it.
+    Nothing where something else deletes it.
     """
     command = context.command(removed_in)
     if command is None or not is_sequence(command) or "cd " in command:
-        return 0, []
+        return [], []
     directory = context.directory(removed_in)
     operations: list[Operation] = []
     left = set(copied.paths)
@@ -187,7 +189,7 @@ def _without_deletion(
     users = [n for n in users if _mentions(context, n, copied)]
     if not is_only_deletion(command):
         users.append(removed_in)
-    return (users[0], operations) if len(users) == 1 and not left else (0, [])
+    return (users, operations) if users and not left else ([], [])
 
 
 def _covers(word: str, directory: str, copied: _Copied) -> bool:

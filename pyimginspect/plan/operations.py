@@ -120,13 +120,13 @@ class NarrowCopy(Struct, frozen=True, kw_only=True, tag="narrow-copy"):
 
 
 class MountCopied(Struct, frozen=True, kw_only=True, tag="mount-copied"):
-    """Mount what the ``COPY`` of ``layer`` copied while the ``RUN`` of layer ``run`` runs.
+    """Mount what the ``COPY`` of ``layer`` copied while the ``RUN``s of layers ``runs`` run.
 
     ``target`` is where it was copied to, a file or a directory; the ``COPY`` goes.
     """
 
     layer: int
-    run: int
+    runs: tuple[int, ...]
     target: str
 
 

@@ -314,7 +314,8 @@ def test_a_copy_becomes_a_mount(copy: str, mount: str) -> None:
         for each in STEPS
     )
     plan = msgspec.structs.replace(
-        plan_of([edit("narrow-copy", 3, MountCopied(layer=3, run=4, target="/x"))]), steps=steps
+        plan_of([edit("narrow-copy", 3, MountCopied(layer=3, runs=(4, 5), target="/x"))]),
+        steps=steps,
     )
     patch = plan.patch(text)
     if not mount:
@@ -322,6 +323,7 @@ def test_a_copy_becomes_a_mount(copy: str, mount: str) -> None:
         return
     assert copy not in patch.text
     line = f"RUN --mount=type=bind,{mount} pip install -r requirements.txt\n"
+    assert f"\n{FIXES}\nRUN --mount=type=bind,{mount} make\n" in patch.text
     assert f"WORKDIR /app\n# pinned\n{FIXES}\n{line}" in patch.text
 
 

@@ -34,7 +34,7 @@ def drop(layer: int, command: str) -> Operation:
     [
         (
             [COPY, f"{INSTALL} && rm -r /srv/dist"],
-            [drop(5, "rm -r /srv/dist"), MountCopied(layer=4, run=5, target="/srv/dist")],
+            [drop(5, "rm -r /srv/dist"), MountCopied(layer=4, runs=(5,), target="/srv/dist")],
         ),
         (
             [COPY, f"{INSTALL} && rm -rf /srv/dist/*.whl /root/.cache"],
@@ -44,7 +44,7 @@ def drop(layer: int, command: str) -> Operation:
                     words=("rm", "-rf", "/srv/dist/*.whl", "/root/.cache"),
                     command="rm -rf /root/.cache",
                 ),
-                MountCopied(layer=4, run=5, target="/srv/dist"),
+                MountCopied(layer=4, runs=(5,), target="/srv/dist"),
             ],
         ),
         (
@@ -53,7 +53,7 @@ def drop(layer: int, command: str) -> Operation:
                 "COPY dist ./dist # buildkit",
                 "RUN pip install dist/*.whl && rm -r dist",
             ],
-            [drop(6, "rm -r dist"), MountCopied(layer=5, run=6, target="/srv/dist")],
+            [drop(6, "rm -r dist"), MountCopied(layer=5, runs=(6,), target="/srv/dist")],
         ),
     ],
 )
@@ -73,7 +73,14 @@ def test_a_file_is_mounted_as_one() -> None:
     ]
     history = ["COPY a.tgz /tmp/ # buildkit", "RUN tar xf /tmp/a.tgz -C /opt && rm /tmp/a.tgz"]
     (edit,) = mounted(layers, history)
-    assert edit.operations[-1] == MountCopied(layer=4, run=5, target="/tmp/a.tgz")
+    assert edit.operations[-1] == MountCopied(layer=4, runs=(5,), target="/tmp/a.tgz")
+
+
+def test_every_run_that_needs_it_has_the_mount() -> None:
+    layers: list[Mapping[str, Content]] = [DIST, {"opt/a": "a"}, GONE]
+    history = [COPY, "RUN ls /srv/dist", f"{INSTALL} && rm -r /srv/dist"]
+    (edit,) = mounted(layers, history)
+    assert edit.operations[-1] == MountCopied(layer=4, runs=(5, 6), target="/srv/dist")
 
 
 def test_a_deletion_of_its_own_goes() -> None:
@@ -81,18 +88,13 @@ def test_a_deletion_of_its_own_goes() -> None:
     (edit,) = mounted(layers, [COPY, INSTALL, "RUN rm -r /srv/dist"])
     assert list(edit.operations) == [
         drop(6, "rm -r /srv/dist"),
-        MountCopied(layer=4, run=5, target="/srv/dist"),
+        MountCopied(layer=4, runs=(5,), target="/srv/dist"),
     ]
 
 
 @pytest.mark.parametrize(
     ("layers", "history"),
     [
-        # Two RUNs need it.
-        (
-            [DIST, {"opt/a": "a"}, GONE],
-            [COPY, "RUN ls /srv/dist", f"{INSTALL} && rm -r /srv/dist"],
-        ),
         # Something of it stays.
         (
             [
@@ -135,6 +137,16 @@ WHEELS: Mapping[str, Content] = {"whl/a-1-py3-none-any.whl": File(MB)}
             True,
         ),
         (["COPY /w /whl # buildkit", "RUN uv pip install --system /whl/*.whl"], [], True),
+        (
+            ["COPY /w /whl # buildkit", "RUN pip install /whl/*.whl", "RUN cp -r /whl /srv"],
+            [],
+            False,
+        ),
+        (
+            ["COPY /w /whl # buildkit", "RUN pip install /whl/a*", "RUN pip install /whl/b*"],
+            [],
+            True,
+        ),
         (["COPY /w /whl # buildkit", "RUN cp -r /whl /srv"], [], False),
         (["COPY /w /whl # buildkit", "RUN true"], [], False),
         (
@@ -147,5 +159,6 @@ WHEELS: Mapping[str, Content] = {"whl/a-1-py3-none-any.whl": File(MB)}
 def test_wheels_that_one_run_installs_are_mounted(
     history: Sequence[str], cmd: Sequence[str], found: bool
 ) -> None:
-    edits = mounted([WHEELS, MADE], history, cmd)
+    more = [{f"srv/{number}": "x"} for number in range(len(history) - 2)]
+    edits = mounted([WHEELS, MADE, *more], history, cmd)
     assert [each.saving for each in edits] == ([1_000_000] if found else [])
