@@ -25,6 +25,7 @@ _FLAGS = re.compile(r"(?:--[a-z][a-z-]*(?:=(?:\"[^\"]*\"|\S)*)?\s+)+")
 _HASHED = re.compile(r"(?:file|dir|multi):[0-9a-f]{32,}")
 _MARKS = re.compile(r"[\[\]\",\\\s]+")
 _LISTS = frozenset({"CMD", "ENTRYPOINT", "SHELL", "VOLUME", "HEALTHCHECK", "ONBUILD"})
+_ENDS = re.compile(r"\s*(&&|\|\||;)\s*")
 _BLANKS = re.compile(r"\s+")
 _HEREDOC_ALONE = re.compile(r"<<-?\s*\S+")
 _SHELL = re.compile(r"(?:/usr)?/bin/(?:ba|da|a)?sh (?:-\w+ |pipefail )*-\w*c ")
@@ -215,6 +216,9 @@ def _folded(text: str, keyword: str) -> str:
         text = " ".join(_MARKS.sub(" ", text).split())
         shell = _SHELL.match(text)
         text = text[shell.end() :] if shell else text
+    if keyword == "RUN":
+        # Where a command ends, blanks mean nothing, and who writes a history anew puts others.
+        text = _ENDS.sub(r"\1", text)
     if keyword == "EXPOSE":
         return " ".join(sorted(port.removesuffix("/tcp") for port in text.split()))
     return " ".join(text.split())

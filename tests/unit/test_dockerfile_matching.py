@@ -9,6 +9,7 @@ from pyimginspect.dockerfile.matching import match
 from pyimginspect.errors import DockerfileError, DockerfileMismatchError
 from pyimginspect.inventory.instructions import Step, read_steps
 from pyimginspect.model import History
+from pyimginspect.plan.from_history import _run
 
 BASE = ["# debian.sh", "ENV PATH=/bin", 'CMD ["python3"]']
 EMPTY = ("ENV", "CMD", "ARG", "LABEL", "USER", "EXPOSE", "ENTRYPOINT", "SHELL", "VOLUME", "STOP")
@@ -30,6 +31,8 @@ HASH = "4c1f" * 16
     [
         # BuildKit
         ("RUN a  && \\\n    b", "RUN /bin/sh -c a  &&     b # buildkit"),
+        ("RUN a; \\\n    b || c", "RUN /bin/sh -c a \t;  b ||c # buildkit"),
+        ("RUN set -e;a&&b", "RUN /bin/sh -c set -e; \ta && b # buildkit"),
         ("RUN --mount=type=cache,target=/x a", "RUN /bin/sh -c a # buildkit"),
         ("RUN a $V", "RUN |1 V=1 /bin/sh -c a $V # buildkit"),
         ('RUN ["a", "b c"]', "RUN a b c # buildkit"),
@@ -158,3 +161,19 @@ def test_too_much_to_compare() -> None:
     text = "FROM x\n" + "RUN a\n" * 2001
     with pytest.raises(DockerfileError, match="more than 2000"):
         match(parse(text), ())
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "set -eux; \tapt-get update; \tapt-get install -y python3 \t; rm -rf /var/lib/apt/lists/*",
+        "a&&b  &&   c ;d",
+        "if a; then b ;fi; for i in 1 2;do c; done",
+        "echo 'x ;  y' && z",
+        "a||b && (c; d )",
+    ],
+)
+def test_a_run_that_is_written_anew_from_the_history_matches_its_step(command: str) -> None:
+    step = Step(word="RUN", text=command, layer=0, arguments="")
+    document = parse("FROM x\n" + "\n".join(_run(step)) + "\n")
+    assert match(document, steps_of([f"RUN /bin/sh -c {command} # buildkit"])).matched == 1
