@@ -7,16 +7,14 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import pyimginspect
+from tests.rooms import MODULES, NAME, ROOT, imports, room_of
+from tests.rooms_drawing import PICTURE, arrows, picture, ranks, reduced
 
-ROOT = Path(__file__).resolve().parents[2]
-PACKAGE = ROOT / "pyimginspect"
-NAME = PACKAGE.name
 LONGEST_MODULE = 380
 
 # Who may import from whom. A room may always import from itself, but for those in APART.
@@ -70,14 +68,6 @@ ROOMS: dict[str, set[str]] = {
     "cli": LIBRARY | {"api", "fleet", "formats.fleet", "tui", "__init__"},
     "__main__": {"cli"},
 }
-SHARED_ROOMS = {
-    "changesets": "rootfs",
-    "ledger": "rootfs",
-    "rules": "report",
-    "comparison": "report",
-    "judging": "api",
-}
-
 # One file a subject: these import no file of their own room but what they are made of (`rule.py`)
 # and private ones (`_text.py`).
 APART = {"analyzers", "formats"}
@@ -94,39 +84,6 @@ DISTRIBUTIONS = {
 }
 _OWN_EXTRAS = ("sbom", "fleet", "parquet", "tui")
 STANDARD = {*sys.stdlib_module_names, "compression"}  # the last from 3.14
-
-MODULES = {
-    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
-    for path in sorted(PACKAGE.rglob("*.py"))
-}
-
-
-def room_of(module: str) -> str:
-    parts = module.split(".")
-    if parts[1:3] == ["formats", "fleet"]:
-        return "formats.fleet"  # above the formats of one report, as the fleet is above the API
-    if parts[1:3] == ["inventory", "derived"]:
-        return "inventory.derived"  # takes the inventory that the rest of the room collects
-    name = parts[1] if len(parts) > 1 else "__init__"
-    return SHARED_ROOMS.get(name, name)
-
-
-def imports(path: Path) -> Iterator[tuple[int, str]]:
-    """Line and module of every import in a file, wherever it stands: in functions, under
-    `if TYPE_CHECKING`, or by `import_module("…")`."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from ((node.lineno, alias.name) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}:{node.lineno}: relative import"
-            assert node.module is not None
-            for alias in node.names:
-                inner = f"{node.module}.{alias.name}"
-                yield node.lineno, inner if inner in MODULES else node.module
-        elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
-            called = ast.unparse(node.func)
-            if called.endswith(("import_module", "__import__")):
-                yield node.lineno, str(node.args[0].value)
 
 
 def violations(module: str, path: Path) -> list[str]:
@@ -190,6 +147,31 @@ def test_the_rooms_have_an_order() -> None:
         free = {room for room, allowed in above.items() if not allowed & above.keys()}
         assert free, f"a circle among {sorted(above)}"
         above = {room: allowed for room, allowed in above.items() if room not in free}
+
+
+# --- the picture (docs/architecture.md) ----------------------------------------------------------
+def test_the_picture_of_the_rooms_is_up_to_date() -> None:
+    assert PICTURE.read_text(encoding="utf-8") == picture(arrows()), "run scripts/draw_rooms"
+
+
+def test_the_architecture_page_names_every_room() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(?:pyimginspect/)?([\w/]+?)(?:\.py|/)?` \|", page, flags=re.MULTILINE)
+    assert sorted(rows) == sorted(room.replace(".", "/") for room in arrows())
+
+
+def test_arrows_that_others_imply_are_left_out() -> None:
+    drawn = {"a": {"b", "c", "d"}, "b": {"c"}, "c": {"d"}, "d": set[str](), "e": {"d"}}
+    assert reduced(drawn) == {"a": {"b"}, "b": {"c"}, "c": {"d"}, "d": set(), "e": {"d"}}
+    assert ranks(drawn) == {"a": 3, "b": 2, "c": 1, "d": 0, "e": 1}
+
+
+def test_every_room_and_arrow_is_in_the_picture() -> None:
+    drawn = {"top": {"middle", "left"}, "middle": {"floor"}, "left": {"floor"}, "floor": set[str]()}
+    text = picture(drawn)
+    assert [text.count(f">{room}</text>") for room in drawn] == [1, 1, 1, 1]
+    assert text.count("<path class=") == 4
+    assert picture(dict(reversed(drawn.items()))) == text
 
 
 # --- msgspec and threads (docs/decisions/msgspec-threads.md) --------------------------------------

@@ -28,3 +28,34 @@ def test_no_environment_is_no_finding(script: str, tmp_path: Path) -> None:
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == f"{script}: {python} could not make .venv (see above).\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "modules"),
+    [
+        ([], ["ruff", "ruff", "mypy", "mypy", "pytest"]),
+        (["tests/unit/test_tar.py"], ["pytest"]),
+        (["-k", "archive"], ["pytest"]),
+        (["tests/integration/test_sources.py"], ["pytest"]),
+    ],
+)
+def test_a_named_file_is_tested_alone(
+    arguments: list[str], modules: list[str], tmp_path: Path
+) -> None:
+    shutil.copytree(ROOT / "scripts", tmp_path / "scripts")
+    for name in ("setup.cfg", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path)
+    python, log = tmp_path / ".venv/bin/python", tmp_path / "log"
+    python.parent.mkdir(parents=True)
+    python.write_text(
+        f'#!/bin/sh\n[ "$1" = -m ] || exec {sys.executable} "$@"\necho "$@" >> {log}\n'
+    )
+    python.chmod(0o755)
+    command = [str(tmp_path / "scripts/test"), *arguments]
+    subprocess.run(command, check=True, capture_output=True)
+    _, *ran = [line.split()[1:] for line in log.read_text().splitlines()]  # the first is pip's
+    assert [words[0] for words in ran] == modules
+    last = " ".join(ran[-1])
+    assert last.endswith(" ".join(arguments))
+    assert ("--cov" in last) == (not arguments)
+    assert ("not integration" in last) == ("tests/integration" not in last)
