@@ -132,7 +132,7 @@ class OpenedImage:
         return reconstruct(self.inventory, self.plan)
 
     @property
-    def stories(self) -> tuple[LayerBreakdown, ...]:
+    def layer_breakdowns(self) -> tuple[LayerBreakdown, ...]:
         """What each layer stores, what is left of it, and who took the rest."""
         from pyimginspect.plan import break_down_layers
 

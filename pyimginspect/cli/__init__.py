@@ -283,7 +283,7 @@ def _result(image: api.OpenedImage, args: argparse.Namespace, *, page: bool) -> 
     return _Result(
         report=image.report(areas=page, plan=not args.against),
         plan=image.plan if page or args.plan or changes(args) else None,
-        layers=image.stories if args.layers else None,
+        layers=image.layer_breakdowns if args.layers else None,
         dockerfile=image.dockerfile if args.plan == "dockerfile" else None,
     )
 

@@ -25,7 +25,7 @@ _NUMBERS = (
 
 
 def render(
-    stories: Sequence[LayerBreakdown],
+    breakdowns: Sequence[LayerBreakdown],
     *,
     width: int = 80,
     color: bool = False,
@@ -34,15 +34,16 @@ def render(
     """Return the breakdown of all layers in lines of at most ``width`` columns (60 to 100)."""
     page = Page(width=width, color=color, encoding=encoding)
     page.title("Layers: where every stored byte ended up")
-    if stories:
+    if breakdowns:
         page.table(
             [
                 Column("#", right=True),
                 *(Column(name.replace("_", " "), right=True) for name in _NUMBERS),
             ],
-            [_row(str(breakdown.layer), breakdown) for breakdown in stories] + [_total(stories)],
+            [_row(str(breakdown.layer), breakdown) for breakdown in breakdowns]
+            + [_total(breakdowns)],
         )
-    for breakdown in stories:
+    for breakdown in breakdowns:
         _breakdown(page, breakdown)
     return str(page)
 
@@ -52,8 +53,8 @@ def _row(name: str, breakdown: LayerBreakdown) -> list[str]:
     return [name, *(sized(number) if number else "" for number in numbers)]
 
 
-def _total(stories: Sequence[LayerBreakdown]) -> list[str]:
-    sums = [sum(getattr(breakdown.account, name) for breakdown in stories) for name in _NUMBERS]
+def _total(breakdowns: Sequence[LayerBreakdown]) -> list[str]:
+    sums = [sum(getattr(breakdown.account, name) for breakdown in breakdowns) for name in _NUMBERS]
     return ["all", *(sized(number) if number else "" for number in sums)]
 
 

@@ -145,11 +145,11 @@ def test_the_ledger_equals_a_replay_to_the_byte(corpus: BuiltCorpus, name: str) 
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_the_stories_add_up(corpus: BuiltCorpus, name: str) -> None:
+def test_the_breakdowns_add_up(corpus: BuiltCorpus, name: str) -> None:
     with pyimginspect.open_image(f"docker-archive:{corpus.archive(name)}") as image:
-        stories = break_down_layers(image.inventory)
+        breakdowns = break_down_layers(image.inventory)
         ledger = image.ledger
-    for breakdown in stories:
+    for breakdown in breakdowns:
         account = breakdown.account
         assert sum(breakdown.removed_by.values()) == account.removed
         assert sum(breakdown.overwritten_by.values()) == account.overwritten
@@ -158,4 +158,4 @@ def test_the_stories_add_up(corpus: BuiltCorpus, name: str) -> None:
             removed_in > breakdown.layer
             for removed_in in (*breakdown.removed_by, *breakdown.overwritten_by)
         )
-    assert sum(breakdown.account.stored for breakdown in stories) == ledger.stored
+    assert sum(breakdown.account.stored for breakdown in breakdowns) == ledger.stored

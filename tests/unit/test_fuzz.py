@@ -139,7 +139,11 @@ def test_damage_is_reported_or_refused(seed: int, tmp_path: Path) -> None:
     try:
         with open_image(str(path)) as image:
             report = image.report(areas=True)
-            told = [plan.render(image.plan), layers.render(image.stories), image.dockerfile]
+            told = [
+                plan.render(image.plan),
+                layers.render(image.layer_breakdowns),
+                image.dockerfile,
+            ]
             pages = {name: render(report, name, plan=image.plan) for name in FORMATS}
     except PyimginspectError as exc:
         refused = str(exc)

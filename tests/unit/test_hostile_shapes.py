@@ -80,7 +80,7 @@ def cost(shape: list[Tree], archive: Path) -> float:
         with open_image(str(archive)) as opened:
             opened.report(areas=True)
             assert opened.plan.edits is not None
-            assert opened.stories
+            assert opened.layer_breakdowns
             assert opened.dockerfile
         times.append(time.process_time() - start)
     return min(times)

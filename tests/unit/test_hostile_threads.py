@@ -42,7 +42,7 @@ def everything(reference: str, cache: Cache | None = None) -> list[str]:
     """All that can be asked of an image, as text."""
     with pyimginspect.open_image(reference, cache=cache) as opened:
         report = opened.report(areas=True)
-        told = [plan.render(opened.plan), opened.dockerfile, repr(opened.stories)]
+        told = [plan.render(opened.plan), opened.dockerfile, repr(opened.layer_breakdowns)]
         told += [render(report, name) for name in FORMATS]
         told.append(repr(pyimginspect.compare(report, report)))
         told.append(repr(sorted(opened.rootfs)))
