@@ -1,0 +1,144 @@
+"""What the planned image's files would miss: its Python, its command, libraries, scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pyimginspect.inventory.derived.loading import loads_without
+from pyimginspect.inventory.derived.primary_python import primary_python, running_python
+from pyimginspect.inventory.facts import Interpreter
+from pyimginspect.inventory.runtimes import interpreted_programs
+from pyimginspect.inventory.startup import find_startup
+from pyimginspect.inventory.tool_names import required_names, users_at_run_time
+from pyimginspect.plan.context import Context
+from pyimginspect.plan.planned import PlannedRootFS
+from pyimginspect.rootfs import RootFS
+
+__all__ = [
+    "of_distributions",
+    "of_libraries",
+    "of_pythons",
+    "of_run_time",
+    "of_scripts",
+    "of_start",
+]
+
+
+def of_pythons(context: Context, gone: frozenset[str]) -> Iterator[str]:
+    """Yield what would go of the Pythons that the container uses."""
+    inventory = context.inventory
+    primary = primary_python(inventory)
+    pythons = [primary.python] if primary is not None else []
+    running = running_python(inventory)
+    if running is not None:
+        pythons.append(running)
+    for python in pythons:
+        if python.path in gone or not {python.libpython, *python.aliases}.isdisjoint(gone):
+            yield f"the Python that the container uses, /{python.path}, would go"
+        missed = next(_library_files(inventory.rootfs, python, gone), None)
+        if missed is not None:
+            yield f"/{missed} would go, of the library of the Python that the container uses"
+
+
+def _library_files(rootfs: RootFS, python: Interpreter, gone: frozenset[str]) -> Iterator[str]:
+    if not python.stdlib:
+        return
+    real = rootfs.resolve(python.stdlib) or python.stdlib
+    for path in gone:
+        if path.startswith(f"{real}/") and path.endswith((".py", ".so")):
+            inside = path[len(real) + 1 :]
+            if not inside.startswith(_NOT_OF_THE_LIBRARY):
+                yield path
+
+
+_NOT_OF_THE_LIBRARY = (
+    *("site-packages/", "dist-packages/", "test/", "idlelib/", "tkinter/", "lib2to3/"),
+    *("ensurepip/", "distutils/", "config-", "turtledemo/", "pydoc_data/", "venv/"),
+)
+
+
+def of_start(context: Context, gone: frozenset[str]) -> Iterator[str]:
+    """Yield what the command would start in place of what it starts now."""
+    inventory = context.inventory
+    before = inventory.startup
+    if before.status not in ("starts", "unknown"):
+        return
+    interpreters = tuple(each for each in inventory.interpreters if each.path not in gone)
+    environments = tuple(
+        each for each in inventory.environments if f"{each.path}/pyvenv.cfg" not in gone
+    )
+    rootfs = PlannedRootFS(inventory.rootfs, gone)
+    after = find_startup(inventory.image, rootfs, interpreters, environments)
+    if after.problem is not None:
+        yield f"the command would not start: {after.problem.subject}: {after.problem.what}"
+    elif (after.status, after.python, after.program) != (
+        before.status,
+        before.python,
+        before.program,
+    ):
+        started = f"/{after.program}" if after.program else "something else"
+        yield f"the command would start {started}, not /{before.program}"
+
+
+def of_libraries(context: Context, gone: frozenset[str]) -> Iterator[str]:
+    """Yield what would not find a library that it loads now."""
+    native = context.inventory.native
+    for library in native.libraries:
+        if library.path in gone:
+            layer = context.inventory.rootfs[library.path].layer
+            users = (
+                user
+                for user in library.loaded_by
+                if user not in gone
+                and not loads_without(context.inventory, user, library.name, layer)
+            )
+            user = next(users, None)
+            if user is not None:
+                yield f"/{user} loads /{library.path}, which would go"
+    for each in native.dlopens:
+        if each.found in gone and each.distribution.metadata + "/METADATA" not in gone:
+            yield f"{each.distribution.name} opens /{each.found}, which would go"
+
+
+def of_scripts(context: Context, gone: frozenset[str], official: bool) -> Iterator[str]:
+    """Yield the scripts whose interpreter would go; ``official`` where another Python comes."""
+    inventory = context.inventory
+    for path, name, started in interpreted_programs(
+        inventory.rootfs, inventory.image.config, inventory.packages
+    ):
+        if official and name.startswith("python"):
+            continue  # pip writes it again, for the Python of the other base
+        if started in gone and (inventory.rootfs.resolve(path) or path) not in gone:
+            yield f"/{path} is a script for /{started}, which would go"
+
+
+def of_distributions(context: Context, gone: frozenset[str]) -> Iterator[str]:
+    """Yield what requires a Python distribution that would go, for the same interpreter."""
+    inventory = context.inventory
+    going = [each for each in inventory.distributions if _is_gone(each.metadata, gone)]
+    if not going:
+        return
+    staying = [each for each in inventory.distributions if each not in going]
+    for python in {path for each in going for path in each.interpreters}:
+        mine = [each for each in staying if python in each.interpreters]
+        left = {each.name for each in mine}
+        required = required_names(inventory.rootfs, [each for each in mine if not each.package])
+        for each in going:
+            if python in each.interpreters and each.name in required - left:
+                yield f"a distribution that stays requires {each.name}"
+
+
+def _is_gone(metadata: str, gone: frozenset[str]) -> bool:
+    return metadata in gone or f"{metadata}/METADATA" in gone or f"{metadata}/PKG-INFO" in gone
+
+
+def of_run_time(context: Context, gone: frozenset[str]) -> Iterator[str]:
+    """Yield the distributions that compile when they run."""
+    inventory = context.inventory
+    tools = [
+        tool
+        for tool in inventory.build_tools
+        if tool.package and not gone.isdisjoint(inventory.packages.files_by_key[tool.package])
+    ]
+    for user in users_at_run_time(tools, inventory.distributions):
+        yield f"{user} uses such tools at run time"
