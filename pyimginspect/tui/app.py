@@ -161,6 +161,8 @@ class View(App[None]):
 
     @on(OptionList.OptionHighlighted, "#layers")
     def _to_layer(self, event: OptionList.OptionHighlighted) -> None:
+        if event.option_index != event.option_list.highlighted:
+            return  # another one is selected by now
         self._layer, self._path = event.option_index, ""
         layer = self._look.report.layers[self._layer]
         account = layer.account

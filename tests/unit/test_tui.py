@@ -1,6 +1,7 @@
 """The interactive view: what it works out, what it shows, and what keys do."""
 
 import asyncio
+import contextlib
 import datetime
 import html
 import io
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList, Static
+from textual.worker import WorkerCancelled
 
 from pyimginspect.analyzers import catalogue
 from pyimginspect.api import OpenedImage
@@ -246,9 +248,12 @@ def drive(
 
 
 async def settle(view: View, pilot: Pilot[None]) -> None:
+    """Wait until nothing is worked out any more; what is asked for anew cancels what was before."""
     await pilot.pause()
-    await view.workers.wait_for_complete()
-    await pilot.pause()
+    while any(not worker.is_finished for worker in view.workers):
+        with contextlib.suppress(WorkerCancelled):
+            await view.workers.wait_for_complete()
+        await pilot.pause()
 
 
 async def press(view: View, pilot: Pilot[None], *keys: str) -> None:
