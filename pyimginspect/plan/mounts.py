@@ -64,8 +64,10 @@ def edits_of_copied_wheels(context: Context) -> Iterator[Proposal]:
     """Propose to mount the wheels that a ``COPY`` stores and nothing but ``RUN``s installs."""
     rootfs = context.inventory.rootfs
     for layer in sorted(context.by_layer):
-        copied = _copied(context, layer) if layer >= context.base else None
-        if copied is None or not all(path.endswith(".whl") for path in copied.paths):
+        if layer < context.base or not _only_wheels(context, layer):
+            continue
+        copied = _copied(context, layer)
+        if copied is None:
             continue
         there = [path for path in copied.paths if path in rootfs and rootfs[path].layer == layer]
         contents = context.contents.behind(there)
@@ -102,6 +104,14 @@ def _proposal(
         reason=_REASON,
     )
     return Proposal(edit, contents, gone, (copied.layer, runs[-1]) if gone else None)
+
+
+def _only_wheels(context: Context, layer: int) -> bool:
+    return all(
+        entry.path.endswith(".whl")
+        for entry in context.inventory.image.layers[layer].index.entries
+        if entry.kind != "directory"
+    )
 
 
 # --- the COPY -------------------------------------------------------------------------------------
