@@ -26,7 +26,7 @@ _OPTIONAL_ENDS = (
     ".pyc", ".pyo", ".pyi", ".c", ".cc", ".cpp", ".h", ".hpp", ".cuh", ".pxd", ".pyx", ".pxi",
     ".a", ".md", ".rst", ".txt", "/LICENSE", "/COPYING", "/NOTICE", "/AUTHORS", "/py.typed",
 )  # fmt: skip
-# Byte code is made anew whenever it is out of date, and installers write the others.
+# Bytecode is made anew whenever it is out of date, and installers write the others.
 _UNCOMPARED = (
     ".pyc", ".pyo", ".dist-info/INSTALLER", ".dist-info/REQUESTED", ".dist-info/RECORD",
     ".dist-info/direct_url.json",

@@ -1,4 +1,4 @@
-"""Byte code that a base image's Python stores of itself: in the first ``RUN`` that starts it."""
+"""Bytecode that a base image's Python stores of itself: in the first ``RUN`` that starts it."""
 
 from __future__ import annotations
 

@@ -93,8 +93,8 @@ def _dropped(context: Context, layer: int, names: set[str]) -> list[Operation]:
 def _contents_of(context: Context, layer: int, names: set[str]) -> frozenset[Content]:
     """Return what a layer stores less without some distributions.
 
-    All of it where its ``RUN`` does nothing else. Byte code that the next call of the base's own
-    Python stores again is left out.
+    All of it where its ``RUN`` does nothing else. Bytecode that the next call of the base's own
+    Python stores again is left out. Nothing where a later layer replaces them: there they go.
     """
     inventory = context.inventory
     paths: set[str] = set()
@@ -102,6 +102,8 @@ def _contents_of(context: Context, layer: int, names: set[str]) -> frozenset[Con
         if each.name in names and each.layer == layer and not each.package:
             files = files_of(inventory.rootfs, each.location, each.metadata)
             paths.update(files, bytecode_of(inventory.rootfs, files))
+    if not paths:
+        return frozenset()
     there = (path for path in paths if path in inventory.rootfs)
     stored = context.contents.behind(p for p in there if inventory.rootfs[p].kind == "file")
     whole = runs.has_nothing_left(context.command(layer) or "", names, _MANAGERS)

@@ -250,6 +250,18 @@ def test_recommended_packages_are_not_installed() -> None:
     assert "RUN apt-get install -y --no-install-recommends curl\n" in dockerfile
 
 
+def test_what_a_package_generates_goes_with_it() -> None:
+    """Maintainer scripts made it, and nobody owns it; what another package has there stays."""
+    packages: dict[str, Package] = {
+        "curl": {"Recommends": "shared-mime-info"},
+        "shared-mime-info": {"files": {"usr/share/mime/packages/a.xml": File(MB)}},
+        "other": {"files": {"usr/share/mime/packages/b.xml": File(MB)}},
+    }
+    layer = {**apt(packages, manual=["curl", "other"]), "usr/share/mime/mime.cache": File(MB)}
+    plan, _ = planned(layer, history=["RUN apt-get install -y curl other"])
+    assert 2_000_000 < of_kind(plan, "no-recommends").saving < 2_100_000
+
+
 def _alpine(*layers: Mapping[str, Content], history: Sequence[str]) -> tuple[Plan, str]:
     base: Mapping[str, Content] = {
         "etc/alpine-release": "3.22.1\n",

@@ -83,6 +83,16 @@ def test_what_the_upgrade_alone_stores_is_saved(history: Sequence[str], stays: i
     assert [edit.saving for edit in edits] == [stored - stays]
 
 
+def test_an_upgrade_that_a_later_one_replaces_is_that_one_s_affair() -> None:
+    again: dict[str, Content] = {
+        **dist_info("pip", "25.2", {"pip/__init__.py": "q" * SOURCE}, site=SITE),
+        f"{SITE}/.wh.pip-25.1.dist-info": "",
+    }
+    inventory = on_base(upgrade(), again, history=[UPGRADE, f"{UPGRADE}==25.2"])
+    leave = [e for e in make_plan(inventory).edits if "as the base image has it" in e.words]
+    assert leave == []
+
+
 def test_the_pip_of_an_environment_compiles_the_library_alone() -> None:
     """It is another pip, which imports the same standard library."""
     place = "opt/venv/lib/python3.13/site-packages"
@@ -106,7 +116,7 @@ def test_the_pip_of_an_environment_compiles_the_library_alone() -> None:
     ],
 )
 def test_a_run_that_does_more_stores_the_rest(history: Sequence[str], stays: int) -> None:
-    """Byte code of the library may be of the other commands, whatever a variable says."""
+    """Bytecode of the library may be of the other commands, whatever a variable says."""
     inventory = on_base(upgrade(flask=True), history=history)
     (edit,) = (edit for edit in make_plan(inventory).edits if edit.packages == ("pip",))
     assert edit.saving == inventory.ledger.layers[4].stored - stays

@@ -332,7 +332,14 @@ def files_of_packages(
     names = {packages[key].name for key in keys if packages[key].manager == "dpkg"}
     found.update(path for name in names for path in _notes(rootfs).get(name, ()))
     found.update(bytecode_of(rootfs, owned))
+    for name in names & _GENERATED.keys():
+        below = rootfs.walk(_GENERATED[name]) if _GENERATED[name] in rootfs else ()
+        found.update(n.path for n in below if n.kind == "file" and not owners.get(n.path))
     return frozenset(found)
+
+
+_GENERATED = {"shared-mime-info": "usr/share/mime"}
+"""What a package's maintainer scripts generate, and purge, below a directory (Debian's postrm)."""
 
 
 @memoized
