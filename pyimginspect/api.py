@@ -10,19 +10,18 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pyimginspect.analyzers import BUILTIN, Analyzer, all_analyzers, count_once, run_analyzers
+from pyimginspect.attestations import AttestationMode
 from pyimginspect.changesets import apply_layers
 from pyimginspect.errors import LayerError
 from pyimginspect.inventory.base import layers_shared
 from pyimginspect.inventory.collect import Inventory, take_inventory
 from pyimginspect.inventory.contents import contents_of
-from pyimginspect.inventory.derived.primary_python import marked_interpreters
-from pyimginspect.inventory.facts import Area
-from pyimginspect.inventory.sizes import map_sizes, uses_of
 from pyimginspect.layers import registered
 from pyimginspect.ledger import Ledger, build_ledger
-from pyimginspect.model import Digest, Image, Layer, LayerIndex, Note, Platform
-from pyimginspect.report import Finding, ImageFacts, LayerFacts, Report, Waste
+from pyimginspect.model import Digest, Image, Layer, LayerIndex, Platform
+from pyimginspect.report import Finding, Report
 from pyimginspect.report_cache import cached_report, keep_report, report_key
+from pyimginspect.reporting import areas_of, image_facts, make_report
 from pyimginspect.rootfs import RootFS
 from pyimginspect.sources.connections import Connections
 from pyimginspect.sources.options import LayerCache, NoProgress, Options, Reporter
@@ -42,9 +41,6 @@ __all__ = [
     "open_resolved",
     "tool_version",
 ]
-
-_LARGEST_LOSSES = 20
-_TOLD_VARIABLES = ("PATH", "PYTHON", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "LANG")
 
 
 class OpenedImage:
@@ -173,10 +169,10 @@ class OpenedImage:
     def _judge(self, chosen: tuple[Analyzer, ...], *, areas: bool, plan: bool) -> Report:
         claims = self._claims if chosen == all_analyzers() else self._found_by(chosen)
         findings = count_once(claims, contents_of(self.rootfs))
-        report = _report(self.inventory, sorted(findings, key=lambda finding: finding.order))
+        report = make_report(self.inventory, sorted(findings, key=lambda finding: finding.order))
         return msgspec.structs.replace(
             report,
-            areas=_areas(self.inventory) if areas else (),
+            areas=areas_of(self.inventory) if areas else (),
             saving=self.plan.saving if plan else None,
         )
 
@@ -192,6 +188,7 @@ def open_image(
     dlopen: Mapping[str, tuple[str, ...]] | None = None,
     base: str | int | None = None,
     connections: Connections | None = None,
+    attestations: AttestationMode = "index",
 ) -> Iterator[OpenedImage]:
     """Open an image by tag, by path, or with a prefix that names the kind of source.
 
@@ -200,6 +197,8 @@ def open_image(
     distributions open at run time, by normalised name, beside those that are known: a policy's
     ``dlopen``. ``base`` says outright what the base image is: another image, or how many of
     the lowest layers are its. ``connections`` are those to registries that many images share.
+    ``attestations`` are looked for in the image's ``index``, in the list of its ``referrers``
+    too, or ``never``.
     Raises :class:`~pyimginspect.errors.PyimginspectError`.
     """
     options = Options(
@@ -209,6 +208,7 @@ def open_image(
         cache=cache,
         progress=progress or NoProgress(),
         connections=connections,
+        attestations=attestations,
     )
     opened = open_or_later(reference, options)
     name, count = "", None
@@ -251,6 +251,7 @@ def inspect(
     dlopen: Mapping[str, tuple[str, ...]] | None = None,
     base: str | int | None = None,
     connections: Connections | None = None,
+    attestations: AttestationMode = "index",
     areas: bool = False,
     plan: bool = False,
 ) -> Report:
@@ -268,6 +269,7 @@ def inspect(
         dlopen=dlopen,
         base=base,
         connections=connections,
+        attestations=attestations,
     ) as image:
         return image.report(areas=areas, plan=plan)
 
@@ -275,104 +277,3 @@ def inspect(
 def tool_version() -> str:
     """Return the version of this package."""
     return VERSION
-
-
-def _report(inventory: Inventory, findings: list[Finding]) -> Report:
-    image, ledger = inventory.image, inventory.ledger
-    wasted_files = sorted(
-        ledger.wasted_files, key=lambda wasted: (-wasted.size, wasted.path, wasted.layer)
-    )
-    accounts = ledger.layers
-    stored = ledger.stored
-    return Report(
-        tool_version=tool_version(),
-        image=image_facts(image),
-        size=stored,
-        live=stored - ledger.waste,
-        os=inventory.os,
-        base=inventory.base,
-        libc=inventory.libc,
-        pythons=marked_interpreters(inventory),
-        environments=inventory.environments,
-        distributions=inventory.distributions,
-        os_packages=inventory.packages.packages,
-        build_tools=inventory.build_tools,
-        caches=inventory.caches,
-        layers=_layer_facts(inventory),
-        waste=Waste(
-            size=ledger.waste,
-            overwritten=sum(account.overwritten for account in accounts),
-            removed=sum(account.removed for account in accounts),
-            repeated=sum(account.repeated for account in accounts),
-            files=len(wasted_files),
-            largest=tuple(wasted_files[:_LARGEST_LOSSES]),
-        ),
-        findings=tuple(findings),
-        notes=_notes(inventory),
-        startup=inventory.startup,
-    )
-
-
-def _areas(inventory: Inventory) -> tuple[Area, ...]:
-    facts = inventory.packages, inventory.build_tools, inventory.caches
-    return map_sizes(inventory.rootfs, uses_of(*facts, marked_interpreters(inventory)))
-
-
-def image_facts(image: Image) -> ImageFacts:
-    """Return what a report says of which image it is of."""
-    config = image.config
-    return ImageFacts(
-        reference=image.reference,
-        source=image.source,
-        names=image.names,
-        digest=image.digest,
-        config_digest=image.config_digest,
-        platform=str(image.platform),
-        created=config.created,
-        user=config.user,
-        entrypoint=config.entrypoint,
-        cmd=config.cmd,
-        environment={
-            name: value
-            for name, value in sorted(config.environment().items())
-            if name.startswith(_TOLD_VARIABLES)
-        },
-    )
-
-
-def _layer_facts(inventory: Inventory) -> tuple[LayerFacts, ...]:
-    return tuple(
-        LayerFacts(
-            number=layer.number,
-            instruction=instruction,
-            size=layer.index.size,
-            entries=len(layer.index.entries),
-            account=account,
-            diff_id=layer.diff_id,
-            digest=layer.digest,
-            blob_size=layer.blob_size,
-            created=layer.history.created if layer.history is not None else None,
-            base=layer.number < inventory.base.layers,
-            absent=layer.absent,
-        )
-        for layer, account, instruction in zip(
-            inventory.image.layers, inventory.ledger.layers, inventory.instructions, strict=True
-        )
-    )
-
-
-def _notes(inventory: Inventory) -> tuple[Note, ...]:
-    """Gather what limits and oddities kept us from knowing, each with its layer."""
-    notes = [
-        *inventory.rootfs.notes,
-        *inventory.packages.notes,
-        *inventory.records.notes,
-        *inventory.native.notes,
-    ]
-    for layer in inventory.image.layers:
-        if layer.absent:
-            notes.append(Note(what="the layer is not in the archive", layer=layer.number))
-        notes.extend(
-            Note(what=note.what, path=note.path, layer=layer.number) for note in layer.index.notes
-        )
-    return tuple(notes)

@@ -13,6 +13,7 @@ from typing import Any, Literal, NewType, Self
 import msgspec
 from msgspec import Struct
 
+from pyimginspect.attestations import Attestation
 from pyimginspect.errors import InvalidReferenceError, ManifestError
 
 __all__ = [
@@ -308,7 +309,8 @@ class Image(Struct, frozen=True, kw_only=True):
     ``reference`` is what the user wrote, ``source`` the kind of place it was found in
     (``docker-archive``, ``oci``, ``oci-archive``, ``docker``, ``podman``, ``registry``,
     ``rootfs``), ``names`` the tags it carries there, ``digest`` that of its manifest,
-    ``config_digest`` the image ID.
+    ``config_digest`` the image ID. ``attestations`` are what is attached to it and says something
+    of it, as far as that was looked for.
     """
 
     reference: str
@@ -319,6 +321,7 @@ class Image(Struct, frozen=True, kw_only=True):
     digest: Digest | None = None
     config_digest: Digest | None = None
     annotations: dict[str, str] = {}
+    attestations: tuple[Attestation, ...] = ()
 
     @property
     def platform(self) -> Platform:

@@ -13,6 +13,7 @@ from typing import Any, Literal, Self, TypeVar
 import msgspec
 from msgspec import Struct
 
+from pyimginspect.attestations import Attestation
 from pyimginspect.decoding import from_json
 from pyimginspect.errors import ReportError
 from pyimginspect.inventory.facts import (
@@ -206,7 +207,8 @@ class Verdict(Struct, frozen=True, kw_only=True):
 class Report(Struct, frozen=True, kw_only=True):
     """All that is known of an image, and what is wrong with it; worst findings first.
 
-    ``startup`` is what a container of it starts.
+    ``startup`` is what a container of it starts. ``attestations`` are what is attached to the
+    image and says how it was built or what is in it: claims, held against the layers.
 
     ``size`` is the bytes of file content in all layers, ``live`` those that a container sees.
     ``notes`` are what limits or oddities of the image kept us from knowing. Once a policy was
@@ -238,6 +240,7 @@ class Report(Struct, frozen=True, kw_only=True):
     areas: tuple[Area, ...] = ()
     saving: int | None = None
     startup: Startup = Startup()
+    attestations: tuple[Attestation, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as plain dicts, lists, strings and numbers, ready for JSON.

@@ -19,6 +19,8 @@ SHARED_ROOMS = {
     "rules": "report",
     "comparison": "report",
     "judging": "api",
+    "attestations": "model",
+    "reporting": "api",
 }
 
 

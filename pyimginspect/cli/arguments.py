@@ -179,6 +179,12 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="IMAGE|N",
         help="the base image: a reference, or the number of its layers",
     )
+    source.add_argument(
+        "--attestations",
+        choices=("index", "referrers", "never"),
+        default="index",
+        help="where to look for provenance and bills of materials (index)",
+    )
     _add_fleet(parser)
     cache = parser.add_argument_group("the cache of layers")
     cache.add_argument("--no-cache", action="store_true", help="neither read nor write it")

@@ -66,6 +66,7 @@ def open_one(
         dlopen=policy.dlopen,
         base=args.base,
         connections=connections,
+        attestations=args.attestations,
     )
 
 

@@ -268,6 +268,7 @@ def _options(settings: Settings, target: Target, carrier: Carrier | None = None)
         cache=open_cache(settings.cache),
         workers=1,
         connections=_shared.connections,
+        attestations="never",  # each would be two more requests, and rows of results have none
     )
 
 

@@ -13,6 +13,7 @@ from msgspec import Struct
 from packageurl import PackageURL
 
 from pyimginspect.errors import printable
+from pyimginspect.formats._attested import attested_base
 from pyimginspect.report import Bundled, Distribution, Interpreter, OsPackage, Report
 
 __all__ = [
@@ -126,6 +127,7 @@ def _image(report: Report) -> Part:
                 "platform": image.platform,
                 "config-digest": image.config_digest or "",
                 "libc": f"{report.libc.flavor} {report.libc.version or ''}".strip(),
+                "attested-base": attested_base(report.attestations),
             }
         ),
     )

@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 import wcwidth
 
 from pyimginspect.errors import printable
+from pyimginspect.formats._attested import add_attestations
 from pyimginspect.formats._page import Page
 from pyimginspect.formats._text import (
     base_words,
@@ -44,7 +45,8 @@ def add_screen(page: Page, report: Report, *, evidence: bool = False) -> None:
     """
     _head(page, report)
     wasted = list(_wasted(page, report))
-    room = _LINES - len(page.lines) - len(wasted) - 4 - bool(report.notes)
+    contradicting = sum(bool(each.contradictions) for each in report.attestations)
+    room = _LINES - len(page.lines) - len(wasted) - 4 - bool(report.notes) - bool(contradicting)
     if evidence:
         for finding in report.findings:
             page.blank()
@@ -56,7 +58,13 @@ def add_screen(page: Page, report: Report, *, evidence: bool = False) -> None:
     if wasted:
         page.blank()
         page.lines += wasted
+    if evidence:
+        add_attestations(page, report.attestations)
     page.blank()
+    if contradicting and not evidence:
+        verb = "contradicts" if contradicting == 1 else "contradict"
+        words = f"{counted(contradicting, 'attestation')} {verb} the layers: -v says how"
+        page.lines.append(page.shorten(words, page.width))
     if report.notes:
         words = f"{counted(len(report.notes), 'thing')} could not be known: -vv lists them"
         page.lines.append(page.shorten(words, page.width))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pyimginspect.formats._attested import add_attestations
 from pyimginspect.formats._page import Column, Page
 from pyimginspect.formats._text import listing, ranges, runs_word, start_words
 from pyimginspect.report import Report
@@ -32,6 +33,7 @@ def add_tables(page: Page, report: Report) -> None:
     _build_tools(page, report)
     _bundled(page, report)
     _packages(page, report)
+    add_attestations(page, report.attestations)
     _notes(page, report)
 
 

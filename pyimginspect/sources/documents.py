@@ -87,6 +87,7 @@ class Manifest(Struct, frozen=True, rename="camel"):
     config: Descriptor | None = None
     layers: list[Descriptor] | None = None
     annotations: dict[str, str] | None = None
+    subject: Descriptor | None = None
 
 
 class DockerImage(Struct, frozen=True, rename="pascal"):

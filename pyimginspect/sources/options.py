@@ -7,6 +7,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from pyimginspect.attestations import AttestationMode
 from pyimginspect.layers import DEFAULT_LIMITS, Limits, Probe
 from pyimginspect.model import Digest, LayerIndex, Platform
 from pyimginspect.sources.connections import Connections
@@ -92,7 +93,8 @@ class Options(Struct, frozen=True, kw_only=True):
     ``platform`` picks one image of a multi-platform index, ``verify`` holds every blob of a
     local archive against its digest (what comes over a network always is), ``cache`` is used
     when given, ``workers`` layers are read at once. ``connections`` are those to registries
-    that several images share.
+    that several images share. ``attestations`` says where those of the image are looked for;
+    with ``index`` nothing is asked for where the index of the image lists none.
     """
 
     platform: Platform | None = None
@@ -103,3 +105,4 @@ class Options(Struct, frozen=True, kw_only=True):
     progress: Reporter = NoProgress()
     workers: int = 0
     connections: Connections | None = None
+    attestations: AttestationMode = "index"

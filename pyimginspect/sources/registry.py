@@ -21,8 +21,10 @@ from pyimginspect.errors import (
 )
 from pyimginspect.layers.digests import algorithm, digest_of
 from pyimginspect.model import Digest, parse_digest
+from pyimginspect.sources.attached import descriptors_in, read_attestations
 from pyimginspect.sources.bodies import Pace, read_body
 from pyimginspect.sources.connections import Connections, shared
+from pyimginspect.sources.documents import Descriptor
 from pyimginspect.sources.error_text import reason
 from pyimginspect.sources.hosts import dismiss
 from pyimginspect.sources.indexing import locate
@@ -30,7 +32,12 @@ from pyimginspect.sources.mirrors import Place, find_places
 from pyimginspect.sources.options import LARGEST_DOCUMENT, LayerCache, Options
 from pyimginspect.sources.reference import parse_name
 from pyimginspect.sources.resolved import Resolved, resolved_from
-from pyimginspect.sources.selection import LayerRef, check_document, platforms_of, select_oci
+from pyimginspect.sources.selection import (
+    LayerRef,
+    check_document,
+    platforms_of,
+    select_oci,
+)
 from pyimginspect.sources.transport import ATTEMPTS, Transport, wait
 
 __all__ = ["RemoteBlob", "registry_platforms", "remote_blob", "resolve_registry"]
@@ -68,7 +75,12 @@ def resolve_registry(text: str, options: Options, *, reference: str) -> Resolved
             located = locate(selection.layers, store.find, options, remote=True)
             selection = msgspec.structs.replace(selection, names=(place.wanted.familiar,))
             return resolved_from(
-                selection, located.layers, place.carrier, reference=reference, source="registry"
+                selection,
+                located.layers,
+                place.carrier,
+                reference=reference,
+                source="registry",
+                attestations=read_attestations(selection, store, options, store.referrers),
             )
 
         return _first(text, resolve)
@@ -185,6 +197,18 @@ class _Repository:
             if self._cache is not None:
                 self._cache.put_document(data, algorithm(digest))
         return data
+
+    def referrers(self, digest: Digest) -> tuple[Descriptor, ...]:
+        """Return the manifests whose subject is the one of that digest.
+
+        From the API for it, or else from the tag that stands for it (distribution
+        specification, "Referrers tag schema"). Raises what :meth:`blob_document` raises.
+        """
+        algorithm_, _, encoded = digest.partition(":")
+        found = self._document(f"referrers/{digest}")
+        if found is None:
+            found = self._document(f"manifests/{algorithm_[:32]}-{encoded[:64]}")
+        return descriptors_in(found[0]) if found is not None else ()
 
     def _document(self, path: str) -> tuple[bytes, str | None] | None:
         for attempt in range(ATTEMPTS):

@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple
 import msgspec
 from msgspec import Struct
 
+from pyimginspect.attestations import Attestation
 from pyimginspect.layers import FileBlob, Indexed
 from pyimginspect.model import Digest, History, Image, ImageConfig, Layer, LayerIndex
 from pyimginspect.sources.selection import LayerRef, Selection
@@ -88,9 +89,10 @@ class Resolved(Struct, frozen=True, kw_only=True):
     """An image as its documents describe it; its layers are read from the ``carrier``.
 
     ``reference``, ``source``, ``names``, ``digest``, ``config_digest`` (the image ID) and
-    ``annotations`` are those of :class:`~pyimginspect.model.Image`. ``layers`` are numbered from
-    0, the lowest first. ``indexed`` are the layers that went by while the documents were looked
-    for: all, where the carrier gives them at once only, and of a root file system; else none.
+    ``annotations`` and ``attestations`` are those of :class:`~pyimginspect.model.Image`.
+    ``layers`` are numbered from 0, the lowest first. ``indexed`` are the layers that went by while
+    the documents were looked for: all, where the carrier gives them at once only, and of a root
+    file system; else none.
     """
 
     reference: str
@@ -103,6 +105,7 @@ class Resolved(Struct, frozen=True, kw_only=True):
     config_digest: Digest | None = None
     annotations: dict[str, str] = {}
     indexed: dict[int, Indexed] = {}
+    attestations: tuple[Attestation, ...] = ()
 
 
 def resolved_from(
@@ -113,6 +116,7 @@ def resolved_from(
     reference: str,
     source: str,
     indexed: dict[int, Indexed] | None = None,
+    attestations: tuple[Attestation, ...] = (),
 ) -> Resolved:
     """Put together what was selected and where its layers were located."""
     return Resolved(
@@ -126,6 +130,7 @@ def resolved_from(
         config_digest=selection.config_digest,
         annotations=selection.annotations,
         indexed=indexed or {},
+        attestations=attestations,
     )
 
 
@@ -203,6 +208,7 @@ def assemble(resolved: Resolved, indexes: Mapping[int, LayerIndex]) -> Opened:
         digest=resolved.digest,
         config_digest=resolved.config_digest,
         annotations=resolved.annotations,
+        attestations=resolved.attestations,
     )
     return Opened(image=image, blobs=blobs)
 

@@ -7,6 +7,7 @@ from typing import Literal, Protocol
 from pyimginspect.errors import ArchiveError, ManifestError
 from pyimginspect.layers import FileBlob, Indexed
 from pyimginspect.layers.blobs import Blob
+from pyimginspect.sources.attached import read_attestations
 from pyimginspect.sources.indexing import index_all, locate
 from pyimginspect.sources.options import Options
 from pyimginspect.sources.resolved import (
@@ -81,6 +82,10 @@ def resolve_store(
         reference=reference,
         source=source,
         indexed=indexed,
+        # Of an engine's image none, as the same image from the cache has none.
+        attestations=()
+        if found_as in ("docker", "podman")
+        else read_attestations(selection, store, options),
     )
 
 

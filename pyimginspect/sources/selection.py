@@ -84,7 +84,10 @@ class LayerRef(Struct, frozen=True, kw_only=True):
 
 
 class Selection(Struct, frozen=True, kw_only=True):
-    """The image that was chosen: its configuration and where its layers are."""
+    """The image that was chosen: its configuration and where its layers are.
+
+    ``attached`` are what its index lists beside images: attestations, and other artifacts.
+    """
 
     config: ImageConfig
     layers: tuple[LayerRef, ...]
@@ -92,6 +95,7 @@ class Selection(Struct, frozen=True, kw_only=True):
     digest: Digest | None = None
     config_digest: Digest | None = None
     annotations: dict[str, str] = {}
+    attached: tuple[Descriptor, ...] = ()
 
 
 class _Candidate(NamedTuple):
@@ -224,7 +228,7 @@ def select_oci(
         selection = _from_manifest(document, None, (), store)
         check_platform(selection, platform)
         return selection
-    candidates = _expand(document, store)
+    candidates, attached = _expand(document, store)
     if not candidates:
         return None
     chosen = candidates
@@ -237,7 +241,8 @@ def select_oci(
     # One image may have several names, and one name may stand for several platforms.
     if not chosen or (len({c.top for c in chosen}) > 1 and len({c.names for c in chosen}) > 1):
         raise _not_one(name, [c.names[0] if c.names else c.top for c in candidates])
-    return _by_platform(chosen, store, platform)
+    selection = _by_platform(chosen, store, platform)
+    return msgspec.structs.replace(selection, attached=attached)
 
 
 def platforms_of(data: bytes, store: Store) -> tuple[str, ...]:
@@ -246,18 +251,20 @@ def platforms_of(data: bytes, store: Store) -> tuple[str, ...]:
     Versions of Windows, which cannot be asked for, are left out.
     """
     document = parse_document(data, "the index")
-    found = [each.descriptor.on() for each in _expand(document, store)]
+    found = [each.descriptor.on() for each in _expand(document, store)[0]]
     plain = [msgspec.structs.replace(each, os_version="") for each in found if each is not None]
     return tuple(dict.fromkeys(map(str, plain)))
 
 
-def _expand(document: Manifest, store: Store) -> list[_Candidate]:
-    """List the image manifests below an index."""
+def _expand(document: Manifest, store: Store) -> tuple[list[_Candidate], tuple[Descriptor, ...]]:
+    """List the image manifests below an index, and what is listed beside them."""
     found: list[_Candidate] = []
+    attached: list[Descriptor] = []
     todo = [(d, d.names, d.digest, 0) for d in reversed(document.manifests or [])]
     while todo:
         descriptor, names, top, depth = todo.pop()
         if descriptor.is_attestation:
+            attached.append(descriptor)
             continue
         if depth > _MAX_DEPTH or len(found) > _MAX_MANIFESTS:
             raise ManifestError("the image index is nested too deeply, or too long")
@@ -266,7 +273,7 @@ def _expand(document: Manifest, store: Store) -> list[_Candidate]:
             found.append(_Candidate(descriptor, names, top))
             continue
         todo.extend((d, names or d.names, top, depth + 1) for d in reversed(nested.manifests or []))
-    return found
+    return found, tuple(attached[:_MAX_MANIFESTS])
 
 
 def _nested(descriptor: Descriptor, store: Store) -> Manifest | None:

@@ -68,6 +68,7 @@ ROOMS: dict[str, set[str]] = {
     "cli": LIBRARY | {"api", "fleet", "formats.fleet", "tui", "__init__"},
     "__main__": {"cli"},
 }
+
 # One file a subject: these import no file of their own room but what they are made of (`rule.py`)
 # and private ones (`_text.py`).
 APART = {"analyzers", "formats"}

@@ -122,6 +122,10 @@ def test_a_platform_of_an_index(registry: FakeRegistry) -> None:
     reference = registry.add("api", "1", MULTI)
     found = opened(reference, platform=Platform.parse("linux/arm64")).image
     assert [e.path for e in found.layers[0].index.entries] == ["linux-arm64"]
+    assert len(registry.asked("/blobs/")) == 3, "one configuration, one layer, one attestation"
+    assert len(registry.asked("/manifests/")) == 3, "the index, one manifest, its attestation's"
+    registry.requests.clear()
+    opened(reference, platform=Platform.parse("linux/arm64"), attestations="never")
     assert len(registry.asked("/blobs/")) == 2, "one configuration, one layer"
     assert len(registry.asked("/manifests/")) == 2, "the index, and one manifest"
     refused(

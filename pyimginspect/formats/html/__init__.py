@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from pyimginspect.dockerfile import Dockerfile
 from pyimginspect.formats import _text
+from pyimginspect.formats._attested import attested_rows, lines_of
 from pyimginspect.formats.html._chain import chains_of
 from pyimginspect.formats.html._edits import edits_about, edits_of
 from pyimginspect.formats.html._page import page
@@ -59,6 +60,8 @@ def render(
         filters=filters_of(report),
         owners=owners_of(report),
         data=_embed(map_of(report)),
+        attested_rows=attested_rows,
+        lines_of=lines_of,
         base=_text.base_words(report),
         starts=_text.start_words(report),
         verdict=_text.verdict_words(report),
