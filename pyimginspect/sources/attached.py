@@ -20,7 +20,8 @@ from pyimginspect.sources.statements import read_statement
 __all__ = ["descriptors_in", "read_attestations"]
 
 _MOST_MANIFESTS = 16  # of one image
-_MOST_DOCUMENTS = 32  # of one manifest
+_MOST_DOCUMENTS = 32  # of one image
+_MOST_BYTES = 4 * LARGEST_DOCUMENT  # of one image
 _DOCKER_TYPE = "vnd.docker.reference.type"
 _DOCKER_DIGEST = "vnd.docker.reference.digest"
 _PREDICATE = "in-toto.io/predicate-type"
@@ -64,10 +65,31 @@ def read_attestations(
             reason = f"the list of referrers could not be read: {exc.message}"
             found[""] = _ignored(Descriptor(digest=""), "referrers", reason)
     wanted = [each for each in listed if _is_wanted(each.descriptor)]
+    limited = _Limited(store)
     for manifest in wanted[:_MOST_MANIFESTS]:
-        for each in _read_manifest(manifest, selection, store):
+        for each in _read_manifest(manifest, selection, limited):
             found.setdefault(each.digest, each)
     return tuple(found.values())
+
+
+class _Limited:
+    """A store that gives so many documents, and so many bytes, and then no more."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._documents = _MOST_MANIFESTS + _MOST_DOCUMENTS
+        self._bytes = _MOST_BYTES
+
+    def document(self, name: str) -> bytes | None:
+        return None
+
+    def blob_document(self, digest: Digest, *, manifest: bool = False) -> bytes | None:
+        if self._documents == 0 or self._bytes <= 0:
+            raise PyimginspectError("there are more attestations than are read")
+        self._documents -= 1
+        data = self._store.blob_document(digest, manifest=manifest)
+        self._bytes -= len(data or b"")
+        return data
 
 
 def _is_about(descriptor: Descriptor, selection: Selection) -> bool:

@@ -23,6 +23,7 @@ __all__ = ["BuildFacts", "build_facts"]
 
 _MOST_STEPS = 5_000
 _MOST_LINES = 1_000  # layers with lines of a Dockerfile
+_MOST_OF_ONE = 200  # lines of one instruction
 _LARGEST_DOCKERFILE = 1 << 20  # characters
 _EXTENSION = "https://mobyproject.org/buildkit@v1#metadata"
 _FRONTENDS = ("docker/dockerfile", "docker/dockerfile-upstream")
@@ -124,7 +125,9 @@ class _Graph:
     def base(self) -> str:
         """Return the step that the last one's file system begins with, if it is an image."""
         name, output = self._last, 0
-        for _ in range(len(self._steps)):
+        seen: set[str] = set()
+        while name not in seen:  # a circle leads nowhere
+            seen.add(name)
             step = self._steps.get(name, {})
             operation = _operation(step)
             if "source" in operation:
@@ -269,7 +272,7 @@ def _lines(
                 texts[index] = _source_lines(infos[index])
             first, last = _range(location)
             if 0 < first <= last:
-                shown = "\n".join(texts[index][first - 1 : last])
+                shown = "\n".join(texts[index][first - 1 : min(last, first + _MOST_OF_ONE)])
                 yield SourceLines(layer=number, first=first, last=last, text=shown[:2000])
 
 

@@ -6,8 +6,10 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from pyimginspect.attestations import Attestation, Material, SourceLines
 from pyimginspect.comparison import compare
 from pyimginspect.formats import Dockerfile, render, render_comparison
 from pyimginspect.plan import Plan
@@ -18,6 +20,19 @@ from tests.integration.conftest import missing
 from tests.reports import RULES, bad_report, clean_report, judged_report, with_strings
 from tests.unit.test_html_edits import CLEAN, RECOMMENDS, STAGE, dockerfile
 from tests.unit.test_patch import plan_of
+
+ATTESTATIONS = (
+    Attestation(
+        kind="provenance",
+        predicate_type="https://slsa.dev/provenance/v1",
+        digest=f"sha256:{'ab' * 32}",
+        base_name="python:3.12-slim",
+        materials=(Material(uri="pkg:docker/python@3.12-slim"),),
+        lines=(SourceLines(layer=1, first=2, last=3, text="RUN x"),),
+        contradictions=("layer 0 is another",),
+    ),
+    Attestation(kind="other", predicate_type="", digest="", ignored="it is not there"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -157,6 +172,7 @@ def test_axe_finds_no_fault(
         missing("there is no axe-core, and no npm to install it")
     assert axe is not None
     plan = plan_of([CLEAN, RECOMMENDS, STAGE]) if report.findings else None
+    report = msgspec.structs.replace(report, attestations=ATTESTATIONS)
     page = show(browser, tmp_path, report, width=width, dark=dark, plan=plan, given=dockerfile())
     page.run("document.querySelectorAll('details').forEach(d => d.open = true)")
     assert violations(page, axe) == []

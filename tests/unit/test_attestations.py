@@ -1,6 +1,7 @@
 """Provenance and bills of materials that are attached to images: read, and held against layers."""
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -379,6 +380,34 @@ def test_a_thousand_attestations_are_not_all_read(tmp_path: Path) -> None:
     for number in range(100):
         one.attach(statement({"n": number}, V1, one.digest))
     assert len(report_of(tmp_path, one).attestations) == 16
+
+
+def test_neither_documents_nor_bytes_are_without_end(tmp_path: Path) -> None:
+    one = Attested(SAMPLE)
+    one.attach(*(statement({"n": number}, V1, one.digest) for number in range(32)))
+    one.attach(*(statement({"m": number}, V1, one.digest) for number in range(32)))
+    found = report_of(tmp_path / "many", one).attestations
+    beyond = [each for each in found if "more attestations than are read" in each.ignored]
+    assert (len(found), len(beyond)) == (64, 18)
+    one = Attested(SAMPLE)
+    one.attach(*(statement({"n": "x" * (4_000_000 + n)}, V1, one.digest) for n in range(8)))
+    found = report_of(tmp_path / "large", one).attestations
+    beyond = [each for each in found if "more attestations than are read" in each.ignored]
+    assert (len(found), len(beyond)) == (8, 3)
+
+
+@pytest.mark.parametrize("count", [5_000])
+def test_a_circle_of_large_steps_takes_no_time(tmp_path: Path, count: int) -> None:
+    actions = [{"input": 0, "output": n} for n in range(count)]
+    file = {"Op": {"file": {"actions": actions}}}
+    circle = [
+        {"id": "a", "op": file, "inputs": ["b:1"]},
+        {"id": "b", "op": file, "inputs": ["a:0"]},
+    ]
+    many = [{"id": f"step{n}", "op": {}} for n in range(4_000)]
+    before = time.process_time()
+    assert said(tmp_path, v1(steps=[*many, *circle])).base_name == ""
+    assert time.process_time() - before < 5
 
 
 def test_names_are_text_wherever_they_stand(tmp_path: Path) -> None:
