@@ -7,9 +7,12 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from pyimginspect.plan.context import Context, Proposal
 from pyimginspect.plan.operations import (
+    AppendCommand,
     BuildStage,
     DropCommand,
     DropInstruction,
+    InsertCommand,
+    JoinRuns,
     Operation,
     ReplaceBase,
     ReplaceCommand,
@@ -162,6 +165,12 @@ def of_steps(context: Context, proposals: Sequence[Proposal]) -> Iterator[str]:
     stages = [each for each in operations_of(proposals) if isinstance(each, BuildStage)]
     if len(stages) > 1:
         yield "another edit makes a stage of the same instructions"
+    for stage in stages:
+        for proposal in proposals:
+            changed = {each.layer for each in proposal.edit.operations if isinstance(each, _ADDING)}
+            if not changed.isdisjoint(stage.only) and proposal.edit.kind != "clean-cache":
+                yield "what another edit adds to the same instructions would not be copied"
 
 
+_ADDING = InsertCommand | AppendCommand | JoinRuns
 _LEAVING = frozenset({"leave-out", "bindings", "builder-stage", "purge"})

@@ -159,7 +159,8 @@ class BuildStage(Struct, frozen=True, kw_only=True, tag="build-stage"):
     The stage begins with the final stage's base and everything up to ``last``, and ends with the
     shell commands ``finish``. The final stage has, in the place of those layers, a ``RUN`` of the
     shell commands ``install`` (the packages that the results need), then the ``copies``; settings
-    (``ENV``, ``WORKDIR``, ``USER``, …) stay in both.
+    (``ENV``, ``WORKDIR``, ``USER``, …) stay in both. Where ``only`` names layers, nothing but
+    their instructions goes from the final stage, and the ``copies`` stand where the last one did.
     """
 
     first: int
@@ -168,6 +169,7 @@ class BuildStage(Struct, frozen=True, kw_only=True, tag="build-stage"):
     copies: tuple[StageCopy, ...]
     install: tuple[str, ...] = ()
     finish: tuple[str, ...] = ()
+    only: tuple[int, ...] = ()
 
 
 class ReplaceInstructions(Struct, frozen=True, kw_only=True, tag="replace-instructions"):

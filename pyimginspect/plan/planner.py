@@ -18,6 +18,7 @@ from pyimginspect.plan.installed_twice import edits_of_upgraded_base
 from pyimginspect.plan.metadata import edits_of_metadata
 from pyimginspect.plan.mounts import edits_of_copied_wheels
 from pyimginspect.plan.operations import ReplaceBase
+from pyimginspect.plan.project_tools import edits_of_project_tools
 from pyimginspect.plan.python import edits_of_bindings, edits_of_environments
 from pyimginspect.plan.records import Edit, NotOffered, Plan, SavingPart
 from pyimginspect.plan.tools import edits_of_recommended, edits_of_tools
@@ -117,6 +118,7 @@ def _proposals(context: Context) -> Iterator[Proposal]:
     yield from edits_of_duplicates(context)
     yield from edits_of_wheels(context)
     yield from edits_of_base(context)
+    yield from edits_of_project_tools(context)
 
 
 def _without_answered(proposals: Sequence[Proposal]) -> list[Proposal]:

@@ -67,13 +67,21 @@ def with_stage(draft: Draft, chunks: Sequence[str]) -> list[str]:
     for each in operation.copies:
         owner = f" --chown={each.owner}" if each.owner else ""
         added.append(f"COPY --from={name}{owner} {each.source} {each.target}{newline}")
-    final += [comment, *added] if added else []
-    final += [
+    added = [comment, *added] if added else []
+    staying = [
         _ended(chunks[number], newline)
         for number in range(first, last + 1)
-        if blocks[number].instruction.keyword not in _FILES
+        if not _goes(draft, operation, number)
     ]
+    final += [*staying, *added] if operation.only else [*added, *staying]
     return [*chunks[:begin], *builder, *final, *chunks[last + 1 :]]
+
+
+def _goes(draft: Draft, operation: BuildStage, number: int) -> bool:
+    """Whether an instruction is in the build stage alone."""
+    if operation.only:
+        return number in map(draft.number_of, operation.only)
+    return draft.blocks[number].instruction.keyword in _FILES
 
 
 def _from(draft: Draft, text: str, name: str) -> str:

@@ -1,0 +1,230 @@
+"""Poetry, pdm, pipenv or uv left beside the virtual environment that it made.
+
+Their documentation has the environment made in a build stage, and copied: the final image needs
+nothing but that. Where a tool installs into the system's own ``site-packages``, its requirements
+and the application's are one, and no edit takes them apart.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Sequence
+from typing import NamedTuple
+
+from pyimginspect.inventory.contents import Content
+from pyimginspect.inventory.derived.leftovers import bytecode_of
+from pyimginspect.inventory.facts import Environment
+from pyimginspect.inventory.records import files_of
+from pyimginspect.inventory.tool_names import required_names
+from pyimginspect.plan.bytecode import compiled_again, whose_bytecode
+from pyimginspect.plan.context import Context, Proposal
+from pyimginspect.plan.operations import BuildStage, StageCopy
+from pyimginspect.plan.runs import Call, calls, installs, is_sequence, names_of
+from pyimginspect.plan.stages import stray_bytecode
+
+__all__ = ["edits_of_project_tools"]
+
+_TOOLS = frozenset({"poetry", "pdm", "pipenv", "uv", "uvx"})
+_LEFT = re.compile(
+    r"(?:.*/)?(?:poetry\.lock|pdm\.lock|uv\.lock|Pipfile\.lock|\.pdm-python|\.pdm-build/.*)"
+    r"|(?:root|home/[^/]+)/\.(?:cache|config|local/state|local/share)"
+    r"/(?:pypoetry|pdm|uv|pip|pipenv|virtualenv)/.*"
+    r"|tmp/.*|var/tmp/.*"
+)
+"""What the tools write beside the environment: locks, settings, caches."""
+_BINARY = re.compile(r"(?:.+/)?bin/uvx?")
+_IDLE = frozenset(
+    {"set", "true", ":", "echo", "which", "ls", "cd", "export", "mkdir", ".", "source"}
+)
+
+_OTHERS = frozenset(
+    {"useradd", "adduser", "groupadd", "addgroup", "mkdir", "set", "rm", "apt-mark"}
+)
+
+
+class _Found(NamedTuple):
+    """The layers that install the tools or call them, and the environments that these made."""
+
+    layers: tuple[int, ...]
+    tools: tuple[str, ...]
+    environments: tuple[Environment, ...]
+
+
+def edits_of_project_tools(context: Context) -> Iterator[Proposal]:
+    """Propose a build stage for tools that are there for nothing but their environment."""
+    found = _find(context)
+    if found is None:
+        return
+    rootfs, first, last = context.inventory.rootfs, found.layers[0], found.layers[-1]
+    made = {path for path, node in rootfs.nodes.items() if path and node.layer in found.layers}
+    tops = tuple(f"{each.path}/" for each in found.environments)
+    stays = {path for path in made if path.startswith(tops)}
+    gone = {path for path in made - stays if rootfs[path].kind != "directory"}
+    of_tools = _of_tools(context, found)
+    if not all(path in of_tools or _LEFT.fullmatch(path) for path in gone):
+        return  # something else comes from these instructions
+    links = (rootfs.resolve(path) for path in stays if rootfs[path].kind == "symlink")
+    if any(real in made and real not in stays for real in links):
+        return  # into uv's cache, with --link-mode=symlink
+    copies = [_copy(context, stays, each) for each in found.environments]
+    names = " and ".join(found.tools)
+    places = " ".join(f"/{each.path}" for each in found.environments)
+    stored = frozenset[Content]().union(*map(context.stored_by, found.layers))
+    lost = context.wasted(lambda removal, _: removal.removed_in <= last)
+    kept = {each for each in stored - lost if context.path_of(each) in stays}
+    edit = context.edit(
+        "builder-stage",
+        first,
+        f"make {places} in a stage of its own, and copy it: the final image needs no {names}",
+        command="COPY --from=builder",
+        packages=found.tools,
+        others=list(found.layers[1:]),
+        modules=sorted(_modules(context, gone)),
+        adds=_compiled(context, stored, last),
+        operations=[
+            BuildStage(first=first, last=last, name="builder", copies=copies, only=found.layers)
+            for copies in [tuple(each for each in copies if each is not None)]
+            if len(copies) == len(found.environments)
+        ],
+        reason=f"look whether anything calls {names} at run time",
+    )
+    yield Proposal(edit, stored - kept, frozenset(gone), (first, last))
+
+
+def _of_tools(context: Context, found: _Found) -> set[str]:
+    """Return the files of the tools, of what they require, and of byte code beside them."""
+    inventory = context.inventory
+    homes = {each.location for each in inventory.distributions if each.name in found.tools}
+    files = {
+        path
+        for each in inventory.distributions
+        if each.location in homes and each.layer in found.layers
+        for path in files_of(inventory.rootfs, each.location, each.metadata)
+    }
+    compiled = {*bytecode_of(inventory.rootfs, files)}
+    compiled.update(stray_bytecode(context, found.layers[0], found.layers[-1]))
+    binaries = {path for path in inventory.rootfs.nodes if _BINARY.fullmatch(path)}
+    return files | compiled | binaries
+
+
+def _copy(context: Context, paths: Collection[str], made: Environment) -> StageCopy | None:
+    """Return how an environment is copied, ``None`` where its files are not all one user's."""
+    rootfs, top = context.inventory.rootfs, f"{made.path}/"
+    owners = {
+        (rootfs[path].entry.uid, rootfs[path].entry.gid)
+        for path in paths
+        if path.startswith(top) and rootfs[path].kind != "symlink"
+    }
+    if len(owners) != 1:
+        return None
+    uid, gid = owners.pop()
+    owner = "" if (uid, gid) == (0, 0) else f"{uid}:{gid}"
+    return StageCopy(source=f"/{made.path}", target=f"/{made.path}", owner=owner)
+
+
+def _modules(context: Context, gone: Collection[str]) -> set[str]:
+    """Return the top-level modules that the Python of the system does not have any more."""
+    sites = {each.location for each in context.inventory.distributions}
+    found = set()
+    for path in gone:
+        site = next((each for each in sites if path.startswith(f"{each}/")), "")
+        name = path[len(site) + 1 :].partition("/")[0].partition(".")[0] if site else ""
+        if name.isidentifier() and name != "__pycache__":
+            found.add(name)
+    return found
+
+
+def _compiled(context: Context, stored: Collection[Content], last: int) -> int:
+    """Return the bytes of byte code of the base's Python that a later ``RUN`` stores instead."""
+    whose = compiled_again(context, last + 1)
+    return context.contents.size(
+        frozenset(
+            each for each in stored if not whose.isdisjoint(whose_bytecode(context.path_of(each)))
+        )
+    )
+
+
+def _find(context: Context) -> _Found | None:
+    """Return what is to be staged, ``None`` where there is nothing or it cannot be told apart."""
+    layers, tools = [], set()
+    for layer, step in sorted(context.by_layer.items()):
+        if layer >= context.base and _is_of_tools(context, layer, step.word, step.text):
+            layers.append(layer)
+            if step.word == "COPY":
+                tools.add("uv")
+    tools.update(
+        each.name
+        for each in context.inventory.distributions
+        if each.name in _TOOLS and each.layer in layers
+    )
+    if not tools:
+        return None
+    homes = {
+        python
+        for each in context.inventory.distributions
+        if each.name in tools
+        for python in each.interpreters
+    }
+    environments = tuple(
+        each
+        for each in context.inventory.environments
+        if each.layer in layers
+        and each.path not in homes
+        and not (each.broken or each.system_site_packages)
+    )
+    found = _Found(tuple(layers), tuple(sorted(tools)), environments)
+    return found if environments and _others_can_do_without(context, found.layers) else None
+
+
+def _others_can_do_without(context: Context, layers: Sequence[int]) -> bool:
+    """Whether what stays between ``layers`` calls neither the tools nor the environments."""
+    return all(
+        call.program in _OTHERS or call.manager in ("apt", "apk", "dnf")
+        for layer in context.runs(layers[0], layers[-1])
+        if layer not in layers
+        for call in calls(context.command(layer) or "false")
+    )
+
+
+def _is_of_tools(context: Context, layer: int, word: str, text: str) -> bool:
+    """Whether a layer brings such a tool, or is what it made, and does nothing else."""
+    if word == "COPY":
+        paths = [
+            entry.path
+            for entry in context.inventory.rootfs.layers[layer].index.entries
+            if entry.kind != "directory"
+        ]
+        return bool(paths) and all(_BINARY.fullmatch(path) for path in paths)
+    if word != "RUN" or not is_sequence(text):
+        return False
+    found = calls(text)
+    roles = [_role(context, call) for call in found]
+    return None not in roles and any(roles)
+
+
+def _role(context: Context, call: Call) -> bool | None:
+    """Whether a command installs or calls a tool; ``None`` for what else must stay."""
+    if call.program in _TOOLS and not (call.manager == "uv" and "--system" in call.words):
+        return True
+    if call.manager == "pip" and call.action == "install":
+        names = {name for each in installs(call.text, "pip") for name in names_of(each)}
+        files = any(each.files for each in installs(call.text, "pip"))
+        if not files and names & _TOOLS and names <= _closure(context, names & _TOOLS):
+            return True
+        return None
+    if call.program.startswith("python") and call.words[1:3] == ("-m", "venv"):
+        return False
+    return False if call.program in _IDLE else None
+
+
+def _closure(context: Context, names: Collection[str]) -> set[str]:
+    """Return names of distributions with all that they require."""
+    by_name = {each.name: each for each in context.inventory.distributions}
+    found, todo = set[str](), [*names]
+    while todo:
+        name = todo.pop()
+        if name not in found:
+            found.add(name)
+            if name in by_name:
+                todo.extend(required_names(context.inventory.rootfs, [by_name[name]]))
+    return found - {"pip", "setuptools", "wheel"}

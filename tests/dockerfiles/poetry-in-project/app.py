@@ -1,0 +1,5 @@
+from importlib.metadata import version
+
+import flask
+
+print(flask.__name__, version("flask"))

@@ -1,0 +1,172 @@
+"""Poetry, pdm, pipenv and uv beside the environment that they made: a stage of their own."""
+
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+from pyimginspect.plan import Plan, make_plan
+from pyimginspect.plan.operations import BuildStage, StageCopy
+from tests.images import Content, Directory, File, Link, dist_info
+from tests.inventories import on_slim, taken
+
+MB = b"x" * 1_000_000
+SITE = "usr/local/lib/python3.13/site-packages"
+PYTHON = "/usr/local/bin/python3.13"
+Layer = Mapping[str, Content]
+
+
+def environment(
+    top: str = "app/.venv", owner: int = 0, *, system: bool = False
+) -> dict[str, Content]:
+    files: dict[str, Content] = {
+        f"{top}/pyvenv.cfg": "home = /usr/local/bin\nversion = 3.13.1\n"
+        + ("include-system-site-packages = true\n" if system else ""),
+        f"{top}/bin/python": Link(PYTHON),
+        **dist_info("flask", "3", {"flask/x.py": MB}, site=f"{top}/lib/python3.13/site-packages"),
+    }
+    if not owner:
+        return files
+    above = {path[:end] for path in files for end in range(len(path)) if path[end] == "/"}
+    owned: dict[str, Content] = {
+        f"{path}/": Directory(uid=owner, gid=owner) for path in above if path.startswith(top)
+    }
+    for path, content in files.items():
+        if isinstance(content, str | bytes):
+            owned[path] = File(content, uid=owner, gid=owner)
+        else:
+            owned[path] = content
+    return owned
+
+
+def installed(name: str) -> dict[str, Content]:
+    """A tool as pip installs it into the system, with a requirement of its own."""
+    return {
+        **dist_info(name, "1", {f"{name}/x.py": MB}, requires=["toml"], site=SITE),
+        **dist_info("toml", "1", {"toml/x.py": MB}, site=SITE),
+    }
+
+
+UV: Layer = {"bin/uv": File(MB, mode=0o755), "bin/uvx": File(MB, mode=0o755)}
+FILES: Layer = {"app/pyproject.toml": "p"}
+CODE: Layer = {"app/app.py": "c"}
+
+
+def planned(
+    layers: Sequence[Layer], history: Sequence[str], cmd: Sequence[str] = ("/app/.venv/bin/python",)
+) -> Plan:
+    return make_plan(taken(on_slim(*layers, history=history, cmd=cmd)))
+
+
+def stages(plan: Plan) -> list[BuildStage]:
+    return [each for edit in plan.edits for each in edit.operations if isinstance(each, BuildStage)]
+
+
+@pytest.mark.parametrize(
+    ("brings", "made", "tool"),
+    [
+        ("RUN pip install poetry", "RUN poetry install --no-root --only main", "poetry"),
+        ("RUN pip install poetry==1.8 toml", "RUN poetry sync", "poetry"),
+        ("RUN pip3 install --no-cache-dir pdm", "RUN pdm install --check --prod", "pdm"),
+        ("RUN python3 -m pip install pdm", "RUN python -m venv .venv && pdm sync", "pdm"),
+        ("RUN pip install pipenv", "RUN pipenv sync", "pipenv"),
+        ("RUN pip install pipenv", "RUN set -e; cd /app; pipenv install --deploy", "pipenv"),
+        ("RUN pip install uv", "RUN uv sync --frozen --no-dev", "uv"),
+        ("RUN pip install uv", "RUN uv venv && uv pip install -r pyproject.toml", "uv"),
+        ("COPY /uv /uvx /bin/", "RUN uv sync --frozen --no-dev", "uv"),
+    ],
+)
+def test_the_final_image_gets_the_environment_alone(brings: str, made: str, tool: str) -> None:
+    first = UV if brings.startswith("COPY") else installed(tool)
+    cache = {f"root/.cache/{'virtualenv' if tool == 'poetry' else tool}/x": File(MB)}
+    plan = planned(
+        [first, FILES, {**environment(), "app/uv.lock": "l", **cache}, CODE],
+        [brings, "COPY pyproject.toml /app/", made, "COPY app.py /app/"],
+    )
+    (stage,) = stages(plan)
+    copy = StageCopy(source="/app/.venv", target="/app/.venv")
+    assert stage == BuildStage(first=4, last=6, name="builder", copies=(copy,), only=(4, 6))
+    (edit,) = (each for each in plan.edits if each.operations == (stage,))
+    assert (edit.level, edit.packages) == ("review", (tool,))
+    assert 3_000_000 <= edit.saving < 3_100_000, "the tool, what it requires, and its cache"
+    text = f"FROM x\n{brings}\nCOPY pyproject.toml /app/\nENV A=1\n{made}\nCOPY app.py /app/\n"
+    fixed = plan.patch(text).text
+    final = fixed.rpartition("FROM x\n")[2]
+    comment = "# pyimginspect: fixes wasted space (builder-stage)\n"
+    assert final == (
+        "COPY pyproject.toml /app/\nENV A=1\n"
+        f"{comment}COPY --from=builder /app/.venv /app/.venv\nCOPY app.py /app/\n"
+    )
+    assert fixed.startswith(f"{comment}FROM x AS builder\n{brings}\nCOPY pyproject.toml /app/\n")
+
+
+BRINGS = "RUN pip install poetry"
+MADE = "RUN poetry install"
+
+
+@pytest.mark.parametrize(
+    ("history", "made"),
+    [
+        ([BRINGS, f"{MADE} && make docs"], environment()),  # what else is made is not known
+        ([BRINGS, f"{MADE} && rm /etc/passwd"], environment()),
+        (["RUN apt-get install -y git && pip install poetry", MADE], environment()),
+        (["RUN pip install --upgrade pip poetry", MADE], environment()),
+        (["RUN pip install poetry flask", MADE], environment()),
+        (["RUN pip install -r requirements.txt", MADE], environment()),
+        ([BRINGS, MADE], {**environment(), "opt/data": "x"}),  # no file of the tool's
+        (  # uv --link-mode=symlink
+            [BRINGS, MADE],
+            {
+                **environment(),
+                "root/.cache/uv/a/x.py": "x",
+                "app/.venv/lib/python3.13/site-packages/x.py": Link("/root/.cache/uv/a/x.py"),
+            },
+        ),
+        ([BRINGS, MADE], environment(system=True)),  # it imports what the system has
+        ([BRINGS, MADE], dist_info("flask", "3", site=SITE)),  # into the system
+    ],
+)
+def test_what_cannot_be_told_apart_stays(history: list[str], made: Layer) -> None:
+    assert stages(planned([installed("poetry"), made], history)) == []
+
+
+@pytest.mark.parametrize(
+    ("between", "offered"),
+    [
+        ("RUN useradd web", True),
+        ("RUN apt-get update && apt-get install -y libpq5", True),
+        ("RUN poetry export > /r.txt; pip list", False),
+        ("RUN /app/.venv/bin/python -m compileall /app", False),
+        ("RUN chown -R 1000 /app", False),
+        ("RUN if true; then x; fi", False),
+    ],
+)
+def test_what_stays_between_needs_neither_tool_nor_environment(between: str, offered: bool) -> None:
+    layers: list[Layer] = [installed("poetry"), environment(), {}, {"app/.venv/x": "x"}]
+    plan = planned(layers, [BRINGS, "RUN poetry install --no-root", between, MADE])
+    assert len(stages(plan)) == offered
+
+
+@pytest.mark.parametrize(
+    ("cmd", "later", "reason"),
+    [
+        (["poetry", "run", "x"], "RUN true", "the command would not start"),
+        (["/app/.venv/bin/python"], "RUN make && poetry run x", "layer 6 calls poetry"),
+        (["/app/.venv/bin/python"], "RUN make; poetry check", "layer 6 calls poetry"),
+    ],
+)
+def test_who_calls_the_tool_keeps_it(cmd: list[str], later: str, reason: str) -> None:
+    tool = {**installed("poetry"), "usr/local/bin/poetry": File("#!/bin/sh\n", mode=0o755)}
+    record = tool[f"{SITE}/poetry-1.dist-info/RECORD"]
+    assert isinstance(record, str | bytes)
+    text = record if isinstance(record, str) else record.decode()
+    tool[f"{SITE}/poetry-1.dist-info/RECORD"] = text + "../../../bin/poetry,,\n"
+    plan = planned([tool, environment(), {}], [BRINGS, MADE, later], cmd)
+    assert stages(plan) == []
+    assert [each.reason.startswith(reason) for each in plan.not_offered] == [True]
+
+
+def test_the_owner_of_the_environment_stays() -> None:
+    one = planned([installed("poetry"), environment(owner=1000)], [BRINGS, MADE], ("python3",))
+    assert [each.copies[0].owner for each in stages(one)] == ["1000:1000"]
+    mixed = {**environment(owner=1000), "app/.venv/x": "root's"}
+    assert stages(planned([installed("poetry"), mixed], [BRINGS, MADE], ("python3",))) == []
