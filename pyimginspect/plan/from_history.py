@@ -27,7 +27,14 @@ _ENDS_OF_BASES = ('["python3"]', '["python"]', '["bash"]', '["/bin/bash"]', '["/
 _ASSIGNMENT = re.compile(r"(?:^|\s)([A-Za-z_][\w.-]*)=")
 _IMAGE = re.compile(r"[\w.:/@+-]+", re.ASCII)
 _HASHED = re.compile(r"(?:file|dir|multi):[0-9a-f]{32,}")
-_SECRET = re.compile(r"(?i)(token|secret|passw|credential|api_?key|private)")
+_SECRET = re.compile(
+    r"(?i)token|secret|passw|credential|api_?key|private|(?:^|_)(?:pass|pwd|key|auth|dsn)(?:$|_)"
+)
+_PLAIN = re.compile(
+    r"(?:true|false|[a-z]+(?:[._/-][a-z]+)*|v?\d+(?:\.\d+)*(?:[.-]?[a-z]+\d*)?|/[a-z\d./_-]*|)"
+)
+"""Values that are no secret: a version, a number, words in small letters, a path. A history has
+the value that the build was given in the place of the default, and no mark of it."""
 _HEADER = "# Made from the history of "
 
 
@@ -89,6 +96,9 @@ def application_steps(context: Context) -> Sequence[Step]:
     return steps[first:]
 
 
+_LONGEST = 40
+
+
 class _Writer:
     """Writes steps as instructions, from the image's configuration where a history is lossy."""
 
@@ -111,7 +121,8 @@ class _Writer:
         elif word in ("ENV", "LABEL"):
             text = self._assignments(text, word)
         elif word == "ARG":
-            text = _argument(text)
+            yield from _argument(text)
+            return
         elif word == "HEALTHCHECK":
             yield f"# {printable(step.line)}"
             return
@@ -147,10 +158,14 @@ class _Writer:
         return " ".join(parts)
 
 
-def _argument(text: str) -> str:
-    """Return an ``ARG`` without the value of what may be a secret."""
+def _argument(text: str) -> Iterator[str]:
+    """Yield the lines of an ``ARG``, without the value of what may be a secret."""
     name, _, value = text.partition("=")
-    return name if value and _SECRET.search(name) else text
+    plain = len(value) <= _LONGEST and _PLAIN.fullmatch(value.strip("\"'"))
+    if value and (_SECRET.search(name) or not plain):
+        yield "# The value may be a secret, and is not written here: give it with --build-arg"
+        text = name
+    yield f"ARG {printable(text)}".rstrip("\\ ")
 
 
 def _missing(text: str) -> str:
