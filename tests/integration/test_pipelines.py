@@ -1,7 +1,8 @@
 """The pipelines that the project gives away, run step by step on a registry with credentials.
 
-The package is built once and installed from there. The hook is run by pre-commit itself; of the
-others each step is executed as its runner would: expressions filled in, in the shell it names.
+The package is built once and installed from there. The hook is run by pre-commit itself, and so are
+the examples for pre-commit, tox and nox by these; of the others each step is executed as its runner
+would: expressions filled in, in the shell it names. The examples are taken from docs/ci.md.
 """
 
 from __future__ import annotations
@@ -21,6 +22,13 @@ import pytest
 import yaml
 
 from tests.images import docker_archive
+from tests.integration.services import (
+    REGISTRY,
+    SKOPEO,
+    Registry,
+    missing_program,
+    skopeo_copy,
+)
 from tests.inventories import on_slim
 from tests.servers import FakeRegistry
 
@@ -100,7 +108,7 @@ def runner(tmp_path: Path, dist: Path) -> Runner:
     return Runner(folder, dist)
 
 
-def log_in(runner: Runner, registry: FakeRegistry) -> None:
+def log_in(runner: Runner, registry: FakeRegistry | Registry) -> None:
     (runner.home / ".docker").mkdir()
     entry = {"username": "me", "password": SECRET}
     document = {"auths": {registry.host: entry}}
@@ -303,3 +311,136 @@ def test_the_hook_of_pre_commit(runner: Runner) -> None:
     done = runner.run(command, PYIMGINSPECT_FAIL_ON="note")
     assert done.returncode == 1
     assert "exit code: 1" in done.stdout
+
+
+# --- docs/ci.md, on Debian's registry with users -----------------------------------------------
+PAGE = (ROOT / "docs/ci.md").read_text(encoding="utf-8")
+
+
+def example(heading: str, number: int = 0) -> str:
+    """The code block of that number below a heading of the page."""
+    section = PAGE.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    return re.findall(r"^```\w+\n(.*?)^```", section, re.DOTALL | re.MULTILINE)[number]
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sample as `docker buildx build --output type=oci` writes it."""
+    if reason := missing_program(REGISTRY, SKOPEO):
+        pytest.skip(reason)
+    folder = tmp_path_factory.mktemp("images")
+    (folder / "docker.tar").write_bytes(docker_archive(SAMPLE))
+    skopeo_copy(f"docker-archive:{folder}/docker.tar", f"oci-archive:{folder}/image.tar")
+    return folder / "image.tar"
+
+
+@pytest.fixture(scope="module")
+def real_registry(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    with Registry(tmp_path_factory.mktemp("registry"), {"me": SECRET}) as running:
+        for tag in ("1", "stable"):
+            target = f"docker://{running.host}/acme/api:{tag}"
+            skopeo_copy(f"oci-archive:{archive}", target, "--dest-creds", f"me:{SECRET}")
+        yield running
+
+
+@pytest.fixture
+def builder(runner: Runner, archive: Path) -> Runner:
+    """A runner with a Dockerfile, and with a `docker` whose build makes the sample of it."""
+    program = runner.folder.parent / "engine/docker"
+    program.parent.mkdir()
+    program.write_text(
+        "#!/bin/sh\n"
+        'case "$*" in\n'
+        '"buildx build "*type=oci,dest=*" .") ;;\n'
+        '*) echo "unexpected: docker $*" >&2; exit 125;;\n'
+        "esac\n"
+        f'destination=${{*##*dest=}}\ntest -f Dockerfile && cp {archive} "${{destination% .}}"\n'
+    )
+    program.chmod(0o755)
+    runner.put_first(program.parent)
+    (runner.folder / "Dockerfile").write_text("FROM python:3.11-slim\nRUN pip install x\n")
+    return runner
+
+
+def test_the_example_for_github(builder: Runner) -> None:
+    steps = yaml.safe_load(example("GitHub Actions"))["jobs"]["image"]["steps"]
+    (built,) = [step["run"] for step in steps if "run" in step]
+    assert builder.run(built).returncode == 0
+    ours, upload = steps[-2:]
+    from pyimginspect.version import VERSION
+
+    assert ours["uses"] == f"pyimginspect/pyimginspect@v{VERSION}"
+    printed, status, files = composite(builder, {**ours["with"], "python": sys.executable})
+    assert (status, files["GITHUB_OUTPUT"]) == (1, "status=1\n"), printed
+    assert "file=Dockerfile,line=2" in printed
+    assert (upload["if"], upload["uses"].partition("@")[0]) == (
+        "always()",
+        "github/codeql-action/upload-sarif",
+    )
+    report = json.loads((builder.folder / upload["with"]["sarif_file"]).read_text())
+    assert report["runs"][0]["results"]
+
+
+def test_the_examples_for_gitlab(builder: Runner, real_registry: Registry) -> None:
+    """The job without the component, and that the component takes what is given to it."""
+    given = {
+        "CI_PROJECT_DIR": str(builder.folder),
+        "CI_REGISTRY": real_registry.host,
+        "CI_REGISTRY_IMAGE": f"{real_registry.host}/acme/api",
+        "CI_COMMIT_SHA": "1",
+        "CI_REGISTRY_USER": "me",
+        "CI_REGISTRY_PASSWORD": SECRET,
+    }
+    (job,) = yaml.safe_load(example("GitLab CI", 1)).values()
+    variables = {
+        name: re.sub(r"\$(\w+)", lambda match: given[match[1]], value)
+        for name, value in job["variables"].items()
+    }
+    done = builder.run("\n".join(job["script"]), ("sh", "-e"), **given, **variables)
+    assert done.returncode == 1, done.stderr  # the sample's finding is a warning
+    assert SECRET not in done.stdout + done.stderr
+    artifacts = [*job["artifacts"]["paths"], *job["artifacts"]["reports"].values()]
+    assert [path for path in artifacts if not (builder.folder / path).is_file()] == []
+    quality = json.loads((builder.folder / "gl-code-quality-report.json").read_text())
+    assert [each["check_name"] for each in quality] == ["package-cache"]
+    wrong = {**variables, "PYIMGINSPECT_REGISTRY_PASSWORD": "wrong"}
+    assert builder.run(job["script"][-1], ("sh", "-e"), **given, **wrong).returncode == 2
+    (include,) = yaml.safe_load(example("GitLab CI"))["include"]
+    head = next(yaml.safe_load_all((ROOT / "templates/inspect.yml").read_text()))
+    assert include["inputs"].keys() <= head["spec"]["inputs"].keys()
+
+
+def test_the_example_against_what_is_in_production(
+    builder: Runner, real_registry: Registry
+) -> None:
+    log_in(builder, real_registry)
+    command = example("Against the image in production").removeprefix("$ ")
+    command = command.replace("registry:", f"registry:{real_registry.host}/")
+    builder.run("docker buildx build --output type=oci,dest=image.tar .")
+    done = builder.run(f"python -m pip install --quiet pyimginspect && {command}")
+    assert done.returncode == 0, done.stderr
+    assert "0 new findings, 0 fixed, 1 as before" in (builder.folder / "changes.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("heading", "number", "file", "command"),
+    [
+        ("tox", 0, "tox.ini", "tox -e image"),
+        ("nox", 0, "noxfile.py", "nox"),
+        ("pre-commit", 1, ".pre-commit-config.yaml",
+         "pre-commit run --all-files --hook-stage pre-push --verbose"),
+    ],
+    ids=["tox", "nox", "pre-commit"],
+)  # fmt: skip
+def test_the_examples_for_runners(
+    heading: str, number: int, file: str, command: str, builder: Runner
+) -> None:
+    builder.from_index()
+    (builder.folder / file).write_text(example(heading, number))
+    builder.run("git init -q && git add .")
+    builder.run(f"python -m pip install --quiet {heading}")
+    for fail_on, fails in (("never", False), ("note", True)):
+        (builder.folder / ".pyimginspect.toml").write_text(f'fail-on = "{fail_on}"\n')
+        done = builder.run(command)
+        assert (done.returncode != 0) == fails, done.stdout + done.stderr
+        assert "package-cache" in done.stdout, done.stdout + done.stderr
