@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -39,11 +40,23 @@ SAMPLE = on_slim({"root/.cache/pip/http/x": "y" * 2_000_000}, history=["RUN pip 
 SECRET = "hunter2-swordfish"
 
 
+def repository_files() -> list[str]:
+    """The files of the repository, whether they are committed yet or not."""
+    command = ["git", "ls-files", "-co", "--exclude-standard"]
+    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    return [name for name in done.stdout.splitlines() if os.path.lexists(ROOT / name)]
+
+
 @pytest.fixture(scope="module")
 def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel and the sdist of this checkout."""
     folder = tmp_path_factory.mktemp("dist")
-    command = [sys.executable, "-m", "build", "--outdir", str(folder), str(ROOT)]
+    # Of a copy: setuptools also takes what an earlier build listed in the checkout's egg-info.
+    copy = folder.parent / "checkout"
+    for name in repository_files():
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, copy / name, follow_symlinks=False)
+    command = [sys.executable, "-m", "build", "--outdir", str(folder), str(copy)]
     subprocess.run(command, check=True, capture_output=True)
     return folder
 
@@ -202,6 +215,22 @@ def test_the_release_workflow(runner: Runner, dist: Path) -> None:
     assert done.returncode == 0, done.stdout
     done = runner.run(install["run"].replace("/tmp/installed", str(runner.folder / "installed")))
     assert done.stdout == f"pyimginspect {VERSION}\n", done.stderr
+
+
+def test_the_sdist_has_what_its_tests_need(dist: Path, tmp_path: Path) -> None:
+    """Every file of the repository, and the tests that read these pass where it is unpacked."""
+    (sdist,) = dist.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        archive.extractall(tmp_path, filter="tar")
+    (unpacked,) = tmp_path.iterdir()
+    # setuptools leaves out links that lead nowhere: those of the case host-venv-copied.
+    wanted = [name for name in repository_files() if (ROOT / name).exists()]
+    assert [name for name in wanted if not (unpacked / name).exists()] == []
+    names = ("house", "docs_claims", "docs_examples", "release_files", "rule_pages", "schema")
+    tests = [f"tests/unit/test_{name}.py" for name in names]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests]
+    done = subprocess.run(command, cwd=unpacked, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-3000:]
 
 
 # --- GitLab ---------------------------------------------------------------------------------------
