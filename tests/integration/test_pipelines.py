@@ -349,7 +349,8 @@ PAGE = (ROOT / "docs/ci.md").read_text(encoding="utf-8")
 def example(heading: str, number: int = 0) -> str:
     """The code block of that number below a heading of the page."""
     section = PAGE.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
-    return re.findall(r"^```\w+\n(.*?)^```", section, re.DOTALL | re.MULTILINE)[number]
+    blocks: list[str] = re.findall(r"^```\w+\n(.*?)^```", section, re.DOTALL | re.MULTILINE)
+    return blocks[number]
 
 
 @pytest.fixture(scope="module")
