@@ -18,6 +18,7 @@ from pyimginspect.report import Finding
 __all__ = ["fixes_by_edit", "is_about", "patch_alone"]
 
 _Fix = dict[str, Any]
+_LARGE = 2_000  # lines
 
 
 def is_about(edit: Edit, finding: Finding) -> bool:
@@ -75,7 +76,8 @@ def _fixes(plan: Plan, dockerfile: Dockerfile) -> Iterator[tuple[Edit, _Fix]]:
 def _replacements(before: str, after: str) -> Iterator[dict[str, Any]]:
     """Yield the lines that go and those that come, as ``replacement`` objects (§3.57)."""
     old, new = split_lines(before), split_lines(after)
-    matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
+    # Lines that are everywhere make it quadratic: large files are compared without them.
+    matcher = difflib.SequenceMatcher(None, old, new, autojunk=len(new) > _LARGE)
     for what, first, last, start, stop in matcher.get_opcodes():
         if what != "equal":
             # A region that ends at the first column of a line ends before that line (§3.30.8).

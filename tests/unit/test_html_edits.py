@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import time
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from msgspec import structs
 
 from pyimginspect.dockerfile import Dockerfile
 from pyimginspect.formats import render
+from pyimginspect.formats._fixes import fixes_by_edit
 from pyimginspect.formats.html._edits import edits_about, edits_of
 from pyimginspect.plan import NotOffered, Plan
 from pyimginspect.plan.operations import (
@@ -240,3 +242,13 @@ def test_the_plan_of_nothing_shows_no_edits() -> None:
     assert edits_of(plan_of([]), dockerfile()).shown == ()
     page = render(bad_report(findings=()), "html", plan=plan_of([]), dockerfile=dockerfile())
     assert "No known edit would make the image smaller." in page
+
+
+@pytest.mark.parametrize("line", ["# a\n", "\n"])
+def test_a_dockerfile_of_one_line_again_and_again_takes_no_time(line: str) -> None:
+    text = DOCKERFILE.replace("RUN make\n", line * 20_000 + "RUN make\n")
+    plan, given = plan_of([CLEAN, RECOMMENDS]), dockerfile(text)
+    before = time.process_time()
+    assert all(each.difference is not None for each in edits_of(plan, given).shown)
+    assert len(fixes_by_edit(plan, given)) == 2
+    assert time.process_time() - before < 5
