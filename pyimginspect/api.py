@@ -16,11 +16,18 @@ from pyimginspect.errors import LayerError
 from pyimginspect.inventory.base import layers_shared
 from pyimginspect.inventory.collect import Inventory, take_inventory
 from pyimginspect.inventory.contents import contents_of
+from pyimginspect.inventory.instructions import read_steps
 from pyimginspect.layers import registered
 from pyimginspect.ledger import Ledger, build_ledger
 from pyimginspect.model import Digest, Image, Layer, LayerIndex, Platform
 from pyimginspect.report import Finding, Report
-from pyimginspect.report_cache import cached_report, keep_report, report_key
+from pyimginspect.report_cache import (
+    cached_plan,
+    cached_report,
+    keep_plan,
+    keep_report,
+    report_key,
+)
 from pyimginspect.reporting import areas_of, image_facts, make_report
 from pyimginspect.rootfs import RootFS
 from pyimginspect.sources.connections import Connections
@@ -110,7 +117,17 @@ class OpenedImage:
         """The edits that make the image smaller, and what each and all of them save."""
         from pyimginspect.plan import make_plan
 
-        return make_plan(self.inventory, self._claims)
+        kept = self._kept if all_analyzers() == BUILTIN else None
+        key = self._report_key("plan") if kept is not None else None
+        if kept is None or key is None:
+            return make_plan(self.inventory, self._claims)
+        plan = cached_plan(kept, key)
+        if plan is not None:
+            steps = read_steps(self._source.image.config.history)
+            return msgspec.structs.replace(plan, steps=steps)
+        plan = make_plan(self.inventory, self._claims)
+        keep_plan(kept, key, plan)
+        return plan
 
     @cached_property
     def _claims(self) -> tuple[Finding, ...]:
@@ -160,10 +177,10 @@ class OpenedImage:
             keep_report(kept, key, report)
         return report
 
-    def _report_key(self, areas: bool, plan: bool) -> Digest | None:
+    def _report_key(self, *settings: object) -> Digest | None:
         dlopen = sorted((self._dlopen or {}).items())
         cached = isinstance(self._source, Later)
-        asked = (dlopen, self._base_layers, self._base_name, areas, plan)
+        asked = (dlopen, self._base_layers, self._base_name, *settings)
         return report_key(self._source.image, *asked, cached=cached)
 
     def _judge(self, chosen: tuple[Analyzer, ...], *, areas: bool, plan: bool) -> Report:

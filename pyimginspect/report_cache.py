@@ -1,4 +1,4 @@
-"""Reports of images seen before.
+"""Reports and plans of images seen before.
 
 Facts, findings and plan are functions of an image's layers and configuration: nothing in them
 asks the clock, the environment or a network (docs/decisions/kept-reports.md). So where all the
@@ -11,6 +11,7 @@ import hashlib
 import os
 import sys
 from functools import cache
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
@@ -20,7 +21,19 @@ from pyimginspect.model import Digest, Image, Layer, LayerIndex
 from pyimginspect.report import Report
 from pyimginspect.sources.options import LayerCache
 
-__all__ = ["cached_report", "code_identity", "keep_report", "report_key"]
+if TYPE_CHECKING:
+    from pyimginspect.plan.records import Plan
+
+__all__ = [
+    "cached_plan",
+    "cached_report",
+    "code_identity",
+    "keep_plan",
+    "keep_report",
+    "report_key",
+]
+
+_Kept = TypeVar("_Kept")
 
 _NOTHING = LayerIndex(size=0)
 
@@ -47,16 +60,32 @@ def report_key(image: Image, *settings: object, cached: bool = False) -> Digest 
 
 def cached_report(kept: LayerCache, key: Digest) -> Report | None:
     """Return the report kept under ``key``, if there is one."""
+    return _cached(kept, key, Report)
+
+
+def cached_plan(kept: LayerCache, key: Digest) -> Plan | None:
+    """Return the plan kept under ``key``, if there is one, without the image's steps."""
+    from pyimginspect.plan.records import Plan
+
+    return _cached(kept, key, Plan)
+
+
+def _cached(kept: LayerCache, key: Digest, kind: type[_Kept]) -> _Kept | None:
     data = kept.get_report(key)
     if data is None:
         return None
     try:
-        return from_msgpack(data, Report)
+        return from_msgpack(data, kind)
     except msgspec.MsgspecError:
         return None
 
 
-def keep_report(kept: LayerCache, key: Digest, report: Report) -> None:
+def keep_plan(kept: LayerCache, key: Digest, plan: Plan) -> None:
+    """Keep a plan, without the image's steps: they may have secrets in build arguments."""
+    keep_report(kept, key, msgspec.structs.replace(plan, steps=()))
+
+
+def keep_report(kept: LayerCache, key: Digest, report: Report | Plan) -> None:
     """Keep a report; one with names that are no UTF-8 is made again each time."""
     try:
         data = msgspec.msgpack.encode(report)

@@ -351,4 +351,34 @@ def test_the_policy_is_applied_to_a_kept_report(
     capsys.readouterr()
     assert main([*common, "--plan"]) == 1
     assert "save" in capsys.readouterr().out
-    assert len(judged) == 2, "the plan is made from the facts"
+    assert len(judged) == 1, "the plan was made for the report, and kept with it"
+
+
+def test_a_plan_is_kept_too_without_what_the_build_was_given(
+    tmp_path: Path, cache: Cache, judged: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = "RUN |1 TOKEN=hunter2 /bin/sh -c pip install a # buildkit"
+    one = image(LAYERS, history=["ADD a /", secret], tag="acme/api:1.4")
+    path = compressed(tmp_path, one)
+    kept: list[bytes] = []
+    put = Cache.put_report
+
+    def keep(self: Cache, key: Any, data: bytes) -> None:
+        kept.append(data)
+        put(self, key, data)
+
+    monkeypatch.setattr(Cache, "put_report", keep)
+    plans = []
+    for _ in range(3):
+        with pyimginspect.open_image(path, cache=cache) as opened:
+            plans.append(opened.plan)
+            opened.report()
+    assert judged == [path]
+    assert plans[0] == plans[1] == plans[2]
+    assert plans[0].edits
+    assert "hunter2" in plans[0].steps[-1].arguments, "a Dockerfile is matched with them"
+    with pyimginspect.open_image(path, cache=cache, base=1) as opened:
+        assert opened.plan.edits
+    assert len(judged) == 2
+    assert len(kept) == 3, "the plan and the report, and another plan for another base"
+    assert b"hunter2" not in b"".join(kept)
