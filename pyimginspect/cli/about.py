@@ -96,6 +96,6 @@ def cache_line(directory: str | None, *, size: int, clear: bool) -> str:
     if info is None:
         return f"no cache at {cache_directory(directory)} yet"
     verb = "contained" if clear else "contains"
-    contents = f"{counted(info.layers, 'layer')} and {counted(info.reports, 'report')}"
+    contents = f"{counted(info.layers, 'layer')} and {counted(info.reports, 'result')}"
     contents_size, limit = naturalsize(info.size), naturalsize(size)
     return f"{info.path} {verb} {contents} in {contents_size} (of at most {limit})"

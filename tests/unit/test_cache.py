@@ -888,9 +888,9 @@ def test_the_command_tells_what_the_cache_holds(
         cache.put(ONE, None, INDEX)
     for option, verb in (("--cache-info", "contains"), ("--cache-clear", "contained")):
         assert main([option, *where]) == 0
-        assert f"{FILE} {verb} 1 layer and 0 reports in " in capsys.readouterr().out
+        assert f"{FILE} {verb} 1 layer and 0 results in " in capsys.readouterr().out
     assert main(["--cache-info", *where]) == 0
-    assert f"{FILE} contains 0 layers and 0 reports in " in capsys.readouterr().out
+    assert f"{FILE} contains 0 layers and 0 results in " in capsys.readouterr().out
 
 
 def test_the_command_says_why_there_is_no_cache(
@@ -920,13 +920,13 @@ def test_the_command_bounds_the_cache(
     assert command(place, "--cache-size", "100", str(path)) == 0
     capsys.readouterr()
     assert command(place, "--cache-size", "2GB", "--cache-info") == 0
-    assert "0 layers and 0 reports" in (out := capsys.readouterr().out)
+    assert "0 layers and 0 results" in (out := capsys.readouterr().out)
     assert "at most 2.0 GB" in out
     monkeypatch.setenv("PYIMGINSPECT_CACHE_SIZE", "1MB")
     assert command(place, str(path)) == 0
     capsys.readouterr()
     assert command(place, "--cache-info") == 0
-    assert "1 layer and 1 report" in (out := capsys.readouterr().out)
+    assert "1 layer and 2 results" in (out := capsys.readouterr().out)
     assert "at most 1.0 MB" in out
     assert command(place, "--cache-size", "much", str(path)) == 2
     assert "cannot be 'much'" in capsys.readouterr().err
