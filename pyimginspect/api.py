@@ -22,9 +22,8 @@ from pyimginspect.ledger import Ledger, build_ledger
 from pyimginspect.model import Digest, Image, Layer, LayerIndex, Platform
 from pyimginspect.report import Finding, Report
 from pyimginspect.report_cache import (
-    cached_plan,
     cached_report,
-    keep_plan,
+    cached_result,
     keep_report,
     report_key,
 )
@@ -115,18 +114,19 @@ class OpenedImage:
     @cached_property
     def plan(self) -> Plan:
         """The edits that make the image smaller, and what each and all of them save."""
-        from pyimginspect.plan import make_plan
+        from pyimginspect.plan import Plan, make_plan
 
         kept = self._kept if all_analyzers() == BUILTIN else None
         key = self._report_key("plan") if kept is not None else None
         if kept is None or key is None:
             return make_plan(self.inventory, self._claims)
-        plan = cached_plan(kept, key)
+        plan = cached_result(kept, key, Plan)
         if plan is not None:
             steps = read_steps(self._source.image.config.history)
             return msgspec.structs.replace(plan, steps=steps)
         plan = make_plan(self.inventory, self._claims)
-        keep_plan(kept, key, plan)
+        # Its steps may have secrets among the build arguments; the configuration has them anyway.
+        keep_report(kept, key, msgspec.structs.replace(plan, steps=()))
         return plan
 
     @cached_property

@@ -11,7 +11,7 @@ import hashlib
 import os
 import sys
 from functools import cache
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -21,19 +21,15 @@ from pyimginspect.model import Digest, Image, Layer, LayerIndex
 from pyimginspect.report import Report
 from pyimginspect.sources.options import LayerCache
 
-if TYPE_CHECKING:
-    from pyimginspect.plan.records import Plan
-
 __all__ = [
-    "cached_plan",
     "cached_report",
+    "cached_result",
     "code_identity",
-    "keep_plan",
     "keep_report",
     "report_key",
 ]
 
-_Kept = TypeVar("_Kept")
+_Result = TypeVar("_Result")
 
 _NOTHING = LayerIndex(size=0)
 
@@ -60,17 +56,11 @@ def report_key(image: Image, *settings: object, cached: bool = False) -> Digest 
 
 def cached_report(kept: LayerCache, key: Digest) -> Report | None:
     """Return the report kept under ``key``, if there is one."""
-    return _cached(kept, key, Report)
+    return cached_result(kept, key, Report)
 
 
-def cached_plan(kept: LayerCache, key: Digest) -> Plan | None:
-    """Return the plan kept under ``key``, if there is one, without the image's steps."""
-    from pyimginspect.plan.records import Plan
-
-    return _cached(kept, key, Plan)
-
-
-def _cached(kept: LayerCache, key: Digest, kind: type[_Kept]) -> _Kept | None:
+def cached_result(kept: LayerCache, key: Digest, kind: type[_Result]) -> _Result | None:
+    """Return what is kept under ``key``, a plan say, if it is of that ``kind``."""
     data = kept.get_report(key)
     if data is None:
         return None
@@ -80,13 +70,8 @@ def _cached(kept: LayerCache, key: Digest, kind: type[_Kept]) -> _Kept | None:
         return None
 
 
-def keep_plan(kept: LayerCache, key: Digest, plan: Plan) -> None:
-    """Keep a plan, without the image's steps: they may have secrets in build arguments."""
-    keep_report(kept, key, msgspec.structs.replace(plan, steps=()))
-
-
-def keep_report(kept: LayerCache, key: Digest, report: Report | Plan) -> None:
-    """Keep a report; one with names that are no UTF-8 is made again each time."""
+def keep_report(kept: LayerCache, key: Digest, report: msgspec.Struct) -> None:
+    """Keep a report or a plan; one with names that are no UTF-8 is made again each time."""
     try:
         data = msgspec.msgpack.encode(report)
     except UnicodeEncodeError:
