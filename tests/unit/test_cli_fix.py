@@ -221,3 +221,38 @@ def test_sarif_has_the_lines_to_replace(
         assert region["startColumn"] == region["endColumn"] == 1
         lines[region["startLine"] - 1 : region["endLine"] - 1] = [each["insertedContent"]["text"]]
     assert "".join(lines) == FIXED
+
+
+@pytest.mark.parametrize("kind", ["absent", "directory", "long"])
+@pytest.mark.parametrize("option", ["--diff", "--fix"])
+def test_what_is_no_file_to_change(
+    kind: str, option: str, archive: str, dockerfile: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dockerfile.unlink()
+    said = "cannot be read: No such file or directory"
+    if kind == "directory":
+        dockerfile.mkdir()
+        said = "cannot be read: Is a directory"
+    elif kind == "long":
+        dockerfile.write_text("#" * (5 << 20))
+        said = "is longer than 4 MiB"
+    assert run(archive, option) == 2
+    assert capsys.readouterr().err.startswith(f"pyimginspect: Dockerfile {said}")
+
+
+@pytest.mark.parametrize(
+    "secret",
+    ["ARG TOKEN=hunter2", "ARG INDEX=https://me:hunter2@x/", "ARG A=hunter2", "ENV A=hunter2"],
+)
+def test_a_secret_is_printed_in_no_line_that_does_not_have_it(
+    secret: str, archive: str, dockerfile: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A diff has the lines around a change as they are, and no others."""
+    far = "# far\n" * 4
+    dockerfile.write_text(TEXT.replace("ARG TOKEN\n", f"{secret}\n{far}"))
+    assert run(archive, "--diff") == 1
+    shown = capsys.readouterr()
+    assert "--no-cache-dir" in shown.out
+    assert "hunter2" not in shown.out + shown.err
+    assert run(archive, "--fix") == 0
+    assert dockerfile.read_text().count("hunter2") == 1
