@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,9 +13,11 @@ import pytest
 
 import pyimginspect
 from pyimginspect import Fleet, inspect_fleet
+from pyimginspect.fleet.engines import WorkerDiedError
 from tests.fleets import fleet, push
 from tests.integration.clusters import LocalCluster, children
 from tests.servers import FakeRegistry
+from tests.unit.test_fleet_engines import die, gather, square
 
 pytestmark = [
     pytest.mark.integration,
@@ -237,3 +240,21 @@ def test_a_cluster_that_goes_away_and_comes_back(
                 cluster.start()
 
         check(references, reports, tmp_path, cluster=cluster.address, meanwhile=meanwhile)
+
+
+def test_what_ends_workers_of_a_cluster_is_given_up_and_others_go_on(tmp_path: Path) -> None:
+    pytest.importorskip("distributed")
+    from pyimginspect.fleet.engines.cluster import Cluster
+
+    wake = threading.Event()
+    with LocalCluster(tmp_path / "dask", WORKERS) as cluster:
+        engine = Cluster(wake, cluster.address)
+        try:
+            engine.submit("bad", die, str(tmp_path / "bad"), 99)
+            for number in range(6):
+                engine.submit(number, square, number)
+            found = gather(engine, wake, 7)
+        finally:
+            engine.close()
+    assert isinstance(found["bad"].error, WorkerDiedError)
+    assert [found[number].value for number in range(6)] == [0, 1, 4, 9, 16, 25]
