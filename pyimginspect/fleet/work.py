@@ -268,19 +268,20 @@ def _options(settings: Settings, target: Target, carrier: Carrier | None = None)
         cache=open_cache(settings.cache),
         workers=1,
         connections=_shared.connections,
-        attestations="never",  # each would be two more requests, and rows of results have none
     )
 
 
 def _key(settings: Settings, resolved: Resolved, identity: str | None) -> str:
     """Return the SHA-256 of an image's ``identity``, its diff IDs, this code and the settings.
 
-    What the manifest's annotation says of the base image counts too: the report repeats it.
+    What the manifest's annotation says of the base image counts too, and what is attached to the
+    image: the report repeats both.
     """
     probes = [probe.name for probe in registered()]
     base = resolved.annotations.get("org.opencontainers.image.base.name", "")
     layers = [(layer.diff_id, layer.absent) for layer in resolved.layers]
-    parts = (code_identity(), probes, settings.key, identity, layers, base)
+    attached = resolved.attestations
+    parts = (code_identity(), probes, settings.key, identity, layers, base, attached)
     return hashlib.sha256(repr(parts).encode("utf-8", "backslashreplace")).hexdigest()
 
 

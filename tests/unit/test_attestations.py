@@ -539,3 +539,29 @@ def test_a_report_from_the_cache_has_them_too(tmp_path: Path) -> None:
         assert pyimginspect.inspect(path, cache=cache) == first
         assert pyimginspect.inspect(path, cache=cache, attestations="never").attestations == ()
     assert len(first.attestations) == 1
+
+
+# --- fleets ---------------------------------------------------------------------------------------
+def test_a_fleet_reports_what_inspect_does(tmp_path: Path) -> None:
+    one = Attested(SAMPLE)
+    one.attach(statement(v1(one.layers), V1, one.digest))
+    with FakeRegistry() as running:
+        attested = running.add("api", "1", SAMPLE, files=one.indexed())
+        plain = running.add("plain", "1", SAMPLE)
+        command: dict[str, Any] = {
+            "results": tmp_path / "r.sqlite3",
+            "cache": tmp_path / "cache",
+            "workers": 1,
+        }
+        for _ in range(2):
+            outcomes = list(pyimginspect.inspect_fleet([attested, plain], **command))
+            for outcome in outcomes:
+                assert outcome.report is not None
+                assert outcome.report.to_json() == pyimginspect.inspect(outcome.reference).to_json()
+            running.requests.clear()
+        before = len(running.requests)
+        list(pyimginspect.inspect_fleet([attested, plain], **command))
+        assert [each for each in running.requests[before:] if "/blobs/" in str(each)] == []
+        # The same layers and configuration, without what is attached: another report.
+        counts = {o.reference: len(o.report.attestations) for o in outcomes if o.report}
+        assert counts == {attested: 1, plain: 0}
