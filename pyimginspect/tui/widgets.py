@@ -35,13 +35,17 @@ _STYLES: dict[Change, str] = {
 }
 SEVERITY_STYLES = {"error": "$text-error", "warning": "$text-warning", "note": "$text-muted"}
 
-_LIST_KEYS: list[BindingType] = [
+_KEYS: list[BindingType] = [
     Binding("j", "cursor_down", show=False),
     Binding("k", "cursor_up", show=False),
-    Binding("g", "first", show=False),
-    Binding("G", "last", show=False),
     Binding("ctrl+d", "page_down", show=False),
     Binding("ctrl+u", "page_up", show=False),
+]
+"""What moves the cursor of every pane."""
+_LIST_KEYS: list[BindingType] = [
+    *_KEYS,
+    Binding("g", "first", show=False),
+    Binding("G", "last", show=False),
 ]
 
 
@@ -99,12 +103,9 @@ class FileView(Tree[str]):
     """The files of a layer; a directory is filled when it is opened."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("j", "cursor_down", show=False),
-        Binding("k", "cursor_up", show=False),
+        *_KEYS,
         Binding("g", "scroll_home", show=False),
         Binding("G", "scroll_end", show=False),
-        Binding("ctrl+d", "page_down", show=False),
-        Binding("ctrl+u", "page_up", show=False),
         Binding("h,left", "fold", show=False),
         Binding("l,right", "unfold", show=False),
     ]
