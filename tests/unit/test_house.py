@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import pyimginspect
+from tests.complexity import HIGH, HIGHEST, MOST_HIGH, measure
 from tests.rooms import MODULES, NAME, ROOT, imports, room_of
 from tests.rooms_drawing import PICTURE, arrows, picture, ranks, reduced
 
@@ -225,6 +226,27 @@ def documented_names() -> list[str]:
     """The names of the first table of `docs/api.md`, from rows like ``| `name(…)` | …``."""
     text = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
     return re.findall(r"^\| `(\w+)[(`]", text, flags=re.MULTILINE)
+
+
+def test_functions_are_simple() -> None:
+    every = measure()
+    assert every[0].complexity <= HIGHEST, every[0]
+    assert len([each for each in every if each.complexity > HIGH]) <= MOST_HIGH
+
+
+def test_complexity_counts_methods_once_and_boolean_operators(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text(
+        "class A:\n"
+        "    def simple(self): return 1\n"
+        "    def both(self, a, b): return a and b\n"
+        "def branches(a):\n"
+        "    if a: return [each for each in a if each]\n"
+    )
+    assert [(each.name, each.complexity) for each in measure(tmp_path)] == [
+        ("branches", 4),
+        ("A.both", 2),
+        ("A.simple", 1),
+    ]
 
 
 def test_the_public_names_are_the_documented_ones() -> None:
