@@ -4,84 +4,33 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import datetime
 import gc
 import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
-import msgspec
-from msgspec import Struct
-
-from pyimginspect import api, formats
-from pyimginspect.analyzers import catalogue
-from pyimginspect.cli.about import (
-    all_rules,
-    cache_line,
-    explanation,
-    rule_list,
-    version_line,
-)
+from pyimginspect import api
+from pyimginspect.cli.about import cache_line, explanation, rule_list, version_line
 from pyimginspect.cli.arguments import build_parser, parse
-from pyimginspect.cli.asides import put_asides
 from pyimginspect.cli.completion import completion
 from pyimginspect.cli.configuration import find_settings, show_settings
-from pyimginspect.cli.fixing import (
-    change_dockerfile,
-    changes,
-    check_changes,
-    given_dockerfile,
-)
+from pyimginspect.cli.exit_status import CLEAN, FAILED, INTERRUPTED
+from pyimginspect.cli.fixing import changes, check_changes, given_dockerfile
 from pyimginspect.cli.interactive import check_interactive, walk
-from pyimginspect.cli.outputs import (
-    NEW_FINDINGS_FORMATS,
-    add_job_summary,
-    find_outputs,
-    put,
-    replace,
-    style,
-    wants_hyperlinks,
-)
+from pyimginspect.cli.outputs import find_outputs, put, style
+from pyimginspect.cli.results import Request, Result, write_results
 from pyimginspect.cli.session import open_cache, open_one, open_progress
 from pyimginspect.cli.time_limit import OutOfTime, limited
-from pyimginspect.comparison import compare
-from pyimginspect.errors import (
-    InvalidReferenceError,
-    PolicyError,
-    PyimginspectError,
-    printable,
-)
+from pyimginspect.errors import InvalidReferenceError, PolicyError, PyimginspectError, printable
 from pyimginspect.layers.cache_settings import cache_size
-from pyimginspect.policy import (
-    Baseline,
-    Policy,
-    apply_policy,
-    read_baseline,
-    remember,
-    write_baseline,
-)
-from pyimginspect.report import Failure, Report
+from pyimginspect.policy import Baseline, read_baseline
+from pyimginspect.report import Failure
 from pyimginspect.sources.connections import Connections
 
-if TYPE_CHECKING:
-    from pyimginspect.plan import LayerBreakdown, Plan
-
 __all__ = ["main", "run"]
-
-_CLEAN, _FINDINGS, _FAILED = 0, 1, 2
-_INTERRUPTED = 128 + signal.SIGINT
-
-
-class _Result(Struct, frozen=True, kw_only=True):
-    """What is told of one image: the report, and what else was asked for."""
-
-    report: Report
-    plan: Plan | None = None
-    layers: tuple[LayerBreakdown, ...] | None = None
-    dockerfile: str | None = None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -103,7 +52,7 @@ def _main(arguments: Sequence[str] | None, kept: list[api.OpenedImage], *, is_pr
             args = parse(arguments)
             if args.show_config:
                 put(show_settings(args, arguments, given_dockerfile(args)), None)
-                return _CLEAN
+                return CLEAN
             status = _run(args, kept, is_process=is_process)
     except PyimginspectError as exc:
         return _complain(str(exc))
@@ -111,10 +60,10 @@ def _main(arguments: Sequence[str] | None, kept: list[api.OpenedImage], *, is_pr
         return _complain(str(exc))
     except KeyboardInterrupt:
         _complain("interrupted")
-        return _INTERRUPTED
+        return INTERRUPTED
     except BrokenPipeError:
         # Whoever read us has gone, as `head` does; nothing more can be said to them.
-        return _FAILED
+        return FAILED
     except Exception as exc:
         if os.environ.get("PYIMGINSPECT_DEBUG"):
             raise
@@ -132,7 +81,7 @@ def run() -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, OSError, ValueError):
             stream.flush()
-    if status == _INTERRUPTED and os.name == "posix":
+    if status == INTERRUPTED and os.name == "posix":
         # Whoever runs us in a loop stops too, once the signal is seen to have ended us
         # (https://www.cons.org/cracauer/sigint.html).
         signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -159,14 +108,14 @@ def _complain(message: str) -> int:
     if sys.stderr is not None:  # as `2>&-` leaves it; print() would take standard output
         with contextlib.suppress(OSError):
             print(f"pyimginspect: {printable(message)}", file=sys.stderr, flush=True)
-    return _FAILED
+    return FAILED
 
 
 def _run(args: argparse.Namespace, kept: list[api.OpenedImage], *, is_process: bool) -> int:
     declared = _declared(args)
     if declared is not None:
         put(declared, None)
-        return _CLEAN
+        return CLEAN
     check_interactive(args)
     if args.fleet:
         from pyimginspect.cli.fleet import run_fleet
@@ -176,46 +125,25 @@ def _run(args: argparse.Namespace, kept: list[api.OpenedImage], *, is_process: b
     if not args.images:
         raise InvalidReferenceError("no image given", hint="pyimginspect --help")
     check_changes(args)
+    request = _requested(args)
+    if args.interactive:
+        walk(args, request.policy, request.baseline, request.dockerfile, is_process=is_process)
+        return CLEAN
+    with limited(args.max_time, is_process=is_process):
+        results, failures = _inspect(request, kept)
+    return write_results(request, results, failures)
+
+
+def _requested(args: argparse.Namespace) -> Request:
     outputs = find_outputs(args)
     baseline, dockerfile = _baseline(args), given_dockerfile(args)
-    policy = find_settings(args, dockerfile)
-    if args.interactive:
-        walk(args, policy, baseline, dockerfile, is_process=is_process)
-        return _CLEAN
-    named = {name for _, name in outputs}
-    asides = args.against or args.layers or args.plan or changes(args)
-    documents = not asides and named <= {*formats.MANY_FORMATS} - {"table"}
-    page = "html" in named or ("sarif" in named and dockerfile is not None)
-    with limited(args.max_time, is_process=is_process):
-        results, failures = _inspect(args, policy, kept, page=page, documents=documents)
-    status = _FAILED if failures else _CLEAN
-    today = datetime.datetime.now(datetime.UTC).date()
-    judged = [
-        msgspec.structs.replace(
-            result,
-            report=apply_policy(result.report, policy, catalogue(), today=today, baseline=baseline),
-        )
-        for result in results
-    ]
-    if args.against:
-        return _compare(judged, outputs, args, dockerfile)
-    if changes(args):
-        assert dockerfile is not None
-        assert judged[0].plan is not None
-        return change_dockerfile(judged[0].plan, dockerfile, args)
-    if args.layers or args.plan:
-        for target, name in outputs:
-            asides = [(each.layers, each.plan, each.dockerfile) for each in judged]
-            put_asides(asides, target, name, args)
-        outputs = []
-    for target, name in outputs:
-        _write(judged, target, name, args, dockerfile, failures)
-    if args.write_baseline and judged:
-        replace(Path(args.write_baseline), write_baseline(judged[0].report))
-        return status
-    verdicts = [result.report.verdict for result in judged]
-    failed = any(verdict is not None and not verdict.passed for verdict in verdicts)
-    return status or (_FINDINGS if failed else _CLEAN)
+    return Request(
+        args=args,
+        outputs=outputs,
+        policy=find_settings(args, dockerfile),
+        baseline=baseline,
+        dockerfile=dockerfile,
+    )
 
 
 def _declared(args: argparse.Namespace) -> str | None:
@@ -238,19 +166,13 @@ def _declared(args: argparse.Namespace) -> str | None:
     return None
 
 
-def _inspect(
-    args: argparse.Namespace,
-    policy: Policy,
-    kept: list[api.OpenedImage],
-    *,
-    page: bool,
-    documents: bool,
-) -> tuple[list[_Result], list[Failure]]:
+def _inspect(request: Request, kept: list[api.OpenedImage]) -> tuple[list[Result], list[Failure]]:
     """Inspect all images; of several, one that fails does not stop the others, the last is kept.
 
     Returns the results, and what could not be inspected. Of one image alone that is an error,
-    unless ``documents`` are to be written, which have it.
+    unless documents are to be written, which have it.
     """
+    args, page = request.args, request.needs_areas
     results = []
     failures: list[Failure] = []
     with contextlib.ExitStack() as stack:
@@ -263,7 +185,7 @@ def _inspect(
                 with open_one(
                     reference,
                     args,
-                    policy,
+                    request.policy,
                     cache=cache,
                     progress=progress,
                     connections=connections,
@@ -271,7 +193,7 @@ def _inspect(
                     results.append(_result(image, args, page=page))
                     kept[:] = [image]
             except PyimginspectError as exc:
-                if len(args.images) == 1 and not documents:
+                if len(args.images) == 1 and not request.documents:
                     raise
                 _complain(str(exc.at(image=reference)))
                 message = str(exc).removeprefix(f"{reference}: ")
@@ -279,85 +201,13 @@ def _inspect(
     return results, failures
 
 
-def _result(image: api.OpenedImage, args: argparse.Namespace, *, page: bool) -> _Result:
-    return _Result(
+def _result(image: api.OpenedImage, args: argparse.Namespace, *, page: bool) -> Result:
+    return Result(
         report=image.report(areas=page, plan=not args.against),
         plan=image.plan if page or args.plan or changes(args) else None,
         layers=image.layer_breakdowns if args.layers else None,
         dockerfile=image.dockerfile if args.plan == "dockerfile" else None,
     )
-
-
-def _compare(
-    judged: list[_Result],
-    outputs: list[tuple[Path | None, str]],
-    args: argparse.Namespace,
-    dockerfile: formats.Dockerfile | None,
-) -> int:
-    """Write what changed; new findings that the policy fails make the status 1."""
-    before, after = (result.report for result in judged)
-    comparison = compare(before, after)
-    new = _only_new(after, before)
-    for target, name in outputs:
-        if name in NEW_FINDINGS_FORMATS:
-            _write([msgspec.structs.replace(judged[1], report=new)], target, name, args, dockerfile)
-            continue
-        text = formats.render_comparison(comparison, name, **style(target, args))
-        put(text, target, exact=name != "table")
-    verdict = after.verdict
-    failed = verdict is not None and any(map(verdict.fails, comparison.new))
-    return _FINDINGS if failed else _CLEAN
-
-
-def _only_new(after: Report, before: Report) -> Report:
-    """Return a report with the findings that another has as known ones, and those gone as gone."""
-    verdict = after.verdict
-    assert verdict is not None, "a report is judged before it is compared"
-    comparison = compare(before, after)
-    new = {finding.fingerprint for finding in comparison.new}
-    known = tuple(f for f in after.findings if f.fingerprint not in new)
-    return msgspec.structs.replace(
-        after,
-        findings=tuple(f for f in after.findings if f.fingerprint in new),
-        verdict=msgspec.structs.replace(
-            verdict,
-            passed=not any(map(verdict.fails, comparison.new)),
-            accepted=(*verdict.accepted, *known),
-            fixed=(*verdict.fixed, *map(remember, comparison.fixed)),
-        ),
-    )
-
-
-def _write(
-    results: list[_Result],
-    target: Path | None,
-    name: str,
-    args: argparse.Namespace,
-    dockerfile: formats.Dockerfile | None,
-    failures: Sequence[Failure] = (),
-) -> None:
-    terminal = target is None and sys.stdout is not None and sys.stdout.isatty()
-    options = {
-        **style(target, args),
-        "hyperlinks": target is None and wants_hyperlinks(terminal=terminal),
-        "rules": all_rules(),
-        "dockerfile": dockerfile,
-        "category": args.category,
-        "detail": -1 if args.summary else args.verbose,
-        "plan": results[0].plan if len(results) == 1 else None,
-    }
-    reports = [result.report for result in results]
-    text = formats.render_many(reports, name, failures=failures, **options)
-    if name == "table" and len(args.images) > 1:
-        from pyimginspect.formats.table import summary_of_failures, verdicts
-
-        if args.summary:
-            text += summary_of_failures(failures)
-        else:
-            text += "\n" * bool(text) + verdicts(reports, failures, **style(target, args))
-    put(text, target, exact=name != "table")
-    if name == "github":
-        add_job_summary(formats.render_many(reports, "markdown", failures=failures))
 
 
 def _baseline(args: argparse.Namespace) -> Baseline | None:

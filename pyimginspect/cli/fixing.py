@@ -12,12 +12,14 @@ import os
 import stat
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pyimginspect import formats
 from pyimginspect.cli.outputs import put
 from pyimginspect.errors import DockerfileError, InvalidReferenceError, ReportError, printable
+from pyimginspect.text import counted
 
 if TYPE_CHECKING:
     from pyimginspect.plan import Patch, Plan
@@ -116,35 +118,31 @@ def _shown(path: str) -> str:
 
 def _say(patch: Patch, path: str, *, written: bool) -> None:
     """Say on standard error what was done, and what was not, with the reasons."""
-    lines = [
-        f"to be reviewed: {edit.words}{f': {edit.reason}' if edit.reason else ''}"
-        for edit in patch.applied
-        if edit.level == "review"
-    ]
-    lines += [
-        f"not applied: {each.edit.words}: {each.reason}"
-        for each in patch.skipped
-        if each.edit.operations
-    ]
-    advice = sum(not each.edit.operations for each in patch.skipped)
-    if advice:
-        lines.append(
-            f"{advice} {'change needs' if advice == 1 else 'changes need'} a decision that no edit"
-            " can make: --plan lists them"
-        )
-    if patch.matched < patch.instructions:
-        lines.append(
-            f"{patch.matched} of {patch.instructions} instructions match the image's history"
-        )
-    count = len(patch.applied)
-    if written and patch.diff:
-        lines.append(f"{count} {'edit' if count == 1 else 'edits'} written")
-    elif not patch.diff:
-        lines.append("nothing to change")
     if sys.stderr is not None:
         with contextlib.suppress(OSError):
-            for line in lines:
+            for line in _account(patch, written=written):
                 print(f"{printable(path)}: {printable(line)}", file=sys.stderr)
+
+
+def _account(patch: Patch, *, written: bool) -> Iterator[str]:
+    for edit in patch.applied:
+        if edit.level == "review":
+            yield f"to be reviewed: {edit.words}{f': {edit.reason}' if edit.reason else ''}"
+    advice = 0
+    for each in patch.skipped:
+        if each.edit.operations:
+            yield f"not applied: {each.edit.words}: {each.reason}"
+        else:
+            advice += 1
+    if advice:
+        subject = counted(advice, "change needs", "changes need")
+        yield f"{subject} a decision that no edit can make: --plan lists them"
+    if patch.matched < patch.instructions:
+        yield f"{patch.matched} of {patch.instructions} instructions match the image's history"
+    if not patch.diff:
+        yield "nothing to change"
+    elif written:
+        yield f"{counted(len(patch.applied), 'edit')} written"
 
 
 def _replace(path: Path, before: str, after: str) -> None:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from pyimginspect.cli.exit_status import CLEAN, FAILED, FINDINGS
 from pyimginspect.cli.fleet_pages import address_of, write_pages
 from pyimginspect.cli.outputs import put_pieces, style
 from pyimginspect.cli.session import open_fleet_progress
@@ -20,8 +21,6 @@ from pyimginspect.layers.cache_settings import cache_size
 from pyimginspect.policy import Policy
 
 __all__ = ["run_fleet"]
-
-_CLEAN, _FINDINGS, _FAILED = 0, 1, 2
 
 
 def run_fleet(args: argparse.Namespace, policy: Policy) -> int:
@@ -60,8 +59,8 @@ def run_fleet(args: argparse.Namespace, policy: Policy) -> int:
                 options["pages"] = address_of(args.pages, target)
                 put_pieces(render_fleet(fleet, name, **options), target, exact=name != "table")
     if not inspected or failed > args.max_failures:
-        return _FAILED
-    return _FINDINGS if failing else _CLEAN
+        return FAILED
+    return FINDINGS if failing else CLEAN
 
 
 def _plan(args: argparse.Namespace, policy: Policy, folder: str | None) -> Plan:

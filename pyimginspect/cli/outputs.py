@@ -8,7 +8,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,38 +39,52 @@ AGAINST_FORMATS = (*formats.COMPARISON_FORMATS, *NEW_FINDINGS_FORMATS)
 
 def find_outputs(args: argparse.Namespace) -> list[tuple[Path | None, str]]:
     """Return where to write, and in which format; ``None`` is standard output."""
+    outputs = _targets(args)
+    chosen = [name for _, name in outputs]
+    if args.plan and args.layers and "json" in chosen:
+        raise ReportError("--plan and --layers are two JSON documents: ask for one of them")
+    known, what = _possible(args)
+    for name in chosen:
+        if name not in known:
+            raise ReportError(f"there is no {what} '{name}'", hint=nearest(name, known))
+    if args.against and len(args.images) != 1:
+        raise InvalidReferenceError("--against compares one image with one other")
+    if len(args.images) > 1:
+        _check_several(chosen, args)
+    return outputs
+
+
+def _targets(args: argparse.Namespace) -> list[tuple[Path | None, str]]:
     outputs: list[tuple[Path | None, str]] = []
     for name in args.output:
         path = Path(name)
         if any(path == other for other, _ in outputs):
             raise ReportError(f"two outputs to one file, '{name}'")
         outputs.append((path, args.format or _format_for(path, args)))
-    if not outputs:
-        outputs.append((None, args.format or "table"))
-    known = AGAINST_FORMATS if args.against else formats.FORMATS
-    what = "comparison as" if args.against else "format"
+    return outputs or [(None, args.format or "table")]
+
+
+def _possible(args: argparse.Namespace) -> tuple[tuple[str, ...], str]:
+    """Return the formats of what is asked for, and what a message calls one of them."""
+    if args.plan == "dockerfile":
+        return ("table",), "plan as"
     if args.plan or args.layers:
-        if args.plan and args.layers and any(chosen == "json" for _, chosen in outputs):
-            raise ReportError("--plan and --layers are two JSON documents: ask for one of them")
-        known, what = _formats_of_asides(args), "plan as" if args.plan else "list of layers as"
-    for _, chosen in outputs:
-        if chosen not in known:
-            raise ReportError(f"there is no {what} '{chosen}'", hint=nearest(chosen, known))
-    if args.against and len(args.images) != 1:
-        raise InvalidReferenceError("--against compares one image with one other")
-    of_one = [chosen for _, chosen in outputs if chosen not in formats.MANY_FORMATS]
-    if len(args.images) > 1 and of_one:
-        raise ReportError(
-            f"the format '{of_one[0]}' is of one image",
-            hint=f"several images go into {', '.join(formats.MANY_FORMATS)}",
-        )
-    if len(args.images) > 1 and args.write_baseline:
+        return ("table", "json"), "plan as" if args.plan else "list of layers as"
+    if args.against:
+        return AGAINST_FORMATS, "comparison as"
+    return formats.FORMATS, "format"
+
+
+def _check_several(chosen: Sequence[str], args: argparse.Namespace) -> None:
+    """Raise :class:`ReportError` for what can be written of one image alone."""
+    for name in chosen:
+        if name not in formats.MANY_FORMATS:
+            raise ReportError(
+                f"the format '{name}' is of one image",
+                hint=f"several images go into {', '.join(formats.MANY_FORMATS)}",
+            )
+    if args.write_baseline:
         raise ReportError("a baseline is of one image")
-    return outputs
-
-
-def _formats_of_asides(args: argparse.Namespace) -> tuple[str, ...]:
-    return ("table",) if args.plan == "dockerfile" else ("table", "json")
 
 
 def _format_for(path: Path, args: argparse.Namespace) -> str:
