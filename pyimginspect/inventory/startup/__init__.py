@@ -62,10 +62,9 @@ def find_startup(
     command = (*config.entrypoint, *config.cmd)
     known = Startup(command=command, user=config.user, working_dir=config.working_dir or "/")
     if config.platform.os == "windows":
+        status = "unknown" if command else "none"
         reason = "commands of Windows are not followed"
-        return msgspec.structs.replace(
-            known, status="unknown" if command else "none", reason=reason
-        )
+        return msgspec.structs.replace(known, status=status, reason=reason)
     pythons = python_programs(rootfs, interpreters)
     context = Context(
         rootfs=rootfs,
@@ -83,21 +82,7 @@ def find_startup(
         process = _process(context)
         result = route.start(command, process, how, runtime=True)
     except CannotStartError as error:
-        reached = error.result
-        found = error.problem
-        shell = command[0].rpartition("/")[2].endswith("sh") and command[1:2] == ("-c",)
-        if shell and (found.errno, found.subject) == ("ENOENT", command[0]):
-            fix = f'write {how} in exec form, {how} ["PROGRAM", "ARGUMENT"]: there is no shell'
-            found = msgspec.structs.replace(found, fix=fix)
-        return msgspec.structs.replace(
-            known,
-            status="cannot-start",
-            program=reached.program if reached is not None else "",
-            python=reached.python if reached is not None else "",
-            reason=_reason(how, reached) if reached is not None else error.problem.what,
-            problem=found,
-            steps=tuple(route.steps),
-        )
+        return _failing(known, how, error, route)
     except NotKnownError as error:
         return msgspec.structs.replace(
             known, status="unknown", reason=str(error), steps=tuple(route.steps)
@@ -111,6 +96,28 @@ def find_startup(
         python=result.python,
         reason=_reason(how, result),
         steps=result.steps,
+    )
+
+
+def _failing(known: Startup, how: str, error: CannotStartError, route: Route) -> Startup:
+    """Return what is known of a command that fails; ``error`` has the Python, if that is what."""
+    found, reached = error.problem, error.result
+    name, *arguments = known.command
+    shell = name.rpartition("/")[2].endswith("sh") and arguments[:1] == ["-c"]
+    if shell and (found.errno, found.subject) == ("ENOENT", name):
+        fix = f'write {how} in exec form, {how} ["PROGRAM", "ARGUMENT"]: there is no shell'
+        found = msgspec.structs.replace(found, fix=fix)
+    failing = msgspec.structs.replace(
+        known,
+        status="cannot-start",
+        reason=found.what,
+        problem=found,
+        steps=tuple(route.steps),
+    )
+    if reached is None:
+        return failing
+    return msgspec.structs.replace(
+        failing, program=reached.program, python=reached.python, reason=_reason(how, reached)
     )
 
 

@@ -24,16 +24,27 @@ _NUMBERS: dict[str, Callable[[int, int], bool]] = {
 }
 
 
+def _both(one: bool | None, other: bool | None) -> bool | None:
+    """``and`` of three values: what is false on either side is false."""
+    return False if False in (one, other) else (None if None in (one, other) else True)
+
+
+def _either(one: bool | None, other: bool | None) -> bool | None:
+    """``or`` of three values: what is true on either side is true."""
+    return True if True in (one, other) else (None if None in (one, other) else False)
+
+
+_CONNECTIVES = {"&&": _both, "-a": _both, "||": _either, "-o": _either}
+
+
 def holds(node: Node, values: Values, depth: int = 0) -> bool | None:
     """Whether a condition is true; ``None`` where only a running container knows."""
     if depth > _DEEPEST:
         return None
     kind = node.type
-    if kind == "test_command":
+    if kind in ("test_command", "parenthesized_expression"):
         inner = node.named_children
         return holds(inner[0], values, depth + 1) if len(inner) == 1 else None
-    if kind == "parenthesized_expression" and node.named_child_count == 1:
-        return holds(node.named_children[0], values, depth + 1)
     if kind in ("negated_command", "unary_expression") and node.children[0].type == "!":
         inside = holds(node.named_children[-1], values, depth + 1)
         return None if inside is None else not inside
@@ -74,9 +85,7 @@ def _list(node: Node, values: Values, depth: int) -> bool | None:
     sides = [holds(child, values, depth + 1) for child in node.named_children]
     if len(sides) != 2 or len(operators) != 1:
         return None
-    if operators == {"&&"}:
-        return False if False in sides else (None if None in sides else True)
-    return True if True in sides else (None if None in sides else False)
+    return _both(*sides) if operators == {"&&"} else _either(*sides)
 
 
 def _unary(node: Node, values: Values) -> bool | None:
@@ -91,28 +100,30 @@ def _unary(node: Node, values: Values) -> bool | None:
 
 def _binary(node: Node, values: Values, depth: int) -> bool | None:
     left, right = node.child_by_field_name("left"), node.child_by_field_name("right")
+    if left is None or right is None:
+        return None
     operator = "".join(
         (child.text or b"").decode(errors="replace")
         for child in node.children
         if child not in (left, right)
     )
-    if left is None or right is None:
-        return None
-    if operator in ("&&", "||", "-a", "-o"):
-        sides = [holds(each, values, depth + 1) for each in (left, right)]
-        if operator in ("&&", "-a"):
-            return False if False in sides else (None if None in sides else True)
-        return True if True in sides else (None if None in sides else False)
+    connective = _CONNECTIVES.get(operator)
+    if connective is not None:
+        return connective(holds(left, values, depth + 1), holds(right, values, depth + 1))
     words = expand_words(left, values)
     if len(words) != 1 or words[0] is None:
         return None
     if operator in ("=", "==", "!="):
         same = matches(words[0], right, values)
         return None if same is None else same == (operator != "!=")
+    return _compared(words[0], operator, expand_words(right, values))
+
+
+def _compared(number: str, operator: str, others: list[Word]) -> bool | None:
+    """Decide ``[ 2 -gt 1 ]``; ``None`` for what are no whole numbers."""
     compare = _NUMBERS.get(operator)
-    other = expand_words(right, values)
-    if compare is None or len(other) != 1 or other[0] is None:
+    if compare is None or len(others) != 1 or others[0] is None:
         return None
-    if not all(number.isdigit() and len(number) < 10 for number in (words[0], other[0])):
+    if not all(each.isdigit() and len(each) < 10 for each in (number, others[0])):
         return None
-    return compare(int(words[0]), int(other[0]))
+    return compare(int(number), int(others[0]))

@@ -63,19 +63,15 @@ def find_program(
     for directory in dict.fromkeys(process.path.split(":")):
         path = absolute(f"{directory or '.'}/{word}", process.directory)
         try:
-            real = walk(context, path, process.user, word)
+            fits = _may_run(context, process, word, path)
         except CannotStartError as error:
             if error.problem.errno == "EACCES":
                 refused = refused or error
             continue
-        if context.rootfs[real].kind != "file" if real else True:
-            continue
-        if not may_execute(context.rootfs, real, process.user):
-            refused = refused or _not_executable(context, process, word, path, real)
-            continue
-        found.append(path)
-        if runtime:
-            break
+        if fits:
+            found.append(path)
+            if runtime:
+                break
     if not found:
         raise refused or problem(
             "ENOENT",
@@ -84,6 +80,16 @@ def find_program(
             fix=instead_of(context, word),
         )
     return found
+
+
+def _may_run(context: Context, process: Process, word: str, path: str) -> bool:
+    """Whether ``path`` is a file; one that may not be executed is refused, as EACCES."""
+    real = walk(context, path, process.user, word)
+    if not real or context.rootfs[real].kind != "file":
+        return False
+    if not may_execute(context.rootfs, real, process.user):
+        raise _not_executable(context, process, word, path, real)
+    return True
 
 
 def _path_set(context: Context, process: Process) -> str:

@@ -27,31 +27,50 @@ def installs(context: Context, package: str) -> str:
 
 def instead_of(context: Context, word: str) -> str:
     """Return what to start in place of a name that PATH does not lead to."""
-    rootfs = context.rootfs
     if word == "source":
         return 'write . FILE in place of source FILE, or SHELL ["/bin/bash", "-c"] before it'
     if " " in word:
         return f"let env split its argument: #!/usr/bin/env -S {word}"
+    return (
+        _found_at(context, word)
+        or _shortest_python(context, word)
+        or _another_shell(context, word)
+        or f"install the package that provides {word}, or copy it to a directory of PATH"
+    )
+
+
+def _found_at(context: Context, word: str) -> str:
+    """Say where a program of that name is, or a Python of a less exact one (``python3.12``)."""
+    rootfs = context.rootfs
     names = [word]
     if word.startswith(("python", "pip")):
         names += [f"{word.rstrip('.0123456789')}{series}" for series in ("3", "")]
     places = [path for path in rootfs.directories if path.rpartition("/")[2] in _BIN]
     places.sort(key=lambda path: (path.count("/"), not path.startswith("usr/local"), path))
-    for name in dict.fromkeys(names):
-        found = next((path for path in places if f"{path}/{name}" in rootfs), None)
-        if found is None:
-            continue
-        if name != word:
-            return f"start {name}, which is at /{found}/{name}"
-        on_path = f"/{found}" in context.config.environment().get("PATH", DEFAULT_PATH).split(":")
-        return f"start /{found}/{name}" + ("" if on_path else f", or put /{found} on PATH")
+    candidates = ((place, name) for name in dict.fromkeys(names) for place in places)
+    found = (each for each in candidates if "/".join(each) in rootfs)
+    place, name = next(found, ("", ""))
+    if not name:
+        return ""
+    if name != word:
+        return f"start {name}, which is at /{place}/{name}"
+    on_path = f"/{place}" in context.config.environment().get("PATH", DEFAULT_PATH).split(":")
+    return f"start /{place}/{name}" + ("" if on_path else f", or put /{place} on PATH")
+
+
+def _shortest_python(context: Context, word: str) -> str:
+    """Say which Python the image has under another name altogether."""
+    if not word.startswith("python"):
+        return ""
     pythons = [path for path in context.pythons if python_name(path) is not None]
-    if word.startswith("python") and pythons:
-        return f"start /{min(pythons, key=lambda path: (len(path), path))}"
-    if word in _SHELLS:
-        command = installs(context, word)
-        return "start sh in its place" + (f", or {command}" if command else "")
-    return f"install the package that provides {word}, or copy it to a directory of PATH"
+    return f"start /{min(pythons, key=lambda path: (len(path), path))}" if pythons else ""
+
+
+def _another_shell(context: Context, word: str) -> str:
+    if word not in _SHELLS:
+        return ""
+    command = installs(context, word)
+    return "start sh in its place" + (f", or {command}" if command else "")
 
 
 def missing_file(context: Context, path: str) -> str:

@@ -47,69 +47,100 @@ def walk(context: Context, path: str, user: User, subject: str = "") -> str:
     Raises :class:`CannotStartError` with the errno that a system call would have, and
     :class:`NotKnownError` for what a runtime mounts, or an absent layer may have.
     """
-    subject = subject or path
-    if len(path.encode("utf-8", "surrogateescape")) > _LONGEST_PATH:
-        what = f"its path is longer than {_LONGEST_PATH} bytes"
-        raise problem("ENAMETOOLONG", subject, what, path[:200])
-    rootfs = context.rootfs
-    place, todo, links = "", path.split("/")[::-1], 0
-    while todo:
-        name = todo.pop()
-        if place and rootfs[place].kind != "directory":
-            if name or todo:
-                raise problem("ENOTDIR", subject, f"/{place} is no directory", place)
-            raise problem("ENOTDIR", subject, f"/{place} is no directory, as the / after it says")
-        if name in ("", "."):
-            continue
-        if not may_enter(rootfs, place, user):
-            raise _forbidden(context, place, user, subject)
+    return _Walk(context, path, user, subject or path).to_the_end()
+
+
+class _Walk:
+    """A path on its way: ``place`` is how far it came, ``todo`` the names left, the next one last.
+
+    ``links`` counts the symbolic links that were followed.
+    """
+
+    def __init__(self, context: Context, path: str, user: User, subject: str) -> None:
+        self._context = context
+        self._path = path
+        self._user = user
+        self._subject = subject
+        self.place = ""
+        self.todo = path.split("/")[::-1]
+        self.links = 0
+
+    def to_the_end(self) -> str:
+        """Return the real path, or raise as :func:`walk` does."""
+        self._check_length(self._path, _LONGEST_PATH, "its path", self._path[:200])
+        while self.todo:
+            name = self.todo.pop()
+            self._check_directory(name)
+            if name not in ("", "."):
+                self._enter(name)
+        return self.place
+
+    def _check_length(self, text: str, longest: int, what: str, path: str) -> None:
+        if len(text.encode("utf-8", "surrogateescape")) > longest:
+            what = f"{what} is longer than {longest} bytes"
+            raise problem("ENAMETOOLONG", self._subject, what, path)
+
+    def _check_directory(self, name: str) -> None:
+        """Refuse to look ``name`` up in anything but a directory, even the one after a last /."""
+        place = self.place
+        if not place or self._context.rootfs[place].kind == "directory":
+            return
+        if name or self.todo:
+            raise problem("ENOTDIR", self._subject, f"/{place} is no directory", place)
+        what = f"/{place} is no directory, as the / after it says"
+        raise problem("ENOTDIR", self._subject, what)
+
+    def _enter(self, name: str) -> None:
+        """Look a name up in the directory that was reached."""
+        rootfs, place = self._context.rootfs, self.place
+        if not may_enter(rootfs, place, self._user):
+            raise _forbidden(self._context, place, self._user, self._subject)
         if name == "..":
-            place = place.rpartition("/")[0]
-            continue
-        if len(name.encode("utf-8", "surrogateescape")) > _LONGEST_NAME:
-            what = f"a name on its path is longer than {_LONGEST_NAME} bytes"
-            raise problem("ENAMETOOLONG", subject, what, place)
+            self.place = place.rpartition("/")[0]
+            return
+        self._check_length(name, _LONGEST_NAME, "a name on its path", place)
         full = f"{place}/{name}" if place else name
         node = rootfs.get(full)
         if node is None:
-            whole = "/".join([full, *todo[::-1]]) if links else ""
-            raise _missing(context, full, path, subject, whole)
-        if node.kind != "symlink":
-            place = full
-            continue
-        links += 1
-        if links > MAX_LINKS:
+            raise self._missing(full)
+        if node.kind == "symlink":
+            self._follow(full, target_of(node))
+        else:
+            self.place = full
+
+    def _follow(self, link: str, target: str) -> None:
+        self.links += 1
+        if self.links > MAX_LINKS:
             what = f"more than {MAX_LINKS} links lie on the way, or they go in a circle"
-            raise problem("ELOOP", subject, what, full)
-        target = target_of(node)
+            raise problem("ELOOP", self._subject, what, link)
         if target.startswith("/"):
-            place = ""
-        todo.extend(target.split("/")[::-1])
-    return place
+            self.place = ""
+        self.todo.extend(target.split("/")[::-1])
 
+    def _missing(self, full: str) -> Exception:
+        """Return what is raised for a path on the way that has no entry."""
+        context, path = self._context, self._path
+        if not context.complete:
+            return NotKnownError(f"/{full} may be in a layer that the archive does not have")
+        if any(full == top or full.startswith(f"{top}/") for top in _MOUNTED):
+            return NotKnownError(f"/{full} is mounted by the runtime")
+        if context.in_volume(f"/{full}"):
+            return NotKnownError(f"/{full} may be in a volume")
+        if self.links:
+            return self._missing_behind_link(full)
+        what = f"/{full} is in no layer of the image"
+        if f"/{full}" != path:
+            what = f"there is no {path}, for {what}"
+        return problem("ENOENT", self._subject, what, full)
 
-def _missing(context: Context, full: str, path: str, subject: str, whole: str) -> Exception:
-    """Return what is raised for a path without an entry, on the way that ``path`` is.
-
-    ``whole`` is the path that links lead to, if there are links on the way.
-    """
-    if not context.complete:
-        return NotKnownError(f"/{full} may be in a layer that the archive does not have")
-    if any(full == top or full.startswith(f"{top}/") for top in _MOUNTED):
-        return NotKnownError(f"/{full} is mounted by the runtime")
-    if any(f"/{full}/".startswith(f"{each.rstrip('/')}/") for each in context.config.volumes):
-        return NotKnownError(f"/{full} may be in a volume")
-    what = f"/{full} is in no layer of the image"
-    if whole:
+    def _missing_behind_link(self, full: str) -> CannotStartError:
+        path, whole = self._path, "/".join([full, *self.todo[::-1]])
         lacks = "which" if whole == full else f"and /{full}"
         what = f"{path} leads to /{whole}, {lacks} is in no layer of the image"
         fix = f"copy what the link leads to as well, to /{whole}"
-        if context.rootfs.resolve(f"{path.rpartition('/bin/')[0]}/pyvenv.cfg") is not None:
+        if self._context.rootfs.resolve(f"{path.rpartition('/bin/')[0]}/pyvenv.cfg") is not None:
             fix += ", or make the environment with a Python that the image has, at the same path"
-        return problem("ENOENT", subject, what, full, fix)
-    if f"/{full}" != path:
-        what = f"there is no {path}, for {what}"
-    return problem("ENOENT", subject, what, full)
+        return problem("ENOENT", self._subject, what, full, fix)
 
 
 def _forbidden(context: Context, place: str, user: User, subject: str) -> CannotStartError:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
+from msgspec import Struct
 
 from pyimginspect.inventory.startup.paths import absolute, problem, walk
 from pyimginspect.inventory.startup.records import (
@@ -16,7 +19,9 @@ from pyimginspect.inventory.startup.users import may_read
 
 __all__ = ["check_arguments", "is_interactive", "likely"]
 
-_VALUES = ("W", "X")
+_CLUSTER = re.compile(r"-([^cVh?mWX]*)(.?)(.*)", re.DOTALL)
+"""An argument of several options of one letter, up to one that ends it or has a value."""
+_VALUES = frozenset("mWX")
 _LONG_VALUES = ("--check-hash-based-pycs",)
 _NOT_USUAL = frozenset("IEsSP")
 """Options that change where modules are looked up."""
@@ -34,33 +39,42 @@ def check_arguments(
     context: Context, process: Process, program: str, arguments: tuple[Word, ...]
 ) -> None:
     """Raise :class:`CannotStartError` where the script or module that is to run is not there."""
-    words = list(arguments[1:])
-    unusual = False
+    target = _target(list(arguments[1:]))
+    if target.script is not None:
+        _check_script(context, process, arguments[0] or program, target.script)
+    elif target.module is not None:
+        _check_module(context, process, program, target.module)
+
+
+class _Target(Struct, frozen=True, kw_only=True):
+    """What is to run, where that is a file that can be looked for: a script, or a module."""
+
+    script: str | None = None
+    module: str | None = None
+
+
+def _target(words: list[Word]) -> _Target:
+    """Return what the arguments behind the interpreter's name lead to (CPython's ``getopt.c``)."""
+    usual = True
     while words:
         word = words.pop(0)
-        if word is None or word == "-":
-            return
-        if not word.startswith("-"):
-            _check_script(context, process, arguments[0] or program, word)
-            return
+        if word is None or word == "-":  # only known at run time, or standard input
+            break
         if word.startswith("--"):
-            if word in _LONG_VALUES and words:
-                words.pop(0)
+            if word in _LONG_VALUES:
+                del words[:1]
             continue
-        for number, letter in enumerate(word[1:], 1):
-            rest = word[number + 1 :]
-            if letter in _ENDING:
-                return
-            if letter == "m":
-                module = rest or (words.pop(0) if words else None)
-                if module is not None and not unusual:
-                    _check_module(context, process, program, module)
-                return
-            if letter in _VALUES:
-                if not rest and words:
-                    words.pop(0)
-                break
-            unusual = unusual or letter in _NOT_USUAL
+        cluster = _CLUSTER.fullmatch(word)
+        if cluster is None:
+            return _Target(script=word)
+        flags, last, rest = cluster.groups()
+        usual = usual and _NOT_USUAL.isdisjoint(flags)
+        if last in _ENDING:
+            break
+        value = rest or (words.pop(0) if words and last in _VALUES else None)
+        if last == "m":
+            return _Target(module=value if usual else None)
+    return _Target()
 
 
 def _check_script(context: Context, process: Process, name: str, word: str) -> None:
@@ -108,15 +122,11 @@ def _check_module(context: Context, process: Process, program: str, module: str)
     if process.directory is None:
         raise NotKnownError("the working directory, which Python imports from, is not known")
     own = rootfs.resolve(process.directory)
-    places = [*sites, *(f"{site}/lib-dynload" for site in sites[:1]), *([own] if own else [])]
-    for place in dict.fromkeys(places):
-        if _has_module(context, place, name):
-            return
-    if {name} <= _BUILT_IN:
+    places = [*sites, f"{sites[0]}/lib-dynload", *([own] if own else [])]
+    if name in _BUILT_IN or any(_has_module(context, place, name) for place in places):
         return
-    for volume in context.config.volumes:
-        if f"{process.directory}/".startswith(f"{volume.rstrip('/')}/"):
-            raise NotKnownError(f"module {name} may be in a volume")
+    if context.in_volume(process.directory):
+        raise NotKnownError(f"module {name} may be in a volume")
     what = (
         f"no directory that /{program} imports from has a module {name}"
         f" (python -m {module} in {process.directory})"

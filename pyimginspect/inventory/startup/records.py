@@ -66,6 +66,20 @@ class Program(Struct, frozen=True, kw_only=True):
     scripts: tuple[str, ...] = ()
     interpreters: tuple[str, ...] = ()
 
+    def applet(self) -> tuple[str, tuple[Word, ...]]:
+        """Return the last part of the name and the arguments: ``busybox sh -c …`` is ``sh``."""
+        name, arguments = self.path.rpartition("/")[2], self.arguments[1:]
+        if name == "busybox" and arguments and arguments[0] is not None:
+            return arguments[0], arguments[1:]
+        return name, arguments
+
+    def behind_script(self) -> tuple[Word, ...]:
+        """Return the arguments that the first of the scripts was given: those behind its path."""
+        for number, word in enumerate(self.arguments[:-1], 1):
+            if word is not None and word.lstrip("/") == self.scripts[0]:
+                return self.arguments[number:]
+        return self.arguments[1 + len(self.scripts) :]
+
 
 class Context(Struct, frozen=True, kw_only=True):
     """What the walk looks things up in.
@@ -87,6 +101,10 @@ class Context(Struct, frozen=True, kw_only=True):
         """Return the interpreter that the program at ``path`` is or leads to."""
         found = self.pythons.get(path)
         return found if found is not None else self.pythons.get(self.rootfs.resolve(path) or "")
+
+    def in_volume(self, path: str) -> bool:
+        """Whether what an absolute path names may be in a volume, which no layer holds."""
+        return any(f"{path}/".startswith(f"{each.rstrip('/')}/") for each in self.config.volumes)
 
 
 class Result(Struct, frozen=True, kw_only=True):

@@ -121,38 +121,41 @@ class Route:
 
     def _beyond(self, program: Program, word: str, process: Process, origin: str) -> Result:
         """Follow what a program does with its arguments."""
-        context = self._context
         script = program.scripts[0] if program.scripts else ""
         outer = (script or program.path).rpartition("/")[2]
-        if script and is_wrapper(outer) and outer != "busybox":
-            inner = program.arguments[1 + len(program.scripts) :]
-            arguments = tuple(_behind(program, script)) or inner
-            return self._wrapped(program, outer, arguments, process, word)
-        python = context.python(program.path)
+        if script and is_wrapper(outer):
+            return self._wrapped(program, outer, program.behind_script(), process, word)
+        python = self._context.python(program.path)
         if python is not None:
-            result = Result(
-                program=program.path,
-                python=python,
-                word=origin or word,
-                named=word if origin else (program.interpreters[-1] if script else ""),
-                steps=tuple(self.steps),
-                interactive=is_interactive(program.arguments),
-            )
-            # A script's own path, which the kernel gives its interpreter, has been opened already.
-            if process.settled and python_name(program.path) is not None and not script:
-                self._check_python(program, process, result)
-            return result
-        name, arguments = program.path.rpartition("/")[2], program.arguments[1:]
-        if name == "busybox" and arguments and arguments[0] is not None:
-            name, arguments = arguments[0], arguments[1:]
+            return self._python(program, python, word, process, origin)
+        name, arguments = program.applet()
         if name in SHELLS:
             return self._shell(program, name, arguments, process, word)
         if name in ("su", "runuser"):
-            return self._su(program, name, arguments, process, word)
-        if is_wrapper(name) and name != "busybox":
+            raise NotKnownError(f"{name} starts a shell of its own, whose environment is not known")
+        if is_wrapper(name):
             return self._wrapped(program, name, arguments, process, word)
         self._leads_on(name, arguments, process)
         return Result(program=script or program.path, word=word, steps=tuple(self.steps))
+
+    def _python(
+        self, program: Program, python: str, word: str, process: Process, origin: str
+    ) -> Result:
+        """Return the Python that was reached, once it is known to find what it is to run."""
+        named = program.interpreters[-1] if program.scripts else ""
+        result = Result(
+            program=program.path,
+            python=python,
+            word=origin or word,
+            named=word if origin else named,
+            steps=tuple(self.steps),
+            interactive=is_interactive(program.arguments),
+        )
+        # A script's own path, which the kernel gives its interpreter, has been opened already.
+        opened = bool(program.scripts)
+        if process.settled and python_name(program.path) is not None and not opened:
+            self._check_python(program, process, result)
+        return result
 
     def _check_python(self, program: Program, process: Process, result: Result) -> None:
         try:
@@ -206,16 +209,6 @@ class Route:
             raise NotKnownError(f"{name} decides which Python runs {words[0]}") from error
         except NotKnownError as error:
             raise NotKnownError(f"{name} decides which Python runs {words[0]}") from error
-
-    def _su(
-        self,
-        program: Program,
-        name: str,
-        arguments: tuple[Word, ...],
-        process: Process,
-        word: str,
-    ) -> Result:
-        raise NotKnownError(f"{name} starts a shell of its own, whose environment is not known")
 
     # --- shells ---
     def _shell(
@@ -323,27 +316,27 @@ class Route:
         """Return where all ways through a text lead, if it is one place."""
         if not ends.calls and not ends.background:
             raise NotKnownError(f"{how} runs no program that stays")
-        single = len(ends.calls) == 1 and not ends.others
-        results: list[Result] = []
-        for call in ends.calls:
-            where = how if how.endswith(" -c") else f"{how}, line {call.line}"
-            walk_on = self._fork()
-            try:
-                results.append(
-                    walk_on.start(call.words, call.process, where, text_runs=True, origin=origin)
-                )
-            except CannotStartError as error:
-                if single and call.replaces:
-                    self.steps = walk_on.steps
-                    raise
-                missing = f"line {call.line} runs {call.words[0]}, which may not be there"
-                raise NotKnownError(f"{missing}: {error.problem.what}") from error
+        results = [self._result_of(call, ends, how, origin) for call in ends.calls]
         if len({(result.python, result.python or result.program) for result in results}) > 1:
             lines = ", ".join(str(call.line) for call in ends.calls[:4])
             raise NotKnownError(f"it may run one of several commands (lines {lines})")
         if results and (results[0].python or not ends.background):
             return results[0]
         return self._beside(ends, how, results)
+
+    def _result_of(self, call: Call, ends: Ends, how: str, origin: str) -> Result:
+        """Follow one of the commands that may end a text."""
+        where = how if how.endswith(" -c") else f"{how}, line {call.line}"
+        walk_on = self._fork()
+        try:
+            return walk_on.start(call.words, call.process, where, text_runs=True, origin=origin)
+        except CannotStartError as error:
+            certain = len(ends.calls) == 1 and not ends.others
+            if certain and call.replaces:
+                self.steps = walk_on.steps
+                raise
+            missing = f"line {call.line} runs {call.words[0]}, which may not be there"
+            raise NotKnownError(f"{missing}: {error.problem.what}") from error
 
     def _beside(self, ends: Ends, how: str, results: list[Result]) -> Result:
         """Return a Python that runs in the background, where what runs in front of it is none."""
@@ -364,11 +357,3 @@ class Route:
         if results:
             return results[0]
         raise NotKnownError(f"{how} runs no program that stays")
-
-
-def _behind(program: Program, script: str) -> list[Word]:
-    """Return the arguments that a script itself was given: those behind its own path."""
-    for number, word in enumerate(program.arguments):
-        if word is not None and word.lstrip("/") == script:
-            return list(program.arguments[number + 1 :])
-    return []

@@ -6,8 +6,8 @@ followed; commands may change files, and what a later command needs is then not 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
 
@@ -28,7 +28,7 @@ from pyimginspect.inventory.startup.shell_state import (
     unsettled,
     writes,
 )
-from pyimginspect.inventory.startup.words import line_of, matches, one_word
+from pyimginspect.inventory.startup.words import Values, line_of, matches, one_word
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -36,6 +36,13 @@ if TYPE_CHECKING:
     from pyimginspect.inventory.startup.records import Context
 
 __all__ = ["Call", "Ends", "read_shell"]
+
+
+class _Way(NamedTuple):
+    """A branch of ``if`` or ``case``: whether it is certainly taken, or certainly not."""
+
+    truth: bool | None
+    statements: Sequence[tuple[Node, bool]]
 
 
 class Ends(Struct, frozen=True, kw_only=True):
@@ -115,27 +122,35 @@ class _Reader(Commands):
     ) -> State | None:
         """Follow one statement. ``ends``: it is the last one, and its status that of the shell."""
         self.count(depth)
-        kind = node.type
-        handler = _HANDLERS.get(kind)
+        handler = _HANDLERS.get(node.type)
         if handler is not None:
             return handler(self, node, state, depth, ends)
-        if kind == "function_definition":
-            name, body = node.child_by_field_name("name"), node.child_by_field_name("body")
-            if name is not None and body is not None:
-                state.functions[(name.text or b"").decode(errors="replace")] = body
-        elif kind in ("variable_assignment", "variable_assignments"):
-            nodes = [node] if kind == "variable_assignment" else node.named_children
-            for each in nodes:
+        raise NotKnownError(f"line {line_of(node)} is of a kind that is not followed")
+
+    # --- definitions and assignments ---
+    def ignored(self, node: Node, state: State, depth: int, ends: bool) -> State | None:
+        return state
+
+    def defined(self, node: Node, state: State, depth: int, ends: bool) -> State | None:
+        name, body = node.child_by_field_name("name"), node.child_by_field_name("body")
+        if name is not None and body is not None:
+            state.functions[(name.text or b"").decode(errors="replace")] = body
+        return state
+
+    def assignment(self, node: Node, state: State, depth: int, ends: bool) -> State | None:
+        state.process = self.assigned(node, state)
+        return state
+
+    def assignments(self, node: Node, state: State, depth: int, ends: bool) -> State | None:
+        """``a=1 b=2``, and ``export a=1 b``: a name without a value keeps its own."""
+        for each in node.named_children:
+            if each.type == "variable_assignment":
                 state.process = self.assigned(each, state)
-        elif kind == "unset_command":
-            for each in node.named_children:
-                state.process = forget(state.process, (each.text or b"").decode(errors="replace"))
-        elif kind == "declaration_command":
-            for each in node.named_children:
-                if each.type == "variable_assignment":
-                    state.process = self.assigned(each, state)
-        elif kind not in ("comment", "test_command"):
-            raise NotKnownError(f"line {line_of(node)} is of a kind that is not followed")
+        return state
+
+    def unset(self, node: Node, state: State, depth: int, ends: bool) -> State | None:
+        for each in node.named_children:
+            state.process = forget(state.process, (each.text or b"").decode(errors="replace"))
         return state
 
     # --- compounds ---
@@ -214,33 +229,18 @@ class _Reader(Commands):
         return merged([state, *([taken] if taken is not None else [])], state)
 
     def branches(self, node: Node, state: State, depth: int, ends: bool) -> State | None:
-        """``if``: the way that is certain, or all of them."""
-        ways: list[tuple[Node | None, list[tuple[Node, bool]]]] = []
-        conditions = [each for each in node.children_by_field_name("condition") if each.is_named]
-        body = [
-            each
-            for each in statements_of(node)
-            if each[0] not in conditions and each[0].type not in ("elif_clause", "else_clause")
-        ]
-        ways.append((conditions[0] if len(conditions) == 1 else None, body))
-        otherwise = False
-        for clause in node.named_children:
-            if clause.type == "elif_clause":
-                inner = statements_of(clause)
-                ways.append((inner[0][0], inner[1:]))
-            elif clause.type == "else_clause":
-                otherwise = True
-                ways.append((None, statements_of(clause)))
+        return self.first_true(self.ways_of_if(node, state, depth), state, depth, ends)
+
+    def cases(self, node: Node, state: State, depth: int, ends: bool) -> State | None:
+        return self.first_true(self.ways_of_case(node, state), state, depth, ends)
+
+    def first_true(
+        self, ways: Iterator[_Way], state: State, depth: int, ends: bool
+    ) -> State | None:
+        """Follow the way that is certain, or all that may be taken before it."""
         after: list[State] = []
         doubt = False
-        for number, (condition, statements) in enumerate(ways):
-            last = otherwise and number == len(ways) - 1
-            truth = True if last else None
-            if condition is not None and not last:
-                truth = holds(condition, self.values(state))
-                if truth is None and condition.type not in ("test_command",):
-                    self.statement(condition, state.copy(certain=False), depth + 1)
-                    state.process = unsettled(state.process)
+        for truth, statements in ways:
             if truth is False:
                 continue
             copy = state.copy(certain=truth is True and not doubt)
@@ -254,32 +254,40 @@ class _Reader(Commands):
             after.append(state)
         return merged(after, state)
 
-    def cases(self, node: Node, state: State, depth: int, ends: bool) -> State | None:
+    def ways_of_if(self, node: Node, state: State, depth: int) -> Iterator[_Way]:
+        """Yield the branches of ``if``. A condition runs once those before it were not true."""
+        conditions = [each for each in node.children_by_field_name("condition") if each.is_named]
+        body = [
+            each
+            for each in statements_of(node)
+            if each[0] not in conditions and each[0].type not in ("elif_clause", "else_clause")
+        ]
+        yield _Way(self.truth(conditions[0], state, depth) if len(conditions) == 1 else None, body)
+        for clause in node.named_children:
+            if clause.type == "elif_clause":
+                (condition, _), *statements = statements_of(clause)
+                yield _Way(self.truth(condition, state, depth), statements)
+            elif clause.type == "else_clause":
+                yield _Way(True, statements_of(clause))
+
+    def truth(self, condition: Node, state: State, depth: int) -> bool | None:
+        """Decide a condition; what it runs where it cannot be decided may change files."""
+        truth = holds(condition, self.values(state))
+        if truth is None and condition.type != "test_command":
+            self.statement(condition, state.copy(certain=False), depth + 1)
+            state.process = unsettled(state.process)
+        return truth
+
+    def ways_of_case(self, node: Node, state: State) -> Iterator[_Way]:
+        """Yield the items of ``case``, each with whether one of its patterns fits."""
         value = node.child_by_field_name("value")
         values = self.values(state)
         word = one_word(value, values) if value is not None else None
-        after: list[State] = []
-        doubt = False
         for item in node.named_children:
-            if item.type != "case_item":
-                continue
-            patterns = item.children_by_field_name("value")
-            body = [each for each in statements_of(item) if each[0] not in patterns]
-            fits = [matches(word, each, values) if word is not None else None for each in patterns]
-            everything = any((each.text or b"") == b"*" for each in patterns)
-            truth = True if True in fits or everything else (None if None in fits else False)
-            if truth is False:
-                continue
-            copy = state.copy(certain=truth is True and not doubt)
-            reached = self.run(body, copy, depth + 1, top=ends)
-            if reached is not None:
-                after.append(reached)
-            if truth is True:
-                break
-            doubt = True
-        else:
-            after.append(state)
-        return merged(after, state)
+            if item.type == "case_item":
+                patterns = item.children_by_field_name("value")
+                body = [each for each in statements_of(item) if each[0] not in patterns]
+                yield _Way(_fits(word, patterns, values), body)
 
     def loop(self, node: Node, state: State, depth: int, ends: bool) -> State | None:
         aside = state.copy(certain=False)
@@ -293,8 +301,24 @@ class _Reader(Commands):
         return merged([state, *([reached] if reached is not None else [])], state)
 
 
-# The operand of the last statement of a text; test(1) by its other name is a builtin too.
+def _fits(word: Word, patterns: list[Node], values: Values) -> bool | None:
+    """Whether a word fits one of several patterns; ``*`` takes even one that is not known."""
+    if any(pattern.text == b"*" for pattern in patterns):
+        return True
+    fits = {matches(word, pattern, values) if word is not None else None for pattern in patterns}
+    return True if True in fits else (None if None in fits else False)
+
+
+# By the kinds of nodes that tree-sitter-bash makes of statements. A test_command is ``[ … ]`` that
+# stands alone: its status is asked by nothing. test(1) by its other name is a builtin.
 _HANDLERS: dict[str, Callable[[_Reader, Node, State, int, bool], State | None]] = {
+    "comment": _Reader.ignored,
+    "test_command": _Reader.ignored,
+    "function_definition": _Reader.defined,
+    "variable_assignment": _Reader.assignment,
+    "variable_assignments": _Reader.assignments,
+    "declaration_command": _Reader.assignments,
+    "unset_command": _Reader.unset,
     "command": _Reader.command,
     "redirected_statement": _Reader.redirected,
     "compound_statement": _Reader.block,

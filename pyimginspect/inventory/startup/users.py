@@ -46,6 +46,18 @@ class User(Struct, frozen=True, kw_only=True):
 ROOT_USER = User(home="/root")
 
 
+class _Account(Struct, frozen=True, kw_only=True):
+    """An entry of ``/etc/passwd``, or what a number without one stands for.
+
+    ``uid`` is ``None`` where the entry has no number in its place.
+    """
+
+    uid: int | None
+    gid: int = 0
+    name: str = ""
+    home: str
+
+
 def find_user(rootfs: RootFS, spec: str) -> User | None:
     """Return whom ``USER`` names (``name``, ``uid``, ``name:group``, …).
 
@@ -57,38 +69,56 @@ def find_user(rootfs: RootFS, spec: str) -> User | None:
     groups = _lines(rootfs, "etc/group")
     if passwd is None or groups is None:
         return None
-    number = _number(name) if name else 0
-    entry = next(
-        (
-            fields
-            for fields in passwd
-            if len(fields) > 3
-            and (_number(fields[2]) == number if number is not None else fields[0] == name)
-        ),
-        None,
-    )
-    if entry is None and number is None:
-        raise NoSuchUserError(name)
-    uid = number if number is not None else (_number(entry[2]) if entry else None)
-    gid = (_number(entry[3]) if entry else 0) or 0
-    if uid is None:
+    account = _account(passwd, name)
+    if account.uid is None:
         return None
-    known = entry[0] if entry is not None else ""
     if group:
-        wanted = _number(group)
-        found = next(
-            (_number(f[2]) for f in groups if len(f) > 2 and group in (f[0], f[2])), wanted
-        )
-        if found is None:
-            raise NoSuchUserError(group)
-        memberships = {found}
+        memberships = frozenset({_group_id(groups, group)})
     else:
-        memberships = {gid}
-        for fields in groups:
-            if known and len(fields) > 3 and known in fields[3].split(","):
-                memberships.add(_number(fields[2]) or 0)
-    home = entry[5] if entry is not None and len(entry) > 5 else ("/root" if uid == 0 else "/")
-    return User(uid=uid, groups=frozenset(memberships), name=known, home=home)
+        memberships = frozenset({account.gid, *_supplementary(groups, account.name)})
+    return User(uid=account.uid, groups=memberships, name=account.name, home=account.home)
+
+
+def _account(passwd: list[list[str]], name: str) -> _Account:
+    """Return the account of a name, or of a number, which needs no entry."""
+    number = _number(name) if name else 0
+    for fields in passwd:
+        if len(fields) > 3 and _is_entry_of(fields, name, number):
+            uid = _number(fields[2])
+            home = fields[5] if len(fields) > 5 else _usual_home(uid)
+            return _Account(uid=uid, gid=_number(fields[3]) or 0, name=fields[0], home=home)
+    if number is None:
+        raise NoSuchUserError(name)
+    return _Account(uid=number, home=_usual_home(number))
+
+
+def _is_entry_of(fields: list[str], name: str, number: int | None) -> bool:
+    """Whether an entry is the one meant: what is a number is no name (``GetExecUser``)."""
+    return fields[0] == name if number is None else _number(fields[2]) == number
+
+
+def _usual_home(uid: int | None) -> str:
+    return "/root" if uid == 0 else "/"
+
+
+def _group_id(groups: list[list[str]], group: str) -> int:
+    """Return the number of a group, which needs no entry if it is a number."""
+    numbers = (
+        _number(fields[2])
+        for fields in groups
+        if len(fields) > 2 and group in (fields[0], fields[2])
+    )
+    found = next(numbers, _number(group))
+    if found is None:
+        raise NoSuchUserError(group)
+    return found
+
+
+def _supplementary(groups: list[list[str]], user: str) -> Iterator[int]:
+    """Yield the groups that list a user among their members."""
+    for fields in groups:
+        if user and len(fields) > 3 and user in fields[3].split(","):
+            yield _number(fields[2]) or 0
 
 
 def _lines(rootfs: RootFS, path: str) -> list[list[str]] | None:

@@ -168,17 +168,22 @@ def _value(node: Node, values: Values) -> Word:
     known = _parameter(name, values)
     if not rest:
         return known
-    unset = known is None and name not in values.variables and name.isidentifier()
-    if rest.startswith((":-", "-", ":=", "=")) and (known is not None or unset):
-        default = rest.lstrip(":")[1:]
-        if known or (known is not None and not rest.startswith(":")):
-            return known
-        return None if any(c in default for c in "$`\"'\\~") else default
+    if rest.startswith((":-", "-", ":=", "=")):
+        unset = known is None and name not in values.variables and name.isidentifier()
+        return _or_default(known, rest) if known is not None or unset else None
     if rest.startswith((":?", "?")):
         return known or None
     if known is None:
         return None
     return _cut(known, rest)
+
+
+def _or_default(known: str | None, rest: str) -> Word:
+    """Return a value, or the word that stands for one that is unset, or empty with a colon."""
+    if known or (known is not None and not rest.startswith(":")):
+        return known
+    default = rest.lstrip(":")[1:]
+    return None if any(c in default for c in "$`\"'\\~") else default
 
 
 def _cut(known: str, rest: str) -> Word:

@@ -17,6 +17,8 @@ from pyimginspect.inventory.tables import read_table
 __all__ = ["Wrapped", "is_wrapper", "unwrap"]
 
 _ASSIGNMENT = re.compile(r"[^=]+=.*", re.DOTALL)
+_CLEARING = frozenset({"-i", "--ignore-environment", "-"})
+"""Options of env(1) that take the environment away."""
 _LEADS_ON = re.compile(r"-?\d+(?:\.\d+)?[smhd]?")
 
 
@@ -29,7 +31,7 @@ class _Wrapper(Struct, frozen=True, kw_only=True):
     words (``env -S``), ``assignments`` and ``numbers`` (``nice -5``) may come before the
     command. ``exec`` tells programs that use execve(2), not execvp(3). ``runner`` are the words
     behind which a command is run in an environment of the project's. ``unsettled`` ones may
-    change the environment; ``applets`` carries its commands in itself.
+    change the environment.
     """
 
     flags: tuple[str, ...] = ()
@@ -42,7 +44,6 @@ class _Wrapper(Struct, frozen=True, kw_only=True):
     numbers: bool = False
     exec: bool = False
     unsettled: bool = False
-    applets: bool = False
     runner: tuple[str, ...] = ()
 
 
@@ -71,7 +72,10 @@ class Wrapped(Struct, frozen=True, kw_only=True):
 
 
 def is_wrapper(name: str) -> bool:
-    """Whether a program of this name executes what its arguments say."""
+    """Whether a program of this name executes what its arguments say.
+
+    busybox does not: what it is given first is the program that it is (``Program.applet``).
+    """
     return name in _table()
 
 
@@ -88,45 +92,51 @@ def unwrap(
     if wrapper.runner:
         return _behind_runner(wrapper, process, name, words)
     options: dict[str, str] = {}
-    variables = dict(process.variables)
-    path = process.path
     _take_options(wrapper, name, words, options)
-    while wrapper.assignments and words and words[0] is not None and _assigns(words[0]):
-        variable, _, value = words.pop(0).partition("=")  # type: ignore[union-attr]
-        variables[variable] = value
-        path = value if variable == "PATH" else path
+    changed = _assigned(process, words) if wrapper.assignments else process
     skipped = words[: wrapper.skip]
     del words[: wrapper.skip]
     if not words:
         return None
-    changed = msgspec.structs.replace(
-        process,
-        variables=variables,
-        path=path if not {"-i", "--ignore-environment", "-"} & options.keys() else _cleared(path),
-        settled=process.settled and not wrapper.unsettled,
-    )
+    if not _CLEARING.isdisjoint(options):
+        changed = msgspec.structs.replace(changed, path=_cleared(changed.path))
+    if wrapper.unsettled:
+        changed = msgspec.structs.replace(changed, settled=False)
     directory = options.get("-C", options.get("--chdir"))
     if directory is not None:
         changed = msgspec.structs.replace(changed, directory=absolute(directory, process.directory))
-    who: Word = None
-    if isinstance(wrapper.user, int):
-        who = skipped[wrapper.user] if wrapper.user < len(skipped) else None
-        if who is None:
-            raise NotKnownError(f"the user that {name} is given is not known")
-    elif wrapper.user is not None:
-        who = options.get(wrapper.user, options.get("--user"))
+    who = _user_of(wrapper, name, skipped, options)
     if who is not None:
         changed = _as_user(context, changed, name, who)
     return Wrapped(arguments=tuple(words), process=changed, text_runs=not wrapper.exec)
 
 
+def _assigned(process: Process, words: list[Word]) -> Process:
+    """Return the process after the assignments in front of ``words``, which are taken off."""
+    variables, path = dict(process.variables), process.path
+    while words and words[0] is not None and _ASSIGNMENT.match(words[0]):
+        variable, _, value = words[0].partition("=")
+        del words[0]
+        variables[variable] = value
+        path = value if variable == "PATH" else path
+    return msgspec.structs.replace(process, variables=variables, path=path)
+
+
+def _user_of(
+    wrapper: _Wrapper, name: str, skipped: list[Word], options: dict[str, str]
+) -> str | None:
+    """Return the user that a wrapper changes to; ``None`` where it leaves that be."""
+    if isinstance(wrapper.user, int):
+        who = skipped[wrapper.user] if wrapper.user < len(skipped) else None
+        if who is None:
+            raise NotKnownError(f"the user that {name} is given is not known")
+        return who
+    return options.get(wrapper.user, options.get("--user")) if wrapper.user is not None else None
+
+
 def _cleared(path: str | None) -> str | None:
     """``env -i`` leaves no PATH: execvp(3) then looks in ``/bin:/usr/bin``."""
     return path and "/bin:/usr/bin"
-
-
-def _assigns(word: str) -> bool:
-    return _ASSIGNMENT.match(word) is not None
 
 
 def _take_options(wrapper: _Wrapper, name: str, words: list[Word], options: dict[str, str]) -> None:
