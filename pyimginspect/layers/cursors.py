@@ -1,6 +1,6 @@
 """Two ways through a layer: seeking over what nobody wants, or reading every byte once.
 
-Both implement :class:`pyimginspect.layers.tar.Cursor`, and give random access to the content of
+Both are a :class:`pyimginspect.layers.tar.Cursor`, and give random access to the content of
 the member that they stand at.
 """
 
@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 
 from pyimginspect.errors import TruncatedError
 from pyimginspect.layers.compression import Decompressed
 from pyimginspect.layers.digests import Sums
 from pyimginspect.layers.elf import WHOLE_UP_TO, RandomAccess, wanted_ranges
+from pyimginspect.layers.tar import Cursor
 
 try:
     from isal.isal_zlib import crc32
@@ -26,21 +27,12 @@ _HEAD = 1 << 16
 _WINDOW = 1 << 12
 
 
-class ContentCursor(Protocol):
+class ContentCursor(Cursor):
     """A cursor that can also show the content that it stands at, without leaving it."""
-
-    @property
-    def position(self) -> int:
-        """Bytes before the cursor."""
-
-    def take(self, count: int) -> bytes:
-        """Return the next ``count`` bytes, fewer at the end of the layer only."""
-
-    def advance_to(self, position: int) -> None:
-        """Move on to ``position``."""
 
     def peek(self, count: int) -> bytes:
         """Return up to ``count`` bytes, and stay."""
+        raise NotImplementedError
 
     def content(self, size: int, *, whole: bool, mapped: bool = False) -> RandomAccess:
         """Return random access to the next ``size`` bytes; valid until the cursor moves.
@@ -48,12 +40,14 @@ class ContentCursor(Protocol):
         Unless the ``whole`` is asked for, only those parts of a big file are there that
         :func:`~pyimginspect.layers.elf.wanted_ranges` names, of those that are ``mapped`` too.
         """
+        raise NotImplementedError
 
     def checksum(self, size: int) -> int | None:
         """Return the CRC-32 of a member of ``size`` bytes where they are read anyway.
 
         Asked once of a member at most, and after its :meth:`content`: the cursor moves past it.
         """
+        raise NotImplementedError
 
 
 class Buffered:
@@ -81,7 +75,7 @@ class Buffered:
         return found[0] if len(found) == 1 else b"".join(found)
 
 
-class SeekCursor:
+class SeekCursor(ContentCursor):
     """Over an uncompressed layer in a file: what nobody wants is never read.
 
     ``file`` should be unbuffered: the cursor reads a window of its own, wide enough for the
@@ -117,13 +111,13 @@ class SeekCursor:
         self._at = 0
         wanted = min(max(count, _WINDOW), self._size - self._base)
         self._file.seek(self._start + self._base)
-        parts = []
-        while wanted > 0 and (data := self._file.read(wanted)):
-            parts.append(data)
-            wanted -= len(data)
-        if wanted > 0:
-            raise TruncatedError("the file ends within the layer")
-        self._window = b"".join(parts)
+        window = self._file.read(wanted) if wanted > 0 else b""
+        while len(window) < wanted:  # a read may return less than there is
+            more = self._file.read(wanted - len(window))
+            if not more:
+                raise TruncatedError("the file ends within the layer")
+            window += more
+        self._window = window
 
     def advance_to(self, position: int) -> None:
         """Move on to ``position``."""
@@ -192,7 +186,7 @@ class _InFile:
         raise LookupError(offset)
 
 
-class StreamCursor:
+class StreamCursor(ContentCursor):
     """Over a layer that goes by once; every byte is read, and summed up on the way."""
 
     def __init__(self, source: Decompressed, *, sums: Sums | None = None) -> None:

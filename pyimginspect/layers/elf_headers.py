@@ -8,6 +8,7 @@ Sources: System V gABI, chapters 4 and 5; ``elf.h`` of the GNU C library for the
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple, Protocol
 
 __all__ = [
@@ -197,21 +198,9 @@ def wanted_ranges(head: bytes, size: int, *, mapped: bool = False) -> list[tuple
     PT_DYNAMIC is a segment, and small. BOLT puts new program headers at the end, and leaves the
     old ones in their place.
     """
-    segments, table = _guess_segments(head, size)
-    small = [(s[2], s[2] + s[5]) for s in segments if s[5] <= _SMALL]
-    loads = [segment for segment in segments if segment[0] == PT_LOAD][:_RANGES]
-    read_only = [(s[2], s[2] + s[5]) for s in loads if s[1] == _PF_R]
-    beginnings = [(start, min(stop, start + _SECOND_FRONT)) for start, stop in read_only]
-    first = [(start, stop) for start, stop in read_only if not start]
-    wanted = [(0, _FRONT), (size - _END, size), table, *small[:_RANGES], *beginnings, *first]
-    if mapped:
-        # PyPy has the text of its version at the beginning of what it writes to.
-        writable = [(s[2], min(s[2] + s[5], s[2] + _SMALL)) for s in loads if s[1] & _PF_W]
-        wanted += writable
-        wanted += [(offset, offset + length) for offset, length in _in_order(loads, size)]
     ranges: list[tuple[int, int]] = []
     left = _MOST
-    for start, stop in wanted:
+    for start, stop in _likely(head, size, mapped):
         for begin, end in _missing(ranges, max(0, start), min(stop, size)):
             end = min(end, begin + left)
             if begin < end:
@@ -219,6 +208,27 @@ def wanted_ranges(head: bytes, size: int, *, mapped: bool = False) -> list[tuple
                 ranges.append((begin, end))
         ranges = _joined(ranges)
     return [(start, stop - start) for start, stop in ranges]
+
+
+def _likely(head: bytes, size: int, mapped: bool) -> Iterator[tuple[int, int]]:
+    """Yield where in a big file begins, and ends, what is likely to be needed: most likely first.
+
+    They may overlap, and lie outside of the file.
+    """
+    segments, table = _guess_segments(head, size)
+    loads = [segment for segment in segments if segment[0] == PT_LOAD][:_RANGES]
+    read_only = [(s[2], s[2] + s[5]) for s in loads if s[1] == _PF_R]
+    yield 0, _FRONT
+    yield size - _END, size
+    yield table
+    yield from [(s[2], s[2] + s[5]) for s in segments if s[5] <= _SMALL][:_RANGES]
+    for start, stop in read_only:
+        yield start, min(stop, start + _SECOND_FRONT)
+    yield from (segment for segment in read_only if not segment[0])
+    if mapped:
+        # PyPy has the text of its version at the beginning of what it writes to.
+        yield from ((s[2], s[2] + min(s[5], _SMALL)) for s in loads if s[1] & _PF_W)
+        yield from ((offset, offset + length) for offset, length in _in_order(loads, size))
 
 
 def _guess_segments(head: bytes, size: int) -> tuple[list[Segment], tuple[int, int]]:

@@ -10,26 +10,29 @@ from typing import Any, BinaryIO
 from msgspec import Struct
 
 from pyimginspect.errors import LayerError, TruncatedError
-from pyimginspect.layers import licenses, rpmdb, strings
 from pyimginspect.layers.blobs import Blob, BytesBlob, FileBlob
 from pyimginspect.layers.compression import CHUNK, MAGIC_LENGTH, Decompressed, sniff
+from pyimginspect.layers.contents import (
+    Databases,
+    ElfFiles,
+    File,
+    Notes,
+    Others,
+    Reader,
+    Scripts,
+    Texts,
+    Versions,
+    may_identify,
+)
 from pyimginspect.layers.cursors import ContentCursor, SeekCursor, StreamCursor
 from pyimginspect.layers.digests import Algorithms, Sums
-from pyimginspect.layers.elf import MAGIC, RandomAccess, read_elf
+from pyimginspect.layers.elf import MAGIC
 from pyimginspect.layers.limits import DEFAULT_LIMITS, Limits
 from pyimginspect.layers.probes import Probe
 from pyimginspect.layers.stargz import without_markers
 from pyimginspect.layers.tar import read_entries
-from pyimginspect.layers.texts import is_shell_script, may_want, shebang, wants_text
-from pyimginspect.model import (
-    Digest,
-    ElfFile,
-    Entry,
-    LayerIndex,
-    Note,
-    RpmPackage,
-)
-from pyimginspect.plugins import blamed
+from pyimginspect.layers.texts import shebang
+from pyimginspect.model import Digest, Entry, LayerIndex
 
 __all__ = ["Indexed", "Progress", "index_layer"]
 
@@ -37,7 +40,6 @@ Progress = Callable[[int], None]
 """Told the bytes of the blob, as stored, that have been read since the last call."""
 
 _SCRIPT_HEAD = 1024
-_SMALLEST_ELF = 52
 _USUAL = Algorithms()
 
 
@@ -155,28 +157,25 @@ class _Counted(io.RawIOBase, BinaryIO):
             pass
 
 
-def _may_identify(path: str) -> bool:
-    """Whether the name alone does not rule out that a file's content is looked at."""
-    name = path[path.rfind("/") + 1 :]
-    return name.startswith(strings.BEGINNINGS) or name in rpmdb.NAMES or may_want(path, name)
-
-
 class _Collector:
     """What one pass over a layer gathers."""
 
     def __init__(self, cursor: ContentCursor, probes: tuple[Probe, ...], limits: Limits) -> None:
         self._cursor = cursor
-        self._probes = probes
         self._limits = limits
-        self._left = limits.texts
-        self._scripts_left = limits.scripts
-        self._elf: dict[int, ElfFile] = {}
-        self._texts: dict[int, bytes] = {}
         self._scripts: dict[int, str] = {}
-        self._strings: dict[int, str] = {}
-        self._rpm: dict[int, tuple[RpmPackage, ...]] = {}
-        self._extra: dict[str, dict[int, Any]] = {}
-        self._notes: list[Note] = []
+        self._notes = notes = Notes()
+        self._elf, self._versions = ElfFiles(), Versions()
+        self._texts, self._databases = Texts(limits, notes), Databases(notes)
+        self._extra: dict[str, dict[int, Any]] = {probe.name: {} for probe in probes}
+        self._readers: list[Reader] = [
+            self._elf,
+            self._versions,
+            self._texts,
+            Scripts(limits, self._texts),
+            self._databases,
+            *(Others(probe, self._extra[probe.name]) for probe in probes),
+        ]
 
     def collect(self, finish: Callable[[], int], *, checksums: bool) -> LayerIndex:
         """Read the whole layer; ``finish`` returns its length once the archive has ended."""
@@ -185,6 +184,7 @@ class _Collector:
         sums: dict[int, int] = {}
         add = entries.append
         last = ""
+        every = bool(self._extra)  # whatever the name, a probe may want it
         try:
             for entry in read_entries(cursor, self._limits, self._unclosed):
                 last = entry.path
@@ -192,7 +192,7 @@ class _Collector:
                 if not entry.stored:
                     continue
                 head = cursor.peek(4)
-                if head == MAGIC or head[:2] == b"#!" or self._probes or _may_identify(last):
+                if head == MAGIC or head[:2] == b"#!" or every or may_identify(last):
                     self._probe(len(entries) - 1, entry, head)
                 if checksums:
                     crc = cursor.checksum(entry.stored)
@@ -203,89 +203,55 @@ class _Collector:
             if exc.entry is None and isinstance(exc, TruncatedError) and last:
                 exc.message += f", after entry '{last}'"
             raise
+        return self._index(size, tuple(entries), sums if checksums else None)
+
+    def _index(
+        self, size: int, entries: tuple[Entry, ...], sums: dict[int, int] | None
+    ) -> LayerIndex:
         index = LayerIndex(
             size=size,
-            entries=tuple(entries),
-            elf=self._elf,
-            texts=self._texts,
+            entries=entries,
+            elf=self._elf.facts,
+            texts=self._texts.facts,
             scripts=self._scripts,
-            strings=self._strings,
-            rpm=self._rpm,
-            extra=self._extra,
-            notes=tuple(self._notes),
-            checksums=sums if checksums else None,
+            strings=self._versions.facts,
+            rpm=self._databases.facts,
+            extra={name: facts for name, facts in self._extra.items() if facts},
+            notes=tuple(self._notes.all),
+            checksums=sums,
         )
         return without_markers(index)
 
     def _unclosed(self) -> None:
         what = "the archive ends without the zero blocks that close it: entries may be missing"
-        self._notes.append(Note(what=what))
+        self._notes.add(what)
 
     def _probe(self, position: int, entry: Entry, head: bytes) -> None:
-        path, size = entry.path, entry.stored
-        script = False
-        if head[:2] == b"#!" or (path.endswith(".sh") and head != MAGIC):
-            beginning = self._cursor.peek(min(size, _SCRIPT_HEAD))
-            if head[:2] == b"#!" and entry.mode & 0o111:
-                self._scripts[position] = shebang(beginning)
-            script = size <= min(self._limits.script, self._scripts_left) and is_shell_script(
-                path, beginning
-            )
-        elf = head == MAGIC and size >= _SMALLEST_ELF
-        text, version, database = wants_text(path), strings.wants(path), rpmdb.wants(path)
-        text = text and (head == licenses.HEAD or not licenses.is_copyright(path))
-        others = self._interested(path, size, head)
-        whole = bool(text or script or database or others)
-        if whole and size > self._limits.content:
-            self._note(f"content of {size:,} bytes was not examined", entry)
-            text = script = database = whole = False
-            others = []
-        if not (elf or whole or version):
-            return
-        content = self._cursor.content(size, whole=whole, mapped=version)
-        if elf:
-            self._elf[position] = read_elf(content)
-        if version and (found := strings.find_version(path, content)):
-            self._strings[position] = found
-        if text:
-            self._keep_text(position, entry, content)
-        elif script:
-            self._scripts_left -= size
-            self._texts[position] = bytes(content.read_at(0, size))
-        if database:
-            self._read_rpmdb(position, entry, content)
-        for probe in others:
-            with blamed("the probe", probe.name):
-                fact = probe.read(path, content)
-            if fact is not None:
-                self._extra.setdefault(probe.name, {})[position] = fact
-
-    def _interested(self, path: str, size: int, head: bytes) -> list[Probe]:
-        """Return the probes of third parties that want a file."""
-        found = []
-        for probe in self._probes:
-            with blamed("the probe", probe.name):
-                if probe.wants(path, size, head):
-                    found.append(probe)
-        return found
-
-    def _read_rpmdb(self, position: int, entry: Entry, content: RandomAccess) -> None:
-        try:
-            self._rpm[position] = rpmdb.read_rpmdb(entry.path, content.read_at(0, entry.stored))
-        except LayerError as exc:  # the layer is whole, one file in it is not
-            self._note(f"rpm database could not be read: {exc.message}", entry)
-
-    def _keep_text(self, position: int, entry: Entry, content: RandomAccess) -> None:
+        """Show a file to all readers, and its content to those that want it."""
         size = entry.stored
-        if size > self._limits.text or size > self._left:
-            self._note(f"text of {size:,} bytes was not kept", entry)
-            return
-        kept: bytes | None = bytes(content.read_at(0, size))
-        if kept is not None and licenses.is_copyright(entry.path):
-            kept = licenses.license_names(kept)
-        if kept is not None:
-            self._left -= len(kept)
-            self._texts[position] = kept
+        file = File(position, entry, head, self._script_head(position, entry, head))
+        readers = []
+        whole = mapped = False
+        for reader in self._readers:
+            if reader.wants(file):
+                readers.append(reader)
+                whole |= reader.whole
+                mapped |= reader.mapped
+        if whole and size > self._limits.content:
+            self._notes.add(f"content of {size:,} bytes was not examined", entry.path)
+            readers = [reader for reader in readers if not reader.whole]
+            whole = False
+        if readers:
+            content = self._cursor.content(size, whole=whole, mapped=mapped)
+            for reader in readers:
+                reader.read(file, content)
 
-    def _note(self, what: str, entry: Entry) -> None:
-        self._notes.append(Note(what=what, path=entry.path))
+    def _script_head(self, position: int, entry: Entry, head: bytes) -> bytes:
+        """Return how a file begins that may be a script; keep the first line of a program."""
+        interpreted = head[:2] == b"#!"
+        if not interpreted and (head == MAGIC or not entry.path.endswith(".sh")):
+            return b""
+        beginning = self._cursor.peek(min(entry.stored, _SCRIPT_HEAD))
+        if interpreted and entry.mode & 0o111:
+            self._scripts[position] = shebang(beginning)
+        return beginning

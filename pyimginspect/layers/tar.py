@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator
-from typing import Protocol
 from zlib import adler32
 
 from pyimginspect.errors import CorruptLayerError, LimitError, TruncatedError, UnsafePathError
@@ -24,8 +23,6 @@ BLOCK = 512
 _ZERO = bytes(BLOCK)
 # Name; mode, uid and gid; size; mtime; checksum; type flag. What follows is rarely looked at.
 _FIELDS = struct.Struct("100s24s12s12s8sc")
-_LINK, _MAGIC, _MAJOR, _MINOR = slice(157, 257), slice(257, 263), slice(329, 337), slice(337, 345)
-_PREFIX = slice(345, 500)
 _ADLER = 65521
 _KINDS: dict[bytes, Kind] = {
     b"0": "file",
@@ -40,21 +37,28 @@ _KINDS: dict[bytes, Kind] = {
     b"6": "fifo",
 }
 _LARGEST = 1 << 60
+_NO_SIZE = -1  # where a file has no length but that of its content
 _LEAST_NUMBER, _TOO_LARGE = -(1 << 63), 1 << 64  # what JSON and MessagePack of ours can hold
 
 
-class Cursor(Protocol):
-    """A place in the uncompressed layer that moves forward only."""
+class Cursor:
+    """A place in the uncompressed layer that moves forward only.
+
+    A base class and no protocol: compiled, its methods are called as C functions.
+    """
 
     @property
     def position(self) -> int:
         """Bytes before the cursor."""
+        raise NotImplementedError
 
     def take(self, count: int) -> bytes:
         """Return the next ``count`` bytes, fewer at the end of the layer only."""
+        raise NotImplementedError
 
     def advance_to(self, position: int) -> None:
         """Move on to ``position``; raise :class:`TruncatedError` if the layer ends before it."""
+        raise NotImplementedError
 
 
 def read_entries(
@@ -70,43 +74,39 @@ def read_entries(
     :class:`CorruptLayerError`, :class:`UnsafePathError` or :class:`LimitError`. An archive of no
     bytes is an empty one.
     """
+    sums: dict[bytes, int] = {}
     owners: dict[bytes, tuple[int, int, int]] = {}
     times: dict[bytes, int] = {}
+    most = limits.entries
     extended: dict[str, bytes] = {}
     count = 0
     while True:
         block = cursor.take(BLOCK)
         if len(block) != BLOCK:
-            if not block and cursor.position == 0:
-                return
-            if block:
-                raise TruncatedError("the layer ends within a header")
-            if extended:
-                raise TruncatedError("the layer ends after an extended header")
-            if unclosed is None:
-                raise TruncatedError("the layer ends without its closing zero block")
-            unclosed()
+            if block or cursor.position:
+                _check_open_end(block, extended, unclosed)
             return
         if block[0] == 0 and block == _ZERO:
             _check_end(cursor, extended)
             return
         name, ownership, length, time, checksum, flag = _FIELDS.unpack_from(block)
         try:
-            # Nearly all numbers are written so; what is not is looked at closely.
-            size = int(length.rstrip(b"\0 "), 8)
-            expected = int(checksum.rstrip(b"\0 "), 8)
+            size = int(length.rstrip(b"\0 "), 8)  # nearly all are written so
         except ValueError:
-            size, expected = _number(length, name), _number(checksum, name)
+            size = _number(length, name)
+        expected = sums.get(checksum)
+        if expected is None:
+            expected = sums[checksum] = _expected_sum(checksum, name)
         # Adler-32's low half is 1 + the sum of the bytes, modulo 65,521: the sum of a header
-        # without a loop in Python. The checksum field itself counts as eight spaces.
-        if ((adler32(block) & 0xFFFF) + 255 - sum(checksum) - expected) % _ADLER:
-            _check_signed_sum(block, expected, name)
+        # without a loop in Python.
+        if ((adler32(block) & 0xFFFF) - expected) % _ADLER:
+            _check_signed_sum(block, name)
         if flag in b"xgLK":
             _read_extension(cursor, flag, size, extended, limits)
             continue
         count += 1
-        if count > limits.entries:
-            raise LimitError(f"more than {limits.entries:,} entries")
+        if count > most:
+            raise LimitError(f"more than {most:,} entries")
         # Whoever made a layer gave the same owner and time to many files.
         owner = owners.get(ownership)
         if owner is None:
@@ -122,6 +122,19 @@ def read_entries(
         cursor.advance_to(after + -after % BLOCK)
 
 
+def _check_open_end(
+    block: bytes, extended: dict[str, bytes], unclosed: Callable[[], None] | None
+) -> None:
+    """Accept an archive that just stops after a member, if somebody wants to hear of it."""
+    if block:
+        raise TruncatedError("the layer ends within a header")
+    if extended:
+        raise TruncatedError("the layer ends after an extended header")
+    if unclosed is None:
+        raise TruncatedError("the layer ends without its closing zero block")
+    unclosed()
+
+
 def _check_end(cursor: Cursor, extended: dict[str, bytes]) -> None:
     if extended:
         raise CorruptLayerError("an extended header at the end describes no entry")
@@ -131,10 +144,15 @@ def _check_end(cursor: Cursor, extended: dict[str, bytes]) -> None:
         raise CorruptLayerError("the archive goes on after a zero block")
 
 
-def _check_signed_sum(block: bytes, expected: int, name: bytes) -> None:
+def _expected_sum(checksum: bytes, name: bytes) -> int:
+    """Return what Adler-32's low half must be; the checksum itself counts as eight spaces."""
+    return _number(checksum, name) + 1 - 8 * ord(" ") + sum(checksum)
+
+
+def _check_signed_sum(block: bytes, name: bytes) -> None:
     """Accept the sum of some old tars, which took characters for signed numbers."""
     signed = sum(byte - 256 if byte > 127 else byte for byte in block[:148] + block[156:])
-    if signed + 256 != expected:
+    if signed + 8 * ord(" ") != _number(block[148:156], name):
         raise CorruptLayerError("a header's checksum is wrong", entry=_text(name))
 
 
@@ -209,49 +227,40 @@ def _entry(
     limits: Limits,
 ) -> Entry:
     raw = name.partition(b"\0")[0]
-    if block[345] and block[_MAGIC] == b"ustar\0":
-        raw = block[_PREFIX].partition(b"\0")[0] + b"/" + raw
-    mode, uid, gid = owner
+    if block[345]:
+        raw = _with_prefix(block, raw)
+    logical = _NO_SIZE
     xattrs: tuple[str, ...] = ()
-    logical = None
     if extended:
-        raw = extended.get("GNU.sparse.name", extended.get("path", raw))
-        size = _decimal(extended, "size", size)
-        uid = _decimal(extended, "uid", uid)
-        gid = _decimal(extended, "gid", gid)
-        mtime = _decimal(extended, "mtime", mtime)
-        logical = _decimal(extended, "GNU.sparse.realsize", -1)
+        raw, size, owner, mtime = _overridden(extended, raw, size, owner, mtime)
+        logical = _decimal(extended, "GNU.sparse.realsize", logical)
         logical = _decimal(extended, "GNU.sparse.size", logical)
         xattrs = _xattrs(extended)
     path = normalise(raw, limits)
     kind = _KINDS.get(flag)
-    if kind is None:
-        raise CorruptLayerError(f"entries of type {flag!r} belong in no image", entry=path)
-    if kind == "file" and flag != b"S" and raw.endswith(b"/"):
-        kind = "directory"  # V7 archives have no type for directories
-    if not path and kind != "directory":
-        raise CorruptLayerError("the root of the image is no directory", entry=_text(raw))
+    if kind is None or (kind != "directory" and (not path or raw.endswith(b"/"))):
+        kind = _unusual_kind(flag, raw, path)
     if flag == b"S":
         logical = _number(block[483:495], name)
         _skip_sparse_map(cursor, block)
     stored = size if kind == "file" else 0
-    if not 0 <= stored <= _LARGEST or (logical or 0) > _LARGEST:
-        raise CorruptLayerError(f"an entry claims {max(size, logical or size):,} bytes", entry=path)
+    if not 0 <= stored <= _LARGEST or logical > _LARGEST:
+        claimed = size if size < 0 else max(size, logical)
+        raise CorruptLayerError(f"an entry claims {claimed:,} bytes", entry=path)
     target = ""
     device = None
     if kind in ("symlink", "hardlink"):
-        link = extended.get("linkpath") or block[_LINK].partition(b"\0")[0]
-        target = link.decode("utf-8", "surrogateescape")
-        target = normalise(link, limits) if kind == "hardlink" else target
+        target = _target(block, kind, extended, limits)
     elif kind in ("character", "block"):
-        device = _number(block[_MAJOR], name), _number(block[_MINOR], name)
+        device = _device(block, name)
+    mode, uid, gid = owner
     return Entry(
         path=path,
         kind=kind,
         mode=mode,
         uid=uid,
         gid=gid,
-        size=stored if logical is None or logical < 0 else logical,
+        size=stored if logical < 0 else logical,
         stored=stored,
         offset=cursor.position,
         mtime=mtime,
@@ -259,6 +268,50 @@ def _entry(
         device=device,
         xattrs=xattrs,
     )
+
+
+def _with_prefix(block: bytes, raw: bytes) -> bytes:
+    """Return a name with what comes before it in ustar, if the header is one."""
+    if block[257:263] != b"ustar\0":
+        return raw
+    return block[345:500].partition(b"\0")[0] + b"/" + raw
+
+
+def _overridden(
+    extended: dict[str, bytes], raw: bytes, size: int, owner: tuple[int, int, int], mtime: int
+) -> tuple[bytes, int, tuple[int, int, int], int]:
+    """Return what a header says, but for what the extended header before it says otherwise."""
+    mode, uid, gid = owner
+    return (
+        extended.get("GNU.sparse.name", extended.get("path", raw)),
+        _decimal(extended, "size", size),
+        (mode, _decimal(extended, "uid", uid), _decimal(extended, "gid", gid)),
+        _decimal(extended, "mtime", mtime),
+    )
+
+
+def _unusual_kind(flag: bytes, raw: bytes, path: str) -> Kind:
+    """Return the kind of an entry whose type or name is not what nearly all have."""
+    kind = _KINDS.get(flag)
+    if kind is None:
+        raise CorruptLayerError(f"entries of type {flag!r} belong in no image", entry=path)
+    if kind == "file" and flag != b"S" and raw.endswith(b"/"):
+        return "directory"  # V7 archives have no type for directories
+    if not path:
+        raise CorruptLayerError("the root of the image is no directory", entry=_text(raw))
+    return kind
+
+
+def _target(block: bytes, kind: Kind, extended: dict[str, bytes], limits: Limits) -> str:
+    """Return what a link leads to: a path of the archive, or what a symbolic link says."""
+    link = extended.get("linkpath") or block[157:257].partition(b"\0")[0]
+    if kind == "hardlink":
+        return normalise(link, limits)
+    return link.decode("utf-8", "surrogateescape")
+
+
+def _device(block: bytes, name: bytes) -> tuple[int, int]:
+    return _number(block[329:337], name), _number(block[337:345], name)
 
 
 def _decimal(extended: dict[str, bytes], key: str, otherwise: int) -> int:

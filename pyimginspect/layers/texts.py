@@ -6,7 +6,15 @@ import re
 
 from pyimginspect.layers.licenses import is_copyright
 
-__all__ = ["is_shell_script", "may_want", "shebang", "wants_text"]
+__all__ = [
+    "BEGINNINGS",
+    "DIRECTORIES",
+    "ENDINGS",
+    "NAMES",
+    "is_shell_script",
+    "shebang",
+    "wants_text",
+]
 
 _DIST_INFO = (".dist-info/",)
 _EGG_INFO = (".egg-info/", "/EGG-INFO/")
@@ -60,9 +68,13 @@ _ENDINGS: dict[str, re.Pattern[str]] = {
     "json": re.compile(r".*conda-meta/[^/]+|.*\.dist-info/sboms/[^/]+"),
 }
 # How a file's name begins: Python's build configuration, and setuptools' editable finders.
-_BEGINNINGS = ("_sysconfigdata_", "__editable__")
+BEGINNINGS = ("_sysconfigdata_", "__editable__")
 # Shell scripts can be what a container starts, unless they lie where programs keep their parts.
 _SCRIPT = ".sh"
+DIRECTORIES = ("var/lib/dpkg/status.d/", "etc/apt/apt.conf.d/")
+# What the files' names have of which anything is kept here: quick to ask of every file.
+NAMES = frozenset(_NAMES)
+ENDINGS = frozenset({*_ENDINGS, _SCRIPT[1:]})
 _SHELL = re.compile(
     rb"#![ \t]*(?:/[^\s]*/)?(?:env[ \t]+(?:-\S+[ \t]+)*)?(?:/[^\s]*/)?(?:busybox[ \t]+)?"
     rb"(?:ba|da|a|k|z|mk)?sh(?:\s|$)"
@@ -72,21 +84,6 @@ _PARTS = re.compile(
     # Of the system's own scripts none begins a container; some images put theirs beside them.
     r"|(?:usr/)?s?bin/(?!.*(?:boot|docker|entry|init|launch|main|run|serve|start|\.sh$))"
 )
-_DIRECTORIES = ("var/lib/dpkg/status.d/", "etc/apt/apt.conf.d/")
-
-
-def may_want(path: str, name: str) -> bool:
-    """Whether :func:`wants_text` is worth asking: it is quick, for it is asked of every file.
-
-    ``name`` is the last part of ``path``.
-    """
-    return (
-        name in _NAMES
-        or name[name.rfind(".") + 1 :] in _ENDINGS
-        or name.startswith(_BEGINNINGS)
-        or path.startswith(_DIRECTORIES)
-        or name.endswith(_SCRIPT)
-    )
 
 
 def is_shell_script(path: str, head: bytes) -> bool:
@@ -107,9 +104,9 @@ def wants_text(path: str) -> bool:
     pattern = _ENDINGS.get(name.rpartition(".")[2])
     if pattern is not None and pattern.fullmatch(path):
         return True
-    if name.startswith(_BEGINNINGS):
+    if name.startswith(BEGINNINGS):
         return name.endswith(".py") and bool(directory)
-    return path.startswith(_DIRECTORIES)
+    return path.startswith(DIRECTORIES)
 
 
 def shebang(head: bytes) -> str:
