@@ -6,6 +6,7 @@ PEP 3147 (``__pycache__`` alone is not imported from), PEP 420 (namespace packag
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
@@ -60,37 +61,18 @@ def find_missing_modules(
     gone = set(absent)
     if not any(path.endswith((*_BYTECODE, ".so")) for path in gone):
         return None
-    units = _units(location, files)
-    public = {name: u for name, u in units.items() if not _is_private(name)} or units
-    missing_modules = {
-        name: paths
-        for name, paths in public.items()
-        if gone.issuperset(paths) and not _legacy(rootfs, paths)
-    }
-    if len(missing_modules) < len(public):
-        missing_modules = {
-            name: paths for name, paths in missing_modules.items() if "." not in name
-        }
-        for name in _IMPORTED:
-            path = f"{location}/{name.replace('.', '/')}/__init__.py"
-            if path in gone and name.partition(".")[0] not in missing_modules:
-                missing_modules[name] = [path]
-    missing_modules = {
-        name: paths
-        for name, paths in missing_modules.items()
-        if not module_at(rootfs, location, name, namespaces=False)
-    }
     # The test is whether an import works: another directory may have the module as well.
     places = {place for sight in sights for place in sight} - {location}
-    missing_modules = {
-        n: p
-        for n, p in missing_modules.items()
-        if not any(module_at(rootfs, at, n) for at in places)
+    missing = {
+        name: paths
+        for name, paths in _removed(rootfs, location, files, gone).items()
+        if not module_at(rootfs, location, name, namespaces=False)
+        and not any(module_at(rootfs, place, name) for place in places)
     }
-    if not missing_modules:
+    if not missing:
         return None
-    names = sorted(missing_modules)
-    paths = sorted(path for each in missing_modules.values() for path in each)
+    names = sorted(missing)
+    paths = sorted(itertools.chain.from_iterable(missing.values()))
     links = {link for path in paths if (link := _dead_link(rootfs, path)) is not None}
     top = rootfs.resolve(f"{location}/{names[0].partition('.')[0]}")
     return MissingModules(
@@ -99,6 +81,28 @@ def find_missing_modules(
         links=tuple((link, target_of(rootfs[link])) for link in sorted(links)),
         rest=top is not None and rootfs[top].kind == "directory",
     )
+
+
+def _removed(
+    rootfs: RootFS, location: str, files: Iterable[str], gone: set[str]
+) -> Mapping[str, Sequence[str]]:
+    """Return the public modules that nothing is left of, by name, and the files they had."""
+    units = _units(location, files)
+    public = {name: u for name, u in units.items() if not _is_private(name)} or units
+    removed: dict[str, Sequence[str]] = {
+        name: paths
+        for name, paths in public.items()
+        if gone.issuperset(paths) and not _legacy(rootfs, paths)
+    }
+    if len(removed) == len(public):
+        return removed
+    # Submodules, and packages that share a namespace with one that is left, do not count.
+    removed = {name: paths for name, paths in removed.items() if "." not in name}
+    for name in _IMPORTED:
+        path = f"{location}/{name.replace('.', '/')}/__init__.py"
+        if path in gone and name.partition(".")[0] not in removed:
+            removed[name] = [path]
+    return removed
 
 
 def importable_names(location: str, files: Iterable[str]) -> set[str]:

@@ -128,12 +128,13 @@ def find_native(
     dlopens = tuple(_dlopens(loader, processes, distributions, wheels, dlopened(dlopen)))
     resolutions = [*programs, *(m.resolution for m in modules)]
     resolutions += [process.resolution for process in processes.values()]
+    origins = _Origins(rootfs, packages, interpreters, wheels)
     return Native(
         programs=tuple(each for each in programs if not each.loads),
         modules=modules,
         opened=opened,
         dlopens=dlopens,
-        libraries=tuple(_libraries(rootfs, packages, interpreters, wheels, resolutions)),
+        libraries=tuple(_libraries(rootfs, origins, resolutions)),
         notes=tuple(_notes(rootfs, resolutions)),
     )
 
@@ -267,46 +268,62 @@ def _searched(resolution: Resolution) -> tuple[str, ...]:
     return resolution.dependencies[0].searched if resolution.dependencies else ()
 
 
+class _Origins:
+    """Who brought the shared libraries of an image."""
+
+    def __init__(
+        self,
+        rootfs: RootFS,
+        packages: PackageDatabase,
+        interpreters: Iterable[Interpreter],
+        wheels: Iterable[Wheel],
+    ) -> None:
+        pythons = tuple(interpreters)
+        self._packages = packages
+        self._in_wheels = {path: w.distribution.metadata for w in wheels for path in w.files}
+        self._beside = {p.libpython.rpartition("/")[0] for p in pythons if p.libpython}
+        trees = tuple(f"{python.stdlib}/" for python in pythons if python.stdlib)
+        self._trees = (*trees, *conda_prefixes(rootfs))
+
+    def of(self, path: str) -> tuple[Origin, str]:
+        """Return where a library comes from, and the package or distribution that owns it."""
+        owners = self._packages.owner(path)
+        if owners:
+            return "package", owners[0]
+        if path in self._in_wheels:
+            return "wheel", self._in_wheels[path]
+        if "-packages/" in path or _BUNDLED.search(path):
+            return "wheel", ""
+        return ("python" if self._is_of_python(path) else "copied"), ""
+
+    def _is_of_python(self, path: str) -> bool:
+        """Whether a file belongs to an interpreter, or to a tree that is installed as a whole."""
+        directory, _, name = path.rpartition("/")
+        if name.startswith("libpython") and directory in self._beside:
+            return True
+        return path.startswith(self._trees) or _FOREIGN_TREES.search(path) is not None
+
+
 def _libraries(
-    rootfs: RootFS,
-    packages: PackageDatabase,
-    interpreters: Iterable[Interpreter],
-    wheels: Iterable[Wheel],
-    resolutions: Iterable[Resolution],
+    rootfs: RootFS, origins: _Origins, resolutions: Iterable[Resolution]
 ) -> Iterator[Library]:
-    """Yield the shared libraries of the image, sorted by their paths."""
+    """Yield the shared libraries of the image, in the order of their paths."""
     users: dict[str, set[str]] = {}
     for resolution in resolutions:
         for dependency in resolution.dependencies:
             users.setdefault(dependency.path, set()).add(dependency.needed_by)
-    in_wheels = {path: w.distribution.metadata for w in wheels for path in w.files}
-    pythons = tuple(interpreters)
-    own = {python.libpython.rpartition("/")[0] for python in pythons if python.libpython}
-    trees = tuple(f"{python.stdlib}/" for python in pythons if python.stdlib)
-    trees += conda_prefixes(rootfs)
     for path, elf in rootfs.elf.items():
-        name = path.rpartition("/")[2]
-        if elf.kind != "shared" or elf.interpreter or not _SONAME.fullmatch(elf.soname or name):
+        soname = elf.soname or path.rpartition("/")[2]
+        if elf.kind != "shared" or elf.interpreter or not _SONAME.fullmatch(soname):
             continue
         if in_cache(rootfs, path):
             continue
-        owners = packages.owner(path)
-        origin: Origin = "copied"
-        if owners:
-            origin = "package"
-        elif path in in_wheels or "-packages/" in path or _BUNDLED.search(path):
-            origin = "wheel"
-        elif (
-            (name.startswith("libpython") and path.rpartition("/")[0] in own)
-            or path.startswith(trees)
-            or _FOREIGN_TREES.search(path)
-        ):
-            origin = "python"
+        origin, owner = origins.of(path)
         yield Library(
             path=path,
-            name=_HASHED.sub("", elf.soname or name),
+            name=_HASHED.sub("", soname),
             origin=origin,
-            owner=owners[0] if owners else in_wheels.get(path, ""),
+            owner=owner,
             build_id=elf.build_id,
             layer=rootfs[path].layer,
             loaded_by=tuple(sorted(users.get(path, ()))),

@@ -5,7 +5,7 @@ Contents are compared by their length: an index does not hold the hashes that RE
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from msgspec import Struct
 
@@ -84,49 +84,47 @@ def survey(
 
     ``sizes`` are as recorded, empty where they are not.
     """
-    total = 0
-    files, absent, other = [], [], []
-    linked = False
-    nodes = rootfs.nodes
-    for path, recorded in sizes.items():
-        node = nodes.get(path)
-        if node is None:
-            absent.append(path)
-            continue
-        entry = node.entry
-        if entry.kind == "file":
-            total += entry.stored
-            if recorded and recorded != str(entry.size):
-                other.append(path)
-        elif entry.kind == "directory":
-            continue
-        elif entry.kind == "symlink":
-            absent.append(path)
-            continue
-        linked = linked or node.origin is not None
-        files.append(path)
+    present, absent = _find(rootfs, sizes)
+    changed = _changes(present, sizes, record)
     missing = []
     for path in absent:
-        real = rootfs.resolve(path)  # it may lead through a link
+        real = rootfs.resolve(path)
         if real is None:
             missing.append(path)
         elif rootfs[real].kind == "file":
-            total += rootfs[real].entry.stored
-            linked = linked or rootfs[real].origin is not None
-            files.append(real)
-    if linked:
-        total = sum(stored_by_layer(rootfs, files).values())
+            present.append(rootfs[real])
     inside = f"{location}/" if location else ""
     wanted = sorted(path for path in missing if not _optional(path))
     outside = [path for path in wanted if not path.startswith(inside)]
     return Survey(
-        size=total,
-        count=len(files),
+        size=_stored(rootfs, present),
+        count=len(present),
         missing=tuple(path for path in wanted if path.startswith(inside)),
         outside=tuple(path for path in outside if not _moved(rootfs, path, location)),
-        changed=tuple(_changes(rootfs, sizes, sorted(other), record)),
+        changed=tuple(changed),
         absent=tuple(missing),
     )
+
+
+def _find(rootfs: RootFS, paths: Iterable[str]) -> tuple[list[Node], list[str]]:
+    """Return the files at ``paths``, and what is not there by that name or is a link to follow."""
+    present: list[Node] = []
+    absent: list[str] = []
+    nodes = rootfs.nodes
+    for path in paths:
+        node = nodes.get(path)
+        if node is None or node.entry.kind == "symlink":
+            absent.append(path)
+        elif node.entry.kind != "directory":
+            present.append(node)
+    return present, absent
+
+
+def _stored(rootfs: RootFS, files: Collection[Node]) -> int:
+    """Return the bytes that layers store for files, content with several names once."""
+    if any(node.origin is not None for node in files):
+        return sum(stored_by_layer(rootfs, [node.path for node in files]).values())
+    return sum(node.entry.stored for node in files if node.entry.kind == "file")
 
 
 def _optional(path: str) -> bool:
@@ -145,20 +143,19 @@ def _moved(rootfs: RootFS, path: str, location: str) -> bool:
     return rootfs.resolve(f"{location}/{rest}") is not None
 
 
-def _changes(
-    rootfs: RootFS, sizes: Mapping[str, str], paths: Iterable[str], record: Node | None
-) -> list[Changed]:
+def _changes(files: Iterable[Node], sizes: Mapping[str, str], record: Node | None) -> list[Changed]:
     changes = []
-    for path in paths:
-        recorded = sizes[path]
+    for node in files:
+        recorded = sizes[node.path]
+        if node.entry.kind != "file" or recorded in ("", str(node.size)):
+            continue
         if not (recorded.isascii() and recorded.isdecimal() and len(recorded) < 19):
             continue
-        node = rootfs[path]
-        if path.endswith(_UNCOMPARED) or (record is not None and _is_older(node, record)):
+        if node.path.endswith(_UNCOMPARED) or (record is not None and _is_older(node, record)):
             continue
         if int(recorded) != node.size:  # "010" is written so by nobody, and still means 10
-            changes.append(Changed(path=path, recorded=int(recorded), size=node.size))
-    return changes
+            changes.append(Changed(path=node.path, recorded=int(recorded), size=node.size))
+    return sorted(changes, key=lambda change: change.path)
 
 
 def _is_older(node: Node, record: Node) -> bool:

@@ -159,11 +159,7 @@ def find_wheels(
     targets = {python.path: target_of(rootfs, python) for python in interpreters}
     for environment in environments:
         targets[environment.path] = targets.get(environment.base or "")
-    sights = {each.path: list(each.site_packages) for each in interpreters}
-    sights |= {each.path: list(each.site_packages) for each in environments}
-    for python in interpreters:
-        if python.effective or len(interpreters) == 1:
-            sights[python.path] += [each for each in scripts if each not in sights[python.path]]
+    sights = _sights(interpreters, environments, scripts)
     wheels: dict[tuple[str, str], Wheel] = {}
     listed: dict[str, Distribution] = {}
     for distribution in distributions:
@@ -171,20 +167,38 @@ def find_wheels(
         listed.update(dict.fromkeys(files, distribution))
         users = {*distribution.interpreters, *_users(distribution.location, sights, scripts)}
         who = {t.path: t for t in map(targets.get, sorted(users)) if t is not None}
-        if not who or (distribution.tags and all(t.endswith("-any") for t in distribution.tags)):
-            continue
-        if not files and not any(_platform(tag) != "any" for tag in distribution.tags):
-            continue
-        others = _of_other_systems(rootfs, distribution)
-        for target in who.values():
-            key = (distribution.metadata, target.path)
-            wheels[key] = _check(rootfs, distribution, files, target, others)
+        if who and _is_compiled(files, distribution.tags):
+            others = _of_other_systems(rootfs, distribution)
+            for path, target in who.items():
+                wheel = _check(rootfs, distribution, files, target, others)
+                wheels[distribution.metadata, path] = wheel
     owned = packages.owner if packages is not None else lambda _: ()
     for distribution, files in find_unlisted(rootfs, sights, listed, owned):
         for target in filter(None, map(targets.get, distribution.interpreters)):
             wheel = _check(rootfs, distribution, files, target)
             wheels[distribution.metadata, target.path] = wheel
     return tuple(wheels[key] for key in sorted(wheels))
+
+
+def _sights(
+    interpreters: Collection[Interpreter],
+    environments: Iterable[Environment],
+    scripts: Iterable[str],
+) -> dict[str, list[str]]:
+    """Return, by the path of an interpreter or environment, where it imports packages from."""
+    sights = {each.path: list(each.site_packages) for each in interpreters}
+    sights |= {each.path: list(each.site_packages) for each in environments}
+    for python in interpreters:
+        if python.effective or len(interpreters) == 1:
+            sights[python.path] += [each for each in scripts if each not in sights[python.path]]
+    return sights
+
+
+def _is_compiled(files: Collection[str], tags: Collection[str]) -> bool:
+    """Whether a distribution is for some platforms only: it has ELF files, or its tags say so."""
+    if tags and all(tag.endswith("-any") for tag in tags):
+        return False
+    return bool(files) or any(_platform(tag) != "any" for tag in tags)
 
 
 def _users(
@@ -221,22 +235,9 @@ def _check(
     target: Target,
     others: tuple[str, ...] = (),
 ) -> Wheel:
-    elf = rootfs.elf
-    newest, newest_file = (0, 0), ""
-    machine, libc = set(), set()
-    for path in files:
-        facts = elf[path]
-        if facts.error:
-            continue
-        if (facts.machine, facts.bits) != (target.machine, target.bits):
-            machine.add(path)
-            continue
-        if _foreign(facts, target.libc):
-            libc.add(path)
-        need = glibc_version(v for n in facts.version_needs for v in n.versions)
-        if need and need > newest:
-            newest, newest_file = need, path
+    machine, libc = _foreign_files(rootfs, files, target)
     fitting = [path for path in files if path not in machine]
+    glibc, glibc_file = _newest_glibc(rootfs, fitting)
     opened = _opened(distribution.location, files, {*machine, *libc})
     return Wheel(
         distribution=distribution,
@@ -245,13 +246,42 @@ def _check(
         modules=tuple(p for p in fitting if p not in libc and _importable(p, target)),
         compatible=_compatible(distribution.tags, target) if distribution.tags else None,
         local=any(_platform(tag).startswith("linux_") for tag in distribution.tags),
-        glibc=f"{newest[0]}.{newest[1]}" if newest_file else "",
-        glibc_file=newest_file,
+        glibc=glibc,
+        glibc_file=glibc_file,
         foreign_machine=tuple(path for path in opened if path in machine),
         foreign_libc=tuple(path for path in opened if path in libc),
         foreign_abi=_foreign_abi(rootfs, distribution.location, (*files, *others), target),
         libraries=tuple(_libraries(rootfs, distribution.location, fitting)),
     )
+
+
+def _foreign_files(
+    rootfs: RootFS, files: Iterable[str], target: Target
+) -> tuple[set[str], set[str]]:
+    """Return the files that are for another machine, and those that are for another C library."""
+    machine, libc = set(), set()
+    for path in files:
+        elf = rootfs.elf[path]
+        if elf.error:
+            continue
+        if (elf.machine, elf.bits) != (target.machine, target.bits):
+            machine.add(path)
+        elif _foreign(elf, target.libc):
+            libc.add(path)
+    return machine, libc
+
+
+def _newest_glibc(rootfs: RootFS, files: Iterable[str]) -> tuple[str, str]:
+    """Return the newest version of glibc that files need, and the first file that needs it."""
+    newest, newest_file = (0, 0), ""
+    for path in files:
+        elf = rootfs.elf[path]
+        if elf.error:
+            continue
+        need = glibc_version(v for n in elf.version_needs for v in n.versions)
+        if need and need > newest:
+            newest, newest_file = need, path
+    return (f"{newest[0]}.{newest[1]}" if newest_file else ""), newest_file
 
 
 def _opened(location: str, files: Iterable[str], foreign: Collection[str]) -> list[str]:

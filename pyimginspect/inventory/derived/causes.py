@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 from msgspec import Struct
@@ -79,46 +79,60 @@ def _causes(
     removed_in: int,
     wasted_files: Sequence[WastedContent],
     caches: tuple[str, ...],
-) -> Iterable[Cause]:
-    base = inventory.base.layers
-    # What is overwritten in a cache is the cache's affair, and counted there.
-    outside = [
-        wasted
-        for wasted in wasted_files
-        if wasted.account == "removed" or not wasted.path.startswith(caches)
-    ]
-    again = [wasted for wasted in outside if is_again(inventory, wasted)]
+) -> Iterator[Cause]:
+    again: list[WastedContent] = []
+    others: list[WastedContent] = []
+    for wasted in wasted_files:
+        # What is overwritten in a cache is the cache's affair, and counted there.
+        if wasted.account == "removed" or not wasted.path.startswith(caches):
+            (again if is_again(inventory, wasted) else others).append(wasted)
     if again:
-        yield _cause(
-            inventory, "again", removed_in, [*by_owner(inventory, removed_in, again)], again
-        )
-    kinds: dict[CauseKind, list[tuple[Owner, list[WastedContent]]]] = {}
-    rewritten: dict[frozenset[Change], dict[Owner, list[WastedContent]]] = {}
-    others = [wasted for wasted in outside if not is_again(inventory, wasted)]
+        owners = [*by_owner(inventory, removed_in, again)]
+        yield _cause(inventory, "again", removed_in, owners, again)
+    shares: dict[tuple[CauseKind, tuple[Change, ...]], dict[Owner, list[WastedContent]]] = {}
     for owner, group in by_owner(inventory, removed_in, others).items():
-        shares: dict[CauseKind, list[WastedContent]] = {}
         for wasted in group:
-            in_base = wasted.layer < base
-            if wasted.account == "metadata_changed" and (in_base or not owner.after):
-                what = changes(inventory, wasted)
-                rewritten.setdefault(what, {}).setdefault(owner, []).append(wasted)
-            elif wasted.account == "removed" and not owner.after:
-                shares.setdefault("base-deleted" if in_base else "deleted", []).append(wasted)
-            elif not in_base:
-                shares.setdefault("replaced" if owner.after else "overwritten", []).append(wasted)
-        for kind, share in shares.items():
-            kinds.setdefault(kind, []).append((owner, share))
-    for kind, owned in sorted(kinds.items()):
-        owned.sort(key=lambda each: (-sum(wasted.size for wasted in each[1]), each[0]))
-        for owner, share in owned[:_MOST_OWNERS]:
-            yield _cause(inventory, kind, removed_in, [owner], share)
-        if owned[_MOST_OWNERS:]:
-            rest = owned[_MOST_OWNERS:]
-            share = [wasted for _, each in rest for wasted in each]
-            yield _cause(inventory, kind, removed_in, [owner for owner, _ in rest], share)
-    for what, owners in sorted(rewritten.items(), key=lambda each: sorted(each[0])):
-        share = [wasted for each in owners.values() for wasted in each]
-        yield _cause(inventory, "rewritten", removed_in, [*owners], share, what)
+            kind = _kind(wasted, owner, in_base=wasted.layer < inventory.base.layers)
+            if kind is not None:
+                changed = sorted(changes(inventory, wasted)) if kind == "rewritten" else []
+                share = shares.setdefault((kind, tuple(changed)), {})
+                share.setdefault(owner, []).append(wasted)
+    for kind, what in sorted(shares):
+        for batch in _batches(kind, shares[kind, what]):
+            files = [wasted for _, each in batch for wasted in each]
+            owners = [owner for owner, _ in batch]
+            yield _cause(inventory, kind, removed_in, owners, files, frozenset(what))
+
+
+def _kind(wasted: WastedContent, owner: Owner, *, in_base: bool) -> CauseKind | None:
+    """Return what was done to a file; ``None`` for upgrades of what the base image stored."""
+    upgraded = bool(owner.after)
+    match wasted.account:
+        case "metadata_changed" if in_base or not upgraded:
+            return "rewritten"
+        case "removed" if not upgraded:
+            return "base-deleted" if in_base else "deleted"
+    if in_base:
+        return None
+    return "replaced" if upgraded else "overwritten"
+
+
+def _batches(
+    kind: CauseKind, shares: Mapping[Owner, list[WastedContent]]
+) -> Iterator[list[tuple[Owner, list[WastedContent]]]]:
+    """Yield the shares that make one cause each: those that lost most alone, the rest together.
+
+    A change of metadata is one cause, whosever files it reaches.
+    """
+    if kind == "rewritten":
+        yield [*shares.items()]
+        return
+    owned = sorted(
+        shares.items(), key=lambda each: (-sum(wasted.size for wasted in each[1]), each[0])
+    )
+    yield from ([each] for each in owned[:_MOST_OWNERS])
+    if owned[_MOST_OWNERS:]:
+        yield owned[_MOST_OWNERS:]
 
 
 def _cause(

@@ -123,20 +123,15 @@ def _judge(
     targets = {**directories, **modules}
     missing = [path for path in directories if rootfs.resolve(path) is None]
     missing += [path for path in modules if not _module_exists(rootfs, path)]
-    places = [path for path in directories if path not in missing]
-    known = names or {each.name.replace("-", "_").replace(".", "_")}
     if len(missing) < len(targets):
         # Some of it is there. That the rest is needed is certain only of modules by their name.
-        sources_absent = (
-            not modules
-            and names
-            and not any(module_at(rootfs, d, n) for d in places for n in names)
-        )
-        if not (sources_absent or (modules and missing)):
+        places = [path for path in directories if path not in missing]
+        is_broken = missing if modules else names and _place_with(rootfs, names, places) is None
+        if not is_broken:
             return None
-    if any(module_at(rootfs, place, name) for place in _sight(inventory, each) for name in known):
+    known = names or {each.name.replace("-", "_").replace(".", "_")}
+    if _place_with(rootfs, known, _sight(inventory, each)) is not None:
         return None
-    started = sorted(started_in(inventory))
     return Editable(
         name=each.name,
         version=each.version,
@@ -148,10 +143,14 @@ def _judge(
         targets=tuple(targets),
         missing=tuple(missing),
         modules=tuple(sorted(names)),
-        elsewhere=next(
-            (place for place in started if any(module_at(rootfs, place, name) for name in known)),
-            "",
-        ),
+        elsewhere=_place_with(rootfs, known, sorted(started_in(inventory))) or "",
+    )
+
+
+def _place_with(rootfs: RootFS, names: Iterable[str], places: Iterable[str]) -> str | None:
+    """Return the first of the directories that has a module of one of the names."""
+    return next(
+        (place for place in places for name in names if module_at(rootfs, place, name)), None
     )
 
 
@@ -234,9 +233,8 @@ def _egg_links(inventory: Inventory) -> Iterable[Editable]:
         if not target.startswith("/") or rootfs.resolve(target) is not None:
             continue
         module = re.sub(r"[-.]+", "_", name)
-        if any(module_at(rootfs, place, module) for place in seen):
+        if _place_with(rootfs, [module], seen) is not None:
             continue
-        started = sorted(started_in(inventory))
         yield Editable(
             name=re.sub(r"[-_.]+", "-", name).lower(),
             location=site,
@@ -245,5 +243,5 @@ def _egg_links(inventory: Inventory) -> Iterable[Editable]:
             project=target,
             targets=(target,),
             missing=(target,),
-            elsewhere=next((p for p in started if module_at(rootfs, p, module)), ""),
+            elsewhere=_place_with(rootfs, [module], sorted(started_in(inventory))) or "",
         )

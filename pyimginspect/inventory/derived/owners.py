@@ -7,7 +7,7 @@ final file system no longer lists what was deleted.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Literal
 
 from msgspec import Struct
@@ -71,31 +71,42 @@ def by_owner(
     listed: dict[str, Owner] = {}
     for owned in [*distributions.values()][::-1]:  # of several that list a file the first counts
         listed.update(owned)
+    packaged = {path: packages[name] for path, name in files.items()}
     found: dict[Owner, list[WastedContent]] = {}
-    left = []
-    for wasted in wasted_files:
-        source = _COMPILED.fullmatch(wasted.path)
-        names = (wasted.path, f"{source[1]}{source[2]}.py" if source else wasted.path)
-        package = next((files[name] for name in names if name in files), None)
-        owner = packages.get(package) if package is not None else None
-        if owner is None:
-            owner = next((listed[name] for name in names if name in listed), None)
-        if owner is None:
-            left.append(wasted)
-        else:
-            found.setdefault(owner, []).append(wasted)
-    rest = []
-    for wasted in left:
-        place = next((place for place in _parents(wasted.path) if place in lone), None)
-        if place is None:
-            rest.append(wasted)
-        else:
-            found.setdefault(lone[place], []).append(wasted)
-    for name, group in _places(rest, inventory).items():
+    left = _share_out(wasted_files, lambda path: _listed_owner(path, packaged, listed), found)
+    left = _share_out(left, lambda path: _first(lone, _parents(path)), found)
+    for name, group in _places(left, inventory).items():
         found.setdefault(Owner("directory", name), []).extend(group)
     return dict(
         sorted(found.items(), key=lambda item: (-sum(wasted.size for wasted in item[1]), item[0]))
     )
+
+
+def _share_out(
+    wasted_files: Iterable[WastedContent],
+    owner_of: Callable[[str], Owner | None],
+    found: dict[Owner, list[WastedContent]],
+) -> list[WastedContent]:
+    """Add files to those of their owners; return what has none."""
+    left = []
+    for wasted in wasted_files:
+        owner = owner_of(wasted.path)
+        if owner is None:
+            left.append(wasted)
+        else:
+            found.setdefault(owner, []).append(wasted)
+    return left
+
+
+def _listed_owner(path: str, *lists: Mapping[str, Owner]) -> Owner | None:
+    """Return who lists a file, or the source that it was compiled from; the first list counts."""
+    source = _COMPILED.fullmatch(path)
+    names = (path, f"{source[1]}{source[2]}.py") if source else (path,)
+    return next((found for owners in lists if (found := _first(owners, names)) is not None), None)
+
+
+def _first(owners: Mapping[str, Owner], names: Iterable[str]) -> Owner | None:
+    return next((owners[name] for name in names if name in owners), None)
 
 
 # --- packages -----------------------------------------------------------------------------------
@@ -104,14 +115,7 @@ def _packages_of(inventory: Inventory, removed_in: int) -> dict[str, Owner]:
 
     Removed packages go with the one that was asked for: the one that no other of them needs.
     """
-    found: dict[str, Owner] = {}
-    for package in inventory.packages.packages:
-        versions = ["", *(event.version for event in package.history)]
-        for before, event in zip(versions, package.history, strict=False):
-            if event.layer == removed_in and event.action == "upgraded":
-                found[package.name] = Owner(
-                    "package", package.name, before, event.version, (package.name,)
-                )
+    found = {package.name: package for package in _upgraded(inventory, removed_in)}
     removed = {
         package.name: package
         for package in inventory.packages.removed
@@ -123,10 +127,30 @@ def _packages_of(inventory: Inventory, removed_in: int) -> dict[str, Owner]:
         name: {provided[need] for needs in package.depends for need in needs if need in provided}
         for name, package in removed.items()
     }
+    for root, group in _groups(needs):
+        names = (root, *sorted({*group} - {root}))
+        owner = Owner("package", root, removed[root].version, "", names)
+        found.update(dict.fromkeys(group, owner))
+    return found
+
+
+def _upgraded(inventory: Inventory, layer: int) -> Iterator[Owner]:
+    """Yield the packages that a layer upgraded."""
+    for package in inventory.packages.packages:
+        versions = ["", *(event.version for event in package.history)]
+        for before, event in zip(versions, package.history, strict=False):
+            if event.layer == layer and event.action == "upgraded":
+                yield Owner("package", package.name, before, event.version, (package.name,))
+
+
+def _groups(needs: Mapping[str, Collection[str]]) -> Iterator[tuple[str, list[str]]]:
+    """Yield what no other needs, each with what it needs that none before it did.
+
+    Of packages that need each other, the first by name stands for them.
+    """
     needed = {need for name, others in needs.items() for need in others if need != name}
-    roots = [*sorted(removed.keys() - needed), *sorted(needed)]  # the latter for those in circles
     taken: set[str] = set()
-    for root in roots:
+    for root in (*sorted(needs.keys() - needed), *sorted(needed)):
         group, todo = [], [root]
         while todo:
             name = todo.pop()
@@ -134,10 +158,7 @@ def _packages_of(inventory: Inventory, removed_in: int) -> dict[str, Owner]:
                 taken.add(name)
                 group.append(name)
                 todo.extend(needs[name])
-        names = (root, *sorted({*group} - {root}))
-        owner = Owner("package", root, removed[root].version, "", names)
-        found.update(dict.fromkeys(group, owner))
-    return found
+        yield root, group
 
 
 def _package_files(

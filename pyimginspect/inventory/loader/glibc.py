@@ -51,6 +51,8 @@ class GlibcSearch:
         self._rootfs = rootfs
         self._look = Look(rootfs, model)
         self._hwcaps = hwcaps
+        # An entry of the cache that names no subdirectory comes after all that do.
+        self._ranks = {subdirectory: rank for rank, subdirectory in enumerate((*hwcaps, ""))}
         self._lib, self._system = _built_in(loader)
         self._system_prefixes = tuple(f"{directory}/" for directory in self._system)
         self._platform = _PLATFORMS.get(model.machine, model.machine)
@@ -174,23 +176,17 @@ class GlibcSearch:
 
     def _in_cache(self, name: str, no_defaults: bool, passed: list[str]) -> Found | None:
         entries = [entry for entry in self._cache.get(name, ()) if entry.flags in self._our_flags()]
-        if not entries:
-            return None
-        plain = [entry for entry in entries if not entry.hwcaps]
-        better = [entry for entry in entries if entry.hwcaps]
-        active = sorted(
-            (entry for entry in better if entry.hwcaps in self._hwcaps),
-            key=lambda entry: self._hwcaps.index(entry.hwcaps),
-        )
-        chosen = (active + plain)[0] if active or plain else None
+        chosen = self._chosen(entries)
         if chosen is None or (no_defaults and chosen.path.startswith(self._system_prefixes)):
             return None
         real, wrong = self._look.at(chosen.path)
         if wrong == OTHER_MACHINE:
             passed.append(real)
-        if not real or wrong == OTHER_MACHINE:  # the cache is out of date
             return None
-        others = (self._look.at(entry.path) for entry in better if entry is not chosen)
+        if not real:  # the cache is out of date
+            return None
+        better = [entry for entry in entries if entry.hwcaps and entry is not chosen]
+        others = (self._look.at(entry.path) for entry in better)
         return Found(
             opened=chosen.path,
             real=real,
@@ -199,6 +195,11 @@ class GlibcSearch:
             passed_over=tuple(passed),
             alternatives=tuple(sorted({path for path, bad in others if path and not bad})),
         )
+
+    def _chosen(self, entries: Iterable[CacheEntry]) -> CacheEntry | None:
+        """Return the entry for the best of the processor's subdirectories, else the plain one."""
+        usable = [entry for entry in entries if entry.hwcaps in self._ranks]
+        return min(usable, key=lambda entry: self._ranks[entry.hwcaps], default=None)
 
     def _our_flags(self) -> set[int]:
         """Return the flags of entries for this machine: those of any entry that proves to be."""
