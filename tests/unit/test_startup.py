@@ -456,6 +456,11 @@ def test_any_command_is_read_to_an_end(seed: int) -> None:
         "case x in " + "a) b;; " * 5000 + "esac",
         "".join(f"if [ $a{n} ]; then x{n}; else y{n}; fi\n" for n in range(1500)),
         "\n".join("exec $x" if n % 2 else "a || b" for n in range(3000)),
+        # Digits to Unicode, and no numbers to a shell, nor to int().
+        "[ 1 -eq ² ] && exec python3",
+        "[ ٣ -eq 3 ] && exec python3; [[ ² -gt ¹ ]]",
+        "X=abc; exec ${X:²} ${X:1:²} ${X:٣} $٣ $²",
+        "shift ²; shift ٣; exec $1",
     ],
 )
 def test_hostile_texts_cost_little(text: str) -> None:

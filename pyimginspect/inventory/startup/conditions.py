@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pyimginspect.inventory.startup.records import Word
-from pyimginspect.inventory.startup.words import Values, expand_words, matches
+from pyimginspect.inventory.startup.words import Values, expand_words, matches, whole_number
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -124,6 +124,5 @@ def _compared(number: str, operator: str, others: list[Word]) -> bool | None:
     compare = _NUMBERS.get(operator)
     if compare is None or len(others) != 1 or others[0] is None:
         return None
-    if not all(each.isdigit() and len(each) < 10 for each in (number, others[0])):
-        return None
-    return compare(int(number), int(others[0]))
+    one, other = whole_number(number), whole_number(others[0])
+    return compare(one, other) if one is not None and other is not None else None

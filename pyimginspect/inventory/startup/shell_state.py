@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from pyimginspect.inventory.startup.records import Process, Word
+from pyimginspect.inventory.startup.words import whole_number
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -136,11 +137,12 @@ def set_options(call: Call, state: State) -> State:
 
 def shifted(call: Call, state: State) -> tuple[Word, ...] | None:
     """Return the arguments after ``shift``; ``None`` where they are not known."""
-    number = call.words[1] if call.words[1:] else "1"
-    if state.arguments is None or number is None or not number.isdigit() or len(number) > 4:
+    word = call.words[1] if call.words[1:] else "1"
+    number = whole_number(word) if word is not None else None
+    if state.arguments is None or number is None:
         return None
-    gone = state.arguments[: int(number)]
-    return None if None in gone else state.arguments[int(number) :]
+    gone = state.arguments[:number]
+    return None if None in gone else state.arguments[number:]
 
 
 def change_directory(call: Call, process: Process) -> Process:

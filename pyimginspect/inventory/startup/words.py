@@ -18,12 +18,17 @@ from pyimginspect.inventory.startup.records import Word
 if TYPE_CHECKING:
     from tree_sitter import Node
 
-__all__ = ["Values", "expand_words", "line_of", "matches", "one_word"]
+__all__ = ["Values", "expand_words", "line_of", "matches", "one_word", "whole_number"]
 
 _DEEPEST = 24
 _MOST_WORDS = 512
 _NAME = re.compile(r"[A-Za-z_]\w*|\d+|[@*#?](?=$|[:%#-])", re.ASCII)
 _GLOB = ("*", "?", "[")
+
+
+def whole_number(text: str) -> int | None:
+    """Return a number as shells read it: a few ASCII digits, not all that Unicode calls so."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
 
 
 def line_of(node: Node) -> int:
@@ -192,12 +197,11 @@ def _cut(known: str, rest: str) -> Word:
     if rest[0] in "#%" and not any(c in pattern for c in "$`\\*?[") and pattern:
         return known.removeprefix(pattern) if rest[0] == "#" else known.removesuffix(pattern)
     if rest[0] == ":":
-        numbers = rest[1:].split(":")
-        if len(numbers) <= 2 and all(
-            number.strip().isdigit() and len(number) < 6 for number in numbers
-        ):
-            begin = int(numbers[0])
-            return known[begin : begin + int(numbers[1])] if numbers[1:] else known[begin:]
+        match [whole_number(number.strip()) for number in rest[1:].split(":")]:
+            case [int(begin)]:
+                return known[begin:]
+            case [int(begin), int(length)]:
+                return known[begin : begin + length]
     return None
 
 
@@ -205,7 +209,7 @@ def _parameter(name: str, values: Values) -> Word:
     arguments = values.arguments
     if name == "0":
         return values.name
-    if name.isdigit():
+    if name.isascii() and name.isdigit():
         if arguments is None or len(name) > 4:
             return None
         before = arguments[: int(name)]
