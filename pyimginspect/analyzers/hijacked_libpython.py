@@ -8,7 +8,7 @@ from pyimginspect.analyzers._pythons import described
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.facts import Interpreter
-from pyimginspect.inventory.loader import Loader
+from pyimginspect.inventory.loader import Dependency, Loader
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
 from pyimginspect.text import listed
@@ -66,33 +66,39 @@ def _check(
     if taken and (not own or taken in own):
         return
     found = next((each for each in resolution.dependencies if each.name == name), None)
-    evidence = [Evidence(what=f"/{python.path} needs {name}", path=python.path)]
-    evidence += [Evidence(what=f"it was built with /{path}", path=path) for path in own]
     if taken:
-        how = f" by its {found.how}" if found is not None else ""
         message = f"{described(python)} would load /{taken}, which is not its own"
-        evidence.append(Evidence(what=f"the loader loads /{taken}{how}", path=taken))
-        for key in inventory.packages.owner(taken):
-            package = inventory.packages[key]
-            what = f"package {key} brought that"
-            evidence.append(Evidence(what=what, package=key, layer=package.layer))
-        version = inventory.rootfs.strings.get(taken)
-        if version is not None:
-            evidence.append(Evidence(what=f"this library is of Python {version}", path=taken))
+        reasons = [*_taken(inventory, taken, found)]
     else:
         message = f"{described(python)} does not start: there is no {name}"
         searched = found.searched if found is not None else ()
-        evidence.append(Evidence(what=f"searched: {listed(searched, 10) or 'nowhere'}"))
+        reasons = [Evidence(what=f"searched: {listed(searched, 10) or 'nowhere'}")]
     layer = inventory.rootfs[taken or python.path].layer
     yield RULE.finding(
         subject=python.path,
         message=message,
-        evidence=evidence,
+        evidence=[
+            Evidence(what=f"/{python.path} needs {name}", path=python.path),
+            *(Evidence(what=f"it was built with /{path}", path=path) for path in own),
+            *reasons,
+        ],
         layers=(layer,),
         instruction=inventory.instruction(layer),
         paths=[path for path in (python.path, taken, *own) if path],
         packages=inventory.packages.owner(taken) if taken else (),
     )
+
+
+def _taken(inventory: Inventory, taken: str, found: Dependency | None) -> Iterator[Evidence]:
+    """Yield how the loader comes by a library, and where that is from."""
+    how = f" by its {found.how}" if found is not None else ""
+    yield Evidence(what=f"the loader loads /{taken}{how}", path=taken)
+    for key in inventory.packages.owner(taken):
+        layer = inventory.packages[key].layer
+        yield Evidence(what=f"package {key} brought that", package=key, layer=layer)
+    version = inventory.rootfs.strings.get(taken)
+    if version is not None:
+        yield Evidence(what=f"this library is of Python {version}", path=taken)
 
 
 def _own(inventory: Inventory, python: Interpreter, name: str) -> list[str]:

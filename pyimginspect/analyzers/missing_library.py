@@ -66,6 +66,13 @@ class _Want(NamedTuple):
     reason: set[str]
 
 
+class _Places(NamedTuple):
+    """Where libraries are that no loader finds, by soname: deleted, or where none looks."""
+
+    deleted: dict[str, WastedFile]
+    elsewhere: dict[str, str]
+
+
 class _Asked(NamedTuple):
     """A file that the loader would be asked for: by whom, and what comes of it."""
 
@@ -134,28 +141,39 @@ def _finding(
     paths = sorted({each.needed_by for each in every})
     title = owners.title(owner, paths)
     layers = {inventory.rootfs[path].layer for path in paths}
-    deleted = _deleted(inventory, missing)
-    elsewhere = {
-        soname: path
-        for soname in missing
-        if soname not in deleted and (path := _elsewhere(inventory, soname)) is not None
-    }
-    fixes = remedies(inventory, [s for s in missing if s not in elsewhere and s not in deleted])
-    fixes += [_keep(inventory, wasted) for _, wasted in sorted(deleted.items())]
-    fixes += [_found_elsewhere(inventory, s, path) for s, path in sorted(elsewhere.items())]
-    if optional:
-        fixes.insert(0, "No action is needed where these files are not used. Otherwise:")
+    places = _places(inventory, missing)
+    no_action = ["No action is needed where these files are not used. Otherwise:"]
     return RULE.finding(
         subject=f"{owners.subject(owner)} {' '.join(missing)}",
         severity="note" if optional else None,
         message=_message(owner, title, paths, wants, optional=optional),
-        evidence=[*_evidence(inventory, every), *_wasted_files(deleted), *_reasons(wants)],
-        layers=layers | {wasted.removed_in for wasted in deleted.values()},
+        evidence=[*_evidence(inventory, every), *_wasted_files(places.deleted), *_reasons(wants)],
+        layers=layers | {wasted.removed_in for wasted in places.deleted.values()},
         instruction=inventory.instruction(max(layers)),
         paths=paths,
-        packages=providers(inventory, [s for s in missing if s not in elsewhere]),
-        fix="\n".join(fixes),
+        packages=providers(inventory, [s for s in missing if s not in places.elsewhere]),
+        fix="\n".join([*(no_action if optional else ()), *_fixes(inventory, missing, places)]),
     )
+
+
+def _places(inventory: Inventory, sonames: list[str]) -> _Places:
+    deleted = _deleted(inventory, sonames)
+    elsewhere = {
+        soname: path
+        for soname in sonames
+        if soname not in deleted and (path := _elsewhere(inventory, soname)) is not None
+    }
+    return _Places(deleted, elsewhere)
+
+
+def _fixes(inventory: Inventory, sonames: list[str], places: _Places) -> Iterator[str]:
+    """Yield what to install for libraries that are nowhere, and how to have the others found."""
+    known = places.deleted.keys() | places.elsewhere.keys()
+    yield from remedies(inventory, [soname for soname in sonames if soname not in known])
+    for _, wasted in sorted(places.deleted.items()):
+        yield _keep(inventory, wasted)
+    for soname, path in sorted(places.elsewhere.items()):
+        yield _found_elsewhere(inventory, soname, path)
 
 
 def _message(
@@ -163,21 +181,30 @@ def _message(
 ) -> str:
     missing = listed(sorted({want.dependency.name for want in wants}))
     trouble = _trouble(want.dependency for want in wants)
-    files = sorted({path for want in wants for path in want.files})
     if optional:
-        return f"{listed(f'/{path}' for path in files)} cannot be loaded: {title} needs" + (
-            f" {missing} for that, which {trouble}"
-        )
+        files = listed(f"/{path}" for path in _files(wants))
+        return f"{files} cannot be loaded: {title} needs {missing} for that, which {trouble}"
     alone = owner.kind == "distribution" or len(paths) == 1
     message = f"{title} need{'s' * alone} {missing}, which {trouble}"
-    others = sorted({user for want in wants for user in want.users})
-    others = [each for each in others if each != title and each[1:] not in paths]
+    failing = _failing(owner, title, paths, wants)
+    return f"{message}, so {failing} cannot be loaded" if failing else message
+
+
+def _failing(owner: Owner, title: str, paths: list[str], wants: list[_Want]) -> str:
+    """Return what does not load but the files themselves, which the message has named."""
+    others = {user for want in wants for user in want.users}
+    others -= {title, *(f"/{path}" for path in paths)}
     if others:
-        return f"{message}, so {listed(others)} cannot be loaded"
+        return listed(sorted(others))
+    files = len(_files(wants))
     siblings = max(count for want in wants for count in want.files.values())
-    if owner.kind == "distribution" and len(files) < siblings:
-        return f"{message}, so {len(files)} of its {siblings} extension modules cannot be loaded"
-    return message
+    if owner.kind == "distribution" and files < siblings:
+        return f"{files} of its {siblings} extension modules"
+    return ""
+
+
+def _files(wants: list[_Want]) -> list[str]:
+    return sorted({path for want in wants for path in want.files})
 
 
 def _reasons(wants: list[_Want]) -> Iterator[Evidence]:

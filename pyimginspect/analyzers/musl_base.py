@@ -49,28 +49,29 @@ def run(inventory: Inventory) -> Iterator[Finding]:
         compiled = [each for each in inventory.wheels if each.python == path]
         local = [each for each in compiled if each.local]
         foreign = [each for each in compiled if each.foreign_libc]
-        if not local and not foreign:
-            continue
-        parts = []
-        if local:
-            parts.append(f"{listed(_names(local))} compiled in place")
-        if foreign:
-            parts.append(f"{listed(_names(foreign))} built for glibc")
-        yield RULE.finding(
-            subject=path,
-            message=f"{len({*map(_key, local), *map(_key, foreign)})} of {len(compiled)} compiled"
-            f" distributions on musl came with no musllinux wheel: {'; '.join(parts)}",
-            evidence=[
-                Evidence(
-                    what=f"Tag: {', '.join(each.distribution.tags[:2])}",
-                    path=each.distribution.metadata,
-                    layer=each.distribution.layer,
-                )
-                for each in (*local, *foreign)
-            ],
-            layers=[each.distribution.layer for each in (*local, *foreign)],
-            paths=[each.distribution.metadata for each in (*local, *foreign)],
-        )
+        if local or foreign:
+            yield _finding(path, compiled, local, foreign)
+
+
+def _finding(path: str, compiled: list[Wheel], local: list[Wheel], foreign: list[Wheel]) -> Finding:
+    without = [*local, *foreign]
+    parts = [f"{listed(_names(local))} compiled in place"] if local else []
+    parts += [f"{listed(_names(foreign))} built for glibc"] if foreign else []
+    return RULE.finding(
+        subject=path,
+        message=f"{len({*map(_key, without)})} of {len(compiled)} compiled distributions on musl"
+        f" came with no musllinux wheel: {'; '.join(parts)}",
+        evidence=[
+            Evidence(
+                what=f"Tag: {', '.join(each.distribution.tags[:2])}",
+                path=each.distribution.metadata,
+                layer=each.distribution.layer,
+            )
+            for each in without
+        ],
+        layers=[each.distribution.layer for each in without],
+        paths=[each.distribution.metadata for each in without],
+    )
 
 
 def _key(wheel: Wheel) -> str:

@@ -84,34 +84,39 @@ def _by_root(
 
     A root is a package that was asked for, or a binding that no such package leads to.
     """
-    packages = inventory.packages
-    asked = [
-        node.package.key
-        for node in graph.nodes.values()
+    asked = {
+        key
+        for key, node in graph.nodes.items()
         if node.package.automatic is False and node.package.installed_in >= inventory.base.layers
-    ]
-    roots = sorted(asked, key=lambda key: (key not in bindings, -packages[key].size, key))
-    roots += [key for key in bindings if packages[key].automatic is not False]
-    claimed = {key for key in asked if key in bindings}
+    }
+    roots = sorted(asked, key=lambda key: (key not in bindings, -inventory.packages[key].size, key))
+    roots += [key for key in bindings if key not in asked]
+    claimed = asked & bindings.keys()
     found: dict[str, list[Binding]] = {}
     seen: set[str] = set()
     for root in roots:
         if root in claimed and root not in asked:
             continue  # another root brought it
-        brought, todo = [], [root]
-        while todo:
-            node = graph.nodes[todo.pop()]
-            for key in members((*node.requires, *node.recommends)):
-                if key not in seen and graph.nodes[key].package.automatic is not False:
-                    seen.add(key)
-                    todo.append(key)
-                    if key in bindings and key not in claimed:
-                        claimed.add(key)
-                        brought.append(bindings[key])
+        brought = {key for key in _behind(graph, root, seen) if key in bindings} - claimed
         if root in bindings or brought:
-            claimed.add(root)
-            found[root] = sorted(brought, key=lambda each: each.package)
+            claimed |= {root, *brought}
+            found[root] = [bindings[key] for key in sorted(brought)]
     return found
+
+
+def _behind(graph: Graph, root: str, seen: set[str]) -> Iterator[str]:
+    """Yield the packages that were installed as dependencies of ``root``, or theirs.
+
+    ``seen`` are those that another root led to before; what is yielded is added to it.
+    """
+    todo = [root]
+    while todo:
+        node = graph.nodes[todo.pop()]
+        for key in members((*node.requires, *node.recommends)):
+            if key not in seen and graph.nodes[key].package.automatic is not False:
+                seen.add(key)
+                todo.append(key)
+                yield key
 
 
 # What goes with a package takes a look at all packages, for each binding: of very many, in a very

@@ -110,6 +110,21 @@ def _program_directories(inventory: Inventory) -> frozenset[str]:
     return frozenset(real for name in names if name and (real := resolve(name)))
 
 
+def _absent_python(inventory: Inventory, script: str) -> str | None:
+    """Return the Python that the first line of a script names, where the image does not have it.
+
+    Scripts of packages and environments are left out: other rules are about those.
+    """
+    rootfs = inventory.rootfs
+    program = shebang_program(rootfs, script)
+    if program is None or not program.startswith("/") or python_name(program) is None:
+        return None
+    there = rootfs.resolve(program) is not None
+    if there or inventory.packages.owner(script) or environment_of(rootfs, script) is not None:
+        return None
+    return program
+
+
 def _scripts(inventory: Inventory) -> Iterator[Finding]:
     """Report scripts outside of environments, and of packages, that name an absent Python."""
     rootfs = inventory.rootfs
@@ -117,18 +132,10 @@ def _scripts(inventory: Inventory) -> Iterator[Finding]:
     places = _program_directories(inventory)
     for script in rootfs.scripts:
         # PROGRAM-gdb.py is what gdb loads with a program, wherever its directories are mirrored.
-        if script.rpartition("/")[0] not in places or script.endswith("-gdb.py"):
-            continue
-        program = shebang_program(rootfs, script)
-        if (
-            program is not None
-            and program.startswith("/")
-            and python_name(program) is not None
-            and rootfs.resolve(program) is None
-            and not inventory.packages.owner(script)
-            and environment_of(rootfs, script) is None
-        ):
-            absent.setdefault(program, []).append(script)
+        if script.rpartition("/")[0] in places and not script.endswith("-gdb.py"):
+            program = _absent_python(inventory, script)
+            if program is not None:
+                absent.setdefault(program, []).append(script)
     problem = inventory.startup.problem
     for program, scripts in sorted(absent.items()):
         if problem is not None and scripts == [problem.path]:

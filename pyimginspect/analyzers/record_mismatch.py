@@ -108,37 +108,37 @@ def _changed(
 def _incomplete(inventory: Inventory, location: str, distributions: list[Distribution]) -> Finding:
     """Return one finding for all that miss files: what removed them has often done so to all."""
     paths = [path for each in distributions for path in _missing(inventory, each)]
-    outside = [
-        p for each in distributions for p in inventory.records.outside.get(each.metadata, ())
-    ]
     names = [f"{each.name} {each.version}" for each in distributions]
-    evidence = [
-        Evidence(
-            what=f"RECORD of {each.name} {each.version} lists it, and it is not there"
-            + (f", nor are {counted(len(missing) - 1, 'more file')}" if len(missing) > 1 else ""),
-            path=missing[0],
-        )
-        for each in distributions[:_MOST_NAMES]
-        if (missing := _missing(inventory, each))
-    ]
-    if outside:
-        what = f"{counted(len(outside), 'file')} of these would be outside of /{location}"
-        evidence.append(Evidence(what=f"{what}: programs, manual pages or configuration"))
     compiled = [path for path in paths if path.endswith(".so")]
-    if compiled:
-        what = f"{counted(len(compiled), 'file')} of these are compiled"
-        evidence.append(Evidence(what=what, path=compiled[0]))
     layers = {each.layer for each in distributions}
     alone = distributions[0].metadata if len(distributions) == 1 else location
     return RULE.finding(
         subject=alone,
         severity=None if compiled else "note",
         message=f"{listed(names)} in /{location}: {counted(len(paths), 'file')} missing",
-        evidence=evidence,
+        evidence=_evidence(inventory, location, distributions, compiled),
         layers=layers,
         instruction=inventory.instruction(max(layers)),
         paths=paths[:_MOST_PATHS],
     )
+
+
+def _evidence(
+    inventory: Inventory, location: str, distributions: list[Distribution], compiled: list[str]
+) -> Iterator[Evidence]:
+    """Yield one missing file of each distribution, and what kinds of files are among them."""
+    for each in distributions[:_MOST_NAMES]:
+        first, *others = _missing(inventory, each)
+        what = f"RECORD of {each.name} {each.version} lists it, and it is not there"
+        more = f", nor are {counted(len(others), 'more file')}" if others else ""
+        yield Evidence(what=f"{what}{more}", path=first)
+    outside = sum(len(inventory.records.outside.get(each.metadata, ())) for each in distributions)
+    if outside:
+        what = f"{counted(outside, 'file')} of these would be outside of /{location}"
+        yield Evidence(what=f"{what}: programs, manual pages or configuration")
+    if compiled:
+        what = f"{counted(len(compiled), 'file')} of these are compiled"
+        yield Evidence(what=what, path=compiled[0])
 
 
 ANALYZER = Analyzer(rule=RULE, run=record_mismatch)

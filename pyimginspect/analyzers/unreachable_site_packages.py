@@ -88,17 +88,7 @@ def _directories(inventory: Inventory, reached: set[str]) -> set[str]:
 
 def _finding(inventory: Inventory, path: str, unreachable: list[Distribution]) -> Iterator[Finding]:
     rootfs = inventory.rootfs
-    if unreachable and not path.endswith(_SITES):
-        # A directory of an application may hold much else.
-        files = [
-            node.path
-            for each in unreachable
-            for top in _tops(inventory, each)
-            for node in (rootfs[top], *rootfs.walk(top))
-            if node.kind == "file"
-        ]
-    else:
-        files = [node.path for node in rootfs.walk(path) if node.kind == "file"]
+    files = _files(inventory, path, unreachable)
     layers = stored_by_layer(rootfs, files)
     if not layers or max(layers) < inventory.base.layers:
         return
@@ -122,6 +112,17 @@ def _finding(inventory: Inventory, path: str, unreachable: list[Distribution]) -
         paths=[each.metadata for each in unreachable] or [path],
         frees=freed,
     )
+
+
+def _files(inventory: Inventory, path: str, unreachable: list[Distribution]) -> list[str]:
+    """Return the files that nothing imports: in a directory of packages, all that it contains."""
+    rootfs = inventory.rootfs
+    nodes = rootfs.walk(path)
+    if unreachable and not path.endswith(_SITES):
+        # A directory of an application may hold much else.
+        tops = (top for each in unreachable for top in _tops(inventory, each))
+        nodes = (node for top in tops for node in (rootfs[top], *rootfs.walk(top)))
+    return [node.path for node in nodes if node.kind == "file"]
 
 
 def _tops(inventory: Inventory, each: Distribution) -> Iterator[str]:
