@@ -9,8 +9,9 @@ when it is first used.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from pyimginspect.lazy import loader
 
 if TYPE_CHECKING:
     from pyimginspect.api import OpenedImage, inspect, open_image
@@ -40,31 +41,24 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Comparison": "comparison",
-    "Finding": "report",
-    "Fleet": "fleet",
-    "OpenedImage": "api",
-    "Outcome": "fleet",
-    "Patch": "plan",
-    "Plan": "plan",
-    "PyimginspectError": "errors",
-    "Report": "report",
-    "Reports": "report",
-    "compare": "comparison",
-    "inspect": "api",
-    "inspect_fleet": "fleet",
-    "judge": "judging",
-    "open_image": "api",
+    "Comparison": ".comparison",
+    "Finding": ".report",
+    "Fleet": ".fleet",
+    "OpenedImage": ".api",
+    "Outcome": ".fleet",
+    "Patch": ".plan",
+    "Plan": ".plan",
+    "PyimginspectError": ".errors",
+    "Report": ".report",
+    "Reports": ".report",
+    "compare": ".comparison",
+    "inspect": ".api",
+    "inspect_fleet": ".fleet",
+    "judge": ".judging",
+    "open_image": ".api",
 }
 
-
-def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{home}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = loader(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

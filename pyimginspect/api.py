@@ -9,39 +9,30 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from pyimginspect.analyzers import BUILTIN, Analyzer, all_analyzers, count_once, run_analyzers
+from pyimginspect.analyzers import third_party_analyzers
 from pyimginspect.attestations import AttestationMode
-from pyimginspect.changesets import apply_layers
 from pyimginspect.errors import LayerError
-from pyimginspect.inventory.base import layers_shared
-from pyimginspect.inventory.collect import Inventory, take_inventory
-from pyimginspect.inventory.contents import contents_of
-from pyimginspect.inventory.instructions import read_steps
-from pyimginspect.layers import registered
-from pyimginspect.ledger import Ledger, build_ledger
+from pyimginspect.layers.probes import registered
 from pyimginspect.model import Digest, Image, Layer, LayerIndex, Platform
 from pyimginspect.report import Finding, Report
-from pyimginspect.report_cache import (
-    cached_report,
-    cached_result,
-    keep_report,
-    report_key,
-)
-from pyimginspect.reporting import areas_of, image_facts, make_report
-from pyimginspect.rootfs import RootFS
+from pyimginspect.report_cache import cached_report, cached_result, keep_report, report_key
 from pyimginspect.sources.connections import Connections
 from pyimginspect.sources.options import LayerCache, NoProgress, Options, Reporter
-from pyimginspect.sources.reference import pulled_as
 from pyimginspect.sources.resolve import open_or_later, open_reference
 from pyimginspect.sources.resolved import Later, Opened, Resolved, assemble
 from pyimginspect.version import VERSION
 
+# What works an image out is loaded where that is done: a second look needs none of it, and
+# loading all of it takes longer than everything else that such a look does.
 if TYPE_CHECKING:
+    from pyimginspect.analyzers import Analyzer
+    from pyimginspect.inventory.collect import Inventory
+    from pyimginspect.ledger import Ledger
     from pyimginspect.plan import LayerBreakdown, Plan
+    from pyimginspect.rootfs import RootFS
 
 __all__ = [
     "OpenedImage",
-    "image_facts",
     "inspect",
     "open_image",
     "open_resolved",
@@ -60,7 +51,7 @@ class OpenedImage:
         base_layers: int | None = None,
         base_name: str = "",
         kept: LayerCache | None = None,
-        apply: Callable[[tuple[Layer, ...]], RootFS] = apply_layers,
+        apply: Callable[[tuple[Layer, ...]], RootFS] | None = None,
     ) -> None:
         self._source = opened
         self._apply = apply
@@ -89,19 +80,25 @@ class OpenedImage:
 
         Raises :class:`~pyimginspect.errors.CorruptLayerError` for a layer that none can apply.
         """
+        from pyimginspect.changesets import apply_layers
+
         try:
-            return self._apply(self.layers)
+            return (self._apply or apply_layers)(self.layers)
         except LayerError as exc:
             raise exc.at(image=self.image.reference) from exc
 
     @cached_property
     def ledger(self) -> Ledger:
         """What became of every stored byte."""
+        from pyimginspect.ledger import build_ledger
+
         return build_ledger(self.rootfs, self._opened.checksum)
 
     @cached_property
     def inventory(self) -> Inventory:
         """All facts: interpreters, packages, distributions, leftovers."""
+        from pyimginspect.inventory.collect import take_inventory
+
         return take_inventory(
             self.image,
             self.rootfs,
@@ -114,9 +111,10 @@ class OpenedImage:
     @cached_property
     def plan(self) -> Plan:
         """The edits that make the image smaller, and what each and all of them save."""
+        from pyimginspect.inventory.instructions import read_steps
         from pyimginspect.plan import Plan, make_plan
 
-        kept = self._kept if all_analyzers() == BUILTIN else None
+        kept = self._kept if not third_party_analyzers() else None
         key = self._report_key("plan") if kept is not None else None
         if kept is None or key is None:
             return make_plan(self.inventory, self._claims)
@@ -132,10 +130,9 @@ class OpenedImage:
     @cached_property
     def _claims(self) -> tuple[Finding, ...]:
         """What all analyzers find, each as if it were the only one."""
-        return self._found_by(all_analyzers())
+        from pyimginspect.analyzers import all_analyzers, run_analyzers
 
-    def _found_by(self, analyzers: tuple[Analyzer, ...]) -> tuple[Finding, ...]:
-        return run_analyzers(analyzers, self.inventory)
+        return run_analyzers(all_analyzers(), self.inventory)
 
     @property
     def dockerfile(self) -> str:
@@ -164,17 +161,14 @@ class OpenedImage:
         page; with ``plan`` what the edits of the :attr:`plan` save together. By the built-in
         analyzers, an image that was opened with a cache is not judged again.
         """
-        if analyzers is not None:
+        if analyzers is not None or self._kept is None or third_party_analyzers():
             return self._judge(analyzers, areas=areas, plan=plan)
-        chosen = all_analyzers()
-        kept = self._kept if chosen == BUILTIN else None
-        key = self._report_key(areas, plan) if kept is not None else None
-        if kept is None or key is None:
-            return self._judge(chosen, areas=areas, plan=plan)
-        report = cached_report(kept, key)
+        key = self._report_key(areas, plan)
+        report = cached_report(self._kept, key) if key is not None else None
         if report is None:
-            report = self._judge(chosen, areas=areas, plan=plan)
-            keep_report(kept, key, report)
+            report = self._judge(None, areas=areas, plan=plan)
+            if key is not None:
+                keep_report(self._kept, key, report)
         return report
 
     def _report_key(self, *settings: object) -> Digest | None:
@@ -183,8 +177,12 @@ class OpenedImage:
         asked = (dlopen, self._base_layers, self._base_name, *settings)
         return report_key(self._source.image, *asked, cached=cached)
 
-    def _judge(self, chosen: tuple[Analyzer, ...], *, areas: bool, plan: bool) -> Report:
-        claims = self._claims if chosen == all_analyzers() else self._found_by(chosen)
+    def _judge(self, chosen: tuple[Analyzer, ...] | None, *, areas: bool, plan: bool) -> Report:
+        from pyimginspect.analyzers import count_once, run_analyzers
+        from pyimginspect.inventory.contents import contents_of
+        from pyimginspect.reporting import areas_of, make_report
+
+        claims = self._claims if chosen is None else run_analyzers(chosen, self.inventory)
         findings = count_once(claims, contents_of(self.rootfs))
         report = make_report(self.inventory, sorted(findings, key=lambda finding: finding.order))
         return msgspec.structs.replace(
@@ -232,6 +230,9 @@ def open_image(
     if isinstance(base, int) or (base is not None and base.isdecimal() and len(base) < 10):
         count = int(base)
     elif base is not None:
+        from pyimginspect.inventory.base import layers_shared
+        from pyimginspect.sources.reference import pulled_as
+
         below = open_reference(base, options).image
         name, count = pulled_as(base, below), layers_shared(opened.image, below)
     # What was made with probes of others is theirs to vouch for; who verifies wants it made anew.
@@ -245,7 +246,7 @@ def open_resolved(
     *,
     cache: LayerCache | None = None,
     dlopen: Mapping[str, tuple[str, ...]] | None = None,
-    apply: Callable[[tuple[Layer, ...]], RootFS] = apply_layers,
+    apply: Callable[[tuple[Layer, ...]], RootFS] | None = None,
 ) -> OpenedImage:
     """Put a resolved image and the indexes of its layers, by their numbers, together.
 

@@ -113,7 +113,7 @@ def code_identity() -> str | None:
                 path = os.path.join(place, name)
                 with open(path, "rb", buffering=0) as file:
                     data = file.read()
-                sums.update(repr((os.path.relpath(path, root), len(data))).encode())
+                sums.update(repr((path[len(root) :], len(data))).encode())
                 sums.update(data)
                 count += 1
     except OSError:

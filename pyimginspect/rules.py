@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
-from pyimginspect.inventory.contents import Content, Freed
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding, Severity
+
+if TYPE_CHECKING:
+    from pyimginspect.inventory.contents import Content, Freed
 
 __all__ = ["Claim", "Rule"]
 

@@ -3,10 +3,14 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
+
 from pyimginspect.analyzers import BUILTIN
 from pyimginspect.rules import Rule
 
-PLACE = Path(__file__).resolve().parents[1] / "docs" / "rules"
+ROOT = Path(__file__).resolve().parents[1]
+PLACE = ROOT / "docs" / "rules"
+TABLE = ROOT / "pyimginspect" / "data" / "rules.json"
 
 GROUPS: Mapping[str, str] = {
     "base": "Rule 1: start from an official python image",
@@ -21,6 +25,12 @@ def pages() -> dict[str, str]:
     """The text of every page, by file name."""
     rules = sorted((analyzer.rule for analyzer in BUILTIN), key=lambda rule: rule.id)
     return {"README.md": _index(rules), **{f"{rule.id}.md": _page(rule) for rule in rules}}
+
+
+def table() -> bytes:
+    """The rules for those who need no analyzer, as the package reads them."""
+    rules = tuple(analyzer.rule for analyzer in BUILTIN)
+    return msgspec.json.format(msgspec.json.encode(rules), indent=1) + b"\n"
 
 
 def _page(rule: Rule) -> str:

@@ -10,49 +10,14 @@ from collections.abc import Iterable
 from functools import cache
 from typing import TYPE_CHECKING
 
-from pyimginspect.analyzers import (
-    base_not_official_slim,
-    broken_venv,
-    command_cannot_start,
-    conflicting_distributions,
-    deleted_but_shipped,
-    duplicate_native_library,
-    duplicate_python,
-    editable_install_missing,
-    eol_distribution,
-    eol_python,
-    foreign_libc,
-    glibc_too_old,
-    hijacked_libpython,
-    incompatible_wheel,
-    incomplete_distribution,
-    leftover_build_tool,
-    leftover_headers,
-    leftover_virtual_package,
-    missing_dlopen_library,
-    missing_library,
-    musl_base,
-    native_library_not_from_os,
-    os_files_overwritten,
-    os_package_recommends,
-    os_python_binding,
-    overwritten_files,
-    package_cache,
-    python_version_mismatch,
-    record_mismatch,
-    replaced_directory_link,
-    rewritten_metadata,
-    small_thread_stack,
-    unknown_base,
-    unreachable_site_packages,
-    wrong_abi,
-    wrong_architecture,
-)
-from pyimginspect.analyzers._counting import count_once
 from pyimginspect.analyzers.rule import Analyzer, Rule
+from pyimginspect.inventory.tables import read_table
+from pyimginspect.lazy import loader
 from pyimginspect.plugins import blamed, load_all
 
 if TYPE_CHECKING:
+    from pyimginspect.analyzers._counting import count_once
+    from pyimginspect.analyzers.builtin import BUILTIN
     from pyimginspect.inventory.collect import Inventory
     from pyimginspect.report import Finding
 
@@ -61,62 +26,39 @@ __all__ = [
     "Analyzer",
     "Rule",
     "all_analyzers",
+    "builtin_rules",
     "catalogue",
     "count_once",
     "run_analyzers",
+    "third_party_analyzers",
 ]
 
 GROUP = "pyimginspect.analyzers"
 
-BUILTIN: tuple[Analyzer, ...] = (
-    base_not_official_slim.ANALYZER,
-    broken_venv.ANALYZER,
-    command_cannot_start.ANALYZER,
-    conflicting_distributions.ANALYZER,
-    deleted_but_shipped.ANALYZER,
-    duplicate_native_library.ANALYZER,
-    duplicate_python.ANALYZER,
-    editable_install_missing.ANALYZER,
-    eol_distribution.ANALYZER,
-    eol_python.ANALYZER,
-    foreign_libc.ANALYZER,
-    glibc_too_old.ANALYZER,
-    hijacked_libpython.ANALYZER,
-    incompatible_wheel.ANALYZER,
-    incomplete_distribution.ANALYZER,
-    leftover_build_tool.ANALYZER,
-    leftover_headers.ANALYZER,
-    leftover_virtual_package.ANALYZER,
-    missing_dlopen_library.ANALYZER,
-    missing_library.ANALYZER,
-    musl_base.ANALYZER,
-    native_library_not_from_os.ANALYZER,
-    os_files_overwritten.ANALYZER,
-    os_package_recommends.ANALYZER,
-    os_python_binding.ANALYZER,
-    overwritten_files.ANALYZER,
-    package_cache.ANALYZER,
-    python_version_mismatch.ANALYZER,
-    record_mismatch.ANALYZER,
-    replaced_directory_link.ANALYZER,
-    rewritten_metadata.ANALYZER,
-    small_thread_stack.ANALYZER,
-    unknown_base.ANALYZER,
-    unreachable_site_packages.ANALYZER,
-    wrong_abi.ANALYZER,
-    wrong_architecture.ANALYZER,
-)
+# Who reads a report that was kept needs no analyzer.
+__getattr__ = loader(__name__, {"BUILTIN": ".builtin", "count_once": "._counting"})
 
 
 @cache
+def third_party_analyzers() -> tuple[Analyzer, ...]:
+    """Return the analyzers that other distributions install, by their rule.
+
+    Raises :class:`PluginError` for one that cannot be loaded.
+    """
+    return tuple(sorted(load_all(GROUP, ("rule", "run")), key=lambda analyzer: analyzer.rule.id))
+
+
 def all_analyzers() -> tuple[Analyzer, ...]:
     """Return the built-in analyzers, and those of installed third parties by their rule."""
-    others = load_all(GROUP, ("rule", "run"))
-    return BUILTIN + tuple(sorted(others, key=lambda analyzer: analyzer.rule.id))
+    from pyimginspect.analyzers.builtin import BUILTIN
+
+    return BUILTIN + third_party_analyzers()
 
 
 def run_analyzers(analyzers: Iterable[Analyzer], inventory: Inventory) -> tuple[Finding, ...]:
     """Return what analyzers find. Raises :class:`PluginError` where a third party's fails."""
+    from pyimginspect.analyzers.builtin import BUILTIN
+
     findings: list[Finding] = []
     for each in analyzers:
         if each in BUILTIN:
@@ -127,6 +69,16 @@ def run_analyzers(analyzers: Iterable[Analyzer], inventory: Inventory) -> tuple[
     return tuple(findings)
 
 
+@cache
+def builtin_rules() -> tuple[Rule, ...]:
+    """Return the rules of the built-in analyzers, without loading these.
+
+    They are written to a table by ``scripts/make_rule_pages``.
+    """
+    return read_table("rules", tuple[Rule, ...])
+
+
 def catalogue() -> dict[str, Rule]:
     """Return the rules of all analyzers, by their id."""
-    return {analyzer.rule.id: analyzer.rule for analyzer in all_analyzers()}
+    rules = (*builtin_rules(), *(analyzer.rule for analyzer in third_party_analyzers()))
+    return {rule.id: rule for rule in rules}

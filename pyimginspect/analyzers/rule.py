@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from pyimginspect.inventory.collect import Inventory
 from pyimginspect.report import Finding
 from pyimginspect.rules import Rule
+
+if TYPE_CHECKING:
+    from pyimginspect.inventory.collect import Inventory
 
 __all__ = ["Analyzer", "Rule"]
 

@@ -15,7 +15,6 @@ from typing import NoReturn
 from pyimginspect import api
 from pyimginspect.cli.about import cache_line, explanation, rule_list, version_line
 from pyimginspect.cli.arguments import build_parser, parse
-from pyimginspect.cli.completion import completion
 from pyimginspect.cli.configuration import find_settings, show_settings
 from pyimginspect.cli.exit_status import CLEAN, FAILED, INTERRUPTED
 from pyimginspect.cli.fixing import changes, check_changes, given_dockerfile
@@ -153,6 +152,8 @@ def _declared(args: argparse.Namespace) -> str | None:
     if args.version:
         return version_line(args.format)
     if args.completion:
+        from pyimginspect.cli.completion import completion
+
         return completion(args.completion) + "\n"
     if args.rules:
         return rule_list(args.format)

@@ -5,15 +5,11 @@ from __future__ import annotations
 import json
 import platform
 import sys
-import textwrap
 
 import msgspec
-from humanize import naturalsize
 
-from pyimginspect.analyzers import BUILTIN, catalogue
+from pyimginspect.analyzers import builtin_rules, catalogue
 from pyimginspect.errors import PolicyError
-from pyimginspect.layers.cache import cache_directory
-from pyimginspect.layers.cache_upkeep import cache_info, clear_cache
 from pyimginspect.policy import OWN_RULES
 from pyimginspect.report import SCHEMA_VERSION
 from pyimginspect.rules import Rule
@@ -33,8 +29,8 @@ def all_rules() -> dict[str, Rule]:
     """Return the catalogue, with the rules that only a policy can break, and our own pages."""
     pages = f"{HOME}/blob/v{VERSION}/docs/rules"
     ours = {
-        each.rule.id: msgspec.structs.replace(each.rule, page=f"{pages}/{each.rule.id}.md")
-        for each in BUILTIN
+        rule.id: msgspec.structs.replace(rule, page=f"{pages}/{rule.id}.md")
+        for rule in builtin_rules()
     }
     return {**catalogue(), **ours, **OWN_RULES}
 
@@ -71,6 +67,8 @@ def explanation(name: str, width: int) -> str:
 
     Raises :class:`PolicyError` where there is no such rule.
     """
+    import textwrap
+
     rules = all_rules()
     if name not in rules:
         raise PolicyError(f"there is no rule '{name}'", hint=nearest(name, rules))
@@ -92,6 +90,11 @@ def explanation(name: str, width: int) -> str:
 
 def cache_line(directory: str | None, *, size: int, clear: bool) -> str:
     """Return what the cache contains, of ``size`` bytes, or did before it was emptied just now."""
+    from humanize import naturalsize
+
+    from pyimginspect.layers.cache_settings import cache_directory
+    from pyimginspect.layers.cache_upkeep import cache_info, clear_cache
+
     info = clear_cache(directory) if clear else cache_info(directory)
     if info is None:
         return f"no cache at {cache_directory(directory)} yet"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import os
 import re
 import sys
@@ -65,6 +64,8 @@ class _Parser(argparse.ArgumentParser):
         unknown = message.removeprefix("unrecognized arguments: ").split(" ")[0]
         if unknown == message or not unknown.startswith("--"):
             return ""
+        import difflib
+
         options = [name for action in self._actions for name in action.option_strings]
         near = difflib.get_close_matches(unknown.partition("=")[0], options, n=1, cutoff=0.8)
         return f"did you mean '{near[0]}'?" if near else ""

@@ -11,7 +11,6 @@ import contextlib
 import os
 import stat
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -147,6 +146,8 @@ def _account(patch: Patch, *, written: bool) -> Iterator[str]:
 
 def _replace(path: Path, before: str, after: str) -> None:
     """Write the file beside itself and rename it, with its mode, if it is still as it was read."""
+    import tempfile
+
     real = Path(os.path.realpath(path))
     try:
         status = real.stat()

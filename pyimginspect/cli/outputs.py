@@ -7,7 +7,6 @@ import contextlib
 import os
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -191,6 +190,8 @@ def replace(path: Path, text: str | Iterable[bytes]) -> None:
 
     A link is followed. A pipe or a device, such as ``/dev/stdout``, is written to as it is.
     """
+    import tempfile
+
     pieces = [text.encode()] if isinstance(text, str) else text
     try:
         if path.exists() and not (path.is_file() or path.is_dir()):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import msgspec
 from msgspec import Struct
 
-from pyimginspect.api import image_facts
 from pyimginspect.decoding import from_json
 from pyimginspect.errors import ReportError
 from pyimginspect.layers.index_codec import StoredIndexError, pack, unpack
 from pyimginspect.model import Image
 from pyimginspect.report import ImageFacts, Report, as_json
+from pyimginspect.reporting import image_facts
 from pyimginspect.sources.resolved import Resolved
 
 __all__ = ["encode_named", "named_as", "pack_report", "unpack_report"]

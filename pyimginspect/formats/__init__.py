@@ -6,12 +6,15 @@ import difflib
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import PurePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pyimginspect.comparison import Comparison
-from pyimginspect.dockerfile import Dockerfile
 from pyimginspect.errors import ReportError
+from pyimginspect.lazy import loader
 from pyimginspect.report import Failure, Report, Reports
+
+if TYPE_CHECKING:
+    from pyimginspect.comparison import Comparison
+    from pyimginspect.dockerfile import Dockerfile
 
 __all__ = [
     "COMPARISON_FORMATS",
@@ -24,6 +27,8 @@ __all__ = [
     "render_many",
 ]
 
+
+__getattr__ = loader(__name__, {"Dockerfile": "..dockerfile"})
 
 # The options of render() that each format takes. A module, and what it needs, is loaded when its
 # format is asked for.

@@ -8,7 +8,6 @@ from typing import Literal
 
 import wcwidth
 from msgspec import Struct
-from tabulate import tabulate
 
 from pyimginspect.errors import printable
 
@@ -149,6 +148,8 @@ class Page:
         for n, column in enumerate(columns):
             for row in cells if column.tinted else ():
                 row[n] = self.colour(row[n], row[n])
+        from tabulate import tabulate  # it loads forty modules, and one screen has no table
+
         # The head is rows like any other: tabulate would make columns wider than it need be.
         head = [[column.title for column in columns], ["-" * room for room in widths]]
         text = tabulate(

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
+import pkgutil
 from typing import TypeVar
 
 from pyimginspect.decoding import from_json
 
 __all__ = ["read_table"]
 
-_DATA = files("pyimginspect") / "data"  # the package may be in a zip file
-
 _T = TypeVar("_T")
 
 
 def read_table(name: str, type: type[_T]) -> _T:
     """Return the table ``data/<name>.json`` as ``type``."""
-    return from_json((_DATA / f"{name}.json").read_bytes(), type)
+    # Not importlib.resources, which loads 20 modules; the package may be in a zip file for both.
+    data = pkgutil.get_data("pyimginspect", f"data/{name}.json")
+    assert data is not None, "the loader of this package gives no data"
+    return from_json(data, type)

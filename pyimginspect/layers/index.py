@@ -7,8 +7,6 @@ import io
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
-from msgspec import Struct
-
 from pyimginspect.errors import LayerError, TruncatedError
 from pyimginspect.layers.blobs import Blob, BytesBlob, FileBlob
 from pyimginspect.layers.compression import CHUNK, MAGIC_LENGTH, Decompressed, sniff
@@ -27,33 +25,18 @@ from pyimginspect.layers.contents import (
 from pyimginspect.layers.cursors import ContentCursor, SeekCursor, StreamCursor
 from pyimginspect.layers.digests import Algorithms, Sums
 from pyimginspect.layers.elf import MAGIC
+from pyimginspect.layers.indexed import Indexed, Progress
 from pyimginspect.layers.limits import DEFAULT_LIMITS, Limits
 from pyimginspect.layers.probes import Probe
 from pyimginspect.layers.stargz import without_markers
 from pyimginspect.layers.tar import read_entries
 from pyimginspect.layers.texts import shebang
-from pyimginspect.model import Digest, Entry, LayerIndex
+from pyimginspect.model import Entry, LayerIndex
 
 __all__ = ["Indexed", "Progress", "index_layer"]
 
-Progress = Callable[[int], None]
-"""Told the bytes of the blob, as stored, that have been read since the last call."""
-
 _SCRIPT_HEAD = 1024
 _USUAL = Algorithms()
-
-
-class Indexed(Struct, frozen=True, kw_only=True):
-    """An index, and the digests of the very bytes that it was made from.
-
-    ``digests`` are of the blob as stored, ``diff_ids`` of the uncompressed layer, one for each
-    algorithm; empty unless they were asked for. ``blob_size`` counts the stored bytes.
-    """
-
-    index: LayerIndex
-    blob_size: int
-    digests: tuple[Digest, ...] = ()
-    diff_ids: tuple[Digest, ...] = ()
 
 
 def index_layer(

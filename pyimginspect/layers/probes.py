@@ -8,10 +8,12 @@ strings, bytes, lists, dicts).
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from pyimginspect.layers.elf import RandomAccess
 from pyimginspect.plugins import load_all
+
+if TYPE_CHECKING:
+    from pyimginspect.layers.elf import RandomAccess
 
 __all__ = ["BUILTIN_VERSION", "Probe", "registered", "version_key"]
 

@@ -8,7 +8,6 @@ from fnmatch import fnmatchcase
 
 import msgspec
 
-from pyimginspect.dockerfile import same_instruction
 from pyimginspect.model import Evidence
 from pyimginspect.policy.baseline import Baseline
 from pyimginspect.policy.settings import ALL, OWN_RULES, Policy, RuleSettings, Waiver
@@ -138,12 +137,16 @@ def _under(
     return finding
 
 
+def _is_of(instruction: str, report: Report, finding: Finding) -> bool:
+    from pyimginspect.dockerfile import same_instruction  # few waive by an instruction
+
+    return same_instruction(instruction, instruction_of(report, finding))
+
+
 def _covers(waiver: Waiver, finding: Finding, report: Report) -> bool:
     if not fnmatchcase(finding.rule, waiver.rule):
         return False
-    if waiver.instruction and not same_instruction(
-        waiver.instruction, instruction_of(report, finding)
-    ):
+    if waiver.instruction and not _is_of(waiver.instruction, report, finding):
         return False
     paths = finding.paths or tuple(e.path for e in finding.evidence if e.path)
     packages = finding.packages or tuple(e.package for e in finding.evidence if e.package)

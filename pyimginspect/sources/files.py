@@ -9,13 +9,11 @@ from pyimginspect.errors import ArchiveError, ImageNotFoundError, LayerError, Py
 from pyimginspect.layers import FileBlob, StreamBlob
 from pyimginspect.layers.compression import MAGIC_LENGTH, sniff
 from pyimginspect.sources.detection import HEAD, contents_of, looks_like_rootfs
-from pyimginspect.sources.filesystems import resolve_directory, resolve_rootfs
 from pyimginspect.sources.options import Options
 from pyimginspect.sources.reading import read_resolved
 from pyimginspect.sources.resolved import Opened, Resolved, assemble
 from pyimginspect.sources.saved import Form, NoDocumentError, resolve_store
 from pyimginspect.sources.stores import ArchiveStore, LayoutStore, damaged
-from pyimginspect.sources.streams import StreamStore, decompressed
 
 __all__ = ["open_stream", "resolve_path", "resolve_stream"]
 
@@ -90,6 +88,8 @@ def _directory(
     )
     names = [] if is_layout else os.listdir(path)  # which tells where that is not allowed
     if form == "rootfs" or (form is None and looks_like_rootfs(names)):
+        from pyimginspect.sources.filesystems import resolve_directory
+
         again = _again(path, None, "rootfs")
         return resolve_directory(path, options, reference=reference, again=again)
     if not is_layout:
@@ -111,7 +111,7 @@ def _plain(
     whole = FileBlob(path=path, offset=0, size=os.path.getsize(path))
     head = _beginning(file.read(HEAD))
     if form == "rootfs" or (form is None and contents_of(head) == "rootfs"):
-        return resolve_rootfs(whole, options, reference=reference)
+        return _rootfs(whole, options, reference)
     store = ArchiveStore(path)
     try:
         return resolve_store(
@@ -119,7 +119,7 @@ def _plain(
         )
     except NoDocumentError:
         if form is None and looks_like_rootfs(store.members()):
-            return resolve_rootfs(whole, options, reference=reference)
+            return _rootfs(whole, options, reference)
         raise
 
 
@@ -138,13 +138,15 @@ def _stream(
     *,
     again: str = "",
 ) -> Resolved:
+    from pyimginspect.sources.streams import StreamStore, decompressed
+
     with decompressed(stream, options) as inner:
         try:
             head = _beginning(inner.peek())
         except LayerError as exc:
             raise damaged(exc, begun=True) from exc
         if form == "rootfs" or (form is None and contents_of(head) == "rootfs"):
-            return resolve_rootfs(StreamBlob(inner), options, reference=reference, again=again)
+            return _rootfs(StreamBlob(inner), options, reference, again)
         return resolve_store(
             StreamStore(inner, options),
             options,
@@ -154,6 +156,14 @@ def _stream(
             form=form,
             again=again,
         )
+
+
+def _rootfs(
+    blob: FileBlob | StreamBlob, options: Options, reference: str, again: str = ""
+) -> Resolved:
+    from pyimginspect.sources.filesystems import resolve_rootfs  # it loads what reads a layer
+
+    return resolve_rootfs(blob, options, reference=reference, again=again)
 
 
 def _beginning(head: bytes) -> bytes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import NamedTuple
 
 import msgspec
@@ -15,7 +14,7 @@ from pyimginspect.errors import (
     PyimginspectError,
     UnsupportedError,
 )
-from pyimginspect.layers import FileBlob, Indexed, index_layer
+from pyimginspect.layers import FileBlob, Indexed
 from pyimginspect.layers.blobs import Blob
 from pyimginspect.layers.compression import MAGIC_LENGTH, sniff
 from pyimginspect.layers.digests import Algorithms, algorithm, check_algorithm
@@ -158,6 +157,8 @@ class _Stopped(Exception):  # noqa: N818 - it is not an error
 
 
 def _at_once(jobs: list[_Job], workers: int, options: Options) -> dict[int, Indexed]:
+    from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+
     stop = threading.Event()
     with ThreadPoolExecutor(workers, thread_name_prefix="layer") as pool:
         try:
@@ -180,6 +181,8 @@ def _is_plain(blob: Blob) -> bool:
 
 
 def _one(job: _Job, options: Options, stop: threading.Event) -> Indexed:
+    from pyimginspect.layers import index_layer
+
     def advance(count: int) -> None:
         if stop.is_set():
             raise _Stopped

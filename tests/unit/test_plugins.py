@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pyimginspect import plugins
-from pyimginspect.analyzers import all_analyzers
+from pyimginspect.analyzers import third_party_analyzers
 from pyimginspect.cli import main
 from pyimginspect.layers import probes
 from tests.images import docker_archive, image
@@ -154,13 +154,13 @@ def test_one_that_fails_is_named(
     (tmp_path / "counts_lines.py").write_text(module)
     (tmp_path / "counts_lines-1.dist-info/entry_points.txt").write_text(points)
     monkeypatch.syspath_prepend(tmp_path)
-    all_analyzers.cache_clear()
+    third_party_analyzers.cache_clear()
     archive = tmp_path / "image.tar"
     archive.write_bytes(docker_archive(image([{"a": "1"}])))
     try:
         assert main([str(archive), "--no-cache"]) == 2
     finally:
-        all_analyzers.cache_clear()
+        third_party_analyzers.cache_clear()
     said = capsys.readouterr().err
     assert words in said
     assert "a fault in pyimginspect" not in said

@@ -13,6 +13,7 @@ from pyimginspect import api, report_cache
 from pyimginspect.analyzers import BUILTIN
 from pyimginspect.cli import main
 from pyimginspect.errors import DigestMismatchError, ImageNotFoundError
+from pyimginspect.inventory import collect
 from pyimginspect.layers.cache import Cache
 from pyimginspect.report_cache import report_key
 from tests.images import Content, docker_archive, image, oci_archive
@@ -35,13 +36,13 @@ def cache(tmp_path: Path) -> Any:
 def judged(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The images whose facts were worked out, in their order."""
     seen: list[str] = []
-    real = api.take_inventory  # type: ignore[attr-defined]
+    real = collect.take_inventory
 
     def take(image: Any, *arguments: Any, **settings: Any) -> Any:
         seen.append(image.reference)
         return real(image, *arguments, **settings)
 
-    monkeypatch.setattr(api, "take_inventory", take)
+    monkeypatch.setattr(collect, "take_inventory", take)
     return seen
 
 
@@ -293,7 +294,7 @@ def test_chosen_analyzers_are_asked(tmp_path: Path, cache: Cache, judged: list[s
 def test_analyzers_of_others_are_asked_each_time(
     tmp_path: Path, cache: Cache, judged: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api, "all_analyzers", lambda: (*BUILTIN, BUILTIN[0]))
+    monkeypatch.setattr(api, "third_party_analyzers", lambda: BUILTIN[:1])
     path = compressed(tmp_path)
     for _ in range(2):
         pyimginspect.inspect(path, cache=cache)

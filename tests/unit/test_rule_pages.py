@@ -10,7 +10,7 @@ from pyimginspect import analyzers
 from pyimginspect.analyzers import BUILTIN
 from pyimginspect.policy import OWN_RULES
 from pyimginspect.rules import Rule
-from tests.rule_pages import PLACE, pages
+from tests.rule_pages import PLACE, TABLE, pages, table
 
 RULES = {analyzer.rule.id: analyzer.rule for analyzer in BUILTIN}
 
@@ -18,6 +18,11 @@ RULES = {analyzer.rule.id: analyzer.rule for analyzer in BUILTIN}
 def test_the_pages_are_those_of_the_catalogue() -> None:
     there = {path.name: path.read_text(encoding="utf-8") for path in PLACE.glob("*.md")}
     assert there == pages(), "run scripts/make_rule_pages"
+
+
+def test_the_table_is_that_of_the_analyzers() -> None:
+    assert TABLE.read_bytes() == table(), "run scripts/make_rule_pages"
+    assert analyzers.builtin_rules() == tuple(analyzer.rule for analyzer in BUILTIN)
 
 
 def test_rules_have_names_of_their_own() -> None:
@@ -35,7 +40,7 @@ def test_a_rule_explains_itself(name: str) -> None:
 
 def test_every_analyzer_is_in_the_tuple() -> None:
     place = Path(analyzers.__file__).parent
-    modules = {path.stem for path in place.glob("[!_]*.py")} - {"rule"}
+    modules = {path.stem for path in place.glob("[!_]*.py")} - {"builtin", "rule"}
     assert {analyzer.run.__module__.rpartition(".")[2] for analyzer in BUILTIN} == modules
 
 

@@ -1,0 +1,30 @@
+"""Names of a package that are loaded when they are first used.
+
+Source: PEP 562, "Module __getattr__ and __dir__".
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any
+
+__all__ = ["loader"]
+
+
+def loader(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
+    """Return the ``__getattr__`` of a package whose names are in the modules ``homes``.
+
+    A module is named as in a relative import: ``.builtin``, ``..dockerfile``.
+    """
+
+    def load(name: str) -> Any:
+        home = homes.get(name)
+        if home is None:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        value = getattr(import_module(home, package), name)
+        setattr(sys.modules[package], name, value)
+        return value
+
+    return load
