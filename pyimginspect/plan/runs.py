@@ -21,11 +21,13 @@ from pyimginspect.dockerfile.installs import (
 from pyimginspect.dockerfile.shell import Command, read_script
 
 __all__ = [
+    "OS_MANAGERS",
     "Call",
     "builds",
     "calls",
     "collapsed",
     "has_nothing_left",
+    "installed_packages",
     "installs",
     "is_only_deletion",
     "is_sequence",
@@ -54,7 +56,8 @@ _CLEANING: dict[Manager, frozenset[str]] = {
     "npm": frozenset({"cache"}),
     "uv": frozenset({"uninstall"}),
 }
-_OF_THE_SYSTEM: tuple[Manager, ...] = ("apt", "apk", "dnf")
+OS_MANAGERS: tuple[Manager, ...] = ("apt", "apk", "dnf")
+"""The package managers of operating systems."""
 _BUILDERS = (
     frozenset({"conda", "mamba", "npm", "npx", "yarn", "pnpm", "cargo", "go", "make", "cmake"})
     | {"ninja", "meson", "gcc", "g++", "cc", "c++", "clang", "rustc", "swig", "cython", "maturin"}
@@ -103,6 +106,14 @@ class Call(NamedTuple):
         words = [each.text for each in manager_of(self.command)[1]]
         plain = [word for word in words if not word.startswith("-")]
         return tuple(plain[1:])
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """The packages that the operands name; none where no manager is called."""
+        manager = self.manager
+        if manager is None:
+            return ()
+        return tuple(package_name(word, manager) for word in self.operands)
 
     @property
     def removes(self) -> bool:
@@ -164,7 +175,7 @@ def may_build(text: str) -> bool:
 def builds(call: Call) -> bool:
     """Whether a command may need build tools; what a script of the user's does is not known."""
     program, action = call.program, call.action
-    if call.manager in _OF_THE_SYSTEM:
+    if call.manager in OS_MANAGERS:
         return False
     if call.manager in ("pip", "uv") or program in _INSTALLERS:
         return action not in _IDLE
@@ -188,7 +199,7 @@ def takes_wheels(call: Call) -> bool:
 
 
 def has_nothing_left(
-    text: str, names: Collection[str], managers: Collection[Manager] = _OF_THE_SYSTEM
+    text: str, names: Collection[str], managers: Collection[Manager] = OS_MANAGERS
 ) -> bool:
     """Whether a script installs packages by ``managers``, only ``names``, and does nothing else."""
     found = calls(text)
@@ -199,7 +210,7 @@ def has_nothing_left(
             if installation.files or not {*names_of(installation)} <= {*names}:
                 return False
             installed = True
-        elif not (_deletes(call) or (call.manager in _OF_THE_SYSTEM and call.action == "update")):
+        elif not (_deletes(call) or (call.manager in OS_MANAGERS and call.action == "update")):
             return False
     return installed and is_sequence(text)
 
@@ -232,14 +243,16 @@ def keeps_state(text: str) -> bool:
     return not text.rstrip().endswith("&")
 
 
+def installed_packages(text: str, *managers: Manager) -> frozenset[str]:
+    """Return the packages that a script asks ``managers`` for by name."""
+    return frozenset(
+        name for each in managers for found in installs(text, each) for name in names_of(found)
+    )
+
+
 def removed_packages(text: str) -> frozenset[str]:
     """Return the packages of the OS that a script removes by name."""
-    return frozenset(
-        package_name(word, call.manager)
-        for call in calls(text)
-        if call.removes and call.manager is not None
-        for word in call.operands
-    )
+    return frozenset(name for call in calls(text) if call.removes for name in call.packages)
 
 
 def is_only_deletion(text: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
@@ -11,7 +11,7 @@ from pyimginspect.plan.context import Context
 from pyimginspect.plan.operations import AppendCommand, DropInstruction, JoinRuns, Operation
 from pyimginspect.plan.runs import calls, collapsed, is_only_deletion
 
-__all__ = ["RULES", "Span", "find_spans", "late_causes"]
+__all__ = ["RULES", "Span", "find_spans", "join_runs", "late_causes"]
 
 RULES = {"deleted": "deleted-but-shipped", "replaced": "overwritten-files"}
 """The rule by the kind of cause."""
@@ -38,15 +38,18 @@ class Span(Struct, frozen=True, kw_only=True):
 
     def operations(self, context: Context) -> list[Operation]:
         """What to do with the Dockerfile."""
-        found: list[Operation] = []
-        if self.last > self.first:
-            joined = tuple(context.runs(self.first + 1, self.last))
-            found.append(JoinRuns(layer=self.first, others=joined))
+        found: list[Operation] = [*join_runs(context, self.first, self.last)]
         for layer in self.moved:
             command = collapsed(context.command(layer) or "")
             found.append(AppendCommand(layer=self.last, command=command))
             found.append(DropInstruction(layer=layer))
         return found
+
+
+def join_runs(context: Context, first: int, last: int) -> Iterator[JoinRuns]:
+    """Yield what makes the ``RUN``s of layers ``first`` to ``last`` one; nothing for one layer."""
+    if last > first:
+        yield JoinRuns(layer=first, others=tuple(context.runs(first + 1, last)))
 
 
 def late_causes(context: Context) -> list[Cause]:

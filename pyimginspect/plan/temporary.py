@@ -19,7 +19,6 @@ from pyimginspect.plan.operations import (
     DropCommand,
     DropPackages,
     InsertCommand,
-    JoinRuns,
     Manager,
     Operation,
 )
@@ -32,12 +31,14 @@ from pyimginspect.plan.runs import (
     names_of,
     takes_wheels,
 )
+from pyimginspect.plan.spans import join_runs
 
 __all__ = [
     "MANAGERS",
     "Temporary",
     "emptied_by",
     "install_again",
+    "merged",
     "needs_tools",
     "one_run",
     "takes_sources",
@@ -46,6 +47,8 @@ __all__ = [
 MANAGERS: dict[str, Manager] = {"dpkg": "apt", "apk": "apk", "rpm": "dnf"}
 """What operations call the program that installs, by the name of the packages' database."""
 
+_BUILD_DEPS = ".build-deps"
+"""What Alpine's users call the virtual package of what they build with."""
 _LOCAL = re.compile(rb"^Tag:.*-linux_\w+\s*$", re.MULTILINE)
 
 
@@ -63,6 +66,25 @@ class Temporary(Struct, frozen=True, kw_only=True):
     def names(self) -> tuple[str, ...]:
         """The names that the command has."""
         return tuple(package.name for package in self.asked)
+
+    @property
+    def manager(self) -> Manager:
+        """What installed them; where several did, the first one's."""
+        return MANAGERS[self.asked[0].manager]
+
+    @property
+    def virtual(self) -> bool:
+        """Whether a virtual package is among them, which apk deletes with all that it needs."""
+        return any(package.virtual for package in self.asked)
+
+
+def merged(groups: Sequence[Temporary]) -> Temporary:
+    """Return the packages of several layers as one group, of the first one's layer."""
+    return Temporary(
+        layer=groups[0].layer,
+        asked=tuple(package for group in groups for package in group.asked),
+        keys=tuple(key for group in groups for key in group.keys),
+    )
 
 
 # --- which RUN builds -----------------------------------------------------------------------------
@@ -113,7 +135,7 @@ def install_again(context: Context, groups: Sequence[Temporary]) -> str | None:
     """
     words: dict[str, None] = {}
     lean, program = True, "dnf"
-    manager = MANAGERS[groups[0].asked[0].manager]
+    manager = groups[0].manager
     for group in groups:
         names, found = {*group.names}, set[str]()
         for each in installs(context.command(group.layer) or "", manager):
@@ -131,7 +153,7 @@ def install_again(context: Context, groups: Sequence[Temporary]) -> str | None:
             return None
     named = shlex.join(words)
     if manager == "apk":
-        return f"apk add --no-cache --virtual .build-deps {named}"
+        return f"apk add --no-cache --virtual {_BUILD_DEPS} {named}"
     if manager == "dnf":
         return f"{program} install -y {named}"
     option = "--no-install-recommends " if lean else ""
@@ -172,53 +194,72 @@ def one_run(
     the second result says why not.
     """
     first, last = builds[0], builds[-1]
-    if first != last and not context.joinable(first, last):
-        return (), f"layers {first} to {last} cannot be one RUN"
-    if context.user(first):
-        return (), f"{context.user(first)}, who runs layer {first}, cannot install packages"
-    if not is_sequence(context.command(last) or "<<"):
-        return (), f"the command of layer {last} is no plain sequence"
-    asked = [package for group in groups for package in group.asked]
-    keys = [key for group in groups for key in group.keys]
+    why = _cannot_be_one(context, first, last)
+    if why:
+        return (), why
+    every = merged(groups)
+    purge = purge_command(context.inventory, every.asked, every.keys, kept)
     operations: list[Operation] = []
     moved = [group for group in groups if group.layer != first]
-    virtual = [package for package in asked if package.virtual]
-    purge = purge_command(context.inventory, asked, keys, kept)
     if moved:
-        install = "" if virtual else install_again(context, moved)
-        if install is None or len({package.manager for package in asked}) > 1:
+        install = _moved_install(context, moved, every)
+        if install is None:
             return (), "the command that installed them does not name them"
-        layers = [group.layer for group in moved]
-        for group in moved:
-            dropped = [*_drop(context, group)]
-            operations += dropped
-            if context.emptied(group.layer, group.names, ()):
-                again = fetch_again(context, group.layer, layers)
-                operations += [each for each in again if each.layer != first]
-            install = install or " && ".join(
-                shlex.join(each.words) for each in dropped if isinstance(each, DropCommand)
-            )
-        if asked[0].manager == "apk" and not virtual and len(moved) == len(groups):
-            purge = purge.replace(shlex.join(p.name for p in asked), ".build-deps")
+        operations += _without_moved(context, moved, first)
         operations.append(InsertCommand(layer=first, after=(), command=install))
-    if first != last:
-        others = tuple(context.runs(first + 1, last))
-        operations.append(JoinRuns(layer=first, others=others))
+        if every.manager == "apk" and not every.virtual and len(moved) == len(groups):
+            purge = purge.replace(shlex.join(every.names), _BUILD_DEPS)
+    operations += join_runs(context, first, last)
     operations.append(AppendCommand(layer=last, command=purge))
-    if asked[0].manager == "dpkg" and moved:
+    if moved and every.manager == "apt":
         operations += clean(context, last, [group.layer for group in moved])
     return tuple(operations), ""
 
 
-def _drop(context: Context, group: Temporary) -> Iterator[Operation]:
-    """Yield what takes an installation out of its own ``RUN``."""
+def _cannot_be_one(context: Context, first: int, last: int) -> str:
+    """Return why layers cannot be one ``RUN`` that installs and purges; nothing if they can."""
+    if first != last and not context.joinable(first, last):
+        return f"layers {first} to {last} cannot be one RUN"
+    if user := context.user(first):
+        return f"{user}, who runs layer {first}, cannot install packages"
+    if not is_sequence(context.command(last) or "<<"):
+        return f"the command of layer {last} is no plain sequence"
+    return ""
+
+
+def _moved_install(context: Context, moved: Sequence[Temporary], every: Temporary) -> str | None:
+    """Return the command that installs in another layer what the ``moved`` groups are.
+
+    A virtual package is added by its own command, as that is. ``None`` where the commands do not
+    name the packages.
+    """
+    if len({package.manager for package in every.asked}) > 1:
+        return None
+    if not every.virtual:
+        return install_again(context, moved)
+    commands = (" && ".join(map(shlex.join, _adding_virtual(context, group))) for group in moved)
+    return next(filter(None, commands), "")
+
+
+def _without_moved(context: Context, moved: Sequence[Temporary], first: int) -> Iterator[Operation]:
+    """Yield what takes installations out of their own ``RUN``s; layer ``first`` has them then."""
+    layers = [group.layer for group in moved]
+    for group in moved:
+        for words in _adding_virtual(context, group):
+            yield DropCommand(layer=group.layer, words=words)
+        names = tuple(package.name for package in group.asked if not package.virtual)
+        if names:
+            yield DropPackages(layer=group.layer, manager=group.manager, names=names)
+        if context.emptied(group.layer, group.names, ()):
+            again = fetch_again(context, group.layer, layers)
+            yield from (each for each in again if each.layer != first)
+
+
+def _adding_virtual(context: Context, group: Temporary) -> Iterator[tuple[str, ...]]:
+    """Yield the words of the commands that add the virtual packages of a group."""
     for package in group.asked:
         if package.virtual:
             for each in installs(context.command(group.layer) or "", "apk"):
                 words = each.command.texts
                 if package.name in words or f"--virtual={package.name}" in words:
-                    yield DropCommand(layer=group.layer, words=words)
-    names = tuple(package.name for package in group.asked if not package.virtual)
-    if names:
-        manager = MANAGERS[group.asked[0].manager]
-        yield DropPackages(layer=group.layer, manager=manager, names=names)
+                    yield words
