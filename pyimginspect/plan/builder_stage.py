@@ -14,7 +14,6 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 from pyimginspect.inventory.caches import INFORMATION
-from pyimginspect.inventory.contents import Content
 from pyimginspect.inventory.derived.leftovers import bytecode_of, files_of_packages
 from pyimginspect.inventory.journals import is_journal
 from pyimginspect.inventory.packages import dependency_graph
@@ -23,7 +22,8 @@ from pyimginspect.inventory.records import files_of
 from pyimginspect.plan.context import Context, Proposal
 from pyimginspect.plan.operations import BuildStage, StageCopy
 from pyimginspect.plan.stages import is_generated, is_scripted, stray_bytecode
-from pyimginspect.plan.temporary import Temporary
+from pyimginspect.plan.temporary import Temporary, merged
+from pyimginspect.rootfs import RootFS
 
 __all__ = ["build_stage"]
 
@@ -39,11 +39,35 @@ _NAME = "builder"
 
 
 class _Units(NamedTuple):
-    """What is copied, and the bytes that the copies store again."""
+    """What is copied, and the commands that end the build so that nothing else is in it."""
 
     copies: tuple[StageCopy, ...]
     finish: tuple[str, ...]
-    again: frozenset[Content]
+
+
+class _Places(NamedTuple):
+    """What people copy, as far as the inventory knows it.
+
+    ``sites`` are the ``site-packages`` of a Python in ``/usr/local`` that no package brought,
+    ``scripts`` those of the distributions there, by ``RECORD``.
+    """
+
+    sites: tuple[str, ...]
+    environments: tuple[str, ...]
+    scripts: frozenset[str]
+
+    def unit_of(self, path: str) -> str | None:
+        """Return the path of what is copied to have ``path``, if it is one of these."""
+        for site in self.sites:
+            if path.startswith(f"{site}/"):
+                return site
+        for top in self.environments:
+            if f"{path}/".startswith(f"{top}/"):
+                return top
+        if path in self.scripts:
+            return path
+        match = _USER_SITE.fullmatch(path)
+        return match[1] if match else None
 
 
 def build_stage(
@@ -54,8 +78,7 @@ def build_stage(
     Where what it makes is no unit, the proposal has no operations, and its reason says why.
     """
     first = groups[0].layer
-    names = [name for group in groups for name in group.names]
-    keys = [key for group in groups for key in group.keys]
+    names, keys = merged(groups).names, merged(groups).keys
     units = _units(context, first, last)
     words = (
         f"build in a stage of its own (layers {first} to {last}), install {' '.join(names)} there"
@@ -101,43 +124,46 @@ def build_stage(
 
 def _units(context: Context, first: int, last: int) -> _Units | str:
     """Return what the final stage copies, or what keeps it from copying."""
-    copies: dict[str, None] = {}
-    tops = _tops(context)
-    sites = {
-        site: python.prefix
-        for python in context.inventory.interpreters
-        if python.prefix == "usr/local" and not python.packages
-        for site in python.site_packages
-    }
-    scripts = _scripts(context, sites)
-    whole = set()
-    for path in _made(context, first, last):
-        site = next((site for site in sites if path.startswith(f"{site}/")), None)
-        unit = site or next((top for top in tops if f"{path}/".startswith(f"{top}/")), None)
-        if site is not None:
-            whole.add(site)
-        if unit is None and path in scripts:
-            unit = path
-        if unit is None and (match := _USER_SITE.fullmatch(path)):
-            unit = match[1]
-        if unit is None:
-            unit = _own_directory(context, path, first, last)
-        if unit is None:
-            return f"layer {context.inventory.rootfs[path].layer} makes /{path}, no unit to copy"
-        copies[unit] = None
-    if not copies:
-        return "nothing is left of what the build makes"
-    chosen = sorted(copies)
     rootfs = context.inventory.rootfs
+    places = _places(context)
+    units: set[str] = set()
+    for path in _made(context, first, last):
+        unit = places.unit_of(path) or _own_directory(context, path, first, last)
+        if unit is None:
+            return f"layer {rootfs[path].layer} makes /{path}, no unit to copy"
+        units.add(unit)
+    if not units:
+        return "nothing is left of what the build makes"
     return _Units(
         tuple(
             StageCopy(source=f"/{path}", target=f"/{path}", owner=_owner(context, path))
-            for path in chosen
+            for path in sorted(units)
             if path in rootfs
         ),
-        tuple(_spare(context, first, whole)),
-        frozenset(),
+        tuple(_spare(context, first, units.intersection(places.sites))),
     )
+
+
+def _places(context: Context) -> _Places:
+    inventory = context.inventory
+    sites = tuple(
+        site
+        for python in inventory.interpreters
+        if python.prefix == "usr/local" and not python.packages
+        for site in python.site_packages
+    )
+    environments = tuple(each.path for each in inventory.environments if not each.broken)
+    return _Places(sites, environments, frozenset(_scripts(context, sites)))
+
+
+def _scripts(context: Context, sites: Collection[str]) -> Iterator[str]:
+    """Yield the files of the distributions in ``sites`` that are elsewhere, by ``RECORD``."""
+    inventory = context.inventory
+    for each in inventory.distributions:
+        if each.location in sites and not each.package:
+            for path in files_of(inventory.rootfs, each.location, each.metadata):
+                if not path.startswith(f"{each.location}/"):
+                    yield path
 
 
 def _made(context: Context, first: int, last: int) -> Iterator[str]:
@@ -146,31 +172,21 @@ def _made(context: Context, first: int, last: int) -> Iterator[str]:
     installed = [p.key for p in packages.packages if p.installed_in >= context.base]
     owned = files_of_packages(rootfs, packages, installed) | {*stray_bytecode(context, first, last)}
     debris = tuple(f"{c.path}/" for c in context.inventory.caches if c.kind not in INFORMATION)
-    parents = {path.rpartition("/")[0] for path in rootfs.nodes}
-    for path, node in rootfs.nodes.items():
-        if not path or not first <= node.layer <= last or path in owned:
+    for path in _leaves(rootfs, first, last):
+        if path in owned or is_journal(path) or path.startswith(debris) or is_generated(path):
             continue
-        if node.kind == "directory" and (path in parents or _SYSTEM.fullmatch(path)):
-            continue
-        generated = is_journal(path) or path.startswith(debris) or is_generated(path)
-        if not (generated or packages.owner(path) or is_scripted(context, path)):
+        if not (packages.owner(path) or is_scripted(context, path)):
             yield path
 
 
-def _tops(context: Context) -> list[str]:
-    return [each.path for each in context.inventory.environments if not each.broken]
-
-
-def _scripts(context: Context, sites: Collection[str]) -> set[str]:
-    """Return the scripts of the distributions in ``sites``, by ``RECORD``."""
-    inventory = context.inventory
-    return {
-        path
-        for each in inventory.distributions
-        if each.location in sites and not each.package
-        for path in files_of(inventory.rootfs, each.location, each.metadata)
-        if not path.startswith(f"{each.location}/")
-    }
+def _leaves(rootfs: RootFS, first: int, last: int) -> Iterator[str]:
+    """Yield the files, links and empty directories of layers, those of the system apart."""
+    parents = {path.rpartition("/")[0] for path in rootfs.nodes}
+    for path, node in rootfs.nodes.items():
+        if path and first <= node.layer <= last:
+            folder = node.kind == "directory"
+            if not folder or not (path in parents or _SYSTEM.fullmatch(path)):
+                yield path
 
 
 def _own_directory(context: Context, path: str, first: int, last: int) -> str | None:

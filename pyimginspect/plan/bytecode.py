@@ -32,7 +32,7 @@ def compiled_again(context: Context, first: int, names: Collection[str] = ()) ->
     does makes it import nearly all of itself, and of the library the same for any program.
     """
     found: set[WhoseBytecode] = set()
-    for number in context.runs(first, len(context.inventory.image.layers) - 1):
+    for number in context.runs(first):
         command = context.command(number) or ""
         if (
             context.variable(number, _NO_BYTECODE)

@@ -49,7 +49,7 @@ def of_programs(context: Context, proposals: Sequence[Proposal]) -> Iterator[str
         if not names and not modules:
             continue
         first = min((rootfs[path].layer for path in proposal.gone if path in rootfs), default=0)
-        for layer in context.runs(max(first, context.base), len(rootfs.layers) - 1):
+        for layer in context.runs(max(first, context.base)):
             if layer in dropped or _is_there(proposal, layer):
                 continue
             for call in calls(context.command(layer) or ""):
@@ -67,7 +67,7 @@ def of_builds(context: Context, proposals: Sequence[Proposal]) -> Iterator[str]:
         if not compiler and "git" not in names:
             continue
         first = max(proposal.edit.layer, context.base)
-        for layer in context.runs(first, len(context.inventory.rootfs.layers) - 1):
+        for layer in context.runs(first):
             if layer in dropped or _is_there(proposal, layer):
                 continue
             if compiler and needs_tools(context, layer):
@@ -155,7 +155,7 @@ def of_steps(context: Context, proposals: Sequence[Proposal]) -> Iterator[str]:
     dropped = _dropped_layers(proposals)
     for proposal in proposals:
         names = {*proposal.edit.packages} if proposal.edit.kind in _LEAVING else set()
-        for layer in context.runs(proposal.edit.layer, len(context.inventory.rootfs.layers) - 1):
+        for layer in context.runs(proposal.edit.layer):
             if layer in dropped or not names:
                 continue
             for call in calls(context.command(layer) or ""):

@@ -73,9 +73,10 @@ class Context:
             runs_.keeps_state(step.text) for step in runs
         )
 
-    def runs(self, first: int, last: int) -> list[int]:
-        """Return the layers from ``first`` to ``last`` that a ``RUN`` made."""
-        return [n for n in range(first, last + 1) if self.command(n) is not None]
+    def runs(self, first: int, last: int | None = None) -> list[int]:
+        """Return the layers from ``first`` to ``last``, or to the top, that a ``RUN`` made."""
+        end = len(self.inventory.image.layers) if last is None else last + 1
+        return [n for n in range(first, end) if self.command(n) is not None]
 
     def user(self, layer: int) -> str:
         """Return the user that runs the ``RUN`` of a layer, empty for root."""

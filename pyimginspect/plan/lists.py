@@ -57,7 +57,7 @@ def clean(
 
 def needless_fetches(context: Context, dropped: Collection[int]) -> Iterator[int]:
     """Yield the layers that do nothing but fetch lists by which only ``dropped`` layers install."""
-    for layer in context.runs(context.base, len(context.inventory.image.layers) - 1):
+    for layer in context.runs(context.base):
         readers = [*_readers(context, layer)] if layer not in dropped else []
         if (
             readers
@@ -69,7 +69,7 @@ def needless_fetches(context: Context, dropped: Collection[int]) -> Iterator[int
 
 def _readers(context: Context, layer: int) -> Iterator[int]:
     """Yield the later layers that install by the lists that are there after ``layer``."""
-    for later in context.runs(layer + 1, len(context.inventory.image.layers) - 1):
+    for later in context.runs(layer + 1):
         actions = [c.action for c in calls(context.command(later) or "") if c.manager == "apt"]
         reads = next((each for each in actions if each in ("update", "install")), "")
         if reads == "install":

@@ -153,7 +153,7 @@ def _hides(context: Context, layer: int, target: str) -> bool:
 
 # --- the RUNs -------------------------------------------------------------------------------------
 def _runs_after(context: Context, layer: int) -> list[int]:
-    return context.runs(layer + 1, len(context.inventory.image.layers) - 1)
+    return context.runs(layer + 1)
 
 
 def _mentions(context: Context, layer: int, copied: _Copied) -> bool:

@@ -21,6 +21,7 @@ from pyimginspect.plan.operations import ReplaceBase
 from pyimginspect.plan.project_tools import edits_of_project_tools
 from pyimginspect.plan.python import edits_of_bindings, edits_of_environments
 from pyimginspect.plan.records import Edit, NotOffered, Plan, SavingPart
+from pyimginspect.plan.system_python import edits_of_system_python
 from pyimginspect.plan.tools import edits_of_recommended, edits_of_tools
 from pyimginspect.plan.waste_edits import edits_of_deleted, edits_of_overwritten
 from pyimginspect.plan.wheels import edits_of_wheels
@@ -118,6 +119,7 @@ def _proposals(context: Context) -> Iterator[Proposal]:
     yield from edits_of_duplicates(context)
     yield from edits_of_wheels(context)
     yield from edits_of_base(context)
+    yield from edits_of_system_python(context)
     yield from edits_of_project_tools(context)
 
 

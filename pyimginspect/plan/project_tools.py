@@ -8,7 +8,7 @@ and the application's are one, and no edit takes them apart.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from pyimginspect.inventory.contents import Content
@@ -19,8 +19,16 @@ from pyimginspect.inventory.tool_names import required_names
 from pyimginspect.plan.bytecode import compiled_again, whose_bytecode
 from pyimginspect.plan.context import Context, Proposal
 from pyimginspect.plan.operations import BuildStage, StageCopy
-from pyimginspect.plan.runs import Call, calls, installs, is_sequence, names_of
+from pyimginspect.plan.runs import (
+    OS_MANAGERS,
+    Call,
+    calls,
+    installed_packages,
+    installs,
+    is_sequence,
+)
 from pyimginspect.plan.stages import stray_bytecode
+from pyimginspect.rootfs import RootFS
 
 __all__ = ["edits_of_project_tools"]
 
@@ -50,28 +58,25 @@ class _Found(NamedTuple):
     environments: tuple[Environment, ...]
 
 
+class _Parts(NamedTuple):
+    """The paths that layers made: those of environments stay, the others go but for directories."""
+
+    stays: frozenset[str]
+    gone: frozenset[str]
+
+
 def edits_of_project_tools(context: Context) -> Iterator[Proposal]:
     """Propose a build stage for tools that are there for nothing but their environment."""
     found = _find(context)
-    if found is None:
+    parts = _parts(context, found) if found is not None else None
+    if found is None or parts is None:
         return
-    rootfs, first, last = context.inventory.rootfs, found.layers[0], found.layers[-1]
-    made = {path for path, node in rootfs.nodes.items() if path and node.layer in found.layers}
-    tops = tuple(f"{each.path}/" for each in found.environments)
-    stays = {path for path in made if path.startswith(tops)}
-    gone = {path for path in made - stays if rootfs[path].kind != "directory"}
-    of_tools = _of_tools(context, found)
-    if not all(path in of_tools or _LEFT.fullmatch(path) for path in gone):
-        return  # something else comes from these instructions
-    links = (rootfs.resolve(path) for path in stays if rootfs[path].kind == "symlink")
-    if any(real in made and real not in stays for real in links):
-        return  # into uv's cache, with --link-mode=symlink
-    copies = [_copy(context, stays, each) for each in found.environments]
+    first, last = found.layers[0], found.layers[-1]
     names = " and ".join(found.tools)
     places = " ".join(f"/{each.path}" for each in found.environments)
     stored = frozenset[Content]().union(*map(context.stored_by, found.layers))
     lost = context.wasted(lambda removal, _: removal.removed_in <= last)
-    kept = {each for each in stored - lost if context.path_of(each) in stays}
+    kept = {each for each in stored - lost if context.path_of(each) in parts.stays}
     edit = context.edit(
         "builder-stage",
         first,
@@ -79,16 +84,41 @@ def edits_of_project_tools(context: Context) -> Iterator[Proposal]:
         command="COPY --from=builder",
         packages=found.tools,
         others=list(found.layers[1:]),
-        modules=sorted(_modules(context, gone)),
+        modules=sorted(_modules(context, parts.gone)),
         adds=_compiled(context, stored, last),
-        operations=[
-            BuildStage(first=first, last=last, name="builder", copies=copies, only=found.layers)
-            for copies in [tuple(each for each in copies if each is not None)]
-            if len(copies) == len(found.environments)
-        ],
+        operations=tuple(_stage(context, found, parts.stays)),
         reason=f"look whether anything calls {names} at run time",
     )
-    yield Proposal(edit, stored - kept, frozenset(gone), (first, last))
+    yield Proposal(edit, stored - kept, parts.gone, (first, last))
+
+
+def _parts(context: Context, found: _Found) -> _Parts | None:
+    """Return what layers made, ``None`` where more comes from them than tools and environments."""
+    rootfs = context.inventory.rootfs
+    made = {path for path, node in rootfs.nodes.items() if path and node.layer in found.layers}
+    tops = tuple(f"{each.path}/" for each in found.environments)
+    stays = frozenset(path for path in made if path.startswith(tops))
+    gone = frozenset(path for path in made - stays if rootfs[path].kind != "directory")
+    of_tools = _of_tools(context, found)
+    if not all(path in of_tools or _LEFT.fullmatch(path) for path in gone):
+        return None
+    if not made.isdisjoint(_targets(rootfs, stays) - stays):
+        return None  # links into uv's cache, with --link-mode=symlink
+    return _Parts(stays, gone)
+
+
+def _targets(rootfs: RootFS, paths: Iterable[str]) -> set[str | None]:
+    """Return what the symbolic links among ``paths`` lead to."""
+    return {rootfs.resolve(path) for path in paths if rootfs[path].kind == "symlink"}
+
+
+def _stage(context: Context, found: _Found, stays: Collection[str]) -> Iterator[BuildStage]:
+    """Yield the stage that makes the environments; none if one of them cannot be copied."""
+    copies = [_copy(context, stays, each) for each in found.environments]
+    whole = tuple(each for each in copies if each is not None)
+    if len(whole) == len(copies):
+        first, last = found.layers[0], found.layers[-1]
+        yield BuildStage(first=first, last=last, name="builder", copies=whole, only=found.layers)
 
 
 def _of_tools(context: Context, found: _Found) -> set[str]:
@@ -146,40 +176,48 @@ def _compiled(context: Context, stored: Collection[Content], last: int) -> int:
 
 def _find(context: Context) -> _Found | None:
     """Return what is to be staged, ``None`` where there is nothing or it cannot be told apart."""
-    layers, tools = [], set()
-    for layer, step in sorted(context.by_layer.items()):
-        if layer >= context.base and _is_of_tools(context, layer, step.word, step.text):
-            layers.append(layer)
-            if step.word == "COPY":
-                tools.add("uv")
-    tools.update(
+    layers = tuple(
+        layer
+        for layer, step in sorted(context.by_layer.items())
+        if layer >= context.base and _is_of_tools(context, layer, step.word, step.text)
+    )
+    tools = _tools_in(context, layers)
+    environments = tuple(_made_by(context, layers, tools)) if tools else ()
+    if not environments or not _others_can_do_without(context, layers):
+        return None
+    return _Found(layers, tuple(sorted(tools)), environments)
+
+
+def _tools_in(context: Context, layers: Collection[int]) -> set[str]:
+    """Return the names of the tools that layers bring: uv as a program alone, or distributions."""
+    copied = {"uv" for layer in layers if context.by_layer[layer].word == "COPY"}
+    return copied.union(
         each.name
         for each in context.inventory.distributions
         if each.name in _TOOLS and each.layer in layers
     )
-    if not tools:
-        return None
+
+
+def _made_by(
+    context: Context, layers: Collection[int], tools: Collection[str]
+) -> Iterator[Environment]:
+    """Yield the environments that layers made for the application: complete, not the tools' own."""
     homes = {
         python
         for each in context.inventory.distributions
         if each.name in tools
         for python in each.interpreters
     }
-    environments = tuple(
-        each
-        for each in context.inventory.environments
-        if each.layer in layers
-        and each.path not in homes
-        and not (each.broken or each.system_site_packages)
-    )
-    found = _Found(tuple(layers), tuple(sorted(tools)), environments)
-    return found if environments and _others_can_do_without(context, found.layers) else None
+    for each in context.inventory.environments:
+        whole = not (each.broken or each.system_site_packages)
+        if whole and each.layer in layers and each.path not in homes:
+            yield each
 
 
 def _others_can_do_without(context: Context, layers: Sequence[int]) -> bool:
     """Whether what stays between ``layers`` calls neither the tools nor the environments."""
     return all(
-        call.program in _OTHERS or call.manager in ("apt", "apk", "dnf")
+        call.program in _OTHERS or call.manager in OS_MANAGERS
         for layer in context.runs(layers[0], layers[-1])
         if layer not in layers
         for call in calls(context.command(layer) or "false")
@@ -207,14 +245,18 @@ def _role(context: Context, call: Call) -> bool | None:
     if call.program in _TOOLS and not (call.manager == "uv" and "--system" in call.words):
         return True
     if call.manager == "pip" and call.action == "install":
-        names = {name for each in installs(call.text, "pip") for name in names_of(each)}
-        files = any(each.files for each in installs(call.text, "pip"))
-        if not files and names & _TOOLS and names <= _closure(context, names & _TOOLS):
-            return True
-        return None
+        return True if _installs_tools(context, call) else None
     if call.program.startswith("python") and call.words[1:3] == ("-m", "venv"):
         return False
     return False if call.program in _IDLE else None
+
+
+def _installs_tools(context: Context, call: Call) -> bool:
+    """Whether pip installs such tools, by name, and nothing but what they require."""
+    names = installed_packages(call.text, "pip")
+    if any(each.files for each in installs(call.text, "pip")):
+        return False
+    return bool(names & _TOOLS) and names <= _closure(context, names & _TOOLS)
 
 
 def _closure(context: Context, names: Collection[str]) -> set[str]:

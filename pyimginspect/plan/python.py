@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
+from typing import NamedTuple
 
 from pyimginspect.inventory.derived.bindings import twin_of
 from pyimginspect.inventory.derived.leftovers import without
@@ -20,70 +21,98 @@ from pyimginspect.plan.operations import (
     DropPackages,
     Operation,
 )
-from pyimginspect.plan.runs import installs, is_sequence, names_of
+from pyimginspect.plan.runs import installed_packages, installs, is_sequence
 from pyimginspect.plan.temporary import MANAGERS
 
 __all__ = ["edits_of_bindings", "edits_of_environments"]
 
 
+class _Bindings(NamedTuple):
+    """Python packages of the OS that one layer brings, and what pip installs in their place.
+
+    ``keys`` are those of the packages, ``asks`` the names on PyPI of those that pip has not
+    installed yet; ``twins`` says of a key whether it has.
+    """
+
+    keys: list[str]
+    asks: list[str]
+    twins: dict[str, bool]
+
+
 def edits_of_bindings(context: Context) -> Iterator[Proposal]:
     """Propose pip for Python packages that the OS's package manager was asked for."""
     inventory = context.inventory
-    by_layer: dict[int, list[str]] = {}
-    wanted: dict[int, list[str]] = {}
-    twins: dict[str, bool] = {}
-    for binding in replaceable_bindings(inventory):
-        if lacks_twin(inventory, binding) and not binding.project:
-            continue  # what it is called on PyPI is not known
-        twins[binding.package] = twin_of(inventory, binding) is not None
-        layer = context.packages[binding.package].installed_in
-        by_layer.setdefault(layer, []).append(binding.package)
-        if lacks_twin(inventory, binding):
-            wanted.setdefault(layer, []).append(binding.project)
+    by_layer = _bindings_by_layer(context)
     if not by_layer:
         return
     graph = dependency_graph(context.packages)
     tools = {tool.package for tool in inventory.build_tools if tool.package and not tool.kept_by}
-    already, before = context.leftovers.packages, context.leftovers.kept
-    for layer, keys in sorted(by_layer.items()):
-        free, kept = without(inventory, graph, tools | {*keys})
-        if not free.issuperset(keys):  # something that runs depends on one of them
-            continue
-        names = [context.packages[key].name for key in keys]
-        asks = wanted.get(layer, [])
-        words = f"do not install {' '.join(names)}"
-        if asks:
-            words += f"; pip install {' '.join(asks)}, which adds their size"
-        elif any(twins.get(key) for key in keys):
-            words += ": pip has installed the same already"
-        keep = sorted({context.packages[p.package].name for p in {*kept} - {*before}})
-        command, operations = _pip_install(context, layer, asks)
-        manager = MANAGERS[context.packages[keys[0]].manager]
-        dropped = DropPackages(
-            layer=layer, manager=manager, names=tuple(names), instead=tuple(keep)
-        )
-        if not asks and context.emptied(layer, names, keep):
-            operations += fetch_again(context, layer)
-        named = {
-            word
-            for each in installs(context.command(layer) or "", manager)
-            for word in names_of(each)
-        }
-        edit = context.edit(
-            "bindings",
-            layer,
-            words,
-            command=command,
-            packages=names,
-            keep=keep,
-            rules=("os-python-binding", "duplicate-python"),
-            estimated=bool(asks),
-            operations=[dropped, *operations] if named.issuperset(names) else [],
-            reason="another build of these packages: look whether anything else calls them",
-        )
-        emptied = frozenset() if asks else context.emptied(layer, edit.packages, edit.keep)
-        gone = free - already
-        yield Proposal(edit, context.behind_packages(gone) | emptied, context.behind(gone))
+    for layer, bindings in sorted(by_layer.items()):
+        free, kept = without(inventory, graph, tools | {*bindings.keys})
+        # Otherwise something that runs depends on one of them.
+        if free.issuperset(bindings.keys):
+            before = {*context.leftovers.kept}
+            proofs = {proof.package for proof in {*kept} - before}
+            keep = sorted({context.packages[key].name for key in proofs})
+            yield _with_pip(context, layer, bindings, free, keep)
+
+
+def _bindings_by_layer(context: Context) -> dict[int, _Bindings]:
+    """Return the Python packages that pip can install, by the layer that brings them."""
+    inventory = context.inventory
+    found: dict[int, _Bindings] = {}
+    for binding in replaceable_bindings(inventory):
+        lacking = lacks_twin(inventory, binding)
+        if lacking and not binding.project:
+            continue  # what it is called on PyPI is not known
+        layer = context.packages[binding.package].installed_in
+        here = found.setdefault(layer, _Bindings([], [], {}))
+        here.keys.append(binding.package)
+        here.twins[binding.package] = twin_of(inventory, binding) is not None
+        if lacking:
+            here.asks.append(binding.project)
+    return found
+
+
+def _with_pip(
+    context: Context, layer: int, bindings: _Bindings, free: Set[str], keep: list[str]
+) -> Proposal:
+    """Propose pip for the ``bindings`` of a layer, with which the packages ``free`` go.
+
+    ``keep`` are the names of those that came with them and that files in use need.
+    """
+    asks = bindings.asks
+    names = [context.packages[key].name for key in bindings.keys]
+    manager = MANAGERS[context.packages[bindings.keys[0]].manager]
+    command, operations = _pip_install(context, layer, asks)
+    emptied = frozenset() if asks else context.emptied(layer, names, keep)
+    if emptied:
+        operations += fetch_again(context, layer)
+    dropped = DropPackages(layer=layer, manager=manager, names=tuple(names), instead=tuple(keep))
+    named = installed_packages(context.command(layer) or "", manager)
+    edit = context.edit(
+        "bindings",
+        layer,
+        _binding_words(names, bindings),
+        command=command,
+        packages=names,
+        keep=keep,
+        rules=("os-python-binding", "duplicate-python"),
+        estimated=bool(asks),
+        operations=[dropped, *operations] if named.issuperset(names) else [],
+        reason="another build of these packages: look whether anything else calls them",
+    )
+    gone = free - context.leftovers.packages
+    return Proposal(edit, context.behind_packages(gone) | emptied, context.behind(gone))
+
+
+def _binding_words(names: Sequence[str], bindings: _Bindings) -> str:
+    words = f"do not install {' '.join(names)}"
+    if bindings.asks:
+        return f"{words}; pip install {' '.join(bindings.asks)}, which adds their size"
+    if any(bindings.twins.values()):
+        return f"{words}: pip has installed the same already"
+    return words
 
 
 def _pip_install(context: Context, layer: int, asks: Sequence[str]) -> tuple[str, list[Operation]]:
@@ -97,7 +126,7 @@ def _pip_install(context: Context, layer: int, asks: Sequence[str]) -> tuple[str
     if environment is None:
         command = f"pip install --no-cache-dir {shlex.join(asks)}"
         # Beside other packages from PyPI for the same Python, with their index and constraints.
-        later = context.runs(layer, len(inventory.image.layers) - 1)
+        later = context.runs(layer)
         beside = (
             n
             for n in later

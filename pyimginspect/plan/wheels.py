@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pyimginspect.dockerfile.installs import Manager
+from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.facts import Distribution
 from pyimginspect.inventory.records import files_of
 from pyimginspect.plan.context import Context, Proposal
-from pyimginspect.plan.operations import AddOption, Operation
+from pyimginspect.plan.operations import AddOption
 from pyimginspect.plan.runs import installs
 from pyimginspect.text import sized
 
@@ -28,24 +29,18 @@ _FOR_GPU = ("NVIDIA_", "CUDA_")
 def edits_of_wheels(context: Context) -> Iterator[Proposal]:
     """Propose PyTorch's wheels for the CPU, where those for CUDA brought NVIDIA's libraries."""
     inventory = context.inventory
-    environment = inventory.image.config.environment()
-    if any(name.startswith(_FOR_GPU) for name in environment) or "cuda" in inventory.base.name:
-        return
     torch = next((each for each in inventory.distributions if each.name == "torch"), None)
-    if torch is None or torch.layer < context.base:
+    if _is_for_gpu(inventory) or torch is None or torch.layer < context.base:
         return
     with_cuda = [
-        each
-        for each in inventory.distributions
-        if each.layer == torch.layer
-        and (each.name == "triton" or (each.name.startswith("nvidia-") and "-cu" in each.name))
+        each for each in inventory.distributions if each.layer == torch.layer and _is_of_cuda(each)
     ]
     contents = context.contents.behind(_files(context, with_cuda))
     size = context.contents.size(contents)
     if size < _LARGE:
         return
     command = context.command(torch.layer) or ""
-    operations: list[Operation] = [
+    operations = [
         AddOption(layer=torch.layer, manager=manager, option=option)
         for manager, option in _OPTIONS.items()
         if installs(command, manager)
@@ -54,13 +49,25 @@ def edits_of_wheels(context: Context) -> Iterator[Proposal]:
         "wheels",
         torch.layer,
         f"install torch for the CPU: its wheels for CUDA bring {sized(size)} of NVIDIA's libraries",
-        command=next((each for m, each in _OPTIONS.items() if installs(command, m)), ""),
+        command=operations[0].option if operations else "",
         packages=sorted(each.name for each in with_cuda),
         estimated=True,
         operations=operations,
         reason="another build of torch: it computes on no GPU",
     )
     yield Proposal(edit, contents)
+
+
+def _is_for_gpu(inventory: Inventory) -> bool:
+    """Whether anything says that the image is for a GPU: its environment, or its base."""
+    environment = inventory.image.config.environment()
+    return any(name.startswith(_FOR_GPU) for name in environment) or "cuda" in inventory.base.name
+
+
+def _is_of_cuda(distribution: Distribution) -> bool:
+    """Whether torch requires a distribution for CUDA alone: ``nvidia-cublas-cu12``, ``triton``."""
+    name = distribution.name
+    return name == "triton" or (name.startswith("nvidia-") and "-cu" in name)
 
 
 def _files(context: Context, distributions: list[Distribution]) -> Iterator[str]:
