@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from pyimginspect.inventory.derived.loading import loads_without
 from pyimginspect.inventory.derived.primary_python import primary_python, running_python
-from pyimginspect.inventory.facts import Interpreter
+from pyimginspect.inventory.facts import Distribution, Interpreter
 from pyimginspect.inventory.runtimes import interpreted_programs
 from pyimginspect.inventory.startup import find_startup
 from pyimginspect.inventory.tool_names import required_names, users_at_run_time
@@ -120,12 +120,20 @@ def of_distributions(context: Context, gone: frozenset[str]) -> Iterator[str]:
         return
     staying = [each for each in inventory.distributions if each not in going]
     for python in {path for each in going for path in each.interpreters}:
-        mine = [each for each in staying if python in each.interpreters]
-        left = {each.name for each in mine}
-        required = required_names(inventory.rootfs, [each for each in mine if not each.package])
+        missed = _missed_requirements(context, python, staying)
         for each in going:
-            if python in each.interpreters and each.name in required - left:
+            if python in each.interpreters and each.name in missed:
                 yield f"a distribution that stays requires {each.name}"
+
+
+def _missed_requirements(
+    context: Context, python: str, staying: Iterable[Distribution]
+) -> frozenset[str]:
+    """Return what distributions that stay for a Python require, and none of them is."""
+    mine = [each for each in staying if python in each.interpreters]
+    by_pip = [each for each in mine if not each.package]
+    required = required_names(context.inventory.rootfs, by_pip)
+    return frozenset(required).difference(each.name for each in mine)
 
 
 def _is_gone(metadata: str, gone: frozenset[str]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 from pyimginspect.plan.context import Context, Proposal
 from pyimginspect.plan.operations import (
@@ -18,7 +19,7 @@ from pyimginspect.plan.operations import (
     ReplaceCommand,
     ReplaceInstructions,
 )
-from pyimginspect.plan.runs import calls
+from pyimginspect.plan.runs import Call, calls
 from pyimginspect.plan.temporary import needs_tools, takes_sources
 from pyimginspect.rootfs import RootFS
 
@@ -27,6 +28,8 @@ __all__ = ["brings_python", "of_builds", "of_programs", "of_steps", "operations_
 _COMPILER = re.compile(r"(?:[\w-]+-)?(?:cc|gcc|g\+\+|c\+\+|clang|clang\+\+)(?:-[\d.]+)?")
 _PYTHON = re.compile(r"(?:python|pip|pydoc|idle)[\d.]*|python[\d.]*-config")
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_ADDING = InsertCommand | AppendCommand | JoinRuns
+_LEAVING = frozenset({"leave-out", "bindings", "builder-stage", "purge"})
 
 
 def operations_of(proposals: Iterable[Proposal]) -> Iterator[Operation]:
@@ -34,42 +37,82 @@ def operations_of(proposals: Iterable[Proposal]) -> Iterator[Operation]:
     return (operation for each in proposals for operation in each.edit.operations)
 
 
+class _Steps:
+    """The ``RUN``s of the planned image, as far as edits drop them or commands of them."""
+
+    def __init__(self, context: Context, proposals: Iterable[Proposal]) -> None:
+        self._context = context
+        self._dropped: set[int] = set()
+        self._changed: list[DropCommand | ReplaceCommand] = []
+        for operation in operations_of(proposals):
+            match operation:
+                case DropInstruction():
+                    self._dropped.add(operation.layer)
+                case ReplaceInstructions():
+                    self._dropped.update(operation.layers)
+                case DropCommand() | ReplaceCommand():
+                    self._changed.append(operation)
+
+    def runs(self, first: int, but: tuple[int, int] | None = None) -> Iterator[int]:
+        """Yield the layers from ``first`` that have a ``RUN`` still, without those of a span."""
+        start, end = but or (0, -1)
+        for layer in self._context.runs(first):
+            if layer not in self._dropped and not start <= layer <= end:
+                yield layer
+
+    def calls(self, layer: int) -> Iterator[Call]:
+        """Yield the commands of a layer that stay as they are."""
+        for call in calls(self._context.command(layer) or ""):
+            if not any(
+                each.layer == layer and call.words[: len(each.words)] == each.words
+                for each in self._changed
+            ):
+                yield call
+
+
+class _Missing(NamedTuple):
+    """The programs that would not be there, and the modules that ``python -m`` would not find."""
+
+    programs: frozenset[str]
+    modules: frozenset[str]
+
+    def named_in(self, words: Sequence[str], rootfs: RootFS) -> str:
+        """Return the word of a command that names one of them; nothing where none does."""
+        for word in words[:2]:
+            name = word.rpartition("/")[2]
+            if name in self.programs and ("/" not in word or rootfs.resolve(word) is not None):
+                return word
+        if "-m" in words[:-1] and words[0].rpartition("/")[2].startswith("python"):
+            module = words[words.index("-m") + 1]
+            if module in self.modules:
+                return f"{words[0]} -m {module}"
+        return ""
+
+
 def of_programs(context: Context, proposals: Sequence[Proposal]) -> Iterator[str]:
     """Yield the ``RUN``s that would not find a program that they call."""
     rootfs = context.inventory.rootfs
-    dropped = _dropped_layers(proposals)
-    directories = context.inventory.image.config.environment().get("PATH", _PATH).split(":")
-    places = {real for each in directories if (real := rootfs.resolve(each)) is not None}
+    steps = _Steps(context, proposals)
     for proposal in proposals:
-        names = _programs_of(proposal.gone, places)
-        modules = _modules_of(context, proposal.gone)
-        if brings_python(proposal):
-            names = {n: path for n, path in names.items() if not _PYTHON.fullmatch(n)}
-            modules = set()
-        if not names and not modules:
+        missing = _missing(context, proposal)
+        if not any(missing):
             continue
         first = min((rootfs[path].layer for path in proposal.gone if path in rootfs), default=0)
-        for layer in context.runs(max(first, context.base)):
-            if layer in dropped or _is_there(proposal, layer):
-                continue
-            for call in calls(context.command(layer) or ""):
-                word = _missed(call.words, names, modules, rootfs)
-                if word and not _is_dropped(proposals, layer, call.words):
+        for layer in steps.runs(max(first, context.base), but=proposal.there):
+            for call in steps.calls(layer):
+                if word := missing.named_in(call.words, rootfs):
                     yield f"layer {layer} calls {word}, which would not be there"
 
 
 def of_builds(context: Context, proposals: Sequence[Proposal]) -> Iterator[str]:
     """Yield the ``RUN``s that compile, or check out, with what would not be there."""
-    dropped = _dropped_layers(proposals)
+    steps = _Steps(context, proposals)
     for proposal in proposals:
         names = {path.rpartition("/")[2] for path in proposal.gone if "bin/" in path}
         compiler = next((name for name in sorted(names) if _COMPILER.fullmatch(name)), "")
         if not compiler and "git" not in names:
             continue
-        first = max(proposal.edit.layer, context.base)
-        for layer in context.runs(first):
-            if layer in dropped or _is_there(proposal, layer):
-                continue
+        for layer in steps.runs(max(proposal.edit.layer, context.base), but=proposal.there):
             if compiler and needs_tools(context, layer):
                 yield f"layer {layer} may compile something, and {compiler} would not be there"
             if "git" in names and takes_sources(context, layer):
@@ -84,19 +127,22 @@ def brings_python(proposal: Proposal) -> bool:
     )
 
 
-def _is_there(proposal: Proposal, layer: int) -> bool:
-    there = proposal.there
-    return there is not None and there[0] <= layer <= there[1]
+def _missing(context: Context, proposal: Proposal) -> _Missing:
+    """Return the programs and modules that would not be found, but for those of another Python."""
+    names = frozenset(_programs_of(context, proposal.gone))
+    if brings_python(proposal):
+        return _Missing(frozenset(n for n in names if not _PYTHON.fullmatch(n)), frozenset())
+    return _Missing(names, frozenset(_modules_of(context, proposal.gone)))
 
 
-def _programs_of(gone: Collection[str], places: Collection[str]) -> dict[str, str]:
-    """Return the paths of the programs among ``gone`` by their names, where a shell looks."""
-    found = {}
+def _programs_of(context: Context, gone: Collection[str]) -> Iterator[str]:
+    """Yield the names of the programs among ``gone`` that are where a shell looks."""
+    directories = context.inventory.image.config.environment().get("PATH", _PATH).split(":")
+    places = {*map(context.inventory.rootfs.resolve, directories)}
     for path in gone:
         directory, _, name = path.rpartition("/")
         if directory in places:
-            found[name] = path
-    return found
+            yield name
 
 
 def _modules_of(context: Context, gone: Collection[str]) -> set[str]:
@@ -114,54 +160,26 @@ def _modules_of(context: Context, gone: Collection[str]) -> set[str]:
     return found
 
 
-def _missed(
-    words: Sequence[str], names: Collection[str], modules: Collection[str], rootfs: RootFS
-) -> str:
-    """Return the word of a command that names a program which would go."""
-    if not words:
-        return ""
-    for word in words[:2]:
-        name = word.rpartition("/")[2]
-        if name in names and ("/" not in word or rootfs.resolve(word) is not None):
-            return word
-    if "-m" in words[:-1] and words[0].rpartition("/")[2].startswith("python"):
-        module = words[words.index("-m") + 1]
-        if module in modules:
-            return f"{words[0]} -m {module}"
-    return ""
-
-
-def _is_dropped(proposals: Iterable[Proposal], layer: int, words: Sequence[str]) -> bool:
-    return any(
-        isinstance(each, DropCommand | ReplaceCommand)
-        and each.layer == layer
-        and tuple(words[: len(each.words)]) == each.words
-        for each in operations_of(proposals)
-    )
-
-
-def _dropped_layers(proposals: Iterable[Proposal]) -> frozenset[int]:
-    found: set[int] = set()
-    for operation in operations_of(proposals):
-        if isinstance(operation, DropInstruction):
-            found.add(operation.layer)
-        elif isinstance(operation, ReplaceInstructions):
-            found.update(operation.layers)
-    return frozenset(found)
-
-
 def of_steps(context: Context, proposals: Sequence[Proposal]) -> Iterator[str]:
     """Yield the removals of what would not be there, and what two edits make of one instruction."""
-    dropped = _dropped_layers(proposals)
+    yield from _of_removals(context, proposals)
+    yield from _of_stages(proposals)
+
+
+def _of_removals(context: Context, proposals: Sequence[Proposal]) -> Iterator[str]:
+    steps = _Steps(context, proposals)
     for proposal in proposals:
-        names = {*proposal.edit.packages} if proposal.edit.kind in _LEAVING else set()
-        for layer in context.runs(proposal.edit.layer):
-            if layer in dropped or not names:
-                continue
-            for call in calls(context.command(layer) or ""):
-                missing = names.intersection(call.operands) if call.removes else set()
-                if missing and not _is_dropped(proposals, layer, call.words):
+        if proposal.edit.kind not in _LEAVING:
+            continue
+        names = {*proposal.edit.packages}
+        for layer in steps.runs(proposal.edit.layer):
+            for call in steps.calls(layer):
+                missing = names.intersection(call.operands) if call.removes else None
+                if missing:
                     yield f"layer {layer} removes {min(missing)}, which would not be there"
+
+
+def _of_stages(proposals: Sequence[Proposal]) -> Iterator[str]:
     stages = [each for each in operations_of(proposals) if isinstance(each, BuildStage)]
     if len(stages) > 1:
         yield "another edit makes a stage of the same instructions"
@@ -170,7 +188,3 @@ def of_steps(context: Context, proposals: Sequence[Proposal]) -> Iterator[str]:
             changed = {each.layer for each in proposal.edit.operations if isinstance(each, _ADDING)}
             if not changed.isdisjoint(stage.only) and proposal.edit.kind != "clean-cache":
                 yield "what another edit adds to the same instructions would not be copied"
-
-
-_ADDING = InsertCommand | AppendCommand | JoinRuns
-_LEAVING = frozenset({"leave-out", "bindings", "builder-stage", "purge"})

@@ -9,7 +9,7 @@ from __future__ import annotations
 import posixpath
 import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
@@ -64,21 +64,16 @@ def edits_of_copied_wheels(context: Context) -> Iterator[Proposal]:
     """Propose to mount the wheels that a ``COPY`` stores and nothing but ``RUN``s installs."""
     rootfs = context.inventory.rootfs
     for layer in sorted(context.by_layer):
-        if layer < context.base or not _only_wheels(context, layer):
+        wheels = layer >= context.base and _only_wheels(context, layer)
+        copied = _copied(context, layer) if wheels else None
+        if copied is None or _is_started(context, copied):
             continue
-        copied = _copied(context, layer)
-        if copied is None:
-            continue
-        there = [path for path in copied.paths if path in rootfs and rootfs[path].layer == layer]
+        there = frozenset(p for p in copied.paths if p in rootfs and rootfs[p].layer == layer)
         contents = context.contents.behind(there)
-        users = [n for n in _runs_after(context, layer) if _mentions(context, n, copied)]
-        if not users or len(there) < len(copied.paths):
-            continue
-        if not all(_installs(context, user) for user in users):
-            continue
-        if context.contents.size(contents) < LEAST or _is_started(context, copied):
-            continue
-        yield _proposal(context, copied, users, [], contents, gone=frozenset(there))
+        users = _users(context, copied)
+        installed = bool(users) and all(_installs(context, user) for user in users)
+        if installed and there == copied.paths and context.contents.size(contents) >= LEAST:
+            yield _proposal(context, copied, users, [], contents, gone=there)
 
 
 def _proposal(
@@ -117,28 +112,36 @@ def _only_wheels(context: Context, layer: int) -> bool:
 # --- the COPY -------------------------------------------------------------------------------------
 def _copied(context: Context, layer: int) -> _Copied | None:
     """Return what a layer's ``COPY`` of one file or directory stored, ``None`` for another."""
+    words = _source_and_target(context, layer)
+    paths = frozenset(
+        entry.path
+        for entry in context.inventory.image.layers[layer].index.entries
+        if entry.kind != "directory"
+    )
+    if words is None or not paths:
+        return None
+    source, target = words
+    if len(paths) == 1 and not _GLOB.search(source):
+        (path,) = paths
+        if f"/{path}" in (target, f"{target}/{posixpath.basename(source.rstrip('/'))}"):
+            return _Copied(layer, f"/{path}", paths)
+    inside = all(f"/{path}".startswith(f"{target}/") for path in paths)
+    return _Copied(layer, target, paths) if inside and not _hides(context, layer, target) else None
+
+
+def _source_and_target(context: Context, layer: int) -> tuple[str, str] | None:
+    """Return the one source of a ``COPY`` and its absolute target; ``None`` for ``/``, and others.
+
+    Variables and here-documents are not read.
+    """
     step = context.by_layer.get(layer)
     if step is None or step.word != "COPY" or "$" in step.text or "<<" in step.text:
         return None
     words = [word for word in step.text.split() if not word.startswith("--")]
     if len(words) != 2:
         return None
-    source, target = words[0], posixpath.join(context.directory(layer), words[1])
-    target = posixpath.normpath(target)
-    paths = frozenset(
-        entry.path
-        for entry in context.inventory.image.layers[layer].index.entries
-        if entry.kind != "directory"
-    )
-    if not paths or target == "/":
-        return None
-    if len(paths) == 1 and not _GLOB.search(source):
-        (path,) = paths
-        name = posixpath.basename(source.rstrip("/"))
-        if f"/{path}" == target or (f"/{path}" == f"{target}/{name}"):
-            return _Copied(layer, f"/{path}", paths)
-    inside = all(f"/{path}".startswith(f"{target}/") for path in paths)
-    return _Copied(layer, target, paths) if inside and not _hides(context, layer, target) else None
+    target = posixpath.normpath(posixpath.join(context.directory(layer), words[1]))
+    return (words[0], target) if target != "/" else None
 
 
 def _hides(context: Context, layer: int, target: str) -> bool:
@@ -152,8 +155,9 @@ def _hides(context: Context, layer: int, target: str) -> bool:
 
 
 # --- the RUNs -------------------------------------------------------------------------------------
-def _runs_after(context: Context, layer: int) -> list[int]:
-    return context.runs(layer + 1)
+def _users(context: Context, copied: _Copied, last: int | None = None) -> list[int]:
+    """Return the later ``RUN``s, up to that of layer ``last``, that name what was copied."""
+    return [n for n in context.runs(copied.layer + 1, last) if _mentions(context, n, copied)]
 
 
 def _mentions(context: Context, layer: int, copied: _Copied) -> bool:
@@ -188,24 +192,26 @@ def _without_deletion(
     if command is None or not is_sequence(command) or "cd " in command:
         return [], []
     directory = context.directory(removed_in)
-    operations: list[Operation] = []
-    left = set(copied.paths)
-    for call in calls(command):
-        if call.program == "rm" and call.command.always:
-            mine = [word for word in call.words[1:] if _covers(word, directory, copied)]
-            left -= {path for path in left for word in mine if _covered(word, directory, path)}
-            operations += _without_words(removed_in, call, mine)
-    users = [n for n in _runs_after(context, copied.layer) if n < removed_in]
-    users = [n for n in users if _mentions(context, n, copied)]
+    deleting = [call for call in calls(command) if call.program == "rm" and call.command.always]
+    covering = {
+        word: covered
+        for call in deleting
+        for word in call.words[1:]
+        if (covered := _covered_by(word, directory, copied))
+    }
+    users = _users(context, copied, removed_in - 1)
     if not is_only_deletion(command):
         users.append(removed_in)
-    return (users, operations) if users and not left else ([], [])
+    if not users or copied.paths.difference(*covering.values()):
+        return [], []
+    return users, [each for call in deleting for each in _without_words(removed_in, call, covering)]
 
 
-def _covers(word: str, directory: str, copied: _Copied) -> bool:
+def _covered_by(word: str, directory: str, copied: _Copied) -> frozenset[str]:
+    """Return the paths of what was copied that a word of an ``rm`` deletes; an option, none."""
     if word.startswith("-"):
-        return False
-    return any(_covered(word, directory, path) for path in copied.paths)
+        return frozenset()
+    return frozenset(path for path in copied.paths if _covered(word, directory, path))
 
 
 def _covered(word: str, directory: str, path: str) -> bool:
@@ -216,11 +222,14 @@ def _covered(word: str, directory: str, path: str) -> bool:
     return len(parts) >= depth and fnmatchcase("/".join(parts[:depth]), pattern)
 
 
-def _without_words(layer: int, call: Call, mine: Sequence[str]) -> Iterator[Operation]:
-    if not mine:
+def _without_words(layer: int, call: Call, words: Collection[str]) -> Iterator[Operation]:
+    """Yield what takes ``words`` out of a command, or the command where only options are left."""
+    rest = [word for word in call.words[1:] if word not in words]
+    if len(rest) == len(call.words[1:]):
         return
-    rest = [word for word in call.words if word not in mine]
-    if all(word.startswith("-") for word in rest[1:]):
+    if all(word.startswith("-") for word in rest):
         yield DropCommand(layer=layer, words=call.words)
     else:
-        yield ReplaceCommand(layer=layer, words=call.words, command=shlex.join(rest))
+        yield ReplaceCommand(
+            layer=layer, words=call.words, command=shlex.join([call.words[0], *rest])
+        )
