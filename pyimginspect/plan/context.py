@@ -165,6 +165,19 @@ class Context:
         files = files_of_packages(self.inventory.rootfs, self.packages, list(keys))
         return self.contents.behind(files)
 
+    def without_packages(
+        self,
+        edit: Edit,
+        keys: Iterable[str],
+        *,
+        there: tuple[int, int] | None = None,
+        more: Iterable[Content] = (),
+    ) -> Proposal:
+        """Return the proposal of an edit that saves packages, and ``more`` contents."""
+        keys = [*keys]
+        contents = self.behind_packages(keys).union(more)
+        return Proposal(edit, contents, self.behind(keys), there)
+
     def edit(self, kind: EditKind, layer: int, words: str, **more: Any) -> Edit:
         """Return an edit of the instruction that made ``layer``; lists become tuples."""
         instruction = self.inventory.instructions[layer]

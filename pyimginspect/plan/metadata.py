@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 
 from pyimginspect.inventory.contents import Content
 from pyimginspect.inventory.derived.causes import Cause, find_causes
@@ -20,14 +20,19 @@ from pyimginspect.plan.operations import (
     ReplaceCommand,
     ReplaceInstructions,
 )
+from pyimginspect.plan.ownership import (
+    MetadataChange,
+    change_of,
+    copy_flags,
+    has_user,
+    paths_of,
+)
 from pyimginspect.plan.records import Edit
-from pyimginspect.plan.runs import Call, calls, collapsed, is_sequence
+from pyimginspect.plan.runs import calls, collapsed, is_sequence
 from pyimginspect.plan.spans import find_spans, late_causes
 
 __all__ = ["edits_of_metadata"]
 
-_CHOWN = re.compile(r"chown\s+(?:-\S+\s+)*([\w.-]+(?::[\w.-]*)?)\s+\S.*")
-_CHMOD = re.compile(r"chmod\s+(?:-\S+\s+)*[\w+=,-]+\s+\S.*")
 _RULES = ("rewritten-metadata",)
 _MOST_DIRECTORIES = 8
 
@@ -89,80 +94,69 @@ def _advice(context: Context, cause: Cause) -> Edit:
 
 def _edit(context: Context, removed_in: int, causes: Sequence[Cause]) -> Edit | None:
     """Return the edit of the instructions that made the files, if they can do it all."""
-    changing = _changing(context, removed_in)
-    changed = frozenset(change for cause in causes for change in cause.changes)
-    wasted: dict[int, list[WastedContent]] = {}
-    for cause in causes:
-        for content in cause.wasted_files:
-            wasted.setdefault(content.layer, []).append(content)
-    if not changing or not changed <= {"owner", "mode"} or min(wasted) < context.base:
+    change = change_of(context, removed_in)
+    kinds = frozenset(kind for cause in causes for kind in cause.changes)
+    wasted = _by_maker(causes)
+    if not change.commands or not kinds <= {"owner", "mode"} or min(wasted) < context.base:
         return None
-    if not all(_reaches(context, changing, each) for here in wasted.values() for each in here):
+    operations = _operations(context, change, wasted)
+    if operations is None:
         return None
-    operations: list[Operation] = []
-    for layer, here in sorted(wasted.items()):
-        found = _made_so(context, layer, removed_in, here, changing)
-        if found is None:
-            return None
-        operations += found
-    left = _directories_left(context, removed_in, operations, changing)
-    if left is None:
-        return None
-    operations += _without(context, removed_in, changing, left)
     flags = [each.flag for each in operations if isinstance(each, AddFlag)]
-    what = " and ".join(change for change in ("owner", "mode") if change in changed)
+    what = " and ".join(kind for kind in ("owner", "mode") if kind in kinds)
     words = f"give the files their {what} as they are copied, not in layer {removed_in}"
     if not flags:
-        words = f"{changing[0].program} in the RUN that makes the files, not in layer {removed_in}"
+        program = change.commands[0].program
+        words = f"{program} in the RUN that makes the files, not in layer {removed_in}"
     return context.edit(
         "owner",
         min(wasted),
         words,
-        command=" ".join(dict.fromkeys(flags)) or " && ".join(call.text for call in changing),
+        command=" ".join(dict.fromkeys(flags)) or _joined(change),
         rules=_RULES,
-        others=[*sorted(wasted)[1:], removed_in],
+        others=[*list(wasted)[1:], removed_in],
         operations=operations,
         level="safe",
     )
 
 
-def _changing(context: Context, layer: int) -> list[Call]:
-    """Return the commands of a layer that give files another owner or mode; none if in doubt."""
-    found = [
-        call
-        for call in calls(collapsed(context.command(layer) or ""))
-        if call.program in ("chown", "chmod", "chgrp")
-    ]
-    plain = all(
-        call.command.always and (_CHOWN.fullmatch(call.text) or _CHMOD.fullmatch(call.text))
-        for call in found
-    )
-    return found if plain else []
+def _by_maker(causes: Iterable[Cause]) -> dict[int, list[WastedContent]]:
+    """Return the wasted files of causes by the layer that made them, the lowest first."""
+    files = [content for cause in causes for content in cause.wasted_files]
+    files.sort(key=lambda content: content.layer)
+    return {layer: [*here] for layer, here in groupby(files, key=lambda content: content.layer)}
 
 
-def _reaches(context: Context, changing: Sequence[Call], content: WastedContent) -> bool:
-    """Whether one of the commands names the file, or a directory above it."""
-    path = f"/{content.path}/"
-    for call in changing:
-        for word in _paths(call):
-            place = word.rstrip("/*") if word.startswith("/") else ""
-            if path.startswith(f"{place}/"):
-                return True
-    return False
+def _joined(change: MetadataChange) -> str:
+    return " && ".join(call.text for call in change.commands)
 
 
-def _paths(call: Call) -> list[str]:
-    return [word for word in call.words[1:] if not word.startswith("-")][1:]
+def _operations(
+    context: Context, change: MetadataChange, wasted: Mapping[int, Sequence[WastedContent]]
+) -> list[Operation] | None:
+    """Return what lets other instructions do all that ``change`` does, ``None`` if they cannot."""
+    if not all(change.reaches(each.path) for here in wasted.values() for each in here):
+        return None
+    operations: list[Operation] = []
+    for layer, here in wasted.items():
+        found = _made_so(context, layer, change, here)
+        if not found:
+            return None
+        operations += found
+    left = _directories_left(context, change, operations)
+    if left is None:
+        return None
+    return [*operations, *_without(context, change, left)]
 
 
-def _without(
-    context: Context, layer: int, changing: Sequence[Call], left: str
-) -> Iterator[Operation]:
-    """Yield what takes ``changing`` out of the instruction, and puts ``left`` in their place."""
+def _without(context: Context, change: MetadataChange, left: str) -> Iterator[Operation]:
+    """Yield what takes ``change`` out of the instruction, and puts ``left`` in its place."""
+    layer = change.layer
+    going = [each.words for each in change.commands]
     others = [
         call
         for call in calls(collapsed(context.command(layer) or ""))
-        if call.words not in [each.words for each in changing] and call.program != "set"
+        if call.words not in going and call.program != "set"
     ]
     if not others:
         if left:
@@ -170,38 +164,32 @@ def _without(
         else:
             yield DropInstruction(layer=layer)
         return
-    for number, call in enumerate(changing):
+    for number, words in enumerate(going):
         if number == 0 and left:
-            yield ReplaceCommand(layer=layer, words=call.words, command=left)
+            yield ReplaceCommand(layer=layer, words=words, command=left)
         else:
-            yield DropCommand(layer=layer, words=call.words)
+            yield DropCommand(layer=layer, words=words)
 
 
 def _made_so(
-    context: Context,
-    layer: int,
-    removed_in: int,
-    wasted: Sequence[WastedContent],
-    changing: Sequence[Call],
-) -> list[Operation] | None:
-    """Return what lets the instruction of ``layer`` make its files as ``removed_in`` does."""
+    context: Context, layer: int, change: MetadataChange, wasted: Sequence[WastedContent]
+) -> list[Operation]:
+    """Return what lets the instruction of ``layer`` make its files as ``change`` does, or none."""
     step = context.by_layer.get(layer)
     if step is None:
-        return None
+        return []
     if step.word == "RUN":
         if not is_sequence(step.text) or context.user(layer):
-            return None
-        if not _known(context, layer, changing):
-            return None
-        command = " && ".join(call.text for call in changing)
-        return [AppendCommand(layer=layer, command=command)]
+            return []
+        if not _known(context, layer, change):
+            return []
+        return [AppendCommand(layer=layer, command=_joined(change))]
     if step.word not in ("COPY", "ADD"):
-        return None
-    flags = _options(context, layer, removed_in, wasted, changing)
-    return [AddFlag(layer=layer, flag=flag) for flag in flags] or None
+        return []
+    return [AddFlag(layer=layer, flag=flag) for flag in copy_flags(context, layer, change, wasted)]
 
 
-def _known(context: Context, layer: int, changing: Sequence[Call]) -> bool:
+def _known(context: Context, layer: int, change: MetadataChange) -> bool:
     """Whether all that commands name, user and paths, is there after ``layer``."""
     made = {
         place
@@ -209,122 +197,50 @@ def _known(context: Context, layer: int, changing: Sequence[Call]) -> bool:
         for entry in below.index.entries
         for place in (entry.path, entry.path.rpartition("/")[0])
     }
-    for call in changing:
+    for call in change.commands:
         subject = next(word for word in call.words[1:] if not word.startswith("-"))
-        if not all(path.strip("/") in made for path in _paths(call) if path.startswith("/")):
+        if not all(path.strip("/") in made for path in paths_of(call) if path.startswith("/")):
             return False
-        if call.program == "chown" and not _has_user(context, layer, subject):
+        if call.program == "chown" and not has_user(context, layer, subject):
             return False
     return True
 
 
-def _has_user(context: Context, layer: int, owner: str) -> bool:
-    """Whether user and group of ``owner`` are numbers, or known after ``layer``."""
-    user, _, group = owner.partition(":")
-    return all(
-        not name or name.isdecimal() or _listed(context, layer, path, name)
-        for path, name in (("etc/passwd", user), ("etc/group", group))
-    )
-
-
-def _listed(context: Context, layer: int, path: str, name: str) -> bool:
-    """Whether a table of users or groups, as it is after ``layer``, has a name."""
-    text = b""
-    for below in context.inventory.rootfs.layers[: layer + 1]:
-        entries = below.index.entries
-        texts = (t for at, t in below.index.texts.items() if entries[at].path == path)
-        text = next(texts, text)
-    return any(line.startswith(f"{name}:".encode()) for line in text.split(b"\n"))
-
-
 def _directories_left(
-    context: Context, removed_in: int, operations: Iterable[Operation], changing: Sequence[Call]
+    context: Context, change: MetadataChange, operations: Iterable[Operation]
 ) -> str | None:
     """Return the command for the directories whose owner or mode none of ``operations`` gives.
 
     Empty where there are none, ``None`` where they are too many to be named.
     """
-    layers = context.inventory.rootfs.layers
     done = {each.layer for each in operations if isinstance(each, AddFlag | AppendCommand)}
-    entries = {e.path: e for e in layers[removed_in].index.entries if e.kind == "directory"}
+    paths: dict[str, list[str]] = {}
+    for command, path in _changed_directories(context, change, done):
+        paths.setdefault(command, []).append(f"/{path}")
+    if sum(map(len, paths.values())) > _MOST_DIRECTORIES:
+        return None
+    return " && ".join(f"{command} {shlex.join(each)}" for command, each in paths.items())
+
+
+def _changed_directories(
+    context: Context, change: MetadataChange, done: Collection[int]
+) -> Iterator[tuple[str, str]]:
+    """Yield the commands that change directories, and these; those of ``done`` layers apart."""
+    layers = context.inventory.rootfs.layers
+    changed = {e.path: e for e in layers[change.layer].index.entries if e.kind == "directory"}
     before: dict[str, Entry] = {}
     made: dict[str, int] = {}  # COPY gives a directory that is there already no other owner
-    for layer in layers[:removed_in]:
+    for layer in layers[: change.layer]:
         for entry in layer.index.entries:
-            if entry.path in entries:
+            if entry.path in changed:
                 before[entry.path] = entry
                 made.setdefault(entry.path, layer.number)
-    changes: dict[str, list[str]] = {}
-    for path, new in sorted(entries.items()):
+    owner = next(iter(change.owners), "")
+    for path, new in sorted(changed.items()):
         old = before.get(path)
         if old is None or made[path] in done:
             continue
         if (old.uid, old.gid) != (new.uid, new.gid):
-            names = (_CHOWN.fullmatch(call.text) for call in changing)
-            named = next((match[1] for match in names if match), "")
-            owner = named or f"{new.uid}:{new.gid}"
-            changes.setdefault(f"chown {owner}", []).append(f"/{path}")
+            yield f"chown {owner or f'{new.uid}:{new.gid}'}", path
         if old.mode != new.mode:
-            changes.setdefault(f"chmod {new.mode:o}", []).append(f"/{path}")
-    if sum(map(len, changes.values())) > _MOST_DIRECTORIES:
-        return None
-    return " && ".join(f"{verb} {shlex.join(paths)}" for verb, paths in changes.items())
-
-
-def _options(
-    context: Context,
-    layer: int,
-    removed_in: int,
-    wasted: Sequence[WastedContent],
-    changing: Sequence[Call],
-) -> list[str]:
-    """Return the options of ``COPY`` that do the same, if it brings these files and no others."""
-    layers = context.inventory.rootfs.layers
-    made = layers[layer].index.entries
-    positions = {content.position for content in wasted}
-    if any(n not in positions for n, entry in enumerate(made) if entry.stored):
-        return []
-    after = layers[removed_in].index.entries
-    pairs = [(made[content.position], after[content.successor]) for content in wasted]
-    options = []
-    owners = {(new.uid, new.gid) for _, new in pairs}
-    if any((old.uid, old.gid) != (new.uid, new.gid) for old, new in pairs):
-        if len(owners) > 1:
-            return []
-        named = {match[1] for call in changing if (match := _CHOWN.fullmatch(call.text))}
-        name = next(iter(named), "") if len(named) == 1 else ""
-        user, _, group = name.partition(":")
-        # Without a group COPY takes the user's number for that, too; chown leaves it alone.
-        known = user and group and _has_user(context, layer, name)
-        uid, gid = min(owners)
-        options.append(f"--chown={name if known else f'{uid}:{gid}'}")
-    if any(old.mode != new.mode for old, new in pairs):
-        modes = {new.mode for _, new in pairs}
-        if len(modes) > 1 or not _fits_directories(context, layer, made, min(modes)):
-            return []
-        options.append(f"--chmod={min(modes):o}")
-    return options
-
-
-def _fits_directories(context: Context, layer: int, made: Sequence[Entry], mode: int) -> bool:
-    """Whether directories that the ``COPY`` makes may have the mode of its files.
-
-    ``--chmod`` gives it to both, and without the right to search nobody gets into a directory.
-    """
-    if mode & 0o111 == 0o111 or sum(entry.kind != "directory" for entry in made) == 1:
-        return True  # the directories above a single file are made as they ever were
-    known = _directories(
-        entry for below in context.inventory.rootfs.layers[:layer] for entry in below.index.entries
-    )
-    return _directories(made) <= known
-
-
-def _directories(entries: Iterable[Entry]) -> set[str]:
-    """Return the directories that entries are, or are in."""
-    found: set[str] = set()
-    for entry in entries:
-        path = entry.path if entry.kind == "directory" else entry.path.rpartition("/")[0]
-        while path and path not in found:
-            found.add(path)
-            path = path.rpartition("/")[0]
-    return found
+            yield f"chmod {new.mode:o}", path
