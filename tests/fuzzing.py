@@ -247,12 +247,12 @@ class Lines:
         self.seen: set[tuple[CodeType, int]] = set()
 
     def reaches_more(self, run: Callable[[bytes], object], data: bytes) -> bool:
-        before = len(self.seen)
+        before, other = len(self.seen), sys.gettrace()  # coverage's, for one
         sys.settrace(self._call)
         try:
             run(data)
         finally:
-            sys.settrace(None)
+            sys.settrace(other)
         return len(self.seen) > before
 
     def _call(self, frame: FrameType, event: str, _: object) -> Any:

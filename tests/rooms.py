@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -34,9 +35,14 @@ def room_of(module: str) -> str:
     return SHARED_ROOMS.get(name, name)
 
 
-def imports(path: Path) -> Iterator[tuple[int, str]]:
+@cache
+def imports(path: Path) -> tuple[tuple[int, str], ...]:
     """Line and module of every import in a file, wherever it stands: in functions, under
     `if TYPE_CHECKING`, or by `import_module("…")`."""
+    return tuple(_imports(path))
+
+
+def _imports(path: Path) -> Iterator[tuple[int, str]]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
@@ -47,6 +53,6 @@ def imports(path: Path) -> Iterator[tuple[int, str]]:
                 inner = f"{node.module}.{alias.name}"
                 yield node.lineno, inner if inner in MODULES else node.module
         elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
-            called = ast.unparse(node.func)
+            called = getattr(node.func, "attr", getattr(node.func, "id", ""))
             if called.endswith(("import_module", "__import__")):
                 yield node.lineno, str(node.args[0].value)

@@ -1,6 +1,7 @@
 """The tar of one layer, written down as a tree: see `tests.images`."""
 
 import bz2
+import functools
 import gzip
 import io
 import lzma
@@ -99,6 +100,10 @@ def tar(tree: Tree, *, fmt: Format = "pax") -> bytes:
 
 def _entry(name: str, content: Content, fmt: Format) -> bytes:
     item = _as_item(name, content)
+    if fmt == "pax":
+        plain = _plain_entry(name.rstrip("/") or name, item)
+        if plain is not None:
+            return plain
     info = tarfile.TarInfo(name.rstrip("/") or name)
     info.uid, info.gid, info.mtime = item.uid, item.gid, item.mtime
     info.uname, info.gname = item.uname, item.gname
@@ -122,6 +127,45 @@ def _entry(name: str, content: Content, fmt: Format) -> bytes:
     info.mode = default_mode if item.mode is None else item.mode
     header = info.tobuf(_FORMATS[fmt], "utf-8", "surrogateescape")
     return header + data + bytes(-len(data) % 512)
+
+
+def _plain_entry(
+    name: str, item: File | Directory | Link | HardLink | Device | Fifo
+) -> bytes | None:
+    """What `tarfile` makes of most entries, byte for byte, in a fraction of its time: those that
+    need no extended header and are no device. The tests build thousands of images."""
+    data, kind, target, mode = b"", b"0", "", 0o644
+    if isinstance(item, File):
+        data = item.data.encode() if isinstance(item.data, str) else item.data
+    elif isinstance(item, Directory):
+        kind, mode = b"5", 0o755
+    elif isinstance(item, Link):
+        kind, mode, target = b"2", 0o777, item.target
+    elif isinstance(item, HardLink):
+        kind, target = b"1", item.target
+    else:
+        return None
+    short = len(name) < 100 and len(target) <= 100 and name.isascii() and target.isascii()
+    owned = 0 <= item.uid < 8**7 and 0 <= item.gid < 8**7 and 0 <= item.mtime < 8**11
+    if item.pax or item.uname or item.gname or not short or not owned or name.endswith("/"):
+        return None
+    mode = (mode if item.mode is None else item.mode) & 0o7777
+    numbers = mode, item.uid, item.gid, len(data), item.mtime
+    header = _plain_header(name + "/" if kind == b"5" else name, kind, target, numbers)
+    return b"".join([header, data, bytes(-len(data) % 512)])
+
+
+@functools.lru_cache(8192)
+def _plain_header(
+    name: str, kind: bytes, target: str, numbers: tuple[int, int, int, int, int]
+) -> bytes:
+    """A header of ustar (POSIX.1-1988); the sum of its bytes counts itself as eight spaces."""
+    header = bytearray(512)
+    header[:100] = name.encode().ljust(100, b"\0")
+    header[100:157] = b"%07o\0%07o\0%07o\0%011o\0%011o\0        %b" % (*numbers, kind)
+    header[157:265] = target.encode().ljust(100, b"\0") + b"ustar\x0000"
+    header[148:155] = b"%06o\0" % sum(header)
+    return bytes(header)
 
 
 def _as_item(name: str, content: Content) -> File | Directory | Link | HardLink | Device | Fifo:

@@ -569,6 +569,7 @@ print(len(found.image.layers[0].index.entries), resource.getrusage(resource.RUSA
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in kilobytes on Linux alone")
 def test_a_million_entries_of_one_name(tmp_path: Path) -> None:
     blob = many_entries(1_000_000)

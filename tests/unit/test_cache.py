@@ -324,6 +324,7 @@ with Cache(sys.argv[1], size=2_000_000) as cache:
 """
 
 
+@pytest.mark.slow
 def test_sixteen_processes_keep_their_base(tmp_path: Path) -> None:
     with Cache(tmp_path, size=2_000_000) as cache:
         cache.put(number_digest(0), None, noise(0))
@@ -654,6 +655,7 @@ def writer(directory: Path, first: int, count: int) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.slow
 def test_many_processes_at_once(tmp_path: Path) -> None:
     processes = [writer(tmp_path, first * 100, 40) for first in range(6)]
     for process in processes:
@@ -668,6 +670,7 @@ def test_many_processes_at_once(tmp_path: Path) -> None:
                 assert found.size == number
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
 def test_a_killed_process_leaves_it_usable(tmp_path: Path) -> None:
     for attempt in range(4):
@@ -703,6 +706,7 @@ Cache(sys.argv[1]).close()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
 def test_killed_while_it_makes_the_file(tmp_path: Path) -> None:
     """Before each of its statements in turn: nothing stays behind, and the next one goes on."""
@@ -726,6 +730,7 @@ def test_killed_while_it_makes_the_file(tmp_path: Path) -> None:
     assert statement > 10, "and not only before the first ones"
 
 
+@pytest.mark.slow
 def test_many_processes_make_the_file(tmp_path: Path) -> None:
     script = "import sys; from pyimginspect.layers.cache import Cache; Cache(sys.argv[1]).close()"
     processes = [

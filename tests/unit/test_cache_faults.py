@@ -48,6 +48,7 @@ def archive(place: Path, name: str = "image.tar") -> str:
 
 
 # --- damage ---------------------------------------------------------------------------------------
+@pytest.mark.slow
 def test_changed_bytes_make_no_other_report() -> None:
     assert "0 false reports" in script("fuzz_cache", "0", "100")
 
@@ -106,6 +107,7 @@ def test_an_index_of_an_unknown_kind() -> None:
 
 
 # --- faults ---------------------------------------------------------------------------------------
+@pytest.mark.slow
 @pytest.mark.skipif(
     sys.platform != "linux" or shutil.which("cc") is None, reason="needs Linux and a C compiler"
 )

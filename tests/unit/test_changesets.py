@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pyimginspect.changesets import apply_layers
@@ -13,6 +13,7 @@ from pyimginspect.layers import BytesBlob, index_layer
 from pyimginspect.ledger import Ledger, build_ledger
 from pyimginspect.model import Layer
 from pyimginspect.rootfs import RootFS
+from tests.effort import examples
 from tests.images import Directory, File, HardLink, Link, Tree, elf, layer
 
 
@@ -526,7 +527,7 @@ def replay(all_trees: Sequence[Sequence[tuple[str, File | Directory]]]) -> Flat:
     return state
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(st.lists(trees(), max_size=4))
 def test_the_fold_equals_a_slow_replay(
     all_trees: list[list[tuple[str, File | Directory]]],
@@ -544,7 +545,7 @@ def test_the_fold_equals_a_slow_replay(
     assert {path: content(path) for path in rootfs if path} == replay(all_trees)
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(st.lists(trees(), max_size=5))
 def test_the_accounts_add_up(all_trees: list[list[tuple[str, File | Directory]]]) -> None:
     layers = stack(*all_trees)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pyimginspect.analyzers import all_analyzers, count_once
@@ -11,6 +11,7 @@ from pyimginspect.inventory.contents import contents_of
 from pyimginspect.plan import make_plan
 from pyimginspect.report import SEVERITIES, Finding
 from pyimginspect.rules import Claim, Rule
+from tests.effort import examples
 from tests.images import Content, File, HardLink, Package, debian_base, image
 from tests.inventories import DEBIAN_STEP, apt, on_slim, taken
 
@@ -165,7 +166,7 @@ def layer(changes: Mapping[str, Content | None]) -> dict[str, Content]:
 
 
 @given(LAYERS, st.lists(STEPS, min_size=5, max_size=5))
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_findings_never_save_more_than_the_plan(
     changes: list[dict[str, Content | None]], steps: list[str]
 ) -> None:

@@ -1,11 +1,12 @@
 """Reading Dockerfiles: every part with its place, by BuildKit's rules."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pyimginspect.dockerfile import parse
 from pyimginspect.errors import DockerfileError
+from tests.effort import examples
 
 
 def keywords(text: str) -> list[str]:
@@ -147,7 +148,7 @@ MARKS = ("\\", "\n", "\r\n", " ", "\t", "`", "'", '"', "COPY x", "ONBUILD", "\uf
 PARTS = st.sampled_from((*WORDS, *MARKS))
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(st.lists(PARTS, max_size=30).map("".join))
 def test_no_text_is_lost(text: str) -> None:
     document = parse(text, strict=False)

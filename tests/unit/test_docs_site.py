@@ -12,6 +12,7 @@ import pyimginspect
 from pyimginspect import errors
 
 ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

@@ -8,13 +8,14 @@ from itertools import pairwise
 from typing import Any, Literal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pyimginspect.layers.blobs import BytesBlob
 from pyimginspect.layers.elf import WHOLE_UP_TO, read_elf, wanted_ranges
 from pyimginspect.layers.index import index_layer
 from pyimginspect.model import ElfFile, VersionNeed
+from tests.effort import examples
 from tests.elf import elf
 from tests.images import compress, layer
 
@@ -340,7 +341,7 @@ def test_bombs_cost_milliseconds(kind: str) -> None:
     assert min(times) < 0.025
 
 
-@settings(max_examples=400, deadline=None)
+@examples(400)
 @given(st.data())
 def test_mutated_files_never_raise(data: st.DataObject) -> None:
     changed = bytearray(GOOD)

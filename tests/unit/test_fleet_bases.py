@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pyimginspect.changesets import LayerStack, apply_layers
@@ -13,6 +13,7 @@ from pyimginspect.layers import BytesBlob, index_layer
 from pyimginspect.layers.digests import digest_of
 from pyimginspect.model import Digest, Layer
 from pyimginspect.rootfs import RootFS
+from tests.effort import examples
 from tests.images import Content, Directory, HardLink, Link, Tree, layer
 from tests.unit.test_changesets import trees
 
@@ -103,7 +104,7 @@ def test_every_change_to_a_base_leaves_it_alone(upper: dict[str, Content]) -> No
         assert facts(bases.apply(layers)) == facts(apply_layers(layers))
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(st.lists(st.lists(st.sampled_from(range(4)), max_size=4), max_size=6), st.data())
 def test_any_images_are_as_if_each_was_alone(images: list[list[int]], data: st.DataObject) -> None:
     drawn = [data.draw(trees()) for _ in range(4)]

@@ -86,6 +86,7 @@ def test_every_call_is_answered_by_its_key(engine: Engine, wake: threading.Event
     assert engine.completed() == []
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_once_costs_nothing(
     processes: Processes, wake: threading.Event, tmp_path: Path
 ) -> None:
@@ -97,6 +98,7 @@ def test_a_process_that_dies_once_costs_nothing(
     assert all(done.error is None for done in found.values())
 
 
+@pytest.mark.slow
 def test_what_kills_twice_is_found_out_and_others_go_on(
     processes: Processes, wake: threading.Event, tmp_path: Path
 ) -> None:
@@ -142,6 +144,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
 def test_a_parent_that_is_killed_leaves_no_process(tmp_path: Path) -> None:
     script = tmp_path / "parent.py"

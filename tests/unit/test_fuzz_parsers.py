@@ -5,12 +5,14 @@ from pathlib import Path
 import pytest
 
 from pyimginspect.dockerfile.document import parse
+from tests.effort import much
 from tests.fuzzing import TARGETS, Failed, attempt, fuzz
 
 CORPUS = Path(__file__).resolve().parents[1] / "fuzz"
-SECONDS = 2.0
+SECONDS = much(2.0, share=20)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", TARGETS)
 def test_mutated_inputs(name: str) -> None:
     corpus = [path.read_bytes() for path in sorted((CORPUS / name).glob("*"))]
@@ -24,13 +26,14 @@ def test_every_kept_input_has_its_target() -> None:
     assert {path.name for path in CORPUS.iterdir()} <= TARGETS.keys()
 
 
-def test_what_fails_is_told() -> None:
+def test_what_fails_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """Otherwise the rest of this file would hold nothing."""
     broken = TARGETS["tar"]._replace(run=lambda data: 1 // (len(data) % 97 != 5))
     with pytest.raises(Failed, match="ZeroDivisionError"):
         for _ in fuzz(broken, 20, 1, []):
             pass
-    slow = TARGETS["tar"]._replace(run=lambda _: sum(range(10**9 // 4)))
+    monkeypatch.setattr("tests.fuzzing.SLOW", 0.1)
+    slow = TARGETS["tar"]._replace(run=lambda _: sum(range(10**9 // 80)))
     with pytest.raises(Failed, match="of CPU"):
         attempt(slow, b"")
 

@@ -3,11 +3,12 @@
 from importlib import import_module
 
 import pytest
-from hypothesis import HealthCheck, given, reject, settings
+from hypothesis import HealthCheck, given, reject
 from hypothesis import strategies as st
 
 from pyimginspect.analyzers.rule import Analyzer
 from pyimginspect.errors import LayerError
+from tests.effort import examples
 from tests.images import Content, File, HardLink, Link, elf
 from tests.pythons import executable, inventory
 from tests.systems import X86, glibc
@@ -86,7 +87,7 @@ def contents() -> st.SearchStrategy[Content]:
     )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(150, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(st.dictionaries(st.sampled_from(PATHS), contents(), max_size=12), max_size=3),
     st.lists(st.sampled_from(["/opt/bin/script", "python3", "-c", "sh", "a 'b", "", "/"])),

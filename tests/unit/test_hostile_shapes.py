@@ -71,19 +71,20 @@ def plain(shape: list[Tree]) -> list[Tree]:
     return [[(f"usr/share/doc/p{n % 97}/f{n}", "x") for n in range(len(one))] for one in shape]
 
 
-def cost(shape: list[Tree], archive: Path) -> float:
-    """The CPU time of everything that can be asked of an image, the better of two."""
+def saved(shape: list[Tree], archive: Path) -> Path:
     archive.write_bytes(docker_archive(image([layer(tree) for tree in shape])))
-    times = []
-    for _ in range(2):
-        start = time.process_time()
-        with open_image(str(archive)) as opened:
-            opened.report(areas=True)
-            assert opened.plan.edits is not None
-            assert opened.layer_breakdowns
-            assert opened.dockerfile
-        times.append(time.process_time() - start)
-    return min(times)
+    return archive
+
+
+def cost(archive: Path) -> float:
+    """The CPU time of everything that can be asked of an image."""
+    start = time.process_time()
+    with open_image(str(archive)) as opened:
+        opened.report(areas=True)
+        assert opened.plan.edits is not None
+        assert opened.layer_breakdowns
+        assert opened.dockerfile
+    return time.process_time() - start
 
 
 @pytest.mark.parametrize(
@@ -99,5 +100,9 @@ def cost(shape: list[Tree], archive: Path) -> float:
 def test_time_follows_the_entries(
     shape: Callable[[], list[Tree]], usual: Callable[[], list[Tree]], tmp_path: Path
 ) -> None:
-    archive = tmp_path / "image.tar"
-    assert cost(shape(), archive) < SLOWER * cost(usual(), archive)
+    nasty = saved(shape(), tmp_path / "nasty.tar")
+    plain = saved(usual(), tmp_path / "plain.tar")
+    times = cost(nasty), cost(plain)
+    if times[0] >= SLOWER * times[1]:  # a busy machine may disturb one of them
+        times = min(times[0], cost(nasty)), min(times[1], cost(plain))
+    assert times[0] < SLOWER * times[1]

@@ -181,13 +181,15 @@ def test_every_room_and_arrow_is_in_the_picture() -> None:
 # --- msgspec and threads (docs/decisions/msgspec-threads.md) --------------------------------------
 def typed_decodings(source: str) -> list[str]:
     """Calls of msgspec that work out how a type is decoded, which one module alone may do."""
-    found = []
+    found: list[str] = []
+    if "msgspec" not in source and not re.search(r"\b(json|msgpack)\.", source):
+        return found
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ImportFrom) and node.module in ("msgspec.json", "msgspec.msgpack"):
             found.append(f"from {node.module}")
         if not isinstance(node, ast.Call):
             continue
-        called = ast.unparse(node.func)
+        called = ast.unparse(node.func) if isinstance(node.func, ast.Attribute) else ""
         typed = len(node.args) > 1 or any(word.arg == "type" for word in node.keywords)
         if re.fullmatch(r"(msgspec|json|msgpack)(\..*)?\.(convert|Decoder)", called) or (
             re.fullmatch(r"msgspec\.(json|msgpack|toml|yaml)\.decode", called) and typed

@@ -12,7 +12,9 @@ import pytest
 
 from tests.images import (
     Compression,
+    Content,
     Device,
+    Directory,
     Fifo,
     File,
     HardLink,
@@ -79,6 +81,25 @@ def test_tarfile_reads_every_kind_of_entry_back(fmt: Format) -> None:
     assert found["run/pipe"].isfifo()
     assert found["etc/.wh.passwd"].isreg()
     assert found["bin"].mtime == MTIME
+
+
+@pytest.mark.parametrize(
+    "name", ["a", "a/b/", "x" * 100, "d" * 99 + "/", "x" * 101, "é", "./a", "//", "\udcff", "a\nb"]
+)
+def test_what_is_written_without_tarfile_is_what_it_writes(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contents: list[Content] = ["text", b"\0\1", "é", Directory(mode=0o700), Device(), Fifo()]
+    contents += [File("x", mode=mode) for mode in (0, 0o755, 0o104755)]
+    contents += [File("x", uid=uid, gid=7) for uid in (-1, 5, 8**7 - 1, 8**7)]
+    contents += [File("x", mtime=mtime) for mtime in (-5, 0, 8**11)]
+    contents += [File("x", uname="root"), File("x", pax={"a": "b"}), HardLink("q"), HardLink("q/")]
+    contents += [Link(target) for target in ("", "t", "t" * 100, "t" * 101, "é")]
+    plain = (str, bytes) if name.endswith("/") else ()
+    pairs = [(name, each) for each in contents if not isinstance(each, plain)]
+    quick = layer(pairs)
+    monkeypatch.setattr("tests.tars._plain_entry", lambda *_: None)
+    assert quick == layer(pairs)
 
 
 @pytest.mark.parametrize("fmt", ["pax", "gnu"])

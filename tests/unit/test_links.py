@@ -10,13 +10,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pyimginspect import changesets
 from pyimginspect.changesets import apply_layers
 from pyimginspect.errors import LimitError
 from pyimginspect.rootfs import RootFS
+from tests.effort import examples
 from tests.images import Content, HardLink, Link, Tree
 from tests.unit.test_changesets import applied, stack
 
@@ -99,7 +100,7 @@ LINKS = st.dictionaries(
 
 
 @on_linux
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(links=LINKS, paths=st.lists(PATHS, min_size=1, max_size=4))
 def test_every_path_resolves_as_the_kernel_has_it(links: dict[str, str], paths: list[str]) -> None:
     with both({**DIRECTORIES, **links}) as (rootfs, kernel):

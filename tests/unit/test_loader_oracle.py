@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from pyimginspect.inventory.loader import Loader, Resolution
 from pyimginspect.rootfs import RootFS
+from tests.effort import examples
 from tests.elf import elf
 from tests.machine import rootfs_of
 
@@ -167,9 +168,7 @@ def lay_out(root: Path, files: dict[str, bytes]) -> None:
 
 
 library_paths = st.lists(st.sampled_from(["@/a", "@/b", "@/c", "@/nowhere"]), max_size=2)
-any_example = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+any_example = examples(150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @needs_glibc

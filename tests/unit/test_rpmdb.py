@@ -6,13 +6,14 @@ from collections.abc import Callable
 from contextlib import closing, suppress
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pyimginspect.errors import CorruptLayerError, LayerError, LimitError
 from pyimginspect.layers.rpmdb import read_rpmdb, wants
 from pyimginspect.layers.rpmheader import read_header
 from pyimginspect.model import RpmPackage
+from tests.effort import examples
 from tests.rpms import bdb_database, header, ndb_database, sqlite_database
 
 PATH = "var/lib/rpm/rpmdb.sqlite"
@@ -232,7 +233,7 @@ def test_overflow_pages_in_a_circle_end() -> None:
 
 
 @every_database
-@settings(deadline=None, max_examples=60)
+@examples(60)
 @given(st.data())
 def test_damage_is_a_typed_error_or_does_no_harm(
     build: Callable[[list[bytes]], bytes], data: st.DataObject

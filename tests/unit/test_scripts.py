@@ -57,5 +57,5 @@ def test_a_named_file_is_tested_alone(
     assert [words[0] for words in ran] == modules
     last = " ".join(ran[-1])
     assert last.endswith(" ".join(arguments))
-    assert ("--cov" in last) == (not arguments)
+    assert ("--cov" in last) == ("not slow" in last) == (not arguments)
     assert ("not integration" in last) == ("tests/integration" not in last)
