@@ -291,6 +291,9 @@ def test_a_shell_form_without_the_shell(shell: str) -> None:
         (["sh", "-c", "echo x > /tmp/run; chmod +x /tmp/run; /tmp/run"], {}),
         (["bash", "-lc", "pythonx"], {}),
         (["sh", "-c", "exec $(which pythonx)"], {}),
+        (["sh", "-c", "export PATH=$PATH:~/.local/bin; exec pythonx"], {}),
+        (["sh", "-c", "PATH=~/bin:~app/bin exec pythonx"], {}),
+        (["sh", "-c", "exec ~app/bin/pythonx"], {}),
         (["env", "--split-what", "x"], {}),
         (["/proc/self/exe"], {}),
         # It keeps root's capabilities up to the program: a container showed it.

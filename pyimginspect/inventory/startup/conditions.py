@@ -110,6 +110,14 @@ def _binary(node: Node, values: Values, depth: int) -> bool | None:
     connective = _CONNECTIVES.get(operator)
     if connective is not None:
         return connective(holds(left, values, depth + 1), holds(right, values, depth + 1))
+    if left.type == "unary_expression" and left.children[0].type == "!":
+        # The grammar binds it to the operand: [ ! a = b ] is the opposite of [ a = b ].
+        opposite = _comparison(left.named_children[-1], operator, right, values)
+        return None if opposite is None else not opposite
+    return _comparison(left, operator, right, values)
+
+
+def _comparison(left: Node, operator: str, right: Node, values: Values) -> bool | None:
     words = expand_words(left, values)
     if len(words) != 1 or words[0] is None:
         return None

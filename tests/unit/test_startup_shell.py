@@ -1,0 +1,324 @@
+"""What can be decided of a shell's text, held against rows, and those against real shells."""
+
+import shutil
+import subprocess
+
+import pytest
+
+from pyimginspect.dockerfile.shell import parse_shell
+from pyimginspect.inventory.startup.conditions import holds
+from pyimginspect.inventory.startup.users import NoSuchUserError, User, find_user
+from pyimginspect.inventory.startup.words import Values, expand_words
+from tests.systems import rootfs
+
+VARIABLES = {"ONE": "1", "WEB": "web", "EMPTY": "", "TWO": "a b", "HOME": "/home/app"}
+ARGUMENTS = ("web", "-x", "a.py")
+VALUES = Values(variables=VARIABLES, arguments=ARGUMENTS, name="sh")
+UNKNOWN = Values(variables={}, arguments=None, name="sh")
+BASHISMS = ("[[", "==", "${WEB:")
+
+
+def shells(text: str) -> list[str]:
+    """The shells of this machine that know what `text` uses."""
+    names = ["bash"] if any(sign in text for sign in BASHISMS) else ["bash", "dash"]
+    return [path for name in names if (path := shutil.which(name))]
+
+
+def run(shell: str, text: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [shell, "-c", text, "sh", *ARGUMENTS], env=VARIABLES, capture_output=True, check=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        ("true", True),
+        (":", True),
+        ("false", False),
+        ("! true", False),
+        ("! false", True),
+        ("true && false", False),
+        ("false && true", False),
+        ("true && true", True),
+        ("false || true", True),
+        ("true || false", True),
+        ("false || false", False),
+        ('test "$1" = web', True),
+        ("test -z web", False),
+        ("test -z ''", True),
+        ('[ "$1" = web ]', True),
+        ('[ "$1" = api ]', False),
+        ('[ "$1" != web ]', False),
+        ('[ "$1" != api ]', True),
+        ('[ ! "$1" = api ]', True),
+        ('[ -z "$EMPTY" ]', True),
+        ("[ -z $EMPTY ]", True),
+        ('[ -z "$ONE" ]', False),
+        ('[ -n "$ONE" ]', True),
+        ('[ -n "$EMPTY" ]', False),
+        ('[ "$ONE" -eq 1 ]', True),
+        ('[ "$ONE" -ne 1 ]', False),
+        ('[ "$ONE" -gt 1 ]', False),
+        ('[ "$ONE" -ge 1 ]', True),
+        ('[ "$ONE" -lt 1 ]', False),
+        ('[ "$ONE" -lt 2 ]', True),
+        ('[ "$ONE" -le 1 ]', True),
+        ("[ $# -gt 2 ]", True),
+        ("[ $# -gt 3 ]", False),
+        ("[ 010 -eq 10 ]", True),
+        ('[ "${2#-}" != "$2" ]', True),
+        ('[ "${1#-}" != "$1" ]', False),
+        ('[ "${3%.py}" = a ]', True),
+        ('[[ $1 == w* ]]', True),
+        ('[[ $1 == "w*" ]]', False),
+        ('[[ $1 == api ]]', False),
+        ('[[ $1 != w* ]]', False),
+        ('[[ $1 == web && $ONE -eq 1 ]]', True),
+        ('[[ $1 == web && $ONE -eq 2 ]]', False),
+        ('[[ $1 == api || $ONE -eq 1 ]]', True),
+        ('[[ $1 == api || $ONE -eq 2 ]]', False),
+        ('[[ ! $1 == web ]]', False),
+        ('[[ ! $1 == web || $ONE -eq 1 ]]', True),
+        ('[[ ! $1 == api && $ONE -eq 1 ]]', True),
+        ('[[ ! $ONE -eq 2 ]]', True),
+        ('[ ! "$1" != web ]', True),
+        ('[ ! -n "$ONE" ]', False),
+        ('[[ ( $1 == web ) ]]', True),
+    ],
+)  # fmt: skip
+def test_a_condition_is_decided_as_shells_decide_it(condition: str, expected: bool) -> None:
+    assert decided(condition, VALUES) is expected
+    for shell in shells(condition):
+        assert (run(shell, condition).returncode == 0) is expected, shell
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        '[ "$1" = web ]',
+        '[ "$X" = a ]',
+        '[ -n "$X" ]',
+        "[ -f /etc/passwd ]",
+        "[ $# -gt 0 ]",
+        "[ 1 -eq x ]",
+        "[ 1 -eq ² ]",
+        "[ ² -eq 1 ]",
+        "[ 10000000000 -gt 1 ]",
+        "[ -1 -lt 1 ]",
+        "! nginx -t",
+        '[ "$X" = a ] && true',
+        'true && [ "$X" = a ]',
+        'false || [ "$X" = a ]',
+        '[ "$X" = a ] || false',
+        '[[ $X == a && 1 -eq 1 ]]',
+        '[[ 1 -eq 1 && $X == a ]]',
+        '[[ 1 -eq 2 || $X == a ]]',
+        '[ "$(id -u)" = 0 ]',
+        "[ 1 -ef 2 ]",
+        "pip check",
+    ],
+)  # fmt: skip
+def test_a_condition_that_only_a_container_decides(condition: str) -> None:
+    assert decided(condition, UNKNOWN) is None
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        ('[ "$X" = a ] && false', False),
+        ('false && [ "$X" = a ]', False),
+        ('[ "$X" = a ] || true', True),
+        ('true || [ "$X" = a ]', True),
+        ("[[ $X == a && 1 -eq 2 ]]", False),
+        ("[[ $X == a || 1 -eq 1 ]]", True),
+    ],
+)
+def test_one_side_may_decide_alone(condition: str, expected: bool) -> None:
+    assert decided(condition, UNKNOWN) is expected
+
+
+def test_a_condition_too_deep_is_left_undecided() -> None:
+    for deep, expected in ((4, True), (40, None)):
+        assert decided("[[ " + "( " * deep + "a == a" + " )" * deep + " ]]", VALUES) is expected
+
+
+def decided(condition: str, values: Values) -> bool | None:
+    tree = parse_shell(condition.encode())
+    assert tree is not None
+    assert not tree.root_node.has_error
+    (node,) = tree.root_node.named_children
+    return holds(node, values)
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("plain", ["plain"]),
+        ("'a b$ONE'", ["a b$ONE"]),
+        ('"a $ONE b"', ["a 1 b"]),
+        (r'"a\$b\\c\"d\e"', [r'a$b\c"d\e']),
+        (r"a\ b\$", ["a b$"]),
+        ("$ONE", ["1"]),
+        ("${ONE}", ["1"]),
+        ("$TWO", ["a", "b"]),
+        ('"$TWO"', ["a b"]),
+        ("$EMPTY", []),
+        ('"$EMPTY"', [""]),
+        ("x$ONE/y", ["x1/y"]),
+        ("$0", ["sh"]),
+        ("$1", ["web"]),
+        ("$4", []),
+        ('"$4"', [""]),
+        ("${3}", ["a.py"]),
+        ("$#", ["3"]),
+        ('"$@"', ["web", "-x", "a.py"]),
+        ("$@", ["web", "-x", "a.py"]),
+        ("$*", ["web", "-x", "a.py"]),
+        ("${@}", ["web", "-x", "a.py"]),
+        ('"$*"', ["web -x a.py"]),
+        ("${ONE:-2}", ["1"]),
+        ("${ONE-2}", ["1"]),
+        ("${EMPTY:-2}", ["2"]),
+        ('"${EMPTY-2}"', [""]),
+        ("${4:-gunicorn}", ["gunicorn"]),
+        ("${WEB:=api}", ["web"]),
+        ("${EMPTY:=api}", ["api"]),
+        ("${ONE:?unset}", ["1"]),
+        ("${ONE?unset}", ["1"]),
+        ("${2#-}", ["x"]),
+        ("${3%.py}", ["a"]),
+        ("${WEB#x}", ["web"]),
+        ("${WEB:1}", ["eb"]),
+        ("${WEB:1:1}", ["e"]),
+        ("${WEB: 1 : 1}", ["e"]),
+        ("${WEB:9}", []),
+        ("~/bin", ["/home/app/bin"]),
+        ("~", ["/home/app"]),
+    ],
+)  # fmt: skip
+def test_a_word_becomes_what_shells_make_of_it(word: str, expected: list[str]) -> None:
+    assert expanded(word, VALUES) == expected
+    for shell in shells(word):
+        said = run(shell, f"for each in {word}; do printf '%s\\0' \"$each\"; done").stdout
+        assert said.decode().split("\0")[:-1] == expected, shell
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "$X",
+        '"a $X"',
+        "$1",
+        "$#",
+        "$(id)",
+        '"$(id)"',
+        "`id`",
+        "$((1+1))",
+        "*.py",
+        "a?",
+        "{a,b}",
+        "~/x",
+        "~other",
+        "${X:?}",
+        "${X#a}",
+        "${1:-a}",
+        "${X:-$Y}",
+        "${X:-~}",
+        "~+/x",
+        "x:~/y",
+        "${WEB:0:1:1}",
+        "${WEB:a}",
+        "${WEB%%.*}",
+        "${WEB/a/b}",
+        "${!X}",
+        "${#X}",
+        "$'a'",
+    ],
+)  # fmt: skip
+def test_a_word_that_only_a_container_knows(word: str) -> None:
+    values = Values(variables={"WEB": "web"}, arguments=None)
+    assert None in expanded(word, values)
+
+
+def test_what_is_unset_is_replaced_by_its_default() -> None:
+    for word in ("${X:-a}", "${X-a}", "${X:=a}", "${X=a}"):
+        assert expanded(word, UNKNOWN) == ["a"], word
+
+
+def expanded(word: str, values: Values) -> list[str | None]:
+    tree = parse_shell(f"exec {word}".encode())
+    assert tree is not None
+    (command,) = tree.root_node.named_children
+    _, *nodes = command.named_children
+    return [each for node in nodes for each in expand_words(node, values)]
+
+
+# --- users ----------------------------------------------------------------------------------------
+PASSWD = (
+    "root:x:0:0:root:/root:/bin/sh\n"
+    "# comment:x:1:1::/c:\n"
+    "short:x:5\n"
+    "app:x:1000:1000::/home/app:/bin/sh\n"
+    "twin:x:1000:1001::/home/twin:/bin/sh\n"
+    "homeless:x:7:8\n"
+    "word:x:none:9::/w:\n"
+    "42:x:1042:1042::/home/42:\n"
+)
+GROUP = "root:x:0:\nstaff:x:50:twin,app\nword:x:none:app\nhomeless:x:8\n77:x:78:\n"
+
+
+@pytest.mark.parametrize(
+    ("spec", "uid", "groups", "name", "home"),
+    [
+        ("", 0, {0}, "root", "/root"),
+        ("0", 0, {0}, "root", "/root"),
+        ("app", 1000, {1000, 50, 0}, "app", "/home/app"),
+        ("1000", 1000, {1000, 50, 0}, "app", "/home/app"),
+        ("twin", 1000, {1001, 50}, "twin", "/home/twin"),
+        ("app:staff", 1000, {50}, "app", "/home/app"),
+        ("app:50", 1000, {50}, "app", "/home/app"),
+        ("app:4711", 1000, {4711}, "app", "/home/app"),
+        ("app:", 1000, {1000, 50, 0}, "app", "/home/app"),
+        (":staff", 0, {50}, "root", "/root"),
+        ("app:77", 1000, {78}, "app", "/home/app"),
+        ("homeless", 7, {8}, "homeless", "/"),
+        ("homeless:homeless", 7, {8}, "homeless", "/"),
+        ("4711", 4711, {0}, "", "/"),
+        ("42", 42, {0}, "", "/"),
+    ],
+)  # fmt: skip
+def test_whom_user_names(spec: str, uid: int, groups: set[int], name: str, home: str) -> None:
+    system = rootfs({"etc/passwd": PASSWD, "etc/group": GROUP})
+    expected = User(uid=uid, groups=frozenset(groups), name=name, home=home)
+    assert find_user(system, spec) == expected
+
+
+@pytest.mark.parametrize(
+    ("spec", "missing"),
+    [
+        ("nobody", "nobody"),
+        ("short", "short"),
+        ("-1", "-1"),
+        ("99999999999", "99999999999"),
+        ("2147483648", "2147483648"),
+        ("²", "²"),
+        ("nobody:crew", "nobody"),
+        ("app:crew", "crew"),
+        ("app:word", "word"),
+        ("4711:crew", "crew"),
+    ],
+)
+def test_a_name_without_an_entry(spec: str, missing: str) -> None:
+    system = rootfs({"etc/passwd": PASSWD, "etc/group": GROUP})
+    with pytest.raises(NoSuchUserError) as caught:
+        find_user(system, spec)
+    assert str(caught.value) == missing
+
+
+def test_a_number_needs_no_files_and_an_entry_needs_a_number() -> None:
+    assert find_user(rootfs({"etc/hostname": ""}), "5") == User(
+        uid=5, groups=frozenset({0}), home="/"
+    )
+    assert find_user(rootfs({"etc/hostname": ""}), "0") == User(home="/root")
+    assert find_user(rootfs({"etc/passwd": PASSWD}), "word") is None
