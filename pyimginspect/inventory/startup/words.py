@@ -107,11 +107,11 @@ def _plain(text: str, values: Values) -> Word:
     """Return an unquoted word without its backslashes; what the file system decides is unknown."""
     if any(character in text for character in _GLOB) or "{" in text or "`" in text:
         return None
+    if ":~" in text:
+        return None  # a home in assignments alone: PATH=$PATH:~/.local/bin
     if text.startswith("~"):  # another user's home is in a database that may be anywhere
         home = values.variables.get("HOME") if text[1:2] in ("", "/") else None
         return None if home is None else home + text[1:]
-    if ":~" in text:
-        return None  # a home too, in assignments alone: PATH=$PATH:~/.local/bin
     return _without_backslashes(text) if "\\" in text else text
 
 
