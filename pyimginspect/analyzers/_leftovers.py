@@ -8,12 +8,8 @@ from pyimginspect.analyzers.rule import Rule
 from pyimginspect.inventory.build_tools import loose_files
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.contents import Freed, contents_of
-from pyimginspect.inventory.derived.leftovers import (
-    Kept,
-    Leftovers,
-    files_of_packages,
-    find_leftovers,
-)
+from pyimginspect.inventory.derived.leftovers import Leftovers, files_of_packages, find_leftovers
+from pyimginspect.inventory.derived.proofs_of_use import Kept
 from pyimginspect.inventory.derived.purging import purge_command
 from pyimginspect.inventory.derived.recommended import find_recommended
 from pyimginspect.inventory.facts import BuildTool, OsPackage

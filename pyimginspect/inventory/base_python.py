@@ -18,7 +18,7 @@ from msgspec import Struct
 from pyimginspect.inventory.base_system import System
 from pyimginspect.inventory.instructions import Step
 from pyimginspect.model import Evidence, Image
-from pyimginspect.rootfs import RootFS
+from pyimginspect.rootfs import Node, RootFS
 
 __all__ = ["OfficialPython", "find_official_python"]
 
@@ -82,6 +82,13 @@ def find_official_python(
         )
     if executable is None or any(step.word for step in steps):
         return None  # a history that does not have the official steps is an answer too
+    return _without_history(image, rootfs, version, executable, system)
+
+
+def _without_history(
+    image: Image, rootfs: RootFS, version: str, executable: Node, system: System
+) -> OfficialPython | None:
+    """Tell an official build by what its Dockerfile leaves in the environment."""
     names = image.config.environment().keys()
     if not names & {"PYTHON_SHA256", "GPG_KEY"}:
         return None

@@ -74,18 +74,22 @@ def cache_places(rootfs: RootFS) -> Mapping[str, str]:
     """
     found: dict[str, str] = {top: kind for top, kind in _PLACES.items() if top in rootfs}
     for directory in rootfs.directories:
-        if directory.endswith(_ENDS):
-            kind = next(kind for end, kind in _IN_HOMES.items() if directory.endswith(end))
-            found.setdefault(directory, kind)
-        elif directory.endswith("/conda-meta") and f"{directory}/history" in rootfs:
-            pkgs = directory.removesuffix("conda-meta") + "pkgs"
-            if pkgs in rootfs:
-                found.setdefault(pkgs, "conda")
-        elif directory.endswith(_MARKS) or "/archive-v" in directory:
-            for top, kind in _laid_out(rootfs, directory):
-                found.setdefault(top, kind)
+        for top, kind in _shown_by(rootfs, directory):
+            found.setdefault(top, kind)
     inner = {top for top in found if any(above in found for above in _above(top))}
     return {top: found[top] for top in sorted(found.keys() - inner)}
+
+
+def _shown_by(rootfs: RootFS, directory: str) -> Iterator[tuple[str, str]]:
+    """Yield the caches that a directory is, or is the mark of, with their tools."""
+    if directory.endswith(_ENDS):
+        yield directory, next(kind for end, kind in _IN_HOMES.items() if directory.endswith(end))
+    elif directory.endswith("/conda-meta") and f"{directory}/history" in rootfs:
+        pkgs = directory.removesuffix("conda-meta") + "pkgs"
+        if pkgs in rootfs:
+            yield pkgs, "conda"
+    elif directory.endswith(_MARKS) or "/archive-v" in directory:
+        yield from _laid_out(rootfs, directory)
 
 
 def _laid_out(rootfs: RootFS, directory: str) -> Iterator[tuple[str, str]]:

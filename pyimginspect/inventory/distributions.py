@@ -79,67 +79,96 @@ def read_distributions(
     seen_by = _seen_by(found, names, sights)
     installers = Installers(rootfs, packages)
     editable = _editable(rootfs)
-    distributions = []
-    surveys: dict[str, Survey] = {}
+    installed_by = {each.metadata: installers.of(each.text, each.metadata) for each in found}
+    files = _read_files(rootfs, packages, found, installed_by)
+    distributions = [
+        _describe(
+            rootfs,
+            each,
+            names[each.metadata],
+            installed_by[each.metadata],
+            files.surveys[each.metadata],
+            seen_by[each.metadata],
+            each.location in editable,
+        )
+        for each in found
+    ]
+    distributions.sort(key=lambda each: (each.name, each.version, each.metadata))
+    return tuple(distributions), _check_records(rootfs, packages, distributions, files, sights)
+
+
+class _Files(Struct, frozen=True):
+    """The files of all distributions, by the paths of their metadata.
+
+    ``claims`` are those that each says are its own, with their recorded sizes.
+    """
+
+    claims: Mapping[str, Mapping[str, str]]
+    surveys: Mapping[str, Survey]
+    notes: tuple[Note, ...]
+
+
+def _read_files(
+    rootfs: RootFS,
+    packages: PackageDatabase,
+    found: Iterable[_Found],
+    installed_by: Mapping[str, Installation],
+) -> _Files:
     claims: dict[str, Mapping[str, str]] = {}
+    surveys: dict[str, Survey] = {}
     notes = []
     left = _MOST_FILES
-    installed_by = {each.metadata: installers.of(each.text, each.metadata) for each in found}
     together = Counter(each.package for each in installed_by.values())
     for each in found:
-        installed = installed_by[each.metadata]
-        alone = together[installed.package] == 1
-        files = _files(rootfs, each, packages.files(installed.package) if alone else ())
+        package = installed_by[each.metadata].package
+        owned = packages.files(package) if together[package] == 1 else ()
+        files = _files(rootfs, each, owned)
         left -= len(files)
         if left < 0:
-            notes.append(
-                Note(what="the files of this distribution were not counted", path=each.metadata)
-            )
+            what = "the files of this distribution were not counted"
+            notes.append(Note(what=what, path=each.metadata))
             files = {}
         claims[each.metadata] = files
-        surveys[each.metadata] = survey(
-            rootfs, files, each.location, rootfs.get(f"{each.metadata}/RECORD")
-        )
-        distributions.append(
-            _describe(
-                rootfs,
-                each,
-                names[each.metadata],
-                installed,
-                surveys[each.metadata],
-                seen_by[each.metadata],
-                each.location in editable,
-            )
-        )
-    distributions.sort(key=lambda each: (each.name, each.version, each.metadata))
+        record = rootfs.get(f"{each.metadata}/RECORD")
+        surveys[each.metadata] = survey(rootfs, files, each.location, record)
+    return _Files(claims, surveys, tuple(notes))
+
+
+def _check_records(
+    rootfs: RootFS,
+    packages: PackageDatabase,
+    distributions: Iterable[Distribution],
+    files: _Files,
+    sights: Mapping[str, tuple[str, ...]],
+) -> RecordChecks:
     packaged = {each.metadata: each.package for each in distributions}
-    shared, owned = compare_claims(rootfs, packages, claims, packaged)
-    checks = RecordChecks(
-        missing={path: each.missing for path, each in surveys.items() if each.missing},
-        outside={path: each.outside for path, each in surveys.items() if each.outside},
-        changed={path: each.changed for path, each in surveys.items() if each.changed},
-        missing_modules=_missing_modules(rootfs, distributions, surveys, claims, sights),
+    shared, owned = compare_claims(rootfs, packages, files.claims, packaged)
+    surveys = files.surveys.items()
+    return RecordChecks(
+        missing={path: each.missing for path, each in surveys if each.missing},
+        outside={path: each.outside for path, each in surveys if each.outside},
+        changed={path: each.changed for path, each in surveys if each.changed},
+        missing_modules=_missing_modules(rootfs, distributions, files, sights),
         shared=shared,
         owned=owned,
-        notes=tuple(notes),
+        notes=files.notes,
     )
-    return tuple(distributions), checks
 
 
 def _missing_modules(
     rootfs: RootFS,
     distributions: Iterable[Distribution],
-    surveys: Mapping[str, Survey],
-    claims: Mapping[str, Mapping[str, str]],
+    files: _Files,
     sights: Mapping[str, tuple[str, ...]],
 ) -> dict[str, MissingModules]:
     """Return what distributions lost that some Python would import; packagers know what they do."""
     missing_modules = {}
     for each in distributions:
-        absent = surveys[each.metadata].absent
+        absent = files.surveys[each.metadata].absent
         if absent and each.interpreters and not each.package:
             who = [sights[path] for path in each.interpreters]
-            found = find_missing_modules(rootfs, each.location, claims[each.metadata], absent, who)
+            claimed = files.claims[each.metadata]
+            found = find_missing_modules(rootfs, each.location, claimed, absent, who)
             if found is not None:
                 missing_modules[each.metadata] = found
     return missing_modules

@@ -164,24 +164,29 @@ def advice(soname: str, system: OperatingSystem, bits: int = 64) -> str:
 
 
 def _of_debian(soname: str, system: OperatingSystem) -> str:
-    lists, table = _debian(), _table()
     number = system.version_id.partition(".")[0]
     release = int(number) if number.isascii() and number.isdigit() and len(number) < 4 else 0
     newer = release >= _64BIT_TIME.get(system.id, _LAST + 1)
-    names = [table.debian.get(soname) or lists.libraries.get(soname) or policy_name(soname)]
+    names = _debian_names(soname, newer)
+    return next((name for name in names if _has_package(system.id, release, name)), "")
+
+
+def _debian_names(soname: str, newer: bool) -> tuple[str, ...]:
+    """Return what the package of a library may be called; ``newer`` releases renamed to …t64."""
+    lists = _debian()
+    known = _table().debian.get(soname) or lists.libraries.get(soname)
+    name = known or policy_name(soname)
     if newer:
-        names = [lists.renamed.get(n, n + "t64" * (n in lists.suffixed)) for n in names]
-        names.insert(0, lists.libraries_13.get(soname, ""))
-    else:
-        names.append(lists.libraries_11.get(soname, ""))
-    if system.id == "ubuntu":
-        first_and_last = {name: table.ubuntu.get(name, (_LAST, 0)) for name in names}
-        exist = [n for n, (first, last) in first_and_last.items() if first <= release <= last]
-    elif system.id in _WITH_DEBIANS_NAMES:
-        exist = [name for name in names if name in debian_packages(str(release))]
-    else:
-        exist = []
-    return exist[0] if exist else ""
+        suffix = "t64" if name in lists.suffixed else ""
+        return lists.libraries_13.get(soname, ""), lists.renamed.get(name, f"{name}{suffix}")
+    return name, lists.libraries_11.get(soname, "")
+
+
+def _has_package(distribution: str, release: int, name: str) -> bool:
+    if distribution == "ubuntu":
+        first, last = _table().ubuntu.get(name, (_LAST, 0))
+        return first <= release <= last
+    return distribution in _WITH_DEBIANS_NAMES and name in debian_packages(str(release))
 
 
 @cache

@@ -11,6 +11,7 @@ from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.derived.runtime_python import runtime_python
 from pyimginspect.inventory.facts import Distribution
 from pyimginspect.inventory.memoize import memoized
+from pyimginspect.inventory.packages import PackageDatabase
 from pyimginspect.inventory.tables import read_table
 
 __all__ = ["INSTALLERS", "Binding", "find_bindings", "twin_of"]
@@ -63,15 +64,7 @@ def find_bindings(inventory: Inventory) -> tuple[Binding, ...]:
     for distribution in inventory.distributions:
         if distribution.package:
             metadata.setdefault(distribution.package, []).append(distribution)
-    modules: dict[str, set[tuple[str, str]]] = {}
-    for path, keys in packages.owners.items():
-        if _MARK not in path or not path.endswith(_CODE):
-            continue
-        head, mark, rest = path.partition(_MARK)
-        module = rest.partition("/")[0].partition(".")[0]
-        if head.endswith(("/site", "/dist")) and module and module not in _NO_MODULE:
-            for key in keys:
-                modules.setdefault(key, set()).add((head + mark[:-1], module))
+    modules = _modules(packages)
     return tuple(
         Binding(
             package=key,
@@ -83,6 +76,20 @@ def find_bindings(inventory: Inventory) -> tuple[Binding, ...]:
         for key in sorted(modules)
         if key not in own
     )
+
+
+def _modules(packages: PackageDatabase) -> dict[str, set[tuple[str, str]]]:
+    """Return the modules of each package, with the directories that they are imported from."""
+    modules: dict[str, set[tuple[str, str]]] = {}
+    for path, keys in packages.owners.items():
+        if _MARK not in path or not path.endswith(_CODE):
+            continue
+        head, mark, rest = path.partition(_MARK)
+        module = rest.partition("/")[0].partition(".")[0]
+        if head.endswith(("/site", "/dist")) and module and module not in _NO_MODULE:
+            for key in keys:
+                modules.setdefault(key, set()).add((head + mark[:-1], module))
+    return modules
 
 
 def _project(package: str, distributions: Iterable[Distribution]) -> str:

@@ -63,21 +63,26 @@ def find_duplicates(inventory: Inventory) -> tuple[Duplicate, ...]:
     """
     groups: dict[tuple[str, str], list[tuple[Library, Library]]] = {}
     for libraries in _same(inventory.native.libraries):
-        packaged = [each for each in libraries if each.origin == "package"]
-        for other in libraries:
-            if other.origin == "package" or not packaged:
-                continue
-            copied = other.origin == "copied"
-            if copied and other.layer < inventory.base.layers:
-                continue
-            chosen = packaged if copied else [p for p in packaged if _is_chosen(inventory, p)]
-            who = ("", other.path.rpartition("/")[0]) if copied else (other.owner, "")
-            groups.setdefault(who, []).extend((each, other) for each in chosen)
-    return tuple(
-        _duplicate(inventory, metadata, directory, pairs)
-        for (metadata, directory), pairs in sorted(groups.items())
-        if pairs
-    )
+        for who, pair in _pairs(inventory, libraries):
+            groups.setdefault(who, []).append(pair)
+    return tuple(_duplicate(inventory, *who, groups[who]) for who in sorted(groups))
+
+
+def _pairs(
+    inventory: Inventory, libraries: Collection[Library]
+) -> Iterator[tuple[tuple[str, str], tuple[Library, Library]]]:
+    """Yield the distribution or else the directory of each copy, a package's library and the copy.
+
+    Of a wheel's copies only those that count: of packages that were asked for.
+    """
+    packaged = [each for each in libraries if each.origin == "package"]
+    chosen = [each for each in packaged if _is_chosen(inventory, each)]
+    for copy in libraries:
+        if copy.origin == "wheel":
+            yield from (((copy.owner, ""), (each, copy)) for each in chosen)
+        elif copy.origin == "copied" and copy.layer >= inventory.base.layers:
+            directory = copy.path.rpartition("/")[0]
+            yield from ((("", directory), (each, copy)) for each in packaged)
 
 
 def _same(libraries: Iterable[Library]) -> Iterator[list[Library]]:
@@ -105,15 +110,9 @@ def _duplicate(
     packaged = {library.path: library for library, _ in pairs}
     copies = {library.path: library for _, library in pairs}
     keys = sorted({library.owner for library in packaged.values()})
-    freed = free_packages(inventory, keys) if metadata else frozenset()
-    loaded = {
-        library.owner
-        for library in packaged.values()
-        if any(not _is_of(inventory, user, keys) for user in library.loaded_by)
-    }
-    dropped = [key for key in keys if key in freed and key not in loaded]
-    if dropped != keys and metadata:
-        freed = free_packages(inventory, dropped)
+    dropped, freed = list[str](), frozenset[str]()
+    if metadata:
+        dropped, freed = _removable(inventory, keys, packaged.values())
     unused = [path for path, library in copies.items() if directory and not library.loaded_by]
     gone = files_of_packages(inventory.rootfs, inventory.packages, freed) if freed else unused
     return Duplicate(
@@ -130,6 +129,20 @@ def _duplicate(
         unused=tuple(sorted(unused)),
         gone=tuple(sorted(gone)),
     )
+
+
+def _removable(
+    inventory: Inventory, keys: list[str], libraries: Iterable[Library]
+) -> tuple[list[str], frozenset[str]]:
+    """Return the packages that nothing else in the image needs, and all that would go with them."""
+    freed = free_packages(inventory, keys)
+    loaded = {
+        library.owner
+        for library in libraries
+        if any(not _is_of(inventory, user, keys) for user in library.loaded_by)
+    }
+    dropped = [key for key in keys if key in freed and key not in loaded]
+    return dropped, freed if dropped == keys else free_packages(inventory, dropped)
 
 
 def _is_of(inventory: Inventory, path: str, keys: Collection[str]) -> bool:

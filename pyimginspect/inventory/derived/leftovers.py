@@ -12,17 +12,14 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from msgspec import Struct
 
 from pyimginspect.inventory.collect import Inventory
-from pyimginspect.inventory.derived.loading import loaded_elsewhere, loads_without
-from pyimginspect.inventory.derived.primary_python import needed_packages
+from pyimginspect.inventory.derived.proofs_of_use import Kept, proofs_of_use, used_by_files
 from pyimginspect.inventory.memoize import memoized
 from pyimginspect.inventory.packages import Graph, PackageDatabase, dependency_graph
-from pyimginspect.inventory.packages.graph import members
-from pyimginspect.inventory.runtimes import interpreted_programs
+from pyimginspect.inventory.packages.graph import dependency_closure
 from pyimginspect.inventory.tool_names import kind_of_package
 from pyimginspect.rootfs import RootFS
 
 __all__ = [
-    "Kept",
     "Leftovers",
     "bytecode_of",
     "files_of_packages",
@@ -30,24 +27,10 @@ __all__ = [
     "free_packages",
     "kept_of_full",
     "not_in_slim",
-    "proofs_of_use",
     "without",
 ]
 
 _INFO = "var/lib/dpkg/info"
-
-
-class Kept(Struct, frozen=True, kw_only=True):
-    """A runtime package that came along with build tools and that must stay: the proof.
-
-    The ELF file or the script at ``path``, which is no package's, or the distribution whose
-    metadata that is, needs ``library``, a library or a program that ``package`` holds.
-    Without a library it is what starts, or a Python that is in use, and ``path`` is its own.
-    """
-
-    package: str
-    library: str = ""
-    path: str = ""
 
 
 class Leftovers(Struct, frozen=True, kw_only=True):
@@ -80,29 +63,29 @@ def find_leftovers(inventory: Inventory) -> Leftovers:
         return Leftovers()
     graph = dependency_graph(packages)
     free, kept = without(inventory, graph, tools)
-    dragged = _needs(graph, tools, recommended=True)
-    mine = free & (dragged | tools)
-    virtual = _needs(graph, [key for key in tools if packages[key].virtual], recommended=False)
-    groups: dict[str, dict[int, list[str]]] = {}
+    mine = free & (dependency_closure(graph, tools, recommended=True) | tools)
+    of_virtual = dependency_closure(
+        graph, [key for key in tools if packages[key].virtual], recommended=False
+    )
+    virtual = mine & of_virtual
     programs = [key for key in tools if not _is_header(packages, key)]
-    of_programs = _needs(graph, programs, recommended=True)
-    for key in sorted(free):
-        layer = packages[key].installed_in
-        if key not in mine:
-            group = "recommended"
-        elif key in virtual:
-            group = "virtual"
-        else:
-            header = _is_header(packages, key)
-            group = "headers" if header or key not in of_programs else "tools"
-        groups.setdefault(group, {}).setdefault(layer, []).append(key)
+    of_programs = dependency_closure(graph, programs, recommended=True)
+    headers = {key for key in mine - virtual if key not in of_programs or _is_header(packages, key)}
     return Leftovers(
-        **{
-            group: {layer: tuple(keys) for layer, keys in sorted(layers.items())}
-            for group, layers in groups.items()
-        },
+        tools=_by_layer(packages, mine - virtual - headers),
+        headers=_by_layer(packages, headers),
+        virtual=_by_layer(packages, virtual),
+        recommended=_by_layer(packages, free - mine),
         kept=kept,
     )
+
+
+def _by_layer(packages: PackageDatabase, keys: Iterable[str]) -> dict[int, tuple[str, ...]]:
+    """Return packages by the layer that installed them, all in order."""
+    layers: dict[int, list[str]] = {}
+    for key in sorted(keys):
+        layers.setdefault(packages[key].installed_in, []).append(key)
+    return {layer: tuple(layers[layer]) for layer in sorted(layers)}
 
 
 def _is_header(packages: PackageDatabase, key: str) -> bool:
@@ -127,40 +110,12 @@ def without(
             package.installed_in < base.layers or package.essential or package.automatic is not True
         )
     ]
-    free = graph.nodes.keys() - _needs(graph, roots, recommended=False)
+    free = graph.nodes.keys() - dependency_closure(graph, roots, recommended=False)
     kept = tuple(proofs_of_use(inventory, graph, free, dropped))
     if kept:
         roots += [proof.package for proof in kept]
-        free = graph.nodes.keys() - _needs(graph, roots, recommended=False)
+        free = graph.nodes.keys() - dependency_closure(graph, roots, recommended=False)
     return frozenset(free), kept
-
-
-def proofs_of_use(
-    inventory: Inventory, graph: Graph, free: Collection[str], dropped: Collection[str] = ()
-) -> Iterator[Kept]:
-    """Yield the proofs for those of the packages ``free`` that something in the image uses."""
-    yield from _in_use(inventory, graph, free, dropped)
-    yield from _proofs(inventory, free)
-
-
-def _in_use(
-    inventory: Inventory, graph: Graph, free: Collection[str], dropped: Collection[str]
-) -> Iterator[Kept]:
-    """Yield the packages of ``free`` that hold what starts, or a Python that is in use.
-
-    One that brings them all (``python3``) stands for them; else those that no other depends on.
-    """
-    needed = needed_packages(inventory).intersection(free)
-    if not needed:
-        return
-    whole = {key: _needs(graph, [key], recommended=False) for key in {*free} - {*dropped}}
-    able = [key for key, found in whole.items() if needed <= found]
-    keys = [min(able, key=lambda key: (len(whole[key]), key))] if able else sorted(needed)
-    for key in keys:
-        if able or needed.isdisjoint(graph.required_by[key]):
-            files = inventory.packages.files_by_key.get(key, ())
-            path = next((path for path in files if "bin/" in path), next(iter(files), ""))
-            yield Kept(package=key, path=path)
 
 
 def free_packages(inventory: Inventory, keys: Collection[str]) -> frozenset[str]:
@@ -179,75 +134,6 @@ def free_packages(inventory: Inventory, keys: Collection[str]) -> frozenset[str]
         for key in free - before - leftovers
         if inventory.packages[key].installed_in >= inventory.base.layers
     )
-
-
-def _needs(graph: Graph, roots: Iterable[str], *, recommended: bool) -> set[str]:
-    """Return ``roots`` and all that they lean on, any alternative and any provider of it."""
-    found: set[str] = set()
-    todo = list(roots)
-    while todo:
-        key = todo.pop()
-        if key in found:
-            continue
-        found.add(key)
-        node = graph.nodes[key]
-        todo.extend(members(node.requires))
-        if recommended:
-            todo.extend(members(node.recommends + node.suggests))
-    return found
-
-
-def _proofs(inventory: Inventory, free: Collection[str]) -> Iterator[Kept]:
-    """Yield one proof for each of ``free`` whose library a file that no package owns needs.
-
-    Or that a Python distribution opens by name when it runs, which no ELF header tells.
-    """
-    packages = inventory.packages
-    yield from _programs(inventory, free)
-    libraries = {
-        path.rpartition("/")[2]: key
-        for key in sorted(free)
-        for path in packages.files_by_key.get(key, ())
-        if ".so" in path
-    }
-    if not libraries:
-        return
-    elsewhere = loaded_elsewhere(inventory)
-    proven = set()
-    for opened in inventory.native.dlopens:
-        for owner in packages.owner(opened.found):
-            if owner in free and owner not in proven:
-                proven.add(owner)
-                library = opened.found.rpartition("/")[2]
-                yield Kept(package=owner, library=library, path=opened.distribution.metadata)
-    for path, elf in inventory.rootfs.elf.items():
-        for library in elf.needed:
-            key = libraries.get(library)
-            if key is None or key in proven or packages.owner(path):
-                continue
-            if (path, library) in elsewhere:
-                continue  # it loads another one of that name: a wheel's own, for instance
-            if loads_without(inventory, path, library, packages[key].installed_in):
-                continue
-            proven.add(key)
-            yield Kept(package=key, library=library, path=path)
-
-
-def _programs(inventory: Inventory, free: Collection[str]) -> Iterator[Kept]:
-    """Yield one proof for each of ``free`` whose program a script on PATH is written for.
-
-    Of perl, a script may use any module, and Debian keeps most of those in another package.
-    """
-    rootfs, packages, config = inventory.rootfs, inventory.packages, inventory.image.config
-    proven: set[str] = set()
-    for path, program, started in interpreted_programs(rootfs, config, packages):
-        owners = {*packages.owner(started)}
-        if owners or not started:  # else it is a program that no package brought
-            owners.add(program)
-        owners &= set(free)
-        for owner in sorted(owners - proven):
-            proven.add(owner)
-            yield Kept(package=owner, library=program, path=path)
 
 
 # --- the full variant -----------------------------------------------------------------------------
@@ -271,8 +157,8 @@ def kept_of_full(inventory: Inventory) -> tuple[str, ...]:
     }
     roots = [p.key for p in packages.packages if p.installed_in == 0 or p.essential]
     graph = dependency_graph(packages)
-    own = _needs(graph, roots, recommended=False)
-    proofs = _proofs(inventory, brought_by_full - own)
+    own = dependency_closure(graph, roots, recommended=False)
+    proofs = used_by_files(inventory, brought_by_full - own)
     return tuple(sorted({packages[proof.package].name for proof in proofs}))
 
 
@@ -297,9 +183,9 @@ def not_in_slim(inventory: Inventory) -> tuple[tuple[str, ...], frozenset[str]]:
         or (package.installed_in >= base.layers and package.automatic is not True)
     ]
     graph = dependency_graph(packages)
-    free = graph.nodes.keys() - _needs(graph, roots, recommended=False)
-    roots += [proof.package for proof in _proofs(inventory, free)]
-    free = graph.nodes.keys() - _needs(graph, roots, recommended=False)
+    free = graph.nodes.keys() - dependency_closure(graph, roots, recommended=False)
+    roots += [proof.package for proof in used_by_files(inventory, free)]
+    free = graph.nodes.keys() - dependency_closure(graph, roots, recommended=False)
     files = set(files_of_packages(inventory.rootfs, packages, free))
     files.update(
         path
@@ -332,14 +218,22 @@ def files_of_packages(
     names = {packages[key].name for key in keys if packages[key].manager == "dpkg"}
     found.update(path for name in names for path in _notes(rootfs).get(name, ()))
     found.update(bytecode_of(rootfs, owned))
-    for name in names & _GENERATED.keys():
-        below = rootfs.walk(_GENERATED[name]) if _GENERATED[name] in rootfs else ()
-        found.update(n.path for n in below if n.kind == "file" and not owners.get(n.path))
+    found.update(path for name in names for path in _generated(rootfs, packages, name))
     return frozenset(found)
 
 
 _GENERATED = {"shared-mime-info": "usr/share/mime"}
 """What a package's maintainer scripts generate, and purge, below a directory (Debian's postrm)."""
+
+
+def _generated(rootfs: RootFS, packages: PackageDatabase, name: str) -> Iterator[str]:
+    """Yield the files that the maintainer scripts of a package generated, and nobody owns."""
+    top = _GENERATED.get(name)
+    if top is None or top not in rootfs:
+        return
+    for node in rootfs.walk(top):
+        if node.kind == "file" and not packages.owners.get(node.path):
+            yield node.path
 
 
 @memoized

@@ -7,7 +7,7 @@ does not make the system's Python the application's.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import msgspec
 from msgspec import Struct
@@ -57,10 +57,8 @@ def primary_python(inventory: Inventory) -> Primary | None:
     if official is not None and (names := application_of(inventory, official)):
         reason = f"the base image's, which has {_some(names)}"
         return Primary(python=official, reason=reason)
-    if running is not None and not (official is not None and _is_system_program(inventory)):
-        holders = [each for each in pythons if application_of(inventory, each)]
-        if running in holders or not holders or not _is_system_program(inventory):
-            return Primary(python=running, reason=running.effective_reason)
+    if running is not None and _runs_application(inventory, running, official):
+        return Primary(python=running, reason=running.effective_reason)
     if official is not None:
         return Primary(python=official, reason="the base image's")
     holder = max(pythons, key=lambda each: len(application_of(inventory, each)))
@@ -72,6 +70,16 @@ def primary_python(inventory: Inventory) -> Primary | None:
     return Primary(
         python=pythons[0], reason="nothing says which one starts", certain=len(pythons) == 1
     )
+
+
+def _runs_application(
+    inventory: Inventory, running: Interpreter, official: Interpreter | None
+) -> bool:
+    """Whether the Python that starts is the application's, not that of a program of the system."""
+    if not _is_system_program(inventory):
+        return True
+    holders = [each for each in inventory.interpreters if application_of(inventory, each)]
+    return official is None and (running in holders or not holders)
 
 
 def marked_interpreters(inventory: Inventory) -> tuple[Interpreter, ...]:
@@ -165,23 +173,32 @@ def needed_packages(inventory: Inventory) -> frozenset[str]:
     Python is in use where something is installed for it. Where it is not known what starts,
     every Python may be the one.
     """
-    packages, rootfs = inventory.packages, inventory.rootfs
+    rootfs = inventory.rootfs
     paths = [step.program for step in inventory.startup.steps if step.program]
     paths += [rootfs.resolve(path) or "" for path in paths]
     paths += _named_files(inventory)
-    needed = {key for path in paths for key in packages.owner(path)}
-    primary = primary_python(inventory)
+    needed = {key for path in paths for key in inventory.packages.owner(path)}
+    for python in _pythons_in_use(inventory):
+        needed.update(python.packages, _packages_of_stdlib(inventory, python))
+    return frozenset(needed)
+
+
+def _pythons_in_use(inventory: Inventory) -> list[Interpreter]:
+    """Return the Pythons that the application may run with, some perhaps twice."""
+    if inventory.startup.status == "unknown":
+        return [*inventory.interpreters]
     pythons = [each for each in inventory.interpreters if application_of(inventory, each)]
+    primary, running = primary_python(inventory), running_python(inventory)
     if primary is not None:
         pythons.append(primary.python)
-    if (running := running_python(inventory)) is not None:
+    if running is not None:
         pythons.append(running)
-    if inventory.startup.status == "unknown":
-        pythons += inventory.interpreters
-    for python in pythons:
-        needed.update(python.packages)
-        # Debian splits the standard library: json is of another package than os.
-        for path in rootfs.children(python.stdlib) if python.packages and python.stdlib else ():
+    return pythons
+
+
+def _packages_of_stdlib(inventory: Inventory, python: Interpreter) -> Iterator[str]:
+    """Yield who owns the standard library: Debian has json in another package than os."""
+    if python.packages and python.stdlib:
+        for path in inventory.rootfs.children(python.stdlib):
             inside = f"{path}/__init__.py"
-            needed.update(packages.owner(inside if inside in rootfs else path))
-    return frozenset(needed)
+            yield from inventory.packages.owner(inside if inside in inventory.rootfs else path)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
 from typing import Literal
 
 from msgspec import Struct
 
-from pyimginspect.dockerfile.installs import Installation, installation_of, package_name
+from pyimginspect.dockerfile.installs import Installation, Manager, installation_of, package_name
 from pyimginspect.dockerfile.shell import commands
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.derived.uses import Use, uses_of
@@ -29,6 +29,7 @@ _APT_WITHOUT = re.compile(
     r"|(?i:apt::install-recommends)\s*=\s*\W?(?i:0|no|false|without|off|disable)\b"
 )
 _DNF_WITHOUT = re.compile(r"install_weak_deps\s*=\s*(?i:0|no|false|off)\b")
+_WITHOUT: dict[Manager, re.Pattern[str]] = {"apt": _APT_WITHOUT, "dnf": _DNF_WITHOUT}
 
 
 class RecommendedInLayer(Struct, frozen=True, kw_only=True):
@@ -70,10 +71,7 @@ def find_recommended(inventory: Inventory) -> tuple[RecommendedInLayer, ...]:
     manager keeps no record of what was asked for (rpm without dnf5), the names in the ``RUN``
     tell, if all of them can be read.
     """
-    new: dict[int, list[OsPackage]] = {}
-    for package in inventory.packages.packages:
-        if package.manager != "apk" and package.installed_in >= inventory.base.layers:
-            new.setdefault(package.installed_in, []).append(package)
+    new = _new_packages(inventory)
     asked = {layer: found for layer in new if (found := _asked(inventory, layer, new[layer]))}
     candidates = {
         package.key
@@ -94,6 +92,15 @@ def find_recommended(inventory: Inventory) -> tuple[RecommendedInLayer, ...]:
         _in_layer(graph, layer, new[layer], asked[layer], extra, in_use) for layer in sorted(asked)
     )
     return tuple(each for each in found_in if each.roots)
+
+
+def _new_packages(inventory: Inventory) -> dict[int, list[OsPackage]]:
+    """Return, by layer above the base, what it installed; apk knows no recommendations."""
+    new: dict[int, list[OsPackage]] = {}
+    for package in inventory.packages.packages:
+        if package.manager != "apk" and package.installed_in >= inventory.base.layers:
+            new.setdefault(package.installed_in, []).append(package)
+    return new
 
 
 def _is_automatic(package: OsPackage, asked: _Asked) -> bool:
@@ -135,28 +142,35 @@ def _asked(inventory: Inventory, layer: int, new: Collection[OsPackage]) -> _Ask
     text = inventory.instruction(layer)
     if not text.startswith("RUN") or _INSTALLS.search(text) is None:
         return None
-    is_apt = next(iter(new)).manager == "dpkg"
-    if is_apt and not installs_recommends(inventory.rootfs):
+    manager: Manager = "apt" if next(iter(new)).manager == "dpkg" else "dnf"
+    if manager == "apt" and not installs_recommends(inventory.rootfs):
         return None
-    without = _APT_WITHOUT if is_apt else _DNF_WITHOUT
-    found = [
-        each
-        for command in commands(_text_of(inventory, layer))
-        if (each := installation_of(command)) is not None
-        and each.manager == ("apt" if is_apt else "dnf")
-    ]
+    without = _WITHOUT[manager]
+    found = [*_installations(_text_of(inventory, layer), manager)]
     if not found:  # in a loop that cannot be read, or given to another shell
         plain = any(without.search(match[0]) is None for match in _INSTALLS.finditer(text))
         return _Asked(names=(), complete=False) if plain else None
     plainly = [each for each in found if without.search(_options(each)) is None]
     if not plainly:
         return None
-    words = [word for each in plainly for word in each.packages]
-    names = [package_name(word.text, found[0].manager) for word in words if word.literal]
+    return _named(plainly, manager)
+
+
+def _named(installations: Iterable[Installation], manager: Manager) -> _Asked:
+    words = [word for each in installations for word in each.packages]
+    literal = [word for word in words if word.literal]
     return _Asked(
-        names=tuple(dict.fromkeys(names)),
-        complete=bool(words) and all(word.literal for word in words),
+        names=tuple(dict.fromkeys(package_name(word.text, manager) for word in literal)),
+        complete=bool(words) and literal == words,
     )
+
+
+def _installations(text: str, manager: Manager) -> Iterator[Installation]:
+    """Yield what a ``RUN`` installs with one package manager."""
+    for command in commands(text):
+        installation = installation_of(command)
+        if installation is not None and installation.manager == manager:
+            yield installation
 
 
 def _options(installation: Installation) -> str:

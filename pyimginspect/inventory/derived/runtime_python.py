@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 
 from msgspec import Struct
 
@@ -35,20 +36,9 @@ def runtime_python(inventory: Inventory) -> RuntimePython | None:
     """
     found: dict[str, RuntimePython] = {}
     bases: dict[str, str] = {}
-    for interpreter in inventory.interpreters:
-        for path in (interpreter.path, *interpreter.aliases):
-            found[path] = RuntimePython(
-                path=path, owner=interpreter.path, directories=interpreter.site_packages
-            )
-            bases[path] = interpreter.path
-    for environment in inventory.environments:
-        if environment.base is not None:
-            for path in inventory.rootfs.children(f"{environment.path}/bin"):
-                if python_name(path) is not None:
-                    found[path] = RuntimePython(
-                        path=path, owner=environment.path, directories=environment.site_packages
-                    )
-                    bases[path] = environment.base
+    for each, base in _pythons(inventory):
+        found[each.path] = each
+        bases[each.path] = base
     startup, primary = inventory.startup, primary_python(inventory)
     path = startup.on_path or (startup.program if startup.program in found else startup.python)
     if primary is None or bases.get(path) == primary.python.path:
@@ -61,6 +51,25 @@ def runtime_python(inventory: Inventory) -> RuntimePython | None:
     mine = [path for path, base in bases.items() if base == primary.python.path]
     best = max(mine, key=lambda path: (owners[found[path].owner], path == primary.python.path))
     return found[best]
+
+
+def _pythons(inventory: Inventory) -> Iterator[tuple[RuntimePython, str]]:
+    """Yield every name that a Python may be started by, with the interpreter behind it."""
+    for interpreter in inventory.interpreters:
+        for path in (interpreter.path, *interpreter.aliases):
+            python = RuntimePython(
+                path=path, owner=interpreter.path, directories=interpreter.site_packages
+            )
+            yield python, interpreter.path
+    for environment in inventory.environments:
+        if environment.base is None:
+            continue
+        for path in inventory.rootfs.children(f"{environment.path}/bin"):
+            if python_name(path) is not None:
+                python = RuntimePython(
+                    path=path, owner=environment.path, directories=environment.site_packages
+                )
+                yield python, environment.base
 
 
 @memoized

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from pyimginspect.dockerfile.shell import commands
 from pyimginspect.inventory.collect import Inventory
-from pyimginspect.inventory.derived.leftovers import proofs_of_use
+from pyimginspect.inventory.derived.proofs_of_use import proofs_of_use
 from pyimginspect.inventory.instructions import read_steps
 from pyimginspect.inventory.packages import Graph
 from pyimginspect.inventory.runtimes import callers, command_words

@@ -16,6 +16,7 @@ from pyimginspect.rootfs import RootFS
 
 __all__ = ["Origin", "find_origin", "is_externally_managed"]
 
+_CONDA = re.compile(r"(?:python|pypy)-\d.*\.json")
 _PPA_VERSION = re.compile(r"\+[a-z]{4,12}\d{1,2}$")
 
 # A piece of the executable's path, and the tool that lays Pythons out like that.
@@ -54,23 +55,13 @@ def find_origin(rootfs: RootFS, executable: Executable, packages: PackageDatabas
     if owners:
         return _packaged(rootfs, owners[0], packages)
     prefix = executable.layout.prefix
-    record = next(
-        (
-            path
-            for path in rootfs.children(joined(prefix, "conda-meta"))
-            if re.match(r"(?:python|pypy)-\d.*\.json", path.rpartition("/")[2])
-        ),
-        None,
-    )
+    record = _conda_record(rootfs, prefix)
     if record is not None:
         return _shown("conda", "conda installed it", record)
     for pattern, name in _PLACES:
         if pattern.fullmatch(executable.path):
             return _shown(name, f"where {name} puts interpreters", executable.path)
-    layers = _BUILDPACK.fullmatch(executable.path)
-    if layers and (
-        _LAUNCHER in rootfs or f"{executable.path[: layers.end(1)]}/config/metadata.toml" in rootfs
-    ):
+    if _is_of_buildpack(rootfs, executable.path):
         return _shown("buildpack", "a layer that a buildpack made", executable.path)
     marker = f"{executable.layout.stdlib}/EXTERNALLY-MANAGED"
     if b"managed by uv" in rootfs.texts.get(marker, b""):
@@ -81,6 +72,19 @@ def find_origin(rootfs: RootFS, executable: Executable, packages: PackageDatabas
     if executable.implementation == "pypy":
         return _shown("pypy", "no package owns it", executable.path)
     return _shown("source", "no package owns it", executable.path)
+
+
+def _conda_record(rootfs: RootFS, prefix: str) -> str | None:
+    """Return conda's record of the Python in a prefix."""
+    records = rootfs.children(joined(prefix, "conda-meta"))
+    return next((path for path in records if _CONDA.match(path.rpartition("/")[2])), None)
+
+
+def _is_of_buildpack(rootfs: RootFS, path: str) -> bool:
+    layers = _BUILDPACK.fullmatch(path)
+    if layers is None:
+        return False
+    return _LAUNCHER in rootfs or f"{path[: layers.end(1)]}/config/metadata.toml" in rootfs
 
 
 def _shown(name: str, what: str, path: str) -> Origin:

@@ -7,7 +7,7 @@ why packages go there that would stay on other machines.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 from msgspec import Struct
@@ -158,27 +158,35 @@ def _read(text: str) -> Iterator[tuple[str, str]]:
     An element of a list has a name that ends in ``::``; ``#clear`` is in front of its name.
     """
     scopes: list[str] = []
-    parts: list[tuple[str, str]] = []
+    words: list[str] = []
+    strings: list[str] = []
     for kind, value in _tokens(text):
-        if kind in ("word", "string"):
-            parts.append((kind, value))
-            continue
-        words = [part for what, part in parts if what == "word"]
-        strings = [part for what, part in parts if what == "string"]
-        parts = []
-        if kind == "{":
-            if len(scopes) >= _DEEPEST:
+        if kind == "word":
+            words.append(value)
+        elif kind == "string":
+            strings.append(value)
+        else:
+            if kind != "{":
+                yield from _statement(scopes, words, strings)
+            elif len(scopes) < _DEEPEST:
+                scopes.append(words[0].lower() if words else "")
+            else:
                 return
-            scopes.append(words[0].lower() if words else "")
-            continue
-        if words[:1] == ["#clear"]:
-            yield from ((_CLEAR + name.lower(), "") for name in words[1:])
-        elif strings or len(words) > 1:
-            name = words[0].lower() if words else "::"
-            full = "::".join(scope for scope in (*scopes, name.removesuffix("::")) if scope)
-            yield (full + "::" if name.endswith("::") else full), (strings or words[1:])[0]
-        if kind == "}" and scopes:
-            scopes.pop()
+            words, strings = [], []
+            if kind == "}" and scopes:
+                scopes.pop()
+
+
+def _statement(
+    scopes: Sequence[str], words: Sequence[str], strings: Sequence[str]
+) -> Iterator[tuple[str, str]]:
+    """Yield what one statement inside of ``scopes`` sets."""
+    if words and words[0] == "#clear":
+        yield from ((_CLEAR + name.lower(), "") for name in words[1:])
+    elif strings or len(words) > 1:
+        name = words[0].lower() if words else "::"
+        full = "::".join(scope for scope in (*scopes, name.removesuffix("::")) if scope)
+        yield (full + "::" if name.endswith("::") else full), (strings or words[1:])[0]
 
 
 # --- regular expressions ------------------------------------------------------------------------

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec import Struct
 
 from pyimginspect.inventory.facts import OsPackage
 
-__all__ = ["Clauses", "Graph", "Node", "build_graph", "members"]
+__all__ = ["Clauses", "Graph", "Node", "build_graph", "dependency_closure", "members"]
 
 Clauses = tuple[tuple[tuple[str, ...], ...], ...]
 """All must hold; of each, one of its alternatives; of each, one of the packages that satisfy it."""
@@ -56,6 +56,25 @@ def build_graph(nodes: Mapping[str, Node]) -> Graph:
 def members(clauses: Clauses) -> Iterator[str]:
     """Yield every package that has a part in satisfying ``clauses``, some perhaps twice."""
     return (key for clause in clauses for alternative in clause for key in alternative)
+
+
+def dependency_closure(graph: Graph, roots: Iterable[str], *, recommended: bool) -> set[str]:
+    """Return ``roots`` and all that they lean on, any alternative and any provider of it.
+
+    With ``recommended`` also what is recommended or suggested.
+    """
+    found: set[str] = set()
+    todo = list(roots)
+    while todo:
+        key = todo.pop()
+        if key in found:
+            continue
+        found.add(key)
+        node = graph.nodes[key]
+        todo.extend(members(node.requires))
+        if recommended:
+            todo.extend(members(node.recommends + node.suggests))
+    return found
 
 
 def _reverse(clauses_by_key: Mapping[str, Clauses]) -> dict[str, tuple[str, ...]]:

@@ -72,18 +72,15 @@ def needed_by_apk(nodes: Nodes, asked: Collection[str]) -> set[str]:
     """
     needed: set[str] = set()
     choices: list[list[str]] = []
-    conditional: dict[str, list[str]] = {}
-    for key, node in nodes.items():
-        for one in set(members(node.install_if)):
-            conditional.setdefault(one, []).append(key)
+    conditional = _conditional(nodes)
     todo = [key for key in sorted(asked) if key in nodes]
     while todo or choices:
         if not todo:
             # Everything that is sure is known; now one choice, which may settle others.
             providers = heapq.heappop(choices)
-            if not needed.isdisjoint(providers):
-                continue
-            todo.append(min(providers, key=lambda key: (-nodes[key].priority, key)))
+            if needed.isdisjoint(providers):
+                todo.append(min(providers, key=lambda key: (-nodes[key].priority, key)))
+            continue
         key = todo.pop()
         if key in needed:
             continue
@@ -94,12 +91,22 @@ def needed_by_apk(nodes: Nodes, asked: Collection[str]) -> set[str]:
                 todo.append(providers[0])
             elif providers:
                 heapq.heappush(choices, providers)
-        todo.extend(
-            one
-            for one in conditional.get(key, ())
-            if all(needed.intersection(clause[0]) for clause in nodes[one].install_if)
-        )
+        todo.extend(one for one in conditional.get(key, ()) if _is_triggered(nodes[one], needed))
     return needed
+
+
+def _conditional(nodes: Nodes) -> dict[str, list[str]]:
+    """Return the packages with a condition, by every package that it names."""
+    conditional: dict[str, list[str]] = {}
+    for key, node in nodes.items():
+        for one in set(members(node.install_if)):
+            conditional.setdefault(one, []).append(key)
+    return conditional
+
+
+def _is_triggered(node: Node, needed: set[str]) -> bool:
+    """Whether the condition of a package holds (``install_if``)."""
+    return all(not needed.isdisjoint(clause[0]) for clause in node.install_if)
 
 
 def needed_by_dnf(nodes: Nodes, asked: Collection[str]) -> set[str]:

@@ -1,0 +1,125 @@
+"""Proofs that an image uses a package: by what starts, by scripts, and by what loads libraries."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+
+from msgspec import Struct
+
+from pyimginspect.inventory.collect import Inventory
+from pyimginspect.inventory.derived.loading import loaded_elsewhere, loads_without
+from pyimginspect.inventory.derived.primary_python import needed_packages
+from pyimginspect.inventory.packages import Graph
+from pyimginspect.inventory.packages.graph import dependency_closure
+from pyimginspect.inventory.runtimes import interpreted_programs
+
+__all__ = ["Kept", "proofs_of_use", "used_by_files"]
+
+
+class Kept(Struct, frozen=True, kw_only=True):
+    """A runtime package that came along with build tools and that must stay: the proof.
+
+    The ELF file or the script at ``path``, which is no package's, or the distribution whose
+    metadata that is, needs ``library``, a library or a program that ``package`` holds.
+    Without a library it is what starts, or a Python that is in use, and ``path`` is its own.
+    """
+
+    package: str
+    library: str = ""
+    path: str = ""
+
+
+def proofs_of_use(
+    inventory: Inventory, graph: Graph, free: Collection[str], dropped: Collection[str] = ()
+) -> Iterator[Kept]:
+    """Yield the proofs for those of the packages ``free`` that something in the image uses."""
+    yield from _used_to_start(inventory, graph, free, dropped)
+    yield from used_by_files(inventory, free)
+
+
+def _used_to_start(
+    inventory: Inventory, graph: Graph, free: Collection[str], dropped: Collection[str]
+) -> Iterator[Kept]:
+    """Yield the packages of ``free`` that hold what starts, or a Python that is in use.
+
+    One that brings them all (``python3``) stands for them; else those that no other depends on.
+    """
+    needed = needed_packages(inventory).intersection(free)
+    if not needed:
+        return
+    others = {*free} - {*dropped}
+    whole = {key: dependency_closure(graph, [key], recommended=False) for key in others}
+    able = [key for key, found in whole.items() if needed <= found]
+    keys = [min(able, key=lambda key: (len(whole[key]), key))] if able else sorted(needed)
+    for key in keys:
+        if able or needed.isdisjoint(graph.required_by[key]):
+            files = inventory.packages.files_by_key.get(key, ())
+            path = next((path for path in files if "bin/" in path), next(iter(files), ""))
+            yield Kept(package=key, path=path)
+
+
+def used_by_files(inventory: Inventory, free: Collection[str]) -> Iterator[Kept]:
+    """Yield one proof for each of ``free`` whose library a file that no package owns needs.
+
+    Or that a Python distribution opens by name when it runs, which no ELF header tells.
+    """
+    packages = inventory.packages
+    yield from _programs(inventory, free)
+    libraries = {
+        path.rpartition("/")[2]: key
+        for key in sorted(free)
+        for path in packages.files_by_key.get(key, ())
+        if ".so" in path
+    }
+    if not libraries:
+        return
+    opened = _opened(inventory, free)
+    yield from opened.values()
+    unproven = {library: key for library, key in libraries.items() if key not in opened}
+    yield from _linked(inventory, unproven)
+
+
+def _opened(inventory: Inventory, free: Collection[str]) -> dict[str, Kept]:
+    """Return one proof for each of ``free`` whose library a distribution opens by its name."""
+    proofs: dict[str, Kept] = {}
+    for each in inventory.native.dlopens:
+        library = each.found.rpartition("/")[2]
+        for owner in inventory.packages.owner(each.found):
+            if owner in free and owner not in proofs:
+                path = each.distribution.metadata
+                proofs[owner] = Kept(package=owner, library=library, path=path)
+    return proofs
+
+
+def _linked(inventory: Inventory, libraries: Mapping[str, str]) -> Iterator[Kept]:
+    """Yield one proof for each package that has one of ``libraries`` which a file is linked to."""
+    packages, elsewhere = inventory.packages, loaded_elsewhere(inventory)
+    proven: set[str] = set()
+    for path, elf in inventory.rootfs.elf.items():
+        for library in elf.needed:
+            key = libraries.get(library)
+            if key is None or key in proven or packages.owner(path):
+                continue
+            if (path, library) in elsewhere:
+                continue  # it loads another one of that name: a wheel's own, for instance
+            if loads_without(inventory, path, library, packages[key].installed_in):
+                continue
+            proven.add(key)
+            yield Kept(package=key, library=library, path=path)
+
+
+def _programs(inventory: Inventory, free: Collection[str]) -> Iterator[Kept]:
+    """Yield one proof for each of ``free`` whose program a script on PATH is written for.
+
+    Of perl, a script may use any module, and Debian keeps most of those in another package.
+    """
+    rootfs, packages, config = inventory.rootfs, inventory.packages, inventory.image.config
+    proven: set[str] = set()
+    for path, program, started in interpreted_programs(rootfs, config, packages):
+        owners = {*packages.owner(started)}
+        if owners or not started:  # else it is a program that no package brought
+            owners.add(program)
+        owners &= set(free)
+        for owner in sorted(owners - proven):
+            proven.add(owner)
+            yield Kept(package=owner, library=program, path=path)
