@@ -8,7 +8,7 @@ from pyimginspect.analyzers._native import file_evidence, python_of, titled
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.imports import unneeded
-from pyimginspect.inventory.wheels import extension_suffix
+from pyimginspect.inventory.targets import extension_suffix
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
 

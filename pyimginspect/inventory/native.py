@@ -18,7 +18,8 @@ from pyimginspect.inventory.installers import conda_prefixes
 from pyimginspect.inventory.loader import TOO_MUCH, Dependency, Loader, Process, Resolution
 from pyimginspect.inventory.packages import PackageDatabase
 from pyimginspect.inventory.providers import Dlopened, dlopened
-from pyimginspect.inventory.wheels import Wheel, extension_suffix
+from pyimginspect.inventory.targets import extension_suffix
+from pyimginspect.inventory.wheels import Wheel
 from pyimginspect.model import Note
 from pyimginspect.rootfs import RootFS
 

@@ -7,34 +7,23 @@ modules), and :mod:`packaging.tags`, whose rules are applied to the image's inte
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import product
 
 from msgspec import Struct
 
 from pyimginspect.inventory.facts import Distribution, Environment, Interpreter, Libc
-from pyimginspect.inventory.libc import libc_of_program, wanted_libc
+from pyimginspect.inventory.libc import wanted_libc
 from pyimginspect.inventory.packages import PackageDatabase
 from pyimginspect.inventory.records import files_of
-from pyimginspect.inventory.tags import cpython_tags, other_tags, platforms_of
+from pyimginspect.inventory.targets import Target, target_of
 from pyimginspect.inventory.unlisted import find_unlisted
 from pyimginspect.model import ElfFile
 from pyimginspect.rootfs import RootFS
 
-__all__ = [
-    "Target",
-    "Wheel",
-    "extension_suffix",
-    "find_wheels",
-    "glibc_version",
-    "is_opened",
-    "target_of",
-]
+__all__ = ["Wheel", "find_wheels", "glibc_version", "is_opened"]
 
 _GLIBC_NEED = re.compile(r"GLIBC_(\d+)\.(\d+)(?:\.\d+)?")
-_VERSION = re.compile(r"(\d{1,4})\.(\d{1,4})")
-_EXT_SUFFIX = re.compile(rb"'EXT_SUFFIX': '([^'\n]{1,100})'")
 _ABI_SUFFIX = re.compile(r"\.(?:cpython-\d+\w*|pypy\d+-\w+|graalpy\w+|cp\d+|abi3t?)[\w-]*\.so")
 # What wheels for macOS and for Windows have: no ELF files, and no name that Linux imports.
 _OTHER_SYSTEMS = re.compile(r"\.(?:cpython-\d+\w*-darwin\.so|(?:cp\d+\w*-\w+\.)?pyd)$")
@@ -45,19 +34,6 @@ _NEVER_OPENED = re.compile(
     r"(?:^|/)(?:(?:tests?|testing|testdata|test_data|fixtures|[^/]+\.libs)/|_test[^/]*$)"
 )
 _DOTS = 16
-
-
-class Target(Struct, frozen=True, kw_only=True):
-    """What one interpreter can import: tags of wheels, and endings of extension modules."""
-
-    path: str
-    version: tuple[int, int]
-    implementation: str
-    machine: str
-    bits: int
-    libc: Libc
-    tags: frozenset[str]
-    suffixes: tuple[str, ...]
 
 
 class Wheel(Struct, frozen=True, kw_only=True):
@@ -91,55 +67,6 @@ class Wheel(Struct, frozen=True, kw_only=True):
     foreign_libc: tuple[str, ...] = ()
     foreign_abi: tuple[str, ...] = ()
     libraries: tuple[str, ...] = ()
-
-
-def target_of(rootfs: RootFS, python: Interpreter) -> Target | None:
-    """Return what an interpreter can import; ``None`` where its version or file is not known."""
-    version = _VERSION.match(python.version)
-    elf = rootfs.elf.get(python.path)
-    if version is None or elf is None:
-        return None
-    release = (int(version[1]), int(version[2]))
-    libc = libc_of_program(rootfs, python.path)
-    threaded = "t" * bool(re.search(r"\d\.\d+t(?:\.so|$)", f"{python.libpython}\n{python.path}"))
-    platforms = platforms_of(elf, libc)
-    suffix = extension_suffix(rootfs, python)
-    suffixes = [suffix] if suffix else []
-    if python.implementation == "cpython":
-        tags = cpython_tags(release, threaded, platforms)
-        if not threaded:
-            suffixes.append(".abi3.so")
-        elif release >= (3, 15):  # PEP 803
-            suffixes.append(".abi3t.so")
-    else:
-        tags = other_tags(release, python.implementation, suffix, platforms)
-    return Target(
-        path=python.path,
-        version=release,
-        implementation=python.implementation,
-        machine=elf.machine,
-        bits=elf.bits,
-        libc=libc,
-        tags=tags,
-        suffixes=(*suffixes, ".so"),
-    )
-
-
-def extension_suffix(rootfs: RootFS, python: Interpreter) -> str:
-    """Return the ending of this interpreter's own extension modules (``EXT_SUFFIX``).
-
-    Those in ``lib-dynload`` have it; without any, ``_sysconfigdata`` says it.
-    """
-    names = [path.rpartition("/")[2] for path in rootfs.children(f"{python.stdlib}/lib-dynload")]
-    endings = Counter(name[name.index(".") :] for name in names if name.endswith(".so"))
-    if endings:
-        return max(sorted(endings), key=lambda ending: endings[ending])
-    for path in rootfs.children(python.stdlib) if python.stdlib else ():
-        if "/_sysconfigdata_" in path:
-            found = _EXT_SUFFIX.search(rootfs.texts.get(path, b""))
-            if found:
-                return found[1].decode("utf-8", "replace")
-    return ""
 
 
 def find_wheels(

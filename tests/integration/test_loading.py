@@ -12,8 +12,8 @@ import pytest
 from pyimginspect import open_image
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.loader import Loader, Resolution
+from pyimginspect.inventory.targets import target_of
 from pyimginspect.inventory.threads import thread_stack
-from pyimginspect.inventory.wheels import target_of
 from tests.corpus.musl import THREAD_STACK
 from tests.integration.conftest import BuiltCorpus
 from tests.integration.engine import Engine

@@ -11,14 +11,8 @@ from packaging import tags as reference
 from pyimginspect.inventory.distributions import find_distributions
 from pyimginspect.inventory.facts import Environment, Interpreter, LibcFlavor
 from pyimginspect.inventory.packages import PackageDatabase
-from pyimginspect.inventory.wheels import (
-    Target,
-    Wheel,
-    extension_suffix,
-    find_wheels,
-    glibc_version,
-    target_of,
-)
+from pyimginspect.inventory.targets import Target, extension_suffix, target_of
+from pyimginspect.inventory.wheels import Wheel, find_wheels, glibc_version
 from tests.elf import elf
 from tests.images import Content
 from tests.machine import rootfs_of
