@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator
 
 from pyimginspect.dockerfile.logical import Logical
+from pyimginspect.dockerfile.quotes import unquoted, word_quoting
 from pyimginspect.dockerfile.records import Document, Heredoc, Instruction, Stage
 from pyimginspect.dockerfile.syntax import (
     SPACE,
@@ -20,7 +21,6 @@ from pyimginspect.dockerfile.syntax import (
     read_json,
     read_words,
     split_keyword,
-    unquoted,
 )
 from pyimginspect.errors import DockerfileError, printable
 
@@ -156,7 +156,7 @@ class _Reader:
             match = _HEREDOC.fullmatch(word)
             if match is None:
                 continue
-            name, begin = unquoted(match[2]), number
+            name, begin = unquoted(match[2], word_quoting("\\")), number
             while number < len(self.lines) and not self._is_end(number, name, bool(match[1])):
                 number += 1
             if number == len(self.lines):

@@ -9,7 +9,8 @@ something cannot be done.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from typing import NamedTuple
 
 from pyimginspect.dockerfile.installs import (
     Installation,
@@ -79,6 +80,19 @@ def _after_options(run: Run, installation: Installation) -> int:
     return place
 
 
+class _Shortened(NamedTuple):
+    """An installation and its words that go, which name ``dropped`` packages.
+
+    ``asked`` is what it installs instead; ``empty`` is one that is left without a package.
+    """
+
+    command: Command
+    words: tuple[Word, ...]
+    dropped: frozenset[str]
+    asked: tuple[str, ...]
+    empty: bool
+
+
 def drop_packages(
     run: Run, manager: Manager, names: Collection[str], instead: Sequence[str] = ()
 ) -> str:
@@ -87,58 +101,53 @@ def drop_packages(
     An installation that is left without a package goes, and with the last one of apt its update
     and what clears its lists.
     """
-    wanted = {package_name(name, manager) for name in names}
-    changes: list[tuple[int, int, str]] = []
-    gone: list[Command] = []
-    dropped: set[str] = set()
-    for each in _installations(run, manager):
-        names_here = [package_name(word.text, manager) for word in each.packages]
-        found = [w for w, n in zip(each.packages, names_here, strict=True) if n in wanted]
-        if not found:
-            continue
-        dropped |= wanted.intersection(names_here)
-        kept = [w for w in each.packages if w not in found]
-        have = {word.text for word in kept}
-        asked = [name for name in instead if name not in have]
-        if not kept and not asked and not each.files:
-            gone.append(each.command)
-            continue
-        changes += _without_words(run, each.command, found, asked)
-    if wanted - dropped:
-        missing = ", ".join(sorted(wanted - dropped))
-        raise NotEditableError(f"no command of it asks for {missing} by name")
+    wanted = frozenset(package_name(name, manager) for name in names)
+    found = [*_shortened(run, manager, wanted, instead)]
+    missing = wanted.difference(*(each.dropped for each in found))
+    if missing:
+        named = ", ".join(sorted(missing))
+        raise NotEditableError(f"no command of it asks for {named} by name")
+    gone = [each.command for each in found if each.empty]
+    changes = [change for each in found if not each.empty for change in _without_words(run, each)]
     text = replaced(run.text, changes)
     if not gone:
         return text
     if changes:  # what goes is looked for again, in the text as it is now
         run = run.again(text)
-        gone = [
-            command
-            for command in run.script.commands
-            if any(command.texts == other.texts for other in gone)
-        ]
+        texts = {command.texts for command in gone}
+        gone = [command for command in run.script.commands if command.texts in texts]
     return _without_installations(run, manager, gone)
 
 
-def _without_words(
-    run: Run, command: Command, found: Sequence[Word], instead: Sequence[str]
-) -> list[tuple[int, int, str]]:
-    changes = []
-    text = run.text
-    for number, word in enumerate(found):
+def _shortened(
+    run: Run, manager: Manager, wanted: frozenset[str], instead: Sequence[str]
+) -> Iterator[_Shortened]:
+    """Yield the installations that name any of the packages ``wanted``."""
+    for each in _installations(run, manager):
+        names = {word: package_name(word.text, manager) for word in each.packages}
+        words = tuple(word for word, name in names.items() if name in wanted)
+        if words:
+            kept = {word.text for word, name in names.items() if name not in wanted}
+            asked = tuple(name for name in instead if name not in kept)
+            empty = not (kept or asked or each.files)
+            yield _Shortened(each.command, words, wanted.intersection(names.values()), asked, empty)
+
+
+def _without_words(run: Run, shortened: _Shortened) -> Iterator[tuple[int, int, str]]:
+    """Yield the changes that take words out of a command; the first makes way for others."""
+    words, asked = shortened.words, shortened.asked
+    stays = {word for word in shortened.command.words if word not in words}
+    if asked:
+        yield run.start(words[0].start), run.end(words[0].end), " ".join(asked)
+        stays.add(words[0])
+    for word in words[1:] if asked else words:
         start, end = run.start(word.start), run.end(word.end)
-        if number == 0 and instead:
-            changes.append((start, end, " ".join(instead)))
-            continue
         line, line_end = run.line_start(start), run.line_end(end)
-        rest = text[end:line_end].strip()
-        if not text[line:start].strip() and rest == run.escape and line_end > end:
-            changes.append((line, line_end, ""))
-            continue
-        before = [w for w in command.words if w.end <= word.start]
-        kept = [w for w in before if w not in found or (w is found[0] and instead)]
-        changes.append((run.end(kept[-1].end), end, ""))
-    return changes
+        alone = not run.text[line:start].strip() and run.text[end:line_end].strip() == run.escape
+        if alone and line_end > end:
+            yield line, line_end, ""
+        else:
+            yield run.end(max(each.end for each in stays if each.end <= word.start)), end, ""
 
 
 def _without_installations(run: Run, manager: Manager, gone: Sequence[Command]) -> str:
@@ -195,24 +204,28 @@ def _item_of(run: Run, command: Command) -> int:
 
 def _without_items(run: Run, numbers: Collection[int]) -> str:
     """Take elements out of the sequence; what stood before each goes with it."""
-    items = run.script.items
-    kept = [n for n in range(len(items)) if n not in numbers]
+    kept = [n for n in range(len(run.script.items)) if n not in numbers]
     if all(_is_setting(run, n) for n in kept):
         return ""
-    changes = []
-    for number in sorted(numbers):
-        after = items[number + 1].operator if number + 1 < len(items) else ""
-        if items[number].operator in ("||", "&") or after in ("||", "&"):
-            raise NotEditableError("what is to go decides whether another command runs")
-        before = [n for n in kept if n < number]
-        behind = [n for n in kept if n > number]
-        joins = bool(behind) and after == "&&" and items[number].operator != "&&"
-        if not before or joins:
-            start, end = run.start(items[number].start), run.start(items[behind[0]].start)
-        else:
-            start, end = run.end(items[before[-1]].end), run.end(items[number].end)
-        changes.append((start, end, ""))
-    return replaced(run.text, changes)
+    return replaced(run.text, [(*_extent(run, number, kept), "") for number in sorted(numbers)])
+
+
+_CONDITIONAL = ("||", "&")
+
+
+def _extent(run: Run, number: int, kept: Sequence[int]) -> tuple[int, int]:
+    """Return from where to where an element goes, with what joins it to those that are kept."""
+    items = run.script.items
+    before = [items[n] for n in kept if n < number]
+    behind = [items[n] for n in kept if n > number]
+    operator = items[number].operator
+    after = items[number + 1].operator if number + 1 < len(items) else ""
+    if operator in _CONDITIONAL or after in _CONDITIONAL:
+        raise NotEditableError("what is to go decides whether another command runs")
+    joins = bool(behind) and after == "&&" and operator != "&&"
+    if not before or joins:
+        return run.start(items[number].start), run.start(behind[0].start)
+    return run.end(before[-1].end), run.end(items[number].end)
 
 
 def _is_setting(run: Run, number: int) -> bool:
@@ -258,7 +271,7 @@ def _inserted(run: Run, number: int, command: str) -> str:
     following: Item | None = items[number + 1] if number + 1 < len(items) else None
     # After "a || b" a command that is joined by && would belong to b alone, and so it does in a
     # shell: "a || b && c" runs c where either went well.
-    if following is not None and following.operator in ("||", "&"):
+    if following is not None and following.operator in _CONDITIONAL:
         raise NotEditableError("the next command checks the failure of this one")
     if run.script.text[item.end :].lstrip().startswith("&") and following is None:
         raise NotEditableError("its last command runs in the background")

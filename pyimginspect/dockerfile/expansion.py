@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
+from pyimginspect.dockerfile.quotes import QuoteReader, word_quoting
 from pyimginspect.dockerfile.syntax import read_words
 
 __all__ = ["Pattern", "assignments", "expand", "fits", "is_known", "joined"]
@@ -27,27 +28,15 @@ def expand(
     One that ``values`` lacks is not known: the base image may set it. Where it has a default
     (``${NAME:-text}``), a ``guess`` takes that.
     """
+    reader = QuoteReader(text, word_quoting(escape))
     parts: list[str | None] = []
-    quote, position = "", 0
-    while position < len(text):
-        character = text[position]
-        if character == escape and quote != "'" and position + 1 < len(text):
-            after = text[position + 1]
-            parts.append(after if not quote or after in f'"${escape}' else character + after)
-            position += 2
-            continue
-        match = _VARIABLE.match(text, position) if character == "$" and quote != "'" else None
+    while not reader.ended:
+        match = _VARIABLE.match(text, reader.position) if reader.quote != "'" else None
         if match is not None:
             parts += _value(match, values, guess)
-            position = match.end()
-            continue
-        if character == quote:
-            quote = ""
-        elif not quote and character in "'\"":
-            quote = character
-        else:
-            parts.append(character)
-        position += 1
+            reader.position = match.end()
+        elif part := reader.read():
+            parts.append(part)
     return _merged(parts)
 
 

@@ -15,6 +15,7 @@ from pyimginspect.errors import DockerfileError
 __all__ = ["NotEditableError", "Run", "replaced", "script_of"]
 
 _ALONE = re.compile(r"<<-?\s*\S+")
+_INDENT = "    "
 _SHELL_SCRIPT = re.compile(r"#!\s*(?:\S*/)?(?:env\s+)?(?:ba|da|a)?sh\b")
 
 
@@ -88,26 +89,29 @@ class Run:
 
         ``strict``: a failure ends the script in any case, and ``&&`` would keep it from that.
         """
-        items = self.script.items
         if self.instruction.heredocs:
-            if strict:
-                return self.newline + self._indent(number)
-            return f" &&{self.newline}{self._indent(number)}    "
+            line = f"{self.newline}{self._indent(number)}"
+            return line if strict else f" &&{line}    "
         sign = ";" if strict else "&&"
         gaps = [
-            (self.text[self.end(a.end) : self.start(b.start)], b.operator)
-            for a, b in pairwise(items)
+            self.text[self.end(before.end) : self.start(after.start)]
+            for before, after in pairwise(self.script.items)
         ]
-        broken = [gap for gap, _ in gaps if "\n" in gap]
-        if gaps and not broken:
+        broken = [gap for gap in gaps if "\n" in gap]
+        if broken:
+            return self._like(broken[-1], sign)
+        if gaps:
             return f"{sign} " if strict else f" {sign} "
-        if not broken:
-            return self._leading(sign, "    ")
-        indent = re.sub(r"[^ \t].*", "", broken[-1].rpartition("\n")[2])
-        first, _, last = broken[-1].partition("\n")
-        if "&&" in last.rpartition("\n")[2] or (sign == "&&" and "&&" not in first):
-            return self._leading(sign, indent or "    ")
-        return f"{'' if strict else ' '}{sign} {self.escape}{self.newline}{indent or '    '}"
+        return self._leading(sign, _INDENT)
+
+    def _like(self, gap: str, sign: str) -> str:
+        """Return ``sign`` with the line break and the indentation of a gap between elements."""
+        first, _, last = gap.partition("\n")
+        line = last.rpartition("\n")[2]
+        indent = _blanks(line) or _INDENT
+        if "&&" in line or (sign == "&&" and "&&" not in first):
+            return self._leading(sign, indent)
+        return f"{'' if sign == ';' else ' '}{sign} {self.escape}{self.newline}{indent}"
 
     def _leading(self, sign: str, indent: str) -> str:
         if sign == ";":
@@ -116,7 +120,12 @@ class Run:
 
     def _indent(self, number: int) -> str:
         start = self.start(self.script.items[number].start)
-        return re.sub(r"[^ \t].*", "", self.text[self.line_start(start) : start])
+        return _blanks(self.text[self.line_start(start) : start])
+
+
+def _blanks(line: str) -> str:
+    """Return the blanks that a line begins with."""
+    return line[: len(line) - len(line.lstrip(" \t"))]
 
 
 def replaced(text: str, changes: Iterable[tuple[int, int, str]]) -> str:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from msgspec import Struct
 
+from pyimginspect.dockerfile.quotes import SHELL, unquoted
+
 if TYPE_CHECKING:
     from tree_sitter import Node, Parser, Tree
 
@@ -286,11 +288,9 @@ def _words(text: str, node: Node) -> Iterator[Word]:
     for child in node.children:
         if child.type == "variable_assignment" or child.type.endswith("redirect"):
             continue
-        source = text[child.start_byte : child.end_byte]
-        literal = _is_literal(child)
-        yield Word(
-            _unquoted(source) if literal else source, child.start_byte, child.end_byte, literal
-        )
+        source, literal = text[child.start_byte : child.end_byte], _is_literal(child)
+        word = unquoted(source, SHELL) if literal else source
+        yield Word(word, child.start_byte, child.end_byte, literal)
 
 
 def squeezed(text: str) -> str:
@@ -326,27 +326,3 @@ def _is_literal(node: Node) -> bool:
             return False
         stack += child.children
     return True
-
-
-def _unquoted(source: str) -> str:
-    """Return a literal word without its quotes (POSIX, 2.2)."""
-    if not any(mark in source for mark in "'\"\\"):
-        return source
-    out: list[str] = []
-    quote, position = "", 0
-    while position < len(source):
-        character = source[position]
-        position += 1
-        if character == "\\" and quote != "'" and position < len(source):
-            after = source[position]
-            position += 1
-            if quote and after not in '"\\$`\n':
-                out.append(character)
-            out.append("" if after == "\n" else after)
-        elif character == quote:
-            quote = ""
-        elif not quote and character in "'\"":
-            quote = character
-        else:
-            out.append(character)
-    return "".join(out)

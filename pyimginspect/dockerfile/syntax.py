@@ -7,9 +7,10 @@ import re
 import msgspec
 
 from pyimginspect.dockerfile.logical import Logical
+from pyimginspect.dockerfile.quotes import QuoteReader, flag_quoting, word_quoting
 from pyimginspect.dockerfile.records import Flag
 
-__all__ = ["SPACE", "read_flags", "read_json", "read_words", "split_keyword", "unquoted"]
+__all__ = ["SPACE", "read_flags", "read_json", "read_words", "split_keyword"]
 
 SPACE = " \t\v\f\r\n\x85\xa0"
 """Go's ``unicode.IsSpace`` in Latin-1, which BuildKit strips lines by."""
@@ -39,24 +40,11 @@ def read_flags(line: Logical, offset: int, escape: str) -> tuple[tuple[Flag, ...
 
 
 def _flag_word(text: str, offset: int, escape: str) -> tuple[str, int]:
+    reader = QuoteReader(text, flag_quoting(escape), offset)
     characters = []
-    quote = ""
-    while offset < len(text) and (quote or text[offset] not in SPACE):
-        character = text[offset]
-        offset += 1
-        if character == escape:
-            characters.append(text[offset : offset + 1])
-            offset += 1
-        elif quote:
-            if character == quote:
-                quote = ""
-            else:
-                characters.append(character)
-        elif character in "'\"":
-            quote = character
-        else:
-            characters.append(character)
-    return "".join(characters), min(offset, len(text))
+    while not reader.ended and (reader.quote or text[reader.position] not in SPACE):
+        characters.append(reader.read())
+    return "".join(characters), reader.position
 
 
 def split_keyword(line: Logical, escape: str) -> tuple[str, str]:
@@ -77,52 +65,19 @@ def split_keyword(line: Logical, escape: str) -> tuple[str, str]:
 
 def read_words(text: str, escape: str = "\\") -> list[str]:
     """Return the words of an argument, quotes and escapes left in; none where a quote is open."""
+    reader = QuoteReader(text, word_quoting(escape))
     words: list[str] = []
-    start: int | None = None
-    quote, position = "", 0
-    while position < len(text):
-        character = text[position]
-        if character in SPACE and not quote:
-            if start is not None:
-                words.append(text[start:position])
-            start = None
-            position += 1
-            continue
-        start = position if start is None else start
-        if character == escape and quote != "'":
-            position += 2
-            continue
-        if quote:
-            quote = "" if character == quote else quote
-        elif character in "'\"":
-            quote = character
-        position += 1
-    if quote:
+    start = 0
+    while not reader.ended:
+        position = reader.position
+        space = not reader.quote and text[position] in SPACE
+        reader.read()
+        if space:
+            words.append(text[start:position])
+            start = reader.position
+    if reader.quote:
         return []
-    return words if start is None else [*words, text[start:]]
-
-
-def unquoted(word: str) -> str:
-    """Return a word without its quotes and escapes."""
-    characters = []
-    quote, position = "", 0
-    while position < len(word):
-        character = word[position]
-        if character == "\\" and quote != "'" and position + 1 < len(word):
-            after = word[position + 1]
-            if quote and after not in '"\\$':
-                characters.append(character)
-            characters.append(after)
-            position += 2
-            continue
-        if character == quote:
-            quote = ""
-        elif not quote and character in "'\"":
-            quote = character
-        else:
-            characters.append(character)
-        position += 1
-    return "".join(characters)
+    return [word for word in (*words, text[start:]) if word]
 
 
 # What is no UTF-8 in a file, which encoding/json, and so BuildKit, replaces likewise.

@@ -169,9 +169,9 @@ def of_steps(context: Context, proposals: Sequence[Proposal]) -> Iterator[str]:
 def _of_removals(context: Context, proposals: Sequence[Proposal]) -> Iterator[str]:
     steps = _Steps(context, proposals)
     for proposal in proposals:
-        if proposal.edit.kind not in _LEAVING:
+        names = {*proposal.edit.packages} if proposal.edit.kind in _LEAVING else set()
+        if not names:
             continue
-        names = {*proposal.edit.packages}
         for layer in steps.runs(proposal.edit.layer):
             for call in steps.calls(layer):
                 missing = names.intersection(call.operands) if call.removes else None

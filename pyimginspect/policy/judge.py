@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
+from typing import NamedTuple
 
 import msgspec
 
@@ -36,36 +37,55 @@ def apply_policy(
     """
     catalogue = {**rules, **OWN_RULES}
     found = [*report.findings, *_own_findings(report, policy, today)]
-    counting = [
-        changed
-        for finding in found
-        if (changed := _under(policy, catalogue, finding, report)) is not None
-    ]
-    known = frozenset(old.fingerprint for old in baseline.findings) if baseline else frozenset()
-    holding = [w for w in policy.waivers if w.expires is None or w.expires >= today]
-    left, waived, accepted = [], [], []
-    for finding in sorted(counting, key=lambda finding: finding.order):
-        waiver = next((w for w in holding if _covers(w, finding, report)), None)
-        if waiver is not None:
-            expires = waiver.expires.isoformat() if waiver.expires else ""
-            waived.append(Waived(finding=finding, reason=waiver.reason, expires=expires))
-        elif finding.fingerprint in known:
-            accepted.append(finding)
-        else:
-            left.append(finding)
-    present = {finding.fingerprint for finding in counting}
+    seen = (_under(policy, catalogue, finding, report) for finding in found)
+    counting = [finding for finding in seen if finding is not None]
+    known = baseline.findings if baseline is not None else ()
+    accepted = frozenset(old.fingerprint for old in known)
+    present = frozenset(finding.fingerprint for finding in counting)
+    judged = _judged(report, counting, _holding(policy, today), accepted)
     verdict = Verdict(
         policy=policy.name,
         passed=True,
         fail_on=policy.fail_on,
-        waived=tuple(waived),
-        accepted=tuple(accepted),
-        fixed=tuple(
-            old for old in (baseline.findings if baseline else ()) if old.fingerprint not in present
-        ),
+        waived=tuple(judged.waived),
+        accepted=tuple(judged.accepted),
+        fixed=tuple(old for old in known if old.fingerprint not in present),
     )
-    verdict = _by_rule(verdict, policy, catalogue, left)
-    return msgspec.structs.replace(report, findings=tuple(left), verdict=verdict)
+    verdict = _by_rule(verdict, policy, catalogue, judged.left)
+    return msgspec.structs.replace(report, findings=tuple(judged.left), verdict=verdict)
+
+
+class _Judged(NamedTuple):
+    """Findings: what is left to judge by, what a waiver sets aside, what a baseline accepts."""
+
+    left: list[Finding]
+    waived: list[Waived]
+    accepted: list[Finding]
+
+
+def _judged(
+    report: Report,
+    findings: Iterable[Finding],
+    waivers: Collection[Waiver],
+    accepted: Collection[str],
+) -> _Judged:
+    """Return findings in their order; ``accepted`` are the fingerprints of the baseline."""
+    found = _Judged([], [], [])
+    for finding in sorted(findings, key=lambda finding: finding.order):
+        waiver = next((each for each in waivers if _covers(each, finding, report)), None)
+        if waiver is not None:
+            expires = waiver.expires.isoformat() if waiver.expires else ""
+            found.waived.append(Waived(finding=finding, reason=waiver.reason, expires=expires))
+        elif finding.fingerprint in accepted:
+            found.accepted.append(finding)
+        else:
+            found.left.append(finding)
+    return found
+
+
+def _holding(policy: Policy, today: datetime.date) -> list[Waiver]:
+    """Return the waivers that have not expired."""
+    return [each for each in policy.waivers if each.expires is None or each.expires >= today]
 
 
 def _by_rule(
