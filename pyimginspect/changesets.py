@@ -161,22 +161,16 @@ class LayerStack:
             self._literal.add(parent)
             return parent
 
-        def make(path: str) -> None:
-            old = self.nodes.get(path)
-            if old is not None and old.kind != "directory":
-                if old.layer == layer:
-                    what = "a file is used as a directory"
-                    self.notes.append(Note(what=what, path=path, layer=layer))
-                self._replace(old, entry, layer)
-            self._implied += len(path)
-            if self._implied > _MOST_IMPLIED:
-                what = (
-                    f"directories that no entry describes have {_MOST_IMPLIED >> 20} MiB of names"
-                )
-                raise LimitError(what, layer=str(layer), entry=entry.path)
-            self._put(path.rpartition("/")[0], implied_directory(path, layer))
+        def own(path: str) -> Node | None:
+            node = self.nodes.get(path)
+            return node if node is not None and node.layer == layer else None
 
-        real = self._follow(parent, entry, layer, make)
+        def enter(path: str, node: Node | None, is_last: bool) -> bool:
+            if node is None or node.kind != "directory":
+                self._imply(path, entry, layer)
+            return True
+
+        real = self._follow(parent, entry, layer, own, enter)
         if real is None:
             raise CorruptLayerError(
                 "the entry's directory is a symbolic link loop", layer=str(layer), entry=entry.path
@@ -187,6 +181,20 @@ class LayerStack:
             self._through_links[parent] = real
         return real
 
+    def _imply(self, path: str, entry: Entry, layer: int) -> None:
+        """Make a directory of the layer that no entry describes, for an ``entry`` below it."""
+        old = self.nodes.get(path)
+        if old is not None and old.kind != "directory":
+            if old.layer == layer:
+                what = "a file is used as a directory"
+                self.notes.append(Note(what=what, path=path, layer=layer))
+            self._replace(old, entry, layer)
+        self._implied += len(path)
+        if self._implied > _MOST_IMPLIED:
+            what = f"directories that no entry describes have {_MOST_IMPLIED >> 20} MiB of names"
+            raise LimitError(what, layer=str(layer), entry=entry.path)
+        self._put(path.rpartition("/")[0], implied_directory(path, layer))
+
     def _replace(self, old: Node, entry: Entry, layer: int) -> None:
         """Take away what a directory, of ``entry`` or above it, stands in the place of."""
         if old.kind == "symlink" and old.layer != layer:
@@ -194,50 +202,45 @@ class LayerStack:
         self._remove(old.path, layer, "overwritten")
 
     def _follow(
-        self, path: str, entry: Entry, layer: int, make: Callable[[str], None] | None = None
+        self,
+        path: str,
+        entry: Entry,
+        layer: int,
+        look: Callable[[str], Node | None],
+        enter: Callable[[str, Node | None, bool], bool],
     ) -> str | None:
-        """Resolve ``path`` to a real path; ``None`` where nothing is there or in a circle of links.
+        """Resolve ``path`` to a real path; ``None`` where it cannot be, or in a circle of links.
 
-        With ``make``, every component is to be a directory of the layer, and ``make`` is called
-        for each path that is not one yet: what only lower layers have counts for nothing. As long
-        as layers change, no answer can be kept for long: so the steps are counted, and of too many
-        the image is refused.
+        ``look`` returns what is at a path; ``enter`` whether the way leads there, from the path,
+        what is there, and whether it is the end of the way. As long as layers change, no answer
+        can be kept for long: so the steps are counted, and of too many the image is refused.
         """
         real = ""
         todo = path.split("/")[::-1]
         hops = 0
         while todo:
             name = todo.pop()
-            if name in ("", "."):
-                continue
             if name == "..":
                 real = real.rpartition("/")[0]
-                continue
-            step = f"{real}/{name}" if real else name
-            node = self.nodes.get(step)
-            if make is not None and node is not None and node.layer != layer:
-                node = None
-            kind = node.kind if node is not None else None
-            if node is not None and kind == "symlink":
-                hops += 1
-                if hops > MAX_LINKS:
+            elif name and name != ".":
+                step = f"{real}/{name}" if real else name
+                node = look(step)
+                if node is not None and node.kind == "symlink":
+                    hops += 1
+                    if hops > MAX_LINKS:
+                        return None
+                    target = target_of(node)
+                    if target.startswith("/"):
+                        real = ""
+                    todo.extend(reversed(target.split("/")))
+                    self._steps += target.count("/") + 1
+                    if self._steps > _MOST_STEPS:
+                        what = f"links were followed through {_MOST_STEPS:,} directories, and more"
+                        raise LimitError(what, layer=str(layer), entry=entry.path)
+                elif enter(step, node, not todo):
+                    real = step
+                else:
                     return None
-                target = target_of(node)
-                if target.startswith("/"):
-                    real = ""
-                names = target.split("/")
-                self._steps += len(names)
-                if self._steps > _MOST_STEPS:
-                    what = f"links were followed through {_MOST_STEPS:,} directories, and more"
-                    raise LimitError(what, layer=str(layer), entry=entry.path)
-                todo.extend(reversed(names))
-                continue
-            if make is not None:
-                if kind != "directory":
-                    make(step)
-            elif node is None or (todo and kind != "directory"):
-                return None
-            real = step
         return real
 
     def _add(self, path: str, parent: str, entry: Entry, position: int, layer: int) -> None:
@@ -324,7 +327,9 @@ class LayerStack:
 
     def _target(self, entry: Entry, layer: int) -> Node | None:
         parent, _, name = entry.target.rpartition("/")
-        real = parent if parent in self._literal else self._follow(parent, entry, layer)
+        real: str | None = parent
+        if parent not in self._literal:
+            real = self._follow(parent, entry, layer, self.nodes.get, _is_there)
         if real is None or not name:
             return None
         node = self.nodes.get(f"{real}/{name}" if real else name)
@@ -378,3 +383,8 @@ class LayerStack:
                     successor=successor,
                 )
             )
+
+
+def _is_there(path: str, node: Node | None, is_last: bool) -> bool:
+    """Whether a path leads on from here, or to here at its end."""
+    return node is not None and (is_last or node.kind == "directory")

@@ -110,6 +110,21 @@ class _Place:
         self.hops = 0
 
 
+class _Walk:
+    """A path that is walked: the ``place`` so far, ``None`` for nowhere, and the names ``todo``.
+
+    It is the target of ``link``, or what was asked for; ``hops`` counts the links so far.
+    """
+
+    __slots__ = ("hops", "link", "place", "todo")
+
+    def __init__(self, place: _Place | None, path: str, link: _Place | None = None) -> None:
+        self.place = place
+        self.todo = path.split("/")[::-1]
+        self.link = link
+        self.hops = 0 if link is None else 1
+
+
 class RootFS:
     """A read-only view of the final file system, and of what its layers lost on the way.
 
@@ -237,39 +252,47 @@ class RootFS:
         Targets of 4 kB that lead through each other would else cost 40 times their length, for
         each question again.
         """
-        link, place, todo, hops = None, self._root, path.split("/")[::-1], 0
-        waiting: list[tuple[_Place | None, _Place, list[str], int]] = []
+        walk = _Walk(self._root, path)
+        waiting: list[_Walk] = []
         while True:
-            real: _Place | None = place
-            while todo:
-                name = todo.pop()
-                if name in ("", "."):
-                    continue
-                real = place.parent if name == ".." else self._step(place, name)
-                if real is not None and real.target is not None:
-                    if not real.hops:
-                        # Where it leads comes first, then the same step again.
-                        waiting.append((link, place, [*todo, name], hops))
-                        link, todo, hops = real, real.target.split("/")[::-1], 1
-                        place = real = self._root if real.target.startswith("/") else place
-                        if len(waiting) > MAX_LINKS:
-                            # Whoever has waited for so many is behind too many, or in a circle.
-                            late = waiting.pop(0)[0]
-                            if late is not None:
-                                late.hops = 1
-                        continue
-                    hops += real.hops
-                    real = real.real if hops <= MAX_LINKS else None
-                if real is None or (todo and not real.directory):
-                    real = None
-                    break
-                place = real
+            ahead = self._advance(walk)
+            if ahead is not None:
+                # Where it leads comes first, then the same step again.
+                waiting.append(walk)
+                walk = ahead
+                if len(waiting) > MAX_LINKS:
+                    # Whoever has waited for so many is behind too many, or in a circle.
+                    late = waiting.pop(0).link
+                    if late is not None:
+                        late.hops = 1
+                continue
+            link, real = walk.link, walk.place
             if link is None:
                 return real.path if real is not None else None
-            link.hops, link.real = hops, real
+            link.hops, link.real = walk.hops, real
             if not waiting:
                 return None  # the question itself was behind too many
-            link, place, todo, hops = waiting.pop()
+            walk = waiting.pop()
+
+    def _advance(self, walk: _Walk) -> _Walk | None:
+        """Walk on to the end, or up to a link that was never walked, and return its walk."""
+        place, todo = walk.place, walk.todo
+        while todo and place is not None:
+            name = todo.pop()
+            if name in ("", "."):
+                continue
+            step = place.parent if name == ".." else self._step(place, name)
+            if step is not None and step.target is not None:
+                if not step.hops:
+                    todo.append(name)
+                    start = self._root if step.target.startswith("/") else place
+                    return _Walk(start, step.target, step)
+                walk.hops += step.hops
+                step = step.real if walk.hops <= MAX_LINKS else None
+            if step is not None and todo and not step.directory:
+                step = None
+            walk.place = place = step
+        return None
 
     def _step(self, place: _Place, name: str) -> _Place | None:
         """Return what is called ``name`` in a directory, whatever it is; ``None`` for nothing."""
