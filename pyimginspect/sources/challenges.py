@@ -62,21 +62,9 @@ def fetch_token(
 
     Raises :class:`RegistryError` where the token service does not work.
     """
-    asked: dict[str, str] = {name: challenge[name] for name in _ASKED if name in challenge}
-    form: dict[str, str] | None = None
-    authorization = None
-    if credentials is not None and credentials.refresh_token is not None:
-        form = {**asked, "grant_type": "refresh_token", "client_id": "pyimginspect"}
-        form["refresh_token"] = credentials.refresh_token
-    elif credentials is not None:
-        authorization = credentials.basic
     try:
         with session.request(
-            "GET" if form is None else "POST",
-            challenge["realm"],
-            params=asked if form is None else None,
-            data=form,
-            auth=Authorization(authorization),
+            **_question(challenge, credentials),
             proxies=bypass(challenge["realm"]),
             timeout=timeout,
             stream=True,
@@ -92,12 +80,31 @@ def fetch_token(
         raise RegistryError(f"the token service does not answer: {reason(exc)}") from exc
     except ManifestError as exc:
         raise AuthenticationError("what the token service answers is no token") from exc
-    if isinstance(document, dict):
-        for name in ("token", "access_token"):
-            token = document.get(name)
-            if isinstance(token, str) and _TOKEN.fullmatch(token):
-                return token
-    raise AuthenticationError("what the token service answers is no token")
+    token = _token_in(document)
+    if token is None:
+        raise AuthenticationError("what the token service answers is no token")
+    return token
+
+
+def _question(challenge: Challenge, credentials: Credentials | None) -> dict[str, Any]:
+    """Return the request for a token: OAuth2's where there is a refresh token to show."""
+    asked: dict[str, str] = {name: challenge[name] for name in _ASKED if name in challenge}
+    question: dict[str, Any] = {"method": "GET", "url": challenge["realm"], "params": asked}
+    question["auth"] = Authorization(None)
+    if credentials is not None and credentials.refresh_token is not None:
+        form = {**asked, "grant_type": "refresh_token", "client_id": "pyimginspect"}
+        form["refresh_token"] = credentials.refresh_token
+        question |= {"method": "POST", "params": None, "data": form}
+    elif credentials is not None:
+        question["auth"] = Authorization(credentials.basic)
+    return question
+
+
+def _token_in(document: object) -> str | None:
+    if not isinstance(document, dict):
+        return None
+    found = (document.get(name) for name in ("token", "access_token"))
+    return next((each for each in found if isinstance(each, str) and _TOKEN.fullmatch(each)), None)
 
 
 class Authorization(requests.auth.AuthBase):

@@ -98,6 +98,16 @@ class DockerImage(Struct, frozen=True, rename="pascal"):
     repo_tags: list[str] | None = None
     layer_sources: dict[str, Descriptor] | None = None  # of foreign layers, by diff ID
 
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The names of the image."""
+        return tuple(self.repo_tags or ())
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """The members of the archive that the image is made of, the configuration first."""
+        return (self.config, *(self.layers or ()))
+
 
 class _RootFS(Struct):
     diff_ids: list[str] | None = None
@@ -109,6 +119,16 @@ class _History(Struct):
     author: str | None = None
     comment: str | None = None
     empty_layer: bool | None = None
+
+    def typed(self) -> History:
+        """Return the step with everything that it leaves out."""
+        return History(
+            created=self.created,
+            created_by=self.created_by or "",
+            author=self.author or "",
+            comment=self.comment or "",
+            empty_layer=bool(self.empty_layer),
+        )
 
 
 class _Settings(Struct, rename="pascal"):
@@ -131,6 +151,15 @@ class _Config(Struct):
     config: _Settings | None = None
     rootfs: _RootFS | None = None
     history: list[_History] | None = None
+
+    def on(self) -> Platform:
+        """Return the platform; Linux on AMD64 where none is named, as in the first images."""
+        return Platform(
+            os=self.os or "linux",
+            architecture=self.architecture or "amd64",
+            variant=self.variant or "",
+            os_version=self.os_version or "",
+        )
 
 
 def _decode(data: bytes, kind: Any, what: str) -> Any:
@@ -170,12 +199,7 @@ def parse_config(data: bytes, what: str) -> ImageConfig:
     settings = raw.config or _Settings()
     diff_ids = (raw.rootfs.diff_ids if raw.rootfs is not None else None) or []
     return ImageConfig(
-        platform=Platform(
-            os=raw.os or "linux",
-            architecture=raw.architecture or "amd64",
-            variant=raw.variant or "",
-            os_version=raw.os_version or "",
-        ),
+        platform=raw.on(),
         created=raw.created,
         env=tuple(settings.env or ()),
         entrypoint=tuple(settings.entrypoint or ()),
@@ -185,17 +209,8 @@ def parse_config(data: bytes, what: str) -> ImageConfig:
         working_dir=settings.working_dir or "",
         volumes=tuple(settings.volumes or ()),
         labels=settings.labels or {},
-        diff_ids=tuple(parse_digest(diff_id) for diff_id in diff_ids),
-        history=tuple(
-            History(
-                created=step.created,
-                created_by=step.created_by or "",
-                author=step.author or "",
-                comment=step.comment or "",
-                empty_layer=bool(step.empty_layer),
-            )
-            for step in raw.history or ()
-        ),
+        diff_ids=tuple(map(parse_digest, diff_ids)),
+        history=tuple(step.typed() for step in raw.history or ()),
     )
 
 

@@ -20,6 +20,7 @@ from pyimginspect.layers.digests import algorithm, check_algorithm, digest_of
 from pyimginspect.model import Digest, ImageConfig, Platform, parse_digest
 from pyimginspect.sources.documents import (
     Descriptor,
+    DockerImage,
     Manifest,
     check_config_type,
     check_layer_type,
@@ -128,12 +129,7 @@ def select_docker(data: bytes, store: Store, name: str | None, *, verify: bool) 
     :class:`ImageNotFoundError`, listing what there is, where there are several and no tag is
     given, or none has it.
     """
-    images = parse_docker_manifest(data, "manifest.json")
-    chosen = images
-    if name is not None:
-        chosen = [i for i in images if any(_same_name(name, tag) for tag in i.repo_tags or ())]
-    if len({(i.config, tuple(i.layers or ())) for i in chosen}) != 1:
-        raise _not_one(name, [tag for i in images for tag in i.repo_tags or ["(no tag)"]])
+    chosen = _called(parse_docker_manifest(data, "manifest.json"), name)
     image = chosen[0]
     config = store.document(image.config)
     if config is None:
@@ -143,16 +139,26 @@ def select_docker(data: bytes, store: Store, name: str | None, *, verify: bool) 
         check_document(config, claimed, "the configuration")
     parsed = parse_config(config, "the configuration")
     foreign = image.layer_sources or {}
-    layers = [
-        LayerRef(name=layer, diff_id=diff_id, foreign=diff_id in foreign)
-        for layer, diff_id in _paired(image.layers or [], parsed)
-    ]
+    layers = _paired(image.layers or [], parsed)
     return Selection(
         config=parsed,
-        layers=tuple(layers),
-        names=tuple(tag for i in chosen for tag in i.repo_tags or ()),
+        layers=tuple(
+            LayerRef(name=layer, diff_id=diff_id, foreign=diff_id in foreign)
+            for layer, diff_id in layers
+        ),
+        names=tuple(tag for i in chosen for tag in i.tags),
         config_digest=digest_of(config, algorithm(claimed) if claimed is not None else "sha256"),
     )
+
+
+def _called(images: list[DockerImage], name: str | None) -> list[DockerImage]:
+    """Return the entries of the one image that is called ``name``, or of the only one."""
+    chosen = images
+    if name is not None:
+        chosen = [i for i in images if any(_same_name(name, tag) for tag in i.tags)]
+    if len({i.members for i in chosen}) != 1:
+        raise _not_one(name, [tag for i in images for tag in i.tags or ("(no tag)",)])
+    return chosen
 
 
 def _digest_in_name(member: str) -> Digest | None:
@@ -291,6 +297,24 @@ def _nested(descriptor: Descriptor, store: Store) -> Manifest | None:
 def _by_platform(
     candidates: list[_Candidate], store: Store, platform: Platform | None
 ) -> Selection:
+    chosen, data = _chosen(candidates, store, platform)
+    digest = parse_digest(chosen.descriptor.digest)
+    if data is None:
+        raise ManifestError(f"the manifest {digest[:19]} is absent")
+    names = tuple(dict.fromkeys(name for c in candidates for name in c.names))
+    selection = _from_manifest(parse_document(data, "the manifest"), digest, names, store)
+    check_platform(selection, platform)
+    return selection
+
+
+def _chosen(
+    candidates: list[_Candidate], store: Store, platform: Platform | None
+) -> tuple[_Candidate, bytes | None]:
+    """Return the first candidate for a platform, and its manifest where that is there.
+
+    Without ``platform``, of several the one that this machine would run is taken, or the only one
+    whose manifest is there.
+    """
     named = [(c, c.descriptor.on()) for c in candidates]
     wanted = platform
     if wanted is None and len({c.descriptor.digest for c in candidates}) > 1:
@@ -301,13 +325,7 @@ def _by_platform(
         chosen, data = _only_one_there(candidates, store)
     if not chosen:
         raise _no_platform(wanted, [str(on) for _, on in named if on is not None])
-    digest = parse_digest(chosen[0].descriptor.digest)
-    if data is None:
-        raise ManifestError(f"the manifest {digest[:19]} is absent")
-    names = tuple(dict.fromkeys(name for c in candidates for name in c.names))
-    selection = _from_manifest(parse_document(data, "the manifest"), digest, names, store)
-    check_platform(selection, platform)
-    return selection
+    return chosen[0], data
 
 
 def _manifest(candidate: _Candidate, store: Store) -> bytes | None:
