@@ -28,27 +28,46 @@ def attested_rows(said: Attestation) -> Iterator[tuple[str, str]]:
     """Yield what an attestation says as label and words, its contradictions last."""
     where = "in the image's index" if said.found == "index" else "among its referrers"
     kind = said.predicate_type.rpartition("://")[2] or "unknown"
-    yield _KINDS[said.kind], f"{kind}, {where}"
-    if said.digest:
-        yield "document", said.digest
-    if said.ignored:
-        yield "ignored", said.ignored
-    if said.builder:
-        yield "builder", said.builder
-    if base := attested_base((said,)):
-        count = f", {counted(said.base_layers, 'layer')} of the image" if said.base_layers else ""
-        yield "base", f"{base}{count}"
-    if said.dockerfile or said.source:
-        source = f"{said.source} at {said.revision}" if said.revision else said.source
-        yield "source", ", ".join(word for word in (said.dockerfile, source) if word)
-    if said.materials:
-        named = [each.uri for each in said.materials]
-        yield "materials", f"{counted(len(named), 'material')}: {', '.join(named[:_MOST_NAMED])}"
-    if said.packages is not None:
-        tool = f", by {said.tool}" if said.tool else ""
-        yield "lists", f"{counted(said.packages, 'package')}{tool}"
+    rows = (
+        (_KINDS[said.kind], f"{kind}, {where}"),
+        ("document", said.digest),
+        ("ignored", said.ignored),
+        ("builder", said.builder),
+        ("base", _base(said)),
+        ("source", _source(said)),
+        ("materials", _materials(said)),
+        ("lists", _packages(said)),
+    )
+    yield from ((label, words) for label, words in rows if words)
     for each in said.contradictions:
         yield "contradiction", each
+
+
+def _base(said: Attestation) -> str:
+    base = attested_base((said,))
+    if base and said.base_layers:
+        return f"{base}, {counted(said.base_layers, 'layer')} of the image"
+    return base
+
+
+def _source(said: Attestation) -> str:
+    if not (said.dockerfile or said.source):
+        return ""
+    source = f"{said.source} at {said.revision}" if said.revision else said.source
+    return ", ".join(word for word in (said.dockerfile, source) if word)
+
+
+def _materials(said: Attestation) -> str:
+    if not said.materials:
+        return ""
+    named = ", ".join(each.uri for each in said.materials[:_MOST_NAMED])
+    return f"{counted(len(said.materials), 'material')}: {named}"
+
+
+def _packages(said: Attestation) -> str:
+    if said.packages is None:
+        return ""
+    return counted(said.packages, "package") + (f", by {said.tool}" if said.tool else "")
 
 
 def lines_of(said: Attestation) -> list[tuple[int, str, str]]:

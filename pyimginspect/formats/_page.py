@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 import wcwidth
@@ -131,23 +131,10 @@ class Page:
         used = [n for n, _ in enumerate(columns) if any(row[n] for row in rows)]
         columns = [columns[n] for n in used]
         rows = [[row[n] for n in used] for row in rows]
-        widths = []
-        for n, column in enumerate(columns):
-            widest = max(wcwidth.width(self.clean(row[n])) for row in rows)
-            widths.append(
-                max(len(column.title), min(widest, self.width if column.elastic else column.widest))
-            )
+        texts = zip(*rows, strict=True)
+        widths = [self._wanted(*each) for each in zip(columns, texts, strict=True)]
         self._fit(columns, widths)
-        cells = [
-            [
-                self.shorten(cell, room, column.keep)
-                for cell, room, column in zip(row, widths, columns, strict=True)
-            ]
-            for row in rows
-        ]
-        for n, column in enumerate(columns):
-            for row in cells if column.tinted else ():
-                row[n] = self.colour(row[n], row[n])
+        cells = [list(map(self._cell, row, widths, columns)) for row in rows]
         from tabulate import tabulate  # it loads forty modules, and one screen has no table
 
         # The head is rows like any other: tabulate would make columns wider than it need be.
@@ -159,6 +146,16 @@ class Page:
             colalign=["right" if column.right else "left" for column in columns],
         )
         self.lines += [line.rstrip() for line in text.split("\n")]
+
+    def _wanted(self, column: Column, texts: Iterable[str]) -> int:
+        """Return the width that a column would have if there was room."""
+        widest = max(wcwidth.width(self.clean(text)) for text in texts)
+        limit = self.width if column.elastic else column.widest
+        return max(len(column.title), min(widest, limit))
+
+    def _cell(self, text: str, room: int, column: Column) -> str:
+        text = self.shorten(text, room, column.keep)
+        return self.colour(text, text) if column.tinted else text
 
     def _fit(self, columns: Sequence[Column], widths: list[int]) -> None:
         """Take columns from the elastic ones, then from the widest, until the table fits."""

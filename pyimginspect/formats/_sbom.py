@@ -268,40 +268,56 @@ def edges_of(report: Report) -> dict[str, set[str]]:
 
     Of a requirement with alternatives each one that is installed counts, as any of them meets it.
     """
-    edges: dict[str, set[str]] = {IMAGE: set()}
-    pythons = {python.path: _python_ref(python.path) for python in report.pythons}
-    for environment in report.environments:
-        if environment.base in pythons:
-            pythons[environment.path] = pythons[environment.base]
-    providers: dict[str, set[str]] = {}
-    for package in report.os_packages:
-        for name in (package.name, package.key, *package.provides):
-            providers.setdefault(name, set()).add(_package_ref(package))
-    system = {_package_ref(package) for package in report.os_packages}
-    if report.os.id:
-        edges[IMAGE].add(SYSTEM)
-        edges[SYSTEM] = system
-    else:
-        edges[IMAGE] |= system
-    for package in report.os_packages:
-        own = _package_ref(package)
-        edges[own] = set()
-        for alternatives in package.depends:
-            edges[own].update(*(providers.get(name, ()) for name in alternatives))
-        edges[own].discard(own)
-    for python in report.pythons:
-        edges[IMAGE].add(_python_ref(python.path))
-        edges[_python_ref(python.path)] = {
+    providers = _providers(report)
+    packages = _needs_of_packages(report, providers)
+    pythons = {
+        _python_ref(python.path): {
             ref for name in python.packages for ref in providers.get(name, ())
         }
-    for found in report.distributions:
-        own = _distribution_ref(found)
-        edges[IMAGE].add(own)
-        edges[own] = {pythons[path] for path in found.interpreters if path in pythons}
+        for python in report.pythons
+    }
+    distributions = _needs_of_distributions(report)
+    edges = {IMAGE: {*pythons, *distributions}}
+    if report.os.id:
+        edges[IMAGE].add(SYSTEM)
+        edges[SYSTEM] = set(packages)
+    else:
+        edges[IMAGE].update(packages)
+    edges |= packages | pythons | distributions
     for found, each in _all_bundled(report):
         edges[_distribution_ref(found)].add(_bundled_ref(each))
         edges[_bundled_ref(each)] = set()
     return edges
+
+
+def _providers(report: Report) -> dict[str, set[str]]:
+    """Return the packages that each name stands for."""
+    providers: dict[str, set[str]] = {}
+    for package in report.os_packages:
+        for name in (package.name, package.key, *package.provides):
+            providers.setdefault(name, set()).add(_package_ref(package))
+    return providers
+
+
+def _needs_of_packages(report: Report, providers: dict[str, set[str]]) -> dict[str, set[str]]:
+    needs = {}
+    for package in report.os_packages:
+        own = _package_ref(package)
+        names = (name for alternatives in package.depends for name in alternatives)
+        needs[own] = set().union(*(providers.get(name, ()) for name in names)) - {own}
+    return needs
+
+
+def _needs_of_distributions(report: Report) -> dict[str, set[str]]:
+    """Return the interpreters of each distribution, for an environment the one it was made with."""
+    pythons = {python.path: _python_ref(python.path) for python in report.pythons}
+    for environment in report.environments:
+        if environment.base in pythons:
+            pythons[environment.path] = pythons[environment.base]
+    return {
+        _distribution_ref(found): {pythons[path] for path in found.interpreters if path in pythons}
+        for found in report.distributions
+    }
 
 
 def _cpe(implementation: str, version: str) -> str | None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from xml.etree import ElementTree
 
 from pyimginspect.errors import printable
-from pyimginspect.report import Finding, Report
+from pyimginspect.report import Finding, Report, Verdict
 from pyimginspect.rules import Rule
 from pyimginspect.text import sized
 
@@ -22,7 +22,7 @@ def render(report: Report, *, rules: Mapping[str, Rule] | None = None) -> str:
     name = report.image.names[0] if report.image.names else report.image.reference
     suite = ElementTree.Element("testsuite", name=printable(name))
     verdict = report.verdict
-    failures = skipped = 0
+    failures = 0
     for finding in report.findings:
         case = _case(suite, finding.rule, finding.subject)
         if verdict.fails(finding) if verdict is not None else finding.severity != "note":
@@ -33,17 +33,16 @@ def render(report: Report, *, rules: Mapping[str, Rule] | None = None) -> str:
             failure.text = _details(finding)
         else:
             ElementTree.SubElement(case, "system-out").text = _details(finding)
-    aside = [(item.finding, item.reason) for item in verdict.waived] if verdict else []
-    aside += [(finding, "known to the baseline") for finding in verdict.accepted] if verdict else []
-    for finding, reason in aside:
-        skipped += 1
+    aside = list(_set_aside(verdict)) if verdict is not None else []
+    for finding, why in aside:
         case = _case(suite, finding.rule, finding.subject)
-        ElementTree.SubElement(case, "skipped", message=printable(reason))
-    found = {finding.rule for finding in [*report.findings, *(f for f, _ in aside)]}
+        ElementTree.SubElement(case, "skipped", message=printable(why))
     names = {rule.rule for rule in verdict.rules} if verdict is not None else {*(rules or {})}
-    for rule in sorted(names - found):
+    names -= {finding.rule for finding in report.findings}
+    names -= {finding.rule for finding, _ in aside}
+    for rule in sorted(names):
         _case(suite, rule, "")
-    counts = {"tests": len(suite), "failures": failures, "errors": 0, "skipped": skipped}
+    counts = {"tests": len(suite), "failures": failures, "errors": 0, "skipped": len(aside)}
     suite.attrib.update({key: str(value) for key, value in counts.items()})
     suite.set("time", "0")
     suites = ElementTree.Element("testsuites", name="pyimginspect")
@@ -52,6 +51,14 @@ def render(report: Report, *, rules: Mapping[str, Rule] | None = None) -> str:
     ElementTree.indent(suites)
     text = ElementTree.tostring(suites, encoding="unicode")
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{text}\n'
+
+
+def _set_aside(verdict: Verdict) -> Iterator[tuple[Finding, str]]:
+    """Yield the findings that a waiver or the baseline lets pass, and why."""
+    for item in verdict.waived:
+        yield item.finding, item.reason
+    for finding in verdict.accepted:
+        yield finding, "known to the baseline"
 
 
 def _case(suite: ElementTree.Element, rule: str, subject: str) -> ElementTree.Element:

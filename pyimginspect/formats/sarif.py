@@ -7,7 +7,8 @@ section numbers below are of that document.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any
 from urllib.parse import quote
 
@@ -46,30 +47,17 @@ def render(
     the analysis where the image's repository is no good name for it: consumers close the alerts
     of one category that its next upload no longer has.
     """
-    verdict = report.verdict
-    waived = verdict.waived if verdict is not None else ()
-    known = verdict.accepted if verdict is not None else ()
-    findings = [*report.findings, *known, *(item.finding for item in waived)]
-    findings = findings[:_MOST_RESULTS]
-    catalogue = _rules(findings, rules or {})
+    judged = list(islice(_judged(report), _MOST_RESULTS))
+    catalogue = _rules([finding for finding, _ in judged], rules or {})
     numbers = {rule["id"]: number for number, rule in enumerate(catalogue)}
-    results = []
     fixes = fixes_by_edit(plan, dockerfile) if plan is not None and dockerfile is not None else ()
-    for finding in findings:
+    results = []
+    for finding, judgement in judged:
         result = _result(report, finding, dockerfile)
         mending = [fix for edit, fix in fixes if is_about(edit, finding)]
         if mending:
             result["fixes"] = mending
-        result["ruleIndex"] = numbers[finding.rule]
-        if verdict is not None and (known or verdict.fixed):
-            result["baselineState"] = "unchanged" if finding in known else "new"
-        results.append(result)
-    set_aside = len(report.findings) + len(known)
-    for item, result in zip(waived, results[set_aside:], strict=False):
-        # §3.35: what was decided outside the file that is scanned.
-        result["suppressions"] = [
-            {"kind": "external", "status": "accepted", "justification": printable(item.reason)}
-        ]
+        results.append({**result, "ruleIndex": numbers[finding.rule], **judgement})
     run = {
         "tool": {
             "driver": {
@@ -86,6 +74,23 @@ def render(
         "results": results,
     }
     return json.dumps(log_of([run]), indent=2, ensure_ascii=False) + "\n"
+
+
+def _judged(report: Report) -> Iterator[tuple[Finding, dict[str, Any]]]:
+    """Yield every finding with what the verdict adds to its result, those set aside last."""
+    verdict = report.verdict
+    if verdict is None:
+        yield from ((finding, {}) for finding in report.findings)
+        return
+    compared = bool(verdict.accepted or verdict.fixed)
+    new = {"baselineState": "new"} if compared else {}
+    yield from ((finding, new) for finding in report.findings)
+    yield from ((finding, {"baselineState": "unchanged"}) for finding in verdict.accepted)
+    for item in verdict.waived:
+        # §3.35: what was decided outside the file that is scanned.
+        reason = printable(item.reason)
+        suppression = {"kind": "external", "status": "accepted", "justification": reason}
+        yield item.finding, {**new, "suppressions": [suppression]}
 
 
 def _image(report: Report) -> str:

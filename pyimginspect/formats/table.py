@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import wcwidth
 
@@ -17,6 +17,7 @@ from pyimginspect.formats._text import (
     severity_words,
     verdict_words,
 )
+from pyimginspect.model import Evidence
 from pyimginspect.report import Failure, Finding, Report
 from pyimginspect.rules import Rule
 from pyimginspect.text import counted, sized
@@ -174,34 +175,46 @@ def _detail(page: Page, report: Report, number: int, finding: Finding) -> None:
     head = page.colour(page.shorten(head, page.width), finding.severity)
     page.lines.append(page.link(head, finding.rule))
     page.paragraph(finding.message, indent=3)
-
-    def fact(label: str, text: str) -> None:
+    for label, text in _facts(finding, report):
         page.paragraph(text, label=label, indent=3, hang=_LABEL)
 
-    for evidence in finding.evidence[:_MOST_EVIDENCE]:
-        place = [evidence.path] if evidence.path and evidence.path not in evidence.what else []
-        if evidence.package and evidence.package not in evidence.what:
-            place.append(f"package {evidence.package}")
-        if evidence.layer is not None and finding.layers != (evidence.layer,):
-            place.append(f"layer {evidence.layer}")
-        fact("-", f"{evidence.what} ({', '.join(place)})" if place else evidence.what)
-    if len(finding.evidence) > _MOST_EVIDENCE:
-        rest = len(finding.evidence) - _MOST_EVIDENCE
-        fact("", f"and {counted(rest, 'more line of evidence', 'more lines of evidence')}")
+
+def _facts(finding: Finding, report: Report) -> Iterator[tuple[str, str]]:
+    """Yield what is behind a finding and what mends it, as labels and texts."""
+    yield from _evidence(finding)
     if finding.layers:
         layer, instruction, others = instruction_and_others(finding, report)
         words = f"{layer}: {instruction}" if instruction else layer
-        fact("layer", f"{words} ({others})" if others else words)
+        yield "layer", f"{words} ({others})" if others else words
     if finding.packages:
-        fact("packages", listing(finding.packages, 2 * _MOST_PATHS))
+        yield "packages", listing(finding.packages, 2 * _MOST_PATHS)
     known = {evidence.path for evidence in finding.evidence}
     paths = [path for path in finding.paths if path not in known]
     for path in paths[:_MOST_PATHS]:
-        fact("path", path)
+        yield "path", path
     if len(paths) > _MOST_PATHS:
-        fact("", f"and {counted(len(paths) - _MOST_PATHS, 'more path')}")
+        yield "", f"and {counted(len(paths) - _MOST_PATHS, 'more path')}"
     for n, line in enumerate(finding.fix.splitlines()):
-        fact("" if n else "fix", line)
+        yield "" if n else "fix", line
+
+
+def _evidence(finding: Finding) -> Iterator[tuple[str, str]]:
+    for evidence in finding.evidence[:_MOST_EVIDENCE]:
+        place = ", ".join(_place(evidence, finding))
+        yield "-", f"{evidence.what} ({place})" if place else evidence.what
+    rest = len(finding.evidence) - _MOST_EVIDENCE
+    if rest > 0:
+        yield "", f"and {counted(rest, 'more line of evidence', 'more lines of evidence')}"
+
+
+def _place(evidence: Evidence, finding: Finding) -> Iterator[str]:
+    """Yield where the evidence is, as far as neither it nor the finding's layers say so."""
+    if evidence.path and evidence.path not in evidence.what:
+        yield evidence.path
+    if evidence.package and evidence.package not in evidence.what:
+        yield f"package {evidence.package}"
+    if evidence.layer is not None and finding.layers != (evidence.layer,):
+        yield f"layer {evidence.layer}"
 
 
 def _set_aside(page: Page, report: Report) -> None:

@@ -87,26 +87,12 @@ def _edges(
     packages: Iterable[str], needed_by: dict[str, list[str]], asked: set[str]
 ) -> list[tuple[str, str]]:
     """Return who needs whom, on shortest ways from packages asked for to ``packages``."""
-    level = dict.fromkeys(packages, 0)
-    queue = list(level)
-    roots = []
-    for name in queue:  # grows while we look
-        if name in asked or name not in needed_by:
-            roots.append(name)
-            if name in asked:
-                continue  # who needs that in turn explains nothing more
-        for other in needed_by.get(name, ()):
-            if other not in level:
-                level[other] = level[name] + 1
-                queue.append(other)
-    roots = [name for name in roots if name in asked] or roots
+    distance = _distances(packages, needed_by, asked)
+    ends = [name for name in distance if name in asked or name not in needed_by]
+    roots = [name for name in ends if name in asked] or ends
+    below = _nearer(distance, needed_by)
     edges: dict[tuple[str, str], None] = {}
-    below: dict[str, list[str]] = {other: [] for other in level}
-    for name, others in needed_by.items():
-        for other in others:
-            if name in level and other in level and level[other] == level[name] + 1:
-                below[other].append(name)
-    stack = sorted(roots, key=lambda name: level[name])[:_MOST_ROOTS]
+    stack = sorted(roots, key=lambda name: distance[name])[:_MOST_ROOTS]
     seen: set[str] = set()
     while stack and len(seen) < _MOST_BOXES:
         name = stack.pop()
@@ -117,15 +103,36 @@ def _edges(
     return sorted(edges)
 
 
+def _distances(
+    packages: Iterable[str], needed_by: dict[str, list[str]], asked: set[str]
+) -> dict[str, int]:
+    """Return how many steps away from ``packages`` those are that need them, the nearest first."""
+    distance = dict.fromkeys(packages, 0)
+    queue = list(distance)
+    for name in queue:  # grows while we look
+        if name in asked:
+            continue  # who needs that in turn explains nothing more
+        for other in needed_by.get(name, ()):
+            if other not in distance:
+                distance[other] = distance[name] + 1
+                queue.append(other)
+    return distance
+
+
+def _nearer(distance: dict[str, int], needed_by: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Return what each package needs that is a step nearer."""
+    nearer: dict[str, list[str]] = {name: [] for name in distance}
+    for name, others in needed_by.items():
+        if name in distance:
+            for other in others:
+                if distance.get(other) == distance[name] + 1:
+                    nearer[other].append(name)
+    return nearer
+
+
 def _draw(path: str, version: str, edges: list[tuple[str, str]], asked: set[str]) -> Chain:
     """Lay the boxes out in columns: what is asked for on the left, the interpreter on the right."""
-    depth = {path: 0}
-    todo = [path]
-    for name in todo:  # grows while we look
-        for upper, lower in edges:
-            if lower == name and upper not in depth:
-                depth[upper] = depth[name] + 1
-                todo.append(upper)
+    depth = _depths(path, edges)
     last = max(depth.values())
     columns: dict[int, list[str]] = {}
     for name in sorted(depth):
@@ -133,16 +140,11 @@ def _draw(path: str, version: str, edges: list[tuple[str, str]], asked: set[str]
     boxes = {}
     for column, names in sorted(columns.items()):
         for row, name in enumerate(names):
-            label = f"Python {version}" if name == path else name
-            boxes[name] = Box(
-                name=name,
-                label=label if len(label) <= _LONGEST else f"{label[: _LONGEST - 1]}…",
-                x=column * (_WIDTH + _ACROSS),
-                y=row * (_HEIGHT + _DOWN),
-                width=_WIDTH,
-                height=_HEIGHT,
-                kind="python" if name == path else "asked" if name in asked else "needed",
-            )
+            if name == path:
+                boxes[name] = _box(name, f"Python {version}", "python", column, row)
+            else:
+                kind = "asked" if name in asked else "needed"
+                boxes[name] = _box(name, name, kind, column, row)
     drawn = [(a, b) for a, b in edges if a in boxes and b in boxes]
     return Chain(
         path=path,
@@ -150,14 +152,36 @@ def _draw(path: str, version: str, edges: list[tuple[str, str]], asked: set[str]
         width=(last + 1) * (_WIDTH + _ACROSS) - _ACROSS,
         height=max(len(names) for names in columns.values()) * (_HEIGHT + _DOWN) - _DOWN,
         boxes=tuple(boxes.values()),
-        arrows=tuple(
-            Arrow(
-                x1=boxes[a].x + _WIDTH,
-                y1=boxes[a].y + _HEIGHT // 2,
-                x2=boxes[b].x,
-                y2=boxes[b].y + _HEIGHT // 2,
-            )
-            for a, b in drawn
-        ),
+        arrows=tuple(_arrow(boxes[a], boxes[b]) for a, b in drawn),
         words="; ".join(f"{a} brings {b}" if b == path else f"{a} needs {b}" for a, b in drawn),
+    )
+
+
+def _depths(path: str, edges: list[tuple[str, str]]) -> dict[str, int]:
+    """Return how many steps each package is away from the interpreter at ``path``."""
+    depth = {path: 0}
+    todo = [path]
+    for name in todo:  # grows while we look
+        for upper, lower in edges:
+            if lower == name and upper not in depth:
+                depth[upper] = depth[name] + 1
+                todo.append(upper)
+    return depth
+
+
+def _box(name: str, label: str, kind: str, column: int, row: int) -> Box:
+    return Box(
+        name=name,
+        label=label if len(label) <= _LONGEST else f"{label[: _LONGEST - 1]}…",
+        x=column * (_WIDTH + _ACROSS),
+        y=row * (_HEIGHT + _DOWN),
+        width=_WIDTH,
+        height=_HEIGHT,
+        kind=kind,
+    )
+
+
+def _arrow(left: Box, right: Box) -> Arrow:
+    return Arrow(
+        x1=left.x + _WIDTH, y1=left.y + _HEIGHT // 2, x2=right.x, y2=right.y + _HEIGHT // 2
     )
