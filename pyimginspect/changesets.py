@@ -34,6 +34,10 @@ OPAQUE = ".wh..wh..opq"
 _MOST_STEPS = 2_000_000
 _MOST_IMPLIED = 64 << 20
 
+_How = Literal["overwritten", "removed"]
+_Look = Callable[[str], Node | None]
+_Enter = Callable[[str, Node | None, bool], bool]
+
 
 def apply_layers(layers: Iterable[Layer]) -> RootFS:
     """Fold layers, the lowest first, into the file system that a container would see.
@@ -202,12 +206,7 @@ class LayerStack:
         self._remove(old.path, layer, "overwritten")
 
     def _follow(
-        self,
-        path: str,
-        entry: Entry,
-        layer: int,
-        look: Callable[[str], Node | None],
-        enter: Callable[[str, Node | None, bool], bool],
+        self, path: str, entry: Entry, layer: int, look: _Look, enter: _Enter
     ) -> str | None:
         """Resolve ``path`` to a real path; ``None`` where it cannot be, or in a circle of links.
 
@@ -335,13 +334,7 @@ class LayerStack:
         node = self.nodes.get(f"{real}/{name}" if real else name)
         return node.content if node is not None else None
 
-    def _remove(
-        self,
-        top: str,
-        removed_in: int,
-        how: Literal["overwritten", "removed"],
-        successor: int = -1,
-    ) -> None:
+    def _remove(self, top: str, removed_in: int, how: _How, successor: int = -1) -> None:
         """Take ``top`` and all below it away, and note the content that loses its last name."""
         parent = top.rpartition("/")[0]
         self.children[parent].discard(top)
@@ -365,13 +358,7 @@ class LayerStack:
             self._account(content.layer, content.position, content.entry, removed_in, how, after)
 
     def _account(
-        self,
-        layer: int,
-        position: int,
-        entry: Entry,
-        removed_in: int,
-        how: Literal["overwritten", "removed"],
-        successor: int = -1,
+        self, layer: int, position: int, entry: Entry, removed_in: int, how: _How, after: int = -1
     ) -> None:
         if entry.stored:
             self.removals.append(
@@ -380,7 +367,7 @@ class LayerStack:
                     position=position,
                     removed_in=removed_in,
                     how="repeated" if how == "overwritten" and layer == removed_in else how,
-                    successor=successor,
+                    successor=after,
                 )
             )
 
