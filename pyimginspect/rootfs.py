@@ -29,8 +29,6 @@ _MAX_TARGET = 4095  # bytes: symlink(2) makes no longer one, and no empty one
 
 _SHORT_TARGET = 1000  # characters, so never more than _MAX_TARGET bytes
 
-_UNKNOWN_DIRECTORY = 0o755
-
 _T = TypeVar("_T")
 
 
@@ -110,19 +108,16 @@ class _Place:
         self.hops = 0
 
 
-class _Walk:
+class _Walk(Struct):
     """A path that is walked: the ``place`` so far, ``None`` for nowhere, and the names ``todo``.
 
     It is the target of ``link``, or what was asked for; ``hops`` counts the links so far.
     """
 
-    __slots__ = ("hops", "link", "place", "todo")
-
-    def __init__(self, place: _Place | None, path: str, link: _Place | None = None) -> None:
-        self.place = place
-        self.todo = path.split("/")[::-1]
-        self.link = link
-        self.hops = 0 if link is None else 1
+    place: _Place | None
+    todo: list[str]
+    link: _Place | None = None
+    hops: int = 0
 
 
 class RootFS:
@@ -252,7 +247,7 @@ class RootFS:
         Targets of 4 kB that lead through each other would else cost 40 times their length, for
         each question again.
         """
-        walk = _Walk(self._root, path)
+        walk = _Walk(self._root, path.split("/")[::-1])
         waiting: list[_Walk] = []
         while True:
             ahead = self._advance(walk)
@@ -286,7 +281,7 @@ class RootFS:
                 if not step.hops:
                     todo.append(name)
                     start = self._root if step.target.startswith("/") else place
-                    return _Walk(start, step.target, step)
+                    return _Walk(start, step.target.split("/")[::-1], step, 1)
                 walk.hops += step.hops
                 step = step.real if walk.hops <= MAX_LINKS else None
             if step is not None and todo and not step.directory:
@@ -378,15 +373,7 @@ class RootFS:
 def implied_directory(path: str, layer: int) -> Node:
     """Return a node for a directory that entries imply and none describes, as Docker makes it."""
     entry = Entry(
-        path=path,
-        kind="directory",
-        mode=_UNKNOWN_DIRECTORY,
-        uid=0,
-        gid=0,
-        size=0,
-        stored=0,
-        offset=0,
-        mtime=0,
+        path=path, kind="directory", mode=0o755, uid=0, gid=0, size=0, stored=0, offset=0, mtime=0
     )
     return Node(path=path, layer=layer, position=-1, entry=entry)
 
