@@ -17,8 +17,8 @@ from msgspec.structs import replace
 
 from pyimginspect.errors import CorruptLayerError, LimitError
 from pyimginspect.model import Entry, Layer, Note
+from pyimginspect.path_resolution import MAX_LINKS
 from pyimginspect.rootfs import (
-    MAX_LINKS,
     Node,
     Removal,
     ReplacedLink,

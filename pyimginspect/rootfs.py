@@ -6,15 +6,15 @@ How layers become one is told in :mod:`pyimginspect.changesets`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Literal, TypeVar
 
 from msgspec import Struct
 
 from pyimginspect.model import ElfFile, Entry, Kind, Layer, LayerIndex, Note
+from pyimginspect.path_resolution import MAX_LINKS, PathResolver
 
 __all__ = [
-    "MAX_LINKS",
     "Node",
     "Removal",
     "ReplacedLink",
@@ -23,8 +23,6 @@ __all__ = [
     "target_of",
 ]
 
-MAX_LINKS = 40
-"""How many links are followed for one path, as by Linux: path_resolution(7)."""
 _MAX_TARGET = 4095  # bytes: symlink(2) makes no longer one, and no empty one
 
 _SHORT_TARGET = 1000  # characters, so never more than _MAX_TARGET bytes
@@ -89,37 +87,6 @@ class ReplacedLink(Struct, frozen=True, kw_only=True, gc=False):
     entry: Entry
 
 
-class _Place:
-    """Something that a path led to, and once it is known, what is below or behind it.
-
-    A link has a ``target``; ``hops`` is how many links are followed on the way to ``real``, 0 as
-    long as nobody asked.
-    """
-
-    __slots__ = ("below", "directory", "hops", "parent", "path", "real", "target")
-
-    def __init__(self, path: str, parent: _Place | None, node: Node | None) -> None:
-        self.path = path
-        self.parent = parent or self
-        self.directory = node is None or node.kind == "directory"
-        self.target = target_of(node) if node is not None and node.kind == "symlink" else None
-        self.below: dict[str, _Place] = {}
-        self.real: _Place | None = None
-        self.hops = 0
-
-
-class _Walk(Struct):
-    """A path that is walked: the ``place`` so far, ``None`` for nowhere, and the names ``todo``.
-
-    It is the target of ``link``, or what was asked for; ``hops`` counts the links so far.
-    """
-
-    place: _Place | None
-    todo: list[str]
-    link: _Place | None = None
-    hops: int = 0
-
-
 class RootFS:
     """A read-only view of the final file system, and of what its layers lost on the way.
 
@@ -146,7 +113,7 @@ class RootFS:
         self._moved = moved
         self._links = links
         self._directories: dict[str, str | None] = {}
-        self._root = _Place("", None, None)
+        self._resolver = PathResolver(partial(_look, nodes))
 
     def __getitem__(self, path: str) -> Node:
         return self.nodes[path]
@@ -197,7 +164,7 @@ class RootFS:
         if name and name not in (".", ".."):
             # Most questions are about neighbours: remember where their directory really is.
             if parent not in self._directories:
-                self._directories[parent] = self._walk(parent)
+                self._directories[parent] = self._resolver.resolve(parent)
             real = self._directories[parent]
             if real is None:
                 return None
@@ -207,8 +174,8 @@ class RootFS:
                 return None
             if node.kind != "symlink":
                 return full
-            return self._direct(real, node) or self._walk(full)
-        return self._walk(path)
+            return self._direct(real, node) or self._resolver.resolve(full)
+        return self._resolver.resolve(path)
 
     def _direct(self, directory: str, link: Node) -> str | None:
         """Return where a link in a real directory leads, if only such links are on the way.
@@ -233,71 +200,13 @@ class RootFS:
             parent = path.rpartition("/")[0]
             if parent != directory:
                 if parent not in self._directories:
-                    self._directories[parent] = self._walk(parent)
+                    self._directories[parent] = self._resolver.resolve(parent)
                 if self._directories[parent] != parent:
                     return None
             if node.kind != "symlink":
                 return path
             directory, link = parent, node
         return None
-
-    def _walk(self, path: str) -> str | None:
-        """Resolve a path step by step; every link's target is walked once, whoever asks.
-
-        Targets of 4 kB that lead through each other would else cost 40 times their length, for
-        each question again.
-        """
-        walk = _Walk(self._root, path.split("/")[::-1])
-        waiting: list[_Walk] = []
-        while True:
-            ahead = self._advance(walk)
-            if ahead is not None:
-                # Where it leads comes first, then the same step again.
-                waiting.append(walk)
-                walk = ahead
-                if len(waiting) > MAX_LINKS:
-                    # Whoever has waited for so many is behind too many, or in a circle.
-                    late = waiting.pop(0).link
-                    if late is not None:
-                        late.hops = 1
-                continue
-            link, real = walk.link, walk.place
-            if link is None:
-                return real.path if real is not None else None
-            link.hops, link.real = walk.hops, real
-            if not waiting:
-                return None  # the question itself was behind too many
-            walk = waiting.pop()
-
-    def _advance(self, walk: _Walk) -> _Walk | None:
-        """Walk on to the end, or up to a link that was never walked, and return its walk."""
-        place, todo = walk.place, walk.todo
-        while todo and place is not None:
-            name = todo.pop()
-            if name in ("", "."):
-                continue
-            step = place.parent if name == ".." else self._step(place, name)
-            if step is not None and step.target is not None:
-                if not step.hops:
-                    todo.append(name)
-                    start = self._root if step.target.startswith("/") else place
-                    return _Walk(start, step.target.split("/")[::-1], step, 1)
-                walk.hops += step.hops
-                step = step.real if walk.hops <= MAX_LINKS else None
-            if step is not None and todo and not step.directory:
-                step = None
-            walk.place = place = step
-        return None
-
-    def _step(self, place: _Place, name: str) -> _Place | None:
-        """Return what is called ``name`` in a directory, whatever it is; ``None`` for nothing."""
-        step = place.below.get(name)
-        if step is None:
-            path = f"{place.path}/{name}" if place.path else name
-            node = self.nodes.get(path)
-            if node is not None:
-                step = place.below[name] = _Place(path, place, node)
-        return step
 
     @cached_property
     def texts(self) -> Mapping[str, bytes]:
@@ -384,3 +293,12 @@ def target_of(link: Node) -> str:
     if 0 < len(target.encode("utf-8", "surrogateescape")) <= _MAX_TARGET:
         return target
     return f"/{link.path}"
+
+
+def _look(nodes: Mapping[str, Node], path: str) -> tuple[bool, str | None] | None:
+    """Return whether a path is a directory, and its target where it is a symbolic link."""
+    node = nodes.get(path)
+    if node is None:
+        return None
+    kind = node.kind
+    return kind == "directory", target_of(node) if kind == "symlink" else None

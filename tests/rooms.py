@@ -17,6 +17,7 @@ MODULES = {
 SHARED_ROOMS = {
     "changesets": "rootfs",
     "ledger": "rootfs",
+    "path_resolution": "rootfs",
     "rules": "report",
     "comparison": "report",
     "judging": "api",

@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import base64
 import binascii
-import platform as host
 from typing import NamedTuple, Protocol, TypeVar
 
 import msgspec
 from msgspec import Struct
 
-from pyimginspect.errors import (
-    DigestMismatchError,
-    ImageNotFoundError,
-    ManifestError,
-    PlatformError,
-)
+from pyimginspect.errors import DigestMismatchError, ImageNotFoundError, ManifestError
 from pyimginspect.layers.digests import algorithm, check_algorithm, digest_of
 from pyimginspect.model import Digest, ImageConfig, Platform, parse_digest
 from pyimginspect.sources.documents import (
@@ -29,6 +23,7 @@ from pyimginspect.sources.documents import (
     parse_document,
 )
 from pyimginspect.sources.near_names import near_tag
+from pyimginspect.sources.platforms import host_platform, no_platform
 
 __all__ = [
     "LayerRef",
@@ -36,7 +31,6 @@ __all__ = [
     "Store",
     "check_document",
     "check_platform",
-    "host_platform",
     "platforms_of",
     "select_docker",
     "select_oci",
@@ -103,13 +97,6 @@ class _Candidate(NamedTuple):
     descriptor: Descriptor
     names: tuple[str, ...]
     top: str  # digest of the descriptor, in the outermost index, that leads here
-
-
-def host_platform() -> Platform:
-    """Return the platform of images that this machine would run."""
-    machine = host.machine().lower()
-    known = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
-    return Platform(os="linux", architecture=known.get(machine, machine or "amd64"))
 
 
 def _same_name(wanted: str, name: str) -> bool:
@@ -324,7 +311,7 @@ def _chosen(
     if data is None and platform is None:
         chosen, data = _only_one_there(candidates, store)
     if not chosen:
-        raise _no_platform(wanted, [str(on) for _, on in named if on is not None])
+        raise no_platform(wanted, [str(on) for _, on in named if on is not None])
     return chosen[0], data
 
 
@@ -351,14 +338,7 @@ def _only_one_there(
 def check_platform(selection: Selection, platform: Platform | None) -> None:
     """Raise :class:`PlatformError` where the image chosen is not for ``platform``."""
     if platform is not None and not platform.accepts(selection.config.platform):
-        raise _no_platform(platform, [str(selection.config.platform)])
-
-
-def _no_platform(wanted: Platform | None, there: list[str]) -> PlatformError:
-    listed = ", ".join(sorted(set(there))) or "none"
-    return PlatformError(
-        f"no image for {wanted}; there are: {listed}", hint="choose one with --platform"
-    )
+        raise no_platform(platform, [str(selection.config.platform)])
 
 
 def _from_manifest(

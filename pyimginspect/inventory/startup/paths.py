@@ -5,7 +5,8 @@ from __future__ import annotations
 from pyimginspect.inventory.facts import StartProblem
 from pyimginspect.inventory.startup.records import CannotStartError, Context, NotKnownError
 from pyimginspect.inventory.startup.users import User, may_enter
-from pyimginspect.rootfs import MAX_LINKS, target_of
+from pyimginspect.path_resolution import MAX_LINKS
+from pyimginspect.rootfs import target_of
 
 __all__ = ["absolute", "problem", "walk"]
 
