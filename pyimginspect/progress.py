@@ -251,7 +251,12 @@ def progress_for(
 
 def progress_schema() -> dict[str, Any]:
     """Return the JSON Schema (2020-12) of one line of ``--progress json``."""
+    import inspect
+
     schema = msgspec.json.decode(msgspec.json.encode(msgspec.json.schema(Event)))
+    for each in schema["$defs"].values():  # indented, up to Python 3.12
+        if "description" in each:
+            each["description"] = inspect.cleandoc(each["description"])
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "An event of pyimginspect --progress json",

@@ -48,6 +48,7 @@ _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 _INPUT = "\0"  # no argument of a process can begin so
 
 
+# What may be chosen is quoted up to Python 3.13, and bare from 3.14 on.
 _CHOICE = re.compile(r"invalid choice: '(.*)' \(choose from (.*)\)", re.DOTALL)
 
 
@@ -60,7 +61,7 @@ class _Parser(argparse.ArgumentParser):
     def _nearest(self, message: str) -> str:
         """Return a hint where the message is about an option that is like one that exists."""
         if (choice := _CHOICE.search(message)) is not None:
-            return nearest(choice[1], re.findall(r"'([^']*)'", choice[2]))
+            return nearest(choice[1], re.findall(r"[^\s,']+", choice[2]))
         unknown = message.removeprefix("unrecognized arguments: ").split(" ")[0]
         if unknown == message or not unknown.startswith("--"):
             return ""

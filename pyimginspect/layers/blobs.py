@@ -34,7 +34,8 @@ class FileBlob(Struct, frozen=True, kw_only=True):
 
     def open(self) -> BinaryIO:
         """Open the file at the blob's first byte; reading stops at its last one."""
-        return _Section(self.path, self.offset, self.size)
+        file = open(self.path, "rb", buffering=_BUFFER)  # noqa: SIM115 - the section closes it
+        return _Section(file, self.offset, self.size)
 
 
 class BytesBlob(Struct, frozen=True, kw_only=True):
@@ -67,8 +68,8 @@ class StreamBlob:
 class _Section(io.RawIOBase, BinaryIO):
     """A file from ``offset`` on, ``size`` bytes long, and seekable within."""
 
-    def __init__(self, path: str, offset: int, size: int) -> None:
-        self._file = open(path, "rb", buffering=_BUFFER)  # noqa: SIM115 - closed by close()
+    def __init__(self, file: BinaryIO, offset: int, size: int) -> None:
+        self._file = file
         self._start = offset
         self._size = size
         self._position = 0

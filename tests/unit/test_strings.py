@@ -126,7 +126,8 @@ def test_this_machine() -> None:
     content = Content((libc / "libc.so.6").read_bytes())
     assert libc_version("lib/libc.so.6", content) == platform.libc_ver()[1]
     name = sysconfig.get_config_var("INSTSONAME") or sysconfig.get_config_var("LDLIBRARY")
-    library = Path(sysconfig.get_config_var("LIBDIR"), name)
+    places = [Path(sysconfig.get_config_var("LIBDIR")), Path(sys.base_prefix, "lib")]  # or moved
+    library = next((path for each in places if (path := each / name).exists()), places[0] / name)
     if not library.exists() or library.suffix == ".a":
         name = f"python{sys.version_info[0]}.{sys.version_info[1]}"
         library = Path(sys.executable).resolve()
