@@ -9,6 +9,7 @@ import re
 import sqlite3
 import sys
 import zlib
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +101,7 @@ def test_results_are_kept_and_used(tmp_path: Path, capfd: pytest.CaptureFixture[
         command(tmp_path, *references[:2], "--results", str(results), "-o", f"{tmp_path}/f.json")
     assert len(asked) == len(set(asked))
     assert "1 references of earlier runs are no longer listed" in capfd.readouterr().err
-    with sqlite3.connect(results) as database:
+    with closing(sqlite3.connect(results)) as database, database:
         assert database.execute("SELECT count(*) FROM image").fetchone() == (2,)
 
 

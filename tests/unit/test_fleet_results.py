@@ -3,6 +3,7 @@
 import re
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -135,7 +136,7 @@ def test_there_are_ten_questions() -> None:
 
 def test_the_documentation_names_all_columns(file: Path) -> None:
     text = DOCS.read_text(encoding="utf-8")
-    with sqlite3.connect(file) as database:
+    with closing(sqlite3.connect(file)) as database, database:
         tables = [
             row[0]
             for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
