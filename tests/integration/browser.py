@@ -11,14 +11,13 @@ import base64
 import json
 import os
 import shutil
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 from typing import Any
+
+from tests.integration.browser_process import PATIENCE, BrowserProcess
 
 __all__ = ["Browser", "Page", "find_chromium"]
 
@@ -35,7 +34,6 @@ _FLAGS = (
     "--force-color-profile=srgb",
     "--remote-debugging-pipe",
 )
-_PATIENCE = 60  # seconds
 
 # Chromium reads commands from its descriptor 3 and answers on 4, which may be in use in between.
 _LAUNCHER = """
@@ -65,26 +63,21 @@ _PLACE = """(() => {
 })()"""
 
 
-class Browser:
+class Browser(BrowserProcess):
     """A browser with a profile of its own, which goes when the browser does."""
 
     def __init__(self) -> None:
         program = find_chromium()
         assert program is not None
-        self._profile = tempfile.TemporaryDirectory(
-            prefix="pyimginspect-chromium-", ignore_cleanup_errors=True
-        )
+        super().__init__("chromium")
         to_browser, self._write = os.pipe()
         self._read, from_browser = os.pipe()
-        self._process = subprocess.Popen(
+        self._start(
             [
                 *(sys.executable, "-c", _LAUNCHER, str(to_browser), str(from_browser)),
-                *(program, *_FLAGS, f"--user-data-dir={self._profile.name}"),
+                *(program, *_FLAGS, f"--user-data-dir={self._profile}"),
             ],
-            pass_fds=(to_browser, from_browser),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            descriptors=(to_browser, from_browser),
         )
         os.close(to_browser)
         os.close(from_browser)
@@ -93,24 +86,13 @@ class Browser:
         self._number = 0
         self.events: list[dict[str, Any]] = []
 
-    def __enter__(self) -> "Browser":
-        return self
+    def _quit(self) -> None:
+        self.call("Browser.close")
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        try:
-            self.call("Browser.close")
-            self._process.wait(_PATIENCE)
-        except (OSError, EOFError, subprocess.TimeoutExpired):
-            self._process.kill()
-            self._process.wait()
+    def _end(self) -> None:
+        super()._end()
         os.close(self._write)
         self._answers.close()
-        self._profile.cleanup()
 
     def open(self, path: Path, *, width: int, height: int, dark: bool = False) -> "Page":
         """A new page that shows a file, once it is loaded; see `Page` for what it records."""
@@ -198,7 +180,7 @@ class Page:
         return result["result"].get("value")
 
     def wait(self, condition: Callable[[], object]) -> None:
-        end = time.monotonic() + _PATIENCE
+        end = time.monotonic() + PATIENCE
         while not condition():
             assert time.monotonic() < end, "the page takes too long"
             self.run("new Promise(done => setTimeout(done, 20))")

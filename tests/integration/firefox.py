@@ -15,16 +15,14 @@ import json
 import os
 import shutil
 import socket
-import subprocess
-import tempfile
 import time
 from pathlib import Path
-from types import TracebackType
 from typing import Any
+
+from tests.integration.browser_process import PATIENCE, BrowserProcess
 
 __all__ = ["Firefox", "find_firefox"]
 
-_PATIENCE = 60  # seconds
 _PREFERENCES: dict[str, object] = {
     "marionette.port": 0,  # any; Firefox writes which into its profile
     "app.normandy.enabled": False,
@@ -59,69 +57,50 @@ def find_firefox() -> str | None:
     return next((p for n in ("firefox-esr", "firefox") if (p := shutil.which(n))), None)
 
 
-class Firefox:
+class Firefox(BrowserProcess):
     """A browser with one window and a profile of its own, which goes when the browser does."""
 
     def __init__(self) -> None:
         program = find_firefox()
         assert program is not None
+        super().__init__("firefox")
         self._number = 0
         self._buffer = b""
         self._address = ""
-        self._profile = tempfile.TemporaryDirectory(
-            prefix="pyimginspect-firefox-", ignore_cleanup_errors=True
-        )
-        folder = Path(self._profile.name)
         lines = [f"user_pref({json.dumps(k)}, {json.dumps(v)});" for k, v in _PREFERENCES.items()]
-        (folder / "user.js").write_text("\n".join(lines) + "\n")
-        self._output, self._heard = folder / "output", 0
+        (self._profile / "user.js").write_text("\n".join(lines) + "\n")
+        self._output, self._heard = self._profile / "output", 0
         flags = ["--headless", "--marionette", "--remote-allow-system-access", "--no-remote"]
         with self._output.open("wb") as output:
-            self._process = subprocess.Popen(
-                [program, *flags, "--profile", str(folder), "about:blank"],
-                env={**os.environ, "HOME": str(folder), "MOZ_DISABLE_CONTENT_SANDBOX": "1"},
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.DEVNULL,
+            self._start(
+                [program, *flags, "--profile", str(self._profile), "about:blank"],
+                output=output,
+                environment={
+                    **os.environ,
+                    "HOME": str(self._profile),
+                    "MOZ_DISABLE_CONTENT_SANDBOX": "1",
+                },
             )
         try:
-            self._socket = socket.create_connection(("127.0.0.1", self._port(folder)), _PATIENCE)
+            self._socket = socket.create_connection(("127.0.0.1", self._port()), PATIENCE)
             self._receive()  # its greeting
             self.call("WebDriver:NewSession", strictFileInteractability=False)
         except BaseException:
             self._end()
             raise
 
-    def _port(self, folder: Path) -> int:
-        end = time.monotonic() + _PATIENCE
+    def _port(self) -> int:
+        end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
             assert self._process.poll() is None, "Firefox did not start"
             with contextlib.suppress(OSError, ValueError):
-                return int((folder / "MarionetteActivePort").read_text())
+                return int((self._profile / "MarionetteActivePort").read_text())
             time.sleep(0.05)
         raise TimeoutError("Firefox takes too long to start")
 
-    def __enter__(self) -> "Firefox":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        with contextlib.suppress(OSError, EOFError):
+    def _quit(self) -> None:
+        with self._socket:
             self.call("Marionette:Quit", flags=["eForceQuit"])
-        self._socket.close()
-        self._end()
-
-    def _end(self) -> None:
-        try:
-            self._process.wait(_PATIENCE / 6)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._profile.cleanup()
 
     def call(self, command: str, /, **parameters: Any) -> Any:
         """Send a command and return its result."""
