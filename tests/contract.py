@@ -10,7 +10,7 @@ import msgspec
 
 from pyimginspect.layers.index_codec import decode_index, encode_index
 from pyimginspect.layers.licenses import is_copyright
-from pyimginspect.model import Image, Layer, LayerIndex, Note, parse_digest
+from pyimginspect.model import Entry, Image, Layer, LayerIndex, Note, parse_digest
 
 SOURCES = {"docker-archive", "oci", "oci-archive", "docker", "podman", "registry", "rootfs"}
 
@@ -37,19 +37,15 @@ def _assert_valid_layer(layer: Layer) -> None:
     if layer.absent:
         assert layer.index == LayerIndex(size=0), "nothing is known of an absent layer"
         return
-    index = layer.index
+    _assert_valid_index(layer.index)
+
+
+def _assert_valid_index(index: LayerIndex) -> None:
     end = 0
     for entry in index.entries:
-        assert not entry.path.startswith(("/", "./", "../")), entry
-        assert not entry.path.endswith("/"), entry
-        assert ".." not in entry.path.split("/"), entry
-        assert entry.stored >= 0, entry
+        _assert_valid_entry(entry)
         assert entry.offset >= end, "entries lie one after the other"
         end = entry.offset + entry.stored
-        assert bool(entry.target) <= (entry.kind in ("symlink", "hardlink")), entry
-        assert (entry.device is not None) == (entry.kind in ("character", "block")), entry
-        if entry.kind != "file":
-            assert entry.stored == 0, entry
     assert decode_index(encode_index(index)) == index, "it does not survive being written down"
     assert index.size >= end
     assert index.stored <= index.size
@@ -65,6 +61,17 @@ def _assert_valid_layer(layer: Layer) -> None:
     if index.checksums is not None:
         stored = {n for n, entry in enumerate(index.entries) if entry.stored}
         assert set(index.checksums) == stored
+
+
+def _assert_valid_entry(entry: Entry) -> None:
+    assert not entry.path.startswith(("/", "./", "../")), entry
+    assert not entry.path.endswith("/"), entry
+    assert ".." not in entry.path.split("/"), entry
+    assert entry.stored >= 0, entry
+    assert bool(entry.target) <= (entry.kind in ("symlink", "hardlink")), entry
+    assert (entry.device is not None) == (entry.kind in ("character", "block")), entry
+    if entry.kind != "file":
+        assert entry.stored == 0, entry
 
 
 def content(image: Image, *, ignoring_time: bool = False) -> dict[str, Any]:

@@ -17,7 +17,11 @@ def differences(expects: Expectations, report: Report, dockerfile: str = "") -> 
 
     ``dockerfile`` is the one that the plan for the image writes.
     """
-    return tuple(_differences(expects, report, dockerfile))
+    return (
+        *_of_findings(expects, report),
+        *_of_facts(expects, report),
+        *_of_plan(expects, dockerfile),
+    )
 
 
 def above_note(report: Report, accept: Collection[str] = ()) -> tuple[str, ...]:
@@ -29,7 +33,7 @@ def above_note(report: Report, accept: Collection[str] = ()) -> tuple[str, ...]:
     )
 
 
-def _differences(expects: Expectations, report: Report, dockerfile: str) -> Iterator[str]:
+def _of_findings(expects: Expectations, report: Report) -> Iterator[str]:
     for wanted in expects.finding:
         if not any(_is(finding, wanted) for finding in report.findings):
             yield _missing(wanted, report)
@@ -39,18 +43,27 @@ def _differences(expects: Expectations, report: Report, dockerfile: str) -> Iter
                 yield f"should not be there: {_told(finding)}"
     if expects.clean:
         yield from above_note(report, expects.accept)
-    else:
-        for finding in report.findings:
-            known = any(_is(finding, wanted) for wanted in expects.finding) or any(
-                _matches(finding, allowed) for allowed in expects.allowed
-            )
-            if finding.severity == "error" and not known:
-                yield f"unexpected error: {_told(finding)}"
+        return
+    for finding in report.findings:
+        if finding.severity == "error" and not _is_known(finding, expects):
+            yield f"unexpected error: {_told(finding)}"
+
+
+def _is_known(finding: Finding, expects: Expectations) -> bool:
+    return any(_is(finding, wanted) for wanted in expects.finding) or any(
+        _matches(finding, allowed) for allowed in expects.allowed
+    )
+
+
+def _of_facts(expects: Expectations, report: Report) -> Iterator[str]:
     facts = report.to_dict() if expects.report else {}
     for path, pattern in expects.report.items():
         value = _value(facts, path)
         if not re.search(pattern, value):
             yield f"report: {path} is {value!r}, not {pattern!r}"
+
+
+def _of_plan(expects: Expectations, dockerfile: str) -> Iterator[str]:
     for pattern in expects.plan:
         if not re.search(pattern, dockerfile, re.MULTILINE):
             yield f"the plan's Dockerfile lacks {pattern!r}"

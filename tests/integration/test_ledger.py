@@ -56,36 +56,42 @@ class _Replay:
     def _apply(self, layer: int, members: list[tarfile.TarInfo]) -> None:
         self.stored.append(sum(member.size for member in members if member.isreg()))
         for member in members:
-            parent, _, name = member.name.rpartition("/")
-            if name == ".wh..wh..opq":
-                for path in self._below(parent):
-                    self._remove(path, layer, None)
-            elif name.startswith(".wh."):
-                victim = f"{parent}/{name[4:]}".lstrip("/")
-                for path in [victim, *self._below(victim)]:
-                    self._remove(path, layer, None)
+            for path in self._hidden(member.name):
+                self._remove(path, layer, None)
         for member in members:
-            path = member.name
-            if path.rpartition("/")[2].startswith(".wh."):
-                continue
-            if member.isdir():
-                if path in self._files:
-                    self._remove(path, layer, None)
-                self._directories.add(path)
-                continue
-            linked = self._files[member.linkname] if member.islnk() else None
-            if linked is not None and self._files.get(path) is linked:
-                continue
-            content = _Content(layer, path, member) if member.isreg() else linked
-            if linked is not None:
-                linked.names += 1
-            if path in self._directories:
-                for below in [path, *self._below(path)]:
-                    self._remove(below, layer, _Content(layer, path, member))
+            if not member.name.rpartition("/")[2].startswith(".wh."):
+                self._put(layer, member)
+
+    def _hidden(self, path: str) -> list[str]:
+        """What a member hides, if it is a whiteout."""
+        parent, _, name = path.rpartition("/")
+        if name == ".wh..wh..opq":
+            return self._below(parent)
+        if name.startswith(".wh."):
+            victim = f"{parent}/{name[4:]}".lstrip("/")
+            return [victim, *self._below(victim)]
+        return []
+
+    def _put(self, layer: int, member: tarfile.TarInfo) -> None:
+        path = member.name
+        if member.isdir():
             if path in self._files:
-                replaced = content if member.isreg() and content is not None else member
-                self._remove(path, layer, replaced)
-            self._files[path] = content
+                self._remove(path, layer, None)
+            self._directories.add(path)
+            return
+        linked = self._files[member.linkname] if member.islnk() else None
+        if linked is not None and self._files.get(path) is linked:
+            return
+        content = _Content(layer, path, member) if member.isreg() else linked
+        if linked is not None:
+            linked.names += 1
+        if path in self._directories:
+            for below in [path, *self._below(path)]:
+                self._remove(below, layer, _Content(layer, path, member))
+        if path in self._files:
+            replaced = content if member.isreg() and content is not None else member
+            self._remove(path, layer, replaced)
+        self._files[path] = content
 
     def _below(self, path: str) -> list[str]:
         prefix = f"{path}/" if path else ""

@@ -3,7 +3,8 @@
 import html
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -15,24 +16,28 @@ from tests.reports import RULES, bad_report
 
 def facts(report: Report) -> dict[str, set[str]]:
     """The words of a report that a reader may look for, by kind."""
-    found = report.findings
+    found, packages = report.findings, report.os_packages
     return {
-        "messages": {each.message for each in found},
+        "messages": _each(found, "message"),
         "fixes": {line for each in found for line in each.fix.splitlines()},
-        "rules": {each.rule for each in found},
-        "evidence": {each.what for finding in found for each in finding.evidence},
-        "paths": {path for each in found for path in each.paths},
-        "owners": {name for each in found for name in each.packages},
-        "pythons": {word for each in report.pythons for word in (each.version, each.path)},
-        "environments": {each.path for each in report.environments},
-        "packages": {each.name for each in report.os_packages},
-        "package versions": {each.version for each in report.os_packages},
-        "distributions": {each.name for each in report.distributions},
-        "tools": {each.name for each in report.build_tools},
-        "caches": {each.path for each in report.caches},
-        "instructions": {each.instruction for each in report.layers if each.instruction},
-        "wasted files": {each.path for each in report.waste.largest},
+        "rules": _each(found, "rule"),
+        "evidence": _each(chain.from_iterable(each.evidence for each in found), "what"),
+        "paths": set(chain.from_iterable(each.paths for each in found)),
+        "owners": set(chain.from_iterable(each.packages for each in found)),
+        "pythons": _each(report.pythons, "version") | _each(report.pythons, "path"),
+        "environments": _each(report.environments, "path"),
+        "packages": _each(packages, "name"),
+        "package versions": _each(packages, "version"),
+        "distributions": _each(report.distributions, "name"),
+        "tools": _each(report.build_tools, "name"),
+        "caches": _each(report.caches, "path"),
+        "instructions": _each(report.layers, "instruction") - {""},
+        "wasted files": _each(report.waste.largest, "path"),
     }
+
+
+def _each(records: Iterable[object], name: str) -> set[str]:
+    return {getattr(each, name) for each in records}
 
 
 def _strings(value: Any) -> Iterator[str]:
