@@ -7,6 +7,7 @@ followed; commands may change files, and what a later command needs is then not 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
@@ -23,6 +24,7 @@ from pyimginspect.inventory.startup.shell_state import (
     distinct,
     forget,
     merged,
+    not_replacing,
     statements_of,
     succeeds,
     unsettled,
@@ -167,34 +169,34 @@ class _Reader(Commands):
         return self.statement(body, state, depth + 1, ends=ends) if body is not None else state
 
     def subshell(self, node: Node, state: State, depth: int, ends: bool) -> State | None:
-        """A subshell's commands: what it sets is lost, and its ``exec`` ends itself alone."""
-        before, others = self.calls, self.others
-        self.calls = []
-        after = self.run(statements_of(node), state.copy(), depth + 1, top=ends)
-        calls = (*self.calls, *(after.last if after is not None else ()))
-        self.calls, self.others = before, others
-        state.last, state.nothing = calls, not calls
-        if not all(is_harmless(call.words) for call in calls):
+        """A subshell's commands: what it sets is lost."""
+        statements, copy = statements_of(node), state.copy()
+        self.in_subshell(state, lambda: self.run(statements, copy, depth + 1, top=ends), ends)
+        if not all(is_harmless(call.words) for call in state.last):
             state.process = unsettled(state.process)
         return state
 
     def pipeline(self, node: Node, state: State, depth: int, ends: bool) -> State | None:
         *first, last = node.named_children
         for each in first:
-            aside = self.subshell_of(each, state.copy(certain=False), depth)
-            self.background += aside
-        state.last = self.subshell_of(last, state.copy(certain=ends), depth)
-        state.nothing = not state.last
+            beside = state.copy(certain=False)
+            self.in_subshell(beside, partial(self.statement, each, beside.copy(), depth + 1), ends)
+            self.background += beside.last
+        copy = state.copy(certain=ends)
+        self.in_subshell(state, lambda: self.statement(last, copy, depth + 1), ends)
         state.process = unsettled(state.process)
         return state
 
-    def subshell_of(self, node: Node, state: State, depth: int) -> tuple[Call, ...]:
-        before, others = self.calls, self.others
-        self.calls = []
-        after = self.statement(node, state, depth + 1)
+    def in_subshell(self, state: State, follow: Callable[[], State | None], ends: bool) -> None:
+        """Note in ``state`` which calls a subshell may end with: its ``exec`` ends it alone."""
+        outside = self.calls, self.others, self.ended
+        self.calls, self.others = [], False
+        after = follow()
         calls = (*self.calls, *(after.last if after is not None else ()))
-        self.calls, self.others = before, others
-        return calls
+        state.nothing = self.others or not calls or (after is not None and after.nothing)
+        # Where the text goes on, it does so whatever comes of the call.
+        state.last = calls if ends else tuple(map(not_replacing, calls))
+        self.calls, self.others, self.ended = outside
 
     def negated(self, node: Node, state: State, depth: int, ends: bool) -> State | None:
         aside = state.copy(certain=False)

@@ -37,6 +37,7 @@ class Commands:
     """The part of a pass that follows simple commands; ``calls`` are those that may end it.
 
     ``background`` are those that run beside, ``others`` tells whether it may end without any.
+    ``ended`` is true once ``exec`` or ``exit`` was met, perhaps where it may not be reached.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Commands:
         self.calls: list[Call] = []
         self.background: list[Call] = []
         self.others = False
+        self.ended = False
 
     def count(self, depth: int) -> None:
         """Raise :class:`NotKnownError` where a text goes too deep, or on for too long."""
@@ -117,16 +119,20 @@ class Commands:
             self._returns[-1].append(state)
             return None
         if name in ("exit", "return"):  # the container ends here, whatever comes after
-            self.others = True
+            self.others = self.ended = True
             return None
         if is_builtin(name, self._shell):
             return self.builtin(name or "", call, state)
-        if state.certain and (state.strict or ends):
+        if state.certain and (state.strict or ends) and not self._may_have_left():
             self._check(call)
         state.last, state.nothing = (call,), False
         if not is_harmless(call.words):
             state.process = unsettled(state.process)
         return state
+
+    def _may_have_left(self) -> bool:
+        """Whether the text, or a function, may have ended before: ``[ -n "$X" ] && exec y``."""
+        return self.ended or any(self._returns)
 
     def builtin(self, name: str, call: Call, state: State) -> State:
         """Follow what the shell does itself."""
@@ -167,6 +173,7 @@ class Commands:
                 after.functions = state.functions
             return after
         self.calls.append(msgspec.structs.replace(inner, replaces=True))
+        self.ended = True
         return None
 
     def function(

@@ -22,6 +22,7 @@ __all__ = [
     "distinct",
     "forget",
     "merged",
+    "not_replacing",
     "set_options",
     "shifted",
     "statements_of",
@@ -62,6 +63,11 @@ class State(Struct, kw_only=True):
         new = msgspec.structs.replace(self, functions=dict(self.functions))
         new.certain = self.certain and certain
         return new
+
+
+def not_replacing(call: Call) -> Call:
+    """Return the call of a shell that goes on after it."""
+    return msgspec.structs.replace(call, replaces=False)
 
 
 def distinct(calls: Iterable[Call]) -> tuple[Call, ...]:
