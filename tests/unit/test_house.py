@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 import pyimginspect
+from pyimginspect.cli import main
 from tests.complexity import HIGH, HIGHEST, MOST_HIGH, measure
+from tests.images import image, oci_archive
 from tests.rooms import MODULES, NAME, ROOT, imports, room_of
 from tests.rooms_drawing import PICTURE, arrows, picture, ranks, reduced
 
@@ -294,6 +296,32 @@ def test_the_command_loads_only_what_every_image_needs() -> None:
     loaded = loaded_by("import pyimginspect.cli, pyimginspect.sources.resolve")
     assert NAME in loaded
     assert loaded & rare == set()
+
+
+def test_a_second_look_loads_nothing_that_works_an_image_out(tmp_path: Path) -> None:
+    archive = tmp_path / "app.tar"
+    archive.write_bytes(oci_archive(image([{"etc/os-release": "ID=debian\n"}])))
+    cache, page = tmp_path / "cache", tmp_path / "report.txt"
+    look = ["--cache-dir", str(cache), "-o", str(page), "-f", "table", str(archive)]
+    assert main(look) == 0
+    first = page.read_text()
+    program = (
+        "import sys\n"
+        "from pyimginspect.cli import main\n"
+        f"assert main({look!r}) == 0\n"
+        "print(*sys.modules, sep='\\n')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    )
+    loaded = done.stdout.split()
+    ours = [name.removeprefix(f"{NAME}.") for name in loaded if name.startswith(f"{NAME}.")]
+    assert page.read_text() == first
+    assert {"api", "report_cache", "formats.table"} <= {*ours}
+    for room in ("plan", "changesets", "reporting", "layers.index", "inventory.collect"):
+        assert room not in ours
+    assert [name for name in ours if name.startswith("analyzers.")] == ["analyzers.rule"]
+    assert not {"tabulate", "asyncio", "concurrent.futures"} & {*loaded}
 
 
 def test_third_parties_are_declared() -> None:
