@@ -35,6 +35,15 @@ def test_the_version_is_said_once() -> None:
     assert f"inspect@{VERSION}" in (ROOT / "templates/inspect.yml").read_text()
 
 
+def test_every_version_that_is_named_is_tested() -> None:
+    jobs = yaml.safe_load((ROOT / ".github/workflows/test.yml").read_text())["jobs"]
+    named = re.findall(r"Python :: (3\.\d+)$", setup()["metadata"]["classifiers"], re.M)
+    assert jobs["unit"]["strategy"]["matrix"]["python"] == named
+    lowest = setup()["options"]["python_requires"].removeprefix(">=")
+    assert named[0] == lowest
+    assert jobs["lowest"]["steps"][-1]["env"]["PYTHON"] == f"python{lowest}"
+
+
 def test_every_option_is_in_the_manual_page() -> None:
     page = (ROOT / "docs/man/pyimginspect.1").read_text(encoding="utf-8").replace("\\-", "-")
     for action in build_parser()._actions:
