@@ -209,15 +209,14 @@ def _cut(known: str, rest: str) -> Word:
 
 def _parameter(name: str, values: Values) -> Word:
     arguments = values.arguments
-    if name == "0":
+    number = whole_number(name)
+    if number == 0:
         return values.name
-    if name.isascii() and name.isdigit():
-        if arguments is None or len(name) > 4:
-            return None
-        before = arguments[: int(name)]
+    if number is not None:
+        before = arguments[:number] if arguments is not None else (None,)
         if None in before:
             return None
-        return before[-1] if len(before) == int(name) else ""
+        return before[-1] if len(before) == number else ""
     if name == "#":
         return None if arguments is None or None in arguments else str(len(arguments))
     if name in ("@", "*"):
