@@ -13,7 +13,7 @@ from typing import Any, TypeVar, overload
 
 import msgspec
 
-__all__ = ["from_builtins", "from_json", "from_msgpack"]
+__all__ = ["from_builtins", "from_json", "from_json_lines", "from_msgpack"]
 
 _T = TypeVar("_T")
 
@@ -33,6 +33,11 @@ def from_json(data: bytes | str, kind: Any) -> Any: ...
 def from_json(data: bytes | str, kind: Any) -> Any:
     """Decode JSON as ``kind``; raise :class:`msgspec.DecodeError` where it is none, or no such."""
     return _json_decoder(kind).decode(data)
+
+
+def from_json_lines(data: bytes, kind: type[_T]) -> list[_T]:
+    """Decode lines of JSON, each as ``kind``, as :func:`from_json` does."""
+    return _json_decoder(kind).decode_lines(data)
 
 
 def from_msgpack(data: bytes | memoryview, kind: type[_T]) -> _T:

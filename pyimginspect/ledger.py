@@ -127,8 +127,10 @@ def _overwritten(layers: dict[int, Layer], removal: Removal, checksum: Checksum 
     new = new_layer.index.entries[removal.successor]
     if old.size != new.size or new.kind != "file":
         return "content_changed"
-    before = _sum(old_layer, removal.position, checksum)
-    after = _sum(new_layer, removal.successor, checksum) if before is not None else None
+    # What a table of contents says of contents compares with its like alone.
+    alike = bool(old_layer.index.toc_digest) == bool(new_layer.index.toc_digest)
+    before = _sum(old_layer, removal.position, checksum, alike)
+    after = _sum(new_layer, removal.successor, checksum, alike) if before is not None else None
     if before is None or after is None:
         return "not_compared"
     if before != after:
@@ -141,7 +143,7 @@ def _overwritten(layers: dict[int, Layer], removal: Removal, checksum: Checksum 
     )
 
 
-def _sum(layer: Layer, position: int, checksum: Checksum | None) -> int | None:
-    if layer.index.checksums is not None:
+def _sum(layer: Layer, position: int, checksum: Checksum | None, alike: bool) -> int | None:
+    if layer.index.checksums is not None and (alike or not layer.index.toc_digest):
         return layer.index.checksums.get(position)
     return checksum(layer.number, position) if checksum is not None else None

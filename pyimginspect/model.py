@@ -230,6 +230,10 @@ class LayerIndex(Struct, frozen=True, kw_only=True, omit_defaults=True):
     returned, by probe name.
     ``checksums`` holds the CRC-32 of every regular file's content, in the order of the entries;
     it is there only where every byte was read anyway, and ``None`` otherwise.
+
+    ``toc_digest`` is set where the layer was not read whole, but by a table of contents with that
+    digest (docs/table-of-contents.md). Its entries have no ``offset`` then, and ``checksums`` are
+    the first 62 bits of the digests that the table gives: they compare with each other alone.
     """
 
     size: int
@@ -242,6 +246,7 @@ class LayerIndex(Struct, frozen=True, kw_only=True, omit_defaults=True):
     extra: dict[str, dict[int, Any]] = {}
     notes: tuple[Note, ...] = ()
     checksums: dict[int, int] | None = None
+    toc_digest: str = ""
 
     @property
     def stored(self) -> int:

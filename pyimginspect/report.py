@@ -127,7 +127,9 @@ class LayerFacts(Struct, frozen=True, kw_only=True):
 
     ``size`` is the length of the uncompressed archive, ``blob_size`` that of the blob as the
     source stores it; ``account`` says what became of the bytes of file content. ``base`` tells
-    the layers of the base image from those built on it.
+    the layers of the base image from those built on it. ``toc_digest`` is that of the table of
+    contents that the layer was read by, whose word for the layer's content was taken; ``None``
+    where all of the layer was read.
     """
 
     number: int
@@ -141,6 +143,7 @@ class LayerFacts(Struct, frozen=True, kw_only=True):
     created: str | None = None
     base: bool = False
     absent: bool = False
+    toc_digest: str | None = None
 
 
 class Waste(Struct, frozen=True, kw_only=True):

@@ -31,8 +31,6 @@ __all__ = [
 
 _Result = TypeVar("_Result")
 
-_NOTHING = LayerIndex(size=0)
-
 
 def report_key(image: Image, *settings: object, cached: bool = False) -> Digest | None:
     """Return the digest of all that a report of ``image`` is made from.
@@ -46,7 +44,10 @@ def report_key(image: Image, *settings: object, cached: bool = False) -> Digest 
         or (code := code_identity()) is None
     ):
         return None
-    layers = tuple(msgspec.structs.replace(layer, index=_NOTHING) for layer in image.layers)
+    layers = tuple(
+        msgspec.structs.replace(layer, index=LayerIndex(size=0, toc_digest=layer.index.toc_digest))
+        for layer in image.layers
+    )
     bare = msgspec.structs.replace(image, layers=layers)
     try:
         return digest_of(msgspec.msgpack.encode((code, bare, settings)))
@@ -81,6 +82,8 @@ def keep_report(kept: LayerCache, key: Digest, report: msgspec.Struct) -> None:
 
 def _is_known(layer: Layer, cached: bool) -> bool:
     """Whether the layer's index was made from bytes that have its diff ID, or there are none.
+
+    One that was read by a table of contents is known by that, which the key has too.
 
     A layer that was read through for a cache has been held against a diff ID of SHA-256, and has
     checksums; one that was only sought through has none. See

@@ -97,6 +97,7 @@ def _layer_facts(inventory: Inventory) -> tuple[LayerFacts, ...]:
             created=layer.history.created if layer.history is not None else None,
             base=layer.number < inventory.base.layers,
             absent=layer.absent,
+            toc_digest=layer.index.toc_digest or None,
         )
         for layer, account, instruction in zip(
             inventory.image.layers, inventory.ledger.layers, inventory.instructions, strict=True

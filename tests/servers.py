@@ -190,11 +190,12 @@ class FakeRegistry(Server):
         if data is None:
             return 404, {}, b'{"errors":[{"code":"MANIFEST_UNKNOWN"}]}'
         more = {"Docker-Content-Digest": digest(data)} if route["kind"] == "manifests" else {}
-        wanted = re.fullmatch(r"bytes=(\d+)-", headers.get("range", ""))
+        wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", headers.get("range", ""))
         if wanted and self.ranges:
             start = int(wanted[1])
-            more["Content-Range"] = f"bytes {start}-{len(data) - 1}/{len(data)}"
-            return 206, more, data[start:]
+            stop = min(int(wanted[2]) + 1 if wanted[2] else len(data), len(data))
+            more["Content-Range"] = f"bytes {start}-{stop - 1}/{len(data)}"
+            return 206, more, data[start:stop]
         return 200, more, data
 
     def _list(self, path: str) -> Answer | None:

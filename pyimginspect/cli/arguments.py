@@ -162,7 +162,7 @@ def build_parser() -> argparse.ArgumentParser:
     source.add_argument(
         "--verify",
         action="store_true",
-        help="verify every byte of a local archive against its digest",
+        help="verify every byte against its digest, of local archives too",
     )
     source.add_argument(
         "--timeout",

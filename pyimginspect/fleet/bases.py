@@ -74,9 +74,12 @@ def _is_worth_it(added: tuple[Layer, ...], stack: LayerStack) -> bool:
 
 
 def _chain(layers: tuple[Layer, ...]) -> _Chain:
-    """Return the diff IDs of the lowest layers, as far as all are known and there."""
+    """Return the diff IDs of the lowest layers, as far as all are known and there.
+
+    What was read by a table of contents is told by that too, since no diff ID vouches for it.
+    """
     known = takewhile(lambda layer: layer.diff_id is not None and not layer.absent, layers)
-    return tuple(str(layer.diff_id) for layer in known)
+    return tuple(f"{layer.diff_id}{layer.index.toc_digest}" for layer in known)
 
 
 def _common(one: _Chain, other: _Chain) -> int:

@@ -62,6 +62,8 @@ def _layers(report: Report) -> tuple[LayerRow, ...]:
         # What has no diff ID, as a directory, is like no other layer.
         name = f"{report.image.reference}\0{layer.number}".encode("utf-8", "backslashreplace")
         identity = layer.diff_id or f"none:{hashlib.sha256(name).hexdigest()}"
+        if layer.toc_digest is not None:  # not verified, so it must not be mixed up with what is
+            identity += f" by {layer.toc_digest}, {layer.size}"
         chain = digest_of(f"{chain} {identity}".encode()) if chain else identity
         rows.append(
             LayerRow(

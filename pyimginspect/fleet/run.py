@@ -24,7 +24,6 @@ from pyimginspect.fleet.settings import Settings, holds
 from pyimginspect.fleet.store import Store
 from pyimginspect.fleet.together import Together, service_of
 from pyimginspect.fleet.work import Planned, decode_result, words_of
-from pyimginspect.model import Digest
 from pyimginspect.sources.options import LayerCache
 
 __all__ = ["WINDOW", "NoWatcher", "Run", "Watcher"]
@@ -202,7 +201,9 @@ class Run:
             return
         image = self._images[planned.key] = _Image(planned, target)
         for identity, position in planned.distinct.items():
-            if identity in self._layers or not holds(self._cache, Digest(identity)):
+            if identity in self._layers or not holds(
+                self._cache, planned.resolved.layers[position]
+            ):
                 image.missing.add(identity)
                 if self._layers.add(identity, planned, position):
                     self._read(identity)

@@ -11,9 +11,9 @@ from msgspec import Struct
 from pyimginspect.fleet.folder_cache import FolderCache
 from pyimginspect.layers import registered
 from pyimginspect.layers.cache import Cache
-from pyimginspect.model import Digest
 from pyimginspect.policy import Policy
 from pyimginspect.sources.options import LayerCache
+from pyimginspect.sources.selection import LayerRef
 
 __all__ = ["CacheAt", "Settings", "holds"]
 
@@ -41,11 +41,12 @@ class CacheAt(Struct, frozen=True, kw_only=True):
         return Cache(self.folder, probes=registered(), size=self.size)
 
 
-def holds(cache: LayerCache, diff_id: Digest) -> bool:
+def holds(cache: LayerCache, layer: LayerRef) -> bool:
     """Whether a cache has the index of a layer."""
+    keys = {layer.diff_id, layer.identity} - {None}
     if isinstance(cache, Cache | FolderCache):
-        return cache.holds(diff_id)
-    return cache.get(diff_id, None) is not None
+        return any(cache.holds(key) for key in keys if key is not None)
+    return any(cache.get(key, None) is not None for key in keys)
 
 
 class Settings(Struct, frozen=True, kw_only=True):

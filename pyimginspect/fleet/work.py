@@ -31,6 +31,7 @@ from pyimginspect.layers import registered
 from pyimginspect.layers.cache import Cache
 from pyimginspect.model import Digest, LayerIndex, Platform
 from pyimginspect.report_cache import code_identity
+from pyimginspect.sources.by_contents import cached_index, index_key
 from pyimginspect.sources.connections import Connections
 from pyimginspect.sources.options import LayerCache, Options
 from pyimginspect.sources.reading import read_layer
@@ -61,11 +62,11 @@ class Planned(Struct, frozen=True, kw_only=True):
 
     @property
     def distinct(self) -> dict[str, int]:
-        """The diff IDs, and the position of the first layer that has each."""
+        """The identities of the layers, and the position of the first that has each."""
         found: dict[str, int] = {}
         for layer in () if self.whole else self.resolved.layers:
-            if layer.diff_id is not None and not layer.absent:
-                found.setdefault(layer.diff_id, layer.number)
+            if layer.identity is not None and not layer.absent:
+                found.setdefault(layer.identity, layer.number)
         return found
 
     @property
@@ -159,8 +160,8 @@ def read(settings: Settings, reading: Reading) -> int:
     """Read a layer into the cache, from the image that has it; return its stored bytes."""
     layer, carrier = reading.layer, reading.carrier
     index = read_layer(carrier, layer, _options(settings, reading.target, carrier))
-    if index is not None and layer.diff_id is not None:
-        _recent.put(layer.diff_id, index)
+    if index is not None:
+        _recent.put(index_key(layer, index), index)
     return layer.size or 0
 
 
@@ -183,15 +184,14 @@ def fold(settings: Settings, planned: Planned) -> bytes:
     for layer in planned.resolved.layers:
         if layer.absent:
             continue
-        index = _recent.get(layer.diff_id)
-        if index is None and options.cache is not None:
-            index = options.cache.get(layer.diff_id, layer.digest)
+        index = _recent.get(layer.diff_id) or _recent.get(layer.identity)
+        if index is None:
+            index = cached_index(layer, options)
         if index is None:
             index = read_layer(planned.resolved.carrier, layer, options)
         if index is not None:
             indexes[layer.number] = index
-            if layer.diff_id is not None:
-                _recent.put(layer.diff_id, index)
+            _recent.put(index_key(layer, index), index)
     opened = api.open_resolved(
         planned.resolved,
         indexes,
@@ -279,7 +279,7 @@ def _key(settings: Settings, resolved: Resolved, identity: str | None) -> str:
     """
     probes = [probe.name for probe in registered()]
     base = resolved.annotations.get("org.opencontainers.image.base.name", "")
-    layers = [(layer.diff_id, layer.absent) for layer in resolved.layers]
+    layers = [(layer.diff_id, layer.absent, layer.identity) for layer in resolved.layers]
     attached = resolved.attestations
     parts = (code_identity(), probes, settings.key, identity, layers, base, attached)
     return hashlib.sha256(repr(parts).encode("utf-8", "backslashreplace")).hexdigest()
@@ -305,9 +305,9 @@ class _Recent:
         self._indexes.clear()
         self._entries = 0
 
-    def put(self, diff_id: Digest, index: LayerIndex) -> None:
+    def put(self, diff_id: Digest | None, index: LayerIndex) -> None:
         """Keep an index, and drop what was not used for longest."""
-        if diff_id in self._indexes or len(index.entries) > self._most:
+        if diff_id is None or diff_id in self._indexes or len(index.entries) > self._most:
             return
         self._indexes[diff_id] = index
         self._entries += len(index.entries)

@@ -16,6 +16,7 @@ from pyimginspect.formats._text import (
     runs_word,
     severity_words,
     start_words,
+    toc_words,
     verdict_words,
 )
 from pyimginspect.report import Finding, LayerFacts, Report
@@ -61,6 +62,8 @@ def add_screen(page: Page, report: Report, *, evidence: bool = False) -> None:
     if evidence:
         add_attestations(page, report.attestations)
     page.blank()
+    if evidence and (words := toc_words(report)):
+        page.paragraph(words)
     if contradicting and not evidence:
         verb = "contradicts" if contradicting == 1 else "contradict"
         words = f"{counted(contradicting, 'attestation')} {verb} the layers: -v says how"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pyimginspect.formats._attested import add_attestations
 from pyimginspect.formats._page import Column, Page
-from pyimginspect.formats._text import listing, ranges, runs_word, start_words
+from pyimginspect.formats._text import listing, ranges, runs_word, start_words, toc_words
 from pyimginspect.report import Report
 from pyimginspect.text import counted, sized
 
@@ -216,9 +216,12 @@ def _packages(page: Page, report: Report) -> None:
 
 
 def _notes(page: Page, report: Report) -> None:
-    if not report.notes:
+    words = toc_words(report)
+    if not report.notes and not words:
         return
     page.title("Limits of this report")
+    if words:
+        page.paragraph(words, label="-", hang=2)
     for note in report.notes[:_MOST_NOTES]:
         place = [] if note.layer is None else [f"layer {note.layer}"]
         if note.path:

@@ -116,6 +116,20 @@ def start_words(report: Report) -> str:
     return f"{startup.reason}, which is no Python"
 
 
+def toc_words(report: Report) -> str:
+    """Return which layers were read by their tables of contents; nothing where none was."""
+    numbers = [layer.number for layer in report.layers if layer.toc_digest]
+    if not numbers:
+        return ""
+    many = len(numbers) > 1
+    return (
+        f"{'layers' if many else 'layer'} {ranges(numbers)}: content taken from "
+        f"{'their tables' if many else 'its table'} of contents, not verified by "
+        f"{'their diff IDs' if many else 'its diff ID'}; --verify reads all of "
+        f"{'them' if many else 'it'}"
+    )
+
+
 def runs_word(report: Report) -> str:
     """Return what the effective Python does: it runs, or is the first that PATH leads to."""
     return "on PATH" if report.startup.on_path else "runs"

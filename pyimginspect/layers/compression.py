@@ -11,6 +11,7 @@ import importlib
 import lzma
 import zlib
 from collections.abc import Callable
+from functools import cache
 from typing import Any, BinaryIO, Literal, Protocol, cast
 
 from pyimginspect.errors import CorruptLayerError, LimitError, PyimginspectError, TruncatedError
@@ -87,6 +88,7 @@ def _zstd() -> _Decompressor:
     return cast(_Decompressor, zstd_module().ZstdDecompressor())
 
 
+@cache  # looking in vain for a module takes longer than decompressing a small frame
 def zstd_module() -> Any:
     """Return the standard library's zstd, or its backport before Python 3.14."""
     try:

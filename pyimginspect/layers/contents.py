@@ -133,6 +133,11 @@ class Texts(Reader):
         self._left = limits.texts
         self._notes = notes
 
+    @property
+    def is_nearly_full(self) -> bool:
+        """Whether one more text might be too much."""
+        return self._left < self._longest
+
     def wants(self, file: File) -> bool:
         """Whether the file has the name of one."""
         return wants_text(file.path) and (
@@ -161,6 +166,11 @@ class Scripts(Reader):
         self._texts = texts
         self._longest = limits.script
         self._left = limits.scripts
+
+    @property
+    def is_nearly_full(self) -> bool:
+        """Whether one more script might be too much."""
+        return self._left < self._longest
 
     def wants(self, file: File) -> bool:
         """Whether the file is a script, not too long, and no text that is kept anyway."""

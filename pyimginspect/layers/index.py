@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
 from pyimginspect.errors import LayerError, TruncatedError
@@ -33,7 +33,7 @@ from pyimginspect.layers.tar import read_entries
 from pyimginspect.layers.texts import shebang
 from pyimginspect.model import Entry, LayerIndex
 
-__all__ = ["Indexed", "Progress", "index_layer"]
+__all__ = ["Collector", "Indexed", "Progress", "index_layer"]
 
 _SCRIPT_HEAD = 1024
 _USUAL = Algorithms()
@@ -71,7 +71,7 @@ def index_layer(
             counted, kind, expansion=limits.expansion, floor=limits.expansion_floor
         )
         cursor = StreamCursor(source, sums=sums)
-        collector = _Collector(cursor, probes, limits)
+        collector = Collector(cursor, probes, limits)
         index = collector.collect(cursor.finish, checksums=True)
         counted.drain()
         return Indexed(
@@ -95,7 +95,7 @@ def _seek_through(
         file, start = io.BytesIO(blob.data), 0
     with file:
         cursor = SeekCursor(file, start, blob.size)
-        index = _Collector(cursor, probes, limits).collect(cursor.finish, checksums=False)
+        index = Collector(cursor, probes, limits).collect(cursor.finish, checksums=False)
     if progress is not None:
         progress(blob.size)
     return Indexed(index=index, blob_size=blob.size)
@@ -140,8 +140,8 @@ class _Counted(io.RawIOBase, BinaryIO):
             pass
 
 
-class _Collector:
-    """What one pass over a layer gathers."""
+class Collector:
+    """What one pass over a layer gathers from the contents that ``cursor`` stands at."""
 
     def __init__(self, cursor: ContentCursor, probes: tuple[Probe, ...], limits: Limits) -> None:
         self._cursor = cursor
@@ -150,12 +150,13 @@ class _Collector:
         self._notes = notes = Notes()
         self._elf, self._versions = ElfFiles(), Versions()
         self._texts, self._databases = Texts(limits, notes), Databases(notes)
+        self._shell = Scripts(limits, self._texts)
         self._extra: dict[str, dict[int, Any]] = {probe.name: {} for probe in probes}
         self._readers: list[Reader] = [
             self._elf,
             self._versions,
             self._texts,
-            Scripts(limits, self._texts),
+            self._shell,
             self._databases,
             *(Others(probe, self._extra[probe.name]) for probe in probes),
         ]
@@ -176,7 +177,7 @@ class _Collector:
                     continue
                 head = cursor.peek(4)
                 if head == MAGIC or head[:2] == b"#!" or every or may_identify(last):
-                    self._probe(len(entries) - 1, entry, head)
+                    self.probe(len(entries) - 1, entry, head)
                 if checksums:
                     crc = cursor.checksum(entry.stored)
                     if crc is not None:
@@ -186,11 +187,12 @@ class _Collector:
             if exc.entry is None and isinstance(exc, TruncatedError) and last:
                 exc.message += f", after entry '{last}'"
             raise
-        return self._index(size, tuple(entries), sums if checksums else None)
+        return self.index(size, tuple(entries), sums if checksums else None)
 
-    def _index(
+    def index(
         self, size: int, entries: tuple[Entry, ...], sums: dict[int, int] | None
     ) -> LayerIndex:
+        """Return all that was gathered as the index of a layer of ``size`` bytes."""
         index = LayerIndex(
             size=size,
             entries=entries,
@@ -205,11 +207,26 @@ class _Collector:
         )
         return without_markers(index)
 
+    @property
+    def is_nearly_full(self) -> bool:
+        """Whether one more file might go beyond what is kept of all of them."""
+        return self._texts.is_nearly_full or self._shell.is_nearly_full
+
+    @contextlib.contextmanager
+    def undoing_notes(self, error: type[Exception]) -> Iterator[None]:
+        """Forget the notes that were taken in the ``with`` statement where ``error`` ends it."""
+        count = len(self._notes.all)
+        try:
+            yield
+        except error:
+            del self._notes.all[count:]
+            raise
+
     def _unclosed(self) -> None:
         what = "the archive ends without the zero blocks that close it: entries may be missing"
         self._notes.add(what)
 
-    def _probe(self, position: int, entry: Entry, head: bytes) -> None:
+    def probe(self, position: int, entry: Entry, head: bytes) -> None:
         """Show a file to all readers, and its content to those that want it."""
         size = entry.stored
         file = File(position, entry, head, self._script_head(position, entry, head))

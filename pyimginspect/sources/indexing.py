@@ -18,6 +18,7 @@ from pyimginspect.layers import FileBlob, Indexed
 from pyimginspect.layers.blobs import Blob
 from pyimginspect.layers.compression import MAGIC_LENGTH, sniff
 from pyimginspect.layers.digests import Algorithms, algorithm, check_algorithm
+from pyimginspect.sources.by_contents import by_contents, cached_index, keep_by_contents, usable_toc
 from pyimginspect.sources.options import Options, default_workers
 from pyimginspect.sources.selection import LayerRef
 
@@ -52,7 +53,8 @@ def locate(
     found: dict[int, Blob | Indexed] = {}
     first: dict[tuple[str, str | None], LayerRef] = {}
     for number, given in enumerate(layers):
-        ref = msgspec.structs.replace(given, number=number)
+        toc = usable_toc(given, options) if remote else None
+        ref = msgspec.structs.replace(given, number=number, toc=toc)
         known = first.get((ref.name, ref.digest))
         if known is None:
             try:
@@ -97,9 +99,7 @@ def index_all(located: Located, options: Options, *, remote: bool = False) -> di
         if isinstance(got, Indexed):
             done[ref.number] = got
             continue
-        cached = None
-        if options.cache is not None and (remote or not options.verify):
-            cached = options.cache.get(ref.diff_id, ref.digest)
+        cached = cached_index(ref, options) if remote or not options.verify else None
         if cached is not None:
             done[ref.number] = Indexed(index=cached, blob_size=ref.size or 0)
             options.progress.finish(label, cached=True)
@@ -192,7 +192,7 @@ def _one(job: _Job, options: Options, stop: threading.Event) -> Indexed:
     try:
         # Hashing an uncompressed layer in a file would cost far more than reading its headers,
         # so what the cache could keep of it is not worth having (docs/cache.md).
-        indexed = index_layer(
+        indexed = by_contents(job.ref, job.blob, options, advance) or index_layer(
             job.blob,
             digests=job.digests or (options.cache is not None and not _is_plain(job.blob)),
             algorithms=_algorithms(job.ref, required=job.digests),
@@ -255,7 +255,9 @@ def check_digests(indexed: Indexed, ref: LayerRef, *, required: bool) -> None:
 
 def _remember(indexed: Indexed, ref: LayerRef, options: Options) -> None:
     """Keep an index under the digests that were computed, the claimed ones if they are of them."""
-    if options.cache is None or not indexed.diff_ids:
+    if options.cache is None or keep_by_contents(indexed, ref, options.cache):
+        return
+    if not indexed.diff_ids:
         return
     diff_id = ref.diff_id if ref.diff_id in indexed.diff_ids else indexed.diff_ids[0]
     digest = ref.digest if ref.digest in indexed.digests else indexed.digests[0]

@@ -35,7 +35,7 @@ def image_in_cache(
             return None
         size = ref.size if ref.size is not None else index.size
         indexed[number] = Indexed(index=index, blob_size=size)
-        layers.append(msgspec.structs.replace(ref, number=number, size=size))
+        layers.append(msgspec.structs.replace(ref, number=number, size=size, toc=None))
     check_platform(selection, options.platform)
     return resolved_from(
         selection,
@@ -66,7 +66,7 @@ def is_in_cache(identity: str, options: Options) -> bool:
     """Whether the image of that ID would be found by :func:`image_in_cache`."""
     selection = _known(identity, options)
     layers = selection.layers if selection is not None else ()
-    refs = [msgspec.structs.replace(ref, size=ref.size or 0) for ref in layers]
+    refs = [msgspec.structs.replace(ref, size=ref.size or 0, toc=None) for ref in layers]
     return selection is not None and is_held(refs, options)
 
 

@@ -20,24 +20,35 @@ from pyimginspect.sources.resolved import (
 )
 from pyimginspect.sources.selection import LayerRef
 
-__all__ = ["is_held", "read_layer", "read_layers", "read_resolved"]
+__all__ = ["held_layers", "is_held", "read_layer", "read_layers", "read_resolved"]
 
 
 def is_held(layers: Iterable[LayerRef], options: Options) -> bool:
-    """Whether the cache has the verified indexes of all these layers; they are not decoded.
+    """Whether the cache has the indexes of all these layers; they are not decoded."""
+    return held_layers(layers, options) is not None
 
-    A cache that cannot tell without decoding (one of a third party's, which has no ``holds``)
-    has none.
+
+def held_layers(layers: Iterable[LayerRef], options: Options) -> dict[str, str] | None:
+    """Return by which table of contents each layer was read that the cache has, by its place.
+
+    The digest is empty for a verified index. ``None`` where the cache has not all of them, or
+    cannot tell without decoding (one of a third party's, which has no ``holds``).
     """
     holds = getattr(options.cache, "holds", None)
     there = {ref.place: ref for ref in layers if not ref.absent}
+    found = {}
     for ref in there.values():
-        known = ref.size is not None and ref.diff_id is not None
-        if holds is None or not known or not holds(ref.diff_id):
-            return False
+        if holds is None or ref.size is None or ref.diff_id is None:
+            return None
+        if holds(ref.diff_id):
+            found[ref.place] = ""
+        elif ref.toc is not None and holds(ref.toc.key):
+            found[ref.place] = ref.toc.digest
+        else:
+            return None
     for ref in there.values():
         options.progress.finish(layer_label(ref), cached=True)
-    return True
+    return found
 
 
 def read_layer(carrier: Carrier, ref: LayerRef, options: Options) -> LayerIndex | None:

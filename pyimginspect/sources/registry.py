@@ -22,6 +22,7 @@ from pyimginspect.errors import (
 from pyimginspect.layers.digests import algorithm, digest_of
 from pyimginspect.model import Digest, parse_digest
 from pyimginspect.sources.attached import descriptors_in, read_attestations
+from pyimginspect.sources.blob_ranges import read_range
 from pyimginspect.sources.bodies import Pace, read_body
 from pyimginspect.sources.connections import Connections, shared
 from pyimginspect.sources.documents import Descriptor
@@ -40,7 +41,12 @@ from pyimginspect.sources.selection import (
 )
 from pyimginspect.sources.transport import ATTEMPTS, Transport, wait
 
-__all__ = ["RemoteBlob", "registry_platforms", "remote_blob", "resolve_registry"]
+__all__ = [
+    "RemoteBlob",
+    "registry_platforms",
+    "remote_blob",
+    "resolve_registry",
+]
 
 _ACCEPT = ", ".join(
     [
@@ -259,6 +265,14 @@ class RemoteBlob:
     def open(self) -> BinaryIO:
         """Return a reader at the first byte; the connection is made when it is read."""
         return _Reader(self, self.size or 0)
+
+    def read_range(self, start: int, stop: int) -> bytes:
+        """Return the bytes from ``start`` to ``stop``.
+
+        Raises :class:`UnusableTocError` where the registry gives no ranges, and what reading the
+        blob raises.
+        """
+        return read_range(self.transport, self.path, start, stop)
 
 
 class _Reader(io.RawIOBase, BinaryIO):

@@ -23,7 +23,7 @@ from pyimginspect.sources.connections import shared
 from pyimginspect.sources.files import resolve_path, resolve_stream
 from pyimginspect.sources.near_names import near_file, near_prefix
 from pyimginspect.sources.options import NoProgress, Options
-from pyimginspect.sources.reading import is_held, read_resolved
+from pyimginspect.sources.reading import held_layers, read_resolved
 from pyimginspect.sources.reference import parse_name, without_userinfo
 from pyimginspect.sources.resolved import Later, Opened, Resolved, assemble
 from pyimginspect.sources.saved import Form
@@ -77,10 +77,16 @@ def open_or_later(reference: str, options: Options) -> Opened | Later:
     with shared(options.connections) as connections:
         inner = msgspec.structs.replace(options, connections=connections)
         resolved = resolve(reference, inner)
-        if options.verify or resolved.indexed or not is_held(resolved.layers, options):
+        held = None
+        if not options.verify and not resolved.indexed:
+            held = held_layers(resolved.layers, options)
+        if held is None:
             return _read(resolved, inner)
     quiet = msgspec.structs.replace(options, progress=NoProgress())
-    nothing = dict.fromkeys(range(len(resolved.layers)), LayerIndex(size=0))
+    nothing = {
+        ref.number: LayerIndex(size=0, toc_digest=held.get(ref.place, ""))
+        for ref in resolved.layers
+    }
     return Later(assemble(resolved, nothing).image, partial(_read, resolved, quiet))
 
 

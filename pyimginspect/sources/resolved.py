@@ -135,16 +135,24 @@ def resolved_from(
 
 
 class Opened(Struct, frozen=True, kw_only=True):
-    """An image with all its layers indexed; ``blobs`` are those that can be read again."""
+    """An image with all its layers indexed; ``blobs`` are those that can be read again.
+
+    Of layers that were read by a table of contents, ``tocs`` says where they are.
+    """
 
     image: Image
     blobs: dict[int, FileBlob] = {}
+    tocs: dict[int, tuple[RegistryCarrier, LayerRef]] = {}
 
     def checksum(self, layer: int, position: int) -> int | None:
-        """Return the CRC-32 of an entry's content, read from the archive now if that is possible.
+        """Return the CRC-32 of an entry's content, read from its source now if that is possible.
 
         ``layer`` is the layer's number, ``position`` that of the entry in its index.
         """
+        if layer in self.tocs:
+            from pyimginspect.sources.toc_checksums import checksum_in_registry
+
+            return checksum_in_registry(*self.tocs[layer], position)
         blob = self.blobs.get(layer)
         if blob is None:
             return None
@@ -184,6 +192,11 @@ def assemble(resolved: Resolved, indexes: Mapping[int, LayerIndex]) -> Opened:
             blob = resolved.carrier.blobs.get(ref.place)
             if index.checksums is None and blob is not None:
                 blobs[ref.number] = blob
+    tocs = {}
+    if isinstance(resolved.carrier, RegistryCarrier):
+        for ref, index in zip(resolved.layers, put, strict=True):
+            if index.toc_digest:
+                tocs[ref.number] = resolved.carrier, ref
     if resolved.config.platform.os == "windows":
         put = with_one_spelling(put)
     layers = tuple(
@@ -210,7 +223,7 @@ def assemble(resolved: Resolved, indexes: Mapping[int, LayerIndex]) -> Opened:
         annotations=resolved.annotations,
         attestations=resolved.attestations,
     )
-    return Opened(image=image, blobs=blobs)
+    return Opened(image=image, blobs=blobs, tocs=tocs)
 
 
 def _steps(config: ImageConfig, count: int) -> list[History | None]:

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from pyimginspect.errors import DigestMismatchError, ImageNotFoundError, ManifestError
 from pyimginspect.layers.digests import algorithm, check_algorithm, digest_of
+from pyimginspect.layers.toc.annotations import toc_reference
 from pyimginspect.model import Digest, ImageConfig, Platform, parse_digest
 from pyimginspect.sources.documents import (
     Descriptor,
@@ -22,6 +23,7 @@ from pyimginspect.sources.documents import (
     parse_docker_manifest,
     parse_document,
 )
+from pyimginspect.sources.layer_refs import LayerRef
 from pyimginspect.sources.near_names import near_tag
 from pyimginspect.sources.platforms import host_platform, no_platform
 
@@ -54,28 +56,6 @@ class Store(Protocol):
 
         Registries keep each ``manifest`` (an index is one too) apart from other blobs.
         """
-
-
-class LayerRef(Struct, frozen=True, kw_only=True):
-    """A layer as a manifest names it: by ``name`` in a Docker archive, by ``digest`` in OCI.
-
-    ``number`` counts from 0, the lowest first. ``size`` is in bytes as stored. ``absent`` is
-    true where the source does not hold a ``foreign`` layer (the base layers of Windows).
-    """
-
-    number: int = 0
-    name: str = ""
-    digest: Digest | None = None
-    diff_id: Digest | None = None
-    media_type: str = ""
-    size: int | None = None
-    foreign: bool = False
-    absent: bool = False
-
-    @property
-    def place(self) -> str:
-        """What tells the layer from others of the same source."""
-        return self.name or self.digest or ""
 
 
 class Selection(Struct, frozen=True, kw_only=True):
@@ -370,4 +350,5 @@ def _layer_ref(descriptor: Descriptor, diff_id: Digest) -> LayerRef:
         media_type=kind,
         size=descriptor.size if descriptor.size >= 0 else None,
         foreign="foreign" in kind or "nondistributable" in kind,
+        toc=toc_reference(descriptor.annotations or {}),
     )

@@ -1,0 +1,143 @@
+"""Chunks of a blob: near ones fetched by one request, each verified by its digest."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+from pyimginspect.errors import LayerError
+from pyimginspect.layers.compression import Compression, Decompressed
+from pyimginspect.layers.toc.ranges import Ranges, UnusableTocError
+
+__all__ = ["Chunk", "Fetcher", "decompress", "is_digest_of"]
+
+_GAP = 32 << 10  # bytes that nobody wants, fetched rather than asked around
+_LONGEST = 8 << 20  # bytes of one request, for several to run beside each other
+_REQUESTS = 4  # at a time for one layer
+_LARGEST_CHUNK = 64 << 20  # bytes, uncompressed
+_LARGEST = 128 << 20  # bytes that anything here may become
+_KNOWN = ("sha256", "sha512")
+
+
+class Chunk(NamedTuple):
+    """A part of a file: ``size`` bytes ``at`` an offset of its content.
+
+    They are compressed, at the beginning of what lies between ``start`` and ``stop`` of the blob.
+    A chunk of zeros alone has neither.
+    """
+
+    at: int
+    size: int
+    start: int
+    stop: int
+    digest: str
+
+
+def is_digest_of(digest: str, data: bytes) -> bool:
+    """Whether ``data`` has that digest, in an algorithm that is known."""
+    name, _, encoded = digest.partition(":")
+    return name in _KNOWN and hashlib.new(name, data).hexdigest() == encoded
+
+
+def decompress(data: bytes, size: int, kind: Compression) -> bytes:
+    """Return the first ``size`` bytes that the frame or member at the beginning of ``data`` has.
+
+    Raises :class:`UnusableTocError` where there are fewer.
+    """
+    source = Decompressed(io.BytesIO(data), kind, expansion=1, floor=_LARGEST)
+    parts: list[bytes] = []
+    left = size
+    try:
+        while left and (part := source.read_chunk()):
+            parts.append(part[:left])
+            left -= len(parts[-1])
+    except LayerError as exc:
+        raise UnusableTocError(f"a chunk of it is damaged: {exc.message}") from exc
+    if left:
+        raise UnusableTocError("a chunk of it is shorter than said")
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+class Fetcher:
+    """Fetches chunks of a blob."""
+
+    def __init__(self, blob: Ranges, kind: Compression) -> None:
+        self._blob = blob
+        self._kind: Compression = kind
+        self._kept: list[tuple[int, bytes]] = []  # what came along with chunks, by its start
+
+    def fetch(self, wanted: Iterable[Chunk]) -> dict[Chunk, bytes]:
+        """Return the contents of chunks, verified.
+
+        Raises :class:`UnusableTocError`, and what reaching the blob raises.
+        """
+        found: dict[Chunk, bytes] = {}
+        missing = []
+        for chunk in set(wanted):
+            if chunk.size > _LARGEST_CHUNK:
+                raise UnusableTocError("a chunk of it is too big to be held")
+            if not chunk.stop:
+                found[chunk] = bytes(chunk.size)
+            elif (stored := self._stored(chunk)) is not None:
+                found[chunk] = self._verified(chunk, stored)
+            else:
+                missing.append(chunk)
+        runs = list(_runs(sorted(missing, key=lambda chunk: chunk.start)))
+        for run, data in zip(runs, self._read(runs), strict=True):
+            start = run[0].start
+            for chunk in run:
+                stored = data[chunk.start - start : chunk.stop - start]
+                found[chunk] = self._verified(chunk, stored)
+            self._kept.append((start, data))
+        self._kept.sort(key=lambda kept: kept[0])
+        return found
+
+    def forget(self) -> None:
+        """Drop what was fetched beside the chunks that were asked for."""
+        self._kept.clear()
+
+    def _read(self, runs: list[list[Chunk]]) -> Iterator[bytes]:
+        """Yield the bytes of each run, several being fetched at a time."""
+        if len(runs) < 2:
+            yield from map(self._read_one, runs)
+            return
+        with ThreadPoolExecutor(_REQUESTS, thread_name_prefix="chunks") as pool:
+            try:
+                yield from pool.map(self._read_one, runs)
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+    def _read_one(self, run: list[Chunk]) -> bytes:
+        return self._blob.read_range(run[0].start, max(chunk.stop for chunk in run))
+
+    def _stored(self, chunk: Chunk) -> bytes | None:
+        """Return a chunk as it is stored, where it came along with another."""
+        place = bisect_right(self._kept, chunk.start, key=lambda kept: kept[0]) - 1
+        if place < 0:
+            return None
+        start, data = self._kept[place]
+        if chunk.stop > start + len(data):
+            return None
+        return data[chunk.start - start : chunk.stop - start]
+
+    def _verified(self, chunk: Chunk, stored: bytes) -> bytes:
+        content = decompress(stored, chunk.size, self._kind)
+        if not is_digest_of(chunk.digest, content):
+            raise UnusableTocError("a chunk of it is not as its digest says")
+        return content
+
+
+def _runs(chunks: list[Chunk]) -> Iterator[list[Chunk]]:
+    """Yield chunks that are worth one request."""
+    run: list[Chunk] = []
+    for chunk in chunks:
+        if run and (chunk.start - run[-1].stop > _GAP or chunk.stop - run[0].start > _LONGEST):
+            yield run
+            run = []
+        run.append(chunk)
+    if run:
+        yield run
