@@ -7,11 +7,13 @@ fetched for the next, for all files of the batch together.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import cast
 
 import msgspec
 
 from pyimginspect.errors import PyimginspectError
 from pyimginspect.layers.compression import Compression
+from pyimginspect.layers.cursors import ContentCursor
 from pyimginspect.layers.elf import MAGIC, WHOLE_UP_TO, RandomAccess, wanted_ranges
 from pyimginspect.layers.index import Collector
 from pyimginspect.layers.indexed import Indexed, Progress
@@ -138,23 +140,14 @@ class _Contents:
 
 
 class _Cursor:
-    """Stands at one file after the other, in whatever order: what :class:`Collector` looks at."""
+    """Stands at one file after the other, in whatever order: what :class:`Collector` looks at.
 
-    position = 0
+    It is all of a :class:`ContentCursor` that looking at single files takes. It is none, since
+    that class may be compiled, and then has no subclasses that are not.
+    """
 
     def __init__(self) -> None:
         self.contents = _Contents(0, ())
-
-    def take(self, count: int) -> bytes:
-        """Return nothing: there is no archive to go through."""
-        return b""
-
-    def advance_to(self, position: int) -> None:
-        """Stay."""
-
-    def checksum(self, size: int) -> int | None:
-        """Return nothing: the content is not read."""
-        return None
 
     def peek(self, count: int) -> bytes:
         """Return the first bytes of the file."""
@@ -200,7 +193,7 @@ class _Reading:
         self._fetcher = fetcher
         self._limits = limits
         self._cursor = _Cursor()
-        self._collector = Collector(self._cursor, (), limits)
+        self._collector = Collector(cast(ContentCursor, self._cursor), (), limits)
 
     def index(self, blob_size: int, toc: TocReference) -> LayerIndex:
         """Return the index of the layer."""
