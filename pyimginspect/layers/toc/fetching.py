@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -70,14 +70,14 @@ class Fetcher:
         self._kind: Compression = kind
         self._kept: list[tuple[int, bytes]] = []  # what came along with chunks, by its start
 
-    def fetch(self, wanted: Iterable[Chunk]) -> dict[Chunk, bytes]:
+    def fetch(self, wanted: Collection[Chunk]) -> dict[Chunk, bytes]:
         """Return the contents of chunks, verified.
 
         Raises :class:`UnusableTocError`, and what reaching the blob raises.
         """
         found: dict[Chunk, bytes] = {}
         missing = []
-        for chunk in set(wanted):
+        for chunk in wanted:
             if chunk.size > _LARGEST_CHUNK:
                 raise UnusableTocError("a chunk of it is too big to be held")
             if not chunk.stop:

@@ -30,6 +30,7 @@ from pyimginspect.model import Entry, Kind
 
 __all__ = ["Listing", "read_listing"]
 
+_MORE = 4096  # bytes of headers, of a gzip member or a zstd frame, at the very most
 _MOST_OBJECTS = 1_500_000
 _KINDS: dict[str, Kind] = {
     "reg": "file",
@@ -230,8 +231,11 @@ class _Reader:
                 raise UnusableTocError("a file of it is not the sum of its chunks")
             if not digest or item.chunk_type not in ("", "zeros"):
                 raise UnusableTocError("a chunk of it cannot be verified")
-            stop = 0 if zeros else starts[bisect_right(starts, item.offset)]
-            start = 0 if zeros else item.offset
+            start = stop = 0
+            if not zeros:
+                start = item.offset
+                # Up to the next, but no more than bytes that do not get smaller may take.
+                stop = min(starts[bisect_right(starts, start)], start + size + size // 64 + _MORE)
             chunks.append(Chunk(at=at, size=size, start=start, stop=stop, digest=digest))
             at += size
         if at != entry.size:

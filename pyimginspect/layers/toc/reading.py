@@ -6,6 +6,7 @@ fetched for the next, for all files of the batch together.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from typing import cast
 
@@ -134,9 +135,10 @@ class _Contents:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def _between(self, start: int, stop: int) -> Iterator[Chunk]:
-        for chunk in self.chunks:
-            if chunk.at < stop and start < chunk.at + chunk.size:
-                yield chunk
+        number = max(0, bisect_right(self.chunks, start, key=lambda chunk: chunk.at) - 1)
+        while number < len(self.chunks) and self.chunks[number].at < stop:
+            yield self.chunks[number]
+            number += 1
 
 
 class _Cursor:
@@ -242,13 +244,14 @@ class _Reading:
         raise UnusableTocError("a file of it is read in too many pieces")
 
     def _fetch(self, batch: dict[int, _Contents]) -> None:
-        found = self._fetcher.fetch(c for contents in batch.values() for c in contents.wanted)
+        wanted = {chunk for contents in batch.values() for chunk in contents.wanted}
+        held = sum(len(data) for contents in batch.values() for data in contents.data.values())
+        if held + sum(chunk.size for chunk in wanted) > 2 * _BATCH + self._limits.content:
+            raise UnusableTocError("too much of the layer is wanted at a time")
+        found = self._fetcher.fetch(wanted)
         for contents in batch.values():
             contents.data.update((chunk, found[chunk]) for chunk in contents.wanted)
             contents.wanted.clear()
-        held = sum(len(data) for contents in batch.values() for data in contents.data.values())
-        if held > 2 * _BATCH + self._limits.content:
-            raise UnusableTocError("too much of the layer is wanted at a time")
 
     def _is_done(self, position: int, contents: _Contents) -> bool:
         self._cursor.contents = contents
