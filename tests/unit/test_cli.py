@@ -184,22 +184,18 @@ BAD: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_bad_images_are_one_line_and_status_two(name: str, tmp_path: Path) -> None:
+def test_bad_images_are_one_line_and_status_two(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "bad.tar"
     path.write_bytes(BAD[name])
-    done = subprocess.run(
-        [sys.executable, "-m", "pyimginspect", "-o", "report.json", "-o", "report.txt", str(path)],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        check=False,
-    )
-    assert done.returncode == 2
-    assert done.stdout == ""
-    assert done.stderr.startswith(f"pyimginspect: {path}: ")
-    assert done.stderr.endswith("\n")
-    assert done.stderr[:-1].isprintable()
+    monkeypatch.chdir(tmp_path)
+    assert run("-o", "report.json", "-o", "report.txt", str(path)) == 2
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert err.startswith(f"pyimginspect: {path}: ")
+    assert err.endswith("\n")
+    assert err[:-1].isprintable()
     assert [left.name for left in tmp_path.iterdir()] == ["bad.tar"]
 
 

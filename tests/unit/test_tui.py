@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import datetime
+import functools
 import html
 import io
 import os
@@ -62,6 +63,7 @@ def read(one: Image) -> OpenedImage:
     return OpenedImage(open_stream(stream, Options(), name=None, reference="test.tar"))
 
 
+@functools.cache
 def image() -> OpenedImage:
     numpy = dist_info("numpy", "2.0", {"numpy/__init__.py": "", "numpy/core.so": MB * 3}, site=SITE)
     return opened(

@@ -2,7 +2,8 @@
 
 import ast
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -171,16 +172,23 @@ _ROOT = Path(pyimginspect.__file__).parent
 _DOCUMENTS = [*_ROOT.parent.glob("docs/**/*.md"), _ROOT.parent / "README.md"]
 
 
-def _texts_of(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield the strings of a module that are no documentation of its code, with their lines."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    documentation = {
-        id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)
-    }  # of modules, classes, functions and attributes
-    for node in ast.walk(tree):
-        text = node.value if isinstance(node, ast.Constant) else None
-        if isinstance(text, str) and id(node) not in documentation:
-            yield getattr(node, "lineno", 0), text
+@cache
+def _words_of(path: Path) -> tuple[list[tuple[int, str]], set[str]]:
+    """The strings of a module that are no documentation of its code, with their lines, and the
+    names in it."""
+    texts: dict[int, tuple[int, str]] = {}
+    documentation = set()  # of modules, classes, functions and attributes
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Constant):
+            if isinstance(node.value, str):
+                texts[id(node)] = node.lineno, node.value
+        elif isinstance(node, ast.Expr):
+            documentation.add(id(node.value))
+        else:
+            names |= {getattr(node, each, None) for each in ("id", "attr", "arg", "name")}
+    kept = [text for key, text in texts.items() if key not in documentation]
+    return kept, {name for name in names if isinstance(name, str)}
 
 
 def _modules() -> list[Path]:
@@ -191,7 +199,7 @@ def test_strings_that_people_read_use_the_terms_of_the_field() -> None:
     found = [
         f"{path.relative_to(_ROOT)}:{line}: {match[0]} in {text!r}"
         for path in _modules()
-        for line, text in _texts_of(path)
+        for line, text in _words_of(path)[0]
         if (match := _FORBIDDEN.search(text))
     ]
     assert found == []
@@ -209,11 +217,10 @@ def test_pages_use_the_terms_of_the_field() -> None:
 
 
 def test_identifiers_use_the_terms_of_the_field() -> None:
-    found = set()
-    for path in _modules():
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            name = getattr(node, "id", None) or getattr(node, "attr", None)
-            name = name or getattr(node, "arg", None) or getattr(node, "name", None)
-            if isinstance(name, str) and _NAMES.search(name) and name not in _NAMES_THAT_STAY:
-                found.add(f"{path.relative_to(_ROOT)}: {name}")
+    found = {
+        f"{path.relative_to(_ROOT)}: {name}"
+        for path in _modules()
+        for name in _words_of(path)[1] - _NAMES_THAT_STAY
+        if _NAMES.search(name)
+    }
     assert found == set()
