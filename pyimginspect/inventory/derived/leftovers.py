@@ -229,9 +229,7 @@ _GENERATED = {"shared-mime-info": "usr/share/mime"}
 def _generated(rootfs: RootFS, packages: PackageDatabase, name: str) -> Iterator[str]:
     """Yield the files that the maintainer scripts of a package generated, and nobody owns."""
     top = _GENERATED.get(name)
-    if top is None or top not in rootfs:
-        return
-    for node in rootfs.walk(top):
+    for node in rootfs.walk(top) if top is not None else ():
         if node.kind == "file" and not packages.owners.get(node.path):
             yield node.path
 

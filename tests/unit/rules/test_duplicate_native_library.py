@@ -130,6 +130,8 @@ def test_a_package_that_the_wheel_makes_superfluous() -> None:
         # compiled in place, and linked to the package's
         (PQ, ALL, wheel("own", {f"own{SUFFIX}": LINKED}), f"/{SITE}/own{SUFFIX}"),
         (PQ, ALL, {"usr/local/bin/tool": TOOL}, "/usr/local/bin/tool"),
+        # a program of a package that does not say so
+        ({**PQ, "psql": {"files": {"usr/bin/psql": TOOL}}}, [*ALL, "psql"], {}, "/usr/bin/psql"),
     ],
 )  # fmt: skip
 def test_a_package_that_something_else_needs(

@@ -108,3 +108,21 @@ def test_a_script_for_the_base_s_own_python_needs_no_package_s() -> None:
     free, kept = without(found, dependency_graph(found.packages), {"python3-yaml"})
     assert sorted(free) == ["python3-yaml"]
     assert [proof.path for proof in kept] == ["usr/local/bin/2to3"]
+
+
+def test_a_package_of_the_program_that_starts_is_shown_by_its_program() -> None:
+    packages: dict[str, Package] = {
+        "bundle": {"Depends": "runner"},
+        "runner": {
+            "files": {
+                "etc/runner.conf": "",
+                "usr/bin/runner": File(elf(), mode=0o755),
+                "usr/lib/runner.txt": "",
+            }
+        },
+    }
+    image = on_slim(apt(packages, manual=["bundle"]), history=["RUN a"], entrypoint=["runner"])
+    found = taken(image)
+    free, kept = without(found, dependency_graph(found.packages), {"bundle"})
+    assert sorted(free) == ["bundle"]
+    assert [(proof.package, proof.path) for proof in kept] == [("runner", "usr/bin/runner")]
