@@ -49,7 +49,10 @@ class Context:
         self.contents = contents_of(inventory.rootfs)
         self.packages = inventory.packages
         self.steps = read_steps(inventory.image.config.history)
-        self.by_layer = {step.layer: step for step in self.steps if step.layer is not None}
+        made = {step.layer: step for step in self.steps if step.layer is not None}
+        self.history_fits = len(made) == len(inventory.image.layers)
+        # Otherwise it says of no layer for certain what made it.
+        self.by_layer = made if self.history_fits else {}
         self.leftovers = find_leftovers(inventory)
         self._entries = {layer.number: layer.index.entries for layer in inventory.image.layers}
 

@@ -81,7 +81,7 @@ def from_history(inventory: Inventory) -> str:
 def application_steps(context: Context) -> Sequence[Step]:
     """Return the steps above the base image's; none where the history does not fit the layers."""
     steps = context.steps
-    if sum(step.layer is not None for step in steps) != len(context.inventory.image.layers):
+    if not context.history_fits:
         return ()
     first = 0
     for number, step in enumerate(steps):

@@ -146,7 +146,8 @@ def edits_of_overwritten(context: Context) -> Iterator[Proposal]:
 def _copied(context: Context, cause: Cause, top: str) -> tuple[str, str, list[Operation]]:
     """Return what to do about a layer that stores what is there already, and what to copy."""
     layer = cause.removed_in
-    word = context.inventory.instructions[layer].partition(" ")[0]
+    step = context.by_layer.get(layer)
+    word = step.word if step is not None else ""
     if word not in ("COPY", "ADD"):
         return f"leave {top} as it is in layer {layer}, which changes nothing there", "", []
     rootfs = context.inventory.rootfs

@@ -1,0 +1,117 @@
+"""Build dependencies of one layer that others build with: one RUN that installs and purges them."""
+
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+from pyimginspect.plan import Edit, make_plan
+from pyimginspect.plan.operations import (
+    AppendCommand,
+    BuildStage,
+    DropCommand,
+    DropPackages,
+    InsertCommand,
+    JoinRuns,
+    Operation,
+)
+from tests.images import Content, File, image
+from tests.inventories import on_slim, steps, taken
+
+BASE: Mapping[str, Content] = {
+    "etc/alpine-release": "3.22.1\n",
+    "etc/os-release": "ID=alpine\nVERSION_ID=3.22.1\n",
+}
+GCC = "P:gcc\nV:14\nA:x86_64\nF:usr/bin\nR:gcc\n\n"
+VIRTUAL = "P:.deps\nV:1\nA:noarch\nT:virtual meta package\nD:gcc\n\n"
+TOOLS: Mapping[str, Content] = {
+    "lib/apk/db/installed": GCC,
+    "etc/apk/world": "gcc\n",
+    "usr/bin/gcc": File(b"x" * 500_000, mode=0o755),
+}
+DEPS = {**TOOLS, "lib/apk/db/installed": VIRTUAL + GCC, "etc/apk/world": ".deps=1\n"}
+MADE: Mapping[str, Content] = {"usr/lib/made.so": "made" * 2000}
+
+
+def proposed(*layers: Mapping[str, Content], history: Sequence[str]) -> Edit:
+    lines = ["ADD alpine-minirootfs-3.22.1-x86_64.tar.gz / # buildkit", *history]
+    plan = make_plan(taken(image([BASE, *layers], history=steps(*lines))))
+    (edit,) = (edit for edit in plan.edits if edit.kind != "clean-cache")
+    return edit
+
+
+@pytest.mark.parametrize(
+    ("layers", "history", "operations"),
+    [
+        (
+            [TOOLS, MADE],
+            ["RUN apk add gcc", "RUN make"],
+            (
+                DropPackages(layer=1, manager="apk", names=("gcc",)),
+                InsertCommand(
+                    layer=2, after=(), command="apk add --no-cache --virtual .build-deps gcc"
+                ),
+                AppendCommand(layer=2, command="apk del --no-network .build-deps"),
+            ),
+        ),
+        (
+            [DEPS, MADE],
+            ["RUN apk add -t .deps gcc", "RUN make"],
+            (
+                DropCommand(layer=1, words=("apk", "add", "-t", ".deps", "gcc")),
+                InsertCommand(layer=2, after=(), command="apk add -t .deps gcc"),
+                AppendCommand(layer=2, command="apk del --no-network .deps"),
+            ),
+        ),
+        (
+            [TOOLS, MADE, MADE],
+            ["RUN apk add gcc && make", "RUN make"],
+            (
+                JoinRuns(layer=1, others=(2,)),
+                AppendCommand(layer=2, command="apk del --no-network gcc"),
+            ),
+        ),
+    ],
+)
+def test_what_builds_installs_and_purges(
+    layers: list[Mapping[str, Content]], history: list[str], operations: tuple[Operation, ...]
+) -> None:
+    edit = proposed(*layers[: len(history)], history=history)
+    assert (edit.kind, edit.operations) == ("purge", operations)
+
+
+@pytest.mark.parametrize(
+    ("history", "why"),
+    [
+        (["RUN ./setup", "RUN make"], "the command that installed them does not name them"),
+        (
+            ["RUN apk add gcc", "USER app", "RUN make"],
+            "app, who runs layer 2, cannot install packages",
+        ),
+        (["RUN apk add gcc", "RUN make <<EOF"], "the command of layer 2 is no plain sequence"),
+        (["RUN apk add gcc && make", "RUN cd /a && make"], "layers 1 to 2 cannot be one RUN"),
+    ],
+)
+def test_or_else_a_stage_of_its_own_would_and_the_reason_says_why(
+    history: list[str], why: str
+) -> None:
+    edit = proposed(TOOLS, MADE, history=history)
+    assert (edit.kind, edit.operations) == ("advice", ())
+    assert edit.reason == f"{why}, and layer 2 makes /usr/lib/made.so, no unit to copy"
+
+
+def test_what_is_a_unit_is_built_in_a_stage() -> None:
+    edit = proposed(TOOLS, {"opt/app/made.so": "made"}, history=["RUN ./setup", "RUN make"])
+    (stage,) = edit.operations
+    assert isinstance(stage, BuildStage)
+    assert [copy.source for copy in stage.copies] == ["/opt/app"]
+
+
+# --- a history that does not fit the layers -------------------------------------------------------
+@pytest.mark.parametrize("more", [["RUN true", "COPY a /b"], []])
+def test_nothing_is_done_to_instructions_that_are_not_known(more: list[str]) -> None:
+    wheels: Mapping[str, Content] = {"wheels/a-1-py3-none-any.whl": File(b"x" * 50_000)}
+    cached: Mapping[str, Content] = {"root/.cache/pip/http/a": File(b"x" * 50_000)}
+    history = ["RUN pip install x", *more]
+    inventory = taken(on_slim(cached, wheels, history=history))
+    plan = make_plan(inventory)
+    assert [edit.operations for edit in plan.edits] == [()] * len(plan.edits) != []
