@@ -438,13 +438,24 @@ def test_losses(name: str) -> None:
     assert ledger.waste == sum(size for _, _, size in expected.values())
 
 
+def test_losses_are_in_the_order_of_layers_and_paths() -> None:
+    below = {"a": "1", "b": "12", "c": "123"}
+    ledger = books(below, {".wh.c": "", "a": "1", "d": "x"}, {".wh.b": ""}, {".wh.a": "", "d": "y"})
+    assert [(wasted.layer, wasted.path) for wasted in ledger.wasted_files] == [
+        (0, "a"), (0, "b"), (0, "c"), (1, "a"), (1, "d"),
+    ]  # fmt: skip
+
+
 def test_without_checksums_nobody_knows_whether_it_changed() -> None:
     layers = tuple(
         Layer(number=n, index=index_layer(BytesBlob(data=layer({"a": text}))).index)
         for n, text in enumerate(["123", "124"])
     )
     rootfs = apply_layers(layers)
-    assert [wasted.account for wasted in build_ledger(rootfs).wasted_files] == ["not_compared"]
+    ledger = build_ledger(rootfs)
+    assert [wasted.account for wasted in ledger.wasted_files] == ["not_compared"]
+    account = ledger.layers[0]
+    assert account.not_compared == account.overwritten == account.waste == 3
     sums = {(0, 0): 1, (1, 0): 1}
     told = build_ledger(rootfs, lambda number, position: sums[number, position])
     assert [wasted.account for wasted in told.wasted_files] == ["unchanged"]

@@ -131,6 +131,91 @@ def test_overlapping_strings_do_not_add_up() -> None:
     assert read_cache(header + record * count + text) == ()
 
 
+# --- the parts of a cache, one by one -------------------------------------------------------------
+EXTENSION = 1 << 62  # DL_CACHE_HWCAP_EXTENSION; the low half is the number of the subdirectory
+
+
+def with_hwcaps(hwcap: int, names: int = 2, magic: int = 0xEAA42174, tag: int = 1) -> bytes:
+    """A new cache of one library, and the extension that names so many subdirectories."""
+    texts = b"libx.so.1\0/lib/libx.so.1\0v2\0v3\0"
+    text = 48 + 24
+    offsets = [text + texts.index(b"v2"), text + texts.index(b"v3")]
+    table = struct.pack(f"<{names}I", *(offsets * names)[:names])
+    extension = -(-(text + len(texts)) // 4) * 4
+    first = extension + 8 + 2 * 16
+    sections = struct.pack("<II", magic, 2)
+    sections += struct.pack("<IIII", 0, 0, first, 4)  # the generator comes first, as by ldconfig
+    sections += struct.pack("<IIII", tag, 0, first, len(table))
+    header = b"glibc-ld.so.cache1.1" + struct.pack("<IIB3x4I", 1, len(texts), 2, extension, 0, 0, 0)
+    record = struct.pack("<iIIIQ", 0x303, text, text + 10, 0, hwcap)
+    return (header + record + texts).ljust(extension, b"\0") + sections + table
+
+
+@pytest.mark.parametrize(
+    ("data", "hwcaps"),
+    [
+        (with_hwcaps(0), [""]),
+        (with_hwcaps(EXTENSION), ["v2"]),
+        (with_hwcaps(EXTENSION + 1), ["v3"]),
+        (with_hwcaps(EXTENSION + (3 << 32) + 1), ["v3"]),  # with an ISA level
+        (with_hwcaps(EXTENSION + 2), []),  # no such subdirectory
+        (with_hwcaps(EXTENSION + 3), []),
+        (with_hwcaps(1 << 50), []),  # a processor's feature, as before glibc 2.33
+        (with_hwcaps(EXTENSION, magic=1), []),
+        (with_hwcaps(EXTENSION, tag=2), []),
+        (with_hwcaps(EXTENSION, names=1024), ["v2"]),
+        (with_hwcaps(EXTENSION, names=1025), []),  # more than any ldconfig writes
+        (with_hwcaps(0, names=1025), [""]),
+    ],
+)
+def test_subdirectories_for_a_processor(data: bytes, hwcaps: list[str]) -> None:
+    assert [entry.hwcaps for entry in read_cache(data)] == hwcaps
+
+
+def old_cache(names: list[str], order: str = "<") -> bytes:
+    """A cache in the old format: offsets count from the end of the records."""
+    text, records = b"", b""
+    for name in names:
+        key = len(text)
+        text += name.encode() + b"\0"
+        records += struct.pack(order + "iII", 3, key, len(text))
+        text += f"/old/{name}".encode() + b"\0"
+    return b"ld.so-1.7.0\0" + struct.pack(order + "I", len(names)) + records + text
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("names", [[], ["liba.so.1"], ["liba.so.1", "libb.so.2"]])
+def test_the_old_format(names: list[str], order: str) -> None:
+    entries = read_cache(old_cache(names, order))
+    assert [(entry.name, entry.path, entry.flags) for entry in entries] == [
+        (name, f"/old/{name}", 3) for name in names
+    ]
+
+
+def test_an_old_cache_that_was_cut_off_is_none() -> None:
+    whole = old_cache(["liba.so.1", "libb.so.2"])
+    assert len(read_cache(whole)) == 2
+    # the text of the first library stands where the second would be
+    assert read_cache(whole[:28] + b"liba.so.1\0/old/liba.so.1\0"[:12]) == ()
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3])
+@pytest.mark.parametrize("align", [4, 8])
+def test_a_new_cache_behind_an_old_one(count: int, align: int) -> None:
+    """Aligned as a structure with 64-bit numbers is: to 8 bytes, and to 4 on i386."""
+    end = 16 + 12 * count
+    old = b"ld.so-1.7.0\0" + struct.pack("<I", count) + bytes(12 * count)
+    data = old.ljust(-(-end // align) * align, b"\0") + GOOD
+    assert [entry.name for entry in read_cache(data)] == ["libx.so.1", "liby.so.1"]
+
+
+def test_the_records_may_be_the_end() -> None:
+    record = struct.pack("<iIIIQ", 3, 0, 0, 0, 0)  # named as the file's format is: from its start
+    header = b"glibc-ld.so.cache1.1" + struct.pack("<IIB3x4I", 1, 0, 2, 0, 0, 0, 0)
+    (entry,) = read_cache(header + record)
+    assert entry.name.startswith("glibc-ld.so.cache1.1")
+
+
 # --- ld.so.conf -----------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("files", "directories"),

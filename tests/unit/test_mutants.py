@@ -1,4 +1,4 @@
-"""scripts/mutants changes what it should, one thing at a time."""
+"""scripts/mutants changes what it should, one thing at a time, and tells what tests notice."""
 
 import runpy
 import subprocess
@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = runpy.run_path(str(Path(__file__).resolve().parents[2] / "scripts" / "mutants"))
+from tests.mutations import EQUIVALENT, ROOT, Mutant, equivalent, mutants, sample
+
+SCRIPT = ROOT / "scripts" / "mutants"
 
 SOURCE = '''\
 def f(a, b):
@@ -18,12 +20,17 @@ def f(a, b):
     b += 1
     print(b)
     return None  # 3 is nothing
-    return a == 2  # mutants: equal
 '''
 
 
-def test_every_kind_of_change() -> None:
-    found = [(line, what) for line, what, _ in SCRIPT["mutants"](SOURCE)]
+def mutants_of(source: str, tmp_path: Path) -> list[Mutant]:
+    path = tmp_path / "module.py"
+    path.write_text(source)
+    return list(mutants(path))
+
+
+def test_every_kind_of_change(tmp_path: Path) -> None:
+    found = [(mutant.line, mutant.change) for mutant in mutants_of(SOURCE, tmp_path)]
     assert sorted(found) == [
         (3, "a < b  ->  a <= b"),
         (3, "a < b and (not a)  ->  a < b or not a"),
@@ -39,15 +46,15 @@ def test_every_kind_of_change() -> None:
     ]
 
 
-def test_each_differs_from_the_source_and_is_valid() -> None:
-    sources = [source for _, _, source in SCRIPT["mutants"](SOURCE)]
+def test_each_differs_from_the_source_and_is_valid(tmp_path: Path) -> None:
+    sources = [mutant.source() for mutant in mutants_of(SOURCE, tmp_path)]
     assert len(set(sources)) == len(sources)
     for source in sources:
         compile(source, "mutant", "exec")
         assert '"""A text: 1 < 2."""' in source
 
 
-def test_annotations_and_options_of_classes_are_left_alone() -> None:
+def test_annotations_and_options_of_classes_are_left_alone(tmp_path: Path) -> None:
     source = """
 from typing import TYPE_CHECKING
 if TYPE_CHECKING:
@@ -56,29 +63,135 @@ class A(Struct, frozen=True):
     size: int | None = 1
 def f(a: int | None, *, b: bool = True) -> str | None: ...
 """
-    found = [what for _, what, _ in SCRIPT["mutants"](source)]
+    found = [mutant.change for mutant in mutants_of(source, tmp_path)]
     assert found == ["1  ->  2", "True  ->  False"]
 
 
-def test_a_test_of_many_rows_is_one() -> None:
-    contexts = [
-        "",
-        "tests/a.py::test_x[1|2]|run",
-        "tests/a.py::test_x[3]|setup",
-        "tests/b.py::test_y|run",
-    ]
-    assert SCRIPT["functions"](contexts) == {"tests/a.py::test_x", "tests/b.py::test_y"}
+PLACES = """\
+LIMIT: int = 5
+
+def f(a=1):
+    return a < LIMIT
+
+class A:
+    size = 2
+
+    @cached(3)
+    def g(self):
+        return 4
+
+    @property
+    def twice(self):
+        return 6
+
+    @twice.setter
+    def twice(self, to):
+        self.x = 7
+
+def made():
+    def inner():
+        return 8
+    return inner
+"""
 
 
-@pytest.mark.parametrize(("change", "survives"), [("", True), ("raise ValueError", False)])
-def test_a_mutant_is_noticed_by_a_test_that_runs_it(change: str, survives: bool) -> None:
+@pytest.mark.parametrize(
+    ("change", "function", "uses"),
+    [
+        ("5  ->  6", None, {4}),  # the lines that name a constant
+        ("1  ->  2", None, {4}),  # the body of a function's argument
+        ("a < LIMIT  ->  a <= LIMIT", "f", {4}),
+        ("2  ->  3", None, {7}),
+        ("3  ->  4", None, {11}),  # and of its decorator
+        ("4  ->  5", "A.g", {11}),
+        ("6  ->  7", None, {15}),  # two functions of one name
+        ("7  ->  8", None, {19}),
+        ("8  ->  9", None, {23}),  # may have been made before the change
+    ],
+)
+def test_where_a_change_is(
+    change: str, function: str | None, uses: set[int], tmp_path: Path
+) -> None:
+    (mutant,) = [each for each in mutants_of(PLACES, tmp_path) if each.change == change]
+    assert (mutant.function, set(mutant.uses)) == (function, uses)
+
+
+def test_a_sample_is_the_same_for_the_same_seed(tmp_path: Path) -> None:
+    path = tmp_path / "module.py"
+    path.write_text(SOURCE)
+    first = sample([path], 5, "a")
+    assert len(first) == 5
+    assert sample([path], 5, "a") == first
+    assert sample([path], 5, "b") != first
+    assert len(sample([path], None, "a")) == len(sample([path], 100, "a")) == 11
+
+
+def test_equivalent_changes_are_of_modules_that_exist_and_have_reasons() -> None:
+    assert EQUIVALENT.exists()
+    for (module, line, change), why in equivalent().items():
+        assert (ROOT / module).exists()
+        assert line
+        assert "  ->  " in change
+        assert len(why) > 10
+
+
+@pytest.mark.parametrize(
+    ("noticed", "tried", "likely"),
+    [(50, 50, True), (31, 50, True), (30, 50, False), (11, 20, True)],
+)
+def test_few_of_a_sample_may_be_noticed_by_chance(noticed: int, tried: int, likely: bool) -> None:
+    program = runpy.run_path(str(SCRIPT))
+    assert (program["chance"](noticed, tried, 0.8) >= program["LEAST_CHANCE"]) is likely
+
+
+STRINGS = ("pyimginspect/layers/strings.py", "tests/unit/test_strings.py::")
+LINKS = ("pyimginspect/rootfs.py", "tests/unit/test_links.py::")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("places", "test", "change", "noticed"),
+    [
+        # of a function, in the place of the one that is loaded
+        (
+            STRINGS,
+            "test_debugging_information_is_not_looked_at",
+            "offset < stop  ->  offset <= stop",
+            False,
+        ),
+        (
+            STRINGS,
+            "test_interpreters[bin/python3.6m-3.6.15\\x00-3.6.15]",
+            "start + len(prefix)  ->  start - len(prefix)",
+            True,
+        ),
+        # of a module, in its place
+        (STRINGS, "test_c_libraries", "4  ->  5", False),
+        (STRINGS, "test_debugging_information_is_not_looked_at", "512  ->  513", False),
+        (LINKS, "test_links_upon_links", "40  ->  41", True),
+    ],
+)
+def test_tests_notice_a_mutant_or_not(
+    places: tuple[str, str], test: str, change: str, noticed: bool, tmp_path: Path
+) -> None:
+    module, tests = places
     program = f"""
-import runpy
-script = runpy.run_path({SCRIPT["__file__"]!r})
-path = script["ROOT"] / "pyimginspect/layers/strings.py"
-print(script["survives"](path, {change!r} or path.read_text(), ["tests/unit/test_strings.py"]))
+import runpy, sys
+from pathlib import Path
+sys.path.insert(0, {str(ROOT)!r})
+script = runpy.run_path({str(SCRIPT)!r})
+(mutant,) = [
+    each for each in script["sample"]([script["ROOT"] / {module!r}], None, "0")
+    if each.change == {change!r}
+]
+class Covering:
+    def tests(self, mutant):
+        return [{tests + test!r}]
+trial = script["Trial"](Covering(), Path({str(tmp_path)!r}), None)
+trial.run([mutant])
+print(trial.tried[mutant])
 """
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, check=True, text=True
     )
-    assert done.stdout == f"{survives}\n"
+    assert done.stdout.splitlines()[-1] == str(noticed)
