@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
 
+import msgspec
 from msgspec import Struct
 
 from pyimginspect.inventory.contents import Content
@@ -77,6 +78,17 @@ class Temporary(Struct, frozen=True, kw_only=True):
         """Whether a virtual package is among them, which apk deletes with all that it needs."""
         return any(package.virtual for package in self.asked)
 
+    @property
+    def all_virtual(self) -> bool:
+        """Whether there are no others among them."""
+        return all(package.virtual for package in self.asked)
+
+    @property
+    def without_virtual(self) -> Temporary:
+        """The group without its virtual packages."""
+        asked = tuple(package for package in self.asked if not package.virtual)
+        return msgspec.structs.replace(self, asked=asked)
+
 
 def merged(groups: Sequence[Temporary]) -> Temporary:
     """Return the packages of several layers as one group, of the first one's layer."""
@@ -128,10 +140,11 @@ def _metadata(context: Context, layer: int) -> tuple[list[bytes], bool]:
 
 
 # --- commands -------------------------------------------------------------------------------------
-def install_again(context: Context, groups: Sequence[Temporary]) -> str | None:
+def install_again(context: Context, groups: Sequence[Temporary], virtual: str = "") -> str | None:
     """Return the one command that installs what several layers did, as they did it.
 
-    ``None`` where their commands do not name it.
+    apk adds it as a package ``virtual``, if that is given, and deletes it by this name alone: what
+    a virtual package needs is not deleted by its own. ``None`` where commands do not name it.
     """
     words: dict[str, None] = {}
     lean, program = True, "dnf"
@@ -153,7 +166,8 @@ def install_again(context: Context, groups: Sequence[Temporary]) -> str | None:
             return None
     named = shlex.join(words)
     if manager == "apk":
-        return f"apk add --no-cache --virtual {_BUILD_DEPS} {named}"
+        option = f"--virtual {virtual} " if virtual else ""
+        return f"apk add --no-cache {option}{named}"
     if manager == "dnf":
         return f"{program} install -y {named}"
     option = "--no-install-recommends " if lean else ""
@@ -202,12 +216,13 @@ def one_run(
     operations: list[Operation] = []
     moved = [group for group in groups if group.layer != first]
     if moved:
-        install = _moved_install(context, moved, every)
+        alone = every.manager == "apk" and not every.virtual and len(moved) == len(groups)
+        install = _moved_install(context, moved, _BUILD_DEPS if alone else "")
         if install is None:
             return (), "the command that installed them does not name them"
         operations += _without_moved(context, moved, first)
         operations.append(InsertCommand(layer=first, after=(), command=install))
-        if every.manager == "apk" and not every.virtual and len(moved) == len(groups):
+        if alone:
             purge = purge.replace(shlex.join(every.names), _BUILD_DEPS)
     operations += join_runs(context, first, last)
     operations.append(AppendCommand(layer=last, command=purge))
@@ -227,39 +242,45 @@ def _cannot_be_one(context: Context, first: int, last: int) -> str:
     return ""
 
 
-def _moved_install(context: Context, moved: Sequence[Temporary], every: Temporary) -> str | None:
-    """Return the command that installs in another layer what the ``moved`` groups are.
+def _moved_install(context: Context, moved: Sequence[Temporary], virtual: str) -> str | None:
+    """Return the commands that install in another layer what the ``moved`` groups are.
 
-    A virtual package is added by its own command, as that is. ``None`` where the commands do not
-    name the packages.
+    Virtual packages are added by their own commands, as those are; others by one, for ``virtual``.
+    ``None`` where the commands do not name the packages.
     """
-    if len({package.manager for package in every.asked}) > 1:
+    if len({package.manager for group in moved for package in group.asked}) > 1:
         return None
-    if not every.virtual:
-        return install_again(context, moved)
-    commands = (" && ".join(map(shlex.join, _adding_virtual(context, group))) for group in moved)
-    return next(filter(None, commands), "")
+    adding = [
+        _adding(context, group.layer, package)
+        for group in moved
+        for package in group.asked
+        if package.virtual
+    ]
+    plain = [group.without_virtual for group in moved if not group.all_virtual]
+    again = install_again(context, plain, virtual) if plain else ""
+    if again is None or not all(adding):
+        return None
+    commands = [shlex.join(words) for each in adding for words in each]
+    return " && ".join([*commands, again] if again else commands)
 
 
 def _without_moved(context: Context, moved: Sequence[Temporary], first: int) -> Iterator[Operation]:
     """Yield what takes installations out of their own ``RUN``s; layer ``first`` has them then."""
     layers = [group.layer for group in moved]
     for group in moved:
-        for words in _adding_virtual(context, group):
-            yield DropCommand(layer=group.layer, words=words)
-        names = tuple(package.name for package in group.asked if not package.virtual)
-        if names:
+        for package in group.asked:
+            for words in _adding(context, group.layer, package) if package.virtual else ():
+                yield DropCommand(layer=group.layer, words=words)
+        if not group.all_virtual:
+            names = group.without_virtual.names
             yield DropPackages(layer=group.layer, manager=group.manager, names=names)
         if context.emptied(group.layer, group.names, ()):
             again = fetch_again(context, group.layer, layers)
             yield from (each for each in again if each.layer != first)
 
 
-def _adding_virtual(context: Context, group: Temporary) -> Iterator[tuple[str, ...]]:
-    """Yield the words of the commands that add the virtual packages of a group."""
-    for package in group.asked:
-        if package.virtual:
-            for each in installs(context.command(group.layer) or "", "apk"):
-                words = each.command.texts
-                if package.name in words or f"--virtual={package.name}" in words:
-                    yield words
+def _adding(context: Context, layer: int, virtual: OsPackage) -> list[tuple[str, ...]]:
+    """Return the words of the commands of a layer that add a virtual package."""
+    commands = (each.command.texts for each in installs(context.command(layer) or "", "apk"))
+    options = {virtual.name, f"--virtual={virtual.name}"}
+    return [words for words in commands if not options.isdisjoint(words)]

@@ -17,6 +17,7 @@ from pyimginspect.plan.operations import (
 from tests.images import Content, File, image
 from tests.inventories import on_slim, steps, taken
 
+MAKE = "P:make\nV:4\nA:x86_64\nF:usr/bin\nR:make\n\n"
 BASE: Mapping[str, Content] = {
     "etc/alpine-release": "3.22.1\n",
     "etc/os-release": "ID=alpine\nVERSION_ID=3.22.1\n",
@@ -29,6 +30,22 @@ TOOLS: Mapping[str, Content] = {
     "usr/bin/gcc": File(b"x" * 500_000, mode=0o755),
 }
 DEPS = {**TOOLS, "lib/apk/db/installed": VIRTUAL + GCC, "etc/apk/world": ".deps=1\n"}
+TWO: Mapping[str, Content] = {
+    "lib/apk/db/installed": GCC + MAKE,
+    "etc/apk/world": "gcc\nmake\n",
+    "usr/bin/make": File(b"y" * 100_000, mode=0o755),
+}
+MORE = "P:.more\nV:1\nA:noarch\nT:virtual meta package\nD:make\n\n"
+BOTH = {
+    **TWO,
+    "lib/apk/db/installed": VIRTUAL + GCC + MORE + MAKE,
+    "etc/apk/world": ".deps=1\n.more=1\n",
+}
+MIXED = {
+    **TWO,
+    "lib/apk/db/installed": VIRTUAL + GCC + MAKE,
+    "etc/apk/world": ".deps=1\nmake\n",
+}
 MADE: Mapping[str, Content] = {"usr/lib/made.so": "made" * 2000}
 
 
@@ -70,6 +87,44 @@ def proposed(*layers: Mapping[str, Content], history: Sequence[str]) -> Edit:
                 AppendCommand(layer=2, command="apk del --no-network gcc"),
             ),
         ),
+        (  # of a package that a virtual one needs apk says that it stays: so make is named, too
+            [TOOLS, TWO, MADE],
+            ["RUN apk add gcc && make", "RUN apk add make", "RUN make"],
+            (
+                DropPackages(layer=2, manager="apk", names=("make",)),
+                InsertCommand(layer=1, after=(), command="apk add --no-cache make"),
+                JoinRuns(layer=1, others=(2, 3)),
+                AppendCommand(layer=3, command="apk del --no-network gcc make"),
+            ),
+        ),
+        (
+            [DEPS, BOTH, MADE],
+            ["RUN apk add -t .deps gcc", "RUN apk add --virtual=.more make", "RUN make"],
+            (
+                DropCommand(layer=1, words=("apk", "add", "-t", ".deps", "gcc")),
+                DropCommand(layer=2, words=("apk", "add", "--virtual=.more", "make")),
+                InsertCommand(
+                    layer=3,
+                    after=(),
+                    command="apk add -t .deps gcc && apk add --virtual=.more make",
+                ),
+                AppendCommand(layer=3, command="apk del --no-network .deps .more"),
+            ),
+        ),
+        (
+            [DEPS, MIXED, MADE],
+            ["RUN apk add -t .deps gcc", "RUN apk add make", "RUN make"],
+            (
+                DropCommand(layer=1, words=("apk", "add", "-t", ".deps", "gcc")),
+                DropPackages(layer=2, manager="apk", names=("make",)),
+                InsertCommand(
+                    layer=3,
+                    after=(),
+                    command="apk add -t .deps gcc && apk add --no-cache make",
+                ),
+                AppendCommand(layer=3, command="apk del --no-network .deps make"),
+            ),
+        ),
     ],
 )
 def test_what_builds_installs_and_purges(
@@ -99,11 +154,31 @@ def test_or_else_a_stage_of_its_own_would_and_the_reason_says_why(
     assert edit.reason == f"{why}, and layer 2 makes /usr/lib/made.so, no unit to copy"
 
 
+def test_a_virtual_package_that_no_command_names_is_not_moved() -> None:
+    edit = proposed(DEPS, MADE, history=["RUN ./setup", "RUN make"])
+    assert edit.operations == ()
+    assert edit.reason.startswith("the command that installed them does not name them")
+
+
 def test_what_is_a_unit_is_built_in_a_stage() -> None:
     edit = proposed(TOOLS, {"opt/app/made.so": "made"}, history=["RUN ./setup", "RUN make"])
     (stage,) = edit.operations
     assert isinstance(stage, BuildStage)
     assert [copy.source for copy in stage.copies] == ["/opt/app"]
+
+
+def test_what_a_later_command_deletes_by_name_is_added_by_name() -> None:
+    gone: Mapping[str, Content] = {
+        "lib/apk/db/installed": "",
+        "etc/apk/world": "",
+        "usr/bin/.wh.gcc": "",
+    }
+    history = ["RUN apk add gcc", "COPY a /b", "RUN make", "RUN apk del gcc"]
+    edit = proposed(TOOLS, {"b": "x"}, MADE, gone, history=history)
+    assert edit.operations[2:] == (
+        InsertCommand(layer=3, after=(), command="apk add --no-cache gcc"),
+        AppendCommand(layer=3, command="apk del gcc"),
+    )
 
 
 # --- a history that does not fit the layers -------------------------------------------------------
