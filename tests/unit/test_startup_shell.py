@@ -7,8 +7,16 @@ import pytest
 
 from pyimginspect.dockerfile.shell import parse_shell
 from pyimginspect.inventory.startup.conditions import holds
-from pyimginspect.inventory.startup.users import NoSuchUserError, User, find_user
+from pyimginspect.inventory.startup.users import (
+    ROOT_USER,
+    NoSuchUserError,
+    User,
+    find_user,
+    may_execute,
+    may_read,
+)
 from pyimginspect.inventory.startup.words import Values, expand_words
+from tests.images import Content, File, Link
 from tests.systems import rootfs
 
 VARIABLES = {"ONE": "1", "WEB": "web", "EMPTY": "", "TWO": "a b", "HOME": "/home/app"}
@@ -288,6 +296,7 @@ GROUP = "root:x:0:\nstaff:x:50:twin,app\nword:x:none:app\nhomeless:x:8\n77:x:78:
         ("homeless", 7, {8}, "homeless", "/"),
         ("homeless:homeless", 7, {8}, "homeless", "/"),
         ("4711", 4711, {0}, "", "/"),
+        ("2147483647", 2147483647, {0}, "", "/"),
         ("42", 42, {0}, "", "/"),
     ],
 )  # fmt: skip
@@ -302,6 +311,7 @@ def test_whom_user_names(spec: str, uid: int, groups: set[int], name: str, home:
     [
         ("nobody", "nobody"),
         ("short", "short"),
+        ("# comment", "# comment"),
         ("-1", "-1"),
         ("99999999999", "99999999999"),
         ("2147483648", "2147483648"),
@@ -325,3 +335,40 @@ def test_a_number_needs_no_files_and_an_entry_needs_a_number() -> None:
     )
     assert find_user(rootfs({"etc/hostname": ""}), "0") == User(home="/root")
     assert find_user(rootfs({"etc/passwd": PASSWD}), "word") is None
+
+
+def test_files_of_users_that_were_not_kept_decide_nothing() -> None:
+    for path, text in (("etc/passwd", PASSWD), ("etc/group", GROUP)):
+        linked: dict[str, Content] = {path: Link("/data/users")}
+        assert find_user(rootfs({**linked, "data/users": text}), "5") is None
+        assert find_user(rootfs({**linked, "data/users": ""}), "5") == User(
+            uid=5, groups=frozenset({0}), home="/"
+        )
+
+
+APP = User(uid=1000, groups=frozenset({1000, 50}))
+
+
+@pytest.mark.parametrize(
+    ("mode", "user", "execute", "read"),
+    [
+        (0o755, ROOT_USER, True, True),
+        (0o601, ROOT_USER, True, True),
+        (0o610, ROOT_USER, True, True),
+        (0o644, ROOT_USER, False, True),
+        (0o000, ROOT_USER, False, True),
+        (0o700, APP, True, True),
+        (0o077, APP, False, False),
+        (0o400, APP, False, True),
+        (0o100, APP, True, False),
+        (0o010, User(uid=1, groups=frozenset({50})), True, False),
+        (0o040, User(uid=1, groups=frozenset({50})), False, True),
+        (0o707, User(uid=1, groups=frozenset({50})), False, False),
+        (0o001, User(uid=1), True, False),
+        (0o004, User(uid=1), False, True),
+        (0o770, User(uid=1), False, False),
+    ],
+)
+def test_what_a_mode_allows(mode: int, user: User, execute: bool, read: bool) -> None:
+    system = rootfs({"app": File("x", mode=mode, uid=1000, gid=50)})
+    assert (may_execute(system, "app", user), may_read(system, "app", user)) == (execute, read)
