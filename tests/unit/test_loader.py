@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import pytest
 
 from pyimginspect.inventory.loader import Loader, Resolution
+from pyimginspect.inventory.loader.cache import CacheEntry
 from pyimginspect.inventory.loader.glibc import GlibcSearch
 from pyimginspect.inventory.loader.search import Loaded
 from pyimginspect.model import ElfFile
@@ -238,6 +239,38 @@ def test_better_processors_are_recorded_or_served() -> None:
     assert (plain.path, plain.alternatives) == ("usr/lib/liba.so.1", (better,))
     served = Loader(rootfs(files), hwcaps=("x86-64-v3",)).library("usr/bin/app").dependencies[0]
     assert (served.path, served.alternatives) == (better, ())
+
+
+V2, V3 = "opt/a/glibc-hwcaps/x86-64-v2/liba.so.1", "opt/a/glibc-hwcaps/x86-64-v3/liba.so.1"
+
+
+@pytest.mark.parametrize(
+    ("hwcaps", "path", "alternatives"),
+    [
+        ((), "opt/a/liba.so.1", (V2, V3)),
+        (("x86-64-v3", "x86-64-v2"), V3, (V2,)),
+        (("x86-64-v2",), V2, (V3,)),
+        (("x86-64-v4",), "opt/a/liba.so.1", (V2, V3)),
+    ],
+)
+def test_better_processors_in_the_cache(
+    hwcaps: tuple[str, ...],
+    path: str,
+    alternatives: tuple[str, ...],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    entries = [
+        CacheEntry(name="liba.so.1", path=f"/{place}", flags=0x303, hwcaps=subdirectory)
+        for place, subdirectory in (
+            ("opt/a/liba.so.1", ""),
+            (V2, "x86-64-v2"),
+            (V3, "x86-64-v3"),
+        )
+    ]
+    monkeypatch.setattr("pyimginspect.inventory.loader.glibc.read_cache", lambda data: entries)
+    files = {**glibc(), "usr/bin/app": program("liba.so.1"), "opt/a/liba.so.1": A, V2: A, V3: A}
+    found = Loader(rootfs(files), hwcaps=hwcaps).library("usr/bin/app").dependencies[0]
+    assert (found.how, found.path, found.alternatives) == ("cache", path, alternatives)
 
 
 def test_preloads_come_first_and_are_dispensable() -> None:

@@ -37,6 +37,11 @@ MIXED = dist_info(
     },
 )
 
+# A package and what it imports of its own documentation, beside another one.
+BOTO = dist_info(
+    "boto",
+    files={"botocore/__init__.py": "", "botocore/docs/__init__.py": "", "other/__init__.py": ""},
+)
 IMPLICIT = dist_info("implicit", files={"implicit/a.py": "", "implicit/b.py": ""})
 
 
@@ -52,6 +57,7 @@ IMPLICIT = dist_info("implicit", files={"implicit/a.py": "", "implicit/b.py": ""
         (without(SINGLE, "six.py"), "six", "six is not in the image, so import six fails"),
         (without(COMPILED, "msgspec.cpython-313-x86_64-linux-gnu.so"), "msgspec", "import msgspec"),
         (without(IMPLICIT, "implicit"), "implicit", "implicit.a and implicit.b are not"),
+        (without(BOTO, "botocore"), "boto", "botocore is not in the image"),
     ],
 )  # fmt: skip
 def test_modules_that_are_lost(tree: Tree, subject: str, wasted: str) -> None:

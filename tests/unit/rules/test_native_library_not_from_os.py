@@ -19,6 +19,16 @@ def test_a_library_copied_by_hand() -> None:
     assert finding.paths == ("opt/lib/libbar.so.2.0", "opt/lib/libfoo.so.1")
 
 
+def test_a_library_copied_beside_libpython() -> None:
+    tree: dict[str, Content] = {"usr/local/lib/libfoo.so.1": elf(soname="libfoo.so.1")}
+    found = taken(on_slim(tree, history=["COPY libfoo.so.1 /usr/local/lib/"]))
+    assert [python.libpython.rpartition("/")[0] for python in found.interpreters] == [
+        "usr/local/lib"
+    ]
+    (finding,) = native_library_not_from_os.run(found)
+    assert finding.message == "libfoo.so.1 in /usr/local/lib came with no package"
+
+
 def test_what_auditwheel_bundled_is_no_library_copied_by_hand() -> None:
     tree: dict[str, Content] = {
         f"opt/python/numpy/_core/_umath{SUFFIX}": module(
