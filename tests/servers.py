@@ -116,6 +116,18 @@ class Server:
         return [headers for _, path, headers in self.requests if re.search(pattern, path)]
 
 
+_MULTIPART = {"Content-Type": "multipart/byteranges; boundary=THIS"}
+
+
+def _multipart(asked: str, data: bytes) -> bytes:
+    """Several ranges as RFC 9110, 14.6 has them."""
+    parts = []
+    for start, stop in re.findall(r"(\d+)-(\d+)", asked):
+        head = f"\r\n--THIS\r\nContent-Range: bytes {start}-{stop}/{len(data)}\r\n\r\n"
+        parts.append(head.encode() + data[int(start) : int(stop) + 1])
+    return b"".join(parts) + b"\r\n--THIS--\r\n"
+
+
 class FakeRegistry(Server):
     """A registry of images built in memory, and what may go wrong with one."""
 
@@ -129,6 +141,7 @@ class FakeRegistry(Server):
         self.redirect: str | None = None
         self.scheme = "http"
         self.ranges = True
+        self.multipart = True
         self.page = 1000
         self._break: tuple[int, int] | None = None
 
@@ -190,7 +203,10 @@ class FakeRegistry(Server):
         if data is None:
             return 404, {}, b'{"errors":[{"code":"MANIFEST_UNKNOWN"}]}'
         more = {"Docker-Content-Digest": digest(data)} if route["kind"] == "manifests" else {}
-        wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", headers.get("range", ""))
+        asked = headers.get("range", "")
+        if "," in asked and self.ranges and self.multipart:
+            return 206, {**more, **_MULTIPART}, _multipart(asked, data)
+        wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", asked)
         if wanted and self.ranges:
             start = int(wanted[1])
             stop = min(int(wanted[2]) + 1 if wanted[2] else len(data), len(data))

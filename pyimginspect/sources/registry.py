@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import BinaryIO, TypeVar
 from urllib.parse import quote
 
@@ -22,7 +22,7 @@ from pyimginspect.errors import (
 from pyimginspect.layers.digests import algorithm, digest_of
 from pyimginspect.model import Digest, parse_digest
 from pyimginspect.sources.attached import descriptors_in, read_attestations
-from pyimginspect.sources.blob_ranges import read_range
+from pyimginspect.sources.blob_ranges import read_range, read_together
 from pyimginspect.sources.bodies import Pace, read_body
 from pyimginspect.sources.connections import Connections, shared
 from pyimginspect.sources.documents import Descriptor
@@ -273,6 +273,10 @@ class RemoteBlob:
         blob raises.
         """
         return read_range(self.transport, self.path, start, stop)
+
+    def read_together(self, ranges: Sequence[tuple[int, int]]) -> list[bytes] | None:
+        """Return several ranges at once; ``None`` where the registry does not send them so."""
+        return read_together(self.transport, self.path, ranges)
 
 
 class _Reader(io.RawIOBase, BinaryIO):

@@ -18,8 +18,10 @@ from pyimginspect.layers.toc import TocReference, toc_reference
 from pyimginspect.layers.toc.annotations import Place
 from pyimginspect.model import Digest, parse_digest
 from pyimginspect.report import Report
+from pyimginspect.sources.blob_ranges import read_together
 from pyimginspect.sources.options import Options
 from pyimginspect.sources.resolve import open_reference
+from pyimginspect.sources.transport import Transport
 from tests.contents import (
     CHUNKED,
     ESTARGZ_DIGEST,
@@ -98,8 +100,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("time.sleep", lambda _: None)
 
 
-def push(registry: FakeRegistry, name: str, layers: list[Packed]) -> str:
-    one = image([each.tar for each in layers], env=official_env("3.13.1"))
+def push(registry: FakeRegistry, name: str, layers: list[Packed], user: str = "") -> str:
+    one = image([each.tar for each in layers], env=official_env("3.13.1"), user=user)
     return registry.add(name, "1", one, files=packed_files(one, layers))
 
 
@@ -364,6 +366,54 @@ def test_a_connection_that_breaks_within_a_range(registry: FakeRegistry, kind: s
     assert read_by_toc(pyimginspect.inspect(reference)) == [True] * 4
 
 
+@pytest.mark.parametrize("kind", PACKS)
+def test_ranges_far_from_each_other(registry: FakeRegistry, kind: str) -> None:
+    """By one request, or one each where the registry knows one range at a time."""
+    programs = {f"opt/{n:03}": File(f"#!/bin/sh\n: {n}\n", mode=0o755) for n in range(130)}
+    data = {f"opt/{n:03}.npy": noise(50_000, n) for n in range(130)}
+    packed = PACKS[kind](layer(dict(sorted({**programs, **data}.items()))))
+    reference = push(registry, "app", [packed])
+    once = pyimginspect.inspect(reference)
+    assert read_by_toc(once) == [True]
+    assert plain(once) == whole(reference)
+    blob = f"blobs/{digest(packed.blob)}"
+    assert len(registry.asked(blob)) <= 5  # the whole blob is one of them
+    registry.requests.clear()
+    registry.multipart = False
+    assert pyimginspect.inspect(reference) == once
+    assert len(registry.asked(blob)) >= 130
+
+
+SEVERAL = [(0, 5), (20, 25)]
+BODIES: dict[str, tuple[str, bytes]] = {
+    "no boundary": ("multipart/byteranges", b""),
+    "an endless boundary": (f"multipart/byteranges; boundary={'x' * 10_000}", b""),
+    "nothing": ("multipart/byteranges; boundary=A", b""),
+    "too little": (
+        "multipart/byteranges; boundary=A",
+        b"--A\r\nContent-Range: bytes 0-4/30\r\n\r\n12345"
+        b"\r\n--A\r\nContent-Range: bytes 20-24/30\r\n\r\n123",
+    ),
+    "too much": ("multipart/byteranges; boundary=A", bytes(100_000)),
+    "another range": (
+        "multipart/byteranges; boundary=A",
+        b"--A\r\nContent-Range: bytes 1-5/30\r\n\r\n12345",
+    ),
+    "no range": ("multipart/byteranges; boundary=A", b"--A\r\nX: y\r\n\r\n12345"),
+    "no end of the header": ("multipart/byteranges; boundary=A", b"--A" + b"x" * 2000),
+    "something else": ("text/plain", b"12345"),
+}
+
+
+@pytest.mark.parametrize("case", BODIES)
+def test_an_answer_that_is_not_the_ranges(registry: FakeRegistry, case: str) -> None:
+    kind, body = BODIES[case]
+    registry.always("blobs", (206, {"Content-Type": kind}, body))
+    transport = Transport(registry.host, plain=True)
+    assert read_together(transport, "/v2/app/blobs/x", SEVERAL) is None
+    transport.close()
+
+
 def test_a_busy_registry_is_asked_again(registry: FakeRegistry) -> None:
     packed = zstd_chunked(APP)
     reference = push(registry, "app", [packed])
@@ -521,7 +571,7 @@ def test_a_lie_in_a_fleet_changes_no_other_report(
     place = first(documents[0], "app/run")["offset"]
     broken = HONEST._replace(blob=HONEST.blob[:place] + bytes(20) + HONEST.blob[place + 20 :])
     layers = {"lying": LYING, "honest": HONEST, "bare": gzipped(APP), "broken": broken}
-    references = [push(registry, *pair) for pair in ((n, [p]) for n, p in layers.items())]
+    references = [push(registry, name, [one], user=name) for name, one in layers.items()]
     reports = inspected(references[::order], tmp_path)
     for name in references[1:3]:
         assert reports[name] == whole(name)

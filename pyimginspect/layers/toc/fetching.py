@@ -15,7 +15,7 @@ from pyimginspect.layers.toc.ranges import Ranges, UnusableTocError
 
 __all__ = ["Chunk", "Fetcher", "decompress", "is_digest_of"]
 
-_GAP = 32 << 10  # bytes that nobody wants, fetched rather than asked around
+_GAP = 16 << 10  # bytes that nobody wants, fetched rather than asked around
 _LONGEST = 8 << 20  # bytes of one request, for several to run beside each other
 _REQUESTS = 4  # at a time for one layer
 _LARGEST_CHUNK = 64 << 20  # bytes, uncompressed
@@ -68,6 +68,7 @@ class Fetcher:
     def __init__(self, blob: Ranges, kind: Compression) -> None:
         self._blob = blob
         self._kind: Compression = kind
+        self._together = True
         self._kept: list[tuple[int, bytes]] = []  # what came along with chunks, by its start
 
     def fetch(self, wanted: Collection[Chunk]) -> dict[Chunk, bytes]:
@@ -105,6 +106,12 @@ class Fetcher:
         if len(runs) < 2:
             yield from map(self._read_one, runs)
             return
+        if self._together:
+            found = self._blob.read_together([_span(run) for run in runs])
+            if found is not None:
+                yield from found
+                return
+            self._together = False
         with ThreadPoolExecutor(_REQUESTS, thread_name_prefix="chunks") as pool:
             try:
                 yield from pool.map(self._read_one, runs)
@@ -112,7 +119,7 @@ class Fetcher:
                 pool.shutdown(cancel_futures=True)
 
     def _read_one(self, run: list[Chunk]) -> bytes:
-        return self._blob.read_range(run[0].start, max(chunk.stop for chunk in run))
+        return self._blob.read_range(*_span(run))
 
     def _stored(self, chunk: Chunk) -> bytes | None:
         """Return a chunk as it is stored, where it came along with another."""
@@ -129,6 +136,10 @@ class Fetcher:
         if not is_digest_of(chunk.digest, content):
             raise UnusableTocError("a chunk of it is not as its digest says")
         return content
+
+
+def _span(run: list[Chunk]) -> tuple[int, int]:
+    return run[0].start, max(chunk.stop for chunk in run)
 
 
 def _runs(chunks: list[Chunk]) -> Iterator[list[Chunk]]:

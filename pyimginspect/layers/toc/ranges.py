@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 __all__ = ["Ranges", "UnusableTocError"]
@@ -24,4 +25,10 @@ class Ranges(Protocol):
 
         Raises :class:`UnusableTocError` where only the whole can be had, and what reaching the
         blob raises.
+        """
+
+    def read_together(self, ranges: Sequence[tuple[int, int]]) -> list[bytes] | None:
+        """Return several ranges at once, each from its start to its stop.
+
+        They are in order and apart from each other. ``None`` where that cannot be had.
         """

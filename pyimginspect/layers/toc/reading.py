@@ -7,7 +7,7 @@ fetched for the next, for all files of the batch together.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import cast
 
 import msgspec
@@ -98,11 +98,22 @@ class _Counted:
             self._all = self._fetch(0, self.size)
         return self._fetch(start, stop) if self._all is None else self._all[start:stop]
 
+    def read_together(self, ranges: Sequence[tuple[int, int]]) -> list[bytes] | None:
+        """Return several ranges."""
+        if self._all is not None:
+            return [self._all[start:stop] for start, stop in ranges]
+        found = self._blob.read_together(ranges)
+        self._took(sum(map(len, found or ())))
+        return found
+
     def _fetch(self, start: int, stop: int) -> bytes:
         data = self._blob.read_range(start, stop)
-        self.fetched += len(data)
-        self._progress(len(data))
+        self._took(len(data))
         return data
+
+    def _took(self, count: int) -> None:
+        self.fetched += count
+        self._progress(count)
 
 
 class _AbsentError(Exception):
