@@ -36,6 +36,7 @@ from tests.contents import (
 from tests.contract import assert_valid_image
 from tests.fleets import in_threads
 from tests.images import (
+    Content,
     Device,
     Directory,
     Fifo,
@@ -369,9 +370,11 @@ def test_a_connection_that_breaks_within_a_range(registry: FakeRegistry, kind: s
 @pytest.mark.parametrize("kind", PACKS)
 def test_ranges_far_from_each_other(registry: FakeRegistry, kind: str) -> None:
     """By one request, or one each where the registry knows one range at a time."""
-    programs = {f"opt/{n:03}": File(f"#!/bin/sh\n: {n}\n", mode=0o755) for n in range(130)}
-    data = {f"opt/{n:03}.npy": noise(50_000, n) for n in range(130)}
-    packed = PACKS[kind](layer(dict(sorted({**programs, **data}.items()))))
+    pairs: list[tuple[str, Content]] = []
+    for n in range(130):
+        pairs.append((f"opt/{n:03}.npy", noise(50_000, n)))
+        pairs.append((f"opt/{n:03}", File(f"#!/bin/sh\n: {n}\n", mode=0o755)))
+    packed = PACKS[kind](layer(pairs))
     reference = push(registry, "app", [packed])
     once = pyimginspect.inspect(reference)
     assert read_by_toc(once) == [True]
