@@ -80,6 +80,11 @@ class _Cursor(sqlite3.Cursor):
         with _damage():
             return super().executemany(*arguments)
 
+    def executescript(self, *arguments: Any) -> Self:
+        with _damage():
+            super().executescript(*arguments)
+        return self
+
     def fetchone(self) -> Any:
         with _damage():
             return super().fetchone()
@@ -100,6 +105,9 @@ class _Connection(sqlite3.Connection):
 
     def executemany(self, *arguments: Any) -> Any:
         return self.cursor().executemany(*arguments)
+
+    def executescript(self, *arguments: Any) -> Any:
+        return self.cursor().executescript(*arguments)
 
 
 def open_database(path: Path) -> sqlite3.Connection:

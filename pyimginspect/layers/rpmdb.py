@@ -89,6 +89,10 @@ def _sqlite_blobs(data: bytes) -> Iterator[bytes]:
         data = data[:18] + _ROLLBACK_MODE + data[20:]
     try:
         with closing(sqlite3.connect(":memory:")) as connection:
+            if not hasattr(connection, "deserialize"):  # an option of how Python was built
+                raise CorruptLayerError(
+                    "the rpm database cannot be read: sqlite3 of this Python has no deserialize()"
+                )
             connection.deserialize(data)
             _harden(connection)
             kind = connection.execute(

@@ -234,7 +234,18 @@ def test_what_was_used_least_recently_goes_first(
         # Twice the limit was passed, and a tenth of the room made free: 1 to 4 went.
         assert kept == [0, 5, 6, 7, 8, 9, 10, 11]
         assert cache.get(None, number_digest(111)) == noise(11)
-        assert cache.info().size < 2_500_000
+
+
+def test_the_file_becomes_smaller_with_its_limit(tmp_path: Path) -> None:
+    with Cache(tmp_path) as cache:
+        for number in range(12):
+            cache.put(number_digest(number), None, noise(number))
+    with Cache(tmp_path, size=300_000) as cache:
+        assert cache.info().size > 1_200_000
+        cache.put(number_digest(12), None, noise(12))
+    with Cache(tmp_path) as cache:
+        assert cache.info().size < 400_000
+        assert cache.get(number_digest(12), None) == noise(12)
 
 
 @pytest.mark.parametrize("read", ["get", "holds", "get_report", "get_document"])

@@ -2,6 +2,7 @@
 
 import sqlite3
 import struct
+import types
 from collections.abc import Callable
 from contextlib import closing, suppress
 
@@ -209,6 +210,14 @@ ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELEC
 def test_hostile_schemas(script: str, reason: str) -> None:
     with pytest.raises(LayerError, match=reason):
         read_rpmdb(PATH, database(script))
+
+
+def test_a_python_that_cannot_read_a_database_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`deserialize()` is there where the sqlite that Python was built with had it."""
+    connection = types.SimpleNamespace(close=lambda: None)
+    monkeypatch.setattr(sqlite3, "connect", lambda _: connection)
+    with pytest.raises(CorruptLayerError, match="of this Python has no deserialize"):
+        read_rpmdb(PATH, b"SQLite format 3\0" + bytes(4096))
 
 
 def test_slots_that_share_a_header_are_limited() -> None:
