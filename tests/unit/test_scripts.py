@@ -30,6 +30,7 @@ def test_no_environment_is_no_finding(script: str, tmp_path: Path) -> None:
     assert done.stderr == f"{script}: {python} could not make .venv (see above).\n"
 
 
+@pytest.mark.parametrize("ci", ["", "true"])
 @pytest.mark.parametrize(
     ("arguments", "modules"),
     [
@@ -40,7 +41,7 @@ def test_no_environment_is_no_finding(script: str, tmp_path: Path) -> None:
     ],
 )
 def test_a_named_file_is_tested_alone(
-    arguments: list[str], modules: list[str], tmp_path: Path
+    arguments: list[str], modules: list[str], ci: str, tmp_path: Path
 ) -> None:
     shutil.copytree(ROOT / "scripts", tmp_path / "scripts")
     for name in ("setup.cfg", "pyproject.toml"):
@@ -52,10 +53,12 @@ def test_a_named_file_is_tested_alone(
     )
     python.chmod(0o755)
     command = [str(tmp_path / "scripts/test"), *arguments]
-    subprocess.run(command, check=True, capture_output=True)
+    environment = {**os.environ, "CI": ci}
+    subprocess.run(command, env=environment, check=True, capture_output=True)
     _, *ran = [line.split()[1:] for line in log.read_text().splitlines()]  # the first is pip's
     assert [words[0] for words in ran] == modules
     last = " ".join(ran[-1])
     assert last.endswith(" ".join(arguments))
-    assert ("--cov" in last) == ("not slow" in last) == (not arguments)
+    assert ("not slow" in last) == (not arguments)
+    assert ("--cov" in last) == bool(ci and not arguments)
     assert ("not integration" in last) == ("tests/integration" not in last)
