@@ -25,7 +25,7 @@ from tests.images import (
     official_python,
 )
 
-__all__ = ["DEBIAN_STEP", "OFFICIAL_STEPS", "apt", "on_slim", "run", "steps", "taken"]
+__all__ = ["DEBIAN_STEP", "OFFICIAL_STEPS", "apt", "on_slim", "opened", "run", "steps", "taken"]
 
 DEBIAN_STEP = "# debian.sh --arch 'amd64' out/ 'bookworm' '@1730000000'"
 _BUILDKIT = "buildkit.dockerfile.v0"
@@ -88,7 +88,12 @@ def apt(
     return dpkg_status(packages, below={**BASE_PACKAGES, **below}, automatic=automatic)
 
 
+def opened(one: Image) -> OpenedImage:
+    """An image read as `docker save` writes it."""
+    stream = io.BytesIO(docker_archive(one))
+    return OpenedImage(open_stream(stream, Options(), name=None, reference="app:1"))
+
+
 def taken(one: Image) -> Inventory:
-    """All facts about an image, read as `docker save` writes it."""
-    opened = open_stream(io.BytesIO(docker_archive(one)), Options(), name=None, reference="app:1")
-    return OpenedImage(opened).inventory
+    """All facts about an image."""
+    return opened(one).inventory

@@ -4,25 +4,24 @@ Every string that an image or a user controls gets a hostile end, and for compar
 one. A parser of the format must find the same elements in both: as many, of the same kinds.
 """
 
+import functools
 import json
 import re
 import unicodedata
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from html.parser import HTMLParser
-from pathlib import Path
 from typing import Any
 
 import markdown_it
 import pytest
 
-from pyimginspect.api import open_image
 from pyimginspect.dockerfile.document import parse
 from pyimginspect.formats import FORMATS, render
 from pyimginspect.formats import plan as plan_format
 from pyimginspect.report import Report
-from tests.images import File, docker_archive
-from tests.inventories import apt, on_slim
+from tests.images import File
+from tests.inventories import apt, on_slim, opened
 from tests.reports import judged_report, with_strings
 
 HARMLESS = "plain"
@@ -168,25 +167,36 @@ def test_every_format_has_its_parser() -> None:
     assert set(PARSERS) == set(FORMATS)
 
 
+@functools.cache
+def report_with(word: str) -> Report:
+    return with_strings(judged_report(), word)
+
+
+@functools.cache
+def usual(name: str) -> Any:
+    """The structure of a harmless report in a format."""
+    return PARSERS[name](render(report_with(HARMLESS), name))
+
+
 @pytest.mark.parametrize("word", HOSTILE, ids=lambda word: ascii(word)[:40])
 @pytest.mark.parametrize("name", FORMATS)
 def test_the_structure_is_that_of_a_harmless_report(name: str, word: str) -> None:
-    parsed = PARSERS[name]
-    text = render(with_strings(judged_report(), word), name)
+    text = render(report_with(word), name)
     text.encode()
-    assert parsed(text) == parsed(render(with_strings(judged_report(), HARMLESS), name))
+    assert PARSERS[name](text) == usual(name)
 
 
 @pytest.mark.parametrize("word", HOSTILE, ids=lambda word: ascii(word)[:40])
 def test_json_gives_the_report_back(word: str) -> None:
-    report = with_strings(judged_report(), word)
+    report = report_with(word)
     if re.search("[\ud800-\udfff]", word):
         return  # spelled out: JSON has no such characters (test_json_format)
     assert Report.from_json(report.to_json()) == report
 
 
 # --- the Dockerfile and the plan, of an image whose history, packages and files are hostile -------
-def planned(word: str, place: Path) -> tuple[str, str]:
+@functools.cache
+def planned(word: str) -> tuple[str, str]:
     """The Dockerfile and the plan of an image with a word wherever it may say one."""
     name = word.replace("/", "").replace("\0", "") or "x"
     line = name.replace("\n", " ").replace("\r", " ")
@@ -218,22 +228,20 @@ def planned(word: str, place: Path) -> tuple[str, str]:
         ExposedPorts={f"80{word}": {}},
         Volumes={f"/v{word}": {}},
     )
-    path = place / "image.tar"
-    path.write_bytes(docker_archive(one))
-    with open_image(str(path)) as image:
-        return image.dockerfile, plan_format.render(image.plan)
+    image = opened(one)
+    return image.dockerfile, plan_format.render(image.plan)
 
 
 @pytest.mark.parametrize("word", HOSTILE, ids=lambda word: ascii(word)[:40])
-def test_no_name_becomes_an_instruction(word: str, tmp_path: Path) -> None:
+def test_no_name_becomes_an_instruction(word: str) -> None:
     if "\udcff" in word:
         return  # no JSON of a configuration can hold it
-    dockerfile, plan = planned(word, tmp_path)
+    dockerfile, plan = planned(word)
     of_table(plan)
-    usual, _ = planned(HARMLESS, tmp_path)
+    harmless, _ = planned(HARMLESS)
     instructions = parse(dockerfile).instructions
     words = [each.keyword.upper() for each in instructions]
-    allowed = [each.keyword.upper() for each in parse(usual).instructions]
+    allowed = [each.keyword.upper() for each in parse(harmless).instructions]
     assert set(words) <= {*allowed, "COPY"}
     for each in instructions:
         assert not each.argument.text.lstrip().startswith(("curl", "scratch", "root"))
