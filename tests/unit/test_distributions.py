@@ -132,6 +132,16 @@ def test_contents_with_several_names_count_once() -> None:
     assert found.size == stored(rootfs(tree), SITE)
 
 
+def test_content_that_has_its_other_name_elsewhere_counts_too() -> None:
+    tree = dist_info("foo", files={"foo/a.py": "x" * 1000, "foo/b.py": "y" * 100})
+    linked: Tree = {
+        "root/.local/a.py": "x" * 1000,
+        **tree,
+        f"{SITE}/foo/a.py": HardLink("root/.local/a.py"),
+    }
+    assert distribution(linked).size == distribution(tree).size
+
+
 # --- what is no distribution of the image ---------------------------------------------------------
 @pytest.mark.parametrize(
     "tree",
