@@ -11,6 +11,7 @@ import pytest
 
 from pyimginspect.inventory.facts import Startup
 from pyimginspect.model import Image, ImageConfig, Layer, Platform
+from pyimginspect.path_resolution import MAX_LINKS
 from tests.images import Content, Directory, File, Link, debian_base, elf, official_python
 from tests.pythons import executable, frozen, inventory, venv
 from tests.systems import rootfs
@@ -265,6 +266,35 @@ def test_a_link_to_what_was_not_copied(
         found = startup(cmd=command, more=tree).problem
         assert found is not None
         assert (found.errno, found.what, found.fix) == ("ENOENT", what, fix)
+
+
+def test_the_longest_path_name_and_chain_of_links() -> None:
+    tree: dict[str, Content] = {f"l/{n}": Link(f"{n + 1}") for n in range(MAX_LINKS + 1)}
+    tree[f"l/{MAX_LINKS + 1}"] = executable()
+    for command, errno in (
+        ("/" + "a" * 255, "ENOENT"),
+        ("/" + "a" * 256, "ENAMETOOLONG"),
+        ("/" + "a/" * 2046 + "ab", "ENOENT"),
+        ("/" + "a/" * 2047 + "a", "ENAMETOOLONG"),
+        ("/l/1", None),
+        ("/l/0", "ELOOP"),
+    ):
+        found = startup(cmd=[command], more=tree)
+        assert (found.problem.errno if found.problem else None) == errno, command
+
+
+@pytest.mark.parametrize(
+    ("place", "uv"), [("root", True), ("srv/uv/python", True), ("srv/private", False)]
+)
+def test_what_to_do_about_a_directory_that_the_user_may_not_enter(place: str, uv: bool) -> None:
+    tree: dict[str, Content] = {f"{place}/": Directory(mode=0o700), f"{place}/x": executable()}
+    found = startup(cmd=[f"/{place}/x"], user="app", more=tree).problem
+    assert found is not None
+    hint = " (for a Python that uv installs: UV_PYTHON_INSTALL_DIR=/opt/python)" if uv else ""
+    assert found.fix == (
+        f"put what user app runs where every user may go, such as /opt, in place of /{place}{hint},"
+        f" or open the directory with chmod a+x /{place}"
+    )
 
 
 @pytest.mark.parametrize("shell", ["/bin/zsh", "/opt/bin/bash"])

@@ -53,6 +53,9 @@ def run(shell: str, text: str) -> subprocess.CompletedProcess[bytes]:
         ("true || false", True),
         ("false || false", False),
         ('test "$1" = web', True),
+        ("test a != b", True),
+        ("test a != a", False),
+        ("test a = b", False),
         ("test -z web", False),
         ("test -z ''", True),
         ('[ "$1" = web ]', True),
@@ -147,8 +150,10 @@ def test_one_side_may_decide_alone(condition: str, expected: bool) -> None:
 
 
 def test_a_condition_too_deep_is_left_undecided() -> None:
-    for deep, expected in ((4, True), (40, None)):
+    for deep, expected in ((12, True), (40, None)):
         assert decided("[[ " + "( " * deep + "a == a" + " )" * deep + " ]]", VALUES) is expected
+        assert decided(f"[[ {' && '.join(['a == a'] * deep)} ]]", VALUES) is expected
+        assert decided(" && ".join(["true"] * deep), VALUES) is expected
 
 
 def decided(condition: str, values: Values) -> bool | None:
