@@ -11,9 +11,7 @@ from tests.rooms import ROOT
 
 PACKAGE = ROOT / "pyimginspect"
 
-HIGH = 15  # functions above this are counted
-MOST_HIGH = 100
-HIGHEST = 35
+HIGHEST = 15
 
 
 class Measured(NamedTuple):
