@@ -34,7 +34,9 @@ def read_statement(
     """Return what a document attached to an image says of it.
 
     ``about`` are the digests of the image: its manifest, configuration and layers, of which a
-    statement must name one as its subject. ``known`` is what is known without the document.
+    statement must name one as its subject, unless it names none: BuildKit takes subjects from
+    the image's names, and an image that is written to a file may have none. What lists the
+    document says which image it is about. ``known`` is what is known without the document.
     """
     try:
         document = mapping(decode_json(data, "the attestation"))
@@ -46,7 +48,7 @@ def read_statement(
     kind = text(document["predicateType"])
     known = msgspec.structs.replace(known, predicate_type=kind or known.predicate_type)
     subjects = list(_digests(document.get("subject")))
-    if not set(subjects) & set(about):
+    if document.get("subject") and not set(subjects) & set(about):
         other = f"about {subjects[0][:19]}…" if subjects else "about nothing"
         return msgspec.structs.replace(known, ignored=f"it is {other}, not about this image")
     predicate = mapping(document.get("predicate"))

@@ -300,12 +300,23 @@ def test_a_statement_may_be_about_something_within(tmp_path: Path, what: str) ->
     assert found.base_name == "python:3.12-slim"
 
 
+@pytest.mark.parametrize("subject", [[], None])
+def test_buildkit_names_no_subject_of_an_image_without_a_name(tmp_path: Path, subject: Any) -> None:
+    """`buildctl build --output type=oci`: the manifest that lists the statement names the image."""
+    one = Attested(SAMPLE)
+    document = json.loads(statement(v02(one.layers), V02, one.digest))
+    one.attach(json.dumps({**document, "subject": subject}).encode())
+    (found,) = report_of(tmp_path, one).attestations
+    assert (found.ignored, found.base_name) == ("", "python:3.12-slim")
+
+
 HOSTILE: dict[str, tuple[bytes, str]] = {
     "no JSON": (b"\xff\x00", "the attestation is not JSON"),
     "deep": (b"[" * 100_000, "the attestation is not JSON"),
     "a list": (b"[1, 2]", "documents of its type are not read"),
     "nothing": (b"{}", "documents of its type are not read"),
     "no subject": (json.dumps({"predicateType": V1, "subject": 7}).encode(), "about nothing"),
+    "no digest": (json.dumps({"predicateType": V1, "subject": [{}]}).encode(), "about nothing"),
     "an envelope of nothing": (b'{"payload": "%%%", "payloadType": "x"}', "is not base64"),
 }
 
