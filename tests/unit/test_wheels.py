@@ -208,6 +208,12 @@ def test_another_machine() -> None:
     assert (wheel.compatible, wheel.foreign_machine) == (False, (f"{SITE}/{path}",))
 
 
+def test_an_unreadable_file_is_for_no_other_machine() -> None:
+    wheel = wheel_of("cp311-cp311-linux_x86_64", {f"x/_c{SUFFIX}": MODULE[:63]})
+    assert wheel.files == (f"{SITE}/x/_c{SUFFIX}",)
+    assert (wheel.foreign_machine, wheel.foreign_libc) == ((), ())
+
+
 def test_a_distribution_without_a_wheel_file_is_judged_by_its_files() -> None:
     wheel = wheel_of("", {f"x/_c{SUFFIX}": MODULE})
     assert (wheel.compatible, wheel.local) == (None, False)
