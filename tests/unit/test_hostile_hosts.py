@@ -435,6 +435,7 @@ def test_other_bytes_where_a_blob_goes_on(
         assert refused(reference, capsys)
 
 
+@pytest.mark.slow
 def test_a_repository_of_a_million_tags() -> None:
     """All are read, in pages; one that never ends is not."""
     size = 100_000

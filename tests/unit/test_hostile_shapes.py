@@ -14,6 +14,7 @@ import pytest
 from pyimginspect.api import open_image
 from tests.images import Content, Link, docker_archive, image, layer
 
+pytestmark = pytest.mark.slow
 Tree = Sequence[tuple[str, Content]]
 SLOWER = 6  # times at most; measured: up to 3, and from 8 to 126 where it took the square
 

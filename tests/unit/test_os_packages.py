@@ -184,6 +184,7 @@ def test_distroless() -> None:
     assert database.owner("etc/debian_version") == ("base-files",)
 
 
+@pytest.mark.slow
 def test_a_database_without_end_is_cut_off_and_told() -> None:
     stanzas = "\n\n".join(f"Package:{number}" for number in range(MOST_PACKAGES + 10))
     database = packages({"var/lib/dpkg/status": stanzas})

@@ -213,6 +213,7 @@ def test_several_images_are_runs_of_categories_of_their_own() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_what_github_takes_in() -> None:
     """Its limits of a run, a result and a rule; every result has what tells alerts apart."""
     evidence = tuple(Evidence(what=f"file {n}", path=f"f/{n}") for n in range(2000))
