@@ -9,7 +9,7 @@ from pyimginspect.errors import InvalidReferenceError
 from pyimginspect.inventory.base import find_base, layers_shared
 from pyimginspect.inventory.facts import BaseImage
 from tests.images import Content, Image, debian_base, elf, image, official_env, official_python
-from tests.inventories import DEBIAN_STEP, OFFICIAL_STEPS, on_slim, steps, taken
+from tests.inventories import DEBIAN_STEP, OFFICIAL_STEPS, on_slim, run, steps, taken
 
 Trees = Sequence[Mapping[str, Content]]
 Lines = Sequence[str | Mapping[str, Any]]
@@ -100,6 +100,23 @@ def test_the_variant_is_told_by_contents() -> None:
     )
     assert (base_of(full).variant, base_of(full).layers) == ("full", 4)
     assert base_of(full).name.startswith("python:3.13.1")
+
+
+@pytest.mark.parametrize(
+    ("build", "variant"), [("", "slim"), ("apk add --virtual .build-deps gcc; ", "alpine")]
+)
+def test_where_the_contents_do_not_tell_the_variant_the_build_does(
+    build: str, variant: str
+) -> None:
+    lines = [
+        run(build + line["created_by"].removeprefix("RUN /bin/sh -c "))
+        if isinstance(line, Mapping) and "Python-$PYTHON_VERSION" in line["created_by"]
+        else line
+        for line in OFFICIAL_STEPS
+    ]
+    trees: Trees = [debian_base(slim=False), {}, official_python("3.13.1"), {}, APP]
+    base = base_of(image(trees, history=[*lines, *steps(PIP)], env=official_env("3.13.1")))
+    assert (base.family, base.variant) == ("python", variant)
 
 
 @pytest.mark.parametrize(

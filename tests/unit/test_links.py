@@ -137,6 +137,13 @@ def chain(links: int, end: str = "a") -> dict[str, str | None]:
         ({"x": "a/f"}, "x/..", None),
         ({"x": "/"}, "x/../a", "a"),
         ({"x": "../../../a/b/.."}, "x", "a"),
+        # the end of a target is a name as well
+        ({"a/x": "kf", "a/kf": None}, "a/x", "a/kf"),
+        ({"a/x": "/kf", "kf": None}, "a/x", "kf"),
+        ({"a/b/x": "../kf", "a/kf": None}, "a/b/x", "a/kf"),
+        ({"a/x": ".k", "a/.k": None}, "a/x", "a/.k"),
+        ({"a/x": "b//f", "a/b/f": None}, "a/x", "a/b/f"),
+        ({"a/x": "/"}, "a/x", ""),
         ({"x": "a/" + "./" * 2046 + "b"}, "x", "a/b"),
         ({"x": "a/" + "/" * 4092 + "b"}, "x", "a/b"),
     ],

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
+from pyimginspect.inventory.derived.loading import loads_without
 from pyimginspect.inventory.loader import Loader, Resolution
 from pyimginspect.inventory.loader.cache import CacheEntry
 from pyimginspect.inventory.loader.glibc import GlibcSearch
@@ -11,6 +12,7 @@ from pyimginspect.inventory.loader.search import Loaded
 from pyimginspect.model import ElfFile
 from tests.elf import elf
 from tests.images import Content, Link
+from tests.pythons import inventory
 from tests.systems import MUSL, MUSL_FILES, X86, glibc, rootfs
 from tests.unit.test_ld_so_cache import new_cache
 
@@ -427,6 +429,20 @@ MUSL_ORDERS: dict[str, tuple[dict[str, Content], dict[str, str], tuple[str, str]
 }
 
 
+MUSL_ORDERS |= {
+    "a path, which is not searched for": (
+        {"app": musl_program("/o/liba.so.1"), "o/liba.so.1": A, "lib/liba.so.1": A},
+        {},
+        ("path", "/o/liba.so.1"),
+    ),
+    "a path from the working directory, which nobody knows": (
+        {"app": musl_program("o/liba.so.1"), "o/liba.so.1": A, "lib/liba.so.1": A},
+        {},
+        ("", ""),
+    ),
+}
+
+
 @pytest.mark.parametrize(("files", "env", "expected"), MUSL_ORDERS.values(), ids=MUSL_ORDERS.keys())
 def test_the_order_of_musl(
     files: dict[str, Content], env: dict[str, str], expected: tuple[str, str]
@@ -598,3 +614,30 @@ def test_the_default_directories_of_a_loader(loader: str, place: str, found: boo
     resolution = Loader(rootfs(files), {}).program("app").resolution
     (a,) = (each for each in resolution.dependencies if each.name == "liba.so.1")
     assert bool(a.path) is found
+
+
+# --- what a package's library changed -------------------------------------------------------------
+PROGRAM: dict[str, Content] = {"app": elf(needed=["liba.so.1"], interp=X86)}
+OWN: dict[str, Content] = {"usr/local/lib/liba.so.1": A}
+OTHER_NAME: dict[str, Content] = {"usr/local/lib/libb.so.1": A}
+NAMED: dict[str, Content] = {"usr/local/lib/liba.so.1": Link("libb.so.1")}
+PACKAGED: dict[str, Content] = {"usr/lib/liba.so.1": A}
+
+
+@pytest.mark.parametrize(
+    ("layers", "layer", "expected"),
+    [
+        ([{**PROGRAM, **OWN}, PACKAGED], 1, True),
+        ([OWN, PROGRAM, PACKAGED], 2, True),
+        ([OWN, {**PROGRAM, **PACKAGED}], 1, False),  # of the same layer: linked against either
+        ([OWN, PACKAGED, PROGRAM], 1, False),
+        ([PROGRAM, {**OWN, **PACKAGED}], 1, False),  # there was none before
+        ([PROGRAM, PACKAGED, OWN], 1, False),
+        ([{**PROGRAM, **OTHER_NAME}, PACKAGED], 1, False),
+        ([{**PROGRAM, **NAMED}, PACKAGED], 1, False),  # a link to nothing is none
+    ],
+)
+def test_a_file_loads_what_was_there_before_the_package(
+    layers: list[dict[str, Content]], layer: int, expected: bool
+) -> None:
+    assert loads_without(inventory(*layers), "app", "liba.so.1", layer) is expected
