@@ -214,6 +214,62 @@ def test_an_unreadable_file_is_for_no_other_machine() -> None:
     assert (wheel.foreign_machine, wheel.foreign_libc) == ((), ())
 
 
+ARM = elf(machine="aarch64", needed=["libc.so.6"])
+
+
+@pytest.mark.parametrize(
+    ("files", "foreign"),
+    [
+        # an import opens the modules, whatever stands beside them
+        ({f"x/_c{SUFFIX}": MODULE, "x/libz.so.1": ARM}, []),
+        ({f"x/_c{SUFFIX}": ARM, "x/libz.so.1": MODULE}, [f"x/_c{SUFFIX}"]),
+        ({"x/_c.so": ARM, "x/libz.so.1": MODULE}, ["x/_c.so"]),
+        ({"x/_c.abi3.so": ARM, "x/libz.so.1": MODULE}, ["x/_c.abi3.so"]),
+        ({f"x/_c{SUFFIX}": MODULE, "x/_d.so": ARM}, ["x/_d.so"]),
+        # a library by its name is a module of none
+        ({"x/libc.so": ARM, "x/_d.so": MODULE}, []),
+        ({"x/a-b.so": ARM, "x/_d.so": MODULE}, []),
+        # where there are no modules one of the libraries is enough
+        ({"x/libz.so.1": ARM}, ["x/libz.so.1"]),
+        ({"x/libz.so.1": ARM, "x/libz-arm.so.1": ARM}, ["x/libz-arm.so.1", "x/libz.so.1"]),
+        ({"x/libz.so.1": ARM, "x/libz-x86.so.1": MODULE}, []),
+        # neither tests' files nor bundled ones are opened
+        ({f"x/_c{SUFFIX}": MODULE, "x/tests/_d.so": ARM}, []),
+        ({f"x/_c{SUFFIX}": MODULE, "x/_test_d.so": ARM}, []),
+        ({f"x/_c{SUFFIX}": MODULE, "x.libs/_d.so": ARM}, []),
+    ],
+)
+def test_what_an_import_opens(files: dict[str, Content], foreign: list[str]) -> None:
+    wheel = wheel_of("cp311-cp311-manylinux_2_17_x86_64", files)
+    assert wheel.foreign_machine == tuple(f"{SITE}/{path}" for path in foreign)
+
+
+LIBRARY = elf(soname="libz.so.1")
+
+
+@pytest.mark.parametrize(
+    ("files", "libraries"),
+    [
+        ({"x/libz.so.1": LIBRARY}, ["x/libz.so.1"]),
+        ({"x/libz.so": LIBRARY, "x/liby.so": elf(soname="liby.so")}, ["x/liby.so", "x/libz.so"]),
+        ({"x/libz.so.1": LIBRARY, f"x/_c{SUFFIX}": elf(needed=["libz.so.1"])}, []),
+        ({"x/libz-1234.so": LIBRARY, f"x/_c{SUFFIX}": elf(needed=["libz.so.1"])}, []),
+        ({"x/libz-1234.so": LIBRARY, f"x/_c{SUFFIX}": elf(needed=["libz-1234.so"])}, []),
+        ({f"x/_c{SUFFIX}": MODULE}, []),
+        ({"x/program": MODULE}, []),
+        ({"x/program.so": elf(interp="/lib64/ld-linux-x86-64.so.2")}, []),
+        ({"x/libz.so.1": elf(executable=True)}, []),
+        ({"x/tests/libz.so.1": LIBRARY}, []),
+        ({"x/libz.so.1": ARM}, []),
+    ],
+)
+def test_libraries_that_code_may_open_by_name(
+    files: dict[str, Content], libraries: list[str]
+) -> None:
+    wheel = wheel_of("cp311-cp311-manylinux_2_17_x86_64", files)
+    assert wheel.libraries == tuple(f"{SITE}/{path}" for path in libraries)
+
+
 def test_a_distribution_without_a_wheel_file_is_judged_by_its_files() -> None:
     wheel = wheel_of("", {f"x/_c{SUFFIX}": MODULE})
     assert (wheel.compatible, wheel.local) == (None, False)
