@@ -192,11 +192,17 @@ def test_the_old_format(names: list[str], order: str) -> None:
     ]
 
 
-def test_an_old_cache_that_was_cut_off_is_none() -> None:
-    whole = old_cache(["liba.so.1", "libb.so.2"])
-    assert len(read_cache(whole)) == 2
-    # the text of the first library stands where the second would be
-    assert read_cache(whole[:28] + b"liba.so.1\0/old/liba.so.1\0"[:12]) == ()
+@pytest.mark.parametrize(("count", "read"), [(100_000, 100_000), (100_001, 0)])
+@pytest.mark.parametrize("form", ["old", "new"])
+def test_there_is_a_limit_to_the_entries(form: str, count: int, read: int) -> None:
+    if form == "old":
+        data = b"ld.so-1.7.0\0" + struct.pack("<I", count) + bytes(12 * count) + b"x\0"
+    else:
+        end = 48 + 24 * count
+        record = struct.pack("<iIIIQ", 3, end, end, 0, 0)
+        header = b"glibc-ld.so.cache1.1" + struct.pack("<IIB3x4I", count, 2, 2, 0, 0, 0, 0)
+        data = header + record * count + b"x\0"
+    assert len(read_cache(data)) == read
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3])

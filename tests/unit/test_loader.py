@@ -210,6 +210,47 @@ def test_libraries_of_libraries_and_who_asked() -> None:
     }
 
 
+def test_beside_a_runpath_an_rpath_does_not_count_for_libraries_of_libraries_either() -> None:
+    found = resolve(
+        {
+            "usr/bin/app": program("liba.so.1", rpath="/r", runpath="/n"),
+            "n/liba.so.1": library("liba.so.1", "libb.so.1"),
+            "r/libb.so.1": library("libb.so.1"),
+        }
+    )
+    assert where(found) == {"liba.so.1": ("runpath", "/n/liba.so.1"), "libb.so.1": ("", "")}
+
+
+@pytest.mark.parametrize(
+    ("content", "broken"),
+    [(A, ""), (elf(machine="aarch64", soname="liba.so.1"), "it is for another machine")],
+)
+def test_a_library_that_is_needed_by_its_path(content: bytes, broken: str) -> None:
+    files: dict[str, Content] = {
+        "usr/bin/app": program("/o/liba.so.1"),
+        "o/liba.so.1": content,
+        "usr/lib/liba.so.1": A,
+    }
+    found = resolve(files)
+    (liba,) = [each for each in found.dependencies if each.name != "libc.so.6"]
+    assert (liba.how, liba.opened, liba.broken) == ("path", "/o/liba.so.1", broken)
+    assert [each.name for each in found.failures] == (["/o/liba.so.1"] if broken else [])
+
+
+def test_of_two_of_a_name_in_the_cache_the_first_is_loaded_always() -> None:
+    entries = [("liba.so.1", f"/opt/{place}/liba.so.1", 0x303) for place in "ab"]
+    found = resolve(
+        {
+            "usr/bin/app": program("liba.so.1"),
+            "opt/a/liba.so.1": A,
+            "opt/b/liba.so.1": A,
+            "etc/ld.so.cache": new_cache(entries),
+        }
+    )
+    (liba,) = [each for each in found.dependencies if each.name == "liba.so.1"]
+    assert (liba.path, liba.alternatives) == ("opt/a/liba.so.1", ())
+
+
 @pytest.mark.parametrize(("kind", "found"), [("rpath", True), ("runpath", False)])
 def test_only_rpath_counts_for_the_libraries_of_libraries(kind: str, found: bool) -> None:
     files = {

@@ -3,11 +3,12 @@
 import runpy
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from tests.mutations import EQUIVALENT, ROOT, Mutant, equivalent, mutants, sample
+from tests.mutations import EQUIVALENT, ROOT, Mutant, equivalent, key, mutants, sample
 
 SCRIPT = ROOT / "scripts" / "mutants"
 
@@ -128,7 +129,11 @@ def test_a_sample_is_the_same_for_the_same_seed(tmp_path: Path) -> None:
 
 def test_equivalent_changes_are_of_modules_that_exist_and_have_reasons() -> None:
     assert EQUIVALENT.exists()
-    for (module, line, change), why in equivalent().items():
+    reasons = equivalent()
+    modules = sorted({ROOT / module for module, _, _ in reasons})
+    named = Counter(key(mutant) for module in modules for mutant in mutants(module))
+    for (module, line, change), why in reasons.items():
+        assert named[module, line, change] <= 1, "it is not clear which change is meant"
         assert (ROOT / module).exists()
         assert line
         assert "  ->  " in change

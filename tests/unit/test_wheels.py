@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 from packaging import tags as reference
 
 from pyimginspect.inventory.distributions import find_distributions
@@ -25,7 +26,9 @@ SUFFIX = ".cpython-311-x86_64-linux-gnu.so"
 MUSL_SUFFIX = ".cpython-311-x86_64-linux-musl.so"
 
 
-def interpreter(version: str = "3.11.7", flavor: LibcFlavor = "glibc", **more: str) -> Interpreter:
+def interpreter(
+    version: str = "3.11.7", flavor: LibcFlavor = "glibc", **more: object
+) -> Interpreter:
     return Interpreter(
         path=f"{PREFIX}/bin/python3.11",
         version=version,
@@ -275,6 +278,11 @@ def test_a_distribution_without_a_wheel_file_is_judged_by_its_files() -> None:
     assert (wheel.compatible, wheel.local) == (None, False)
 
 
+def test_one_tag_for_a_platform_makes_it_a_wheel_of_interest() -> None:
+    wheel = wheel_of("py3-none-any cp311-cp311-manylinux_2_17_x86_64", {f"x/_c{SUFFIX}": MODULE})
+    assert wheel.files == (f"{SITE}/x/_c{SUFFIX}",)
+
+
 def test_pure_python_is_no_wheel_of_interest() -> None:
     system = rootfs({**python_files(), **distribution("x", "py3-none-any", {"x/a.py": ""})})
     pythons = (interpreter(),)
@@ -341,6 +349,54 @@ def test_wheels_of_an_environment_are_for_the_interpreter_below_it(base: str | N
     (wheel,) = wheels
     assert (wheel.python, wheel.compatible) == (base, False)
     assert wheel.foreign_libc == (f"{VENV_SITE}/x/_c{SUFFIX}",)
+
+
+def test_files_of_an_environment_that_no_metadata_lists_are_for_the_interpreter_below_it() -> None:
+    path = f"{VENV_SITE}/x/_c{SUFFIX}"
+    system = rootfs({**python_files(), path: ARM})
+    environment = Environment(
+        path=VENV,
+        home=f"/{PREFIX}/bin",
+        base=interpreter().path,
+        site_packages=(VENV_SITE,),
+        layer=0,
+    )
+    (wheel,) = find_wheels(system, (interpreter(),), (environment,), ())
+    assert (wheel.distribution.location, wheel.python) == (VENV_SITE, interpreter().path)
+    assert wheel.foreign_machine == (path,)
+
+
+@pytest.mark.parametrize(
+    ("effective", "judged"),
+    [
+        ([True, False], ["usr/local/bin/python3.11"]),
+        ([False, True], ["opt/bin/python3.11"]),
+        ([False, False], []),  # nobody knows which of them the program is started with
+        ([False], ["usr/local/bin/python3.11"]),
+        ([True], ["usr/local/bin/python3.11"]),
+    ],
+)
+def test_files_beside_a_program_are_for_the_interpreter_that_runs_it(
+    effective: list[bool], judged: list[str]
+) -> None:
+    path = f"app/_c{SUFFIX}"
+    second = {place.replace(PREFIX, "opt"): data for place, data in python_files().items()}
+    system = rootfs({**second, **python_files(), path: ARM})
+    own = interpreter(effective=effective[0])
+    pythons = [own]
+    if len(effective) > 1:
+        pythons.append(
+            structs.replace(
+                own,
+                path="opt/bin/python3.11",
+                stdlib="opt/lib/python3.11",
+                site_packages=("opt/lib/python3.11/site-packages",),
+                effective=effective[1],
+            )
+        )
+    wheels = find_wheels(system, pythons, (), (), scripts=("app",))
+    assert [wheel.python for wheel in wheels] == judged
+    assert all(wheel.foreign_machine == (path,) for wheel in wheels)
 
 
 @pytest.mark.parametrize("order", [("a", "b"), ("b", "a")])
