@@ -438,6 +438,14 @@ def test_losses(name: str) -> None:
     assert ledger.waste == sum(size for _, _, size in expected.values())
 
 
+def test_a_directory_that_no_entry_describes_is_as_docker_makes_it() -> None:
+    node = applied({"d/a": "123"})["d"]
+    entry = node.entry
+    assert (node.kind, node.position, node.layer) == ("directory", -1, 0)
+    assert (entry.mode, entry.uid, entry.gid) == (0o755, 0, 0)
+    assert (entry.size, entry.stored, entry.offset, entry.mtime) == (0, 0, 0, 0)
+
+
 def test_losses_are_in_the_order_of_layers_and_paths() -> None:
     below = {"a": "1", "b": "12", "c": "123"}
     ledger = books(below, {".wh.c": "", "a": "1", "d": "x"}, {".wh.b": ""}, {".wh.a": "", "d": "y"})

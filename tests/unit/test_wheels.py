@@ -10,7 +10,7 @@ from msgspec import structs
 from packaging import tags as reference
 
 from pyimginspect.inventory.distributions import find_distributions
-from pyimginspect.inventory.facts import Environment, Interpreter, LibcFlavor
+from pyimginspect.inventory.facts import Distribution, Environment, Interpreter, LibcFlavor
 from pyimginspect.inventory.packages import PackageDatabase
 from pyimginspect.inventory.targets import Target, extension_suffix, target_of
 from pyimginspect.inventory.wheels import Wheel, find_wheels, glibc_version
@@ -281,6 +281,7 @@ def test_a_distribution_without_a_wheel_file_is_judged_by_its_files() -> None:
 def test_one_tag_for_a_platform_makes_it_a_wheel_of_interest() -> None:
     wheel = wheel_of("py3-none-any cp311-cp311-manylinux_2_17_x86_64", {f"x/_c{SUFFIX}": MODULE})
     assert wheel.files == (f"{SITE}/x/_c{SUFFIX}",)
+    assert wheel_of("py3-none-any cp311-cp311-manylinux_2_17_x86_64", {"x/a.py": ""}).files == ()
 
 
 def test_pure_python_is_no_wheel_of_interest() -> None:
@@ -364,6 +365,24 @@ def test_files_of_an_environment_that_no_metadata_lists_are_for_the_interpreter_
     (wheel,) = find_wheels(system, (interpreter(),), (environment,), ())
     assert (wheel.distribution.location, wheel.python) == (VENV_SITE, interpreter().path)
     assert wheel.foreign_machine == (path,)
+
+
+def test_a_distribution_beside_a_program_is_for_the_interpreter_that_runs_it() -> None:
+    tree = distribution("x", "cp311-cp311-manylinux_2_17_aarch64", {f"x/_c{SUFFIX}": ARM})
+    moved = {path.replace(SITE, "app"): content for path, content in tree.items()}
+    system = rootfs({**python_files(), **moved})
+    found = Distribution(
+        name="x",
+        version="1.0",
+        location="app",
+        metadata="app/x-1.0.dist-info",
+        tags=("cp311-cp311-manylinux_2_17_aarch64",),
+        interpreters=(),
+        layer=0,
+    )
+    assert find_wheels(system, (interpreter(),), (), (found,)) == ()
+    (wheel,) = find_wheels(system, (interpreter(),), (), (found,), scripts=("app",))
+    assert (wheel.python, wheel.foreign_machine) == (interpreter().path, (f"app/x/_c{SUFFIX}",))
 
 
 @pytest.mark.parametrize(
