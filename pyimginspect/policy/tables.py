@@ -32,9 +32,6 @@ class Table:
         self._place = place
         self._asked: set[str] = set()
 
-    def __contains__(self, key: str) -> bool:
-        return key in self._values
-
     def __iter__(self) -> Iterator[str]:
         return iter(self._values)
 

@@ -447,7 +447,7 @@ def test_a_directory_that_no_entry_describes_is_as_docker_makes_it() -> None:
 
 
 def test_losses_are_in_the_order_of_layers_and_paths() -> None:
-    below = {"a": "1", "b": "12", "c": "123"}
+    below = [("c", "123"), ("a", "1"), ("b", "12")]  # as they stand in the archive
     ledger = books(below, {".wh.c": "", "a": "1", "d": "x"}, {".wh.b": ""}, {".wh.a": "", "d": "y"})
     assert [(wasted.layer, wasted.path) for wasted in ledger.wasted_files] == [
         (0, "a"), (0, "b"), (0, "c"), (1, "a"), (1, "d"),
