@@ -23,10 +23,11 @@ RUNS = 5
 
 
 class Run(NamedTuple):
-    """One run of a whole process: seconds on the clock, and peak resident memory in MB."""
+    """One run of a whole process: seconds on the clock, peak resident memory in MB, CPU seconds."""
 
     seconds: float
     memory: float
+    cpu: float
 
 
 class Row(NamedTuple):
@@ -54,7 +55,7 @@ def run(*command: str) -> Run:
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode not in (0, 1):
         raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
-    return Run(seconds, usage.ru_maxrss / 1000)
+    return Run(seconds, usage.ru_maxrss / 1000, usage.ru_utime + usage.ru_stime)
 
 
 def in_turn(first: list[str], second: list[str], runs: int = RUNS) -> tuple[list[Run], list[Run]]:
@@ -73,6 +74,12 @@ def median(runs: list[Run]) -> float:
 def ratio(a: list[Run], b: list[Run]) -> float:
     """The median of A/B, pair by pair: it holds where the machine's speed drifts."""
     return statistics.median(x.seconds / y.seconds for x, y in zip(a, b, strict=True))
+
+
+def compared(first: list[Run], second: list[Run]) -> str:
+    """Say what two commands took, on the clock and of the processors."""
+    a, b = (statistics.median(one.cpu for one in runs) for runs in (first, second))
+    return f"{median(first):.2f} s against {median(second):.2f} s; CPU {a:.2f} s, {b:.2f} s"
 
 
 def installed(name: str, *requirements: str) -> Path:

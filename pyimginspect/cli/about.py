@@ -45,8 +45,18 @@ def version_line(format_name: str | None) -> str:
         "python": platform.python_version(),
         "implementation": platform.python_implementation(),
         "platform": f"{sys.platform}/{platform.machine()}",
+        "compiled": compiled_modules(),
     }
     return json.dumps(facts, indent=2) + "\n"
+
+
+def compiled_modules() -> bool:
+    """Whether the modules that read layers are compiled, or Python as everything else is."""
+    from importlib.machinery import ExtensionFileLoader
+    from importlib.util import find_spec
+
+    spec = find_spec("pyimginspect.layers.tar")
+    return spec is not None and isinstance(spec.loader, ExtensionFileLoader)
 
 
 def rule_list(format_name: str | None) -> str:

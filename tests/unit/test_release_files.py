@@ -1,11 +1,13 @@
 """What a release is made of: the version in one place, the manual page, the files of an sdist."""
 
+import ast
 import configparser
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -68,3 +70,31 @@ def test_the_manual_page_is_the_parser_s(tmp_path: Path) -> None:
         [sys.executable, "-c", code, script], env=environment, capture_output=True, check=True
     )
     assert path.read_text(encoding="utf-8") == made.stdout.decode(), "run scripts/make_man_page"
+
+
+def constants_of_setup() -> dict[str, Any]:
+    """What setup.py sets by a literal, without running it: that would build something."""
+    tree = ast.parse((ROOT / "setup.py").read_text(encoding="utf-8"))
+    return {
+        node.targets[0].id: ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+    }
+
+
+@pytest.mark.parametrize("path", constants_of_setup()["MODULES"])
+def test_compiled_modules_have_nothing_that_mypyc_takes_wrongly(path: str) -> None:
+    tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef):
+            bases = {ast.unparse(base) for base in node.bases}
+            assert bases.isdisjoint({"Struct", "msgspec.Struct", "Protocol"}), node.name
+            assert not node.keywords, node.name
+    for node in tree.body:
+        assert not isinstance(node, ast.Assign) or "slice(" not in ast.unparse(node)
+
+
+def test_what_compiles_is_of_one_version_and_asked_for_only_then() -> None:
+    (mypyc,) = (each for each in constants_of_setup()["REQUIREMENTS"] if each.startswith("mypy"))
+    assert re.fullmatch(r"mypy\[mypyc\]==\d+\.\d+\.\d+", mypyc)
+    assert "mypy" not in (ROOT / "pyproject.toml").read_text().partition("[tool.")[0]
