@@ -18,7 +18,7 @@ from tests.integration.conftest import BuiltCorpus, missing
 ROOT = Path(__file__).resolve().parent.parent.parent
 SOURCES = ("setup.py", "setup.cfg", "pyproject.toml", "README.md", "LICENSE", "pyimginspect")
 # Unit tests of what is compiled, and of what calls it most.
-TESTS = ("elf", "index", "libc", "pe", "pyinstaller", "scripts", "streams", "strings", "tar")
+TESTS = ("elf", "index", "plugins", "pyinstaller", "streams", "strings", "tar")
 OTHERS = shutil.ignore_patterns("__pycache__", "cases", "dockerfiles", "integration", "savings")
 
 
