@@ -29,7 +29,7 @@ SAMPLE = image([{"a": "1" * 200_000}, {"etc/os-release": "ID=debian\n"}])
 SECRET = "hunter2-swordfish"
 BOMB = gzip.compress(gzip.compress(b" " * (1 << 26)) * 16)
 pytestmark = pytest.mark.sampled
-SECONDS = 8.0
+SECONDS = 20.0
 MEMORY = 200 << 20
 
 Serve = Callable[["Hostile", BaseHTTPRequestHandler], None]
