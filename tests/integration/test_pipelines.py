@@ -1,8 +1,9 @@
 """The pipelines that the project gives away, run step by step on a registry with credentials.
 
-The package is built once and installed from there. The hook is run by pre-commit itself, and so are
-the examples for pre-commit, tox and nox by these; of the others each step is executed as its runner
-would: expressions filled in, in the shell it names. The examples are taken from docs/ci.md.
+The package is built once and installed from there. The hook is run by pre-commit itself, so are
+the examples for pre-commit, tox and nox by these, the action by act and the component by
+gitlab-ci-local. Of the others, and of these too, each step is executed as its runner would:
+expressions filled in, in the shell it names. The examples are taken from docs/ci.md.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import pytest
 import yaml
 
 from tests.images import docker_archive
+from tests.integration.runners import act, gitlab_ci_local
 from tests.integration.services import (
     REGISTRY,
     SKOPEO,
@@ -194,6 +196,69 @@ def test_the_action_on_what_cannot_be_inspected(runner: Runner) -> None:
     assert "there is no such file" in printed
 
 
+WORKFLOW = """
+on: push
+jobs:
+  image:
+    runs-on: ubuntu-latest
+    steps:
+      - id: inspect
+        uses: pyimginspect/pyimginspect@v0.2.0
+        with: {image: IMAGE, args: ARGS, python: PYTHON}
+      - run: echo "the status was ${{ steps.inspect.outputs.status }}"
+"""
+# What GitHub keeps between runs is its own affair: this one says what it would keep.
+CACHE = """
+name: cache
+inputs: {path: {required: true}, key: {required: true}, restore-keys: {}}
+runs:
+  using: composite
+  steps: [{run: 'echo "kept: $KEPT"', shell: bash, env: {KEPT: "${{ inputs.path }}"}}]
+"""
+
+
+def commit(folder: Path) -> None:
+    """Make a repository of a folder, with an address that its runner can name."""
+    for arguments in (
+        ("init", "-q", "-b", "main"),
+        ("add", "-A"),
+        ("-c", "user.name=x", "-c", "user.email=a@b", "commit", "-qm", "x"),
+        ("remote", "add", "origin", "https://git.example.com/acme/api.git"),
+    ):
+        subprocess.run(["git", *arguments], cwd=folder, check=True)
+
+
+@pytest.mark.parametrize("status", [0, 1])
+def test_the_action_by_act(status: int, runner: Runner, registry: FakeRegistry) -> None:
+    """By a runner of GitHub's workflows, which checks and fills in `action.yml` itself."""
+    program = act()
+    reference = registry.add("acme/api", "1", SAMPLE)
+    log_in(runner, registry)
+    args = "--fail-on never" if status == 0 else "--fail-on note"
+    filled = {"IMAGE": reference, "ARGS": args, "PYTHON": sys.executable}
+    workflow = re.sub("IMAGE|ARGS|PYTHON", lambda match: filled[match[0]], WORKFLOW)
+    files = {
+        "work/.github/workflows/ci.yml": workflow,
+        "actions/cache/action.yml": CACHE,
+        "actions/pyimginspect/action.yml": (ROOT / "action.yml").read_text(),
+    }
+    place = runner.folder.parent
+    for name, text in files.items():
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / name).write_text(text)
+    commit(runner.folder)
+    done = runner.run(
+        f"exec {program} push --platform ubuntu-latest=-self-hosted --container-daemon-socket -"
+        f" --local-repository actions/cache@v4={place}/actions/cache"
+        f" --local-repository pyimginspect/pyimginspect@v0.2.0={place}/actions/pyimginspect"
+    )
+    assert done.returncode == status, done.stdout + done.stderr
+    assert "::warning title=package-cache" in done.stdout
+    assert re.search(r"kept: \S+/pyimginspect-cache", done.stdout)
+    assert ("the status was 0" in done.stdout) == (status == 0)
+    assert SECRET not in done.stdout + done.stderr
+
+
 def test_the_release_workflow(runner: Runner, dist: Path) -> None:
     """Its commands, but for what signs and publishes; only those jobs may sign that have to."""
     workflow = yaml.safe_load((ROOT / ".github/workflows/release.yml").read_text())
@@ -259,6 +324,34 @@ def test_the_component_of_gitlab(runner: Runner, registry: FakeRegistry) -> None
     artifacts = [*job["artifacts"]["paths"], *job["artifacts"]["reports"].values()]
     assert [path for path in artifacts if not (runner.folder / path).is_file()] == []
     assert (runner.folder / job["cache"]["paths"][0]).is_dir()
+
+
+@pytest.mark.parametrize(("fail_on", "status"), [("never", 0), ("note", 1)])
+def test_the_component_by_gitlab_ci_local(
+    fail_on: str, status: int, runner: Runner, registry: FakeRegistry
+) -> None:
+    """By a runner of GitLab's pipelines, which holds them against GitLab's own schema."""
+    program = gitlab_ci_local()
+    reference = registry.add("acme/api", "1", SAMPLE)
+    shutil.copytree(ROOT / "templates", runner.folder / "templates")
+    inputs = {"image": reference, "args": f"--fail-on {fail_on}"}
+    pipeline = {"include": [{"local": "templates/inspect.yml", "inputs": inputs}]}
+    (runner.folder / ".gitlab-ci.yml").write_text(yaml.safe_dump(pipeline))
+    commit(runner.folder)
+    given = {
+        "CI_REGISTRY": registry.host,
+        "CI_REGISTRY_USER": "me",
+        "CI_REGISTRY_PASSWORD": SECRET,
+    }
+    options = " ".join(f"--variable {name}={value}" for name, value in given.items())
+    done = runner.run(f"exec {' '.join(program)} --force-shell-executor {options} inspect-image")
+    said = done.stdout + done.stderr
+    assert done.returncode == status, said
+    assert SECRET not in said
+    kept = runner.folder / ".gitlab-ci-local/artifacts/inspect-image"
+    assert (kept / "report.html").is_file()
+    assert json.loads((kept / "image.cdx.json").read_text())["bomFormat"] == "CycloneDX"
+    assert (runner.folder / "report.xml").is_file()
 
 
 # --- Jenkins, Tekton, pre-commit ------------------------------------------------------------------

@@ -215,7 +215,9 @@ def test_hostile_schemas(script: str, reason: str) -> None:
 def test_a_python_that_cannot_read_a_database_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """`deserialize()` is there where the sqlite that Python was built with had it."""
     connection = types.SimpleNamespace(close=lambda: None)
-    monkeypatch.setattr(sqlite3, "connect", lambda _: connection)
+    # Of this module alone: coverage keeps what it counts in a database as well.
+    module = types.SimpleNamespace(connect=lambda _: connection, Error=sqlite3.Error)
+    monkeypatch.setattr("pyimginspect.layers.rpmdb.sqlite3", module)
     with pytest.raises(CorruptLayerError, match="of this Python has no deserialize"):
         read_rpmdb(PATH, b"SQLite format 3\0" + bytes(4096))
 
