@@ -150,7 +150,7 @@ def test_few_of_a_sample_may_be_noticed_by_chance(noticed: int, tried: int, like
 
 
 STRINGS = ("pyimginspect/layers/strings.py", "tests/unit/test_strings.py::")
-LINKS = ("pyimginspect/rootfs.py", "tests/unit/test_links.py::")
+LINKS = ("pyimginspect/path_resolution.py", "tests/unit/test_links.py::")
 
 
 @pytest.mark.slow
