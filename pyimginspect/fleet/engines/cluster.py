@@ -1,7 +1,9 @@
 """Calls on a cluster of dask's (extra ``fleet``).
 
 Dask runs each call once, gives it to another worker when its own dies, and gives a call up that
-ends several. What the scheduler forgets when it goes away is submitted again once it is back.
+was on several of those, running or waiting. So that none is given up for what another one did,
+such a call is made once more, alone, when nothing else is left to do. What the scheduler forgets
+when it goes away is submitted again once it is back.
 """
 
 from __future__ import annotations
@@ -48,6 +50,8 @@ class Cluster:
         self._code = code_identity()
         self._calls: dict[Hashable, _Call] = {}
         self._futures: dict[Hashable, Any] = {}
+        self._suspects: list[Hashable] = []  # to be made once more, alone
+        self._alone: Hashable = None
         self._client = self._connect(_CONNECT)
         self.workers = _check(self._client)
 
@@ -71,11 +75,15 @@ class Cluster:
             if done.error is _LOST:
                 lost.append(done.key)
                 continue
+            killed = isinstance(done.error, KilledWorker)
+            if killed and done.key != self._alone:
+                self._suspects.append(done.key)
+                continue
             del self._calls[done.key]
-            if isinstance(done.error, KilledWorker):
-                ended.append(Done(done.key, None, _died()))
-            else:
-                ended.append(done)
+            ended.append(Done(done.key, None, _died()) if killed else done)
+        if self._suspects and not self._futures:
+            self._alone = self._suspects.pop(0)
+            self._start(self._alone)
         if lost:
             self._again()
         elif ended and self._client.direct_to_workers is None:
@@ -106,7 +114,8 @@ class Cluster:
         self._inbox.take()  # of the old client's
         self._futures.clear()
         for key in self._calls:
-            self._start(key)
+            if key not in self._suspects:
+                self._start(key)
 
     def _connect(self, patience: float) -> Any:
         try:
