@@ -17,9 +17,10 @@ from pyimginspect.model import Digest, Image, Layer, LayerIndex, Platform
 from pyimginspect.report import Finding, Report
 from pyimginspect.report_cache import cached_report, cached_result, keep_report, report_key
 from pyimginspect.sources.connections import Connections
+from pyimginspect.sources.opened import Later, Opened, assemble
+from pyimginspect.sources.opening import open_or_later, open_reference
 from pyimginspect.sources.options import LayerCache, NoProgress, Options, Reporter
-from pyimginspect.sources.resolve import open_or_later, open_reference
-from pyimginspect.sources.resolved import Later, Opened, Resolved, assemble
+from pyimginspect.sources.resolved import Resolved
 from pyimginspect.version import VERSION
 
 # What works an image out is loaded where that is done: a second look needs none of it, and

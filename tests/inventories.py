@@ -10,7 +10,7 @@ from typing import Any
 
 from pyimginspect.api import OpenedImage
 from pyimginspect.inventory.collect import Inventory
-from pyimginspect.sources.files import open_stream
+from pyimginspect.sources.opening import open_stream
 from pyimginspect.sources.options import Options
 from tests.images import (
     BASE_PACKAGES,

@@ -25,7 +25,7 @@ def schemas() -> dict[str, dict[str, Any]]:
     ``docs/schema`` holds each as a file.
     """
     from pyimginspect.plan.layer_breakdown import LAYERS_VERSION, LayersDocument
-    from pyimginspect.plan.records import PLAN_VERSION, Plan
+    from pyimginspect.plan.plan import PLAN_VERSION, Plan
 
     return {
         "report": _schema(Report, "schema_version", SCHEMA_VERSION),

@@ -8,8 +8,9 @@ of each layer what it stores for whom, and which layer removed it.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from pyimginspect.lazy import loader
 
 if TYPE_CHECKING:
     from pyimginspect.plan.from_history import reconstruct
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
         Share,
         break_down_layers,
     )
+    from pyimginspect.plan.plan import Plan
     from pyimginspect.plan.planner import make_plan
-    from pyimginspect.plan.records import Edit, EditKind, Level, NotOffered, Patch, Plan, Skipped
+    from pyimginspect.plan.records import Edit, EditKind, Level, NotOffered, Patch, Skipped
 
 __all__ = [
     "Edit",
@@ -40,24 +42,20 @@ __all__ = [
 
 # Every report asks what a plan saves, few for the Dockerfile: each is loaded when it is used.
 _HOMES = {
-    "Edit": "records",
-    "EditKind": "records",
-    "LayerBreakdown": "layer_breakdown",
-    "LayersDocument": "layer_breakdown",
-    "Level": "records",
-    "NotOffered": "records",
-    "Patch": "records",
-    "Plan": "records",
-    "Share": "layer_breakdown",
-    "Skipped": "records",
-    "make_plan": "planner",
-    "reconstruct": "from_history",
-    "break_down_layers": "layer_breakdown",
+    "Edit": ".records",
+    "EditKind": ".records",
+    "LayerBreakdown": ".layer_breakdown",
+    "LayersDocument": ".layer_breakdown",
+    "Level": ".records",
+    "NotOffered": ".records",
+    "Patch": ".records",
+    "Plan": ".plan",
+    "Share": ".layer_breakdown",
+    "Skipped": ".records",
+    "make_plan": ".planner",
+    "reconstruct": ".from_history",
+    "break_down_layers": ".layer_breakdown",
 }
 
 
-def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{home}"), name)
+__getattr__ = loader(__name__, _HOMES)

@@ -19,7 +19,7 @@ from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.instructions import Step
 from pyimginspect.model import ImageConfig
 from pyimginspect.plan.context import Context
-from pyimginspect.plan.records import Plan
+from pyimginspect.plan.plan import Plan
 
 __all__ = ["from_history", "reconstruct"]
 

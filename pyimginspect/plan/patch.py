@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from pyimginspect.dockerfile.document import parse
 from pyimginspect.dockerfile.matching import FIXED, match
 from pyimginspect.dockerfile.runs import NotEditableError
+from pyimginspect.inventory.instructions import Step
 from pyimginspect.plan.applying import apply
 from pyimginspect.plan.draft import Draft, Snapshot
 from pyimginspect.plan.lists import CLEAN, UPDATE
 from pyimginspect.plan.operations import AppendCommand, InsertCommand
-from pyimginspect.plan.records import Edit, EditKind, Level, Patch, Plan, Skipped
+from pyimginspect.plan.records import Edit, EditKind, Level, Patch, Skipped
 from pyimginspect.plan.rendering import render
 
 __all__ = ["patch_dockerfile", "split_lines", "unified_diff"]
@@ -36,24 +37,25 @@ _ORDER: tuple[EditKind, ...] = (
 
 
 def patch_dockerfile(
-    plan: Plan,
+    edits: Iterable[Edit],
+    steps: Sequence[Step],
     text: str,
     path: str = "Dockerfile",
     level: Level = "review",
     target: str | None = None,
 ) -> Patch:
-    """Return ``text`` with the edits of ``plan`` up to ``level``.
+    """Return ``text`` with the edits of an image's plan up to ``level``.
 
     ``path`` is what the difference calls the file, ``target`` the stage that was built. Raises
     :class:`~pyimginspect.errors.DockerfileError` where the text cannot be read, and
     :class:`~pyimginspect.errors.DockerfileMismatchError` where it is that of another image.
     """
-    found = match(parse(text), plan.steps, target)
+    found = match(parse(text), steps, target)
     draft = Draft(found)
     applied: list[Edit] = []
     skipped: list[Skipped] = []
     order = {kind: number for number, kind in enumerate(_ORDER)}
-    for edit in sorted(plan.edits, key=lambda edit: order.get(edit.kind, len(order))):
+    for edit in sorted(edits, key=lambda edit: order.get(edit.kind, len(order))):
         reason = _refusal(edit, level) or _applied(draft, edit)
         if reason:
             settled = _settled(draft, edit)

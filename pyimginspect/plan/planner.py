@@ -18,10 +18,11 @@ from pyimginspect.plan.installed_twice import edits_of_upgraded_base
 from pyimginspect.plan.metadata import edits_of_metadata
 from pyimginspect.plan.mounts import edits_of_copied_wheels
 from pyimginspect.plan.operations import ReplaceBase
+from pyimginspect.plan.plan import Plan
 from pyimginspect.plan.project_tools import edits_of_project_tools
 from pyimginspect.plan.python import edits_of_bindings, edits_of_environments
 from pyimginspect.plan.recommended import edits_of_recommended
-from pyimginspect.plan.records import Edit, NotOffered, Plan, SavingPart
+from pyimginspect.plan.records import Edit, NotOffered, SavingPart
 from pyimginspect.plan.system_python import edits_of_system_python
 from pyimginspect.plan.tools import edits_of_tools
 from pyimginspect.plan.waste_edits import edits_of_deleted, edits_of_overwritten

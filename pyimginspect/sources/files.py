@@ -10,12 +10,11 @@ from pyimginspect.layers import FileBlob, StreamBlob
 from pyimginspect.layers.compression import MAGIC_LENGTH, sniff
 from pyimginspect.sources.detection import HEAD, contents_of, looks_like_rootfs
 from pyimginspect.sources.options import Options
-from pyimginspect.sources.reading import read_resolved
-from pyimginspect.sources.resolved import Opened, Resolved, assemble
+from pyimginspect.sources.resolved import Resolved
 from pyimginspect.sources.saved import Form, NoDocumentError, resolve_store
 from pyimginspect.sources.stores import ArchiveStore, LayoutStore, damaged
 
-__all__ = ["open_stream", "resolve_path", "resolve_stream"]
+__all__ = ["resolve_path", "resolve_stream"]
 
 _HINT = "rootfs:PATH takes it as a root file system"
 
@@ -65,19 +64,6 @@ def resolve_stream(
         raise ArchiveError(f"it cannot be read: {exc.strerror}", image=reference) from exc
     except PyimginspectError as exc:
         raise exc.at(image=reference) from exc.__cause__
-
-
-def open_stream(
-    stream: BinaryIO,
-    options: Options,
-    *,
-    name: str | None,
-    reference: str,
-    form: Form | None = None,
-) -> Opened:
-    """Open what goes by once in ``stream``. Raises as :func:`resolve_path` does."""
-    resolved = resolve_stream(stream, options, name=name, reference=reference, form=form)
-    return assemble(resolved, read_resolved(resolved, options))
 
 
 def _directory(

@@ -7,9 +7,9 @@ import msgspec
 from pyimginspect.errors import ManifestError
 from pyimginspect.layers import Indexed
 from pyimginspect.model import Digest, ImageConfig, decode_json, parse_digest
+from pyimginspect.sources.cached_layers import is_held
 from pyimginspect.sources.documents import parse_config
 from pyimginspect.sources.options import LayerCache, Options
-from pyimginspect.sources.reading import is_held
 from pyimginspect.sources.resolved import Resolved, StreamCarrier, resolved_from
 from pyimginspect.sources.selection import LayerRef, Selection, check_platform, select_oci
 

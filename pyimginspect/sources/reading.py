@@ -9,8 +9,9 @@ from pyimginspect.errors import ArchiveError, ImageNotFoundError
 from pyimginspect.layers.blobs import Blob
 from pyimginspect.model import LayerIndex
 from pyimginspect.sources.connections import shared
-from pyimginspect.sources.indexing import Located, index_all, layer_label
+from pyimginspect.sources.indexing import Located, index_all
 from pyimginspect.sources.options import Options
+from pyimginspect.sources.resolve import resolve
 from pyimginspect.sources.resolved import (
     Carrier,
     FileCarrier,
@@ -20,35 +21,7 @@ from pyimginspect.sources.resolved import (
 )
 from pyimginspect.sources.selection import LayerRef
 
-__all__ = ["held_layers", "is_held", "read_layer", "read_layers", "read_resolved"]
-
-
-def is_held(layers: Iterable[LayerRef], options: Options) -> bool:
-    """Whether the cache has the indexes of all these layers; they are not decoded."""
-    return held_layers(layers, options) is not None
-
-
-def held_layers(layers: Iterable[LayerRef], options: Options) -> dict[str, str] | None:
-    """Return by which table of contents each layer was read that the cache has, by its place.
-
-    The digest is empty for a verified index. ``None`` where the cache has not all of them, or
-    cannot tell without decoding (one of a third party's, which has no ``holds``).
-    """
-    holds = getattr(options.cache, "holds", None)
-    there = {ref.place: ref for ref in layers if not ref.absent}
-    found = {}
-    for ref in there.values():
-        if holds is None or ref.size is None or ref.diff_id is None:
-            return None
-        if holds(ref.diff_id):
-            found[ref.place] = ""
-        elif ref.toc is not None and holds(ref.toc.key):
-            found[ref.place] = ref.toc.digest
-        else:
-            return None
-    for ref in there.values():
-        options.progress.finish(layer_label(ref), cached=True)
-    return found
+__all__ = ["read_layer", "read_layers", "read_resolved"]
 
 
 def read_layer(carrier: Carrier, ref: LayerRef, options: Options) -> LayerIndex | None:
@@ -114,8 +87,6 @@ def _from_stream(
     carrier: StreamCarrier, layers: tuple[LayerRef, ...], options: Options
 ) -> dict[int, LayerIndex]:
     """Take layers from the cache, or else have all of the stream go by once more."""
-    from pyimginspect.sources.resolve import resolve
-
     found: dict[int, LayerIndex] = {}
     if options.cache is not None and not options.verify:
         for ref in layers:

@@ -6,10 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Callable
-from functools import partial
 from typing import get_args
-
-import msgspec
 
 from pyimginspect.errors import (
     DaemonError,
@@ -18,17 +15,14 @@ from pyimginspect.errors import (
     PyimginspectError,
     RegistryError,
 )
-from pyimginspect.model import LayerIndex
-from pyimginspect.sources.connections import shared
 from pyimginspect.sources.files import resolve_path, resolve_stream
 from pyimginspect.sources.near_names import near_file, near_prefix
-from pyimginspect.sources.options import NoProgress, Options
-from pyimginspect.sources.reading import held_layers, read_resolved
+from pyimginspect.sources.options import Options
 from pyimginspect.sources.reference import parse_name, without_userinfo
-from pyimginspect.sources.resolved import Later, Opened, Resolved, assemble
+from pyimginspect.sources.resolved import Resolved
 from pyimginspect.sources.saved import Form
 
-__all__ = ["PREFIXES", "open_or_later", "open_reference", "resolve"]
+__all__ = ["PREFIXES", "resolve", "shown_reference"]
 
 _LONGEST_SHOWN = 300
 
@@ -62,41 +56,6 @@ PREFIXES = (*_NAMED, *_FORMS)
 """What may stand before a colon to say where an image is."""
 
 
-def open_reference(reference: str, options: Options) -> Opened:
-    """Open an image, wherever it lives: resolve it, read its layers, put them together.
-
-    Raises what :func:`resolve` and :func:`~pyimginspect.sources.reading.read_layers` raise.
-    """
-    with shared(options.connections) as connections:
-        options = msgspec.structs.replace(options, connections=connections)
-        return _read(resolve(reference, options), options)
-
-
-def open_or_later(reference: str, options: Options) -> Opened | Later:
-    """Open an image as :func:`open_reference` does, later where the cache has all its layers."""
-    with shared(options.connections) as connections:
-        inner = msgspec.structs.replace(options, connections=connections)
-        resolved = resolve(reference, inner)
-        held = None
-        if not options.verify and not resolved.indexed:
-            held = held_layers(resolved.layers, options)
-        if held is None:
-            return _read(resolved, inner)
-    quiet = msgspec.structs.replace(options, progress=NoProgress())
-    nothing = {
-        ref.number: LayerIndex(size=0, toc_digest=held.get(ref.place, ""))
-        for ref in resolved.layers
-    }
-    return Later(assemble(resolved, nothing).image, partial(_read, resolved, quiet))
-
-
-def _read(resolved: Resolved, options: Options) -> Opened:
-    try:
-        return assemble(resolved, read_resolved(resolved, options))
-    except PyimginspectError as exc:
-        raise exc.at(image=_shown(resolved.reference)) from exc.__cause__
-
-
 def resolve(reference: str, options: Options) -> Resolved:
     """Find an image and read the documents that describe it, wherever it lives.
 
@@ -117,10 +76,10 @@ def resolve(reference: str, options: Options) -> Resolved:
             return _saved(reference, options, reference, None)
         return _search(reference, options)
     except PyimginspectError as exc:
-        raise exc.at(image=_shown(reference)) from exc.__cause__
+        raise exc.at(image=shown_reference(reference)) from exc.__cause__
 
 
-def _shown(reference: str) -> str:
+def shown_reference(reference: str) -> str:
     """Return a reference as messages name it: not all of a very long one, and no password."""
     text = without_userinfo(reference)
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"

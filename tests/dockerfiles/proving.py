@@ -16,7 +16,8 @@ from msgspec.structs import replace
 
 from pyimginspect import OpenedImage, Report, open_image
 from pyimginspect.plan.from_history import from_history
-from pyimginspect.plan.records import Level, Patch, Plan
+from pyimginspect.plan.plan import Plan
+from pyimginspect.plan.records import Level, Patch
 from tests.cases.builds import Builder, Ended, StillRunsError, why
 from tests.cases.format import CaseError
 from tests.corpus.layout import Corpus

@@ -11,7 +11,7 @@ import pytest
 from pyimginspect.api import OpenedImage
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.derived.recommended import find_recommended
-from pyimginspect.sources.files import open_stream
+from pyimginspect.sources.opening import open_stream
 from pyimginspect.sources.options import Options
 from tests.integration.conftest import BuiltCorpus
 from tests.integration.engine import Engine

@@ -13,8 +13,8 @@ from typing import NamedTuple
 import pytest
 
 from pyimginspect.errors import RegistryError
+from pyimginspect.sources.opening import open_reference
 from pyimginspect.sources.options import Options
-from pyimginspect.sources.resolve import open_reference
 from tests.certificates import Authority
 from tests.contract import assert_valid_image, content
 from tests.images import image, oci_layout

@@ -17,9 +17,9 @@ from pyimginspect.analyzers import BUILTIN
 from pyimginspect.errors import AuthenticationError, DaemonError, ImageNotFoundError, PlatformError
 from pyimginspect.layers.cache import Cache
 from pyimginspect.model import Platform
+from pyimginspect.sources.opened import Opened
+from pyimginspect.sources.opening import open_reference
 from pyimginspect.sources.options import Options
-from pyimginspect.sources.resolve import open_reference
-from pyimginspect.sources.resolved import Opened
 from tests.contract import assert_valid_image, content
 from tests.images import Index, digest, image, oci_layout
 from tests.integration.conftest import BuiltCorpus, missing
@@ -222,7 +222,7 @@ def test_exported_file_systems(name: str, corpus: BuiltCorpus) -> None:
 
 
 def api_stream(file: Any) -> Opened:
-    from pyimginspect.sources.files import open_stream
+    from pyimginspect.sources.opening import open_stream
 
     return open_stream(file, Options(), name=None, reference="-")
 

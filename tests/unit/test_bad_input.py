@@ -26,8 +26,8 @@ from pyimginspect.errors import (
     UnsupportedError,
 )
 from pyimginspect.layers import Limits
+from pyimginspect.sources.opening import open_reference
 from pyimginspect.sources.options import Options
-from pyimginspect.sources.resolve import open_reference
 from tests.contract import assert_valid_image, content, one_line
 from tests.images import (
     Compression,
@@ -563,7 +563,7 @@ def test_more_entries_than_the_limit(tmp_path: Path) -> None:
 MEASURE = """
 import resource, sys
 from pyimginspect.sources.options import Options
-from pyimginspect.sources.resolve import open_reference
+from pyimginspect.sources.opening import open_reference
 found = open_reference(sys.argv[1], Options())
 print(len(found.image.layers[0].index.entries), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """

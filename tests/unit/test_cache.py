@@ -23,8 +23,8 @@ from pyimginspect.layers.cache_upkeep import cache_info, clear_cache
 from pyimginspect.layers.digests import digest_of
 from pyimginspect.layers.index_codec import StoredIndexError, decode_index, encode_index
 from pyimginspect.model import Digest, LayerIndex, parse_size
+from pyimginspect.sources.opening import open_reference
 from pyimginspect.sources.options import Options
-from pyimginspect.sources.resolve import open_reference
 from tests.contract import content
 from tests.images import (
     File,

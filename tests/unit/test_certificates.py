@@ -18,8 +18,8 @@ from pyimginspect.sources.certificates import (
     certificate_directories,
     find_certificates,
 )
+from pyimginspect.sources.opening import open_reference
 from pyimginspect.sources.options import Options
-from pyimginspect.sources.resolve import open_reference
 from pyimginspect.sources.transport import Transport
 from tests.certificates import Authority, Issued
 from tests.contract import one_line

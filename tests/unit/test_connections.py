@@ -15,8 +15,8 @@ from pyimginspect.cli import main
 from pyimginspect.errors import AuthenticationError, QuotaError
 from pyimginspect.layers.cache import Cache
 from pyimginspect.sources.connections import Connections
+from pyimginspect.sources.opening import open_reference
 from pyimginspect.sources.options import Options
-from pyimginspect.sources.resolve import open_reference
 from tests.images import Index, digest, image, layer
 from tests.servers import FakeRegistry, TokenServer
 

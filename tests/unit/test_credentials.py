@@ -23,8 +23,8 @@ from pyimginspect.sources.connections import Connections
 from pyimginspect.sources.credentials import Credentials, find_credentials
 from pyimginspect.sources.helpers import cloud_helpers
 from pyimginspect.sources.hosts import Host
+from pyimginspect.sources.opening import open_reference
 from pyimginspect.sources.options import Options
-from pyimginspect.sources.resolve import open_reference
 from pyimginspect.sources.time_limits import time_limits
 from pyimginspect.sources.transport import Transport
 from tests.certificates import Authority

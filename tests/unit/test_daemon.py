@@ -24,8 +24,8 @@ from pyimginspect.layers.cache import Cache
 from pyimginspect.model import Platform
 from pyimginspect.sources.daemon import podman_addresses
 from pyimginspect.sources.engines import find_docker
+from pyimginspect.sources.opening import open_reference
 from pyimginspect.sources.options import Options
-from pyimginspect.sources.resolve import open_reference
 from tests.certificates import Authority
 from tests.contract import assert_valid_image, content, one_line
 from tests.images import docker25_archive, docker_archive, image, oci_archive

@@ -19,9 +19,8 @@ from pyimginspect.layers import BytesBlob, index_layer
 from pyimginspect.layers.cache import Cache
 from pyimginspect.layers.digests import Algorithms
 from pyimginspect.model import Digest, Image, parse_digest
-from pyimginspect.sources.files import open_stream
+from pyimginspect.sources.opening import open_reference, open_stream
 from pyimginspect.sources.options import Options
-from pyimginspect.sources.resolve import open_reference
 from tests.contract import assert_valid_image, content, one_line
 from tests.images import compress, image, layer, tar
 from tests.servers import FakeRegistry

@@ -9,9 +9,9 @@ import pytest
 from pyimginspect.errors import ImageNotFoundError, RegistryError
 from pyimginspect.sources import mirrors
 from pyimginspect.sources.mirrors import find_places
+from pyimginspect.sources.opening import open_reference
 from pyimginspect.sources.options import Options
 from pyimginspect.sources.reference import parse_name
-from pyimginspect.sources.resolve import open_reference
 from tests.certificates import Authority
 from tests.images import image
 from tests.servers import FakeRegistry

@@ -21,7 +21,7 @@ from pyimginspect.plan.operations import (
     ReplaceInstructions,
 )
 from pyimginspect.plan.records import EditKind
-from pyimginspect.sources.files import open_stream
+from pyimginspect.sources.opening import open_stream
 from pyimginspect.sources.options import Options
 from tests.images import Content, File, Image, Link, Package, dist_info, docker_archive, elf
 from tests.inventories import apt, on_slim, taken

@@ -13,8 +13,8 @@ import jsonschema
 import pytest
 
 from pyimginspect.progress import JsonProgress, TerminalProgress, progress_for, progress_schema
+from pyimginspect.sources.opening import open_reference
 from pyimginspect.sources.options import Options
-from pyimginspect.sources.resolve import open_reference
 from tests.images import image, oci_layout
 
 

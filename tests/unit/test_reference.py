@@ -18,9 +18,10 @@ from pyimginspect.errors import (
     PyimginspectError,
     RegistryError,
 )
+from pyimginspect.sources.opening import open_reference
 from pyimginspect.sources.options import Options
 from pyimginspect.sources.reference import parse_name
-from pyimginspect.sources.resolve import open_reference, split_path
+from pyimginspect.sources.resolve import split_path
 from tests.contract import one_line
 from tests.images import Compression, compress, docker_archive, image, oci_layout, tar
 

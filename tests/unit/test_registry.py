@@ -27,9 +27,9 @@ from pyimginspect.layers.cache import Cache
 from pyimginspect.model import Platform
 from pyimginspect.sources import transport
 from pyimginspect.sources.challenges import parse_challenges
+from pyimginspect.sources.opened import Opened
+from pyimginspect.sources.opening import open_reference
 from pyimginspect.sources.options import Options
-from pyimginspect.sources.resolve import open_reference
-from pyimginspect.sources.resolved import Opened
 from tests.contract import assert_valid_image, content, one_line
 from tests.images import Index, digest, docker_archive, image, oci_layout
 from tests.layouts import layout

@@ -8,9 +8,9 @@ import pytest
 
 from pyimginspect.errors import ImageNotFoundError, ManifestError, PlatformError, UnsupportedError
 from pyimginspect.model import Platform
+from pyimginspect.sources.opened import Opened
+from pyimginspect.sources.opening import open_reference
 from pyimginspect.sources.options import Options
-from pyimginspect.sources.resolve import open_reference
-from pyimginspect.sources.resolved import Opened
 from tests.contract import assert_valid_image, content
 from tests.images import (
     Compression,

@@ -22,10 +22,9 @@ from pyimginspect.layers.cache import Cache
 from pyimginspect.model import Digest, LayerIndex, Platform
 from pyimginspect.sources import streams
 from pyimginspect.sources.detection import Contents, contents_of, is_tar
-from pyimginspect.sources.files import open_stream
+from pyimginspect.sources.opened import Opened
+from pyimginspect.sources.opening import open_reference, open_stream
 from pyimginspect.sources.options import Options
-from pyimginspect.sources.resolve import open_reference
-from pyimginspect.sources.resolved import Opened
 from tests.contract import assert_valid_image, content, notes
 from tests.images import (
     Compression,

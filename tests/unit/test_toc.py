@@ -19,8 +19,8 @@ from pyimginspect.layers.toc.annotations import Place
 from pyimginspect.model import Digest, parse_digest
 from pyimginspect.report import Report
 from pyimginspect.sources.blob_ranges import read_together
+from pyimginspect.sources.opening import open_reference
 from pyimginspect.sources.options import Options
-from pyimginspect.sources.resolve import open_reference
 from pyimginspect.sources.transport import Transport
 from tests.contents import (
     CHUNKED,

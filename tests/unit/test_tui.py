@@ -26,7 +26,7 @@ from pyimginspect.errors import InvalidReferenceError
 from pyimginspect.formats import Dockerfile
 from pyimginspect.policy import BUILTIN, apply_policy
 from pyimginspect.report import Report
-from pyimginspect.sources.files import open_stream
+from pyimginspect.sources.opening import open_stream
 from pyimginspect.sources.options import Options
 from pyimginspect.tui.app import View
 from pyimginspect.tui.files import CHANGES, FileTree, Layers
