@@ -8,6 +8,7 @@ Layers are numbered from 0, the lowest first, as in the image's list of diff IDs
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any, Literal, NewType, Self
 
 import msgspec
@@ -15,6 +16,7 @@ from msgspec import Struct
 
 from pyimginspect.attestations import Attestation
 from pyimginspect.errors import InvalidReferenceError, ManifestError
+from pyimginspect.mappings import freeze
 
 __all__ = [
     "ElfFile",
@@ -280,9 +282,12 @@ class ImageConfig(Struct, frozen=True, kw_only=True):
     user: str = ""
     working_dir: str = ""
     volumes: tuple[str, ...] = ()
-    labels: dict[str, str] = {}
+    labels: Mapping[str, str] = {}
     diff_ids: tuple[Digest, ...] = ()
     history: tuple[History, ...] = ()
+
+    def __post_init__(self) -> None:
+        freeze(self, "labels")
 
     def environment(self) -> dict[str, str]:
         """Return ``env`` as a mapping; of a name given twice the last one counts."""
@@ -325,8 +330,11 @@ class Image(Struct, frozen=True, kw_only=True):
     names: tuple[str, ...] = ()
     digest: Digest | None = None
     config_digest: Digest | None = None
-    annotations: dict[str, str] = {}
+    annotations: Mapping[str, str] = {}
     attestations: tuple[Attestation, ...] = ()
+
+    def __post_init__(self) -> None:
+        freeze(self, "annotations")
 
     @property
     def platform(self) -> Platform:

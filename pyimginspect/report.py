@@ -8,6 +8,7 @@ may be added, never changed in meaning.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any, Literal, Self, TypeVar
 
 import msgspec
@@ -32,6 +33,7 @@ from pyimginspect.inventory.facts import (
     Startup,
     WastedFile,
 )
+from pyimginspect.mappings import freeze
 from pyimginspect.model import Evidence, Note
 
 __all__ = [
@@ -89,9 +91,12 @@ class Finding(Struct, frozen=True, kw_only=True):
     paths: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
     saving: int = 0
-    savings: dict[int, int] = {}
+    savings: Mapping[int, int] = {}
     shared: int = 0
     fix: str = ""
+
+    def __post_init__(self) -> None:
+        freeze(self, "savings")
 
     @property
     def fingerprint(self) -> str:
@@ -119,7 +124,10 @@ class ImageFacts(Struct, frozen=True, kw_only=True):
     user: str = ""
     entrypoint: tuple[str, ...] = ()
     cmd: tuple[str, ...] = ()
-    environment: dict[str, str] = {}
+    environment: Mapping[str, str] = {}
+
+    def __post_init__(self) -> None:
+        freeze(self, "environment")
 
 
 class LayerFacts(Struct, frozen=True, kw_only=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Literal
 
@@ -74,7 +75,7 @@ class FindingRow(Struct, frozen=True, kw_only=True):
     fix: str
     fingerprint: str
     saving: int
-    savings: dict[int, int]
+    savings: Mapping[int, int]
     fails: bool
     waived: bool
 
@@ -112,7 +113,7 @@ class ImageRow(Struct, frozen=True, kw_only=True):
     size: int
     live: int
     fails: bool
-    labels: dict[str, str]
+    labels: Mapping[str, str]
 
 
 class Folded(Struct, frozen=True, kw_only=True):

@@ -103,7 +103,7 @@ def _savings(finding: Finding) -> dict[int, int]:
     """
     layers = sorted(set(finding.layers))
     if finding.savings or not layers:
-        return dict.fromkeys(layers, 0) | finding.savings
+        return dict.fromkeys(layers, 0) | dict(finding.savings)
     part, rest = divmod(finding.saving, len(layers))
     return {layer: part + (number < rest) for number, layer in enumerate(layers)}
 

@@ -6,11 +6,13 @@ it stands. The instruction behind a layer is in the report's list of layers.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from msgspec import Struct
 
 from pyimginspect.ledger import LayerAccount, WastedFile
+from pyimginspect.mappings import freeze
 from pyimginspect.model import Evidence
 
 __all__ = [
@@ -310,7 +312,10 @@ class Cache(Struct, frozen=True, kw_only=True):
     path: str
     size: int
     files: int
-    layers: dict[int, int]
+    layers: Mapping[int, int]
+
+    def __post_init__(self) -> None:
+        freeze(self, "layers")
 
 
 class BaseImage(Struct, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""The ledger, told: what each layer stores, for whom, and who took it away again."""
+"""What each layer stores, for whom, and which later layer removed or replaced it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.facts import LayerAccount
+from pyimginspect.mappings import freeze
 
 __all__ = ["LayerBreakdown", "Share", "break_down_layers"]
 
@@ -22,8 +23,8 @@ LAYERS_VERSION = 1
 class Share(Struct, frozen=True, kw_only=True):
     """A part of what a layer stores: of one directory, one package, or one file.
 
-    ``live`` and ``dead`` are bytes of content; ``how`` says of a file how it was lost, and
-    ``removed_in`` by which layer.
+    ``live`` and ``wasted`` are bytes of content; ``how`` says of a wasted file whether it was
+    removed, overwritten or repeated, and ``removed_in`` by which layer.
     """
 
     name: str
@@ -51,11 +52,14 @@ class LayerBreakdown(Struct, frozen=True, kw_only=True):
     base: bool
     size: int
     account: LayerAccount
-    removed_by: dict[int, int] = {}
-    overwritten_by: dict[int, int] = {}
+    removed_by: Mapping[int, int] = {}
+    overwritten_by: Mapping[int, int] = {}
     directories: tuple[Share, ...] = ()
     packages: tuple[Share, ...] = ()
     files: tuple[Share, ...] = ()
+
+    def __post_init__(self) -> None:
+        freeze(self, "removed_by", "overwritten_by")
 
 
 class LayersDocument(Struct, frozen=True, kw_only=True):
@@ -66,7 +70,7 @@ class LayersDocument(Struct, frozen=True, kw_only=True):
 
 
 def break_down_layers(inventory: Inventory) -> tuple[LayerBreakdown, ...]:
-    """Return the story of every layer, the lowest first; shares are sorted by bytes stored."""
+    """Return the breakdown of every layer, the lowest first; shares are sorted by bytes stored."""
     by_layer: dict[int, dict[int, tuple[int, str]]] = {}
     accounts = {
         (found.layer, found.path, found.removed_in): found.account

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import msgspec
 from msgspec import Struct
 
 from pyimginspect.inventory.instructions import Step
+from pyimginspect.mappings import freeze
 from pyimginspect.plan.records import Edit, Level, NotOffered, Patch, SavingPart
 
 __all__ = ["PLAN_VERSION", "Plan"]
@@ -33,11 +34,14 @@ class Plan(Struct, frozen=True, kw_only=True):
     compressed: int
     compressed_saving: int
     edits: tuple[Edit, ...]
-    layers: dict[int, int] = {}
+    layers: Mapping[int, int] = {}
     parts: tuple[SavingPart, ...] = ()
     not_offered: tuple[NotOffered, ...] = ()
     steps: tuple[Step, ...] = ()
     plan_version: int = PLAN_VERSION
+
+    def __post_init__(self) -> None:
+        freeze(self, "layers")
 
     def without_values(self) -> Plan:
         """Return the plan without the values of build arguments in its steps.

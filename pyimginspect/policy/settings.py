@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Mapping
 from typing import Literal
 
 from msgspec import Struct
 
+from pyimginspect.mappings import freeze
 from pyimginspect.report import Severity
 from pyimginspect.rules import Rule
 
@@ -83,14 +85,17 @@ class Policy(Struct, frozen=True, kw_only=True):
     extend_select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     fail_on: Severity | None = "warning"
-    rules: dict[str, RuleSettings] = {}
+    rules: Mapping[str, RuleSettings] = {}
     allowed_bases: tuple[str, ...] = ()
     allowed_packages: tuple[str, ...] = ()
     expected_libc: Literal["glibc", "musl"] | None = None
     max_size: int | None = None
     max_waste: Amount | None = None
-    dlopen: dict[str, tuple[str, ...]] = {}
+    dlopen: Mapping[str, tuple[str, ...]] = {}
     waivers: tuple[Waiver, ...] = ()
+
+    def __post_init__(self) -> None:
+        freeze(self, "rules", "dlopen")
 
 
 BUILTIN: dict[str, Policy] = {

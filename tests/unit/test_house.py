@@ -23,7 +23,7 @@ LONGEST_MODULE = 380
 
 # Who may import from whom. A room may always import from itself, but for those in APART.
 # The public API and the commands compose everything; no one composes the commands.
-NOUNS = {"errors", "lazy", "model", "decoding", "text"}
+NOUNS = {"errors", "lazy", "mappings", "model", "decoding", "text"}
 BELOW_REPORT = NOUNS | {
     "plugins",
     "version",
@@ -46,9 +46,10 @@ LIBRARY = BELOW_REPORT | {"report"} | ABOVE_REPORT
 ROOMS: dict[str, set[str]] = {
     "errors": set(),
     "lazy": set(),
+    "mappings": set(),
     "text": set(),
     "decoding": set(),
-    "model": {"errors"},
+    "model": {"errors", "mappings"},
     "plugins": {"errors"},
     "version": set(),
     "layers": NOUNS | {"plugins"},

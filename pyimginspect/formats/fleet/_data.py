@@ -112,7 +112,7 @@ def _images(
         images.append(
             [
                 *(name, row["others"], row["platform"], base, row["size"], row["wasted"]),
-                # The deepest shared chain, layers, what is dead in each that has any, findings.
+                # The deepest shared chain, layers, wasted bytes of those that have any, findings.
                 *(row["fails"], -1, [], [], []),
                 *((page_name(row["key"], row["name"]),) if pages else ()),
             ]

@@ -131,7 +131,7 @@ function table(place, columns, rows, { none = "None.", order = null } = {}) {
 }
 
 // --- the fleet ------------------------------------------------------------------------------------
-const IMAGE = { name: 0, others: 1, platform: 2, base: 3, size: 4, wasted: 5, fails: 6, chain: 7, layers: 8, dead: 9, findings: 10, page: 11 };
+const IMAGE = { name: 0, others: 1, platform: 2, base: 3, size: 4, wasted: 5, fails: 6, chain: 7, layers: 8, wastedIn: 9, findings: 10, page: 11 };
 
 function start(data) {
   const numbered = (rows) => rows.map((row, number) => [...row, number]);
@@ -287,14 +287,14 @@ function start(data) {
         amount("saves", (r) => r[1], size),
         text("fix", ([f]) => f[4]),
       ], image[IMAGE.findings].map(([f, saving]) => [data.findings[f], saving]), { none: "No findings." });
-      const dead = new Map(image[IMAGE.dead]);
+      const wastedIn = new Map(image[IMAGE.wastedIn]);
       part("Layers", [
         amount("layer", (r) => r[0]),
         text("made by", (r) => data.layers[r[1]][1], (_, r) => layerLink(r[1])),
         amount("stored", (r) => data.layers[r[1]][2], size),
         amount("wasted here", (r) => r[2], size),
         amount("images", (r) => data.layers[r[1]][6]),
-      ], image[IMAGE.layers].map((layer, position) => [position, layer, dead.get(position) || 0]));
+      ], image[IMAGE.layers].map((layer, position) => [position, layer, wastedIn.get(position) || 0]));
     },
     fix(number) {
       const fix = fixes[number];

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from msgspec import Struct
 
@@ -11,6 +11,7 @@ from pyimginspect.inventory.packages.database import PackageDatabase
 from pyimginspect.inventory.packages.graph import Graph, Node, members
 from pyimginspect.inventory.packages.needed import needed_by_apk, needed_by_apt, needed_by_dnf
 from pyimginspect.inventory.packages.ownership import stored_by_layer
+from pyimginspect.mappings import freeze
 from pyimginspect.model import Note
 from pyimginspect.rootfs import RootFS
 
@@ -89,8 +90,11 @@ class RemovalPlan(Struct, frozen=True, kw_only=True):
     orphans_known: bool = True
     size: int = 0
     already_size: int = 0
-    layers: dict[int, int] = {}
+    layers: Mapping[int, int] = {}
     notes: tuple[Note, ...] = ()
+
+    def __post_init__(self) -> None:
+        freeze(self, "layers")
 
     @property
     def packages(self) -> tuple[str, ...]:
