@@ -9,10 +9,9 @@ when it is first used.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from pyimginspect.lazy import loader
 
+TYPE_CHECKING = False  # as in `lazy`
 if TYPE_CHECKING:
     from pyimginspect.api import OpenedImage, inspect, open_image
     from pyimginspect.comparison import Comparison, compare
