@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import email.utils
 import ipaddress
 import socket
 import ssl
@@ -30,6 +29,8 @@ ATTEMPTS = 5
 
 _CERTIFICATES = "~/.config/containers/certs.d"
 _LONGEST_WAIT = 30.0
+# What the standard library may raise for a date that makes no sense.
+_NO_DATE = (ValueError, TypeError, IndexError, OverflowError)
 _SHORT_DIGITS = 5  # bodies below 10,000 bytes
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_REDIRECTS = 5
@@ -48,11 +49,8 @@ def wait(attempt: int, response: requests.Response | None = None) -> None:
 def _seconds_asked(response: requests.Response) -> float:
     """Return how long the registry asks to wait (RFC 9110, 10.2.3): seconds, or until a date."""
     asked = response.headers.get("Retry-After", "")
-    if asked.isascii() and asked.isdigit():
-        return float(asked[:9])
-    with contextlib.suppress(ValueError, TypeError, IndexError, OverflowError):
-        until = email.utils.parsedate_to_datetime(asked)
-        return max(0.0, until.timestamp() - time.time())
+    with contextlib.suppress(urllib3.exceptions.InvalidHeader, *_NO_DATE):
+        return float(urllib3.Retry().parse_retry_after(asked))
     return 0.0
 
 
