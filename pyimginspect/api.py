@@ -236,7 +236,7 @@ def open_image(
 
         below = open_reference(base, options).image
         name, count = pulled_as(base, below), layers_shared(opened.image, below)
-    # What was made with probes of others is theirs to vouch for; who verifies wants it made anew.
+    # What was made with probes of others is theirs to vouch for; who verifies wants it made again.
     kept = cache if not verify and not options.probes else None
     yield OpenedImage(opened, dlopen, base_layers=count, base_name=name, kept=kept)
 

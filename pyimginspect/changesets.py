@@ -125,7 +125,7 @@ class LayerStack:
     def _hide(self, layer: int) -> None:
         """Take away what the layer's whiteouts hide, now that all that it holds is there.
 
-        What it made anew after a whiteout stays, and a directory then merges with the lower one:
+        What it made again after a whiteout stays, and a directory then merges with the lower one:
         in an overlay nothing is left of the whiteout.
         """
         for path in self._whiteouts:

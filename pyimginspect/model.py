@@ -152,8 +152,8 @@ class ElfFile(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     ``error`` is set, and the rest is what could be read, where the file is not readable as ELF.
     ``stack_size`` is ``p_memsz`` of PT_GNU_STACK, ``None`` without that header.
-    ``machine`` is the name of the processor as ``uname -m`` has it where that is one name, byte
-    order and class told apart (``x86_64``, also of x32; ``aarch64``, ``ppc64le``, ``riscv64``,
+    ``machine`` is the name of the processor as ``uname -m`` has it where that is one name, with
+    byte order and class (``x86_64``, also of x32; ``aarch64``, ``ppc64le``, ``riscv64``,
     ``s390x``), ``i386`` or ``arm`` where it is not, else ``EM_<number>``; ``flags`` is ``e_flags``.
     ``kind`` is ``executable`` (ET_EXEC), ``shared`` (ET_DYN, position-independent executables
     included), ``relocatable`` or ``core`` or ``other``. ``dynamic`` tells whether there is a
@@ -213,7 +213,7 @@ class Note(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Evidence(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
-    """One observation that a fact or a finding rests on."""
+    """One observation that a fact or a finding is based on."""
 
     what: str
     path: str = ""

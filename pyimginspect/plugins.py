@@ -65,7 +65,7 @@ def _declared() -> bool:
     """Whether there may be any entry point of ours at all: mostly there is none.
 
     Loading ``importlib.metadata`` and asking it takes longer than judging a small image, so
-    where distributions lie in directories, as pip puts them, their files are looked at first.
+    where distributions lie in directories, as pip puts them, their files are examined first.
     """
     for finder in sys.meta_path:
         if finder is not PathFinder and hasattr(finder, "find_distributions"):

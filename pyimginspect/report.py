@@ -68,7 +68,7 @@ SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
 
 
 class Finding(Struct, frozen=True, kw_only=True):
-    """One thing that is wrong, with what shows it and what mends it.
+    """One thing that is wrong, with what shows it and what fixes it.
 
     ``subject`` is what the finding is about, in words that survive a rebuild of the image (a
     package, a path, an interpreter): with ``rule`` it makes the ``fingerprint``. ``message`` is
@@ -112,7 +112,7 @@ class Finding(Struct, frozen=True, kw_only=True):
 
 
 class ImageFacts(Struct, frozen=True, kw_only=True):
-    """Which image was looked at, and where. ``environment`` holds only what bears on Python."""
+    """Which image was inspected, and where. ``environment`` holds only what bears on Python."""
 
     reference: str
     source: str
@@ -219,7 +219,7 @@ class Report(Struct, frozen=True, kw_only=True):
     """All that is known of an image, and what is wrong with it; worst findings first.
 
     ``startup`` is what a container of it starts. ``attestations`` are what is attached to the
-    image and says how it was built or what is in it: claims, held against the layers.
+    image and says how it was built or what is in it: claims, checked against the layers.
 
     ``size`` is the bytes of file content in all layers, ``live`` those that a container sees.
     ``notes`` are what limits or oddities of the image kept us from knowing. Once a policy was

@@ -85,7 +85,7 @@ def _is_known(layer: Layer, cached: bool) -> bool:
 
     One that was read by a table of contents is known by that, which the key has too.
 
-    A layer that was read through for a cache has been held against a diff ID of SHA-256, and has
+    A layer that was read through for a cache has been checked against a diff ID of SHA-256, and has
     checksums; one that was only sought through has none. See
     :func:`pyimginspect.sources.indexing.check_digests`.
     """

@@ -1,6 +1,6 @@
 """The final file system: what a container made from the layers would see.
 
-How layers become one is told in :mod:`pyimginspect.changesets`.
+How layers become one file system: see :mod:`pyimginspect.changesets`.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ class RootFS:
     def directories(self) -> tuple[str, ...]:
         """The paths of all directories that hold something, sorted; the root among them.
 
-        There are ten times as many files: what can be told by the place is asked of these.
+        There are ten times as many files: what a place is enough for is looked up here.
         """
         return tuple(sorted(path for path, below in self._children.items() if below))
 

@@ -61,7 +61,7 @@ def left_in_layer(
 ) -> Finding:
     """Return what a rule finds of the build tools that one layer brought and left.
 
-    ``keys`` are the packages that would go with them, ``instead`` the first half of the fix: the
+    ``keys`` are the packages that would be removed too, ``instead`` the first half of the fix: the
     other is the command that ends the same ``RUN``, where there is one.
     """
     asked = asked_for(inventory, layer, tools)

@@ -54,7 +54,7 @@ def conflicting_distributions(inventory: Inventory) -> Iterator[Finding]:
     by_metadata = {each.metadata: each for each in inventory.distributions}
     for claimants, paths in sorted(together.items()):
         rivals = [by_metadata[metadata] for metadata in claimants]
-        # Versions of one distribution share their files, as was told already.
+        # Versions of one distribution share their files, which the finding above is about.
         if len({each.name for each in rivals}) > 1:
             yield _files(inventory, rivals, paths)
 

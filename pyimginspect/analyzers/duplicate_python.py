@@ -76,7 +76,7 @@ RUN pip install --no-cache-dir psycopg2-binary
 
 
 class _Reason(Struct, frozen=True, kw_only=True):
-    """Why a package manager has an interpreter: the chains to it, and what would go with it.
+    """Why a package manager has an interpreter: the chains to it, and what goes when it does.
 
     ``fixes`` say what to do about each of the packages at the heads of the chains.
     """

@@ -55,7 +55,7 @@ _MOST = 8
 
 
 class _Want(NamedTuple):
-    """A library that one file needs in vain, and who does not load for that.
+    """A library that one file needs and does not find, and the files that do not load for that.
 
     ``files`` are those that Python code would open, by how many of their kind there are.
     """
@@ -96,7 +96,7 @@ def run(inventory: Inventory) -> Iterator[Finding]:
 
 
 def _wants(inventory: Inventory) -> dict[tuple[str, bool], list[_Want]]:
-    """Return what each file needs in vain, and whether all that needs the file is optional."""
+    """Return what each file misses, and whether everything that needs the file is optional."""
     wants: dict[tuple[str, str, bool], _Want] = {}
     for user, resolution, use, siblings in _asked(inventory):
         for each in resolution.failures:

@@ -51,7 +51,7 @@ RUN pip install --no-cache-dir psycopg2-binary
 def os_python_binding(inventory: Inventory) -> Iterator[Finding]:
     """Report the OS packages with importable Python that layers above the base brought.
 
-    One finding for each package that was asked for: what it brought is mended with it.
+    One finding for each package that was asked for: what it brought is fixed with it.
     """
     sight = runtime_python(inventory)
     packages = inventory.packages
@@ -144,7 +144,7 @@ def _finding(
     elif sight is not None:
         message += f", which /{sight.path} cannot import"
     fix = replacement(inventory, key, binding, twin)
-    # What stays until something else is changed saves nothing by itself; what came along does.
+    # What stays until something else is changed saves nothing by itself; what came with it does.
     goes = package.automatic is not False or binding in replaceable_bindings(inventory)
     files = files_of_packages(inventory.rootfs, inventory.packages, gone if goes else ())
     return RULE.finding(
@@ -197,7 +197,7 @@ def _is_importable(binding: Binding, sight: RuntimePython | None) -> bool:
 
 
 def _gone(inventory: Inventory, graph: Graph, key: str) -> set[str]:
-    """Return the packages that go with a package, but for a Python that would go too.
+    """Return the packages that go with a package, but for a Python that would be removed too.
 
     What that one takes is the affair of the rule about second Pythons, and counted there.
     """

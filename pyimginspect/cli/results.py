@@ -61,7 +61,7 @@ class Request(Struct, frozen=True, kw_only=True):
 
 
 class Result(Struct, frozen=True, kw_only=True):
-    """What is told of one image: the report, and what else was asked for."""
+    """What is printed of one image: the report, and what else was asked for."""
 
     report: Report
     plan: Plan | None = None

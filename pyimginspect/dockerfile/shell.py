@@ -34,7 +34,7 @@ Operator = Literal["", "&&", "||", ";", "&", "|", "\n"]
 """What stands before a command; empty where it is the first of its list."""
 
 LONGEST_SCRIPT = 256 << 10
-"""Bytes of a shell's text that are looked at."""
+"""Bytes of a shell's text that are examined."""
 
 _LITERAL = frozenset({"word", "number", "raw_string", "string_content", "string", "concatenation"})
 _LITERAL_PARTS = _LITERAL | {"command_name", '"'}
@@ -156,7 +156,7 @@ def _parser() -> Parser:
 
 
 def parse_shell(text: bytes) -> Tree | None:
-    """Return the tree of a shell's text; ``None`` where it is too long to be looked at."""
+    """Return the tree of a shell's text; ``None`` where it is too long to be examined."""
     if len(text) > LONGEST_SCRIPT:
         return None
     return _parser().parse(text)

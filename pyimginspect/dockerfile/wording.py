@@ -217,7 +217,7 @@ def _folded(text: str, keyword: str) -> str:
         shell = _SHELL.match(text)
         text = text[shell.end() :] if shell else text
     if keyword == "RUN":
-        # Where a command ends, blanks mean nothing, and who writes a history anew puts others.
+        # Where a command ends, blanks mean nothing, and tools that rewrite a history put others.
         text = _ENDS.sub(r"\1", text)
     if keyword == "EXPOSE":
         return " ".join(sorted(port.removesuffix("/tcp") for port in text.split()))

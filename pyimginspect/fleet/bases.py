@@ -20,7 +20,7 @@ _Chain = tuple[str, ...]
 class SharedBases:
     """Applies layers as :func:`~pyimginspect.changesets.apply_layers` does, shared ones once.
 
-    Layers are told apart by their diff IDs, which must have been verified. What two images begin
+    Layers are distinguished by their diff IDs, which must have been verified. What two images begin
     with is kept when the second of them is built, and the base that was not used for longest
     goes first.
     """
@@ -76,7 +76,7 @@ def _is_worth_it(added: tuple[Layer, ...], stack: LayerStack) -> bool:
 def _chain(layers: tuple[Layer, ...]) -> _Chain:
     """Return the diff IDs of the lowest layers, as far as all are known and there.
 
-    What was read by a table of contents is told by that too, since no diff ID vouches for it.
+    What was read by a table of contents is recognized by that too, since no diff ID vouches for it.
     """
     known = takewhile(lambda layer: layer.diff_id is not None and not layer.absent, layers)
     return tuple(f"{layer.diff_id}{layer.index.toc_digest}" for layer in known)

@@ -1,4 +1,4 @@
-"""A fleet's results, asked: what saves most, which base to mend first, who fails."""
+"""Questions to a fleet's results: what saves most, which base to fix first, who fails."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Fleet:
         return from_builtins(row, Totals)
 
     def fixes(self) -> tuple[Fix, ...]:
-        """Return what to mend and where, what saves most (each byte counted once) first."""
+        """Return what to fix and where, what saves most (each byte counted once) first."""
         images: dict[tuple[str, int], list[int]] = {}
         for row in self.query(queries.FIX_IMAGES):
             images.setdefault((row["rule"], row["layer"]), []).append(row["image"])

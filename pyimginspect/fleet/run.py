@@ -31,7 +31,7 @@ __all__ = ["WINDOW", "NoWatcher", "Run", "Watcher"]
 WINDOW = 2000
 """Targets on their way at a time."""
 
-_PATIENCE = 5.0  # seconds between looks at what nobody has told of
+_PATIENCE = 5.0  # seconds between looks at work that has not been reported
 
 
 class Watcher(Protocol):

@@ -33,7 +33,7 @@ class Totals(Struct, frozen=True, kw_only=True):
 
 
 class Fix(Struct, frozen=True, kw_only=True):
-    """A problem, mended where its layer is made: all findings of one rule in one layer.
+    """A problem, fixed where its layer is made: all findings of one rule in one layer.
 
     ``saving`` counts the bytes once, however many images have the layer, and is never more than
     the layer stores; ``saving_summed`` counts them for each image. ``subjects`` are what the
@@ -54,7 +54,7 @@ class Fix(Struct, frozen=True, kw_only=True):
 
 
 class Base(Struct, frozen=True, kw_only=True):
-    """A chain of layers that begins several images: mended there, all of them follow.
+    """A chain of layers that begins several images: fixed there, all of them follow.
 
     ``chain`` identifies its top layer with all below (the ChainID of OCI), ``parent`` the chain
     that it extends, empty for none. ``layers`` is how many it adds to that, ``depth`` how many

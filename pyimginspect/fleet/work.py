@@ -116,7 +116,7 @@ def platforms(settings: Settings, target: Target) -> tuple[Target, ...]:
 def save(settings: Settings, service: Literal["docker", "podman"], group: Iterable[Target]) -> None:
     """Have an engine save several images at once, so that planning each finds it in the cache.
 
-    What could not be saved together is saved alone then, or its own error is told.
+    What could not be saved together is saved alone then, or its own error is reported.
     """
     from pyimginspect.sources.daemon import save_together
 

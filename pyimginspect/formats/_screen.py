@@ -1,4 +1,4 @@
-"""The report on one screen: what was inspected, the verdict, what to mend, what to type next."""
+"""The report on one screen: what was inspected, the verdict, what to fix, what to type next."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def _summary(comparison: Comparison) -> list[str]:
 
 
 def _absent(change: Change) -> str:
-    """Return what to say where there is nothing: what is added or removed is told as such."""
+    """Return what to say where there is nothing: what is added or removed is listed as such."""
     return "none" if change.subject in ("fact", "layers") else ""
 
 

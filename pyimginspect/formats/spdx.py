@@ -1,7 +1,7 @@
 """What is installed as an SPDX 2.3 document in JSON.
 
 Source: the SPDX specification 2.3 and its JSON schema. The document is plain; it is written by
-records of our own, as importing ``spdx-tools`` takes two seconds, and held against that library's
+records of our own, as importing ``spdx-tools`` takes two seconds, checked against that library's
 validation in the tests (docs/decisions/sbom-readers.md).
 """
 

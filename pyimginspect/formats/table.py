@@ -180,7 +180,7 @@ def _detail(page: Page, report: Report, number: int, finding: Finding) -> None:
 
 
 def _facts(finding: Finding, report: Report) -> Iterator[tuple[str, str]]:
-    """Yield what is behind a finding and what mends it, as labels and texts."""
+    """Yield what is behind a finding and what fixes it, as labels and texts."""
     yield from _evidence(finding)
     if finding.layers:
         layer, instruction, others = instruction_and_others(finding, report)

@@ -1,4 +1,4 @@
-"""What attestations say of an image, held against its layers, which are right."""
+"""What attestations say of an image, checked against its layers, which are right."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which layers are the base image's: told by the history first, by contents second.
+"""Which layers are the base image's: recognized by the history first, by contents second.
 
 Official ``python`` images are known by :mod:`pyimginspect.inventory.base_python`, the system
 below them, or below anything else, by :mod:`pyimginspect.inventory.base_system`. Whoever knows

@@ -148,7 +148,7 @@ def _variant(build: Step | None, rootfs: RootFS, below: int, system: System) -> 
         return "windowsservercore"
     if system.variant == "slim":
         return "slim"
-    # What the layers store: those above may have removed what the variants are told by.
+    # What the layers store: those above may have removed what the variants are recognized by.
     stored = _stored(rootfs, below)
     if "etc/alpine-release" in stored:
         return "alpine"

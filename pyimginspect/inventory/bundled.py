@@ -22,7 +22,7 @@ __all__ = ["bundled_in", "components_in", "named_after", "read_sbom"]
 
 _T = TypeVar("_T")
 _MOST = 2_000
-"""Components of one document that are looked at."""
+"""Components of one document that are examined."""
 # Crates, modules of other languages and the distribution itself are no native libraries.
 _OTHERS = frozenset({"cargo", "gem", "golang", "hackage", "maven", "npm", "nuget", "pypi", "swift"})
 _KINDS = frozenset({"", "library", "framework", "LIBRARY", "FRAMEWORK"})

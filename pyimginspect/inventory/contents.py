@@ -1,4 +1,4 @@
-"""Which stored bytes would go if some paths were not there: hard links make it no plain sum."""
+"""Which stored bytes go if some paths are removed: with hard links that is no plain sum."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Freed(NamedTuple):
 
 
 class Contents:
-    """The contents behind the paths of a file system, those with several names told apart."""
+    """The contents behind the paths of a file system, one for all names of a hard link."""
 
     def __init__(self, rootfs: RootFS) -> None:
         self._nodes = rootfs.nodes

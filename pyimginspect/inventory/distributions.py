@@ -30,7 +30,7 @@ _SEPARATORS = re.compile(r"[-_.]+")
 _SITES = ("/site-packages", "/dist-packages")
 _DIRECTORIES = {"METADATA": (".dist-info",), "PKG-INFO": (".egg-info", "/EGG-INFO")}
 _MOST_FILES = 2_000_000
-"""Files of all distributions together that are looked at; large images have a tenth of that."""
+"""Files of all distributions together that are examined; large images have a tenth of that."""
 _STANDARD = frozenset({"python", "wsgiref", "argparse"})
 """Parts of the standard library that once had metadata of their own."""
 

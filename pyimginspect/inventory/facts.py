@@ -213,7 +213,7 @@ class Startup(Struct, frozen=True, kw_only=True):
 class Environment(Struct, frozen=True, kw_only=True):
     """A virtual environment (PEP 405): a directory with ``pyvenv.cfg``.
 
-    ``base`` is the path of the interpreter it rests on, or ``None`` where ``home`` does not
+    ``base`` is the path of the interpreter it is based on, or ``None`` where ``home`` does not
     lead to one inside the image; ``broken`` then says what is wrong.
     """
 
@@ -339,7 +339,7 @@ class BaseImage(Struct, frozen=True, kw_only=True):
 
 
 Use = Literal["live", "build-tool", "cache", "second-python", "overwritten", "removed", "repeated"]
-"""What stored bytes are for, or how they were lost."""
+"""What stored bytes are for, or how they were wasted."""
 
 
 class Area(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):

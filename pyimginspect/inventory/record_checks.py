@@ -26,7 +26,7 @@ _OPTIONAL_ENDS = (
     ".pyc", ".pyo", ".pyi", ".c", ".cc", ".cpp", ".h", ".hpp", ".cuh", ".pxd", ".pyx", ".pxi",
     ".a", ".md", ".rst", ".txt", "/LICENSE", "/COPYING", "/NOTICE", "/AUTHORS", "/py.typed",
 )  # fmt: skip
-# Bytecode is made anew whenever it is out of date, and installers write the others.
+# Bytecode is made again whenever it is out of date, and installers write the others.
 _UNCOMPARED = (
     ".pyc", ".pyo", ".dist-info/INSTALLER", ".dist-info/REQUESTED", ".dist-info/RECORD",
     ".dist-info/direct_url.json",
@@ -65,7 +65,7 @@ class RecordChecks(Struct, frozen=True, kw_only=True):
     distributions that cannot be imported for want of their files. ``shared`` are files that
     several distributions say are theirs, ``owned`` those of a distribution that an OS package,
     which did not install it, says are its own. All are in the order of paths. ``notes`` say what
-    was not looked at.
+    was not examined.
     """
 
     missing: Mapping[str, tuple[str, ...]] = {}

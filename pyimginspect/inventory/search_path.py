@@ -23,7 +23,7 @@ __all__ = [
 
 _MOST_WORDS = 64
 _MOST_LINES = 10_000
-"""Lines of one ``.pth`` file that are looked at."""
+"""Lines of one ``.pth`` file that are examined."""
 
 
 def site_directories(

@@ -29,7 +29,7 @@ _ABI_SUFFIX = re.compile(r"\.(?:cpython-\d+\w*|pypy\d+-\w+|graalpy\w+|cp\d+|abi3
 _OTHER_SYSTEMS = re.compile(r"\.(?:cpython-\d+\w*-darwin\.so|(?:cp\d+\w*-\w+\.)?pyd)$")
 _SHARED = re.compile(r"\.so(?:\.[\w.]+)?")
 # Files that an import does not open: what auditwheel bundles is loaded for others, and what tests
-# bring along may be for anything.
+# bundle may be for anything.
 _NEVER_OPENED = re.compile(
     r"(?:^|/)(?:(?:tests?|testing|testdata|test_data|fixtures|[^/]+\.libs)/|_test[^/]*$)"
 )

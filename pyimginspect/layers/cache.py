@@ -299,7 +299,7 @@ class Cache:
         return row
 
     def _recover(self) -> None:
-        """Begin anew after damage, unless another process has done so already."""
+        """Begin again after damage, unless another process has done so already."""
         self._database.close()
         if not self._writable:
             self._database = memory_database()

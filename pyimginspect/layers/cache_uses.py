@@ -12,7 +12,7 @@ from pyimginspect.layers.cache_file import SIZED
 __all__ = ["Uses"]
 
 _LATER_SECONDS = 10.0
-_AT_ONCE = 32  # entries looked at, when some have to go
+_AT_ONCE = 32  # entries examined, when some have to go
 _FREE = 0.9  # of the limit is what is filled again after that
 _PATIENCE_MS = 100  # a use is not worth waiting for a lock as long as an entry is
 _LAST = "(SELECT max(used) + 1 FROM uses)"

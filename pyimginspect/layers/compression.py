@@ -1,4 +1,4 @@
-"""Compressed streams, told by their first bytes and never by what a manifest claims.
+"""Compressed streams, recognized by their first bytes and never by what a manifest claims.
 
 gzip (RFC 1952, any number of members), zstd (RFC 8878, any number of frames, skippable ones
 included), xz, bzip2, and no compression at all.
@@ -88,7 +88,7 @@ def _zstd() -> _Decompressor:
     return cast(_Decompressor, zstd_module().ZstdDecompressor())
 
 
-@cache  # looking in vain for a module takes longer than decompressing a small frame
+@cache  # looking for a module that is not there takes longer than decompressing a small frame
 def zstd_module() -> Any:
     """Return the standard library's zstd, or its backport before Python 3.14."""
     try:

@@ -32,7 +32,7 @@ _BEGINNINGS = (*texts.BEGINNINGS, *strings.BEGINNINGS)
 
 
 def may_identify(path: str) -> bool:
-    """Whether the name alone does not rule out that a file's content is looked at."""
+    """Whether the name alone does not rule out that a file's content is examined."""
     name = path[path.rfind("/") + 1 :]
     return (
         name in _NAMES

@@ -194,7 +194,7 @@ class StreamCursor(ContentCursor):
         self._chunk = b""
         self._at = 0
         self._before = 0  # bytes of the layer before the chunk
-        self._ahead: deque[bytes] = deque()  # chunks after it that were looked at already
+        self._ahead: deque[bytes] = deque()  # chunks after it that were examined already
         self._sums = sums
         # The sum of the file that content() had to read past.
         self._passed: int | None = None

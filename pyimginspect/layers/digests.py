@@ -1,7 +1,7 @@
 """Digests of bytes, in the algorithms that this package can check.
 
 Source: OCI image specification v1.1, descriptor.md, "Registered algorithms": everybody must
-know SHA-256 and may know SHA-512. Others may be registered, and are then told apart by name.
+know SHA-256 and may know SHA-512. Others may be registered, and are then distinguished by name.
 """
 
 from __future__ import annotations

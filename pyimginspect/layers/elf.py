@@ -1,7 +1,7 @@
 """ELF files, as far as a dynamic loader reads them: program headers and what they lead to.
 
 Everything is found as ``ld.so`` finds it: PT_DYNAMIC, then the addresses of its entries through
-PT_LOAD. Section headers are never looked at.
+PT_LOAD. Section headers are never examined.
 
 Sources: System V gABI, chapters 4 and 5; Linux Standard Base Core 5.0, 10.7 "Symbol Versioning";
 ``elf.h`` of the GNU C library for the numbers.

@@ -1,6 +1,6 @@
 """The outside of an ELF file: its header, its program headers, and what of a big file to keep.
 
-Section headers are never looked at: a stripped file has none, and no loader uses them.
+Section headers are never examined: a stripped file has none, and no loader uses them.
 
 Sources: System V gABI, chapters 4 and 5; ``elf.h`` of the GNU C library for the numbers.
 """

@@ -16,7 +16,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     always grow to the floor, beyond it to ``expansion`` times its own size.
     ``text`` and ``texts`` bound the contents kept of one file and of all files of a layer,
     ``content`` what is held of one file while a probe looks at it. ``script`` and ``scripts``
-    bound the shell scripts of which the whole text is kept; longer ones are told by a first line.
+    bound the shell scripts of which the whole text is kept; of longer ones the first line is.
     """
 
     entries: int = 5_000_000

@@ -1,4 +1,4 @@
-"""Tar headers: the one pass over a layer's members that everything else rests on.
+"""Tar headers: one pass over a layer's members, on which everything else is based.
 
 Reads POSIX ustar and pax (IEEE Std 1003.1, "pax"), GNU tar's extensions (long names and links,
 base-256 numbers, sparse files) and old V7 archives. Global pax headers are ignored, as Docker
@@ -21,7 +21,7 @@ __all__ = ["BLOCK", "Cursor", "normalise", "read_entries"]
 
 BLOCK = 512
 _ZERO = bytes(BLOCK)
-# Name; mode, uid and gid; size; mtime; checksum; type flag. What follows is rarely looked at.
+# Name; mode, uid and gid; size; mtime; checksum; type flag. What follows is rarely examined.
 _FIELDS = struct.Struct("100s24s12s12s8sc")
 _ADLER = 65521
 _KINDS: dict[bytes, Kind] = {

@@ -25,7 +25,7 @@ __all__ = [
 
 
 def of_pythons(context: Context, gone: frozenset[str]) -> Iterator[str]:
-    """Yield what would go of the Pythons that the container uses."""
+    """Yield what would be removed of the Pythons that the container uses."""
     inventory = context.inventory
     primary = primary_python(inventory)
     pythons = [primary.python] if primary is not None else []
@@ -101,7 +101,7 @@ def of_libraries(context: Context, gone: frozenset[str]) -> Iterator[str]:
 
 
 def of_scripts(context: Context, gone: frozenset[str], official: bool) -> Iterator[str]:
-    """Yield the scripts whose interpreter would go; ``official`` where another Python comes."""
+    """Yield scripts that would lose their interpreter; ``official`` where another Python comes."""
     inventory = context.inventory
     for path, name, started in interpreted_programs(
         inventory.rootfs, inventory.image.config, inventory.packages
@@ -113,7 +113,7 @@ def of_scripts(context: Context, gone: frozenset[str], official: bool) -> Iterat
 
 
 def of_distributions(context: Context, gone: frozenset[str]) -> Iterator[str]:
-    """Yield what requires a Python distribution that would go, for the same interpreter."""
+    """Yield what requires a Python distribution that would be removed, for the same interpreter."""
     inventory = context.inventory
     going = [each for each in inventory.distributions if _is_gone(each.metadata, gone)]
     if not going:

@@ -1,4 +1,4 @@
-"""What every kind of edit is made with: the inventory, and contents told by those who lost them."""
+"""What every kind of edit is made from: the inventory, and the wasted contents by their cause."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ _RULES = ("duplicate-native-library",)
 
 
 def edits_of_duplicates(context: Context) -> Iterator[Proposal]:
-    """Propose to leave out the copies that nothing which was looked at needs."""
+    """Propose to leave out the copies that nothing which was examined needs."""
     inventory = context.inventory
     titles = {each.metadata: each.name for each in inventory.distributions}
     for duplicate in find_duplicates(inventory):

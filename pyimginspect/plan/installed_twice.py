@@ -23,7 +23,7 @@ _SEEDS = frozenset({"pip", "setuptools", "wheel"})
 
 
 def edits_of_replaced(context: Context, causes: list[Cause]) -> tuple[list[Cause], list[Proposal]]:
-    """Return proposals not to ask for what a later layer replaces, and the causes they mend."""
+    """Return proposals not to ask for what a later layer replaces, and the causes they fix."""
     mended, proposals = [], []
     for cause in causes:
         if cause.kind != "replaced" or len(cause.makers) > 1:

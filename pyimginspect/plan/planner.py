@@ -33,7 +33,7 @@ from pyimginspect.rules import Claim
 __all__ = ["make_plan"]
 
 _NOTABLE = 64 << 10
-"""Bytes from which an edit is worth a line though it mends no finding."""
+"""Bytes from which an edit is worth a line though it fixes no finding."""
 
 _RATIO = 0.4
 """Compressed bytes for each byte of content where no layer is compressed: what gzip made of the

@@ -175,7 +175,7 @@ def _compiled(context: Context, stored: Collection[Content], last: int) -> int:
 
 
 def _find(context: Context) -> _Found | None:
-    """Return what is to be staged, ``None`` where there is nothing or it cannot be told apart."""
+    """Return what is to be staged, ``None`` where there is nothing or it is not certain."""
     layers = tuple(
         layer
         for layer, step in sorted(context.by_layer.items())

@@ -48,7 +48,7 @@ class Edit(Struct, frozen=True, kw_only=True):
     """One edit of the instruction that made ``layer``.
 
     ``words`` say what to do, ``command`` is what to paste: an option, a command to end a ``RUN``
-    with, names to leave out. ``rules`` are the findings that it mends. ``saving`` is in bytes of
+    with, names to leave out. ``rules`` are the findings that it fixes. ``saving`` is in bytes of
     file content, as if this were the only edit; ``compressed`` an estimate of the same bytes in a
     registry. ``estimated`` is true where ``saving`` is no count of bytes but an estimate too.
     ``adds`` are the bytes that it brings in their place, an estimate, which ``saving`` leaves out.

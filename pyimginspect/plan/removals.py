@@ -48,7 +48,7 @@ class Removal(NamedTuple):
 
 
 def find_removals(context: Context) -> Iterator[Removal]:
-    """Yield the removals that it takes more to mend than one ``RUN`` in place of several."""
+    """Yield the removals that one ``RUN`` in place of several would not fix."""
     for removed_in, causes in _by_layer(context).items():
         if any(context.joinable(cause.makers[0], removed_in) for cause in causes):
             continue

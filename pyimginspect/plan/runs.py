@@ -96,7 +96,7 @@ class Call(NamedTuple):
 
     @property
     def action(self) -> str:
-        """What the manager, or another program, is told to do: its first plain argument."""
+        """The subcommand of the manager, or of another program: its first plain argument."""
         arguments = manager_of(self.command)[1]
         return next((each.text for each in arguments if not each.text.startswith("-")), "")
 

@@ -28,7 +28,7 @@ class Span(Struct, frozen=True, kw_only=True):
     moved: tuple[int, ...] = ()
 
     def covers(self, cause: Cause) -> bool:
-        """Whether the cause is mended by this."""
+        """Whether the cause is fixed by this."""
         inside = self.first <= cause.makers[0] and cause.makers[-1] <= self.last
         return inside and (cause.removed_in <= self.last or cause.removed_in in self.moved)
 
@@ -58,7 +58,7 @@ def late_causes(context: Context) -> list[Cause]:
 
 
 def find_spans(context: Context, causes: Iterable[Cause]) -> list[Span]:
-    """Return the spans that mend ``causes``; those that have a layer in common are one."""
+    """Return the spans that fix ``causes``; those that have a layer in common are one."""
     spans: list[Span] = []
     for cause in sorted(causes, key=lambda cause: (cause.makers[0], cause.removed_in)):
         if any(span.covers(cause) for span in spans):

@@ -24,7 +24,7 @@ class Pace:
     """How fast an answer comes, by the time spent waiting for it and for nothing else."""
 
     def __init__(self, seconds: float) -> None:
-        """``seconds`` is how long a host may be silent, and so the time that is looked at."""
+        """``seconds`` is how long a host may be silent, and over which its speed is measured."""
         self._seconds = seconds
         self._waited = 0.0
         self._count = 0

@@ -1,6 +1,6 @@
 """Layers that need not be read whole: by the table of contents that their blob has.
 
-What such a table says is not held against the diff ID, so the index is kept under a key of its
+What such a table says is not checked against the diff ID, so the index is kept under a key of its
 own, and only a layer whose descriptor refers to the same table is ever given it. A verified index
 is preferred wherever there is one. docs/table-of-contents.md tells more.
 """
@@ -66,7 +66,7 @@ def cached_index(ref: LayerRef, options: Options) -> LayerIndex | None:
 
 
 def index_key(ref: LayerRef, index: LayerIndex) -> Digest | None:
-    """Return what an index of a layer may be kept by: what it was held against."""
+    """Return what an index of a layer may be kept by: what it was checked against."""
     return ref.toc.key if index.toc_digest and ref.toc is not None else ref.diff_id
 
 

@@ -1,6 +1,6 @@
-"""What a tar archive is, told by its first members: a saved image, or a root file system.
+"""What a tar archive is, recognized by its first members: a saved image, or a root file system.
 
-A stream can be looked at once, so this must be known before its first layer goes by.
+A stream can be read once, so this must be known before its first layer goes by.
 """
 
 from __future__ import annotations

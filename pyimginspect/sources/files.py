@@ -1,4 +1,4 @@
-"""A path or a stream → the image in it, told by its content and not by its name."""
+"""A path or a stream → the image in it, recognized by its content and not by its name."""
 
 from __future__ import annotations
 

@@ -227,7 +227,7 @@ class Host:
     def _check_address(self, host: str, port: int | None, address: str | None) -> None:
         """Raise :class:`RegistryError` where the registry leads to what only some can reach.
 
-        Before there is a connection, all addresses that the host has are looked at.
+        Before there is a connection, all addresses that the host has are examined.
         """
         own = urlsplit(f"//{self._host}")
         if host == own.hostname and port in (own.port, None, 80, 443):

@@ -46,7 +46,7 @@ def locate(
 ) -> Located:
     """Find out where the bytes of each layer are, and how many, without reading any.
 
-    Equal layers are looked for once. What is ``remote`` is always held against its digests, so
+    Equal layers are looked for once. What is ``remote`` is always checked against its digests, so
     those must be of an algorithm that is known.
     """
     refs: list[LayerRef] = []
@@ -85,7 +85,7 @@ def index_all(located: Located, options: Options, *, remote: bool = False) -> di
 
     Compressed layers are read in parallel, the largest first, since decompressors run beside
     each other; uncompressed ones in a file one after the other, since sought through they cost
-    Python time alone. What is ``remote`` is always held against its digests.
+    Python time alone. What is ``remote`` is always checked against its digests.
     """
     done: dict[int, Indexed] = {}
     first: dict[tuple[str, str | None], int] = {}
@@ -116,7 +116,7 @@ def index_all(located: Located, options: Options, *, remote: bool = False) -> di
 
 
 class _Job(NamedTuple):
-    """A layer to be read; ``digests`` tells whether it must be held against its own."""
+    """A layer to be read; ``digests`` tells whether it must be checked against its own."""
 
     number: int
     label: str

@@ -64,7 +64,7 @@ class Later(NamedTuple):
 def assemble(resolved: Resolved, indexes: Mapping[int, LayerIndex]) -> Opened:
     """Put an image and the indexes of its layers, by their numbers, together.
 
-    Every layer that is not absent must have one; of others they are not looked at.
+    Every layer that is not absent must have one; indexes of absent layers are ignored.
     """
     steps = _steps(resolved.config, len(resolved.layers))
     nothing = LayerIndex(size=0)

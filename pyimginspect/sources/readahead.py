@@ -1,4 +1,4 @@
-"""A stream that is read by a thread of its own, while what came before is looked at.
+"""A stream that is read by a thread of its own, while what came before is examined.
 
 Sockets and decompressors give up the interpreter's lock while they work, so this is worth a core.
 """

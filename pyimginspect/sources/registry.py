@@ -63,7 +63,7 @@ _BROKEN = (requests.RequestException, urllib3.exceptions.HTTPError, OSError)
 def resolve_registry(text: str, options: Options, *, reference: str) -> Resolved:
     """Find an image of a registry; its layers are read when they are asked for.
 
-    Everything is held against its digest. ``http://`` before the name allows a registry
+    Everything is checked against its digest. ``http://`` before the name allows a registry
     without TLS, as every registry on this machine is. Raises :class:`RegistryError`,
     :class:`AuthenticationError`, :class:`ImageNotFoundError`, :class:`ManifestError`,
     :class:`PlatformError`, :class:`UnsupportedError` or :class:`LayerError`.

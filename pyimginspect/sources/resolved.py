@@ -71,7 +71,7 @@ class StreamCarrier(Struct, frozen=True, kw_only=True, tag="stream"):
 
 
 Carrier = FileCarrier | RegistryCarrier | StreamCarrier
-"""Where the layers of an image are, told so that another process finds them too."""
+"""Where the layers of an image are, in a form that means the same in another process."""
 
 
 def in_place(blob: FileBlob) -> FileBlob:

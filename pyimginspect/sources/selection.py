@@ -149,7 +149,7 @@ def check_document(data: bytes, digest: Digest, what: str) -> None:
 def _content(
     descriptor: Descriptor, store: Store, what: str, *, manifest: bool = False
 ) -> bytes | None:
-    """Return what a descriptor points to, held against its digest; ``None`` where absent.
+    """Return what a descriptor points to, checked against its digest; ``None`` where absent.
 
     A descriptor may carry the content itself (descriptor.md, "data").
     """

@@ -172,7 +172,7 @@ def decompressed(stream: BinaryIO, options: Options) -> Iterator[Peeked]:
 
 
 class Peeked(io.RawIOBase, BinaryIO):
-    """A stream whose beginning can be looked at before it is read."""
+    """A stream whose beginning can be examined before it is read."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream

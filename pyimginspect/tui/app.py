@@ -78,7 +78,7 @@ LIGHT = Theme(
 
 
 class Look(Struct, frozen=True, kw_only=True):
-    """What is looked at: a report, the image's layers, and what is worked out when asked for.
+    """What is shown: a report, the image's layers, and what is worked out when asked for.
 
     ``plan`` and ``explain`` return pages for a width in columns.
     """

@@ -118,14 +118,14 @@ def _order(path: str) -> tuple[str, ...]:
 
 
 class Layers:
-    """The layers of an image, to be looked at one by one."""
+    """The layers of an image, shown one by one."""
 
     def __init__(self, layers: tuple[Layer, ...], ledger: Ledger) -> None:
         self._layers = layers
         self._wasted: dict[int, dict[str, WastedFile]] = {}
         for each in ledger.wasted_files:
             self._wasted.setdefault(each.layer, {})[each.path] = each
-        self._stack = LayerStack()  # of the layers below the one that was looked at last
+        self._stack = LayerStack()  # of the layers below the one that was shown last
         self._applied = 0
 
     def wasted(self, number: int) -> Mapping[str, WastedFile]:

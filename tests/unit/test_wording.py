@@ -205,6 +205,25 @@ def test_strings_that_people_read_use_the_terms_of_the_field() -> None:
     assert found == []
 
 
+# What documentation of the code and comments are not to fall back to either.
+_NOT_IN_CODE = re.compile(
+    r"\btold (?:apart|by)\b|\bheld against\b|\bin thought\b|\bcame along\b|\banew\b|\bin vain\b"
+    r"|\bis told in\b|\blooked at\b",
+    re.IGNORECASE,
+)
+
+
+def test_documentation_of_the_code_uses_the_terms_of_the_field() -> None:
+    found = [
+        f"{path.relative_to(_ROOT)}:{number}: {match[0]}"
+        for path in _ROOT.rglob("*.py")
+        if path.parent.name != "toc"
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if (match := _NOT_IN_CODE.search(line))
+    ]
+    assert found == []
+
+
 def test_pages_use_the_terms_of_the_field() -> None:
     pages = [path for suffix in ("html", "js") for path in _ROOT.rglob(f"*.{suffix}")]
     found = [

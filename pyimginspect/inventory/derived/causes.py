@@ -1,4 +1,4 @@
-"""Why layers store bytes in vain, by cause, by the layer that is to blame, and by owner."""
+"""Why layers waste bytes, by cause, by the layer that is to blame, and by owner."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ CauseKind = Literal["deleted", "base-deleted", "replaced", "overwritten", "again
 same package or distribution; other content; the same content once more; other metadata alone."""
 
 _MOST_OWNERS = 20
-"""Owners of one layer and kind that are told apart: those that lost most."""
+"""Owners of one layer and kind that are distinguished: those that wasted most."""
 
 
 class Cause(Struct, frozen=True, kw_only=True):
-    """What layer ``removed_in`` did to files of one owner, and which contents were stored in vain.
+    """What layer ``removed_in`` did to files of one owner, and which contents were wasted.
 
-    ``freed`` is what is not stored when the cause is mended. ``changes`` are those of metadata,
-    ``owners`` all whose files these were, ``owner`` the one that lost most.
+    ``freed`` is what is not stored when the cause is fixed. ``changes`` are those of metadata,
+    ``owners`` all whose files these were, ``owner`` the one that wasted most.
     """
 
     kind: CauseKind
@@ -49,12 +49,12 @@ class Cause(Struct, frozen=True, kw_only=True):
 
     @property
     def size(self) -> int:
-        """Bytes that were lost."""
+        """Bytes that were wasted."""
         return sum(wasted.size for wasted in self.wasted_files)
 
     @property
     def makers(self) -> tuple[int, ...]:
-        """The layers that stored first what was lost."""
+        """The layers that stored first what was wasted."""
         return tuple(sorted({wasted.layer for wasted in self.wasted_files}))
 
 
@@ -120,7 +120,7 @@ def _kind(wasted: WastedContent, owner: Owner, *, in_base: bool) -> CauseKind | 
 def _batches(
     kind: CauseKind, shares: Mapping[Owner, list[WastedContent]]
 ) -> Iterator[list[tuple[Owner, list[WastedContent]]]]:
-    """Yield the shares that make one cause each: those that lost most alone, the rest together.
+    """Yield the shares that make one cause each: the largest alone, the rest together.
 
     A change of metadata is one cause, whosever files it reaches.
     """

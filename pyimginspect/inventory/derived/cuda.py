@@ -62,7 +62,7 @@ class CudaPair(Struct, frozen=True, kw_only=True):
     ``names`` are these libraries, ``sizes`` the bytes of them in the first and in the second;
     ``same`` tells whether all have the same major version. ``superfluous`` is the source that
     nothing uses while something uses the other; ``gone`` are the files of layers above the base
-    that would go with it.
+    that would be removed with it.
     """
 
     first: CudaSource
@@ -173,7 +173,7 @@ def _pair(inventory: Inventory, first: CudaSource, second: CudaSource) -> CudaPa
 def _superfluous(
     inventory: Inventory, first: CudaSource, second: CudaSource
 ) -> tuple[CudaSource | None, tuple[str, ...]]:
-    """Return the source that nothing uses while the other is used, and the files that would go.
+    """Return the source that nothing uses while the other is used, and its files.
 
     Of the base image's files none would.
     """

@@ -1,7 +1,7 @@
 """Native libraries that are in the image twice: from the operating system, and from elsewhere.
 
 Wheels rename what they bundle (``libpq-a17e3caa.so.5.17``, by ``auditwheel repair``), so libraries
-are compared by their name without that and by their major version. Those of CUDA are told by
+are compared by their name without that and by their major version. Those of CUDA are known by
 :mod:`pyimginspect.inventory.derived.cuda`.
 """
 
@@ -29,10 +29,10 @@ class Duplicate(Struct, frozen=True, kw_only=True):
     """Libraries of OS packages, and copies of them that one distribution or directory has.
 
     ``metadata`` is the distribution's; empty for copies in ``directory``. ``packages`` are the
-    keys of the packages, ``dropped`` those of them that could go, with what came along for them
+    keys of the packages, ``dropped`` those of them that could go, with what was installed for them
     ``freed``: no other package depends on them, and no file is linked to their libraries.
     ``needed_by`` says for the others by what: packages by key, or paths of files.
-    ``unused`` are copies in ``directory`` that nothing loads. ``gone`` are the files that would go
+    ``unused`` are copies in ``directory`` that nothing loads. ``gone`` are the files that go
     with the packages or copies that can.
     """
 
@@ -134,7 +134,7 @@ def _duplicate(
 def _removable(
     inventory: Inventory, keys: list[str], libraries: Iterable[Library]
 ) -> tuple[list[str], frozenset[str]]:
-    """Return the packages that nothing else in the image needs, and all that would go with them."""
+    """Return the packages that nothing else in the image needs, and all that goes with them."""
     freed = free_packages(inventory, keys)
     loaded = {
         library.owner

@@ -1,4 +1,4 @@
-"""What would go with the build tools, what must stay, and whose bytes that would be.
+"""What would be removed with the build tools, what must stay, and whose bytes that would be.
 
 ``apt-get purge --auto-remove`` is not the measure here: a build that keeps its tools to a stage of
 its own never installs them, so that what only recommended them is no reason to keep them. What a
@@ -119,7 +119,7 @@ def without(
 
 
 def free_packages(inventory: Inventory, keys: Collection[str]) -> frozenset[str]:
-    """Return the packages that would go with ``keys``; those of build tools are left out.
+    """Return the packages that would be removed with ``keys``; those of build tools are left out.
 
     Only packages of layers above the base count: what is in the base is the base's.
     """

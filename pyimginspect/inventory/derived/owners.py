@@ -1,4 +1,4 @@
-"""Whose lost files were: of a package, of a distribution, or of nobody but their directory.
+"""Who owned wasted files: a package, a distribution, or their directory alone.
 
 Package databases and the ``RECORD`` of distributions are read as the layers had them, because the
 final file system no longer lists what was deleted.
@@ -203,7 +203,7 @@ def _distributions_of(
 ) -> dict[_Distribution, Mapping[str, Owner]]:
     """Return the distributions that a layer removed or replaced, each with its files' paths.
 
-    Those of a directory that went as a whole, as a virtual environment does, are not told apart.
+    Those of a directory that went as a whole, as a virtual environment does, are not distinguished.
     """
     rootfs = inventory.rootfs
     now = _installed_by(inventory, removed_in)
@@ -237,7 +237,7 @@ def _listed(text: bytes, path: str, each: _Distribution) -> Iterable[str]:
 
 @memoized
 def _metadata_wasted(inventory: Inventory) -> dict[int, list[WastedContent]]:
-    """Return what was lost of the metadata of distributions, by the layer that took it away."""
+    """Return the wasted metadata of distributions, by the layer that removed it."""
     found: dict[int, list[WastedContent]] = {}
     for wasted in find_wasted(inventory):
         if "-info" in wasted.path and _METADATA.fullmatch(wasted.path):
@@ -298,7 +298,7 @@ def _places(
 
 
 _MOST_PLACES = 12
-"""Directories of one layer that are told apart."""
+"""Directories of one layer that are distinguished."""
 
 
 def _parents(path: str) -> Iterator[str]:

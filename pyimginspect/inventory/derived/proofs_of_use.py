@@ -17,7 +17,7 @@ __all__ = ["Kept", "proofs_of_use", "used_by_files"]
 
 
 class Kept(Struct, frozen=True, kw_only=True):
-    """A runtime package that came along with build tools and that must stay: the proof.
+    """A runtime package that came with build tools and that must stay: the proof.
 
     The ELF file or the script at ``path``, which is no package's, or the distribution whose
     metadata that is, needs ``library``, a library or a program that ``package`` holds.

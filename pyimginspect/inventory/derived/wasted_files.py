@@ -1,4 +1,4 @@
-"""What layers store and a container does not see: which contents, and how they were lost."""
+"""What layers store and a container does not see: which contents, and how they were wasted."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class WastedContent(Struct, frozen=True, gc=False):
 
 @memoized
 def find_wasted(inventory: Inventory) -> tuple[WastedContent, ...]:
-    """Return all lost contents, by layer and path; what package managers keep of journals too."""
+    """Return all wasted contents, by layer and path; what package managers keep of journals too."""
     ledger, rootfs = inventory.ledger, inventory.rootfs
     accounts = {
         (wasted.layer, wasted.path, wasted.removed_in): wasted.account
@@ -169,14 +169,14 @@ def _wasted(inventory: Inventory) -> frozenset[Content]:
 
 
 def places_of(wasted_files: Sequence[WastedContent]) -> list[str]:
-    """Return the one directory that held all that was lost, or else the top directories."""
+    """Return the one directory that held all that was wasted, or else the top directories."""
     paths = list({wasted.path: None for wasted in wasted_files})
     common = posixpath.commonpath([f"/{path}" for path in paths])
     return [common] if len(paths) > 1 and common != "/" else _top_directories(wasted_files)
 
 
 def _top_directories(wasted_files: Sequence[WastedContent]) -> list[str]:
-    """Return the directories, at most three levels deep, that lost bytes, most bytes first."""
+    """Return the directories, at most three levels deep, that wasted bytes, most bytes first."""
     sizes: dict[str, int] = {}
     for wasted in wasted_files:
         parts = wasted.path.split("/")

@@ -46,7 +46,7 @@ def _directories(rootfs: RootFS) -> Iterator[Executable]:
             for each in rootfs.children(_home(directory))
             if each in rootfs.elf and rootfs.elf[each].interpreter and each != path
         ]
-        # Tools may have come along; and PyInstaller's archive may be a file beside the program.
+        # Tools may have come with them; and PyInstaller's archive may be a file beside the program.
         programs = [each for each in programs if rootfs.elf[each].frozen_python] or programs
         program = programs[0] if programs else path
         yield Executable(

@@ -16,7 +16,7 @@ DT_RUNPATH, ``ld.so.cache``, the built-in directories; ``itself`` is musl's for 
 
 
 TOO_MUCH = "the dependencies between the libraries of this image are too many to follow"
-"""The problem of a file that was not looked at for the sake of the time it would take."""
+"""The problem of a file that was not examined for the sake of the time it would take."""
 
 
 class Dependency(Struct, frozen=True, kw_only=True, gc=False):

@@ -35,7 +35,7 @@ class AutoRemove(Struct, frozen=True, kw_only=True):
 
     ``required`` tells whether ``Priority: required`` keeps a package. The archive overrides the
     priority that a package was built with, and apt goes by its lists where it has them. What
-    came along automatically was not there from the beginning, so the archive did not require it.
+    was installed automatically was not there from the beginning, so the archive did not require it.
     """
 
     recommends: bool = True
@@ -63,7 +63,7 @@ def read_auto_remove(rootfs: RootFS) -> AutoRemove:
 
 
 def installs_recommends(rootfs: RootFS) -> bool:
-    """Whether apt installs recommended packages unless it is told not to: it does by itself."""
+    """Whether apt installs recommended packages by default: it does unless configured not to."""
     return _truth(_settings(rootfs.texts)[0].get("apt::install-recommends", ""))
 
 

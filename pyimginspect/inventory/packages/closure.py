@@ -1,4 +1,4 @@
-"""Why a package is here, and what would go with it if it went."""
+"""Why a package is installed, and what would be removed with it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def why(graph: Graph, key: str) -> tuple[tuple[str, ...], ...]:
     none leads through another package that was asked for. Chains of requirements come first, the
     shortest first; where there are none, chains may lead over recommendations. Where the package
     manager does not tell what was asked for, chains begin with what nothing else needs. Of more
-    than a hundred chains the shortest hundred are told.
+    than a hundred chains the shortest hundred are given.
     """
     if key not in graph.nodes:
         return ()
@@ -110,7 +110,7 @@ def plan_removal(
     """Say what ``apt-get purge --auto-remove``, ``apk del -r`` or ``dnf remove`` would remove.
 
     ``roots`` are keys; those that are not installed are passed over. apt might rather install
-    an alternative that its lists offer: what is told here is what it does with what is there.
+    an alternative that its lists offer: this is what it does with what is installed.
     """
     wanted = {key for key in roots if key in graph.nodes}
     settings = read_auto_remove(rootfs)

@@ -127,7 +127,7 @@ def _fields(stanza: str) -> dict[str, str]:
     last = ""
     for line in stanza.split("\n"):
         if line[:1] in (" ", "\t"):
-            # Only a folded relation is worth joining; texts are not looked at.
+            # Only a folded relation is worth joining; texts are not examined.
             if last in _FOLDED:
                 fields[last] += line
             continue

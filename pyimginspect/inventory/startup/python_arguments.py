@@ -1,4 +1,4 @@
-"""What a Python is told to run: a script, a module, or a text (``python --help``)."""
+"""What a command line gives Python to run: a script, a module, or a text (``python --help``)."""
 
 from __future__ import annotations
 

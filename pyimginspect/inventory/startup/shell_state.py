@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 MOST_ENDS = 16
-"""Commands that may be a text's last: more are not told apart."""
+"""Commands that may be a text's last: more are not distinguished."""
 
 
 class Call(Struct, frozen=True, kw_only=True):
@@ -71,7 +71,7 @@ def not_replacing(call: Call) -> Call:
 
 
 def distinct(calls: Iterable[Call]) -> tuple[Call, ...]:
-    """Return calls without repetition, as many as are told apart."""
+    """Return calls without repetition, as many as are distinguished."""
     found: list[Call] = []
     for call in calls:
         if len(found) < MOST_ENDS and call not in found:

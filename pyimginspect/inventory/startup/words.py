@@ -129,7 +129,7 @@ def _without_backslashes(text: str) -> str:
 def _quoted(node: Node, values: Values, depth: int) -> Word:
     """Return what stands between double quotes.
 
-    The grammar leaves out blanks between expansions: what is text is told by the positions.
+    The grammar leaves out blanks between expansions: what is text is recognized by the positions.
     """
     data = node.text or b""
     start, at, parts = node.start_byte, 1, []
