@@ -34,14 +34,15 @@ from pyimginspect.plan.spans import find_spans, late_causes
 __all__ = ["edits_of_metadata"]
 
 _RULES = ("rewritten-metadata",)
-_MOST_DIRECTORIES = 8
+_MOST_PATHS = 8
+"""What an instruction goes on to change by name."""
 
 
 def edits_of_metadata(context: Context) -> Iterator[Proposal]:
     """Propose owner and mode where files are made, for each layer that changes them later.
 
-    The later instruction goes only if all that it does is done elsewhere; directories, which cost
-    no bytes, it goes on to change by name.
+    The later instruction goes only if all that it does is done elsewhere; what costs nothing, as
+    directories do and files that the same ``RUN`` makes, it goes on to change by name.
     """
     spans = find_spans(context, late_causes(context))
     by_layer: dict[int, list[Cause]] = {}
@@ -143,7 +144,8 @@ def _operations(
         if not found:
             return None
         operations += found
-    left = _directories_left(context, change, operations)
+    files = {each.successor for here in wasted.values() for each in here}
+    left = _left(context, change, operations, files)
     if left is None:
         return None
     return [*operations, *_without(context, change, left)]
@@ -199,48 +201,113 @@ def _known(context: Context, layer: int, change: MetadataChange) -> bool:
     }
     for call in change.commands:
         subject = next(word for word in call.words[1:] if not word.startswith("-"))
-        if not all(path.strip("/") in made for path in paths_of(call) if path.startswith("/")):
+        # A relative path is another one where the command runs in another directory.
+        if not all(path.startswith("/") and path.strip("/") in made for path in paths_of(call)):
             return False
         if call.program == "chown" and not has_user(context, layer, subject):
             return False
     return True
 
 
-def _directories_left(
-    context: Context, change: MetadataChange, operations: Iterable[Operation]
+def _left(
+    context: Context,
+    change: MetadataChange,
+    operations: Iterable[Operation],
+    files: Collection[int],
 ) -> str | None:
-    """Return the command for the directories whose owner or mode none of ``operations`` gives.
+    """Return the command for all that none of ``operations`` gives its owner or mode.
 
-    Empty where there are none, ``None`` where they are too many to be named.
+    ``files`` are the entries that they do. Empty where nothing is left; ``None`` where it is too
+    much to be named, or not there yet, or needed by the commands between, where the command stands.
     """
-    done = {each.layer for each in operations if isinstance(each, AddFlag | AppendCommand)}
     paths: dict[str, list[str]] = {}
-    for command, path in _changed_directories(context, change, done):
+    made_here = False
+    for command, path, new in _changed(context, change, operations, files):
         paths.setdefault(command, []).append(f"/{path}")
-    if sum(map(len, paths.values())) > _MOST_DIRECTORIES:
+        made_here |= new
+    if sum(map(len, paths.values())) > _MOST_PATHS:
+        return None
+    if paths and not _stands_well(context, change, made_here=made_here):
         return None
     return " && ".join(f"{command} {shlex.join(each)}" for command, each in paths.items())
 
 
-def _changed_directories(
-    context: Context, change: MetadataChange, done: Collection[int]
-) -> Iterator[tuple[str, str]]:
-    """Yield the commands that change directories, and these; those of ``done`` layers apart."""
-    layers = context.inventory.rootfs.layers
-    changed = {e.path: e for e in layers[change.layer].index.entries if e.kind == "directory"}
-    before: dict[str, Entry] = {}
-    made: dict[str, int] = {}  # COPY gives a directory that is there already no other owner
-    for layer in layers[: change.layer]:
-        for entry in layer.index.entries:
-            if entry.path in changed:
-                before[entry.path] = entry
-                made.setdefault(entry.path, layer.number)
-    owner = next(iter(change.owners), "")
+def _stands_well(context: Context, change: MetadataChange, *, made_here: bool) -> bool:
+    """Whether one command in the place of those of ``change`` finds what they change.
+
+    They must follow each other, and what the same ``RUN`` makes must be made before them.
+    """
+    going = {call.words for call in change.commands}
+    found = [c.words in going for c in calls(collapsed(context.command(change.layer) or ""))]
+    first, count = found.index(True), sum(found)
+    return all(found[first : first + count]) and not (made_here and first + count < len(found))
+
+
+def _changed(
+    context: Context,
+    change: MetadataChange,
+    operations: Iterable[Operation],
+    files: Collection[int],
+) -> Iterator[tuple[str, str, bool]]:
+    """Yield what is left to change: the command, the path, and whether the same ``RUN`` makes it.
+
+    That are directories, empty files, and whatever else is none of ``files``.
+    """
+    entries = context.inventory.rootfs.layers[change.layer].index.entries
+    changed = {
+        entry.path: entry
+        for position, entry in enumerate(entries)
+        if entry.kind in ("directory", "file")
+        and position not in files
+        and change.reaches(entry.path)
+    }
+    before, made = _before(context, change.layer, changed)
+    owned, moded = _done(operations, "--chown"), _done(operations, "--chmod")
+    names = {*change.owners}
     for path, new in sorted(changed.items()):
-        old = before.get(path)
-        if old is None or made[path] in done:
-            continue
-        if (old.uid, old.gid) != (new.uid, new.gid):
-            yield f"chown {owner or f'{new.uid}:{new.gid}'}", path
-        if old.mode != new.mode:
-            yield f"chmod {new.mode:o}", path
+        old, maker = before.get(path), made.get(path)
+        if maker not in owned and _gets_owner(change, old, new):
+            owner = min(names) if len(names) == 1 else f"{new.uid}:{new.gid}"
+            yield f"chown {owner}", path, old is None
+        if maker not in moded and _gets_mode(change, old, new):
+            yield f"chmod {new.mode:o}", path, old is None
+
+
+def _before(
+    context: Context, layer: int, paths: Collection[str]
+) -> tuple[dict[str, Entry], dict[str, int]]:
+    """Return what lower layers have at some paths, and the layers that give it its owner.
+
+    ``COPY`` gives a directory that is there already no other owner: that is the first one's.
+    """
+    before: dict[str, Entry] = {}
+    made: dict[str, int] = {}
+    for below in context.inventory.rootfs.layers[:layer]:
+        for entry in below.index.entries:
+            if entry.path in paths:
+                first = made.get(entry.path) if entry.kind == "directory" else None
+                before[entry.path] = entry
+                made[entry.path] = below.number if first is None else first
+    return before, made
+
+
+def _done(operations: Iterable[Operation], flag: str) -> set[int]:
+    """Return the layers whose instructions give all that they make what ``flag`` is for."""
+    return {
+        each.layer
+        for each in operations
+        if isinstance(each, AppendCommand)
+        or (isinstance(each, AddFlag) and each.flag.startswith(flag))
+    }
+
+
+def _gets_owner(change: MetadataChange, old: Entry | None, new: Entry) -> bool:
+    """Whether ``chown`` gives a file its owner; ``old`` is what is there before, if anything."""
+    if not change.reaches(new.path, "chown"):
+        return False
+    return (new.uid, new.gid) != ((old.uid, old.gid) if old is not None else (0, 0))
+
+
+def _gets_mode(change: MetadataChange, old: Entry | None, new: Entry) -> bool:
+    """Whether ``chmod`` gives a file its mode, as :func:`_gets_owner`."""
+    return change.reaches(new.path, "chmod") and (old is None or old.mode != new.mode)

@@ -32,11 +32,12 @@ class MetadataChange(NamedTuple):
         found = (_CHOWN.fullmatch(call.text) for call in self.commands)
         return tuple(match[1] for match in found if match)
 
-    def reaches(self, path: str) -> bool:
-        """Whether one of the commands names a file, or a directory above it."""
+    def reaches(self, path: str, program: str = "") -> bool:
+        """Whether one of the commands, of one program, names a file, or a directory above it."""
         places = (
             word.rstrip("/*") if word.startswith("/") else ""
             for call in self.commands
+            if program in ("", call.program)
             for word in paths_of(call)
         )
         return any(f"/{path}/".startswith(f"{place}/") for place in places)

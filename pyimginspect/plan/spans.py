@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterable, Iterator
+from itertools import dropwhile, takewhile
 
 from msgspec import Struct
 
+from pyimginspect.changesets import OPAQUE, WHITEOUT
 from pyimginspect.inventory.derived.causes import Cause, find_causes
 from pyimginspect.plan.context import Context
 from pyimginspect.plan.operations import AppendCommand, DropInstruction, JoinRuns, Operation
-from pyimginspect.plan.runs import calls, collapsed, is_only_deletion
+from pyimginspect.plan.runs import OS_MANAGERS, Call, calls, collapsed, is_only_deletion
 
 __all__ = ["RULES", "Span", "find_spans", "join_runs", "late_causes"]
 
 RULES = {"deleted": "deleted-but-shipped", "replaced": "overwritten-files"}
 """The rule by the kind of cause."""
+
+_DELETERS = frozenset({"rm", "rmdir", "unlink", "find"})
+_SETTINGS = frozenset({"set", "true", ":"})
+_ABSOLUTE = ("/", "~/", "$HOME/")
 
 
 class Span(Struct, frozen=True, kw_only=True):
@@ -64,7 +71,8 @@ def find_spans(context: Context, causes: Iterable[Cause]) -> list[Span]:
         if any(span.covers(cause) for span in spans):
             continue
         span = _span(context, cause)
-        if span is None:
+        # What a deletion that moves away makes is not made by its instruction any more.
+        if span is None or any(span.first in each.moved for each in spans):
             continue
         if spans and span.first <= spans[-1].last:
             joined = Span(
@@ -98,12 +106,76 @@ def _may_move(context: Context, removed_in: int, last: int) -> bool:
     command = context.command(removed_in)
     if command is None or not is_only_deletion(command):
         return False
-    if context.user(removed_in) != context.user(last):
+    same = context.user(removed_in) == context.user(last)
+    if not same or context.by_layer[removed_in].shell != context.by_layer[last].shell:
         return False
-    words = [word for call in calls(command) if call.program == "rm" for word in call.words[1:]]
-    if not all(word.startswith(("-", "/", "~/", "$HOME/")) for word in words):
+    found = calls(command)
+    if not all(_is_the_same_anywhere(call) for call in found):
         return False
-    return not any(
-        removal.removed_in == removed_in and removal.layer > last
-        for removal in context.inventory.rootfs.removals
+    if any(_needs_environment(call) for call in found) and _sets_environment(
+        context, last, removed_in
+    ):
+        return False
+    return not _removes_later(context, removed_in, last)
+
+
+def _removes_later(context: Context, removed_in: int, last: int) -> bool:
+    """Whether a layer removes anything that layers after ``last`` made.
+
+    An empty file, a link or a directory, too: ``rm`` would not find it earlier, and it would stay.
+    """
+    rootfs = context.inventory.rootfs
+    if any(each.removed_in == removed_in and each.layer > last for each in rootfs.removals):
+        return True
+    removed = set()
+    for entry in rootfs.layers[removed_in].index.entries:
+        folder, _, name = entry.path.rpartition("/")
+        if name.startswith(WHITEOUT):
+            hidden = name.removeprefix(WHITEOUT)
+            removed.add(folder if name == OPAQUE else posixpath.join(folder, hidden))
+    made = (
+        entry.path
+        for layer in rootfs.layers[last + 1 : removed_in]
+        for entry in layer.index.entries
+    )
+    return any(not removed.isdisjoint(_above(path)) for path in made)
+
+
+def _above(path: str) -> Iterator[str]:
+    """Yield a path and all directories that it is in."""
+    while path:
+        yield path
+        path = path.rpartition("/")[0]
+
+
+def _sets_environment(context: Context, last: int, removed_in: int) -> bool:
+    """Whether anything between two layers sets a variable that a command may read."""
+    layers = [step.layer for step in context.steps]
+    between = context.steps[layers.index(last) : layers.index(removed_in)]
+    return any(step.word in ("ENV", "ARG") for step in between)
+
+
+def _needs_environment(call: Call) -> bool:
+    """Whether what a command that deletes does depends on variables: its program's, or its own."""
+    if call.program in _DELETERS:
+        return any(word.startswith(("~", "$")) for word in call.words[1:])
+    return call.manager not in OS_MANAGERS and call.program not in _SETTINGS
+
+
+def _is_the_same_anywhere(call: Call) -> bool:
+    """Whether a command that deletes names the same files in every working directory."""
+    if call.program not in _DELETERS:
+        return True
+    words: Iterable[str] = call.words[1:]
+    if call.program == "find":
+        # Its paths come first; without any it is the working directory.
+        options = ("-H", "-L", "-P")
+        named = dropwhile(lambda word: word in options, words)
+        words = list(takewhile(lambda word: not word.startswith(("-", "(", "!")), named))
+        if not words or "-exec" in call.words:
+            return False
+    return all(
+        word.startswith(_ABSOLUTE) and "$" not in word.removeprefix("$HOME/")
+        for word in words
+        if not word.startswith("-")
     )

@@ -298,6 +298,79 @@ def test_what_would_run_elsewhere_is_not_joined(history: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("between", "gone", "history"),
+    [
+        # What COPY and WORKDIR make is not there yet: rm would fail, or it would stay.
+        ({"tmp/l": Link("/etc/x")}, "tmp/.wh.l", ["COPY l /tmp/", "RUN rm /tmp/big /tmp/l"]),
+        ({"tmp/l": ""}, "tmp/.wh.l", ["COPY l /tmp/", "RUN rm -f /tmp/big /tmp/l"]),
+        ({"tmp/l": File(MB)}, "tmp/.wh.l", ["COPY l /tmp/", "RUN rm /tmp/big /tmp/l"]),
+        ({"tmp/l/": Directory()}, "tmp/.wh.l", ["WORKDIR /tmp/l", "RUN rm -r /tmp/big /tmp/l"]),
+        ({"tmp/l/a": ""}, "tmp/l/.wh..wh..opq", ["COPY a /tmp/l/", "RUN rm /tmp/big /tmp/l/*"]),
+        # Another working directory.
+        ({}, "", ["WORKDIR /tmp", "RUN rm big"]),
+        ({}, "", ["WORKDIR /tmp", "RUN rm -f -- big"]),
+        ({}, "", ["WORKDIR /tmp", "RUN unlink big"]),
+        ({}, "", ["WORKDIR /tmp", "RUN find . -name big -delete"]),
+        ({}, "", ["WORKDIR /tmp", "RUN find -name big -delete"]),
+        ({}, "", ["WORKDIR /tmp", "RUN find -L /etc . -name big -delete"]),
+        ({}, "", ["COPY a /b", "RUN find /tmp -exec ./x {} + -delete"]),
+        # Another environment.
+        ({}, "", ["ENV D=tmp", "COPY a /b", "RUN rm -rf /$D/big"]),
+        ({}, "", ["ENV HOME=/tmp", "COPY a /b", "RUN rm ~/big"]),
+        ({}, "", ["ARG HOME=/tmp", "COPY a /b", "RUN rm $HOME/big"]),
+        ({}, "", ["ENV PATH=/x:/bin", "COPY a /b", "RUN rm /tmp/big && pip cache purge"]),
+        # Another shell, which knows more patterns.
+        ({}, "", ["COPY a /b", "RUN /bin/bash -c rm /tmp/{big,a}"]),
+        # Another user.
+        ({}, "", ["USER app", "COPY a /b", "RUN rm /tmp/big"]),
+    ],
+)
+def test_a_deletion_that_would_do_something_else_earlier_is_advice(
+    between: Mapping[str, Content], gone: str, history: list[str]
+) -> None:
+    removed = {**NO_BIG, **({gone: ""} if gone else {})}
+    lines: list[Any] = ["RUN fetch", *history]
+    if history[-1].startswith("RUN /bin/bash"):
+        lines[-1] = {"created_by": f"{history[-1]} # buildkit", "comment": "buildkit.dockerfile.v0"}
+    (edit,) = planned([BIG, between, removed], lines).edits
+    assert (edit.kind, edit.operations) == ("advice", ())
+    assert edit.words.startswith("delete /tmp")
+
+
+@pytest.mark.parametrize(
+    ("history", "command"),
+    [
+        (["ENV HOME=/x", "COPY a /b", "RUN set -e; rm -f /tmp/big"], "set -e; rm -f /tmp/big"),
+        (["USER root", "COPY a /b", "RUN rm ~/big"], "rm ~/big"),
+        (["COPY a /b", "RUN rm $HOME/big"], "rm $HOME/big"),
+        (["COPY a /b", "RUN rm -r /tmp/*"], "rm -r /tmp/*"),
+        (["WORKDIR /x", "RUN find -P /tmp -delete"], "find -P /tmp -delete"),
+        (["WORKDIR /x", "RUN find /tmp ! -name a -delete"], "find /tmp ! -name a -delete"),
+        (["COPY a /b", "RUN pip cache purge"], "pip cache purge"),
+        (["ENV A=b", "COPY a /b", "RUN apt-get clean"], "apt-get clean"),
+    ],
+)
+def test_a_deletion_that_does_the_same_earlier_moves(history: list[str], command: str) -> None:
+    _, done = found([BIG, {"tmp/": Directory(), "b": "b"}, NO_BIG], ["RUN fetch", *history])
+    assert done == (AppendCommand(layer=4, command=command), DropInstruction(layer=6))
+
+
+def test_what_a_deletion_makes_is_not_deleted_where_it_was() -> None:
+    """What moves away makes its files elsewhere, too."""
+    log: Mapping[str, Content] = {"srv/log": File(MB)}
+    plan = planned(
+        [BIG, {"app/x": "x"}, {**NO_BIG, **log}, {"srv/.wh.log": ""}],
+        [
+            "RUN fetch",
+            "COPY x /app/",
+            "RUN rm /tmp/big && apt-get purge -y a",
+            "RUN rm /srv/log",
+        ],
+    )
+    assert [(edit.kind, edit.layer) for edit in plan.edits] == [("delete-early", 4), ("advice", 6)]
+
+
+@pytest.mark.parametrize(
     ("between", "operations"),
     [
         (
@@ -496,6 +569,102 @@ def test_owner_and_mode_are_given_as_files_are_made(
     ],
 )
 def test_what_is_not_known_about_owners_is_advice(layers: Layers, history: list[str]) -> None:
+    (edit,) = planned(layers, history).edits
+    assert (edit.kind, edit.operations) == ("advice", ())
+
+
+OWN_DIRECTORY = Directory(uid=5, gid=6)
+
+
+def own(data: str) -> File:
+    """A file of the application's user."""
+    return File(data, uid=5, gid=6)
+
+
+@pytest.mark.parametrize(
+    ("layers", "history", "left"),
+    [
+        (  # what the same RUN makes
+            [APP, {**OWNED, "app/": Directory(), "app/logs/": OWN_DIRECTORY}],
+            ["COPY x /app/", "RUN mkdir -p /app/logs && chown -R 5:6 /app"],
+            "chown 5:6 /app/logs",
+        ),
+        (
+            [APP, {**OWNED, "app/log": own(""), "app/c": own("c")}],
+            ["COPY x /app/", "RUN ./configure && chown -R 5:6 /app"],
+            "chown 5:6 /app/c /app/log",
+        ),
+        (  # what it changes the content of
+            [APP, {"app/c": "c"}, {**OWNED, "app/c": own("new")}],
+            ["COPY x /app/", "COPY c /app/", "RUN sed -i s/a/b/ /app/c && chown -R 5:6 /app"],
+            "chown 5:6 /app/c",
+        ),
+        (  # an empty file of another instruction, which stores nothing
+            [APP, {"app/log": ""}, {**OWNED, "app/log": own("")}],
+            ["COPY x /app/", "RUN touch /app/log", "RUN chown -R 5:6 /app"],
+            "chown 5:6 /app/log",
+        ),
+        (  # a small one, whose mode is no edit of its own
+            [APP, {"app/c": "c"}, {**OWNED, "app/c": File("c", mode=0o600)}],
+            ["COPY x /app/", "COPY c /app/", "RUN chown 5:6 /app/x && chmod 600 /app/c"],
+            "chmod 600 /app/c",
+        ),
+        (  # several owners
+            [APP, {"srv/log": ""}, {**OWNED, "srv/log": File("", uid=7, gid=8)}],
+            ["COPY x /app/", "RUN touch /srv/log", "RUN chown 5:6 /app/x && chown 7:8 /srv/log"],
+            "chown 7:8 /srv/log",
+        ),
+        (  # what another command made as it is
+            [APP, {**OWNED, "srv/": Directory(uid=7, gid=8)}],
+            ["COPY x /app/", "RUN install -d -o 7 -g 8 /srv && chown -R 5:6 /app"],
+            "",
+        ),
+    ],
+)
+def test_what_no_other_instruction_gives_its_owner_keeps_its_command(
+    layers: Layers, history: list[str], left: str
+) -> None:
+    edit, done = found(layers, history)
+    assert (edit.kind, edit.level) == ("owner", "safe")
+    assert done[0] == AddFlag(layer=4, flag="--chown=5:6")
+    commands = [
+        text
+        for each in done
+        for text in (
+            [each.command]
+            if isinstance(each, ReplaceCommand)
+            else [line.removeprefix("RUN ") for line in each.lines]
+            if isinstance(each, ReplaceInstructions)
+            else []
+        )
+    ]
+    assert commands == ([left] if left else [])
+
+
+MANY: Mapping[str, Content] = {f"app/d{n}/": OWN_DIRECTORY for n in range(9)}
+
+
+@pytest.mark.parametrize(
+    ("layers", "history"),
+    [
+        # too many to be named
+        ([APP, {**OWNED, **MANY}], ["COPY x /app/", "RUN mkdir -p $D && chown -R 5:6 /app"]),
+        # made after the command, or before the second one only
+        (
+            [APP, {**OWNED, "app/d/": OWN_DIRECTORY}],
+            ["COPY x /app/", "RUN chown -R 5:6 /app && install -d -o 5 -g 6 /app/d"],
+        ),
+        (
+            [APP, {**OWNED, "app/d/": OWN_DIRECTORY}],
+            ["COPY x /app/", "RUN chown 5:6 /app/x && mkdir /app/d && chown 5:6 /app/d"],
+        ),
+        # a path from the working directory, which is another one where the files are made
+        ([APP, {}, OWNED], ["RUN make", "WORKDIR /app", "RUN chown -R 5:6 ."]),
+        ([APP, {}, OWNED], ["RUN make", "WORKDIR /app", "RUN chown -R 5:6 x"]),
+        ([APP, OWNED], ["RUN make", "RUN chown -R 5:6 $HOME"]),
+    ],
+)
+def test_owners_that_one_command_cannot_give_are_advice(layers: Layers, history: list[str]) -> None:
     (edit,) = planned(layers, history).edits
     assert (edit.kind, edit.operations) == ("advice", ())
 
