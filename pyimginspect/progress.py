@@ -149,19 +149,46 @@ class TerminalProgress(_Progress):
         self._escapes = escapes
         self._drawn = False
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._draw_on, name="progress", daemon=True)
-        if escapes:
-            self._thread.start()
+        self._thread: threading.Thread | None = None
+        self._draw(delay=_DELAY_SECONDS)
+
+    def expect(self, layers: int, size: int) -> None:
+        """So many layers more are to be read; the line stays as it is until the first begins.
+
+        Without a thread that draws it, this process may be forked meanwhile.
+        """
+        self._stop()
+        super().expect(layers, size)
+
+    def begin(self, label: str, total: int | None) -> None:
+        """A layer of ``total`` bytes is about to be read."""
+        super().begin(label, total)
+        if self._thread is None:
+            self._draw(delay=max(0.0, _DELAY_SECONDS - self._counts.seconds))
 
     def close(self, *, summary: bool = True) -> None:
         """Take the line away; with ``summary``, say what was read, in one line."""
-        self._over.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        self._stop()
         super().close(summary=summary)
 
-    def _draw_on(self) -> None:
-        if self._over.wait(_DELAY_SECONDS):
+    def _draw(self, delay: float) -> None:
+        """Begin to draw the line again and again."""
+        if self._escapes:
+            self._over.clear()
+            self._thread = threading.Thread(
+                target=self._draw_on, args=(delay,), name="progress", daemon=True
+            )
+            self._thread.start()
+
+    def _stop(self) -> None:
+        """Stop drawing."""
+        self._over.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    def _draw_on(self, delay: float) -> None:
+        if self._over.wait(delay):
             return
         while True:
             with self._lock:

@@ -21,7 +21,7 @@ from pyimginspect.cli.fixing import changes, check_changes, given_dockerfile
 from pyimginspect.cli.interactive import check_interactive, walk
 from pyimginspect.cli.outputs import find_outputs, put, style
 from pyimginspect.cli.results import Request, Result, write_results
-from pyimginspect.cli.session import open_cache, open_one, open_progress
+from pyimginspect.cli.session import allow_processes, open_cache, open_one, open_progress
 from pyimginspect.cli.time_limit import OutOfTime, limited
 from pyimginspect.errors import InvalidReferenceError, PolicyError, PyimginspectError, printable
 from pyimginspect.layers.cache_settings import cache_size
@@ -128,6 +128,8 @@ def _run(args: argparse.Namespace, kept: list[api.OpenedImage], *, is_process: b
     if args.interactive:
         walk(args, request.policy, request.baseline, request.dockerfile, is_process=is_process)
         return CLEAN
+    if is_process:
+        allow_processes([name for _, name in request.outputs])
     with limited(args.max_time, is_process=is_process):
         results, failures = _inspect(request, kept)
     return write_results(request, results, failures)

@@ -1,4 +1,4 @@
-"""What the readings of one command share: the cache and the progress shown."""
+"""What the readings of one command share: processes, the cache, the progress shown."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import os
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pyimginspect import api
@@ -14,13 +15,30 @@ from pyimginspect.layers import registered
 from pyimginspect.layers.cache import Cache
 from pyimginspect.layers.cache_settings import cache_size
 from pyimginspect.policy import Policy
+from pyimginspect.sources import processes
 from pyimginspect.sources.connections import Connections
 from pyimginspect.sources.options import Reporter
 
 if TYPE_CHECKING:
     from pyimginspect.cli.fleet_progress import FleetProgress
 
-__all__ = ["open_cache", "open_fleet_progress", "open_one", "open_progress"]
+__all__ = ["allow_processes", "open_cache", "open_fleet_progress", "open_one", "open_progress"]
+
+
+# What a report loads, the largest parts; it is loaded while other processes read the layers.
+REPORT_MODULES = (
+    "pyimginspect.changesets",
+    "pyimginspect.reporting",
+    "pyimginspect.analyzers.builtin",
+    "packaging.tags",
+    "pyimginspect.plan.operations",
+    "tree_sitter_bash",
+)
+
+
+def allow_processes(formats: Sequence[str]) -> None:
+    """Let layers be read by forked processes, and load what writes these formats meanwhile."""
+    processes.allow((*REPORT_MODULES, *(f"pyimginspect.formats.{name}" for name in formats)))
 
 
 def open_progress(args: argparse.Namespace, stack: contextlib.ExitStack) -> Reporter | None:

@@ -13,7 +13,15 @@ from pyimginspect.decoding import from_builtins, from_msgpack
 from pyimginspect.layers.compression import zstd_module
 from pyimginspect.model import LayerIndex
 
-__all__ = ["StoredIndexError", "decode_index", "encode_index", "pack", "unpack"]
+__all__ = [
+    "StoredIndexError",
+    "decode_index",
+    "dump_index",
+    "encode_index",
+    "load_index",
+    "pack",
+    "unpack",
+]
 
 _PLAIN = b"\x01"
 _ESCAPED = b"\x02"  # with names that are no UTF-8, which MessagePack's strings must be
@@ -29,17 +37,28 @@ class StoredIndexError(ValueError):
 
 def encode_index(index: LayerIndex) -> bytes:
     """Return an index as bytes, the same for equal indexes."""
-    try:
-        return _PLAIN + pack(_encoder.encode(index))
-    except UnicodeEncodeError:
-        return _ESCAPED + pack(_encoder.encode(_escaped(index)))
+    plain = dump_index(index)
+    return plain[:1] + pack(memoryview(plain)[1:])
 
 
 def decode_index(data: bytes) -> LayerIndex:
     """Return the index that :func:`encode_index` wrote; raise :class:`StoredIndexError`."""
     if data[:1] not in (_PLAIN, _ESCAPED):
         raise StoredIndexError("these bytes are no index")
-    packed = unpack(memoryview(data)[1:])
+    return load_index(data[:1] + unpack(memoryview(data)[1:]))
+
+
+def dump_index(index: LayerIndex) -> bytes:
+    """Return an index as bytes that are not compressed: those of another process's memory."""
+    try:
+        return _PLAIN + _encoder.encode(index)
+    except UnicodeEncodeError:
+        return _ESCAPED + _encoder.encode(_escaped(index))
+
+
+def load_index(data: bytes) -> LayerIndex:
+    """Return the index that :func:`dump_index` wrote; raise :class:`StoredIndexError`."""
+    packed = memoryview(data)[1:]
     try:
         if data[:1] == _PLAIN:
             with _no_collection():
@@ -71,7 +90,7 @@ def _no_collection() -> Iterator[None]:
             gc.enable()
 
 
-def pack(data: bytes) -> bytes:
+def pack(data: bytes | memoryview) -> bytes:
     """Return bytes compressed, with a checksum."""
     zstd = zstd_module()
     parameter = zstd.CompressionParameter

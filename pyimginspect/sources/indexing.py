@@ -19,7 +19,8 @@ from pyimginspect.layers.blobs import Blob
 from pyimginspect.layers.compression import MAGIC_LENGTH, sniff
 from pyimginspect.layers.digests import Algorithms, algorithm, check_algorithm
 from pyimginspect.sources.by_contents import by_contents, cached_index, keep_by_contents, usable_toc
-from pyimginspect.sources.options import Options, default_workers
+from pyimginspect.sources.options import NoProgress, Options, default_workers
+from pyimginspect.sources.processes import meanwhile, processes_for
 from pyimginspect.sources.selection import LayerRef
 
 __all__ = ["Fetch", "Located", "check_digests", "index_all", "layer_label", "locate"]
@@ -138,17 +139,70 @@ def _check_size(got: Blob | Indexed, ref: LayerRef) -> None:
 
 
 def _run(jobs: list[_Job], options: Options) -> dict[int, Indexed]:
+    done = _apart(jobs, options)
+    jobs = [job for job in jobs if job.number not in done]
     serial = [job for job in jobs if _is_plain(job.blob)]
     parallel = [job for job in jobs if not _is_plain(job.blob)]
     parallel.sort(key=lambda job: -(job.blob.size or 0))
     workers = min(options.workers or default_workers(), len(parallel))
-    done: dict[int, Indexed] = {}
     if workers > 1:
-        done = _at_once(parallel, workers, options)
+        done.update(_at_once(parallel, workers, options))
     else:
         serial += parallel
     for job in serial:
         done[job.number] = _one(job, options, threading.Event())
+    return done
+
+
+class _Apart:
+    """Layers in files, which processes of their own read, and the progress of that."""
+
+    def __init__(self, jobs: list[_Job], options: Options) -> None:
+        self._jobs = jobs
+        self._options = msgspec.structs.replace(options, progress=NoProgress())
+        self._progress = options.progress
+        self._counts = [0] * len(jobs)
+
+    def read(self, number: int, advance: Callable[[int], None]) -> Indexed:
+        """Read a layer, in whichever process this is."""
+        return _index(self._jobs[number], self._options, advance)
+
+    def begun(self, number: int) -> None:
+        """A layer is being read."""
+        self._progress.begin(self._jobs[number].label, self._jobs[number].blob.size)
+
+    def advanced(self, number: int, count: int) -> None:
+        """So many bytes more of it were read."""
+        self._counts[number] += count
+        self._progress.advance(self._jobs[number].label, count)
+
+    def finished(self, number: int) -> None:
+        """A layer was read."""
+        self._progress.finish(self._jobs[number].label, cached=False)
+
+    def take_back(self, number: int) -> None:
+        """What was read of a layer is to be read again."""
+        self.advanced(number, -self._counts[number])
+
+
+def _apart(jobs: list[_Job], options: Options) -> dict[int, Indexed]:
+    """Return what other processes made of the layers in files, the largest first."""
+    if options.probes or options.workers:
+        return {}
+    files = [job for job in jobs if isinstance(job.blob, FileBlob)]
+    files.sort(key=lambda job: -(job.blob.size or 0))
+    workers = processes_for([job.blob.size or 0 for job in files])
+    if not workers:
+        return {}
+    from pyimginspect.sources.forked import read_by_processes
+
+    reading = _Apart(files, options)
+    read, failed = read_by_processes(reading, len(files), workers, meanwhile())
+    for number in set(range(len(files))) - set(read):
+        reading.take_back(number)
+    done = {files[number].number: indexed for number, indexed in read.items()}
+    if failed is not None:  # it most likely fails again, and says why
+        done[files[failed].number] = _one(files[failed], options, threading.Event())
     return done
 
 
@@ -181,14 +235,20 @@ def _is_plain(blob: Blob) -> bool:
 
 
 def _one(job: _Job, options: Options, stop: threading.Event) -> Indexed:
-    from pyimginspect.layers import index_layer
-
     def advance(count: int) -> None:
         if stop.is_set():
             raise _Stopped
         options.progress.advance(job.label, count)
 
     options.progress.begin(job.label, job.blob.size)
+    indexed = _index(job, options, advance)
+    options.progress.finish(job.label, cached=False)
+    return indexed
+
+
+def _index(job: _Job, options: Options, advance: Callable[[int], None]) -> Indexed:
+    from pyimginspect.layers import index_layer
+
     try:
         # Hashing an uncompressed layer in a file would cost far more than reading its headers,
         # so what the cache could keep of it is not worth having (docs/cache.md).
@@ -203,7 +263,6 @@ def _one(job: _Job, options: Options, stop: threading.Event) -> Indexed:
         check_digests(indexed, job.ref, required=job.digests)
     except PyimginspectError as exc:
         raise exc.at(layer=job.label) from exc
-    options.progress.finish(job.label, cached=False)
     return indexed
 
 
