@@ -7,14 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyimginspect.changesets import apply_layers
-from pyimginspect.errors import CorruptLayerError
+from pyimginspect import changesets
+from pyimginspect.changesets import LayerStack, apply_layers
+from pyimginspect.errors import CorruptLayerError, LimitError
 from pyimginspect.layers import BytesBlob, index_layer
 from pyimginspect.ledger import Ledger, build_ledger
 from pyimginspect.model import Layer
 from pyimginspect.rootfs import RootFS
 from tests.effort import examples
-from tests.images import Directory, File, HardLink, Link, Tree, elf, layer
+from tests.images import Content, Directory, File, HardLink, Link, Tree, elf, layer
 
 
 def stack(*trees: Tree) -> tuple[Layer, ...]:
@@ -202,6 +203,47 @@ CASES: dict[str, tuple[Sequence[Tree], dict[str, int]]] = {
     "a hard link to nothing is not there": ([{"b": HardLink("a")}], {}),
     "a hard link to itself is not there": ([{"b": HardLink("b")}], {}),
     "a hard link to a directory is not there": ([{"d/": None, "b": HardLink("d")}], {"d": 0}),
+    "a link that changes its mind within a layer": (
+        [
+            [
+                *(("one/", None), ("two/", None), ("to", Link("one")), ("to/a", "1")),
+                *(("to", Link("two")), ("to/b", "2")),
+            ]
+        ],
+        {"one": 0, "two": 0, "to": 0, "one/a": 0, "two/b": 0},
+    ),
+    "a directory behind a link that becomes a link": (
+        [
+            [
+                *(("r/d/", None), ("e/", None), ("l", Link("r/d")), ("l/a", "1")),
+                *(("r/d", Link("/e")), ("l/b", "2")),
+            ]
+        ],
+        {"r/d": 0, "e": 0, "l": 0, "e/b": 0},
+    ),
+    "through a link that is not written plainly": (
+        [{"a/b/": None, "l": Link("./a//../a/b/."), "l/x": "1"}],
+        {"a/b": 0, "l": 0, "a/b/x": 0},
+    ),
+    "a link to a link in another directory": (
+        [{"a/b/": None, "a/m": Link("b"), "l": Link("a/m"), "l/x": "1", "l/y": "2"}],
+        {"a/b": 0, "a/m": 0, "l": 0, "a/b/x": 0, "a/b/y": 0},
+    ),
+    "a hard link through links": (
+        [{"a/f": "1", "l": Link("a"), "m/": None, "m/n": Link("../l"), "h": HardLink("m/n/f")}],
+        {"a/f": 0, "l": 0, "m": 0, "m/n": 0, "h": 0},
+    ),
+    "a hard link below a file, behind a link to one, and to the root": (
+        [{"f": "1", "l": Link("f"), "b": HardLink("f/x"), "c": HardLink("l/x"), "d": HardLink("")}],
+        {"f": 0, "l": 0},
+    ),
+    "a whiteout of what the layer has made through a link": (
+        [
+            {"d/": None, "d/old": "1"},
+            {"d/": None, "l": Link("d"), "d/e/": None, "l/.wh.e": "", "l/.wh.old": ""},
+        ],
+        {"d": 1, "l": 1, "d/e": 1},
+    ),
     "a file used as a directory": ([{"a": "1"}, {"a/b": "2"}], {"a/b": 1}),
     "dot files are files": ([{".whatever": "1", "d/.wh": "2"}], {".whatever": 0, "d/.wh": 0}),
 }
@@ -210,7 +252,92 @@ CASES: dict[str, tuple[Sequence[Tree], dict[str, int]]] = {
 @pytest.mark.parametrize("name", CASES)
 def test_layers_put_together(name: str) -> None:
     trees, expected = CASES[name]
-    assert listing(applied(*trees)) == expected
+    rootfs = applied(*trees)
+    assert listing(rootfs) == expected
+    everything = [path for path in rootfs if path]
+    assert sorted(node.path for node in rootfs.walk()) == everything
+    parents = {path.rpartition("/")[0] for path in everything}
+    assert rootfs.directories == tuple(sorted(parents))
+    assert {child for parent in parents for child in rootfs.children(parent)} == {*everything}
+
+
+def test_the_root_is_there_from_the_beginning() -> None:
+    root = applied({}, {"a": "1"})[""]
+    assert (root.kind, root.layer, root.position) == ("directory", 0, -1)
+
+
+@pytest.mark.parametrize(
+    ("trees", "expected"),
+    [
+        ([{"a": "1", "a/b/c": "2"}], [("a file is used as a directory", "a", 0)]),
+        ([{"a": "1"}, {"a/b": "2"}], []),
+        ([{}, {"d/b": HardLink("a")}], [("hard link to no file", "d/b", 1)]),
+        ([{"d/": None}, {"l": Link("d"), "b": HardLink("l/")}], []),
+        ([{"d/": None, "b": HardLink("d")}], [("hard link to no file", "b", 0)]),
+        ([{"a": "1", "b": HardLink("a")}, {"b": HardLink("a")}], []),
+    ],
+)
+def test_what_no_engine_would_make_is_a_note(
+    trees: Sequence[Tree], expected: list[tuple[str, str, int]]
+) -> None:
+    assert [(note.what, note.path, note.layer) for note in applied(*trees).notes] == expected
+
+
+@pytest.mark.parametrize(("links", "followed"), [(40, True), (41, False)])
+def test_as_many_links_are_followed_as_linux_follows(links: int, followed: bool) -> None:
+    tree: dict[str, Content] = {"a/": None}
+    tree |= {f"l{n}": Link(f"l{n + 1}" if n < links else "a") for n in range(1, links + 1)}
+    tree["l1/x"] = "1"
+    if followed:
+        assert "a/x" in applied(tree)
+        return
+    with pytest.raises(CorruptLayerError, match="symbolic link loop"):
+        applied(tree)
+
+
+def test_the_limits_are_what_they_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    through: Tree = {"a/": None, "l": Link("a/../a"), "l/x": "1", "m": Link("a"), "m/y": "2"}
+    monkeypatch.setattr(changesets, "_MOST_STEPS", 4)
+    assert "a/y" in applied(through)
+    monkeypatch.setattr(changesets, "_MOST_STEPS", 3)
+    with pytest.raises(LimitError, match="through 3 directories, and more") as steps:
+        applied(through)
+    assert (steps.value.layer, steps.value.entry) == ("0", "m/y")
+    implied: Tree = {"a/x": "1", "b/c/x": "2"}
+    monkeypatch.setattr(changesets, "_MOST_IMPLIED", 5)
+    assert "b/c/x" in applied(implied)
+    monkeypatch.setattr(changesets, "_MOST_IMPLIED", 4)
+    with pytest.raises(LimitError, match="no entry describes have") as names:
+        applied(implied)
+    assert (names.value.layer, names.value.entry) == ("0", "b/c/x")
+
+
+def test_a_copy_leaves_the_original_alone() -> None:
+    below, above = stack({"d/a": "123", "d/b": HardLink("d/a"), "l": Link("d")}, {"d/.wh.a": ""})
+    bottom = LayerStack()
+    bottom.apply(below)
+    copy = bottom.copy()
+    copy.apply(above)
+    assert listing(copy.rootfs((below, above))) == {"d/b": 0, "l": 0}
+    rootfs = bottom.rootfs((below,))
+    assert listing(rootfs) == {"d/a": 0, "d/b": 0, "l": 0}
+    assert rootfs.children("d") == ["d/a", "d/b"]
+    assert rootfs.removals == ()
+
+
+def test_a_copy_counts_on_from_where_the_original_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(changesets, "_MOST_STEPS", 3)
+    monkeypatch.setattr(changesets, "_MOST_IMPLIED", 3)
+    below, links, deep = stack(
+        {"a/": None, "l": Link("a/."), "l/x": "1", "b/x": "2"},
+        {"a/": None, "l": Link("a/."), "l/y": "1"},
+        {"bb/d/y": "2"},
+    )
+    for above in (links, deep):
+        bottom = LayerStack()
+        bottom.apply(below)
+        with pytest.raises(LimitError):
+            bottom.copy().apply(above)
 
 
 @pytest.mark.parametrize("name", ["c", ".wh.c", ".wh..wh..opq"])
@@ -423,6 +550,38 @@ LEDGER: dict[str, tuple[Sequence[Tree], dict[tuple[int, str], tuple[str, int, in
         {(0, "a"): ("unchanged", 1, 3)},
     ),
     "whiteout and directory in one layer": ([{"d/a": "123"}, {".wh.d": "", "d/": None}], {}),
+    "nothing is lost with an empty file": ([{"a": ""}, {".wh.a": ""}], {}),
+    "the same again, as a second name of another file": (
+        [{"a": "123"}, {"c": "123", "a": HardLink("c", mode=0o644)}],
+        {(0, "a"): ("unchanged", 1, 3)},
+    ),
+    "replaced by a second name of a lower layer's file": (
+        [{"a": "123", "c": "123"}, {"a": HardLink("c", mode=0o644)}],
+        {(0, "a"): ("content_changed", 1, 3)},
+    ),
+    "replaced by a second name of a link": (
+        [{"a": File("123", pax={"GNU.sparse.size": "0"})}, {"l": Link("x"), "a": HardLink("l")}],
+        {(0, "a"): ("content_changed", 1, 3)},
+    ),
+    "a second name made again": (
+        [{"a": "123", "b": HardLink("a")}, {"b": HardLink("a")}, {".wh.a": ""}, {".wh.b": ""}],
+        {(0, "a"): ("removed", 3, 3)},
+    ),
+    "the third name is the last": (
+        [
+            {"a": "123", "b": HardLink("a"), "c": HardLink("b")},
+            *({".wh.a": ""}, {".wh.c": ""}, {".wh.b": ""}),
+        ],
+        {(0, "a"): ("removed", 3, 3)},
+    ),
+    "a file that its own layer uses as a directory": (
+        [{"a": "123", "a/b": "1"}],
+        {(0, "a"): ("repeated", 0, 3)},
+    ),
+    "a directory in the place of a file": (
+        [{"a": "123"}, {"a/": None}],
+        {(0, "a"): ("content_changed", 1, 3)},
+    ),
     "a whiteout that holds bytes": ([{".wh.a": "123"}], {(0, ".wh.a"): ("removed", 0, 3)}),
 }
 
@@ -436,6 +595,29 @@ def test_losses(name: str) -> None:
         for wasted in ledger.wasted_files
     } == expected
     assert ledger.waste == sum(size for _, _, size in expected.values())
+
+
+def test_the_accounts_of_a_layer() -> None:
+    below: list[tuple[str, Content]] = [
+        *(("same", "1"), ("touched", "12"), ("changed", "1234"), ("other", "1234")),
+        *(("removed", "12345678"), ("more", "12345678"), ("twice", "1" * 16), ("twice", "1" * 32)),
+        ("kept", "1" * 64),
+    ]
+    above: Tree = {
+        "same": "1",
+        "touched": File("12", uid=1),
+        "changed": "1235",
+        "other": "123",
+        ".wh.removed": "",
+        ".wh.more": "",
+    }
+    ledger = books(below, above)
+    account = ledger.layers[0]
+    assert (account.unchanged, account.metadata_changed, account.content_changed) == (1, 2, 8)
+    assert (account.removed, account.repeated, account.not_compared) == (16, 16, 0)
+    assert (account.overwritten, account.waste, account.live) == (11, 43, 96)
+    assert (account.stored, ledger.layers[1].stored, ledger.stored) == (139, 10, 149)
+    assert (ledger.layers[1].waste, ledger.waste) == (0, 43)
 
 
 def test_a_directory_that_no_entry_describes_is_as_docker_makes_it() -> None:
