@@ -213,7 +213,7 @@ class _Reader:
         if any(one >= other for one, other in pairwise(starts)):
             raise UnusableTocError("its contents are not in their order")
         starts.append(self._end)
-        if starts[-2:-1] > [self._end]:
+        if starts[-2:-1] >= [self._end]:
             raise UnusableTocError("its contents are said to lie after their end")
         return {
             position: self._of_file(self._entries[position], parts, starts)
