@@ -69,13 +69,16 @@ def other_tags(
     """Return the tags of PyPy and others: the ABI is the front of the suffix (PEP 425)."""
     from packaging import tags
 
-    interpreter = f"{implementation[:2]}{release[0]}{release[1]}"
+    name = tags.INTERPRETER_SHORT_NAMES.get(implementation, implementation)
+    interpreter = f"{name}{release[0]}{release[1]}"
+    # packaging's sys_tags(): pure wheels for PyPy are for all of one major version.
+    pure = f"{name}{release[0]}" if implementation == "pypy" else None
     abi = "_".join(suffix.strip(".").split("-")[:2])
     return frozenset(
         str(tag)
         for some in (
             tags.generic_tags(interpreter, [abi] if abi else [], platforms),
-            tags.compatible_tags(release, interpreter, platforms),
+            tags.compatible_tags(release, pure, platforms),
         )
         for tag in some
     )

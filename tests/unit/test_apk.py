@@ -140,6 +140,21 @@ def test_what_was_asked_for(path: str) -> None:
     assert database.owner("lib/libc.musl-x86_64.so.1") == ("musl",)
 
 
+def test_a_database_that_moved_below_usr() -> None:
+    """As an upgrade to Alpine 3.23 does it; of two databases the one below `usr` is apk's."""
+    old, new = "lib/apk/db/installed", "usr/lib/apk/db/installed"
+    newer = f"{record('musl')}\n{record('tool')}"
+    for moved in ({new: newer, "lib/apk/.wh.db": ""}, {new: newer}):
+        database = packages({old: f"{MUSL}\n{record('old')}"}, moved)
+        here = {package.name: package for package in database.packages}
+        assert (here["musl"].version, here["tool"].layer) == ("1", 1)
+        assert [(e.layer, e.action) for e in here["musl"].history] == [
+            (0, "installed"),
+            (1, "upgraded"),
+        ]
+        assert ("old" in here) is (len(moved) == 1)
+
+
 def test_a_deleted_package_is_remembered() -> None:
     path = "lib/apk/db/installed"
     database = packages({path: f"{MUSL}\n{BUILD_DEPS}"}, {path: MUSL})

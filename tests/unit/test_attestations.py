@@ -35,6 +35,7 @@ from tests.attested import (
     v1,
 )
 from tests.images import image
+from tests.inventories import on_slim
 from tests.layouts import index
 from tests.servers import FakeRegistry
 
@@ -233,6 +234,30 @@ def test_the_layers_are_right_about_packages(tmp_path: Path) -> None:
 def test_the_layers_are_right_about_the_base(tmp_path: Path, name: str, words: str) -> None:
     found = said(tmp_path, v1(steps=steps(f"docker.io/{name}")))
     assert found.contradictions == ((f"{words}, and the layers have debian",) if words else ())
+
+
+@pytest.mark.parametrize(
+    ("tag", "contradicted"),
+    [
+        ("3.13-slim", False),
+        ("3.13.1", False),
+        ("3", False),
+        ("slim", False),  # whichever that was
+        ("3.12-slim", True),
+        ("3.13.2-slim", True),
+        ("2", True),
+        ("3.1-slim", True),
+    ],
+)
+def test_the_layers_are_right_about_the_base_s_python(
+    tmp_path: Path, tag: str, contradicted: bool
+) -> None:
+    one = Attested(on_slim())
+    predicate = v1(steps=steps(f"docker.io/library/python:{tag}"))
+    one.attach(statement(predicate, V1, one.digest))
+    (found,) = report_of(tmp_path, one).attestations
+    words = f"it names python:{tag} as the base, and the layers have Python 3.13.1"
+    assert found.contradictions == ((words,) if contradicted else ())
 
 
 def test_layers_of_another_base_are_a_contradiction(tmp_path: Path) -> None:

@@ -67,6 +67,16 @@ def fedora(version: str, prefix: str = "usr", path: str = "") -> dict[str, Conte
     return {**tree, "var/lib/rpm/rpmdb.sqlite": sqlite_database([record])}
 
 
+def packaged_python(version: str) -> dict[str, Content]:
+    return {
+        **dpkg_status(
+            {"python3.13-minimal": {"Version": version, "files": cpython("usr", "3.13.1")}}
+        ),
+        "etc/os-release": "ID=ubuntu\n",
+    }
+
+
+DEADSNAKES = "deb https://ppa.launchpadcontent.net/deadsnakes/ppa/ubuntu jammy main\n"
 UV = "root/.local/share/uv/python/cpython-3.12.3-linux-x86_64-gnu"
 NIX = "nix/store/0c6xrgyz1p5gzpbwnkmbsvpmgkr2y1lr-python3-3.11.9"
 PAKETO = "layers/paketo-buildpacks_cpython/cpython"
@@ -98,6 +108,35 @@ ORIGINS: dict[str, tuple[Tree, str, str, str]] = {
         "usr/bin/python3.13",
         "3.13.1",
         "deadsnakes",
+    ),
+    "deadsnakes, by its archive": (
+        {
+            **packaged_python("3.13.1-1+jammy1"),
+            "etc/apt/sources.list.d/a.list": "deb https://example.org/apt stable main\n",
+            "etc/apt/sources.list.d/deadsnakes.list": DEADSNAKES,
+        },
+        "usr/bin/python3.13",
+        "3.13.1",
+        "deadsnakes",
+    ),
+    "another archive than deadsnakes": (
+        {
+            **packaged_python("3.13.1-1+jammy1"),
+            "etc/apt/sources.list.d/a.list": "deb https://example.org/apt stable main\n",
+            "etc/apt/sources.list": DEADSNAKES,
+        },
+        "usr/bin/python3.13",
+        "3.13.1",
+        "ubuntu",
+    ),
+    "the distribution's, beside the archive of deadsnakes": (
+        {
+            **packaged_python("3.13.1-1ubuntu2"),
+            "etc/apt/sources.list.d/deadsnakes.list": DEADSNAKES,
+        },
+        "usr/bin/python3.13",
+        "3.13.1",
+        "ubuntu",
     ),
     "distroless": (
         {

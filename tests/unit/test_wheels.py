@@ -17,6 +17,7 @@ from pyimginspect.inventory.wheels import Wheel, find_wheels, glibc_version
 from tests.elf import elf
 from tests.images import Content
 from tests.machine import rootfs_of
+from tests.pythons import pypy, pythons
 from tests.systems import MUSL, MUSL_FILES, X86, glibc, rootfs
 
 PREFIX = "usr/local"
@@ -55,8 +56,11 @@ def python_files(flavor: LibcFlavor = "glibc", version: str = "2.36") -> dict[st
     }
 
 
-def target(flavor: LibcFlavor = "glibc", version: str = "2.36", **more: str) -> Target:
-    found = target_of(rootfs(python_files(flavor, version)), interpreter(flavor=flavor, **more))
+def target(
+    flavor: LibcFlavor = "glibc", libc: str = "2.36", *, version: str = "3.11.7", **more: str
+) -> Target:
+    python = interpreter(version, flavor, **more)
+    found = target_of(rootfs(python_files(flavor, libc)), python)
     assert found is not None
     return found
 
@@ -106,8 +110,8 @@ def test_tags_of_an_official_python(tag: str, accepted: bool) -> None:
 
 
 def test_an_older_glibc_and_musl() -> None:
-    assert "cp311-cp311-manylinux_2_31_x86_64" in target(version="2.31").tags
-    assert "cp311-cp311-manylinux_2_32_x86_64" not in target(version="2.31").tags
+    assert "cp311-cp311-manylinux_2_31_x86_64" in target(libc="2.31").tags
+    assert "cp311-cp311-manylinux_2_32_x86_64" not in target(libc="2.31").tags
     musl = target("musl").tags
     assert "cp311-cp311-musllinux_1_2_x86_64" in musl
     assert "cp311-cp311-musllinux_1_3_x86_64" not in musl
@@ -119,6 +123,36 @@ def test_free_threaded_and_old_and_other_pythons() -> None:
     assert "cp311-cp311t-linux_x86_64" in free.tags
     assert "cp311-abi3-linux_x86_64" not in free.tags
     assert ".abi3.so" not in free.suffixes
+    assert ".abi3t.so" not in free.suffixes
+    of_3_15 = {"version": "3.15.0", "libpython": "usr/local/lib/libpython3.15t.so.1.0"}
+    assert ".abi3t.so" in target(**of_3_15).suffixes
+
+
+@pytest.mark.parametrize(
+    ("tag", "accepted"),
+    [
+        ("pp310-pypy310_pp73-manylinux_2_17_x86_64", True),
+        ("pp310-pypy310_pp73-linux_x86_64", True),
+        ("pp310-none-manylinux_2_17_x86_64", True),
+        ("pp3-none-any", True),
+        ("py3-none-any", True),
+        ("py310-none-manylinux_2_17_x86_64", True),
+        ("pp39-pypy39_pp73-manylinux_2_17_x86_64", False),
+        ("pp310-pypy310_pp75-manylinux_2_17_x86_64", False),
+        ("pp310-pypy310_pp73-manylinux_2_37_x86_64", False),
+        ("cp310-cp310-manylinux_2_17_x86_64", False),
+        ("cp37-abi3-manylinux_2_17_x86_64", False),
+    ],
+)
+def test_tags_of_pypy(tag: str, accepted: bool) -> None:
+    """As packaging's `sys_tags` gives them to pip when PyPy runs it."""
+    tree = pypy("opt/pypy", "7.3.17")
+    module = "opt/pypy/lib/pypy3.10/lib-dynload/_x.pypy310-pp73-x86_64-linux-gnu.so"
+    (python,) = pythons(glibc(), tree)
+    found = target_of(rootfs({**glibc(), **tree, module: elf()}), python)
+    assert found is not None
+    assert (tag in found.tags) is accepted
+    assert found.suffixes == (".pypy310-pp73-x86_64-linux-gnu.so", ".so")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the oracle is the interpreter that runs this")

@@ -28,6 +28,8 @@ from tests.unit.rules.pythons import BASE, Tree, messages, script
          ["gunicorn and pip in /env would start /build/bin/python3, which is not there"]),
         ({**venv("env", "/usr/local/bin"), "env/bin/pip": script("/usr/local/bin/python3")},
          ["pip in /env would start /usr/local/bin/python3, another Python"]),
+        ({**venv("env", "/usr/local/bin"), "env/bin/x": script("/usr/local/bin/python3 -c 'a")},
+         ["x in /env would start /usr/local/bin/python3, another Python"]),
     ],
 )  # fmt: skip
 def test_broken_environments(tree: Tree, expected: list[str]) -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from tests.elf import elf
 from tests.images import Content
+from tests.pythons import pypy
 from tests.systems import X86
 from tests.trees import debian_python, dist_info
 from tests.unit.rules.loading import LIB, SUFFIX, debian, findings, module, only, wheel
@@ -46,3 +47,16 @@ def test_debians_packages_are_no_wheels_for_debians_pypy(
     copied = findings(debian(), {**debian_python("3.11.2", more=alone), **yaml})
     assert rule not in {finding.rule for finding in packaged}
     assert (rule in {finding.rule for finding in copied}) == copied_too
+
+
+def test_a_wheel_for_pypy_fits_pypy() -> None:
+    site, suffix = "opt/pypy/lib/pypy3.10/site-packages", ".pypy310-pp73-x86_64-linux-gnu.so"
+    tree = {**pypy("opt/pypy", "7.3.17"), f"opt/pypy/lib/pypy3.10/lib-dynload/_x{suffix}": module()}
+    tree |= {"opt/pypy/bin/libpypy3.10-c.so": elf(soname="libpypy3.10-c.so", needed=["libc.so.6"])}
+
+    def rules(tag: str) -> set[str]:
+        wheel = dist_info("x", "1", {f"x/_c{suffix}": module()}, site=site, tags=[tag])
+        return {finding.rule for finding in findings(debian(), {**tree, **wheel})}
+
+    assert "incompatible-wheel" not in rules("pp310-pypy310_pp73-manylinux_2_17_x86_64")
+    assert "incompatible-wheel" in rules("pp39-pypy39_pp73-manylinux_2_17_x86_64")
