@@ -8,7 +8,16 @@ import pytest
 from pyimginspect.errors import InvalidReferenceError
 from pyimginspect.inventory.base import find_base, layers_shared
 from pyimginspect.inventory.facts import BaseImage
-from tests.images import Content, Image, debian_base, elf, image, official_env, official_python
+from tests.images import (
+    Content,
+    Image,
+    Link,
+    debian_base,
+    elf,
+    image,
+    official_env,
+    official_python,
+)
 from tests.inventories import DEBIAN_STEP, OFFICIAL_STEPS, on_slim, run, steps, taken
 
 Trees = Sequence[Mapping[str, Content]]
@@ -219,6 +228,187 @@ def test_other_bases(
 ) -> None:
     base = base_of(image(trees, history=steps(*lines), env=env or ("PATH=/bin",)))
     assert (base.family, base.variant, base.layers, base.confidence) == expected, name
+
+
+@pytest.mark.parametrize(
+    ("tree", "lines", "name", "official"),
+    [
+        (debian_base(), [DEBIAN_STEP], "debian:bookworm-slim", True),
+        (debian_base(slim=False), [DEBIAN_STEP], "debian:bookworm", True),
+        (os_release("debian", "12"), [DEBIAN_STEP], "", True),
+        (os_release("ubuntu", "24.04"), ["ADD file:1 in / "], "ubuntu:24.04", True),
+        (os_release("ubuntu", ""), ["ADD file:1 in / "], "", True),
+        (ALPINE, ["ADD file:1 in / "], "alpine:3.22.1", True),
+        (os_release("alpine", ""), ["ADD file:1 in / "], "", True),
+        (os_release("rhel", "9.4"), ["ADD file:1 in / "], "registry.access.redhat.com/ubi9", False),
+        (os_release("rhel", ""), ["ADD file:1 in / "], "", False),
+        (os_release("wolfi", "20230201"), ["apko"], "", False),
+        (os_release("fedora", "42"), ["ADD file:1 in / "], "", False),
+        # whose image it was is a guess: it may be anybody's with Debian's files
+        (debian_base(), ["COPY file:1 in / "], "debian:bookworm-slim", False),
+    ],
+)
+def test_the_name_of_a_system_is_made_up_of_what_its_files_say(
+    tree: Mapping[str, Content], lines: Lines, name: str, official: bool
+) -> None:
+    base = base_of(image([tree, APP], history=steps(*lines, PIP)))
+    assert (base.name, base.official) == (name, official)
+
+
+@pytest.mark.parametrize(
+    ("trees", "lines", "layers", "confidence"),
+    [
+        # all that there is was made by the tool that makes bases
+        ([os_release("wolfi", "1"), {"a": "x"}], ["apko", "apko"], 2, "certain"),
+        # Bazel below a system that it did not make
+        ([debian_base(), APP], ["bazel build ...", "COPY app / # buildkit"], 1, "likely"),
+        # the steps of the base, of which one made no layer
+        ([debian_base(), APP], [{"created_by": "ARG RELEASE", "empty_layer": True},
+         "ADD file:1 in / ", "COPY app / # buildkit"], 1, "certain"),
+        # an archive, but not into the root, and a root file system above something else
+        ([debian_base(), APP], ["ADD file:1 in /srv ", PIP], 1, "likely"),
+        ([APP, debian_base(), APP], ["COPY a / # buildkit", "ADD file:1 in / ", PIP], 2, "likely"),
+        # Red Hat's has a step of its own tool, and says nothing where it is all
+        ([os_release("rhel", "9.4"), APP], ["COPY dir:1 in / ", PIP], 1, "likely"),
+        ([os_release("rhel", "9.4"), APP, APP], ["COPY dir:1 in / ", PIP, PIP], 1, "likely"),
+        ([os_release("rhel", "9.4")], ["COPY dir:1 in / "], 0, "guess"),
+        ([os_release("rhel", "9.4")], ["ADD file:1 in / "], 1, "certain"),
+    ],
+)  # fmt: skip
+def test_the_layers_of_a_system(trees: Trees, lines: Lines, layers: int, confidence: str) -> None:
+    base = base_of(image(trees, history=steps(*lines)))
+    assert (base.layers, base.confidence) == (layers, confidence)
+    history = [each.what for each in base.evidence if each.what.startswith("history: ")]
+    assert bool(history) == (confidence == "certain")
+
+
+OFFICIAL: tuple[Mapping[str, Content], ...] = (debian_base(), {}, official_python("3.13.1"), {})
+BUILD, LINKS, END = OFFICIAL_STEPS[5:]
+NO_LAYER = {"empty_layer": True}
+
+
+@pytest.mark.parametrize(
+    ("between", "family"),
+    [
+        ([{"created_by": "ENV PYTHON_PIP_VERSION=24.0", **NO_LAYER}], "python"),
+        ([{"created_by": "ENV FLASK_APP=x", **NO_LAYER}], "debian"),
+        ([{"created_by": 'CMD ["bash"]', **NO_LAYER}], "debian"),
+        ([{"created_by": "COPY --from=build /a /usr/local", **NO_LAYER}], "debian"),
+        ([{**run("make install"), **NO_LAYER}], "python"),
+        ([{**run("python get-pip.py --no-cache-dir"), **NO_LAYER}], "python"),
+        ([{**run("pip install --no-cache-dir virtualenv"), **NO_LAYER}], "python"),
+        ([{**run("pip install virtualenvwrapper-x"), **NO_LAYER}], "python"),
+        ([{**run("pip install flask"), **NO_LAYER}], "debian"),
+    ],
+)
+def test_what_stands_between_the_build_and_the_end_of_an_official_image(
+    between: Lines, family: str
+) -> None:
+    lines = [*OFFICIAL_STEPS[:6], *between, LINKS, END, *steps(PIP)]
+    base = base_of(image([*OFFICIAL, APP], history=lines, env=official_env()))
+    assert base.family == family
+    assert base.layers == (4 if family == "python" else 1)
+
+
+@pytest.mark.parametrize(
+    ("end", "family"),
+    [
+        ('CMD ["python3"]', "python"),
+        ('CMD ["python"]', "python"),
+        ('CMD ["python2"]', "python"),
+        ('CMD ["bash"]', "debian"),
+        ('ENTRYPOINT ["python3"]', "debian"),
+    ],
+)
+def test_the_end_of_an_official_image(end: str, family: str) -> None:
+    lines = [*OFFICIAL_STEPS[:7], {"created_by": end, **NO_LAYER}, *steps(PIP)]
+    base = base_of(image([*OFFICIAL, APP], history=lines, env=official_env()))
+    assert base.family == family
+
+
+def test_whoever_repeats_the_official_steps_at_the_end_has_no_official_base() -> None:
+    one = image(OFFICIAL, history=OFFICIAL_STEPS[:7], env=official_env())
+    assert (base_of(one).family, base_of(one).layers) == ("debian", 1)
+
+
+@pytest.mark.parametrize("tree", [os_release("ubuntu", "24.04"), os_release("fedora", "42")])
+def test_no_official_image_was_built_on_another_system(tree: Mapping[str, Content]) -> None:
+    lines = ["ADD file:1 in / ", *OFFICIAL_STEPS[1:], *steps(PIP)]
+    one = image([tree, *OFFICIAL[1:], APP], history=lines, env=official_env())
+    assert (base_of(one).family, base_of(one).layers) != ("python", 4)
+
+
+@pytest.mark.parametrize(
+    ("url", "version"),
+    [
+        ("https://www.python.org/ftp/python/3.3.5/Python-3.3.5.tar.xz", "3.3.5"),
+        ("https://www.python.org/ftp/python/2.7.7/Python-2.7.7.tar.xz", "2.7.7"),
+        ("https://www.python.org/ftp/python/3.3.5/Python-3.3.4.tar.xz", ""),
+        ("https://www.python.org/ftp/python/3.3/Python-3.3.tar.xz", ""),  # never an image
+    ],
+)
+def test_the_first_official_images_had_the_version_in_a_step_alone(url: str, version: str) -> None:
+    lines = [DEBIAN_STEP, run(f"curl -SL {url} | tar -xJ && make"), run("make install"), END]
+    python = official_python(version or "3.3.5")
+    one = image([debian_base(), python, {}, APP], history=[*lines, *steps(PIP)], env=("PATH=/",))
+    base = base_of(one)
+    assert (base.family == "python", base.version) == (bool(version), version or "12")
+    assert base.layers == (3 if version else 1)
+
+
+@pytest.mark.parametrize(
+    ("trees", "variant", "confidence"),
+    [
+        ([*OFFICIAL, {**APP, **GCC}], "slim", "certain"),
+        # another interpreter than the build's, below it or above it
+        ([debian_base(), official_python("3.13.1"), {}, {}, APP], "slim", "likely"),
+        ([*OFFICIAL, official_python("3.13.1")], "slim", "likely"),
+        ([*OFFICIAL[:2], {}, official_python("3.13.1"), APP], "slim", "certain"),
+        ([*OFFICIAL[:2], {}, {}, APP], "slim", "likely"),
+        # a full image has both; what the application's own layers bring is not the base's
+        ([debian_base(slim=False), GCC, *OFFICIAL[2:], APP], "full", "certain"),
+        ([debian_base(slim=False), {"usr/bin/gcc": elf()}, *OFFICIAL[2:], APP], "slim", "certain"),
+        ([debian_base(slim=False), {"usr/bin/git": elf()}, *OFFICIAL[2:], APP], "slim", "certain"),
+        ([debian_base(slim=False), *OFFICIAL[1:], {**APP, **GCC}], "slim", "certain"),
+        # and what was deleted above was there
+        ([debian_base(slim=False), GCC, *OFFICIAL[2:], {"usr/bin/.wh.gcc": ""}], "full", "certain"),
+    ],
+)  # fmt: skip
+def test_an_official_image_by_what_is_in_its_layers(
+    trees: Trees, variant: str, confidence: str
+) -> None:
+    base = base_of(image(trees, history=[*OFFICIAL_STEPS, *steps(PIP)], env=official_env()))
+    assert (base.family, base.variant, base.confidence) == ("python", variant, confidence)
+    what = "the interpreter is in that layer"
+    assert (what in {each.what for each in base.evidence}) == (confidence == "certain")
+
+
+@pytest.mark.parametrize(
+    ("trees", "env", "expected"),
+    [
+        ([*OFFICIAL[:3], APP], ["GPG_KEY=A"], ("python", "slim", 3)),
+        ([*OFFICIAL[:3], APP], ["PYTHON_SHA256=0"], ("python", "slim", 3)),
+        ([*OFFICIAL[:3], APP], ["PYTHON_PIP_VERSION=24"], ("debian", "slim", 1)),
+        # up to the links, and never the whole image
+        ([*OFFICIAL[:3], {"usr/local/bin/python": Link("python3")}, APP], ["GPG_KEY=A"],
+         ("python", "slim", 4)),
+        ([*OFFICIAL[:3], {"usr/local/bin/python": Link("python3")}], ["GPG_KEY=A"],
+         ("python", "slim", 0)),
+        # the variant that nothing tells
+        ([debian_base(slim=False), official_python("3.13.1"), APP], ["GPG_KEY=A"],
+         ("python", "", 2)),
+        ([debian_base(slim=False), GCC, official_python("3.13.1"), APP], ["GPG_KEY=A"],
+         ("python", "full", 3)),
+        ([debian_base(slim=False), official_python("3.13.1"), GCC, APP], ["GPG_KEY=A"],
+         ("python", "", 2)),
+        ([debian_base(), APP], ["GPG_KEY=A"], ("debian", "slim", 1)),
+    ],
+)  # fmt: skip
+def test_an_official_image_without_a_history(
+    trees: Trees, env: Sequence[str], expected: tuple[str, str, int]
+) -> None:
+    base = base_of(image(trees, history=(), env=["PYTHON_VERSION=3.13.1", *env]))
+    assert (base.family, base.variant, base.layers) == expected
 
 
 def test_windows_has_layers_of_its_own_below_python() -> None:
