@@ -144,7 +144,7 @@ def _libc(
     loader = loader.lstrip("/")
     path = _library(rootfs, flavor, loader, elf)
     version = rootfs.strings.get(path)
-    node = rootfs.get(path)
+    node = rootfs.get(path) if path else None
     layer = node.layer if node else None
     if version:
         name = "musl" if flavor == "musl" else "GNU C Library"

@@ -144,7 +144,8 @@ def test_a_database_that_moved_below_usr() -> None:
     """As an upgrade to Alpine 3.23 does it; of two databases the one below `usr` is apk's."""
     old, new = "lib/apk/db/installed", "usr/lib/apk/db/installed"
     newer = f"{record('musl')}\n{record('tool')}"
-    for moved in ({new: newer, "lib/apk/.wh.db": ""}, {new: newer}):
+    both: tuple[dict[str, Content], ...] = ({new: newer, "lib/apk/.wh.db": ""}, {new: newer})
+    for moved in both:
         database = packages({old: f"{MUSL}\n{record('old')}"}, moved)
         here = {package.name: package for package in database.packages}
         assert (here["musl"].version, here["tool"].layer) == ("1", 1)

@@ -304,7 +304,7 @@ NO_LAYER = {"empty_layer": True}
 def test_what_stands_between_the_build_and_the_end_of_an_official_image(
     between: Lines, family: str
 ) -> None:
-    lines = [*OFFICIAL_STEPS[:6], *between, LINKS, END, *steps(PIP)]
+    lines: Lines = [*OFFICIAL_STEPS[:6], *between, LINKS, END, *steps(PIP)]
     base = base_of(image([*OFFICIAL, APP], history=lines, env=official_env()))
     assert base.family == family
     assert base.layers == (4 if family == "python" else 1)
@@ -321,7 +321,7 @@ def test_what_stands_between_the_build_and_the_end_of_an_official_image(
     ],
 )
 def test_the_end_of_an_official_image(end: str, family: str) -> None:
-    lines = [*OFFICIAL_STEPS[:7], {"created_by": end, **NO_LAYER}, *steps(PIP)]
+    lines: Lines = [*OFFICIAL_STEPS[:7], {"created_by": end, **NO_LAYER}, *steps(PIP)]
     base = base_of(image([*OFFICIAL, APP], history=lines, env=official_env()))
     assert base.family == family
 
@@ -333,7 +333,7 @@ def test_whoever_repeats_the_official_steps_at_the_end_has_no_official_base() ->
 
 @pytest.mark.parametrize("tree", [os_release("ubuntu", "24.04"), os_release("fedora", "42")])
 def test_no_official_image_was_built_on_another_system(tree: Mapping[str, Content]) -> None:
-    lines = ["ADD file:1 in / ", *OFFICIAL_STEPS[1:], *steps(PIP)]
+    lines: Lines = ["ADD file:1 in / ", *OFFICIAL_STEPS[1:], *steps(PIP)]
     one = image([tree, *OFFICIAL[1:], APP], history=lines, env=official_env())
     assert (base_of(one).family, base_of(one).layers) != ("python", 4)
 
@@ -348,7 +348,7 @@ def test_no_official_image_was_built_on_another_system(tree: Mapping[str, Conten
     ],
 )
 def test_the_first_official_images_had_the_version_in_a_step_alone(url: str, version: str) -> None:
-    lines = [DEBIAN_STEP, run(f"curl -SL {url} | tar -xJ && make"), run("make install"), END]
+    lines: Lines = [DEBIAN_STEP, run(f"curl -SL {url} | tar -xJ && make"), run("make install"), END]
     python = official_python(version or "3.3.5")
     one = image([debian_base(), python, {}, APP], history=[*lines, *steps(PIP)], env=("PATH=/",))
     base = base_of(one)

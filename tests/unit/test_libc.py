@@ -84,6 +84,108 @@ def test_images_without_a_shell(files: dict[str, Content], flavor: str) -> None:
     assert find_libc(rootfs(files)).flavor == flavor
 
 
+TEXT_2_31 = b"\0GNU C Library (GNU libc) stable release version 2.31.\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "programs", "flavor", "loader", "evidence"),
+    [
+        # a program decides before a library, and a loader that is there before one that is not
+        ({"lib/a.so": elf(needed=["libc.so.6"]), "opt/app": BUSYBOX}, [], "musl",
+         "lib/ld-musl-x86_64.so.1", ("the executable's loader " + MUSL, "opt/app")),
+        ({"opt/app": SHELL}, [], "glibc", "lib64/ld-linux-x86-64.so.2",
+         ("the executable's loader " + X86, "opt/app")),
+        ({**glibc(), **{f"usr/{path}": data for path, data in MUSL_FILES.items()}}, [], "glibc",
+         "usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2", None),
+        # what a program that was asked for is linked to, if it is one and is there
+        ({"bin/sh": SHELL, "opt/py": BUSYBOX}, ["gone", "opt/py"], "musl",
+         "lib/ld-musl-x86_64.so.1", ("the executable's loader " + MUSL, "opt/py")),
+        ({"bin/sh": SHELL, "opt/py": elf(static=True, executable=True)}, ["opt/py"], "glibc",
+         "lib64/ld-linux-x86-64.so.2", ("the executable's loader " + X86, "bin/sh")),
+        ({"a": elf(static=True, executable=True), "b": elf(static=True, executable=True)}, [],
+         "none", "", ("all 2 executables are statically linked", "a")),
+        ({"lib/libx.so": elf(), "a": elf(static=True, executable=True)}, [],
+         "none", "", ("all 1 executables are statically linked", "a")),
+        # Windows
+        ({"Files/Python/python.exe": b"MZ"}, ["Files/Python/python.exe"], "ucrt", "",
+         ("a program for Windows", "Files/Python/python.exe")),
+        ({"Files/python": BUSYBOX}, ["Files/python"], "musl", "lib/ld-musl-x86_64.so.1",
+         ("the executable's loader " + MUSL, "Files/python")),
+        ({"opt/tool.exe": BUSYBOX}, ["opt/tool.exe"], "musl", "lib/ld-musl-x86_64.so.1",
+         ("the executable's loader " + MUSL, "opt/tool.exe")),
+    ],
+)  # fmt: skip
+def test_who_decides(
+    files: dict[str, Content],
+    programs: list[str],
+    flavor: str,
+    loader: str,
+    evidence: tuple[str, str] | None,
+) -> None:
+    libc = find_libc(rootfs(files), programs)
+    assert (libc.flavor, libc.loader) == (flavor, loader)
+    if evidence is not None:
+        assert (libc.evidence[0].what, libc.evidence[0].path) == evidence
+
+
+def test_the_library_of_a_program_for_a_second_machine_is_of_that_machine() -> None:
+    """Beside its loader is no library; of those elsewhere only one fits."""
+    program = elf(machine="i386", bits=32, interp="/usr/lib/ld-linux.so.2", executable=True)
+    old = elf(machine="i386", bits=32, soname="libc.so.6", extra=TEXT_2_31)
+    files: dict[str, Content] = {
+        **glibc("2.36"),
+        "usr/lib/ld-linux.so.2": elf(machine="i386", bits=32),
+        "usr/lib32/libc.so.6": old,
+        "usr/lib32/libm.so.6": old,
+        "opt/old": program,
+    }
+    libc = libc_of_program(rootfs(files), "opt/old")
+    assert (libc.path, libc.version) == ("usr/lib32/libc.so.6", "2.31")
+    del files["usr/lib32/libc.so.6"]
+    libc = libc_of_program(rootfs(files), "opt/old")
+    assert (libc.path, libc.version, libc.layer) == ("", None, None)
+
+
+@pytest.mark.parametrize("names", [("ld-linux-x86-64.so.2", "z"), ("z", "ld-linux-x86-64.so.2")])
+def test_musl_s_loader_under_the_name_of_glibc_s_is_musl_s(names: tuple[str, str]) -> None:
+    """As Alpine's libc6-compat had it: whichever name is seen first."""
+    files: dict[str, Content] = {f"lib/{name}": Link("ld-musl-x86_64.so.1") for name in names}
+    assert find_loaders(rootfs({**files, "lib/ld-musl-x86_64.so.1": elf()})) == {
+        "lib/ld-musl-x86_64.so.1": "musl"
+    }
+    moved: dict[str, Content] = {
+        "lib/ld-musl-x86_64.so.1": Link("ld-linux-x86-64.so.2"),
+        "lib/ld-linux-x86-64.so.2": elf(),
+    }
+    assert find_loaders(rootfs(moved)) == {"lib/ld-linux-x86-64.so.2": "musl"}
+
+
+@pytest.mark.parametrize(
+    ("name", "package", "version"),
+    [
+        ("libc6", "2.36-9+deb12u4", "2.36"),
+        ("glibc", "2.34-100.el9", "2.34"),
+        ("glibc", "1:2.34", "2.34"),
+        ("libc6", "unknown", None),
+        ("musl", "1.2.5-r0", None),
+        ("libc6-dev", "2.36-9", None),
+    ],
+)
+def test_glibc_that_does_not_say_its_version_has_it_from_the_package(
+    name: str, package: str, version: str | None
+) -> None:
+    library = "usr/lib/x86_64-linux-gnu/libc.so.6"
+    files = {**glibc(), library: elf(soname="libc.so.6"), "bin/sh": SHELL}
+    others = [
+        OsPackage(manager="dpkg", name=each, version="9.9", layer=0) for each in ("zlib1g", "gcc")
+    ]
+    brought = OsPackage(manager="dpkg", name=name, version=package, layer=3)
+    libc = find_libc(rootfs(files), packages=[*others, brought])
+    assert (libc.version, libc.path) == (version, library)
+    says = [(e.what, e.package, e.layer) for e in libc.evidence[1:]]
+    assert says == ([(f"GNU C Library {package}, as dpkg has it", name, 3)] if version else [])
+
+
 @pytest.mark.parametrize(
     ("data", "flavor", "why"),
     [
@@ -98,6 +200,14 @@ def test_images_without_a_shell(files: dict[str, Content], flavor: str) -> None:
             "need of GLIBC_2.29 from libm.so.6",
         ),
         (elf(needed=["libz.so.1"]), "unknown", "no dependency on a C library"),
+        (elf(needed=["libz.so.1"], executable=True), "unknown", "no dependency on a C library"),
+        (elf(needed=["libc.so"]), "musl", "dependency on libc.so"),
+        (elf(needed=["libc.so.6.1"]), "glibc", "dependency on libc.so.6.1"),
+        (
+            elf(needed=["libz.so.1"], verneed={"libz.so.1": ["ZLIB_1.2", "GLIBCXX_3.4"]}),
+            "unknown",
+            "no dependency on a C library",
+        ),
         (elf(static=True, executable=True), "none", "statically linked"),
     ],
 )

@@ -124,8 +124,8 @@ def test_free_threaded_and_old_and_other_pythons() -> None:
     assert "cp311-abi3-linux_x86_64" not in free.tags
     assert ".abi3.so" not in free.suffixes
     assert ".abi3t.so" not in free.suffixes
-    of_3_15 = {"version": "3.15.0", "libpython": "usr/local/lib/libpython3.15t.so.1.0"}
-    assert ".abi3t.so" in target(**of_3_15).suffixes
+    newer = target(version="3.15.0", libpython="usr/local/lib/libpython3.15t.so.1.0")
+    assert ".abi3t.so" in newer.suffixes
 
 
 @pytest.mark.parametrize(
