@@ -277,6 +277,15 @@ def test_a_table_that_does_not_hold_together_is_not_used(
     assert plain(report) == whole(reference)
 
 
+def test_contents_that_begin_at_their_end(registry: FakeRegistry) -> None:
+    place = int(zstd_chunked(APP).annotations[POSITION].split(":")[0])
+    last = change("app/größe" + "x" * 120, offset=place)
+    reference = push(registry, "app", [zstd_chunked(APP, edit=last)])
+    report = pyimginspect.inspect(reference)
+    assert read_by_toc(report) == [False]
+    assert plain(report) == whole(reference)
+
+
 def annotated(packed: Packed, **changes: str | None) -> Packed:
     merged = {**packed.annotations, **changes}
     kept = {key: value for key, value in merged.items() if value is not None}
@@ -385,6 +394,40 @@ def test_ranges_far_from_each_other(registry: FakeRegistry, kind: str) -> None:
     registry.multipart = False
     assert pyimginspect.inspect(reference) == once
     assert len(registry.asked(blob)) >= 130
+
+
+def test_no_more_is_fetched_than_is_wanted(registry: FakeRegistry) -> None:
+    """Equal chunks once; what lies between two only where each would be a request of its own."""
+    same = noise(40_000, 1)
+    pairs: list[tuple[str, Content]] = []
+    for n in range(60):
+        pairs.append((f"opt/{n:03}.npy", noise(9_000, n)))
+        pairs.append((f"opt/{n:03}", File(f"#!/bin/sh\n: {n}\n", mode=0o755)))
+        pairs += [(f"opt/same{n}", File(same, mode=0o755))] * (n % 20 == 0)
+    reference = push(registry, "app", [zstd_chunked(layer(pairs))])
+    once = pyimginspect.inspect(reference)
+    assert read_by_toc(once) == [True]
+    assert 40_000 < registry.sent < 80_000
+    registry.requests.clear()
+    registry.multipart = False
+    assert pyimginspect.inspect(reference) == once
+    assert len(registry.asked("blobs/")) < 10
+
+
+@pytest.mark.parametrize("count", [2, 200, 201, 400, 402])
+def test_many_ranges_of_a_blob(registry: FakeRegistry, count: int) -> None:
+    """A part of them by each request, and a single one as what it is."""
+    blob = noise(20_000)
+    registry.blobs[digest(blob)] = blob
+    path = f"/v2/app/blobs/{digest(blob)}"
+    transport = Transport(registry.host, plain=True)
+    ranges = [(40 * n, 40 * n + 7) for n in range(count)]
+    found = read_together(transport, path, ranges)
+    assert found == [blob[start:stop] for start, stop in ranges]
+    assert len(registry.asked("blobs")) == -(-count // 200)
+    registry.multipart = False
+    assert read_together(transport, path, ranges) is None
+    transport.close()
 
 
 SEVERAL = [(0, 5), (20, 25)]

@@ -15,12 +15,14 @@ from pyimginspect.layers.toc.ranges import Ranges, UnusableTocError
 
 __all__ = ["Chunk", "Fetcher", "decompress", "is_digest_of"]
 
-_GAP = 16 << 10  # bytes that nobody wants, fetched rather than asked around
+# Bytes that nobody wants, fetched rather than asked around: as many as asking takes.
+_GAP = 16 << 10  # where each range is a request of its own
+_GAP_TOGETHER = 256  # where it is a part of an answer, with headers of its own
 _LONGEST = 8 << 20  # bytes of one request, for several to run beside each other
 _REQUESTS = 4  # at a time for one layer
 _LARGEST_CHUNK = 64 << 20  # bytes, uncompressed
 _LARGEST = 128 << 20  # bytes that anything here may become
-_KNOWN = ("sha256", "sha512")
+_KNOWN = {"sha256": hashlib.sha256, "sha512": hashlib.sha512}
 
 
 class Chunk(NamedTuple):
@@ -40,7 +42,8 @@ class Chunk(NamedTuple):
 def is_digest_of(digest: str, data: bytes) -> bool:
     """Whether ``data`` has that digest, in an algorithm that is known."""
     name, _, encoded = digest.partition(":")
-    return name in _KNOWN and hashlib.new(name, data).hexdigest() == encoded
+    algorithm = _KNOWN.get(name)
+    return algorithm is not None and algorithm(data).hexdigest() == encoded
 
 
 def decompress(data: bytes, size: int, kind: Compression) -> bytes:
@@ -77,7 +80,7 @@ class Fetcher:
         Raises :class:`UnusableTocError`, and what reaching the blob raises.
         """
         found: dict[Chunk, bytes] = {}
-        missing = []
+        missing: dict[tuple[str, int], list[Chunk]] = {}  # those of equal content together
         for chunk in wanted:
             if chunk.size > _LARGEST_CHUNK:
                 raise UnusableTocError("a chunk of it is too big to be held")
@@ -86,13 +89,14 @@ class Fetcher:
             elif (stored := self._stored(chunk)) is not None:
                 found[chunk] = self._verified(chunk, stored)
             else:
-                missing.append(chunk)
-        runs = list(_runs(sorted(missing, key=lambda chunk: chunk.start)))
-        for run, data in zip(runs, self._read(runs), strict=True):
+                missing.setdefault((chunk.digest, chunk.size), []).append(chunk)
+        firsts = sorted((same[0] for same in missing.values()), key=lambda chunk: chunk.start)
+        for run, data in self._read(firsts):
             start = run[0].start
             for chunk in run:
                 stored = data[chunk.start - start : chunk.stop - start]
-                found[chunk] = self._verified(chunk, stored)
+                content = self._verified(chunk, stored)
+                found.update(dict.fromkeys(missing[chunk.digest, chunk.size], content))
             self._kept.append((start, data))
         self._kept.sort(key=lambda kept: kept[0])
         return found
@@ -101,20 +105,22 @@ class Fetcher:
         """Drop what was fetched beside the chunks that were asked for."""
         self._kept.clear()
 
-    def _read(self, runs: list[list[Chunk]]) -> Iterator[bytes]:
-        """Yield the bytes of each run, several being fetched at a time."""
-        if len(runs) < 2:
-            yield from map(self._read_one, runs)
-            return
-        if self._together:
+    def _read(self, chunks: list[Chunk]) -> Iterator[tuple[list[Chunk], bytes]]:
+        """Yield chunks near each other with their bytes, several ranges being fetched at a time."""
+        runs = list(_runs(chunks, _GAP_TOGETHER if self._together else _GAP))
+        if self._together and len(runs) > 1:
             found = self._blob.read_together([_span(run) for run in runs])
             if found is not None:
-                yield from found
+                yield from zip(runs, found, strict=True)
                 return
             self._together = False
+            runs = list(_runs(chunks, _GAP))
+        if len(runs) < 2:
+            yield from zip(runs, map(self._read_one, runs), strict=True)
+            return
         with ThreadPoolExecutor(_REQUESTS, thread_name_prefix="chunks") as pool:
             try:
-                yield from pool.map(self._read_one, runs)
+                yield from zip(runs, pool.map(self._read_one, runs), strict=True)
             finally:
                 pool.shutdown(cancel_futures=True)
 
@@ -142,11 +148,11 @@ def _span(run: list[Chunk]) -> tuple[int, int]:
     return run[0].start, max(chunk.stop for chunk in run)
 
 
-def _runs(chunks: list[Chunk]) -> Iterator[list[Chunk]]:
+def _runs(chunks: list[Chunk], gap: int) -> Iterator[list[Chunk]]:
     """Yield chunks that are worth one request."""
     run: list[Chunk] = []
     for chunk in chunks:
-        if run and (chunk.start - run[-1].stop > _GAP or chunk.stop - run[0].start > _LONGEST):
+        if run and (chunk.start - run[-1].stop > gap or chunk.stop - run[0].start > _LONGEST):
             yield run
             run = []
         run.append(chunk)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 
 from pyimginspect.layers import rpmdb, strings
+from pyimginspect.layers.contents import may_identify
 from pyimginspect.layers.texts import wants_text
 from pyimginspect.model import Entry
 
@@ -44,9 +45,9 @@ def is_wanted(entry: Entry) -> bool:
     name = path[path.rfind("/") + 1 :]
     if entry.mode & 0o111 or ".so" in name or name.endswith(".sh"):
         return True
-    if is_wanted_whole(path) or strings.wants(path):
+    if may_identify(path) and (is_wanted_whole(path) or strings.wants(path)):
         return True
-    return name.rpartition(".")[2].lower() not in _DATA and _DATA_PLACES.match(path) is None
+    return name[name.rfind(".") + 1 :].lower() not in _DATA and _DATA_PLACES.match(path) is None
 
 
 def is_wanted_whole(path: str) -> bool:

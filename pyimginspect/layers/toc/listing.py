@@ -14,13 +14,13 @@ import base64
 import binascii
 import datetime
 from bisect import bisect_right
-from itertools import pairwise
-from typing import Annotated, NamedTuple
+from collections.abc import Collection
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta, Struct
 
-from pyimginspect.decoding import from_json
+from pyimginspect.decoding import from_builtins, from_json
 from pyimginspect.errors import LayerError
 from pyimginspect.layers.limits import Limits
 from pyimginspect.layers.tar import normalise
@@ -44,6 +44,8 @@ _KINDS: dict[str, Kind] = {
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _CONTENTS = "stargz.index.json"
 _LANDMARKS = (".prefetch.landmark", ".no.prefetch.landmark")
+_UNEVEN = "a file of it is not the sum of its chunks"
+_UNVERIFIED = "a chunk of it cannot be verified"
 _UNREADABLE = "�"  # what Go's JSON has for each byte of a name that is no UTF-8
 
 _Number = Annotated[int, Meta(ge=0, le=1 << 60)]
@@ -57,7 +59,7 @@ class _Item(Struct, frozen=True, rename="camel", gc=False):
     size: _Number = 0
     uid: _Number = 0
     gid: _Number = 0
-    modtime: datetime.datetime | None = None
+    modtime: str | None = None
     dev_major: _Number = 0
     dev_minor: _Number = 0
     xattrs: dict[str, str] | None = None
@@ -77,20 +79,49 @@ class _Document(Struct, frozen=True, rename="camel"):
     tar_split_digest: str = ""
 
 
-class Listing(NamedTuple):
+class Listing:
     """What a table of contents lists.
 
-    ``chunks`` are the contents by the position of their entry, in order and without a gap;
-    ``digests`` those of whole files. ``archived`` are the names of the entries as the archive has
-    them, and the sizes of their contents. ``tar_split_digest`` is empty where there is no such
-    thing.
+    ``digests`` are those of whole files, by the position of their entry. ``archived`` are the
+    names of the entries as the archive has them, and the sizes of their contents.
+    ``tar_split_digest`` is empty where there is no such thing.
     """
 
-    entries: tuple[Entry, ...]
-    chunks: dict[int, tuple[Chunk, ...]]
-    digests: dict[int, str]
-    archived: list[tuple[str, int]]
-    tar_split_digest: str
+    def __init__(
+        self,
+        entries: tuple[Entry, ...],
+        archived: list[tuple[str, int]],
+        contents: _Contents,
+        tar_split_digest: str,
+    ) -> None:
+        self.entries = entries
+        self.archived = archived
+        self.digests = contents.digests
+        self.tar_split_digest = tar_split_digest
+        self._parts = contents.parts
+        self._starts = contents.starts
+
+    @property
+    def contents(self) -> Collection[int]:
+        """The positions of the entries that have content, in order."""
+        return self._parts.keys()
+
+    def chunks(self, position: int) -> tuple[Chunk, ...]:
+        """Return the content of an entry, in order and without a gap."""
+        chunks = []
+        left = self.entries[position].stored
+        for item in self._parts[position]:
+            size = item.chunk_size or left
+            start = stop = 0
+            if item.chunk_type != "zeros":
+                start = item.offset
+                next_start = self._starts[bisect_right(self._starts, start)]
+                # Up to the next, but no more than bytes that do not get smaller may take.
+                stop = min(next_start, start + size + size // 64 + _MORE)
+            digest = item.chunk_digest or item.digest
+            chunks.append(Chunk(item.chunk_offset, size, start, stop, digest))
+            left -= size
+        return tuple(chunks)
 
 
 def read_listing(data: bytes, end: int, limits: Limits, *, estargz: bool) -> Listing:
@@ -106,76 +137,136 @@ def read_listing(data: bytes, end: int, limits: Limits, *, estargz: bool) -> Lis
         raise UnusableTocError(f"it is not as specified: {exc}") from exc
     if document.version != 1:
         raise UnusableTocError(f"it is of version {document.version}")
-    return _Reader(document, end, limits, estargz=estargz).read()
+    return _Reader(document, limits, estargz=estargz).read(end)
+
+
+class _Contents:
+    """Where the contents of files are, as the parts of each go by."""
+
+    def __init__(self) -> None:
+        self.parts: dict[int, list[_Item]] = {}
+        self.digests: dict[int, str] = {}
+        self.starts: list[int] = []
+        self._last = -1  # where the part before began in the blob
+        self._name: str | None = None  # of the file whose parts come now
+        self._at = self._size = 0  # how much of it there was, and how much it has
+        self._more = False  # whether it may have another part
+
+    def begin(self, position: int, item: _Item) -> None:
+        """Take the first part of a file, with its entry."""
+        if self._at != self._size:
+            raise UnusableTocError(_UNEVEN)
+        self._name = item.name
+        self._at, self._size = 0, item.size
+        # Of a file in one part the digest is its own.
+        self._more = bool(item.chunk_digest)
+        digest = item.digest
+        if digest:
+            self.digests[position] = digest
+        self.parts[position] = [item]
+        self._place(item, item.chunk_digest or digest)
+
+    def go_on(self, item: _Item) -> None:
+        """Take one more part of the file that began last."""
+        if item.name != self._name:
+            raise UnusableTocError("a chunk of it belongs to no file")
+        if not self._more:
+            raise UnusableTocError(_UNVERIFIED)
+        self.parts[next(reversed(self.parts))].append(item)
+        self._place(item, item.chunk_digest)
+
+    def end(self) -> None:
+        """Take an entry without content: what comes now is no part of the file before."""
+        self._name = None
+
+    def close(self, end: int) -> None:
+        """Raise :class:`UnusableTocError` where the contents are not whole at byte ``end``."""
+        if self._at != self._size:
+            raise UnusableTocError(_UNEVEN)
+        if self.starts and self.starts[-1] >= end:
+            raise UnusableTocError("its contents are said to lie after their end")
+        self.starts.append(end)
+
+    def _place(self, item: _Item, digest: str) -> None:
+        at = self._at
+        left = self._size - at
+        size = item.chunk_size or left
+        if item.chunk_offset != at or not 0 < size <= left or item.inner_offset:
+            raise UnusableTocError(_UNEVEN)
+        self._at = at + size
+        if not digest or item.chunk_type not in ("", "zeros"):
+            raise UnusableTocError(_UNVERIFIED)
+        if item.chunk_type:
+            return
+        # In the order of the archive, or else what is overwritten within the layer is not known.
+        if item.offset <= self._last:
+            raise UnusableTocError("its contents are not in their order")
+        self._last = item.offset
+        self.starts.append(item.offset)
 
 
 class _Reader:
     """Puts one listing together."""
 
-    def __init__(self, document: _Document, end: int, limits: Limits, *, estargz: bool) -> None:
+    def __init__(self, document: _Document, limits: Limits, *, estargz: bool) -> None:
         self._document = document
-        self._end = end
         self._limits = limits
         self._estargz = estargz
-        self._times: dict[datetime.datetime, int] = {}
-        self._entries: list[Entry] = []
-        self._parts: dict[int, list[_Item]] = {}
-        self._digests: dict[int, str] = {}
-        self._archived: list[tuple[str, int]] = []
+        self._times: dict[str | None, int] = {None: 0}
 
-    def read(self) -> Listing:
-        """Return the listing."""
+    def read(self, end: int) -> Listing:
+        """Return the listing of contents that end before byte ``end`` of the blob."""
         dropped = None
+        entries: list[Entry] = []
+        archived: list[tuple[str, int]] = []
+        contents = _Contents()
+        estargz = self._estargz
         for item in self._document.entries:
+            name = item.name
             if item.type == "chunk":
-                if dropped != item.name:
-                    self._add_part(item)
-            elif self._estargz and item.name.removeprefix("./") in _LANDMARKS:
-                dropped = item.name
+                if dropped != name:
+                    contents.go_on(item)
+                continue
+            if estargz and name.removeprefix("./") in _LANDMARKS:
+                dropped = name
+                continue
+            dropped = None
+            try:
+                entry = self._entry(item)
+            except (LayerError, ValueError, OverflowError, msgspec.MsgspecError) as exc:
+                raise UnusableTocError(f"an entry of it makes no sense: {exc}") from exc
+            stored = entry.stored
+            if stored:
+                contents.begin(len(entries), item)
             else:
-                dropped = None
-                self._add(item)
-        if len({entry.path for entry in self._entries}) != len(self._entries):
+                contents.end()
+            entries.append(entry)
+            archived.append((name, stored))
+        contents.close(end)
+        if len({entry.path for entry in entries}) != len(entries):
             raise UnusableTocError("it lists one path twice")
-        return Listing(
-            tuple(self._entries),
-            self._chunks(),
-            self._digests,
-            self._archived,
-            self._document.tar_split_digest,
-        )
-
-    def _add(self, item: _Item) -> None:
-        try:
-            entry = self._entry(item)
-        except (LayerError, ValueError, OverflowError) as exc:
-            raise UnusableTocError(f"an entry of it makes no sense: {exc}") from exc
-        if entry.stored:
-            self._parts[len(self._entries)] = [item]
-            if item.digest:
-                self._digests[len(self._entries)] = item.digest
-        self._entries.append(entry)
-        self._archived.append((item.name, entry.stored))
-
-    def _add_part(self, item: _Item) -> None:
-        last = self._parts.get(len(self._entries) - 1)
-        if last is None or last[0].name != item.name:
-            raise UnusableTocError("a chunk of it belongs to no file")
-        last.append(item)
+        return Listing(tuple(entries), archived, contents, self._document.tar_split_digest)
 
     def _entry(self, item: _Item) -> Entry:
+        name = item.name
         kind = _KINDS.get(item.type)
-        path = normalise(_raw(item.name), self._limits)
+        path = normalise(_raw(name), self._limits)
         if kind is None or path == _CONTENTS:
             raise ValueError(f"'{path}' is of type '{item.type[:20]}'")
-        if kind != "directory" and (not path or item.name.endswith("/")):
-            raise ValueError(f"'{item.name}' is no directory")
-        target = ""
-        if kind == "hardlink":
-            target = normalise(_raw(item.link_name), self._limits)
-        elif kind == "symlink":
-            target = _raw(item.link_name).decode()
+        if kind != "directory" and (not path or name[-1] == "/"):
+            raise ValueError(f"'{name}' is no directory")
+        modtime = item.modtime
+        mtime = self._times.get(modtime)
+        if mtime is None:
+            mtime = self._times[modtime] = _seconds(modtime)
         size = item.size if kind == "file" else 0
+        target, device = "", None
+        if kind == "symlink":
+            target = _raw(item.link_name).decode()
+        elif kind == "hardlink":
+            target = normalise(_raw(item.link_name), self._limits)
+        elif kind in ("character", "block"):
+            device = (item.dev_major, item.dev_minor)
         return Entry(
             path=path,
             kind=kind,
@@ -185,62 +276,19 @@ class _Reader:
             size=size,
             stored=size,
             offset=0,
-            mtime=self._time(item.modtime),
+            mtime=mtime,
             target=target,
-            device=(item.dev_major, item.dev_minor) if kind in ("character", "block") else None,
+            device=device,
             xattrs=_xattrs(item.xattrs) if item.xattrs else (),
         )
 
-    def _time(self, time: datetime.datetime | None) -> int:
-        if time is None:
-            return 0
-        known = self._times.get(time)
-        if known is None:
-            if time.tzinfo is None or time.year < 1900:
-                raise ValueError("a time that no archive has")
-            # Towards zero, as the fraction of a time in a header is dropped.
-            known = self._times[time] = int((time - _EPOCH).total_seconds())
-        return known
 
-    def _chunks(self) -> dict[int, tuple[Chunk, ...]]:
-        starts = [
-            item.offset
-            for parts in self._parts.values()
-            for item in parts
-            if item.chunk_type != "zeros"
-        ]
-        # In the order of the archive, or else what is overwritten within the layer is not known.
-        if any(one >= other for one, other in pairwise(starts)):
-            raise UnusableTocError("its contents are not in their order")
-        starts.append(self._end)
-        if starts[-2:-1] >= [self._end]:
-            raise UnusableTocError("its contents are said to lie after their end")
-        return {
-            position: self._of_file(self._entries[position], parts, starts)
-            for position, parts in self._parts.items()
-        }
-
-    def _of_file(self, entry: Entry, parts: list[_Item], starts: list[int]) -> tuple[Chunk, ...]:
-        chunks = []
-        at = 0
-        for item in parts:
-            size = item.chunk_size or entry.size - at
-            digest = item.chunk_digest or (item.digest if len(parts) == 1 else "")
-            zeros = item.chunk_type == "zeros"
-            if item.chunk_offset != at or not 0 < size <= entry.size - at or item.inner_offset:
-                raise UnusableTocError("a file of it is not the sum of its chunks")
-            if not digest or item.chunk_type not in ("", "zeros"):
-                raise UnusableTocError("a chunk of it cannot be verified")
-            start = stop = 0
-            if not zeros:
-                start = item.offset
-                # Up to the next, but no more than bytes that do not get smaller may take.
-                stop = min(starts[bisect_right(starts, start)], start + size + size // 64 + _MORE)
-            chunks.append(Chunk(at=at, size=size, start=start, stop=stop, digest=digest))
-            at += size
-        if at != entry.size:
-            raise UnusableTocError("a file of it is not the sum of its chunks")
-        return tuple(chunks)
+def _seconds(text: str | None) -> int:
+    """Return a time (RFC 3339) in seconds, towards zero: headers have their fraction dropped."""
+    time = from_builtins(text, datetime.datetime)
+    if time.tzinfo is None or time.year < 1900:
+        raise ValueError("a time that no archive has")
+    return int((time - _EPOCH).total_seconds())
 
 
 def _raw(name: str) -> bytes:

@@ -115,27 +115,25 @@ def _size_around(text: bytes, listing: Listing) -> int:
     Raises :class:`UnusableTocError` where it has other files than the listing, or lacks the zeros
     that close an archive, of which a report would say something.
     """
-    size = 0
-    files: list[_Record] = []
-    tail: list[str] = []  # what stands after the last file
     try:
-        for record in from_json_lines(text, _Record):
-            if record.type == _FILE:
-                files.append(record)
-                tail.clear()
-            elif record.type == _SEGMENT:
-                payload = record.payload or ""
-                size += len(payload) // 4 * 3 - payload[-2:].count("=")
-                tail.append(payload)
-            else:
-                raise UnusableTocError("what belongs to it is of an unknown kind")
+        records = from_json_lines(text, _Record)
     except (msgspec.MsgspecError, UnicodeDecodeError) as exc:
         raise UnusableTocError(f"what belongs to it is not as specified: {exc}") from exc
-    if [(each.name, each.size) for each in files] != listing.archived:
+    files = [(record.name, record.size) for record in records if record.type == _FILE]
+    around = [record.payload or "" for record in records if record.type == _SEGMENT]
+    if len(files) + len(around) != len(records):
+        raise UnusableTocError("what belongs to it is of an unknown kind")
+    if files != listing.archived:
         raise UnusableTocError("what belongs to it has other files")
-    if not _is_closed(tail, files[-1].size if files else 0):
+    tail = []  # what stands after the last file
+    for record in reversed(records):
+        if record.type == _FILE:
+            break
+        tail.append(record.payload or "")
+    if not _is_closed(tail[::-1], files[-1][1] if files else 0):
         raise UnusableTocError("the archive is not closed")
-    return size + sum(each.size for each in files)
+    size = sum(len(part) // 4 * 3 - part.count("=", -2) for part in around)
+    return size + sum(size for _, size in files)
 
 
 def _is_closed(tail: list[str], size: int) -> bool:

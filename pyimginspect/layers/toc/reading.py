@@ -6,8 +6,8 @@ fetched for the next, for all files of the batch together.
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import cast
 
 import msgspec
@@ -16,6 +16,7 @@ from pyimginspect.errors import PyimginspectError
 from pyimginspect.layers.compression import Compression
 from pyimginspect.layers.cursors import ContentCursor
 from pyimginspect.layers.elf import MAGIC, WHOLE_UP_TO, RandomAccess, wanted_ranges
+from pyimginspect.layers.elf_headers import loaded_ranges
 from pyimginspect.layers.index import Collector
 from pyimginspect.layers.indexed import Indexed, Progress
 from pyimginspect.layers.limits import DEFAULT_LIMITS, Limits
@@ -31,10 +32,11 @@ __all__ = ["checksum_by_toc", "index_by_toc"]
 
 _HEAD = 1 << 10  # bytes of a file that are looked at first
 _WINDOW = 1 << 16  # bytes that `wanted_ranges` is shown
-_AHEAD = 1 << 20  # bytes that are fetched at once of a file that is searched for a version
+_AHEAD = 256 << 10  # bytes fetched beyond those asked for, where a file is searched for a version
 _BATCH = 64 << 20  # bytes of contents, uncompressed, that are held at a time
 _MOST_ROUNDS = 200
 _MOST_OF_BLOB = 0.5  # of which more is wanted to begin with, the blob is better read whole
+_SHA256 = 71  # characters of such a digest
 _SMALL_BLOB = 256 << 10  # bytes: one request for all of it
 
 
@@ -71,7 +73,7 @@ def checksum_by_toc(
         listing = locate_toc(_Counted(blob, lambda _: None), toc, DEFAULT_LIMITS).listing
         fetcher = Fetcher(blob, _compression(toc))
         checksum = 0
-        for chunk in listing.chunks[position]:
+        for chunk in listing.chunks(position):
             checksum = sum_(fetcher.fetch([chunk])[chunk], checksum)
     except (UnusableTocError, PyimginspectError, LookupError):
         return None
@@ -125,31 +127,56 @@ class _Contents:
 
     def __init__(self, size: int, chunks: tuple[Chunk, ...]) -> None:
         self.size = size
-        self.chunks = chunks
-        self.data: dict[Chunk, bytes] = {}
         self.wanted: list[Chunk] = []
+        self._chunks = chunks
+        self._starts = [chunk.at for chunk in chunks]
+        self._data: dict[int, bytes] = {}
+        self._last, self._last_at = b"", 0  # of the chunks the one that was read last
+
+    @property
+    def held(self) -> int:
+        """How many bytes were fetched."""
+        return sum(map(len, self._data.values()))
 
     def want(self, start: int, stop: int) -> None:
         """Have a part fetched that is not there."""
-        self.wanted += [chunk for chunk in self._between(start, stop) if chunk not in self.data]
+        data = self._data
+        self.wanted += [chunk for chunk in self._between(start, stop) if chunk.at not in data]
+
+    def take(self, found: Mapping[Chunk, bytes]) -> None:
+        """Take what was wanted."""
+        for chunk in self.wanted:
+            self._data[chunk.at] = found[chunk]
+        self.wanted.clear()
+
+    def drop(self) -> None:
+        """Forget what was fetched."""
+        self._data.clear()
+        self._last = b""
 
     def read(self, start: int, stop: int, ahead: int = 0) -> bytes:
         """Return a part; where it is not there, want it, and what follows ``ahead`` of it too."""
         stop = min(stop, self.size)
+        at = self._last_at
+        if not at <= start < stop <= at + len(self._last):
+            return self._read(start, stop, ahead)
+        return self._last[start - at : stop - at]
+
+    def _read(self, start: int, stop: int, ahead: int) -> bytes:
         parts = []
         for chunk in self._between(start, stop):
-            data = self.data.get(chunk)
+            data = self._data.get(chunk.at)
             if data is None:
                 self.want(start, stop + ahead)
                 raise _AbsentError
+            self._last, self._last_at = data, chunk.at
             parts.append(data[max(0, start - chunk.at) : stop - chunk.at])
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    def _between(self, start: int, stop: int) -> Iterator[Chunk]:
-        number = max(0, bisect_right(self.chunks, start, key=lambda chunk: chunk.at) - 1)
-        while number < len(self.chunks) and self.chunks[number].at < stop:
-            yield self.chunks[number]
-            number += 1
+    def _between(self, start: int, stop: int) -> tuple[Chunk, ...]:
+        starts = self._starts
+        first = max(0, bisect_right(starts, start) - 1)
+        return self._chunks[first : bisect_left(starts, stop, first)]
 
 
 class _Cursor:
@@ -174,17 +201,23 @@ class _Cursor:
             contents.read(0, size)
         elif size > WHOLE_UP_TO:
             parts = wanted_ranges(contents.read(0, _WINDOW), size, mapped=mapped)
-        return _Parts(contents, parts, _AHEAD if mapped else 0)
+        return _Parts(contents, parts, mapped=mapped)
 
 
 class _Parts:
-    """The parts of a file that may be read, each an ``(offset, length)``."""
+    """The parts of a file that may be read, each an ``(offset, length)``.
 
-    def __init__(self, contents: _Contents, parts: list[tuple[int, int]], ahead: int) -> None:
+    What is ``mapped`` is searched from beginning to end, one segment after the other, so what
+    follows in the same segment will be asked for as well.
+    """
+
+    def __init__(self, contents: _Contents, parts: list[tuple[int, int]], *, mapped: bool) -> None:
         self.size = contents.size
         self._contents = contents
         self._parts = parts
-        self._ahead = ahead
+        self._segments: list[tuple[int, int]] = []
+        if mapped:
+            self._segments = loaded_ranges(self)
 
     def read_at(self, offset: int, length: int, /) -> bytes:
         """Return bytes as :class:`RandomAccess` says."""
@@ -193,8 +226,14 @@ class _Parts:
         for start, part in self._parts:
             if start <= offset < start + part:
                 stop = min(offset + max(0, length), start + part)
-                return self._contents.read(offset, stop, self._ahead)
+                return self._contents.read(offset, stop, self._ahead(offset, stop))
         raise LookupError(offset)
+
+    def _ahead(self, offset: int, stop: int) -> int:
+        for start, length in self._segments:
+            if start <= offset < start + length:
+                return max(0, min(_AHEAD, start + length - stop))
+        return 0
 
 
 class _Reading:
@@ -233,11 +272,12 @@ class _Reading:
     def _wanted_files(self) -> dict[int, _Contents]:
         """Return the files to look at by their positions, with what is wanted of each at first."""
         files = {}
-        for position, chunks in self._listing.chunks.items():
-            entry = self._listing.entries[position]
+        listing = self._listing
+        for position in listing.contents:
+            entry = listing.entries[position]
             if not is_wanted(entry):
                 continue
-            files[position] = contents = _Contents(entry.stored, chunks)
+            files[position] = contents = _Contents(entry.stored, listing.chunks(position))
             whole = is_wanted_whole(entry.path) and entry.stored <= self._limits.content
             contents.want(0, entry.stored if whole else _HEAD)
         return files
@@ -256,13 +296,12 @@ class _Reading:
 
     def _fetch(self, batch: dict[int, _Contents]) -> None:
         wanted = {chunk for contents in batch.values() for chunk in contents.wanted}
-        held = sum(len(data) for contents in batch.values() for data in contents.data.values())
+        held = sum(contents.held for contents in batch.values())
         if held + sum(chunk.size for chunk in wanted) > 2 * _BATCH + self._limits.content:
             raise UnusableTocError("too much of the layer is wanted at a time")
         found = self._fetcher.fetch(wanted)
         for contents in batch.values():
-            contents.data.update((chunk, found[chunk]) for chunk in contents.wanted)
-            contents.wanted.clear()
+            contents.take(found)
 
     def _is_done(self, position: int, contents: _Contents) -> bool:
         self._cursor.contents = contents
@@ -273,7 +312,7 @@ class _Reading:
                 self._collector.probe(position, entry, head)
         except _AbsentError:
             return False
-        contents.data.clear()
+        contents.drop()
         return True
 
 
@@ -295,10 +334,9 @@ def _sums(listing: Listing) -> dict[int, int]:
     """Return the first 62 bits of the files' digests, where they are SHA-256."""
     sums = {}
     for position, digest in listing.digests.items():
-        name, _, encoded = digest.partition(":")
-        if name == "sha256" and len(encoded) == 64:
+        if len(digest) == _SHA256 and digest.startswith("sha256:"):
             try:
-                sums[position] = int(encoded[:16], 16) >> 2
+                sums[position] = int(digest[7:23], 16) >> 2
             except ValueError:
                 continue
     return sums
