@@ -72,7 +72,7 @@ class Fetcher:
         self._blob = blob
         self._kind: Compression = kind
         self._together = True
-        self._kept: list[tuple[int, bytes]] = []  # what came along with chunks, by its start
+        self._kept: list[tuple[int, bytes]] = []  # what was fetched beside chunks, by its start
 
     def fetch(self, wanted: Collection[Chunk]) -> dict[Chunk, bytes]:
         """Return the contents of chunks, verified.
@@ -128,7 +128,7 @@ class Fetcher:
         return self._blob.read_range(*_span(run))
 
     def _stored(self, chunk: Chunk) -> bytes | None:
-        """Return a chunk as it is stored, where it came along with another."""
+        """Return a chunk as it is stored, where it was fetched with another."""
         place = bisect_right(self._kept, chunk.start, key=lambda kept: kept[0]) - 1
         if place < 0:
             return None

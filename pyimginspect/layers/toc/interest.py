@@ -1,6 +1,6 @@
-"""Which files of a listing are looked at, where a look costs a request.
+"""Which files of a listing are examined, where each costs a request.
 
-Read whole, a layer has every file's first bytes looked at: that is how programs, libraries and
+Read whole, a layer has the first bytes of every file examined: that is how programs, libraries and
 scripts are told. By a table of contents only those files are whose name, place or mode leaves it
 open that they are one. What is left out are files of data, by their ending, and what lies where
 distributions keep data, unless somebody may execute it.
@@ -40,7 +40,7 @@ _DATA_PLACES = re.compile(
 
 
 def is_wanted(entry: Entry) -> bool:
-    """Whether the content of a file is looked at, its beginning at least."""
+    """Whether the content of a file is examined, its beginning at least."""
     path = entry.path
     name = path[path.rfind("/") + 1 :]
     if entry.mode & 0o111 or ".so" in name or name.endswith(".sh"):
@@ -51,5 +51,5 @@ def is_wanted(entry: Entry) -> bool:
 
 
 def is_wanted_whole(path: str) -> bool:
-    """Whether all of a file's content is looked at, by its name alone."""
+    """Whether all of a file's content is examined, by its name alone."""
     return wants_text(path) or rpmdb.wants(path)

@@ -32,7 +32,7 @@ __all__ = ["Located", "locate_toc"]
 
 _LARGEST = 96 << 20  # bytes of a listing, or of what stands around the files, uncompressed
 _LARGEST_STORED = 32 << 20  # bytes, compressed
-_BIG = 8 << 20  # bytes of a listing; of such ones only one at a time is looked at
+_BIG = 8 << 20  # bytes of a listing; of such ones only one at a time is read
 _one_big_listing = threading.Lock()
 _FOOTER = 51
 _FOOTER_TEXT = re.compile(
@@ -125,15 +125,20 @@ def _size_around(text: bytes, listing: Listing) -> int:
         raise UnusableTocError("what belongs to it is of an unknown kind")
     if files != listing.archived:
         raise UnusableTocError("what belongs to it has other files")
-    tail = []  # what stands after the last file
+    if not _is_closed(_tail(records), files[-1][1] if files else 0):
+        raise UnusableTocError("the archive is not closed")
+    size = sum(len(part) // 4 * 3 - part.count("=", -2) for part in around)
+    return size + sum(size for _, size in files)
+
+
+def _tail(records: list[_Record]) -> list[str]:
+    """Return what stands after the last file."""
+    tail = []
     for record in reversed(records):
         if record.type == _FILE:
             break
         tail.append(record.payload or "")
-    if not _is_closed(tail[::-1], files[-1][1] if files else 0):
-        raise UnusableTocError("the archive is not closed")
-    size = sum(len(part) // 4 * 3 - part.count("=", -2) for part in around)
-    return size + sum(size for _, size in files)
+    return tail[::-1]
 
 
 def _is_closed(tail: list[str], size: int) -> bool:

@@ -1,6 +1,6 @@
 """A layer by its table of contents → its index: what probes ask for is fetched, and no more.
 
-Files are looked at in batches, and each batch in rounds: what a probe misses in one round is
+Files are examined in batches, and each batch in rounds: what a probe misses in one round is
 fetched for the next, for all files of the batch together.
 """
 
@@ -30,7 +30,7 @@ from pyimginspect.model import LayerIndex
 
 __all__ = ["checksum_by_toc", "index_by_toc"]
 
-_HEAD = 1 << 10  # bytes of a file that are looked at first
+_HEAD = 1 << 10  # bytes of a file that are examined first
 _WINDOW = 1 << 16  # bytes that `wanted_ranges` is shown
 _AHEAD = 256 << 10  # bytes fetched beyond those asked for, where a file is searched for a version
 _BATCH = 64 << 20  # bytes of contents, uncompressed, that are held at a time
@@ -50,7 +50,7 @@ def index_by_toc(
     """Index a layer without reading all of it.
 
     The index has no verified digests: what it says is what the table of contents says, which is
-    held against ``toc``, and what the chunks say that it has digests of. Raises
+    checked against ``toc``, and what the chunks say that it has digests of. Raises
     :class:`UnusableTocError` for whatever is unusual, and what reaching the blob raises.
     """
     tell = progress or (lambda _: None)
