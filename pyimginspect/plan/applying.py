@@ -179,6 +179,8 @@ def _mount_copied(draft: Draft, operation: MountCopied) -> None:
     words = instruction.words or tuple(instruction.argument.text.split())
     if instruction.keyword != "COPY" or len(words) != 2 or instruction.heredocs:
         raise NotEditableError("it is no COPY of one source")
+    if any(flag.name in ("chmod", "parents", "exclude") for flag in instruction.flags):
+        raise NotEditableError("a mount has the source's own modes, and all of its files")
     source = words[0].removeprefix("./").rstrip("/")
     if re.search(r"[*?\[]", source):
         source = posixpath.dirname(source)
@@ -189,6 +191,7 @@ def _mount_copied(draft: Draft, operation: MountCopied) -> None:
         raise NotEditableError("it may copy from a stage that it does not name")
     place = f"from={stage}," if stage else ""
     mount = f"--mount=type=bind,{place}source={source},target={operation.target}"
+    mount += ",rw" if operation.writable else ""
     comments = draft.comments_of(block)
     for layer in operation.runs:
         if not draft.is_dropped(layer):

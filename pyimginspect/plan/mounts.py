@@ -1,7 +1,8 @@
 """Edits that mount what ``RUN``s need, in place of a ``COPY`` that stores it.
 
 Sources: "RUN --mount=type=bind" in the Dockerfile reference, which reads from the build context or
-from another stage, and stores nothing.
+from another stage, and stores nothing. Without ``rw`` nothing can be written there, which builds do
+(setuptools, since pip 21.3 builds in the tree of the sources).
 """
 
 from __future__ import annotations
@@ -54,6 +55,8 @@ def edits_of_deleted_copies(
         runs, operations = _without_deletion(context, copied, removed_in)
         if not operations or not contents >= context.stored_by(layer):
             continue
+        if not _same_by_mount(context, copied, runs):
+            continue
         rules = ("deleted-but-shipped",)
         mended += found
         proposals.append(_proposal(context, copied, runs, operations, contents, rules=rules))
@@ -86,13 +89,16 @@ def _proposal(
     gone: frozenset[str] = frozenset(),
     rules: tuple[str, ...] = (),
 ) -> Proposal:
-    mount = MountCopied(layer=copied.layer, runs=tuple(runs), target=copied.target)
+    writable = not all(path.endswith(".whl") for path in copied.paths)
+    mount = MountCopied(
+        layer=copied.layer, runs=tuple(runs), target=copied.target, writable=writable
+    )
     where = f"layer {listed([f'{run}' for run in runs])}"
     edit = context.edit(
         "delete-early" if rules else "narrow-copy",
         copied.layer,
         f"mount {copied.target} in the RUN of {where}, which stores nothing of it",
-        command=f"RUN --mount=type=bind,source=…,target={copied.target}",
+        command=f"RUN --mount=type=bind,source=…,target={copied.target}{',rw' * writable}",
         rules=rules,
         others=[*runs],
         operations=[*operations, mount],
@@ -132,10 +138,13 @@ def _copied(context: Context, layer: int) -> _Copied | None:
 def _source_and_target(context: Context, layer: int) -> tuple[str, str] | None:
     """Return the one source of a ``COPY`` and its absolute target; ``None`` for ``/``, and others.
 
-    Variables and here-documents are not read.
+    Variables and here-documents are not read. A mount has the modes of the source, and all of it.
     """
     step = context.by_layer.get(layer)
     if step is None or step.word != "COPY" or "$" in step.text or "<<" in step.text:
+        return None
+    flags = [word for word in step.text.split() if word.startswith("--")]
+    if any(flag.startswith(("--chmod", "--parents", "--exclude")) for flag in flags):
         return None
     words = [word for word in step.text.split() if not word.startswith("--")]
     if len(words) != 2:
@@ -152,6 +161,21 @@ def _hides(context: Context, layer: int, target: str) -> bool:
         for each in context.inventory.image.layers[:layer]
         for entry in each.index.entries
     )
+
+
+def _same_by_mount(context: Context, copied: _Copied, runs: Sequence[int]) -> bool:
+    """Whether ``RUN``s find in a mount what they found in what was copied.
+
+    Whatever one of them writes there the next one does not see, and all is root's.
+    """
+    top = f"{copied.target[1:]}/"
+    written = any(
+        f"{entry.path}/".startswith(top) and entry.kind != "directory"
+        for layer in runs[:-1]
+        for entry in context.inventory.image.layers[layer].index.entries
+    )
+    owned = "--chown" in context.by_layer[copied.layer].text
+    return not written and not (owned and any(map(context.user, runs)))
 
 
 # --- the RUNs -------------------------------------------------------------------------------------

@@ -122,12 +122,14 @@ class NarrowCopy(Struct, frozen=True, kw_only=True, tag="narrow-copy"):
 class MountCopied(Struct, frozen=True, kw_only=True, tag="mount-copied"):
     """Mount what the ``COPY`` of ``layer`` copied while the ``RUN``s of layers ``runs`` run.
 
-    ``target`` is where it was copied to, a file or a directory; the ``COPY`` goes.
+    ``target`` is where it was copied to, a file or a directory; the ``COPY`` goes. Where the mount
+    is ``writable``, what is written to it is discarded after the ``RUN``.
     """
 
     layer: int
     runs: tuple[int, ...]
     target: str
+    writable: bool = False
 
 
 class DropInstruction(Struct, frozen=True, kw_only=True, tag="drop-instruction"):

@@ -300,6 +300,7 @@ def test_a_comment_names_no_rule_where_no_finding_is_cited() -> None:
         ("COPY w/*.whl .", "source=w,target=/x"),
         ("COPY --from=app --chown=1 /w .", "from=app,source=/w,target=/x"),
         ("COPY --from=0 w/*.whl .", "from=0,source=w,target=/x"),
+        ("COPY --chmod=755 w .", ""),
         ("COPY . .", ""),
         ("COPY /w .", ""),
         ("COPY *.whl .", ""),
@@ -325,6 +326,12 @@ def test_a_copy_becomes_a_mount(copy: str, mount: str) -> None:
     line = f"RUN --mount=type=bind,{mount} pip install -r requirements.txt\n"
     assert f"\n{FIXES}\nRUN --mount=type=bind,{mount} make\n" in patch.text
     assert f"WORKDIR /app\n# pinned\n{FIXES}\n{line}" in patch.text
+
+
+def test_a_mount_can_be_writable() -> None:
+    mount = MountCopied(layer=3, runs=(5,), target="/x", writable=True)
+    patch = plan_of([edit("delete-early", 3, mount)]).patch(DOCKERFILE)
+    assert "\nRUN --mount=type=bind,source=requirements.txt,target=/x,rw make\n" in patch.text
 
 
 def test_no_lists_are_fetched_for_what_another_edit_takes_away() -> None:

@@ -73,7 +73,40 @@ def test_a_file_is_mounted_as_one() -> None:
     ]
     history = ["COPY a.tgz /tmp/ # buildkit", "RUN tar xf /tmp/a.tgz -C /opt && rm /tmp/a.tgz"]
     (edit,) = mounted(layers, history)
-    assert edit.operations[-1] == MountCopied(layer=4, runs=(5,), target="/tmp/a.tgz")
+    mount = MountCopied(layer=4, runs=(5,), target="/tmp/a.tgz", writable=True)
+    assert edit.operations[-1] == mount
+    assert edit.command == "RUN --mount=type=bind,source=…,target=/tmp/a.tgz,rw"
+
+
+SOURCE: Mapping[str, Content] = {"src/setup.py": File(MB)}
+NO_SOURCE: Mapping[str, Content] = {**MADE, ".wh.src": ""}
+
+
+@pytest.mark.parametrize(
+    ("layers", "history", "runs"),
+    [
+        # setuptools writes beside the sources: what is mounted can be written to.
+        ([SOURCE, NO_SOURCE], ["COPY . /src", "RUN pip install /src && rm -r /src"], (5,)),
+        ([SOURCE, MADE, NO_SOURCE], ["COPY . /src", "RUN a /src", "RUN b /src && rm -r /src"],
+         (5, 6)),
+        # What the first RUN writes there the second one reads.
+        ([SOURCE, {"src/a": ""}, NO_SOURCE],
+         ["COPY . /src", "RUN a /src", "RUN b /src && rm -r /src"], ()),
+        # A mount has the modes of the source, and the build context is root's.
+        ([SOURCE, NO_SOURCE], ["COPY --chmod=755 . /src", "RUN /src/a && rm -r /src"], ()),
+        ([SOURCE, NO_SOURCE], ["COPY --exclude=x . /src", "RUN make /src && rm -r /src"], ()),
+        ([SOURCE, NO_SOURCE], ["COPY --parents a/b /src", "RUN make /src && rm -r /src"], ()),
+        ([SOURCE, NO_SOURCE], ["COPY --chown=app . /src", "RUN make /src && rm -r /src"], (5,)),
+        ([SOURCE, NO_SOURCE],
+         ["COPY --chown=app . /src", "USER app", "RUN make /src && rm -r /src"], ()),
+    ],
+)  # fmt: skip
+def test_what_is_built_from_is_mounted_so_that_it_can_be_written_to(
+    layers: Sequence[Mapping[str, Content]], history: Sequence[str], runs: tuple[int, ...]
+) -> None:
+    edits = mounted(layers, history)
+    mount = MountCopied(layer=4, runs=runs, target="/src", writable=True)
+    assert [each.operations[-1] for each in edits] == ([mount] if runs else [])
 
 
 def test_every_run_that_needs_it_has_the_mount() -> None:
