@@ -30,6 +30,7 @@ __all__ = [
     "append",
     "drop_command",
     "drop_packages",
+    "grouped",
     "insert",
     "replace_command",
 ]
@@ -234,10 +235,37 @@ def _is_setting(run: Run, number: int) -> bool:
 
 
 def append(run: Run, command: str) -> str:
-    """End the sequence with one more command."""
-    if not run.script.items:
+    """End the sequence with one more command, or with a list of them.
+
+    What fails in the sequence ends it still, where ``a && b; c`` would go on with ``c``: a list is
+    grouped (POSIX.1-2024, 2.9.4.1), but for one with ``set -e``, which has no effect in a group
+    that anything follows (2.8.1).
+    """
+    items, added = run.script.items, read_script(command)
+    if not items:
         raise NotEditableError("there is no command in it")
-    return _inserted(run, len(run.script.items) - 1, command)
+    last = len(items) - 1
+    if grouped(command) == command:
+        return _inserted(run, last, command)
+    if added is not None and added.strict:
+        apart = run.script.strict and items[-1].operator != "&&"
+        return _inserted(run, last, command, between="" if apart else " || exit; ")
+    if any(map(_ends_at_failure, run.script.commands)):
+        raise NotEditableError("after set -e what is added would end at its first failure")
+    return _inserted(run, last, grouped(command))
+
+
+def _ends_at_failure(command: Command) -> bool:
+    """Whether a command is a ``set -e``."""
+    options = (word.text for word in command.arguments)
+    return command.program == "set" and any(o.startswith("-") and "e" in o for o in options)
+
+
+def grouped(command: str) -> str:
+    """Return a list of commands as one, in braces; a command, or a chain by ``&&``, as it is."""
+    script = read_script(command)
+    chain = script is None or all(item.operator in ("", "&&") for item in script.items)
+    return command if chain else f"{{ {command}; }}"
 
 
 def insert(run: Run, after: Sequence[str], command: str) -> str:
@@ -249,9 +277,16 @@ def insert(run: Run, after: Sequence[str], command: str) -> str:
         raise NotEditableError("there is no command in it")
     if first:
         return _inserted(run, first - 1, command)
-    place = run.start(run.script.items[0].start)
+    items = run.script.items
+    place, end = run.start(items[0].start), run.end(items[-1].end)
     between = run.between(0, strict=False)
-    return replaced(run.text, [(place, place, _in_lines(command, between) + between)])
+    new = _in_lines(command, between) + between
+    if all(item.operator in ("", "&&") for item in items):
+        return replaced(run.text, [(place, place, new)])
+    if run.script.text[items[-1].end :].lstrip().startswith("&"):
+        raise NotEditableError("its last command runs in the background")
+    # Where the new command fails, nothing of the list may run after it.
+    return replaced(run.text, [(place, place, f"{new}{{ "), (end, end, "; }")])
 
 
 def _in_lines(command: str, between: str) -> str:
@@ -265,7 +300,7 @@ def _in_lines(command: str, between: str) -> str:
     return between.join(parts)
 
 
-def _inserted(run: Run, number: int, command: str) -> str:
+def _inserted(run: Run, number: int, command: str, between: str = "") -> str:
     items = run.script.items
     item = items[number]
     following: Item | None = items[number + 1] if number + 1 < len(items) else None
@@ -278,7 +313,8 @@ def _inserted(run: Run, number: int, command: str) -> str:
     strict = run.script.strict and (following or item).operator != "&&"
     place = run.end(item.end)
     command = _in_lines(command, run.between(number, strict=False))
-    return replaced(run.text, [(place, place, run.between(number, strict=strict) + command)])
+    between = between or run.between(number, strict=strict)
+    return replaced(run.text, [(place, place, between + command)])
 
 
 _REPEATED = ("mount",)

@@ -13,9 +13,11 @@ from pyimginspect.dockerfile.editing import (
     append,
     drop_command,
     drop_packages,
+    grouped,
     insert,
     replace_command,
 )
+from pyimginspect.dockerfile.records import Instruction
 from pyimginspect.dockerfile.runs import NotEditableError
 from pyimginspect.dockerfile.wording import Scope
 from pyimginspect.plan.draft import Draft
@@ -79,7 +81,8 @@ def _append_command(draft: Draft, operation: AppendCommand) -> None:
     if operation.command == CLEAN and draft.is_dropped(operation.layer):
         return
     run = draft.run(operation.layer)
-    if not run.script.text.rstrip().endswith(operation.command):
+    ends = (operation.command, grouped(operation.command))
+    if not run.script.text.rstrip().endswith(ends):
         draft.block(operation.layer).set(append(run, operation.command))
 
 
@@ -175,7 +178,22 @@ def _narrow_copy(draft: Draft, operation: NarrowCopy) -> None:
 def _mount_copied(draft: Draft, operation: MountCopied) -> None:
     """Mount the source of a ``COPY``; of a pattern the whole directory that it is in."""
     block = draft.block(operation.layer)
-    instruction = draft.again(block)
+    place = _place_of_source(draft.again(block))
+    mount = f"--mount=type=bind,{place},target={operation.target}"
+    mount += ",rw" if operation.writable else ""
+    comments = draft.comments_of(block)
+    for layer in operation.runs:
+        if not draft.is_dropped(layer):
+            draft.run(layer)
+            run = draft.block(layer)
+            run.set(add_flag(run.text, draft.again(run), mount))
+            run.comments += comments
+            comments = ()
+    block.gone = True
+
+
+def _place_of_source(instruction: Instruction) -> str:
+    """Return the fields of a mount that name what a ``COPY`` takes, and from where."""
     words = instruction.words or tuple(instruction.argument.text.split())
     if instruction.keyword != "COPY" or len(words) != 2 or instruction.heredocs:
         raise NotEditableError("it is no COPY of one source")
@@ -189,18 +207,7 @@ def _mount_copied(draft: Draft, operation: MountCopied) -> None:
     stage = instruction.flag("from")
     if stage is None and source.startswith("/"):
         raise NotEditableError("it may copy from a stage that it does not name")
-    place = f"from={stage}," if stage else ""
-    mount = f"--mount=type=bind,{place}source={source},target={operation.target}"
-    mount += ",rw" if operation.writable else ""
-    comments = draft.comments_of(block)
-    for layer in operation.runs:
-        if not draft.is_dropped(layer):
-            draft.run(layer)
-            run = draft.block(layer)
-            run.set(add_flag(run.text, draft.again(run), mount))
-            run.comments += comments
-            comments = ()
-    block.gone = True
+    return f"from={stage},source={source}" if stage else f"source={source}"
 
 
 def _replace_base(draft: Draft, operation: ReplaceBase) -> None:

@@ -22,6 +22,8 @@ NO_CACHE: Change = lambda run: add_option(run, "pip", "--no-cache-dir")  # noqa:
 NO_GCC: Change = lambda run: drop_packages(run, "apt", ["gcc"])  # noqa: E731
 NO_GIT: Change = lambda run: drop_packages(run, "apt", ["gcc", "git"])  # noqa: E731
 CLEAN: Change = lambda run: append(run, "rm -rf /x")  # noqa: E731
+LIST: Change = lambda run: append(run, "x; y")  # noqa: E731
+STRICT: Change = lambda run: append(run, "set -e; x; y")  # noqa: E731
 LINES = "RUN apt-get update && \\\n    apt-get install -y \\\n"
 HEREDOC = "RUN <<EOF\nset -e\napt-get install gcc\nEOF"
 
@@ -124,6 +126,24 @@ HEREDOC = "RUN <<EOF\nset -e\napt-get install gcc\nEOF"
         (CLEAN, HEREDOC, "RUN <<EOF\nset -e\napt-get install gcc\nrm -rf /x\nEOF"),
         (CLEAN, "RUN <<EOF\na\nEOF", "RUN <<EOF\na &&\n    rm -rf /x\nEOF"),
         (CLEAN, "RUN <<-EOF\n\ta\n\tEOF", "RUN <<-EOF\n\ta &&\n\t    rm -rf /x\n\tEOF"),
+        # What fails ends the script as before, and what could fail still can.
+        (LIST, "RUN a", "RUN a \\\n    && { x; y; }"),
+        (LIST, "RUN a && b", "RUN a && b && { x; y; }"),
+        (LIST, "RUN a; b", "RUN a; b && { x; y; }"),
+        (LIST, "RUN a || b", "RUN a || b && { x; y; }"),
+        (lambda run: append(run, "x || y"), "RUN a && b", "RUN a && b && { x || y; }"),
+        (lambda run: append(run, "x && y"), "RUN a && b", "RUN a && b && x && y"),
+        (STRICT, "RUN a && b", "RUN a && b || exit; set -e; x; y"),
+        (STRICT, "RUN set -e; a && b", "RUN set -e; a && b || exit; set -e; x; y"),
+        (STRICT, "RUN set -e; a; b", "RUN set -e; a; b; set -e; x; y"),
+        (STRICT, "RUN set -e && a", "RUN set -e && a || exit; set -e; x; y"),
+        (lambda run: insert(run, [], "x"), "RUN a; b", "RUN x && { a; b; }"),
+        (lambda run: insert(run, [], "x"), "RUN a || b", "RUN x && { a || b; }"),
+        (
+            lambda run: insert(run, [], "x"),
+            "RUN <<EOF\na\nb\nEOF",
+            "RUN <<EOF\nx &&\n    { a\nb; }\nEOF",
+        ),
         (lambda run: insert(run, ["a"], "x"), "RUN a && b", "RUN a && x && b"),
         (lambda run: insert(run, ["a"], "x"), "RUN set -e; a; b", "RUN set -e; a; x; b"),
         (lambda run: insert(run, ["a"], "x"), "RUN a \\\n && b", "RUN a \\\n && x \\\n && b"),
@@ -157,6 +177,9 @@ def test_another_escape_character() -> None:
         (CLEAN, 'RUN ["a"]', "JSON form"),
         (CLEAN, "RUN a 'b", "syntax cannot be read"),
         (CLEAN, "RUN a &", "in the background"),
+        (lambda run: insert(run, [], "x"), "RUN a; b &", "in the background"),
+        (LIST, "RUN a || exit; set -ux; set -ex; b", "would end at its first failure"),
+        (LIST, "RUN set -e; a", "would end at its first failure"),
         (CLEAN, "RUN <<EOF cat > /x\na\nEOF", "input of one of its commands"),
         (CLEAN, "RUN <<EOF\n#!/usr/bin/python3\nprint()\nEOF", "no shell script"),
         (CLEAN, "COPY a b", "it is no RUN, but COPY"),

@@ -328,6 +328,15 @@ def test_a_copy_becomes_a_mount(copy: str, mount: str) -> None:
     assert f"WORKDIR /app\n# pinned\n{FIXES}\n{line}" in patch.text
 
 
+def test_a_list_of_commands_is_appended_once() -> None:
+    append = AppendCommand(layer=5, command="rm -f /a; rm -f /b")
+    text = plan_of([edit("delete-early", 5, append), edit("clean-cache", 5, append)]).patch(
+        DOCKERFILE
+    )
+    assert text.text.count("rm -f /a") == 1
+    assert "&& { rm -f /a; rm -f /b; }" in text.text
+
+
 def test_a_mount_can_be_writable() -> None:
     mount = MountCopied(layer=3, runs=(5,), target="/x", writable=True)
     patch = plan_of([edit("delete-early", 3, mount)]).patch(DOCKERFILE)
