@@ -36,7 +36,7 @@ _MOST_IMPLIED = 64 << 20
 
 _How = Literal["overwritten", "removed"]
 _Look = Callable[[str], Node | None]
-_Enter = Callable[[str, Node | None, bool], bool]
+_Enter = Callable[[str, Node | None], bool]
 
 
 def apply_layers(layers: Iterable[Layer]) -> RootFS:
@@ -169,7 +169,7 @@ class LayerStack:
             node = self.nodes.get(path)
             return node if node is not None and node.layer == layer else None
 
-        def enter(path: str, node: Node | None, is_last: bool) -> bool:
+        def enter(path: str, node: Node | None) -> bool:
             if node is None or node.kind != "directory":
                 self._imply(path, entry, layer)
             return True
@@ -210,9 +210,9 @@ class LayerStack:
     ) -> str | None:
         """Resolve ``path`` to a real path; ``None`` where it cannot be, or in a circle of links.
 
-        ``look`` returns what is at a path; ``enter`` whether the way leads there, from the path,
-        what is there, and whether it is the end of the way. As long as layers change, no answer
-        can be kept for long: so the steps are counted, and of too many the image is refused.
+        ``look`` returns what is at a path; ``enter`` whether the way leads there, from the path and
+        what is there. As long as layers change, no answer can be kept for long: so the steps are
+        counted, and of too many the image is refused.
         """
         real = ""
         todo = path.split("/")[::-1]
@@ -236,7 +236,7 @@ class LayerStack:
                     if self._steps > _MOST_STEPS:
                         what = f"links were followed through {_MOST_STEPS:,} directories, and more"
                         raise LimitError(what, layer=str(layer), entry=entry.path)
-                elif enter(step, node, not todo):
+                elif enter(step, node):
                     real = step
                 else:
                     return None
@@ -255,8 +255,7 @@ class LayerStack:
         if kind == "directory":
             if old is not None and old.kind != "directory":
                 self._replace(old, entry, layer)
-            if path == entry.path:
-                self._literal.add(path)
+            self._literal.add(path)
         elif old is not None:
             if origin is not None and origin.layer == layer:
                 successor = origin.position  # a further name of what this layer stores
@@ -328,7 +327,7 @@ class LayerStack:
         parent, _, name = entry.target.rpartition("/")
         real: str | None = parent
         if parent not in self._literal:
-            real = self._follow(parent, entry, layer, self.nodes.get, _is_there)
+            real = self._follow(parent, entry, layer, self.nodes.get, _is_directory)
         if real is None or not name:
             return None
         node = self.nodes.get(f"{real}/{name}" if real else name)
@@ -372,6 +371,6 @@ class LayerStack:
             )
 
 
-def _is_there(path: str, node: Node | None, is_last: bool) -> bool:
-    """Whether a path leads on from here, or to here at its end."""
-    return node is not None and (is_last or node.kind == "directory")
+def _is_directory(path: str, node: Node | None) -> bool:
+    """Whether a path leads on from here."""
+    return node is not None and node.kind == "directory"

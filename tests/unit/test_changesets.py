@@ -12,7 +12,7 @@ from pyimginspect.changesets import LayerStack, apply_layers
 from pyimginspect.errors import CorruptLayerError, LimitError
 from pyimginspect.layers import BytesBlob, index_layer
 from pyimginspect.ledger import Ledger, build_ledger
-from pyimginspect.model import Layer
+from pyimginspect.model import Digest, Layer
 from pyimginspect.rootfs import RootFS
 from tests.effort import examples
 from tests.images import Content, Directory, File, HardLink, Link, Tree, elf, layer
@@ -228,6 +228,15 @@ CASES: dict[str, tuple[Sequence[Tree], dict[str, int]]] = {
     "a link to a link in another directory": (
         [{"a/b/": None, "a/m": Link("b"), "l": Link("a/m"), "l/x": "1", "l/y": "2"}],
         {"a/b": 0, "a/m": 0, "l": 0, "a/b/x": 0, "a/b/y": 0},
+    ),
+    "a link that climbs to a neighbour": (
+        [{"a/b/": None, "a/c/": None, "l": Link("a/b/../c"), "l/x": "1", "m": HardLink("l/x")}],
+        {"a/b": 0, "a/c": 0, "l": 0, "a/c/x": 0, "m": 0},
+    ),
+    "a hard link to nowhere": ([{"x": "1", "b": HardLink("nowhere/x")}], {"x": 0}),
+    "a hard link that climbs out of a file": (
+        [{"f": "1", "d/x": "1", "l": Link("f/../d"), "h": HardLink("l/x")}],
+        {"f": 0, "d/x": 0, "l": 0},
     ),
     "a hard link through links": (
         [{"a/f": "1", "l": Link("a"), "m/": None, "m/n": Link("../l"), "h": HardLink("m/n/f")}],
@@ -626,6 +635,49 @@ def test_a_directory_that_no_entry_describes_is_as_docker_makes_it() -> None:
     assert (node.kind, node.position, node.layer) == ("directory", -1, 0)
     assert (entry.mode, entry.uid, entry.gid) == (0o755, 0, 0)
     assert (entry.size, entry.stored, entry.offset, entry.mtime) == (0, 0, 0, 0)
+
+
+def test_a_removal_names_what_took_the_place() -> None:
+    below: Tree = {"d/a": "123", "b": "12", "c": "1", "e": "1"}
+    above: Tree = {".wh.c": "", "d": "x", "b": "12", "e": Link("b")}
+    assert [
+        (removal.position, removal.how, removal.successor, removal.removed_in)
+        for removal in applied({}, below, above).removals
+    ] == [
+        (0, "overwritten", -1, 2),
+        (1, "overwritten", 2, 2),
+        (2, "removed", -1, 2),
+        (3, "overwritten", -1, 2),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("tables", "sums", "asked", "account"),
+    [
+        ("both", (5, 5), (1, 2), "unchanged"),  # of two tables the digests are compared
+        ("both", (5, 6), (1, 1), "content_changed"),
+        ("lower", (5, 9), (9, 0), "unchanged"),  # of one alone the content is asked for
+        ("lower", (9, 9), (8, 0), "content_changed"),
+        ("upper", (9, 5), (0, 9), "unchanged"),
+        ("upper", (9, 9), (0, 8), "content_changed"),
+        ("neither", (5, 5), (1, 2), "unchanged"),
+        ("lower", (9, 9), None, "not_compared"),
+        ("upper", (9, 9), None, "not_compared"),
+        ("both", (9, 9), None, "unchanged"),
+    ],
+)
+def test_what_a_table_of_contents_says_compares_with_its_like_alone(
+    tables: str, sums: tuple[int, int], asked: tuple[int, int] | None, account: str
+) -> None:
+    layers = []
+    for number, each in enumerate(stack({"a": "123"}, {"a": "123"})):
+        has = tables == "both" or tables == ("lower", "upper")[number]
+        digest = Digest(f"sha256:{'0' * 64}") if has else None
+        index = msgspec.structs.replace(each.index, checksums={0: sums[number]}, toc_digest=digest)
+        layers.append(msgspec.structs.replace(each, index=index))
+    checksum = (lambda layer, position: asked[layer] + position) if asked else None
+    (wasted,) = build_ledger(apply_layers(layers), checksum).wasted_files
+    assert wasted.account == account
 
 
 def test_losses_are_in_the_order_of_layers_and_paths() -> None:
