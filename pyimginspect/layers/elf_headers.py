@@ -7,6 +7,7 @@ Sources: System V gABI, chapters 4 and 5; ``elf.h`` of the GNU C library for the
 
 from __future__ import annotations
 
+import functools
 import struct
 from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple, Protocol
@@ -106,6 +107,7 @@ class Form(NamedTuple):
     word: struct.Struct
 
 
+@functools.cache
 def _form(bits: Literal[32, 64], endian: Literal["little", "big"]) -> Form:
     order = "<" if endian == "little" else ">"
     return Form(
@@ -122,12 +124,14 @@ def _form(bits: Literal[32, 64], endian: Literal["little", "big"]) -> Form:
     )
 
 
-_FORMS = {  # by EI_CLASS and EI_DATA
-    b"\1\1": _form(32, "little"),
-    b"\1\2": _form(32, "big"),
-    b"\2\1": _form(64, "little"),
-    b"\2\2": _form(64, "big"),
-}
+_BITS: dict[bytes, Literal[32, 64]] = {b"\1": 32, b"\2": 64}  # by EI_CLASS
+_ENDIANS: dict[bytes, Literal["little", "big"]] = {b"\1": "little", b"\2": "big"}  # by EI_DATA
+
+
+def _form_of(head: bytes) -> Form | None:
+    """Return the form of the file that begins so."""
+    bits, endian = _BITS.get(head[4:5]), _ENDIANS.get(head[5:6])
+    return _form(bits, endian) if bits and endian else None
 
 
 Segment = tuple[int, int, int, int, int, int, int, int]
@@ -140,7 +144,7 @@ def read_headers(content: RandomAccess, facts: dict[str, Any]) -> tuple[Form, li
     head = bytes(content.read_at(0, _HEAD))
     if head[:4] != MAGIC:
         raise UnreadableError("it does not begin as one")
-    form = _FORMS.get(head[4:6])
+    form = _form_of(head)
     if form is None:
         raise UnreadableError("neither 32 nor 64 bits, or no known byte order")
     facts["bits"], facts["endian"] = form.bits, form.endian
@@ -160,7 +164,7 @@ def read_headers(content: RandomAccess, facts: dict[str, Any]) -> tuple[Form, li
     elif offset + length <= content.size:
         table = content.read_at(offset, length)
         if len(table) < length:
-            raise LookupError(offset + len(table))
+            raise LookupError(offset)
     else:
         raise UnreadableError("the program headers are not all in the file")
     return form, _segments(form, table)
@@ -242,7 +246,7 @@ def _guess_segments(head: bytes, size: int) -> tuple[list[Segment], tuple[int, i
     except UnreadableError:
         return [], (0, 0)
     except LookupError:
-        form = _FORMS.get(head[4:6])
+        form = _form_of(head)
         if form is None or len(head) < form.header.size:
             return [], (0, 0)
         _, _, _, _, offset, _, _, _, entry, count, *_ = form.header.unpack_from(head)

@@ -11,8 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pyimginspect.layers import elf as reader
+from pyimginspect.layers import elf_headers
 from pyimginspect.layers.blobs import BytesBlob
 from pyimginspect.layers.elf import WHOLE_UP_TO, read_elf, wanted_ranges
+from pyimginspect.layers.elf_headers import loaded_ranges
 from pyimginspect.layers.index import index_layer
 from pyimginspect.model import ElfFile, VersionNeed
 from tests.effort import examples
@@ -368,6 +371,255 @@ def test_a_thousand_random_mutations_of_every_form() -> None:
                 changed[dice.randrange(4, len(changed))] = dice.choice((0, 1, 0x7F, 0x80, 0xFF))
             facts = read(bytes(changed))
             assert facts.error == "" or facts.error.startswith("unreadable ELF: ")
+
+
+# --- what a loader would not read -----------------------------------------------------------------
+Header = tuple[int, int, int, int, int, int, int, int]
+
+
+def handmade(*headers: Header, body: bytes = b"", at: int = 0, size: int | None = None) -> bytes:
+    """A file of these program headers; they and the ``body`` begin at 64, or at ``at``."""
+    table = b"".join(struct.pack("<IIQQQQQQ", *header) for header in headers)
+    head = patched(patched(GOOD[:64], 56, "H", len(headers)), 32, "Q", at or 64)
+    data = head.ljust(at, b"\0") + table + body
+    return data if size is None else data.ljust(size, b"\0")
+
+
+def note(kind: int, desc: bytes, *, name: bytes = b"GNU\0", align: int = 4) -> bytes:
+    padded = struct.pack("<III", len(name), len(desc), kind) + name
+    padded += bytes(-len(padded) % align) + desc
+    return padded + bytes(-len(padded) % align)
+
+
+ID = bytes(range(1, 21))
+
+
+@pytest.mark.parametrize(
+    ("notes", "align", "found"),
+    [
+        (note(3, ID), 4, ID),
+        (note(3, ID), 16, ID),  # of other alignments than 8 it is 4
+        (note(1, bytes(16)) + note(3, ID), 4, ID),
+        (note(1, bytes(5)) + note(3, ID), 4, ID),
+        (note(1, bytes(7), name=b"longer") + note(3, ID), 4, ID),
+        (note(1, bytes(20), align=8) + note(3, ID, align=8), 8, ID),
+        (note(3, ID, name=b"OTHER\0"), 4, b""),
+        (note(3, ID, name=b"GNV\0"), 4, b""),
+        (note(4, ID), 4, b""),
+        (note(1, b"") + note(3, b""), 4, b""),
+    ],
+)
+def test_the_build_id_is_found_among_notes(notes: bytes, align: int, found: bytes) -> None:
+    where = 64 + 56
+    data = handmade((4, 4, where, 0, 0, len(notes), 0, align), body=notes)
+    assert (read(data).build_id, read(data).error) == (found.hex(), "")
+    # What lies behind the segment is not of it, and one behind the file is empty.
+    assert not read(handmade((4, 4, where, 0, 0, 0, 0, align), body=notes)).build_id
+    assert not read(handmade((4, 4, len(data), 0, 0, 99, 0, align), body=notes)).build_id
+
+
+@pytest.mark.parametrize(("before", "found"), [(15, True), (16, False)])
+def test_of_note_segments_the_first_sixteen_are_read(before: int, found: bool) -> None:
+    start = 64 + 56 * (before + 1)
+    other, build_id = note(1, b"1234"), note(3, ID)
+    headers = [(4, 4, start, 0, 0, len(other), 0, 4)] * before
+    headers.append((4, 4, start + len(other), 0, 0, len(build_id), 0, 4))
+    facts = read(handmade(*headers, body=other + build_id))
+    assert facts.build_id == (ID.hex() if found else "")
+
+
+@pytest.mark.parametrize(
+    ("body", "length", "name", "error"),
+    [
+        (b"/lib/ld.so\0", 11, "/lib/ld.so", ""),
+        (b"\0", 1, "", ""),
+        (b"/lib/ld.so\0", 10, "", "unreadable ELF: the interpreter's name has no end"),
+    ],
+)
+def test_the_interpreter_ends_with_its_segment(
+    body: bytes, length: int, name: str, error: str
+) -> None:
+    facts = read(handmade((3, 4, 120, 0, 0, length, 0, 1), body=body))
+    assert (facts.interpreter, facts.error) == (name, error)
+    beyond = read(handmade((3, 4, 120 + len(body), 0, 0, 9, 0, 1), body=body))
+    assert beyond.error == "unreadable ELF: the interpreter's name has no end"
+
+
+def dynamic_file(
+    entries: list[tuple[int, int]], strings: bytes = b"\0liba.so\0libb.so\0", **changes: int
+) -> ElfFile:
+    """What is read of a file with such a dynamic section, loaded at 0x5000, and its strings."""
+    table = b"".join(struct.pack("<QQ", *entry) for entry in entries)
+    start = 64 + 2 * 56
+    length = changes.get("length", len(table))
+    loaded = len(table) + len(strings)
+    headers = (
+        (1, 4, start, 0x5000, 0, changes.get("loaded", loaded), loaded, 1),
+        (2, 6, start, 0x5000, 0, length, len(table), 8),
+    )
+    return read(handmade(*headers, body=table + strings))
+
+
+def test_the_dynamic_section_ends_with_its_segment() -> None:
+    end = 0x5000 + 5 * 16
+    entries = [(5, end), (10, 18), (1, 1), (1, 9), (0, 0)]
+    assert dynamic_file(entries).needed == ("liba.so", "libb.so")
+    assert dynamic_file(entries, length=3 * 16).needed == ("liba.so",)
+    assert dynamic_file(entries, length=3 * 16 + 15).needed == ("liba.so",)
+    debugging = dynamic_file(entries, length=0)
+    assert (debugging.dynamic, debugging.needed, debugging.error) == (False, (), "")
+
+
+def test_names_are_found_whatever_the_table_is_said_to_be() -> None:
+    end = 0x5000 + 6 * 16
+    for size in (18, 0, 1, 9, 99, 1 << 40):
+        facts = dynamic_file([(5, end), (10, size), (1, 1), (1, 9), (14, 0), (0, 0)])
+        assert (facts.needed, facts.soname) == (("liba.so", "libb.so"), ""), size
+    for offset in (18, 19, 1 << 63):
+        facts = dynamic_file([(5, end), (10, 18), (1, offset), (14, 0), (0, 0), (0, 0)])
+        assert facts.error == (
+            f"unreadable ELF: the name at {offset:#x} of the string table has no end"
+        )
+
+
+def test_an_address_beyond_what_is_loaded_is_not_in_the_file() -> None:
+    entries = [(5, 0x5000 + 3 * 16), (14, 1), (0, 0)]
+    assert dynamic_file(entries).soname == "liba.so"
+    assert dynamic_file(entries, loaded=3 * 16 + 1).soname == "liba.so"
+    beyond = "unreadable ELF: DT_STRTAB at {:#x} is not in the file"
+    assert dynamic_file(entries, loaded=3 * 16).error == beyond.format(0x5030)
+    entries[0] = (5, 0x5000 + 3 * 16 + 18)
+    assert dynamic_file(entries, loaded=1 << 20).error == beyond.format(0x5042)
+
+
+def test_a_dynamic_section_without_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader, "_DYNAMIC_ENTRIES", 4)
+    end = 0x5000 + 3 * 16
+    assert dynamic_file([(5, end), (10, 18), (14, 1)]).soname == "liba.so"
+    over = dynamic_file([(5, end), (10, 18), (14, 1), (1, 1), (0, 0)])
+    assert over.error == "unreadable ELF: more than 4 dynamic entries"
+
+
+def test_the_limits_of_names_and_versions(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = sum(map(len, ("libz.so.1", "libc.so.6", "libx.so.1", "$ORIGIN")))
+    names += sum(map(len, ("libc.so.6", "GLIBC_2.34", "GLIBC_2.17", "libz.so.1", "ZLIB_1.2")))
+    names += sum(map(len, ("X_1", "X_2")))
+    monkeypatch.setattr(reader, "_ALL_STRINGS", names)
+    assert read(GOOD).error == ""
+    monkeypatch.setattr(reader, "_ALL_STRINGS", names - 1)
+    assert read(GOOD).error == f"unreadable ELF: more than {names - 1} bytes of names"
+    monkeypatch.undo()
+    versions = 2 + 3 + 3  # libraries, versions, and definitions with the file's own name
+    monkeypatch.setattr(reader, "_VERSIONS", versions)
+    assert read(GOOD).error == ""
+    monkeypatch.setattr(reader, "_VERSIONS", versions - 1)
+    assert read(GOOD).error == f"unreadable ELF: more than {versions - 1} versions"
+
+
+def test_versions_end_where_their_count_or_their_chain_does() -> None:
+    at = dynamic_target(GOOD, DT_VERNEED)
+    (first, _) = read(patched(GOOD, at + 2, "H", 1)).version_needs
+    assert first.versions == ("GLIBC_2.34",)
+    (first, _) = read(patched(GOOD, at + 16 + 12, "I", 0)).version_needs
+    assert first.versions == ("GLIBC_2.34",)
+
+
+def test_program_headers_wherever_they_are() -> None:
+    stack = (0x6474E551, 6, 0, 0, 0, 0, 0x12345, 16)
+    nothing: Header = (0, 0, 0, 0, 0, 0, 0, 0)
+    many = handmade(*[nothing] * 20, stack)  # more than one read holds
+    assert read(many).stack_size == 0x12345
+    far = handmade(nothing, stack, at=5000)  # and they end the file
+    assert read(far).stack_size == 0x12345
+    assert read(far[:-1]).error == "unreadable ELF: the program headers are not all in the file"
+    near = handmade(nothing, stack, at=1024 - 112)
+    assert read(near).stack_size == 0x12345
+    none = read(patched(GOOD[:64], 56, "H", 0))
+    assert (none.kind, none.error) == ("shared", "")
+
+
+def test_the_most_program_headers_that_linux_takes() -> None:
+    head = elf(bits=32, machine="i386", static=True)[:52]
+    for count, error in ((2048, ""), (2049, "unreadable ELF: 2049 program headers of 32 bytes")):
+        data = patched(patched(head, 44, "H", count), 28, "I", 52) + bytes(32 * count)
+        assert read(data).error.startswith(error)
+        assert bool(read(data).error) == bool(error)
+
+
+def kept(
+    monkeypatch: pytest.MonkeyPatch, *headers: Header, mapped: bool = False, most: int = 9999
+) -> list[tuple[int, int]]:
+    """What is kept of a file of 10,000 bytes, where a hundredth of a megabyte is much."""
+    sizes = {"_FRONT": 100, "_SECOND_FRONT": 50, "_SMALL": 10, "_END": 20, "_RANGES": 2}
+    for name, size in {**sizes, "_MOST": most}.items():
+        monkeypatch.setattr(elf_headers, name, size)
+    return wanted_ranges(handmade(*headers), 10_000, mapped=mapped)
+
+
+def load(flags: int, offset: int, size: int) -> Header:
+    return (1, flags, offset, offset, 0, size, size, 1)
+
+
+def test_what_is_kept_of_a_big_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    ends = [(0, 100), (9980, 20)]
+    small: list[Header] = [(4, 4, 500 + 100 * n, 0, 0, 10, 0, 4) for n in range(3)]
+    assert kept(monkeypatch) == ends
+    assert kept(monkeypatch, small[0]) == [(0, 100), (500, 10), (9980, 20)]
+    assert kept(monkeypatch, (4, 4, 500, 0, 0, 11, 0, 4)) == ends
+    assert kept(monkeypatch, *small) == [(0, 100), (500, 10), (600, 10), (9980, 20)]
+    assert kept(monkeypatch, load(4, 1000, 300)) == [(0, 100), (1000, 50), (9980, 20)]
+    assert kept(monkeypatch, load(4, 1000, 30)) == [(0, 100), (1000, 30), (9980, 20)]
+    assert kept(monkeypatch, load(5, 1000, 300)) == ends
+    assert kept(monkeypatch, load(4, 0, 3000)) == [(0, 3000), (9980, 20)]
+    assert kept(monkeypatch, load(4, 100, 10)) == [(0, 110), (9980, 20)]
+    assert kept(monkeypatch, load(4, 9900, 200)) == [(0, 100), (9900, 50), (9980, 20)]
+    assert kept(monkeypatch, load(4, 0, 3000), most=500) == [(0, 480), (9980, 20)]
+    assert kept(monkeypatch, load(4, 0, 3000), most=119) == [(0, 100), (9980, 19)]
+
+
+def test_what_is_kept_of_what_is_mapped(monkeypatch: pytest.MonkeyPatch) -> None:
+    segments = load(6, 5000, 100), load(5, 3000, 100)
+    assert kept(monkeypatch, *segments, mapped=True) == [
+        *((0, 100), (3000, 100), (5000, 100), (9980, 20))
+    ]
+    assert kept(monkeypatch, *segments, mapped=True, most=170) == [
+        *((0, 100), (3000, 40), (5000, 10), (9980, 20))
+    ]
+
+
+def test_headers_beyond_what_was_seen_are_kept_with_those_that_stood_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    moved = patched(handmade((4, 4, 500, 0, 0, 10, 0, 4), size=130), 32, "Q", 7000)
+    kept(monkeypatch)
+    assert wanted_ranges(moved, 10_000) == [(0, 100), (500, 10), (7000, 56), (9980, 20)]
+    cut = patched(patched(moved, 56, "H", 9), 32, "Q", 7000)[: 64 + 56 + 20]
+    assert wanted_ranges(cut, 10_000) == [(0, 100), (500, 10), (7000, 9 * 56), (9980, 20)]
+    bare = patched(moved, 56, "H", 9)[:64]
+    assert wanted_ranges(bare, 10_000) == [(0, 100), (7000, 9 * 56), (9980, 20)]
+
+
+@pytest.mark.parametrize(
+    ("headers", "ranges"),
+    [
+        (
+            [load(6, 1000, 10), load(5, 2000, 10), load(4, 3000, 10)],
+            [(3000, 10), (2000, 10), (1000, 10)],
+        ),
+        ([load(0x10000004, 3000, 10), load(4, 2000, 10)], [(2000, 10), (3000, 10)]),
+        ([load(7, 3000, 10), load(6, 2000, 10)], [(2000, 10), (3000, 10)]),
+        ([load(4, 1000, 0)], []),
+        ([load(4, 1000, 100), load(5, 1050, 100)], [(1000, 100), (1100, 50)]),
+        ([load(4, 4990, 100)], [(4990, 10)]),
+        ([load(4, 6000, 100)], []),
+        ([(2, 4, 1000, 0, 0, 10, 10, 1)], []),
+    ],
+)
+def test_what_a_loader_maps_in_the_order_of_a_search(
+    headers: list[Header], ranges: list[tuple[int, int]]
+) -> None:
+    assert loaded_ranges(Content(handmade(*headers, size=5000))) == ranges
+    assert loaded_ranges(Content(b"#!/bin/sh\n")) == []
 
 
 # --- big files ------------------------------------------------------------------------------------

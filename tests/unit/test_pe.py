@@ -2,6 +2,7 @@
 
 import random
 import shutil
+import struct
 import subprocess
 from pathlib import Path
 
@@ -29,6 +30,10 @@ def held(data: bytes) -> Buffered:
         ((3, 11, 11150, 1013), "3.11.11"),
         ((10, 0, 20348, 1), None),  # Windows' own
         ((3, 13, 1190, 0), None),
+        ((10, 0, 1150, 0), None),
+        ((9, 0, 1150, 0), "9.0.1"),
+        ((2, 7, 18150, 1013), "2.7.18"),
+        ((1, 5, 2150, 0), None),
     ],
 )
 def test_versions(numbers: tuple[int, int, int, int], version: str | None) -> None:
@@ -39,6 +44,41 @@ def test_versions(numbers: tuple[int, int, int, int], version: str | None) -> No
 @pytest.mark.parametrize("data", [b"", b"MZ", b"MZ" + bytes(100), b"\x7fELF" * 30, pe()])
 def test_programs_without_a_version(data: bytes) -> None:
     assert file_version(held(data)) is None
+
+
+WHOLE = pe((3, 13, 1150, 1013))
+RESOURCES = WHOLE.index(struct.pack("<12x2H2I", 0, 2, 3, 1 << 31 | 32))
+SECTIONS = 0x80 + 6  # where a program of one is said to have as many
+
+
+@pytest.mark.parametrize(
+    ("at", "code", "value", "found"),
+    [
+        (SECTIONS, "H", 2, True),
+        (SECTIONS, "H", 1, False),  # .rsrc is the second
+        (SECTIONS, "H", 0, False),
+        (0x80, "I", 0x4550 + 1, False),
+        (RESOURCES + 14, "H", 1, False),  # the version is the second of the types
+        (RESOURCES + 24, "I", 17, False),  # nor is it of another type
+        (RESOURCES + 28, "I", 32, False),  # below it there are names,
+        (RESOURCES + 32 + 20, "I", 56, False),  # below those languages,
+        (RESOURCES + 56 + 20, "I", 1 << 31 | 80, False),  # and below those none
+        (RESOURCES + 84, "I", 40, False),  # the information ends before its version
+        (RESOURCES + 84, "I", 0x10000, True),
+    ],
+)
+def test_a_version_is_where_the_tables_say(at: int, code: str, value: int, found: bool) -> None:
+    data = bytearray(WHOLE)
+    struct.pack_into(f"<{code}", data, at, value)
+    assert file_version(held(bytes(data))) == ((3, 13, 1150, 1013) if found else None)
+
+
+def test_information_may_begin_with_its_version() -> None:
+    data = bytearray(WHOLE)
+    (place,) = struct.unpack_from("<I", data, RESOURCES + 80)
+    skipped = WHOLE.index(b"\xbd\x04\xef\xfe") - (RESOURCES + 96)
+    struct.pack_into("<I", data, RESOURCES + 80, place + skipped)
+    assert file_version(held(bytes(data))) == (3, 13, 1150, 1013)
 
 
 def test_a_program_cut_off_or_damaged_anywhere() -> None:

@@ -1,5 +1,6 @@
 """What the end of a program says of a Python frozen into it: all kinds of cookies, and none."""
 
+import struct
 from typing import Any
 
 import pytest
@@ -19,6 +20,13 @@ def program(series: str, **form: Any) -> bytes:
     return data
 
 
+def archive_of(more: int) -> bytes:
+    """A program that is all archive, or by so many bytes less than it."""
+    data = bytearray(program("3.11", before=0))
+    struct.pack_into("!I", data, len(data) - 88 + 8, len(data) + more)
+    return bytes(data)
+
+
 END = program("3.11", before=0)[-88:]
 
 
@@ -33,7 +41,12 @@ END = program("3.11", before=0)[-88:]
         (program("3.11", before=4096 - 88), "3.11"),
         (program("3.11", before=4096), ""),
         (program("3.11", before=0)[:-66], ""),  # cut off
+        (program("3.11", before=0)[:-64], "3.11"),  # before there were names, at the very end
+        (program("3.11", before=0)[:-65], ""),
         (program("4.11", library=False), ""),
+        (archive_of(0), "3.11"),
+        (archive_of(1), ""),  # it would begin before the file does
+        (program("3.11").replace(b"libpython3.11", b"libpython3.12"), "3.12"),
         (elf(executable=True, static=True) + bytes(500) + END, "3.11"),
         (elf(executable=True) + bytes(500) + END.replace(b"\0\0\1\xf4", b"\xff\0\0\0"), ""),
         (elf() + END, ""),  # a library, which nobody starts
