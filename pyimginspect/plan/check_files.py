@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import zip_longest
 
 from pyimginspect.inventory.derived.loading import loads_without
 from pyimginspect.inventory.derived.primary_python import primary_python, running_python
-from pyimginspect.inventory.facts import Distribution, Interpreter
+from pyimginspect.inventory.facts import Distribution, Interpreter, Startup
 from pyimginspect.inventory.runtimes import interpreted_programs
 from pyimginspect.inventory.startup import find_startup
 from pyimginspect.inventory.tool_names import required_names, users_at_run_time
@@ -71,13 +72,24 @@ def of_start(context: Context, gone: frozenset[str]) -> Iterator[str]:
     after = find_startup(inventory.image, rootfs, interpreters, environments)
     if after.problem is not None:
         yield f"the command would not start: {after.problem.subject}: {after.problem.what}"
-    elif (after.status, after.python, after.program) != (
-        before.status,
-        before.python,
-        before.program,
-    ):
-        started = f"/{after.program}" if after.program else "something else"
-        yield f"the command would start {started}, not /{before.program}"
+        return
+    was, now = next(
+        (
+            pair
+            for pair in zip_longest(_programs(before), _programs(after), fillvalue="")
+            if pair[0] != pair[1]
+        ),
+        (before.program, after.program),
+    )
+    same = (after.status, after.python) == (before.status, before.python)
+    if was != now or not same:
+        started = f"/{now}" if now else "something else"
+        yield f"the command would start {started}, not /{was}"
+
+
+def _programs(startup: Startup) -> tuple[str, ...]:
+    """Return the programs that a command starts one after the other, as far as they are known."""
+    return (*(step.program for step in startup.steps), startup.program)
 
 
 def of_libraries(context: Context, gone: frozenset[str]) -> Iterator[str]:

@@ -30,13 +30,13 @@ class Removal(NamedTuple):
 
     @property
     def packages(self) -> tuple[OsPackage, ...]:
-        """The packages."""
-        return merged(self.groups).asked
+        """The packages, each once."""
+        return tuple(dict.fromkeys(merged(self.groups).asked))
 
     @property
     def names(self) -> tuple[str, ...]:
         """Their names, as the commands have them."""
-        return merged(self.groups).names
+        return tuple(package.name for package in self.packages)
 
     @property
     def programs(self) -> set[str]:
@@ -84,16 +84,24 @@ def _by_layer(context: Context) -> dict[int, list[Cause]]:
 
 
 def _groups(context: Context, removed_in: int, causes: Iterable[Cause]) -> Iterator[Temporary]:
-    """Yield what a layer removes by name of what other layers installed by name."""
+    """Yield what a layer removes by name of what other layers installed by name.
+
+    A layer that asks for what is installed already is among them: without the others it would
+    install that.
+    """
     named = removed_packages(context.command(removed_in) or "")
     packages = {p.name: p for p in context.packages.removed if p.name in named}
-    for layer in sorted({maker for cause in causes for maker in cause.makers}):
+    first = min(maker for cause in causes for maker in cause.makers)
+    for layer in context.runs(first, removed_in - 1):
         text = context.command(layer) or ""
         asked = [
             package
             for package in packages.values()
             if package.name in installed_packages(text, MANAGERS[package.manager])
-            and any(e.layer == layer and e.action == "installed" for e in package.history)
+            and any(
+                context.base <= e.layer <= layer and e.action == "installed"
+                for e in package.history
+            )
         ]
         if asked:
             yield Temporary(layer=layer, asked=tuple(asked), keys=())

@@ -26,6 +26,7 @@ from pyimginspect.plan.operations import (
 from pyimginspect.plan.runs import builds as builds_
 from pyimginspect.plan.runs import (
     calls,
+    installed_packages,
     installs,
     is_sequence,
     may_build,
@@ -37,6 +38,7 @@ from pyimginspect.plan.spans import join_runs
 __all__ = [
     "MANAGERS",
     "Temporary",
+    "asked_again",
     "emptied_by",
     "install_again",
     "merged",
@@ -172,6 +174,17 @@ def install_again(context: Context, groups: Sequence[Temporary], virtual: str = 
         return f"{program} install -y {named}"
     option = "--no-install-recommends " if lean else ""
     return f"apt-get update && apt-get install -y {option}{named}"
+
+
+def asked_again(
+    context: Context, names: Sequence[str], manager: Manager, after: int
+) -> Iterator[DropPackages]:
+    """Yield what takes packages out of later ``RUN``s that ask for them though they are there."""
+    for layer in context.runs(after + 1):
+        found = installed_packages(context.command(layer) or "", manager)
+        again = tuple(name for name in names if name in found)
+        if again:
+            yield DropPackages(layer=layer, manager=manager, names=again)
 
 
 def emptied_by(context: Context, groups: Sequence[Temporary], first: int) -> frozenset[Content]:

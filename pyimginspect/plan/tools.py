@@ -18,7 +18,14 @@ from pyimginspect.plan.lists import fetch_again
 from pyimginspect.plan.operations import AppendCommand, DropPackages, Operation, ReplaceCommand
 from pyimginspect.plan.recommended import recommended_keys
 from pyimginspect.plan.runs import builds, calls, installed_packages, is_sequence, may_build
-from pyimginspect.plan.temporary import Temporary, emptied_by, merged, needs_tools, one_run
+from pyimginspect.plan.temporary import (
+    Temporary,
+    asked_again,
+    emptied_by,
+    merged,
+    needs_tools,
+    one_run,
+)
 from pyimginspect.plan.tool_groups import LOOK, find_tool_groups, kept_of
 
 __all__ = ["edits_of_tools"]
@@ -80,8 +87,9 @@ def _purged(context: Context, group: Temporary) -> Proposal:
     words = "purge the build tools in the RUN that used them"
     if group.virtual:
         words = f"delete {' '.join(group.names)} in the RUN that added it"
+    again = asked_again(context, group.names, group.manager, group.layer)
     simple = is_sequence(context.command(group.layer) or "<<")
-    operations = (_purge(context, group.layer, command),) if simple else ()
+    operations = (_purge(context, group.layer, command), *again) if simple else ()
     edit = context.edit(
         "purge",
         group.layer,
@@ -119,6 +127,7 @@ def _left_out(context: Context, group: Temporary) -> Proposal:
     ]
     if context.emptied(layer, names, keep):
         operations += fetch_again(context, layer)
+    operations += asked_again(context, names, manager, layer)
     edit = context.edit(
         "leave-out",
         layer,
@@ -157,7 +166,7 @@ def _for_builds(context: Context, building: Sequence[tuple[Temporary, Sequence[i
         packages=every.names,
         rules=_rules(groups[0]),
         others=sorted({*(group.layer for group in groups), *context.runs(first, last)} - {first}),
-        operations=operations,
+        operations=(*operations, *asked_again(context, every.names, every.manager, last)),
         reason=LOOK,
     )
     wasted = context.wasted(

@@ -40,6 +40,8 @@ APPLICATION: Layer = {
     "opt/venv/bin/python3": Link("python"),
     f"{VENV}/app/__main__.py": "",
     "usr/bin/tool": File("#!/bin/sh\n", mode=0o755),
+    "usr/bin/both": File("#!/bin/sh\n", mode=0o755),
+    "usr/local/bin/both": File("#!/bin/sh\n", mode=0o755),
     "usr/bin/perl": File(elf(needed=["libperl.so.5"], interp=LOADER, executable=True), mode=0o755),
     "usr/lib/libperl.so.5": elf(soname="libperl.so.5"),
     "usr/bin/script": File("#!/usr/bin/perl\n", mode=0o755),
@@ -121,7 +123,9 @@ def test_another_base_brings_a_python_of_its_own() -> None:
     base = ReplaceBase(image="python:3.13-slim")
     gone = "usr/local/bin/python3.13"
     assert fault_of(context, [proposal(context, gone)])
-    assert fault_of(context, [proposal(context, gone, operations=[base])]) is None
+    another = proposal(context, gone, operations=[base])
+    assert fault_of(context, [another]) is None
+    assert fault_of(context, [proposal(context, "usr/share/doc/a"), another]) is None
 
 
 # --- what starts ----------------------------------------------------------------------------------
@@ -135,6 +139,7 @@ def test_another_base_brings_a_python_of_its_own() -> None:
         (["/opt/venv/bin/python", "-m", "app"], "opt/venv/pyvenv.cfg", "the command would not"),
         (["tool"], "usr/share/doc/a", None),
         (["tool"], "usr/bin/perl", "/usr/bin/script is a script for"),
+        (["both"], "usr/local/bin/both", "the command would start /usr/bin/both, not /usr/local"),
         (["/opt/venv/bin/python"], "usr/bin/tool", None),
     ],
 )
@@ -218,6 +223,10 @@ def test_what_compiles_as_it_runs_keeps_its_compiler() -> None:
         ("other", "usr/bin/tool", None),
         ("python3 -m other", f"{SITE}/tool/__main__.py", None),
         ("/opt/tool", "usr/bin/tool", None),
+        ("other -m tool", f"{SITE}/tool/__main__.py", None),
+        ("python3 tool", f"{SITE}/tool/__main__.py", None),
+        ("python3 -m", f"{SITE}/tool/__main__.py", None),
+        ("a b tool", "usr/bin/tool", None),
     ],
 )
 def test_every_run_finds_the_programs_that_it_calls(
@@ -282,6 +291,9 @@ def test_the_commands_of_the_base_are_no_affair_of_the_plan(
         ("apt-get install -y x", "usr/bin/gcc", None),
         ("pip uninstall -y x", "usr/bin/gcc", None),
         ("make all", "usr/bin/git", None),
+        ("make all", "opt/none/bin/gcc", None),  # which is not there
+        ("make all", "usr/share/gcc", None),
+        ("make all", "usr/bin/x86_64-linux-gnu-g++-12", None),
     ],
 )
 def test_what_compiles_finds_its_compiler(command: str, gone: str, fault: str | None) -> None:

@@ -288,6 +288,10 @@ def test_a_deletion_moves_into_the_run_that_made_the_files(
         ["RUN cd /tmp && fetch", "RUN use", "RUN rm /tmp/big"],  # another directory
         ["RUN export A=b && fetch", "RUN use", "RUN rm /tmp/big"],
         ["RUN fetch &", "RUN use", "RUN rm /tmp/big"],
+        ["RUN A=b; fetch $A", "RUN use", "RUN rm /tmp/big"],  # a variable
+        ["RUN fetch & wait", "RUN use", "RUN rm /tmp/big"],
+        ["RUN set +e; fetch", "RUN use", "RUN rm /tmp/big"],
+        ["RUN trap true EXIT; fetch", "RUN use", "RUN rm /tmp/big"],
         ["RUN fetch", "WORKDIR /x", "RUN rm big"],  # relative
         ["COPY big /tmp/", "RUN use", "RUN rm /tmp/big"],
     ],
@@ -411,6 +415,146 @@ def test_what_is_removed_later_is_installed_where_it_is_used(
     assert done == operations
 
 
+def tools(*names: str) -> dict[str, Package]:
+    """Packages of one large program each."""
+    return {name: {"files": {f"usr/bin/{name}": File(MB, mode=0o755)}} for name in names}
+
+
+def purged(*names: str) -> dict[str, Content]:
+    """A layer that takes them away."""
+    return {**apt({}), **{f"usr/bin/.wh.{name}": "" for name in names}}
+
+
+@pytest.mark.parametrize(
+    ("package", "between", "kind"),
+    [
+        ("git", "RUN make", "leave-out"),  # make does not call it
+        ("git", "RUN pip install git+https://example.org/x", "purge"),
+        ("git", "RUN /usr/bin/git clone https://example.org/x", "purge"),
+        ("git", "RUN apt-get install -y git-lfs", "leave-out"),
+        ("gcc", "RUN make", "purge"),
+        ("gcc", "RUN true", "leave-out"),
+        ("gcc", "RUN pip install git+https://example.org/x", "purge"),
+        ("curl", "RUN make", "purge"),  # a library, say, that something is built with
+        ("curl", "RUN true", "leave-out"),
+    ],
+)
+def test_what_may_use_a_package_that_is_removed_later(
+    package: str, between: str, kind: str
+) -> None:
+    edit, done = found(
+        [
+            apt(tools(package), manual=[package]),
+            {"app/r": "x"},
+            {"app/made": "x"},
+            {"app/s": "x"},
+            purged(package),
+        ],
+        [
+            f"RUN apt-get install -y {package}",
+            "COPY r /app/",
+            between,
+            "COPY s /app/",
+            f"RUN apt-get purge -y {package}",
+        ],
+    )
+    assert (edit.kind, edit.layer, edit.packages) == (kind, 4, (package,))
+    assert done[0] == DropPackages(layer=4, manager="apt", names=(package,))
+    if kind == "leave-out":
+        assert edit.words == (
+            f"do not install {package}: nothing before layer 8, which removes it, calls it"
+        )
+    else:
+        assert edit.words == f"install {package} and remove them again in the RUN of layer 6"
+
+
+def test_what_is_asked_for_twice_is_left_out_twice() -> None:
+    """Else the second instruction would install it, and nothing would remove it any more."""
+    edit, done = found(
+        [
+            apt(tools("git"), manual=["git"]),
+            {"app/r": "x"},
+            apt(tools("curl"), manual=["curl"], below=tools("git")),
+            {"app/s": "x"},
+            purged("git", "curl"),
+        ],
+        [
+            "RUN apt-get install -y git",
+            "COPY r /app/",
+            "RUN apt-get install -y git curl",
+            "COPY s /app/",
+            "RUN apt-get purge -y git curl",
+        ],
+    )
+    assert edit.words == (
+        "do not install git curl: nothing before layer 8, which removes them, calls them"
+    )
+    assert [(op.layer, {*op.names}) for op in done if isinstance(op, DropPackages)] == [
+        (4, {"git"}),
+        (6, {"git", "curl"}),
+    ]
+    assert edit.saving > 2_000_000
+
+
+@pytest.mark.parametrize(
+    ("first", "kind"),
+    [("apt-get install -y gcc", "leave-out"), ("apt-get install -y gcc && make", "purge")],
+)
+def test_a_build_tool_that_is_asked_for_again_is_not_installed_by_that(
+    first: str, kind: str
+) -> None:
+    layers = [TOOLS, apt(tools("curl"), manual=["curl"], below=GCC)]
+    edit, done = found(layers, [f"RUN {first}", "RUN apt-get install -y curl gcc"])
+    assert edit.kind == kind
+    assert done[-1] == DropPackages(layer=5, manager="apt", names=("gcc",))
+
+
+def test_a_build_tool_that_is_asked_for_after_the_last_build_is_not_installed_by_that() -> None:
+    layers: Layers = [TOOLS, {"app/r": "a"}, built("a"), {"etc/x": "x"}]
+    history = ["RUN apt-get install -y gcc", "COPY r /app/", "RUN pip install a"]
+    edit, done = found(layers, [*history, "RUN apt-get install -y gcc less"])
+    assert edit.kind == "purge"
+    assert done[-1] == DropPackages(layer=7, manager="apt", names=("gcc",))
+
+
+def test_what_is_removed_right_after_it_was_installed_is_one_run() -> None:
+    edit, done = found(
+        [apt(tools("git"), manual=["git"]), purged("git")],
+        ["RUN apt-get install -y git", "RUN apt-get purge -y git"],
+    )
+    assert (edit.kind, done) == ("delete-early", (JoinRuns(layer=4, others=(5,)),))
+
+
+def test_what_a_pattern_removes_is_not_left_out() -> None:
+    """It is not removed by its name, so nothing says that it goes with the other one."""
+    plan = planned(
+        [
+            apt(tools("git", "less"), manual=["git", "less"]),
+            {"app/r": "x"},
+            {"app/s": "x"},
+            purged("git", "less"),
+        ],
+        [
+            "RUN apt-get install -y git less",
+            "COPY r /app/",
+            "RUN true",
+            "RUN apt-get purge -y git 'les.*'",
+        ],
+    )
+    assert [(e.kind, e.saving) for e in plan.edits] == [
+        ("advice", 1_000_000),
+        ("leave-out", 1_000_000),
+    ]
+    assert plan.edits[1].operations == (
+        DropPackages(layer=4, manager="apt", names=("git",)),
+        ReplaceCommand(
+            layer=7,
+            words=("apt-get", "purge", "-y", "git", "les.*"),
+            command="apt-get purge -y 'les.*'",
+        ),
+    )
+
+
 # --- caches ---------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("path", "command", "operations"),
@@ -429,6 +573,21 @@ def test_what_is_removed_later_is_installed_where_it_is_used(
             "root/.cache/pip/x",
             "pip download a && pip install a",
             (AppendCommand(layer=4, command="rm -rf /root/.cache/pip"),),
+        ),
+        (
+            "root/.cache/pip/x",
+            "python -m pip wheel a && pip install a",
+            (AppendCommand(layer=4, command="rm -rf /root/.cache/pip"),),
+        ),
+        (
+            "root/.cache/uv/x",
+            "uv pip install --system a && uv sync",
+            (AppendCommand(layer=4, command="rm -rf /root/.cache/uv"),),
+        ),
+        (
+            "root/.cache/uv/x",
+            "uv pip install --system a",
+            (AddOption(layer=4, manager="uv", option="--no-cache"),),
         ),
         (
             "root/.cache/pip/x",
