@@ -409,6 +409,100 @@ DPkg::Post-Invoke { "rm -f /x || true"; };
     ]
 
 
+CONF = "etc/apt/apt.conf"
+PARTS = "etc/apt/apt.conf.d"
+
+
+def said(**texts: str) -> str:
+    """What a configuration settles, in short: `r` and `s` unless switched off, and its lists."""
+    paths = {"main": CONF, "a": f"{PARTS}/a", "b": f"{PARTS}/b.conf", "old": f"{PARTS}/c.old"}
+    paths |= {"tilde": f"{PARTS}/d~", "below": f"{PARTS}/e/f"}
+    found = parse_auto_remove({paths[name]: text.encode() for name, text in texts.items()})
+    words = ["r"] * found.recommends + ["s"] * found.suggests
+    words += [pattern.pattern for pattern in found.never]
+    words += [f"={section}" for section in found.lasting]
+    return " ".join(
+        [*words, *(note.what.replace("APT::NeverAutoRemove ", "!") for note in found.notes)]
+    )
+
+
+NO_SUGGESTS = 'APT::AutoRemove::SuggestsImportant "0";'
+
+
+@pytest.mark.parametrize(
+    ("texts", "expected"),
+    [
+        # a block ends where it ends
+        ({"main": 'APT { NeverAutoRemove { "^a"; "^b"; }; AutoRemove { SuggestsImportant 0; }; };'},
+         "r ^a ^b"),
+        ({"main": f'APT {{ NeverAutoRemove {{ "^a"; }}; }}; {NO_SUGGESTS}'}, "r ^a"),
+        ({"main": f'APT::NeverAutoRemove {{ "^a"; }} {NO_SUGGESTS}'}, "r ^a"),
+        ({"main": f"}} {NO_SUGGESTS}"}, "r"),
+        ({"main": f"Acquire {{ {NO_SUGGESTS} }};"}, "r s"),
+        ({"main": 'APT::AutoRemove { RecommendsImportant "off"; SuggestsImportant "off" };'}, ""),
+        # of several strings the first counts; marks in strings are none
+        ({"main": 'APT::AutoRemove::SuggestsImportant "0" "1";'}, "r"),
+        ({"main": 'APT::AutoRemove::SuggestsImportant 0 1;'}, "r"),
+        ({"main": 'APT::NeverAutoRemove { "a;b"; };'}, "r s !'a;b' is not understood"),
+        ({"main": f'X "a; # b {{ // c"; {NO_SUGGESTS}'}, "r"),
+        # what lists take, in every form
+        ({"main": 'APT::NeverAutoRemove:: "^a"; APT::NeverAutoRemove:: ^b;'}, "r s ^a ^b"),
+        ({"main": 'APT { NeverAutoRemove:: "^a"; };'}, "r s ^a"),
+        ({"main": 'APT::Never-MarkAuto-Sections { "a"; "b/c"; };'}, "r s =a =b/c"),
+        ({"main": 'APT::NeverAutoRemove "^a";'}, "r s"),  # a value of the list itself, no element
+        # comments
+        ({"main": f"# {NO_SUGGESTS}"}, "r s"),
+        ({"main": f"// {NO_SUGGESTS}"}, "r s"),
+        ({"main": f"# x\n{NO_SUGGESTS}"}, "r"),
+        ({"main": f"// x\n{NO_SUGGESTS}"}, "r"),
+        ({"main": f"/* x\n */{NO_SUGGESTS}"}, "r"),
+        ({"main": f"/*/ {NO_SUGGESTS} /* */"}, "r s"),
+        ({"main": f"/**/{NO_SUGGESTS}"}, "r"),
+        ({"main": f'#include "x"; {NO_SUGGESTS}'}, "r"),
+        # lists are cleared by name, and what follows counts
+        ({"a": 'APT::NeverAutoRemove { "^a"; };', "main": "#clear APT::NeverAutoRemove;"}, "r s"),
+        ({"a": 'APT::NeverAutoRemove { "^a"; };', "main": "#clear APT::Other;"}, "r s ^a"),
+        ({"main": 'APT::NeverAutoRemove:: "^a"; #clear X APT::NeverAutoRemove;'
+                  ' APT::NeverAutoRemove:: "^b";'}, "r s ^b"),
+        # which files count, and in which order: apt.conf(5)
+        ({"a": NO_SUGGESTS, "main": 'APT::AutoRemove::SuggestsImportant "1";'}, "r s"),
+        ({"a": NO_SUGGESTS, "b": 'APT::AutoRemove::SuggestsImportant "1";'}, "r s"),
+        ({"b": NO_SUGGESTS, "a": 'APT::AutoRemove::SuggestsImportant "1";'}, "r"),
+        ({"b": NO_SUGGESTS}, "r"),
+        ({"old": NO_SUGGESTS}, "r s"),
+        ({"tilde": NO_SUGGESTS}, "r s"),
+        ({"below": NO_SUGGESTS}, "r s"),
+        # what is taken for no, in any case
+        ({"main": 'APT::AutoRemove::SuggestsImportant "No";'}, "r"),
+        ({"main": 'APT::AutoRemove::SuggestsImportant "WITHOUT";'}, "r"),
+        ({"main": 'APT::AutoRemove::SuggestsImportant "disable";'}, "r"),
+        ({"main": 'APT::AutoRemove::SuggestsImportant "2";'}, "r s"),
+        # regular expressions that are simple enough
+        ({"main": 'APT::NeverAutoRemove { "^a*b+$"; };'}, "r s ^a*b+$"),
+        ({"main": 'APT::NeverAutoRemove { "a*b*c*"; };'}, "r s !'a*b*c*' is not understood"),
+        ({"main": 'APT::NeverAutoRemove { "[z-a]"; };'}, "r s !'[z-a]' is not understood"),
+        ({"main": 'APT::NeverAutoRemove { "a|b"; };'}, "r s !'a|b' is not understood"),
+        ({"main": 'APT::NeverAutoRemove { "a**"; };'}, "r s !'a**' is not understood"),
+    ],
+)  # fmt: skip
+def test_what_a_configuration_settles(texts: dict[str, str], expected: str) -> None:
+    assert said(**texts) == expected
+
+
+def test_names_and_sections_that_a_configuration_spares() -> None:
+    names = ("linux-image-6.1", "LINUX-image", "x-linux-image", "linux")
+    settings = parse_auto_remove({CONF: b'APT::NeverAutoRemove { "^linux-image"; };'})
+    assert [name for name in names if settings.spares(name)] == ["linux-image-6.1", "LINUX-image"]
+    sections = ("metapackages", "universe/metapackages", "metapackages/x", "", "tasks")
+    lasting = parse_auto_remove({CONF: b'APT::Never-MarkAuto-Sections { "metapackages"; };'})
+    assert [each for each in sections if lasting.outlives(each)] == [
+        "metapackages",
+        "universe/metapackages",
+    ]
+    whole = parse_auto_remove({CONF: b'APT::Never-MarkAuto-Sections { "a/meta"; };'})
+    assert [each for each in ("a/meta", "b/meta", "meta") if whole.outlives(each)] == ["a/meta"]
+
+
 @pytest.mark.parametrize(
     "text",
     [
