@@ -51,8 +51,8 @@ class Wheel(Struct, frozen=True, kw_only=True):
     the oldest version that all files can be loaded with (``2.17``; empty where they need none),
     for want of a symbol in ``glibc_file``. What an import would open and the interpreter cannot
     load is in ``foreign_machine``, ``foreign_libc`` and ``foreign_abi``; the last only if the
-    distribution has no others, and without modules whose Python source lies beside them, which is
-    imported instead.
+    distribution has no others, and without modules beside which the same module lies as Python
+    source or with an ending that is imported instead.
     """
 
     distribution: Distribution
@@ -265,19 +265,26 @@ def _foreign_abi(
     rootfs: RootFS, location: str, files: Iterable[str], target: Target
 ) -> tuple[str, ...]:
     """Return the extension modules whose names this interpreter does not import, if all are."""
-    names = ((path, path.rpartition("/")[2]) for path in files)
+    every = tuple(files)
+    names = ((path, path.rpartition("/")[2]) for path in every)
     marked = [p for p, name in names if _ABI_SUFFIX.search(name) or _OTHER_SYSTEMS.search(name)]
     if len(target.suffixes) < 2 or any(_importable(path, target) for path in marked):
         return ()
+    there = {_without_ending(path) for path in every if _importable(path, target)}
     return tuple(
-        path for path in marked if is_opened(location, path) and not _has_source(rootfs, path)
+        path
+        for path in marked
+        if is_opened(location, path)
+        and _without_ending(path) not in there
+        # mypyc and Cython compile modules that are there as Python source too
+        and f"{_without_ending(path)}.py" not in rootfs
     )
 
 
-def _has_source(rootfs: RootFS, path: str) -> bool:
-    """Whether the module that was compiled (by mypyc or Cython) is there as Python source too."""
-    directory, _, name = path.rpartition("/")
-    return f"{directory}/{name.partition('.')[0]}.py" in rootfs
+def _without_ending(path: str) -> str:
+    """Return the path of a module up to the first full stop: the same for every Python."""
+    directory, slash, name = path.rpartition("/")
+    return directory + slash + name.partition(".")[0]
 
 
 def _importable(path: str, target: Target) -> bool:

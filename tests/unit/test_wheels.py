@@ -10,15 +10,18 @@ from msgspec import structs
 from packaging import tags as reference
 
 from pyimginspect.inventory.distributions import find_distributions
-from pyimginspect.inventory.facts import Distribution, Environment, Interpreter, LibcFlavor
+from pyimginspect.inventory.facts import Distribution, Environment, Interpreter, Libc, LibcFlavor
 from pyimginspect.inventory.packages import PackageDatabase
+from pyimginspect.inventory.tags import platforms_of
 from pyimginspect.inventory.targets import Target, extension_suffix, target_of
 from pyimginspect.inventory.wheels import Wheel, find_wheels, glibc_version
+from pyimginspect.layers.elf import read_elf
 from tests.elf import elf
 from tests.images import Content
 from tests.machine import rootfs_of
 from tests.pythons import pypy, pythons
 from tests.systems import MUSL, MUSL_FILES, X86, glibc, rootfs
+from tests.unit.test_elf import Content as Bytes
 
 PREFIX = "usr/local"
 STDLIB = f"{PREFIX}/lib/python3.11"
@@ -116,6 +119,40 @@ def test_an_older_glibc_and_musl() -> None:
     assert "cp311-cp311-musllinux_1_2_x86_64" in musl
     assert "cp311-cp311-musllinux_1_3_x86_64" not in musl
     assert not any("manylinux" in tag for tag in musl)
+
+
+@pytest.mark.parametrize(
+    ("machine", "flavor", "version", "platforms"),
+    [
+        ("x86_64", "glibc", "2.6", "manylinux_2_6 manylinux_2_5 manylinux1 linux"),
+        ("x86_64", "glibc", "2.4", "linux"),
+        ("aarch64", "glibc", "2.18", "manylinux_2_18 manylinux_2_17 manylinux2014 linux"),
+        ("aarch64", "glibc", "2.16", "linux"),
+        ("i386", "glibc", "2.5", "manylinux_2_5 manylinux1 linux"),
+        ("arm", "glibc", "2.17", "manylinux_2_17 manylinux2014 linux"),
+        ("x86_64", "musl", "1.2.5", "musllinux_1_2 musllinux_1_1 musllinux_1_0 linux"),
+        ("x86_64", "musl", "2.0", "musllinux_2_0 linux"),
+        ("x86_64", "glibc", "3.0", "linux"),
+        ("x86_64", "glibc", None, "linux"),
+        ("x86_64", "none", "2.36", "linux"),
+    ],
+)
+def test_platforms(machine: str, flavor: LibcFlavor, version: str | None, platforms: str) -> None:
+    """PEP 600 and PEP 656; for 32 bits what `uname -m` says of such a machine."""
+    program = read_elf(Bytes(elf(machine="x86_64")))
+    assert program is not None
+    found = platforms_of(
+        structs.replace(program, machine=machine), Libc(flavor=flavor, version=version)
+    )
+    name = {"i386": "i686", "arm": "armv7l"}.get(machine, machine)
+    assert found == tuple(f"{each}_{name}" for each in platforms.split())
+
+
+def test_pythons_before_3_8_say_that_they_use_pymalloc() -> None:
+    assert "cp37-cp37m-manylinux_2_17_x86_64" in target(version="3.7.9").tags
+    assert "cp37-cp37-manylinux_2_17_x86_64" not in target(version="3.7.9").tags
+    assert "cp38-cp38-manylinux_2_17_x86_64" in target(version="3.8.20").tags
+    assert "cp38-cp38m-manylinux_2_17_x86_64" not in target(version="3.8.20").tags
 
 
 def test_free_threaded_and_old_and_other_pythons() -> None:
@@ -298,8 +335,14 @@ LIBRARY = elf(soname="libz.so.1")
         ({"x/libz.so.1": elf(executable=True)}, []),
         ({"x/tests/libz.so.1": LIBRARY}, []),
         ({"x/libz.so.1": ARM}, []),
+        ({"x/libz.so.1": LIBRARY[:63]}, []),
+        ({"x/libz.bin": LIBRARY}, []),
+        ({"../../../../lib/libz.so.1": LIBRARY}, []),
+        ({"x/_z.abi3.so": LIBRARY, "x/_c.so": MODULE}, []),
+        ({"x/liby.so": elf(soname="liby.so", needed=["libz.so.1"]), "x/libz.so.1": LIBRARY},
+         ["x/liby.so"]),
     ],
-)
+)  # fmt: skip
 def test_libraries_that_code_may_open_by_name(
     files: dict[str, Content], libraries: list[str]
 ) -> None:
@@ -310,6 +353,57 @@ def test_libraries_that_code_may_open_by_name(
 def test_a_distribution_without_a_wheel_file_is_judged_by_its_files() -> None:
     wheel = wheel_of("", {f"x/_c{SUFFIX}": MODULE})
     assert (wheel.compatible, wheel.local) == (None, False)
+
+
+@pytest.mark.parametrize(
+    ("tag", "compatible"),
+    [
+        ("cp310.cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64", True),
+        ("CP311-CP311-Manylinux_2_17_x86_64", True),
+        ("cp311-cp311-manylinux_2_99_x86_64.linux_x86_64", True),
+        ("cp310-cp310.cp39-linux_x86_64", False),
+        ("cp311-cp311-x-linux_x86_64", False),
+        ("cp311-linux_x86_64", False),
+    ],
+)
+def test_a_tag_stands_for_all_that_it_is_made_of(tag: str, compatible: bool) -> None:
+    assert wheel_of(tag, {f"x/_c{SUFFIX}": MODULE}).compatible is compatible
+
+
+@pytest.mark.parametrize(
+    ("files", "foreign"),
+    [
+        ({"x/_c.cpython-310-x86_64-linux-gnu.so": MODULE, "x/_c.py": ""}, []),
+        ({"x/_c.cpython-310-x86_64-linux-gnu.so": MODULE, "x/_d.py": ""},
+         ["x/_c.cpython-310-x86_64-linux-gnu.so"]),
+        ({"x/_c.cpython-310-x86_64-linux-gnu.so": MODULE, "x/tests/_d.cp310-win.pyd": "MZ"},
+         ["x/_c.cpython-310-x86_64-linux-gnu.so"]),
+        ({"x/_c.cp311-win_amd64.pyd": "MZ", "x/libz.so": LIBRARY}, ["x/_c.cp311-win_amd64.pyd"]),
+        ({"x/_c.cpython-311-darwin.so": "\xca\xfe", "x/libz.so": LIBRARY},
+         ["x/_c.cpython-311-darwin.so"]),
+        ({"x/_c.pyd": "MZ", f"x/_c{SUFFIX}": MODULE}, []),
+        # one wheel for two systems
+        ({"x/_c.pyd": "MZ", "x/_c.so": MODULE}, []),
+        ({"x/_c.cp311-win_amd64.pyd": "MZ", "x/_c.so": MODULE}, []),
+        ({"x/_c.cpython-311-darwin.so": "\xca\xfe", "x/_c.so": MODULE}, []),
+        ({"x/_c.pyd": "MZ", "x/_d.so": MODULE}, ["x/_c.pyd"]),
+        ({"x/_c.pyd": "MZ", "_c.so": MODULE}, ["x/_c.pyd"]),
+    ],
+)  # fmt: skip
+def test_modules_that_this_python_does_not_import(
+    files: dict[str, Content], foreign: list[str]
+) -> None:
+    wheel = wheel_of("cp311-cp311-linux_x86_64", files)
+    assert wheel.foreign_abi == tuple(f"{SITE}/{path}" for path in foreign)
+
+
+def test_a_module_for_another_system_that_is_listed_and_gone_is_none() -> None:
+    tree = distribution("x", "cp311-cp311-linux_x86_64", {"x/_c.pyd": "MZ", "x/libz.so": LIBRARY})
+    del tree[f"{SITE}/x/_c.pyd"]
+    system = rootfs({**python_files(), **tree})
+    distributions = find_distributions(system, PackageDatabase(), (interpreter(),), ())
+    (wheel,) = find_wheels(system, (interpreter(),), (), distributions)
+    assert wheel.foreign_abi == ()
 
 
 def test_one_tag_for_a_platform_makes_it_a_wheel_of_interest() -> None:
@@ -461,3 +555,9 @@ def test_a_wheel_needs_the_newest_glibc_of_all_its_files(order: tuple[str, str])
     }
     wheel = wheel_of("cp311-cp311-manylinux_2_34_x86_64", files)
     assert (wheel.glibc, wheel.glibc_file) == ("2.34", f"{SITE}/x/{order[0]}{SUFFIX}")
+
+
+def test_of_files_that_need_the_same_glibc_the_first_is_named() -> None:
+    broken = {f"x/a{SUFFIX}": MODULE[:63], f"x/b{SUFFIX}": MODULE, f"x/c{SUFFIX}": MODULE}
+    wheel = wheel_of("cp311-cp311-manylinux_2_34_x86_64", broken)
+    assert (wheel.glibc, wheel.glibc_file) == ("2.34", f"{SITE}/x/b{SUFFIX}")
