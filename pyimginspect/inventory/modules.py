@@ -74,7 +74,7 @@ def find_missing_modules(
     names = sorted(missing)
     paths = sorted(itertools.chain.from_iterable(missing.values()))
     links = {link for path in paths if (link := _dead_link(rootfs, path)) is not None}
-    top = rootfs.resolve(f"{location}/{names[0].partition('.')[0]}")
+    top = rootfs.resolve(f"{location}/{names[0].replace('.', '/')}")
     return MissingModules(
         modules=tuple(names),
         paths=tuple(paths),
