@@ -220,6 +220,13 @@ def test_the_layers_are_right_about_packages(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(("missing", "more"), [(3, ""), (4, " and 1 more"), (6, " and 3 more")])
+def test_three_packages_are_named(tmp_path: Path, missing: int, more: str) -> None:
+    bill = spdx(*(f"pkg:deb/debian/p{number}@1" for number in range(missing)))
+    (words,) = said(tmp_path, bill, SPDX).contradictions
+    assert words.endswith(f"not installed: p0 1, p1 1, p2 1{more}")
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [

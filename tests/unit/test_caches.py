@@ -7,6 +7,7 @@ from pyimginspect.inventory.caches import INFORMATION, edit_of
 from pyimginspect.inventory.facts import Cache
 from tests.images import Content, File, HardLink, Link, dist_info, elf
 from tests.inventories import on_slim, taken
+from tests.pythons import venv
 from tests.systems import X86
 
 SITE = "usr/local/lib/python3.13/site-packages"
@@ -162,6 +163,24 @@ def test_a_cache_is_nothing_else() -> None:
     assert (found.environments, found.build_tools) == ((), ())
     findings = [f for each in BUILTIN for f in each.run(found) if each.rule.id != "package-cache"]
     assert findings == []
+
+
+def test_environments_of_poetry_are_no_cache() -> None:
+    """They are below its cache, unless it is told otherwise, and applications run in them."""
+    cache = "root/.cache/pypoetry"
+    environment = f"{cache}/virtualenvs/app-py3.13"
+    tree = {
+        **venv(environment, "/usr/local/bin"),
+        **dist_info("flask", site=f"{environment}/lib/python3.13/site-packages"),
+        **dist_info("six", site=f"{cache}/cache/lib/python3.13/site-packages"),
+        f"{cache}/artifacts/a.whl": "12345",
+    }
+    found = taken(on_slim(tree, history=["RUN poetry install"]))
+    assert [each.name for each in found.distributions] == ["flask", "pip"]
+    assert [each.path for each in found.environments] == [environment]
+    (kept,) = [each for each in found.caches if each.kind == "poetry"]
+    below = [path for path in tree if path.startswith(f"{cache}/") and environment not in path]
+    assert (kept.path, kept.files) == (cache, len(below))
 
 
 def test_a_cache_that_links_lead_into_is_no_debris() -> None:

@@ -33,6 +33,15 @@ from tests.systems import X86, glibc, rootfs
 Tree = Mapping[str, Content]
 
 
+def test_the_library_beside_an_executable_that_no_loader_starts() -> None:
+    """Without the C library nothing runs; whose library it is can be seen all the same."""
+    tree = cpython("opt/py", "3.12.4", shared=True)
+    assert python(tree).libpython == "opt/py/lib/libpython3.12.so.1.0"
+    assert python(glibc(), tree).libpython == "opt/py/lib/libpython3.12.so.1.0"
+    del tree["opt/py/lib/libpython3.12.so.1.0"]
+    assert [each.libpython for each in (python(tree), python(glibc(), tree))] == ["", ""]
+
+
 # --- the two that meet in most images -------------------------------------------------------------
 def test_an_official_python() -> None:
     found = python(debian_base(), official_python("3.13.1"), env=official_env("3.13.1"))

@@ -1,6 +1,9 @@
 """The rule small-thread-stack: layers in, findings out."""
 
+import pytest
+
 from tests.elf import elf
+from tests.images import File
 from tests.trees import dist_info
 from tests.unit.rules.loading import COMPILED, SITE, alpine, findings
 
@@ -12,6 +15,20 @@ def test_small_stacks_where_nothing_asks_for_more() -> None:
         " unless its build asked for more, also for the native code of uwsgi"
     )
     assert [f.rule for f in findings(alpine(stack=False), dist_info("pure", site=SITE))] == []
+
+
+@pytest.mark.parametrize(
+    ("version", "size"),
+    [("1.1.16", 80), ("1.1.20", 80), ("1.1.21", 128), ("1.2.0", 128), ("unknown", 128)],
+)
+def test_musl_before_1_1_21_gave_less(version: str, size: int) -> None:
+    loader = File(
+        elf(soname="libc.musl-x86_64.so.1", extra=f"\0musl libc (x86_64)\0{version}\0".encode()),
+        mode=0o755,
+    )
+    tree = {**alpine(stack=False), "lib/ld-musl-x86_64.so.1": loader, **COMPILED}
+    found = {f.rule: f for f in findings(tree)}
+    assert f" get {size} KiB of stack" in found["small-thread-stack"].message
 
 
 def test_the_history_tells_what_make_was_given() -> None:
