@@ -9,7 +9,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 
-__all__ = ["NUMBERS", "bdb_database", "header", "ndb_database", "sqlite_database", "tag"]
+__all__ = ["NUMBERS", "Value", "bdb_database", "header", "ndb_database", "sqlite_database", "tag"]
 
 NUMBERS = {
     "name": 1000,

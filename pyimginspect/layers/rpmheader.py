@@ -89,11 +89,12 @@ class _Tags:
         return next(iter(self.texts(tag)), "")
 
     def texts(self, tag: int) -> list[str]:
-        kind, offset, count = self._entries.get(tag, (0, 0, 0))
-        if kind not in (_STRING, _STRING_ARRAY, _I18N_STRING):
+        found = self._entries.get(tag)
+        if found is None or found[0] not in (_STRING, _STRING_ARRAY, _I18N_STRING):
             return []
+        kind, offset, count = found
         count = min(count, 1) if kind == _STRING else count
-        if offset > len(self._data) or count > len(self._data) - offset:
+        if count > len(self._data) - offset:  # each takes a byte at least
             raise _pointless(tag)
         words = self._data[offset:].split(b"\0", count)[:count] if count else []
         if len(words) < count:
@@ -104,10 +105,11 @@ class _Tags:
         return next(iter(self.numbers(tag)), None)
 
     def numbers(self, tag: int) -> tuple[int, ...]:
-        kind, offset, count = self._entries.get(tag, (0, 0, 0))
-        code = _NUMBERS.get(kind)
-        if code is None:
+        found = self._entries.get(tag)
+        if found is None or found[0] not in _NUMBERS:
             return ()
+        kind, offset, count = found
+        code = _NUMBERS[kind]
         # Counted before a format is made of it: the format alone would claim what it names.
         if offset + count * struct.calcsize(f">{code}") > len(self._data):
             raise _pointless(tag)
@@ -115,7 +117,10 @@ class _Tags:
 
     def states(self, tag: int) -> bytes:
         """One byte for each file; the type may be CHAR or INT8."""
-        _, offset, count = self._entries.get(tag, (0, 0, 0))
+        found = self._entries.get(tag)
+        if found is None:
+            return b""
+        _, offset, count = found
         return self._data[offset : offset + count]
 
 

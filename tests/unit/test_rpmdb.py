@@ -4,18 +4,19 @@ import sqlite3
 import struct
 import types
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import closing, nullcontext, suppress
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pyimginspect.errors import CorruptLayerError, LayerError, LimitError
+from pyimginspect.layers import rpmdb, rpmheader
 from pyimginspect.layers.rpmdb import read_rpmdb, wants
 from pyimginspect.layers.rpmheader import read_header
 from pyimginspect.model import RpmPackage
 from tests.effort import examples
-from tests.rpms import bdb_database, header, ndb_database, sqlite_database
+from tests.rpms import Value, bdb_database, header, ndb_database, sqlite_database
 
 PATH = "var/lib/rpm/rpmdb.sqlite"
 ROOM = 1 << 20
@@ -177,6 +178,174 @@ def test_what_is_no_database(data: bytes) -> None:
 def test_damaged_headers(blob: bytes, error: type[LayerError]) -> None:
     with pytest.raises(error):
         read_header(blob, ROOM)
+
+
+def raw(data: bytes, *tags: tuple[int, int, int, int]) -> bytes:
+    """A header of a name and of other tags, each with type, offset and count."""
+    data = b"x\0" + data
+    index = b"".join(struct.pack(">4I", *each) for each in [(1000, 6, 0, 1), *tags])
+    return struct.pack(">2I", 1 + len(tags), len(data)) + index + data
+
+
+def test_a_header_may_end_with_empty_words() -> None:
+    assert read_header(header({"name": "x", "provides": ["", ""]}), ROOM).provides == ("",)
+    assert read_header(raw(b"1.2\0", (1001, 6, 2, 3)), ROOM).version == "1.2"  # one, whatever
+    assert read_header(raw(b"", (1047, 8, 2, 0)), ROOM).provides == ()
+
+
+@pytest.mark.parametrize(
+    ("data", "tag"),
+    [
+        (b"", (1001, 6, 2, 1)),  # where the data ends
+        (b"1\0", (1047, 8, 2, 3)),
+        (b"1\0", (1001, 6, 9, 1)),
+        (b"1234567", (1048, 4, 2, 2)),
+        (b"1234", (1003, 4, 3, 1)),
+    ],
+)
+def test_tags_that_point_outside_their_header(data: bytes, tag: tuple[int, int, int, int]) -> None:
+    with pytest.raises(CorruptLayerError, match=f"tag {tag[0]} of the rpm database points outside"):
+        read_header(raw(data, tag), ROOM)
+
+
+def test_a_file_without_a_state_is_installed() -> None:
+    blob = header({"name": "x", "basenames": ["a"], "dirindexes": [0], "dirnames": ["/"]})
+    assert read_header(blob, ROOM).files == ("a",)
+
+
+def test_the_limits_of_a_header(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = len(BASH) - 8 - 16 * 16
+    monkeypatch.setattr(rpmheader, "_MOST_ENTRIES", 16)
+    monkeypatch.setattr(rpmheader, "_MOST_DATA", data)
+    assert read_header(BASH, ROOM) == PACKAGE
+    assert read_header(BASH + b"what follows", ROOM) == PACKAGE
+    with pytest.raises(CorruptLayerError, match="is cut short"):
+        read_header(BASH[:-1], ROOM)
+    for name, value in (("_MOST_ENTRIES", 15), ("_MOST_DATA", data - 1)):
+        monkeypatch.undo()
+        monkeypatch.setattr(rpmheader, name, value)
+        with pytest.raises(LimitError, match=f"claims 16 tags, {data} bytes"):
+            read_header(BASH, ROOM)
+
+
+@pytest.mark.parametrize("indexes", [[0, 1], [1, 0], [0]])
+def test_files_in_directories_that_are_not_there(indexes: list[int]) -> None:
+    files: dict[str, Value] = {
+        "basenames": ["a", "b"],
+        "dirindexes": indexes,
+        "dirnames": ["/usr/"],
+    }
+    with pytest.raises(CorruptLayerError, match="file list of the rpm database is inconsistent"):
+        read_header(header({"name": "x", **files}), ROOM)
+
+
+def test_the_room_for_paths() -> None:
+    new: dict[str, Value] = {
+        "basenames": ["a", "b"],
+        "dirindexes": [1, 1],
+        "dirnames": ["/e/", "/usr/"],
+    }
+    for blob, room in (
+        (header({"name": "x", **new}), 2 * len("usr/a")),
+        (header({"name": "x", "oldfilenames": ["/usr/a", "/b"]}), len("usr/a") + 1),
+    ):
+        assert len(read_header(blob, room).files) == 2
+        with pytest.raises(LimitError, match=f"names more files than fit {room - 1} bytes"):
+            read_header(blob, room - 1)
+    for length, fits in ((4096, True), (4097, False)):
+        names: dict[str, Value] = {
+            "basenames": ["a"],
+            "dirindexes": [1],
+            "dirnames": ["/", "d" * length],
+        }
+        with nullcontext() if fits else pytest.raises(LimitError, match="beyond what a kernel"):
+            assert read_header(header({"name": "x", **names}), ROOM).files
+
+
+def test_the_limits_of_a_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = sqlite_database([BASH, TINY, BASH])
+    paths = 2 * sum(map(len, PACKAGE.files)) + 2 * len(
+        "usr/share/man/man1/bash.1.gzetc/skel/.replaced"
+    )
+    monkeypatch.setattr(rpmdb, "_MOST_PACKAGES", 3)
+    assert len(read_rpmdb(PATH, data)) == 3
+    monkeypatch.setattr(rpmdb, "_MOST_PACKAGES", 2)
+    with pytest.raises(LimitError, match="more headers than its size allows"):
+        read_rpmdb(PATH, data)
+    monkeypatch.undo()
+    monkeypatch.setattr(rpmdb, "_MOST_PATHS", paths)
+    assert len(read_rpmdb(PATH, data)) == 3
+    one = sum(map(len, PACKAGE.files)) + len("usr/share/man/man1/bash.1.gzetc/skel/.replaced")
+    monkeypatch.setattr(rpmdb, "_MOST_PATHS", one + 1)  # the second has no room beside the first
+    with pytest.raises(LimitError, match="names more files than fit"):
+        read_rpmdb(PATH, data)
+
+
+def test_a_database_that_takes_too_many_steps_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = sqlite_database([TINY] * 20)
+    monkeypatch.setattr(rpmdb, "_STEPS_A_CALL", 1)
+    monkeypatch.setattr(rpmdb, "_MOST_CALLS", 5000)
+    assert len(read_rpmdb(PATH, data)) == 20
+    monkeypatch.setattr(rpmdb, "_MOST_CALLS", 10)
+    with pytest.raises(CorruptLayerError, match="interrupted"):
+        read_rpmdb(PATH, data)
+
+
+NDB = ndb_database([TINY, TINY])
+BDB = bdb_database([TINY])
+(KEY, VALUE) = struct.unpack_from("<2H", BDB, 512 + 26 + 4)
+OVER = bdb_database([BASH])
+(REFERENCE,) = struct.unpack_from("<H", OVER, 512 + 26 + 6)
+POINTS_OUTSIDE, NO_HEADER = "points outside of it", "points at no header"
+INCONSISTENT, NO_HASH = "a page of the rpm database is inconsistent", "is no Berkeley DB hash"
+
+
+@pytest.mark.parametrize(
+    ("data", "at", "code", "value", "message"),
+    [
+        (NDB, 12, "I", 0, "is cut short"),
+        (NDB, 12, "I", 2, "is cut short"),
+        (NDB, 32, "I", 0, "the slots of the rpm database are inconsistent"),
+        (NDB, 32 + 8, "I", len(NDB) // 16, POINTS_OUTSIDE),
+        (NDB, 32 + 8, "I", len(NDB) // 16 + 1, POINTS_OUTSIDE),
+        (NDB, 32 + 8, "I", len(NDB) // 16 - 1, NO_HEADER),
+        (NDB, 4096, "I", 0, NO_HEADER),
+        (NDB, 4096 + 4, "I", 2, NO_HEADER),
+        (NDB, 4096 + 12, "I", len(NDB) - 4096 - 15, NO_HEADER),
+        (BDB, 25, "B", 9, NO_HASH),
+        (BDB, 24, "B", 1, NO_HASH),
+        (BDB, 20, "I", 256, "has pages of 256 bytes"),
+        (BDB, 20, "I", 768, "has pages of 768 bytes"),
+        (BDB, 20, "I", 1 << 17, "has pages of 131072 bytes"),
+        (BDB, 512 + 20, "H", 244, INCONSISTENT),
+        (BDB, 512 + 26 + 6, "H", 26 + 8 - 1, INCONSISTENT),
+        (BDB, 512 + 26 + 6, "H", KEY, INCONSISTENT),
+        (BDB, 512 + 26, "H", 513, INCONSISTENT),
+        (BDB, 512 + VALUE, "B", 2, "is of an unknown kind"),
+        (OVER, 512 + 26 + 6, "H", REFERENCE + 1, "is of an unknown kind"),
+        (OVER, 512 + REFERENCE + 4, "I", 0, "leads to a wrong page"),
+        (OVER, 512 + REFERENCE + 4, "I", 1, "leads to a wrong page"),
+        (OVER, 512 + REFERENCE + 4, "I", len(OVER) // 512, "leads to a wrong page"),
+        (OVER, 1024 + 22, "H", 0, INCONSISTENT),
+        (OVER, 1024 + 22, "H", 487, INCONSISTENT),
+        (OVER, 512 + REFERENCE + 8, "I", 485, INCONSISTENT),
+    ],
+)
+def test_damage_is_named(data: bytes, at: int, code: str, value: int, message: str) -> None:
+    damaged = bytearray(data)
+    struct.pack_into(f"<{code}", damaged, at, value)
+    with pytest.raises(CorruptLayerError, match=message):
+        read_rpmdb(PATH, bytes(damaged))
+
+
+def test_short_files_of_a_known_form() -> None:
+    with pytest.raises(CorruptLayerError, match="is cut short"):
+        read_rpmdb(PATH, NDB[:15])
+    with pytest.raises(CorruptLayerError, match=NO_HASH):
+        read_rpmdb(PATH, BDB[:511])
+    assert read_rpmdb(PATH, BDB[:512]) == ()
+    assert read_rpmdb(PATH, BDB[:1023]) == ()  # a page that is not whole is none
+    assert len(read_rpmdb(PATH, NDB)) == 2
 
 
 def database(script: str) -> bytes:
