@@ -12,7 +12,7 @@ import lzma
 import zlib
 from collections.abc import Callable
 from functools import cache
-from typing import Any, BinaryIO, Literal, Protocol, cast
+from typing import Any, Literal, Protocol, cast
 
 from pyimginspect.errors import CorruptLayerError, LimitError, PyimginspectError, TruncatedError
 
@@ -43,6 +43,12 @@ def sniff(head: bytes) -> Compression:
     if head.startswith(b"BZh"):
         return "bzip2"
     return "none"
+
+
+class _Readable(Protocol):
+    """A stream, as far as it is read here: none of its bytes are left where it returns none."""
+
+    def read(self, count: int, /) -> bytes: ...
 
 
 class _Decompressor(Protocol):
@@ -114,7 +120,7 @@ class Decompressed:
     """
 
     def __init__(
-        self, stream: BinaryIO, compression: Compression, *, expansion: int, floor: int
+        self, stream: _Readable, compression: Compression, *, expansion: int, floor: int
     ) -> None:
         self._stream = stream
         self._make = _MAKERS.get(compression)

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 
 from pyimginspect.errors import LayerError, TruncatedError
 from pyimginspect.layers.blobs import Blob, BytesBlob, FileBlob
-from pyimginspect.layers.compression import CHUNK, MAGIC_LENGTH, Decompressed, sniff
+from pyimginspect.layers.compression import MAGIC_LENGTH, Decompressed, sniff
 from pyimginspect.layers.contents import (
     Databases,
     ElfFiles,
@@ -73,7 +73,6 @@ def index_layer(
         cursor = StreamCursor(source, sums=sums)
         collector = Collector(cursor, probes, limits)
         index = collector.collect(cursor.finish, checksums=True)
-        counted.drain()
         return Indexed(
             index=index,
             blob_size=counted.count,
@@ -111,7 +110,7 @@ def _read_up_to(stream: BinaryIO, count: int) -> bytes:
     return data
 
 
-class _Counted(io.RawIOBase, BinaryIO):
+class _Counted:
     """A stream whose first bytes were read already; counts, and hashes, all that goes by."""
 
     def __init__(
@@ -123,21 +122,17 @@ class _Counted(io.RawIOBase, BinaryIO):
         self._progress = progress
         self.count = 0
 
-    def read(self, count: int | None = -1, /) -> bytes:
+    def read(self, count: int, /) -> bytes:
+        """Return some of the next ``count`` bytes, or what was read already; none at the end."""
         data, self._head = self._head, b""
         if not data:
-            data = self._stream.read(CHUNK if count is None or count < 0 else count)
+            data = self._stream.read(count)
         self.count += len(data)
         if self._sums is not None:
             self._sums.update(data)
         if self._progress is not None:
             self._progress(len(data))
         return data
-
-    def drain(self) -> None:
-        """Read what is left."""
-        while self.read(CHUNK):
-            pass
 
 
 class Collector:

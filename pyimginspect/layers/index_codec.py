@@ -63,7 +63,7 @@ def load_index(data: bytes) -> LayerIndex:
         if data[:1] == _PLAIN:
             with _no_collection():
                 return from_msgpack(packed, LayerIndex)
-        plain = msgspec.msgpack.decode(packed, ext_hook=_unescaped, strict=False)
+        plain = msgspec.msgpack.decode(packed, ext_hook=_unescaped)
         return from_builtins(plain, LayerIndex)
     except (msgspec.MsgspecError, ValueError) as exc:
         raise StoredIndexError("these bytes are no index") from exc

@@ -1,5 +1,6 @@
 """The cache: what it gives back, what it refuses, and how it survives what happens to files."""
 
+import gc
 import os
 import random
 import signal
@@ -77,6 +78,17 @@ def test_an_index_comes_back_as_it_was(blob: bytes, digests: bool) -> None:
     index = index_layer(BytesBlob(data=blob), digests=digests).index
     assert decode_index(encode_index(index)) == index
     assert encode_index(index) == encode_index(decode_index(encode_index(index)))
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_the_garbage_collector_is_left_as_it_was(running: bool) -> None:
+    before = gc.isenabled()
+    try:
+        (gc.enable if running else gc.disable)()
+        assert decode_index(encode_index(INDEX)) == INDEX
+        assert gc.isenabled() is running
+    finally:
+        (gc.enable if before else gc.disable)()
 
 
 def test_facts_of_other_probes_come_back() -> None:

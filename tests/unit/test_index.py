@@ -4,16 +4,19 @@ import gzip
 import io
 import random
 from pathlib import Path
+from typing import Literal
 from zlib import crc32
 
 import pytest
 
 from pyimginspect.errors import CorruptLayerError, LayerError, LimitError, TruncatedError
 from pyimginspect.layers import BytesBlob, FileBlob, Limits, StreamBlob, compression, index_layer
-from pyimginspect.layers.compression import sniff
+from pyimginspect.layers.compression import Decompressed, sniff
+from pyimginspect.layers.contents import may_identify
 from pyimginspect.layers.elf import RandomAccess
 from pyimginspect.model import LayerIndex
-from tests.images import Compression, File, HardLink, compress, digest, elf, layer
+from tests.images import Compression, File, HardLink, Tree, compress, digest, elf, layer
+from tests.rpms import header, sqlite_database
 from tests.tars import Content
 
 LIBRARY = elf(needed=["libc.so.6"], soname="libx.so.1", extra=random.Random(1).randbytes(600_000))
@@ -251,6 +254,121 @@ def test_an_error_names_the_entry_or_the_one_before_it() -> None:
         index_layer(BytesBlob(data=cut))
 
 
+def test_other_errors_name_what_they_are_about() -> None:
+    outside = layer({"a": ""})[:-1024] + layer({"../b": ""})
+    with pytest.raises(LayerError) as caught:
+        index_layer(BytesBlob(data=outside))
+    assert str(caught.value) == "entry '../b': the name leads out of the image"
+    with pytest.raises(LimitError) as limited:
+        index_layer(BytesBlob(data=LAYER), limits=Limits(entries=1))
+    assert limited.value.message == "more than 1 entries"
+
+
+def index_of(tree: Tree, **limits: int) -> LayerIndex:
+    return index_layer(BytesBlob(data=layer(tree)), limits=Limits(**limits)).index
+
+
+def noted(index: LayerIndex) -> list[tuple[str, str]]:
+    return [(note.what, note.path) for note in index.notes]
+
+
+def test_programs_are_told_by_their_content() -> None:
+    index = index_of({"app/run": elf(soname="x"), "app/data": "ELF", "empty.cfg": ""})
+    assert [facts.soname for facts in index.elf.values()] == ["x"]
+    short = elf(static=True, bits=32, machine="i386")[:52]
+    assert set(index_of({"a": short, "b": short[:51]}).elf) == {0}
+
+
+def test_a_file_without_content_is_not_looked_at() -> None:
+    index = index_layer(BytesBlob(data=layer({"pyvenv.cfg": "", "etc/os-release": "x"}))).index
+    assert index.texts == {1: b"x"}
+
+
+@pytest.mark.parametrize(("mode", "found"), [(0o601, True), (0o610, True), (0o644, False)])
+def test_a_script_is_one_that_anybody_may_execute(mode: int, found: bool) -> None:
+    index = index_of({"bin/a": File("#!/bin/x", mode=mode), "b": "what follows"})
+    assert index.scripts == ({0: "#!/bin/x"} if found else {})
+
+
+@pytest.mark.parametrize(("content", "examined"), [(10, True), (9, False)])
+def test_contents_beyond_the_limit_are_not_examined(content: int, examined: bool) -> None:
+    tree: Tree = {"etc/os-release": "ID=debian\n", "lib/libx.so": elf(soname="x")}
+    index = index_of(tree, content=content)
+    assert index.texts == ({0: b"ID=debian\n"} if examined else {})
+    unexamined = ("content of 10 bytes was not examined", "etc/os-release")
+    assert noted(index) == ([] if examined else [unexamined])
+    assert index.elf[1].soname == "x"  # of which never all is needed
+
+
+def test_a_probe_that_needs_all_of_a_content_leaves_it_to_the_others() -> None:
+    class Every(Sizes):
+        def wants(self, path: str, size: int, head: bytes) -> bool:
+            return True
+
+    library = elf(soname="x")
+    blob = BytesBlob(data=layer({"lib/libx.so": library, "a": "1"}))
+    index = index_layer(blob, probes=(Every(),), limits=Limits(content=len(library) - 1)).index
+    assert index.elf[0].soname == "x"
+    assert set(index.extra["sizes"]) == {1}
+    assert noted(index) == [(f"content of {len(library):,} bytes was not examined", "lib/libx.so")]
+
+
+TEXTS = {"etc/os-release": "1234567890", "venv/pyvenv.cfg": "1234567890"}
+SCRIPTS = {"a.sh": "#!/bin/sh\n", "b.sh": "#!/bin/sh\n"}
+
+
+@pytest.mark.parametrize(
+    ("tree", "limits", "kept"),
+    [
+        (TEXTS, {"text": 10, "texts": 20}, [0, 1]),
+        (TEXTS, {"text": 10, "texts": 19}, [0]),
+        (TEXTS, {"text": 9, "texts": 99}, []),
+        (SCRIPTS, {"script": 10, "scripts": 20}, [0, 1]),
+        (SCRIPTS, {"script": 10, "scripts": 19}, [0]),
+        (SCRIPTS, {"script": 9, "scripts": 99}, []),
+    ],
+)
+def test_how_much_is_kept(tree: dict[str, str], limits: dict[str, int], kept: list[int]) -> None:
+    index = index_of(tree, **limits)
+    assert list(index.texts) == kept
+    missing = 0 if "script" in limits else 2 - len(kept)  # a script is told by its first line
+    assert [what for what, _ in noted(index)] == ["text of 10 bytes was not kept"] * missing
+
+
+def test_a_database_that_cannot_be_read_is_a_note() -> None:
+    good = sqlite_database([header({"name": "a", "version": "1"})])
+    index = index_of({"var/lib/rpm/Packages": bytes(99), "usr/share/rpm/rpmdb.sqlite": good})
+    assert [[package.name for package in each] for each in index.rpm.values()] == [["a"]]
+    form = "no rpm database of a known form (sqlite, NDB, Berkeley DB)"
+    assert noted(index) == [(f"rpm database could not be read: {form}", "var/lib/rpm/Packages")]
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("etc/os-release", True),
+        ("pyvenv.cfg", True),
+        ("var/lib/rpm/Packages", True),
+        ("s/site-packages/a.pth", True),
+        ("a.egg-info", True),
+        ("run.sh", True),
+        ("lib/libc.so.6", True),
+        ("python3.11", True),
+        ("s/__editable___a_finder.py", True),
+        ("etc/apt/apt.conf.d/99local", True),
+        ("var/lib/dpkg/status.d/base", True),
+        ("xos-release", False),
+        ("os-release/x", False),
+        ("app/main.py", False),
+        ("x/etc/apt/apt.conf.d/99local", False),
+        ("xlib", False),
+        ("lib/x", False),
+    ],
+)
+def test_names_of_which_the_content_may_be_looked_at(path: str, expected: bool) -> None:
+    assert may_identify(path) is expected
+
+
 class Sizes:
     """What a third party's probe may look like."""
 
@@ -270,11 +388,30 @@ def test_probes_of_third_parties() -> None:
     assert fact == {"size": 300_000, "end": b"x"}
 
 
-def test_progress_counts_the_stored_bytes() -> None:
-    packed = compress(LAYER, "gzip")
-    counts: list[int] = []
-    index_layer(BytesBlob(data=packed), progress=counts.append)
-    assert sum(counts) == len(packed)
+@pytest.mark.parametrize("padding", [0, 1000])
+@pytest.mark.parametrize("compression", [None, "gzip", "zstd"])
+def test_progress_counts_the_stored_bytes(compression: Compression, padding: int) -> None:
+    packed = compress(LAYER, compression) + bytes(padding)
+    for digests in (False, True):
+        counts: list[int] = []
+        indexed = index_layer(BytesBlob(data=packed), digests=digests, progress=counts.append)
+        assert sum(counts) == indexed.blob_size == len(packed)
+
+
+def test_what_a_stream_may_expand_to() -> None:
+    packed = gzip.compress(bytes(5000), mtime=0)
+
+    def length(data: bytes, kind: Literal["none", "gzip"], expansion: int, floor: int) -> int:
+        source = Decompressed(io.BytesIO(data), kind, expansion=expansion, floor=floor)
+        return sum(map(len, iter(source.read_chunk, b"")))
+
+    assert length(packed, "gzip", 1, 5000) == 5000
+    with pytest.raises(LimitError, match=f"{len(packed)} compressed bytes became more than 5,000"):
+        length(packed, "gzip", 1, 4999)
+    assert length(packed, "gzip", -(-5000 // len(packed)), 0) == 5000
+    with pytest.raises(LimitError):
+        length(packed, "gzip", 4999 // len(packed), 0)
+    assert length(bytes(5000), "none", 1, 0) == 5000
 
 
 def test_a_million_entries_of_one_name_cost_little() -> None:

@@ -179,6 +179,178 @@ def test_pax_records_override_the_header() -> None:
     assert entry.xattrs == ("security.capability=0102", "user.a=62")
 
 
+def summed(block: bytes) -> bytes:
+    """The header with the checksum that it has to have."""
+    total = sum(block[:148]) + sum(block[156:]) + 8 * 32
+    return block[:148] + b"%06o\0 " % total + block[156:]
+
+
+def changed(at: int, data: bytes, **fields: bytes) -> bytes:
+    block = raw_header(**fields)  # type: ignore[arg-type]
+    return summed(block[:at] + data + block[at + len(data) :])
+
+
+def base256(value: int) -> bytes:
+    return (value + (1 << 95 if value >= 0 else 1 << 96)).to_bytes(12, "big")
+
+
+@pytest.mark.parametrize(
+    ("field", "mtime"),
+    [
+        (base256(5), 5),
+        (base256(-5), -5),
+        (base256(-(1 << 63)), -(1 << 63)),
+        (base256(-(1 << 63) - 1), None),
+        (base256((1 << 64) - 1), (1 << 64) - 1),
+        (base256(1 << 64), None),
+        (bytes(12), 0),
+        (b" " * 12, 0),
+        (b"  17 \0garbage", 15),
+        (b"777777777777", 0o777777777777),
+    ],
+)
+def test_ways_to_write_a_number(field: bytes, mtime: int | None) -> None:
+    data = raw_header(mtime=field) + END
+    if mtime is not None:
+        assert entries(data)[0].mtime == mtime
+        return
+    with pytest.raises(CorruptLayerError, match="number in a header is of more than 64 bits"):
+        entries(data)
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "number"),
+    [
+        ("mtime", "-9223372036854775808", -(1 << 63)),
+        ("mtime", "-9223372036854775809", "is of more than 64 bits"),
+        ("mtime", "18446744073709551615.999", (1 << 64) - 1),
+        ("mtime", "18446744073709551616", "is of more than 64 bits"),
+        ("mtime", "000000000000000000007", "is no number"),
+        ("mtime", "00000000000000000007", 7),
+        ("mtime", "7-", "is no number"),
+        ("mtime", "", "is no number"),
+    ],
+)
+def test_numbers_of_extended_headers(key: str, text: str, number: int | str) -> None:
+    data = layer({"x": File("", pax={key: text})})
+    if isinstance(number, int):
+        assert entries(data)[0].mtime == number
+        return
+    with pytest.raises(CorruptLayerError, match=f"'{key}' of an extended header {number}"):
+        entries(data)
+
+
+def test_the_fields_of_an_owner() -> None:
+    (entry,) = entries(changed(100, b"0107654\0" + b"0000012\0" + b"0000034\0") + END)
+    assert (entry.mode, entry.uid, entry.gid) == (0o7654, 0o12, 0o34)
+
+
+def test_a_header_full_of_large_bytes() -> None:
+    name, prefix = b"\xff" * 100, b"\xfe" * 155  # whose sum is more than Adler-32 can hold
+    (entry,) = entries(raw_header(name, link=b"\xff" * 100, tail=prefix) + END)
+    path = (prefix + b"/" + name).decode("utf-8", "surrogateescape")
+    assert (entry.path, entry.target) == (path, "")
+
+
+def long_header(kind: bytes, text: bytes, *, size: int | None = None) -> bytes:
+    length = len(text) if size is None else size
+    header = raw_header(b"././@LongLink", kind=kind, size=b"%011o\0" % length)
+    return header + text + bytes(-len(text) % 512)
+
+
+def test_of_long_names_of_gnu_the_first_counts() -> None:
+    data = long_header(b"L", b"first\0x") + long_header(b"L", b"second")
+    data += long_header(b"K", b"target\0") + long_header(b"K", b"other")
+    (entry, after) = entries(data + raw_header(b"x", kind=b"2") + raw_header(b"y") + END)
+    assert (entry.path, entry.target) == ("first", "target")
+    assert (after.path, after.target) == ("y", "")
+
+
+def test_the_limit_of_an_extended_header() -> None:
+    data = long_header(b"L", b"1234567890") + raw_header() + END
+    assert entries(data, header=10)[0].path == "1234567890"
+    with pytest.raises(LimitError, match="an extended header claims 10 bytes"):
+        entries(data, header=9)
+    negative = raw_header(kind=b"x", size=b"\xff" * 12) + END
+    with pytest.raises(LimitError, match="an extended header claims -1 bytes"):
+        entries(negative)
+    empty = raw_header(kind=b"x", size=b"00000000000\0") + raw_header(b"here") + END
+    assert entries(empty)[0].path == "here"
+
+
+def test_records_of_extended_headers() -> None:
+    for record, path in (
+        (b"00000000018 path=a\n"[:18], None),
+        (b"00000000019 path=a\n", "a"),
+        (b"000000000020 path=a\n", None),  # a length of twelve digits
+        (b"13 path=a=b=\n", "a=b="),
+        (b"10 path=a\n9 path=b\n", "b"),
+    ):
+        data = long_header(b"x", record) + raw_header() + END
+        if path is not None:
+            assert entries(data)[0].path == path
+            continue
+        with pytest.raises(CorruptLayerError, match="record is invalid"):
+            entries(data)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "found"),
+    [
+        (b"x/", b"1", ("x", "hardlink")),
+        (b"x/", b"2", ("x", "symlink")),
+        (b"x/", b"0", ("x", "directory")),
+        (b"x", b"7", ("x", "file")),
+        (b"./", b"5", ("", "directory")),
+        (b"./", b"2", None),
+        (b"./", b"0", ("", "directory")),
+    ],
+)
+def test_kinds_and_names(name: bytes, kind: bytes, found: tuple[str, str] | None) -> None:
+    data = raw_header(name, kind=kind, link=b"to") + END
+    if found is not None:
+        assert [(entry.path, entry.kind) for entry in entries(data)] == [found]
+        return
+    with pytest.raises(CorruptLayerError, match="the root of the image is no directory"):
+        entries(data)
+
+
+def sparse(size: bytes, *more: bytes, content: bytes = b"") -> bytes:
+    """An old sparse file of GNU tar: `more` are the blocks that continue its map."""
+    block = bytearray(raw_header(b"holes", kind=b"S", magic=b"ustar  \0", size=size))
+    block[482] = bool(more)
+    block[483:495] = b"00000001000\0"
+    return summed(bytes(block)) + b"".join(more) + content.ljust(512, b"\0")
+
+
+def test_the_map_of_a_sparse_file_is_passed() -> None:
+    maps = bytes(504) + b"\1" + bytes(7), bytes(512)
+    for more in ((), maps[1:], maps):
+        data = sparse(b"00000000004\0", *more, content=b"data")
+        (holes, after) = entries(data + raw_header(b"after") + END)
+        assert (holes.size, holes.stored, holes.offset) == (512, 4, 512 + 512 * len(more))
+        assert (holes.kind, after.path) == ("file", "after")
+    with pytest.raises(TruncatedError, match="within a sparse file's map"):
+        entries(sparse(b"00000000004\0", *maps)[: 1024 + 100])
+
+
+def test_sizes_of_sparse_files_and_their_limits() -> None:
+    both = {"GNU.sparse.realsize": "7", "GNU.sparse.size": "9", "GNU.sparse.name": "real"}
+    (entry,) = entries(layer({"x": File("123", pax=both)}))
+    assert (entry.path, entry.size, entry.stored) == ("real", 9, 3)
+    most = str(1 << 60)
+    (entry,) = entries(layer({"x": File("123", pax={"GNU.sparse.size": most})}))
+    assert entry.size == 1 << 60
+    with pytest.raises(CorruptLayerError, match="claims 1,152,921,504,606,846,977 bytes"):
+        entries(layer({"x": File("123", pax={"GNU.sparse.size": str((1 << 60) + 1)})}))
+
+
+def test_the_longest_name() -> None:
+    assert normalise(b"a" * 10, Limits(path=10)) == "a" * 10
+    with pytest.raises(LimitError, match="a name of 11 bytes"):
+        normalise(b"a" * 11, Limits(path=10))
+
+
 def test_global_headers_are_ignored_as_docker_does() -> None:
     record = b"19 path=elsewhere!\n"
     data = raw_header(b"g", kind=b"g", size=b"%011o\0" % len(record)) + record.ljust(512, b"\0")
