@@ -11,7 +11,7 @@ from pyimginspect.inventory.caches import deletion_of, links_into_caches
 from pyimginspect.inventory.contents import Content
 from pyimginspect.inventory.derived.cache_contents import contents_of_caches
 from pyimginspect.plan.context import LEAST, Context, Proposal
-from pyimginspect.plan.lists import fetch_again, only_fetches
+from pyimginspect.plan.lists import fetch_again, may_be_read, only_fetches
 from pyimginspect.plan.operations import (
     AddOption,
     AppendCommand,
@@ -135,6 +135,8 @@ def _cache_edit(
     operations = [AppendCommand(layer=layer, command=command)]
     if kind == "apt-lists":
         if only_fetches(text):
+            if may_be_read(context, layer):
+                return words, command, []
             words = "fetch apt's lists in the RUN that installs, and delete them there"
             operations = [DropInstruction(layer=layer)]
         operations += fetch_again(context, layer)

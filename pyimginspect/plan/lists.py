@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from typing import Literal
 
 from pyimginspect.plan.context import Context
 from pyimginspect.plan.operations import AppendCommand, InsertCommand
-from pyimginspect.plan.runs import calls
+from pyimginspect.plan.runs import Call, calls
 
-__all__ = ["CLEAN", "UPDATE", "clean", "fetch_again", "needless_fetches", "only_fetches"]
+__all__ = [
+    "CLEAN",
+    "UPDATE",
+    "clean",
+    "fetch_again",
+    "may_be_read",
+    "needless_fetches",
+    "only_fetches",
+]
 
 UPDATE = "apt-get update"
 CLEAN = "rm -rf /var/lib/apt/lists/*"
 """What deletes apt's lists (docs.docker.com/build/building/best-practices)."""
+
+_READING = frozenset(
+    {"install", "reinstall", "upgrade", "dist-upgrade", "full-upgrade", "build-dep"}
+) | {"satisfy", "source", "download", "search", "show", "policy", "list"}
+_PROGRAMS = frozenset({"apt", "apt-get", "apt-cache", "aptitude", "gdebi", "apt-file"})
 
 
 def only_fetches(text: str) -> bool:
@@ -63,6 +77,7 @@ def needless_fetches(context: Context, dropped: Collection[int]) -> Iterator[int
             readers
             and {*dropped}.issuperset(readers)
             and only_fetches(context.command(layer) or "")
+            and not may_be_read(context, layer)
         ):
             yield layer
 
@@ -70,9 +85,38 @@ def needless_fetches(context: Context, dropped: Collection[int]) -> Iterator[int
 def _readers(context: Context, layer: int) -> Iterator[int]:
     """Yield the later layers that install by the lists that are there after ``layer``."""
     for later in context.runs(layer + 1):
-        actions = [c.action for c in calls(context.command(later) or "") if c.manager == "apt"]
-        reads = next((each for each in actions if each in ("update", "install")), "")
-        if reads == "install":
+        uses = map(_use_of, calls(context.command(later) or ""))
+        reads = next((each for each in uses if each), "")
+        if reads == "read":
             yield later
         elif reads == "update":
             return
+
+
+def may_be_read(context: Context, layer: int) -> bool:
+    """Whether a later script, whose commands are not known, may install by the lists of a layer."""
+    for later in context.runs(layer + 1):
+        found = calls(context.command(later) or "")
+        if any(map(_is_script, found)):
+            return True
+        if any(_use_of(call) == "update" for call in found):
+            return False
+    return False
+
+
+def _use_of(call: Call) -> Literal["update", "read", ""]:
+    """Return what a command does with apt's lists (apt-get(8), apt-cache(8)).
+
+    ``apt-get upgrade`` upgrades nothing without any, and says nothing of it.
+    """
+    if call.manager == "apt" and call.action:
+        if call.action == "update":
+            return "update"
+        return "read" if call.action in _READING else ""
+    names = {word.rpartition("/")[2] for word in call.words}
+    return "" if names.isdisjoint(_PROGRAMS) else "read"
+
+
+def _is_script(call: Call) -> bool:
+    shell = call.program in ("sh", "bash", "dash", "ash") and "-c" not in call.words
+    return shell or call.program.endswith(".sh") or call.words[:1] == (f"./{call.program}",)

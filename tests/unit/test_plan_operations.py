@@ -636,6 +636,50 @@ def test_lists_that_the_next_installation_reads_are_fetched_again(
     )
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "apt-get upgrade -y",  # without lists it upgrades nothing
+        "apt-get -y dist-upgrade",
+        "apt full-upgrade",
+        "apt-get build-dep -y x",
+        "apt-get source x",
+        "apt-cache show x",
+        "aptitude install -y x",
+        "xargs apt-get install -y < list",
+        "for p in a b; do apt-get install -y $p; done",
+        "sudo apt-get install -y x",
+    ],
+)
+def test_whatever_reads_lists_fetches_them(command: str) -> None:
+    _, done = found([LISTS, {"app/x": "x"}], ["RUN apt-get update", f"RUN {command}"])
+    assert done == (
+        DropInstruction(layer=4),
+        InsertCommand(layer=5, after=(), command="apt-get update"),
+        AppendCommand(layer=5, command=CLEAN),
+    )
+
+
+@pytest.mark.parametrize(
+    ("history", "drops"),
+    [
+        (["RUN ./install"], False),
+        (["RUN /opt/install.sh"], False),
+        (["RUN bash /opt/install"], False),
+        (["RUN true", "RUN sh x"], False),
+        (["RUN apt-get update && apt-get install -y x", "RUN ./install"], True),
+        (["RUN bash -c 'true'"], True),
+        (["RUN apt-get clean"], True),
+        (["RUN apt-mark hold x"], True),
+        (["RUN pip install x"], True),
+    ],
+)
+def test_lists_that_a_script_may_read_stay(history: list[str], drops: bool) -> None:
+    plan = planned([LISTS, *({f"app/{n}": "x"} for n in history)], ["RUN apt-get update", *history])
+    (edit,) = (each for each in plan.edits if each.kind == "clean-cache")
+    assert edit.operations == ((DropInstruction(layer=4),) if drops else ())
+
+
 # --- owner and mode -------------------------------------------------------------------------------
 APP: Mapping[str, Content] = {"app/x": File(MB)}
 OWNED: Mapping[str, Content] = {"app/x": File(MB, uid=5, gid=6)}
