@@ -248,6 +248,23 @@ def test_the_records_may_be_the_end() -> None:
             },
             ("/b",),
         ),
+        (
+            {
+                "etc/ld.so.conf": "/\nhwcap /no\ninclude ld.so.conf.d/1.conf gone no/*"
+                " ld.so.conf.d/3.conf\n",
+                "etc/ld.so.conf.d/1.conf": "include 2.conf\n/one\n",
+                "etc/ld.so.conf.d/2.conf": "/deep",
+                "etc/ld.so.conf.d/3.conf": "/two//\n",
+            },
+            ("/", "/one", "/deep", "/two"),
+        ),
+        (
+            {
+                "etc/ld.so.conf": "include ld.so.conf.d/*\n",
+                **{f"etc/ld.so.conf.d/{n:03}.conf": f"/{n}\n" for n in range(250)},
+            },
+            tuple(f"/{n}" for n in range(199)),
+        ),
     ],
 )
 def test_configured_directories(files: dict[str, Content], directories: tuple[str, ...]) -> None:

@@ -5,13 +5,13 @@ from collections.abc import Mapping
 import pytest
 
 from pyimginspect.inventory.derived.loading import loads_without
-from pyimginspect.inventory.loader import Loader, Resolution
+from pyimginspect.inventory.loader import TOO_MUCH, Loader, Resolution
 from pyimginspect.inventory.loader.cache import CacheEntry
 from pyimginspect.inventory.loader.glibc import GlibcSearch
-from pyimginspect.inventory.loader.search import Loaded
+from pyimginspect.inventory.loader.search import Found, Loaded
 from pyimginspect.model import ElfFile
 from tests.elf import elf
-from tests.images import Content, Link
+from tests.images import Content, Directory, Link
 from tests.pythons import inventory
 from tests.systems import MUSL, MUSL_FILES, X86, glibc, rootfs
 from tests.unit.test_ld_so_cache import new_cache
@@ -151,6 +151,46 @@ ORDERS: dict[str, tuple[dict[str, Content], dict[str, str], tuple[str, str]]] = 
         {},
         ("path", "/o/liba.so.1"),
     ),
+    "a path from the working directory, which nobody knows": (
+        {"usr/bin/app": program("o/liba.so.1"), "o/liba.so.1": A, "usr/lib/liba.so.1": A},
+        {},
+        ("", ""),
+    ),
+    "what only begins as a token does": (
+        {"usr/bin/app": program("liba.so.1", runpath="$ORIGINAL:/$LIBS"), "$LIBS/liba.so.1": A},
+        {},
+        ("runpath", "/$LIBS/liba.so.1"),
+    ),
+    "the root as a directory": (
+        {"usr/bin/app": program("liba.so.1", runpath="/"), "liba.so.1": A},
+        {},
+        ("runpath", "/liba.so.1"),
+    ),
+    "an entry of the cache for another machine": (
+        {
+            "usr/bin/app": program("liba.so.1"),
+            "arm/liba.so.1": elf(machine="aarch64", soname="liba.so.1"),
+            "opt/a/liba.so.1": A,
+            "etc/ld.so.cache": new_cache(
+                [("liba.so.1", "/arm/liba.so.1", 0xA03), ("liba.so.1", "/opt/a/liba.so.1", 0x303)]
+            ),
+        },
+        {},
+        ("cache", "/opt/a/liba.so.1"),
+    ),
+    "the cache says what is no longer so: another machine's": (
+        {
+            "usr/bin/app": program("liba.so.1"),
+            "arm/liba.so.1": elf(machine="aarch64", soname="liba.so.1"),
+            "usr/lib/liba.so.1": A,
+            "opt/a/libz.so.1": library("libz.so.1"),
+            "etc/ld.so.cache": new_cache(
+                [("libz.so.1", "/opt/a/libz.so.1", 0x303), ("liba.so.1", "/arm/liba.so.1", 0x303)]
+            ),
+        },
+        {},
+        ("default", "/lib/liba.so.1"),
+    ),
 }
 
 
@@ -185,14 +225,61 @@ def test_another_machines_files_are_told_where_no_other_is_found() -> None:
     assert missing.passed_over == ("usr/lib/liba.so.1",) * 2  # as /lib and as /usr/lib
 
 
-def test_a_file_that_is_no_library_makes_the_loader_give_up() -> None:
+# A directory can be opened and not read: "cannot read file data: Error 21", says glibc. A runtime
+# makes one where a file was to be mounted that the host has not.
+NO_LIBRARIES: list[tuple[str, Content, str]] = [
+    ("liba.so.1", "INPUT(liba.so.2)", "it is no ELF file"),
+    ("liba.so.1/", Directory(), "it is a directory"),
+    ("liba.so.1", elf(executable=True), "it is no shared library (executable)"),
+    ("liba.so.1", A[:5] + b"\7" + A[6:], "unreadable ELF"),
+    ("liba.so.1", A[:56], "unreadable ELF"),
+    ("liba.so.1", elf(machine="s390x", endian="big", soname="liba.so.1"), "it is big-endian"),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "broken"), NO_LIBRARIES)
+@pytest.mark.parametrize("cached", [False, True])
+def test_what_is_no_library_makes_the_loader_of_glibc_give_up(
+    name: str, content: Content, broken: str, cached: bool
+) -> None:
+    entries = [("libz.so.1", "/opt/z/libz.so.1", 0x303), ("liba.so.1", "/opt/liba.so.1", 0x303)]
     files: dict[str, Content] = {
-        "usr/bin/app": program("liba.so.1"),
-        f"usr/{TRIPLET}/liba.so.1": "INPUT(liba.so.2)",
+        "usr/bin/app": program("liba.so.1", "libb.so.1"),
+        f"{'opt' if cached else f'usr/{TRIPLET}'}/{name}": content,
+        "usr/lib/liba.so.1": A,
+        "usr/lib/libb.so.1": library("libb.so.1"),
+        "opt/z/libz.so.1": library("libz.so.1"),
+        "etc/ld.so.cache": new_cache(entries[: 1 + cached]),
+    }
+    (found,) = resolve(files).failures
+    assert found.path == ("opt/liba.so.1" if cached else f"usr/{TRIPLET}/liba.so.1")
+    assert found.broken.startswith(broken)
+
+
+@pytest.mark.parametrize(("name", "content", "broken"), NO_LIBRARIES)
+def test_what_is_no_library_makes_the_loader_of_musl_give_up(
+    name: str, content: Content, broken: str
+) -> None:
+    files: dict[str, Content] = {
+        "app": musl_program("liba.so.1"),
+        f"lib/{name}": content,
         "usr/lib/liba.so.1": A,
     }
-    (broken,) = resolve(files).failures
-    assert (broken.path, broken.broken) == (f"usr/{TRIPLET}/liba.so.1", "it is no ELF file")
+    (found,) = on_musl(files).failures
+    assert (found.path, found.how) == ("lib/liba.so.1", "default")
+    assert found.broken.startswith(broken)
+
+
+def test_what_cannot_be_loaded_makes_nothing_else_load() -> None:
+    """Its own libraries are not looked for, and those that come after it are."""
+    files: dict[str, Content] = {
+        "usr/bin/app": program("/o/liba.so.1", "libb.so.1"),
+        "o/liba.so.1": elf(machine="aarch64", needed=["libz.so.1"]),
+        "usr/lib/libb.so.1": library("libb.so.1"),
+    }
+    found = resolve(files)
+    assert [each.name for each in found.dependencies] == ["/o/liba.so.1", "libb.so.1", "libc.so.6"]
+    assert found.needed["/o/liba.so.1"] == ""
 
 
 def test_libraries_of_libraries_and_who_asked() -> None:
@@ -221,6 +308,17 @@ def test_beside_a_runpath_an_rpath_does_not_count_for_libraries_of_libraries_eit
     assert where(found) == {"liba.so.1": ("runpath", "/n/liba.so.1"), "libb.so.1": ("", "")}
 
 
+def test_an_rpath_of_the_program_does_not_count_for_a_library_with_a_runpath() -> None:
+    found = resolve(
+        {
+            "usr/bin/app": program("liba.so.1", rpath="/r"),
+            "r/liba.so.1": library("liba.so.1", "libb.so.1", "libc.so.6", runpath="/n"),
+            "r/libb.so.1": library("libb.so.1"),
+        }
+    )
+    assert where(found) == {"liba.so.1": ("rpath", "/r/liba.so.1"), "libb.so.1": ("", "")}
+
+
 @pytest.mark.parametrize(
     ("content", "broken"),
     [(A, ""), (elf(machine="aarch64", soname="liba.so.1"), "it is for another machine")],
@@ -235,6 +333,21 @@ def test_a_library_that_is_needed_by_its_path(content: bytes, broken: str) -> No
     (liba,) = [each for each in found.dependencies if each.name != "libc.so.6"]
     assert (liba.how, liba.opened, liba.broken) == ("path", "/o/liba.so.1", broken)
     assert [each.name for each in found.failures] == (["/o/liba.so.1"] if broken else [])
+
+
+@pytest.mark.parametrize(
+    ("passed", "found"),
+    [("arm", "r"), ("arm", "opt/a"), ("arm", f"usr/{TRIPLET}")],
+)
+def test_what_was_passed_over_is_noted_where_another_one_is_found(passed: str, found: str) -> None:
+    files = {
+        "usr/bin/app": program("liba.so.1", runpath=f"/{passed}:/r"),
+        f"{passed}/liba.so.1": elf(machine="aarch64", soname="liba.so.1"),
+        f"{found}/liba.so.1": A,
+        **CACHED,
+    }
+    liba = resolve(files).dependencies[0]
+    assert (liba.path, liba.passed_over) == (f"{found}/liba.so.1", (f"{passed}/liba.so.1",))
 
 
 def test_of_two_of_a_name_in_the_cache_the_first_is_loaded_always() -> None:
@@ -268,6 +381,12 @@ def test_no_default_directories() -> None:
     asker = Loaded("/usr/bin/app", "usr/bin/app", facts)
     assert search.find("liba.so.1", asker).opened == "/opt/a/liba.so.1"
     assert search.find("libc.so.6", asker).real == ""
+    # Nor does the cache count for what is in them.
+    cache = new_cache([("liba.so.1", "/usr/lib/liba.so.1", 0x303)])
+    system = rootfs({**glibc(), "usr/lib/liba.so.1": A, "etc/ld.so.cache": cache})
+    search = GlibcSearch(system, LIB[1:] + "/ld-linux-x86-64.so.2", facts, {})
+    found = search.find("liba.so.1", asker)
+    assert (found.real, found.searched) == ("", ("/etc/ld.so.cache",))
 
 
 def test_better_processors_are_recorded_or_served() -> None:
@@ -282,6 +401,13 @@ def test_better_processors_are_recorded_or_served() -> None:
     assert (plain.path, plain.alternatives) == ("usr/lib/liba.so.1", (better,))
     served = Loader(rootfs(files), hwcaps=("x86-64-v3",)).library("usr/bin/app").dependencies[0]
     assert (served.path, served.alternatives) == (better, ())
+    other = {**files, better: elf(machine="aarch64", soname="liba.so.1")}
+    for hwcaps in ((), ("x86-64-v3",)):
+        plain = Loader(rootfs(other), hwcaps=hwcaps).library("usr/bin/app").dependencies[0]
+        assert (plain.path, plain.alternatives) == ("usr/lib/liba.so.1", ())
+    both = {**files, "usr/lib/glibc-hwcaps/x86-64-v2/liba.so.1": A}
+    served = Loader(rootfs(both), hwcaps=("x86-64-v3", "x86-64-v2")).library("usr/bin/app")
+    assert served.dependencies[0].path == better
 
 
 V2, V3 = "opt/a/glibc-hwcaps/x86-64-v2/liba.so.1", "opt/a/glibc-hwcaps/x86-64-v3/liba.so.1"
@@ -314,6 +440,10 @@ def test_better_processors_in_the_cache(
     files = {**glibc(), "usr/bin/app": program("liba.so.1"), "opt/a/liba.so.1": A, V2: A, V3: A}
     found = Loader(rootfs(files), hwcaps=hwcaps).library("usr/bin/app").dependencies[0]
     assert (found.how, found.path, found.alternatives) == ("cache", path, alternatives)
+    # One that is for another machine would not do as well.
+    lacking = {**files, alternatives[-1]: elf(machine="aarch64", soname="liba.so.1")}
+    found = Loader(rootfs(lacking), hwcaps=hwcaps).library("usr/bin/app").dependencies[0]
+    assert (found.path, found.alternatives) == (path, alternatives[:-1])
 
 
 def test_preloads_come_first_and_are_dispensable() -> None:
@@ -351,6 +481,19 @@ def test_versions(defined: list[str], missing: list[str]) -> None:
         (version, "liba.so.1", "usr/lib/liba.so.1", "usr/bin/app") for version in missing
     ]
     assert resolution.loads == (not missing)
+
+
+def test_versions_of_several_libraries() -> None:
+    """One that is not there and one that has all that is needed hide none that lacks a version."""
+    files = {
+        "usr/bin/app": needing(libgone_so_1=["G_1"], liba_so_1=["A_1"], libb_so_1=["B_1", "B_2"]),
+        "usr/lib/liba.so.1": elf(soname="liba.so.1", verdef=["A_1"]),
+        "usr/lib/libb.so.1": elf(soname="libb.so.1", verdef=["B_1"]),
+    }
+    resolution = resolve(files)
+    assert [each.name for each in resolution.failures] == ["libgone.so.1"]
+    assert [(each.version, each.name) for each in resolution.mismatches] == [("B_2", "libb.so.1")]
+    assert not resolution.loads
 
 
 # --- processes ------------------------------------------------------------------------------------
@@ -400,9 +543,109 @@ def test_one_file_under_two_names_is_loaded_once() -> None:
     assert resolution.needed == {"libz2.so": "opt/python-libs/libz.so.1"}
 
 
-def test_an_extension_for_another_machine() -> None:
-    resolution = imported(elf(machine="aarch64", needed=["libc.so.6"]))
-    assert resolution.problem == "it is for aarch64 (64 bits), the process is x86_64 (64 bits)"
+@pytest.mark.parametrize(
+    ("extension", "form"),
+    [
+        (elf(machine="aarch64", needed=["libc.so.6"]), "aarch64 (64 bits)"),
+        (elf(bits=32, needed=["libc.so.6"]), "x86_64 (32 bits)"),  # x32
+    ],
+)
+def test_an_extension_for_another_machine(extension: bytes, form: str) -> None:
+    resolution = imported(extension)
+    assert resolution.problem == f"it is for {form}, the process is x86_64 (64 bits)"
+    assert (resolution.flavor, resolution.dependencies) == ("glibc", ())
+
+
+def test_an_extension_that_cannot_be_read() -> None:
+    assert imported(A[:100]).problem.startswith("unreadable ELF")
+
+
+@pytest.mark.parametrize(
+    ("interpreter", "problem"),
+    [
+        (elf(needed=["libc.so.6"], interp="/lib/none"), "its loader /lib/none is not there"),
+        (elf(static=True, executable=True), ""),
+    ],
+)
+def test_a_python_that_has_no_loader_loads_nothing(interpreter: bytes, problem: str) -> None:
+    loader = Loader(rootfs({**glibc(), "bin/python3": interpreter, "x.so": library("x.so")}))
+    process = loader.program("bin/python3")
+    for found in (loader.library("x.so", process), loader.open("x.so", process)):
+        assert (found.problem, found.dependencies, found.loader) == (problem, (), "")
+
+
+def test_programs_and_libraries_are_the_same_by_any_path() -> None:
+    files = {"usr/bin/app": program("liba.so.1"), "usr/lib/liba.so.1": A, "usr/lib/x.so": A}
+    links = {"bin": Link("usr/bin"), "usr/bin/named": Link("app"), "usr/x": Link("lib/x.so")}
+    loader = Loader(rootfs({**glibc(), **files, **links}))
+    process = loader.program("usr/bin/app")
+    assert loader.program("bin/named") is process
+    assert loader.library("bin/named") == loader.library("usr/bin/app")
+    assert loader.library("usr/x", process).path == "usr/lib/x.so"
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "looked_for", "failing"),
+    [
+        ("libz.so.1", "opt/python-libs/libz.so.1", [], []),  # it is loaded
+        ("liba.so.1", "usr/lib/liba.so.1", ["liba.so.1", "libb.so.1"], ["libb.so.1"]),
+        ("/usr/lib/libc.so", "usr/lib/libc.so", ["/usr/lib/libc.so"], []),
+        ("libgone.so", "", ["libgone.so"], ["libgone.so"]),
+    ],
+)
+def test_dlopen_of_a_name(name: str, path: str, looked_for: list[str], failing: list[str]) -> None:
+    files = {"usr/lib/liba.so.1": library("liba.so.1", "libb.so.1"), "usr/lib/libc.so": A}
+    loader = Loader(rootfs({**glibc(), **PYTHON, **files}))
+    found = loader.open(name, loader.program("usr/local/bin/python3.11"))
+    assert (found.path, [each.name for each in found.dependencies]) == (path, looked_for)
+    assert [each.name for each in found.failures] == failing
+    # A process is as it was: what one import has loaded is not there for the next.
+    assert loader.open(name, loader.program("usr/local/bin/python3.11")) == found
+
+
+@pytest.mark.parametrize(
+    ("needed", "flavor", "loader"),
+    [
+        (["libc.so.6"], "glibc", f"usr/{TRIPLET}/ld-linux-x86-64.so.2"),
+        (["libc.musl-x86_64.so.1"], "musl", "usr/lib/ld-musl-x86_64.so.1"),
+        ([], "glibc", f"usr/{TRIPLET}/ld-linux-x86-64.so.2"),  # either would do
+    ],
+)
+def test_of_several_loaders_a_library_is_tried_by_its_own(
+    needed: list[str], flavor: str, loader: str
+) -> None:
+    files: dict[str, Content] = {
+        **glibc(),
+        "usr/lib/ld-linux.so.2": elf(machine="i386", bits=32, soname="ld-linux.so.2"),
+        "usr/lib/ld-musl-x86_64.so.1": MUSL_FILES["lib/ld-musl-x86_64.so.1"],
+        "x.so": elf(needed=needed),
+        "x32.so": elf(machine="i386", bits=32, needed=needed),
+    }
+    found = Loader(rootfs(files)).library("x.so")
+    assert (found.flavor, found.loader, found.problem) == (flavor, loader, "")
+    assert Loader(rootfs(files)).library("x32.so").loader == "usr/lib/ld-linux.so.2"
+
+
+@pytest.mark.parametrize(
+    ("content", "looks"),
+    [(program("liba.so.1"), 3), (needing(liba_so_1=["A_1", "A_2"]), 4)],
+)
+def test_there_is_an_end_to_what_is_looked_up(
+    content: bytes, looks: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Names and versions count, of one program, and of two that are alike for both."""
+    liba = elf(soname="liba.so.1", needed=["libc.so.6"], verdef=["A_1", "A_2"])
+    programs = {f"usr/bin/{name}": content for name in ("one", "two")}
+    system = rootfs({**glibc(), "usr/lib/liba.so.1": liba, **programs})
+    for most, problems in (
+        (looks - 1, [TOO_MUCH, TOO_MUCH]),
+        (looks, ["", TOO_MUCH]),
+        (2 * looks - 1, ["", TOO_MUCH]),
+        (2 * looks, ["", ""]),
+    ):
+        monkeypatch.setattr("pyimginspect.inventory.loader.process._MOST_LOOKS", most)
+        loader = Loader(system)
+        assert [loader.library(path).problem for path in programs] == problems
 
 
 @pytest.mark.parametrize(
@@ -471,6 +714,38 @@ MUSL_ORDERS: dict[str, tuple[dict[str, Content], dict[str, str], tuple[str, str]
 
 
 MUSL_ORDERS |= {
+    "DT_RPATH": (
+        {"app": musl_program("liba.so.1", rpath="${ORIGIN}/r"), "r/liba.so.1": A},
+        {},
+        ("rpath", "/r/liba.so.1"),
+    ),
+    "DT_RPATH does not count beside DT_RUNPATH": (
+        {
+            "app": musl_program("liba.so.1", rpath="/r", runpath="/n"),
+            "r/liba.so.1": A,
+            "usr/lib/liba.so.1": A,
+        },
+        {},
+        ("default", "/usr/lib/liba.so.1"),
+    ),
+    "LD_LIBRARY_PATH of several directories": (
+        {"app": musl_program("liba.so.1"), "r/liba.so.1": A, "e/liba.so.1": A},
+        {"LD_LIBRARY_PATH": "r:/nowhere\n/e:/r"},
+        ("environment", "/e/liba.so.1"),
+    ),
+    "the path file lies beside the loader as it is named": (
+        {
+            "lib": Link("usr/lib"),
+            "usr/lib/ld-musl-x86_64.so.1": MUSL_FILES["lib/ld-musl-x86_64.so.1"],
+            "app": musl_program("liba.so.1"),
+            "etc/ld-musl-x86_64.path": "/o",
+            "usr/etc/ld-musl-x86_64.path": "/p",
+            "o/liba.so.1": A,
+            "p/liba.so.1": A,
+        },
+        {},
+        ("default", "/o/liba.so.1"),
+    ),
     "a path, which is not searched for": (
         {"app": musl_program("/o/liba.so.1"), "o/liba.so.1": A, "lib/liba.so.1": A},
         {},
@@ -521,6 +796,51 @@ def test_run_paths_are_inherited_on_musl() -> None:
         "r/libb.so.1": library("libb.so.1"),
     }
     assert on_musl(files).loads
+
+
+def test_what_musl_searched() -> None:
+    files = {"app": musl_program("liba.so.1", runpath="/r:/lib")}
+    (missing,) = on_musl(files, env={"LD_LIBRARY_PATH": "/e"}).failures
+    assert missing.searched == ("/e", "/r", "/lib", "/lib", "/usr/local/lib", "/usr/lib")
+
+
+def test_what_is_preloaded_on_musl() -> None:
+    files = {"app": musl_program("liba.so.1"), "lib/liba.so.1": A, "o/b.so": library("b.so")}
+    found = on_musl(files, env={"LD_PRELOAD": "liba.so.1:/o/b.so /o/gone.so"})
+    assert [(each.name, each.how, each.path) for each in found.dependencies] == [
+        ("liba.so.1", "preload", "lib/liba.so.1"),
+        ("/o/b.so", "preload", "o/b.so"),
+        ("/o/gone.so", "preload", ""),
+    ]
+
+
+@pytest.mark.parametrize(("of", "loads"), [("program", True), ("libpython", False)])
+def test_on_musl_the_run_paths_of_the_program_count_for_dlopen(of: str, loads: bool) -> None:
+    paths = {of: "/r"}
+    files = {
+        "bin/python3.11": musl_program(
+            "libpython3.11.so.1.0", runpath=f"/usr/local/lib:{paths.get('program', '')}"
+        ),
+        "usr/local/lib/libpython3.11.so.1.0": library(
+            "libpython3.11.so.1.0", runpath=paths.get("libpython", "/n")
+        ),
+        "r/liba.so.1": A,
+        "x.so": elf(needed=["liba.so.1"]),
+    }
+    loader = Loader(rootfs({**MUSL_FILES, **files}))
+    found = loader.library("x.so", loader.program("bin/python3.11"))
+    assert found.loads is loads
+
+
+def test_a_link_of_glibcs_name_to_musls_loader() -> None:
+    """The way of many Dockerfiles to start a program for glibc on Alpine."""
+    files: dict[str, Content] = {
+        "lib64/ld-linux-x86-64.so.2": Link("/lib/libc.musl-x86_64.so.1"),
+        "app": program("liba.so.1"),
+        "usr/local/lib/liba.so.1": A,
+    }
+    found = on_musl(files)
+    assert (found.flavor, found.loader, found.loads) == ("musl", MUSL[1:], True)
 
 
 def test_gcompat_follows_the_rules_of_musl() -> None:
@@ -632,6 +952,24 @@ def test_programs_that_are_alike_load_as_each_does_alone(name: str, env: dict[st
         assert {path: loader.library(path) for path in order} == alone
 
 
+def test_of_programs_that_are_alike_one_is_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Most of a system's programs are: a distribution has a thousand that need libc alone."""
+    searched: list[str] = []
+    find = GlibcSearch.find
+
+    def noted(search: GlibcSearch, name: str, asker: Loaded) -> Found:
+        searched.append(name)
+        return find(search, name, asker)
+
+    monkeypatch.setattr(GlibcSearch, "find", noted)
+    programs = {f"bin/{name}": program("liba.so.1") for name in "abc"}
+    programs |= {f"bin/{name}": program("libb.so.1") for name in "de"}
+    loader = Loader(rootfs({**glibc(), "usr/lib/liba.so.1": A, **programs}))
+    for path in programs:
+        loader.library(path)
+    assert searched == ["liba.so.1", "libc.so.6", "libb.so.1", "libc.so.6"]
+
+
 # --- where a loader lies --------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("loader", "place", "found"),
@@ -644,12 +982,17 @@ def test_programs_that_are_alike_load_as_each_does_alone(name: str, env: dict[st
         # Arch's: in lib.
         ("usr/lib/ld-linux-x86-64.so.2", "usr/lib", True),
         ("usr/lib/ld-linux-x86-64.so.2", "usr/lib64", False),
+        ("usr/lib/ld-linux-x86-64.so.2", "o/lib", True),
+        ("lib64/ld-linux-x86-64.so.2", "o/lib64", True),
+        ("lib64/ld-linux-x86-64.so.2", "o/lib", False),
+        ("usr/libx32/ld-linux-x32.so.2", "o/libx32", True),
+        ("usr/lib32/ld-linux.so.2", "o/lib32", True),
     ],
 )
 def test_the_default_directories_of_a_loader(loader: str, place: str, found: bool) -> None:
     files: dict[str, Content] = {
         loader: elf(soname="ld-linux-x86-64.so.2"),
-        "app": elf(interp=f"/{loader}", needed=["liba.so.1"]),
+        "app": elf(interp=f"/{loader}", needed=["liba.so.1"], runpath="/o/$LIB"),
         f"{place}/liba.so.1": library("liba.so.1"),
     }
     resolution = Loader(rootfs(files), {}).program("app").resolution

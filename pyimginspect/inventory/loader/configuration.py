@@ -36,7 +36,7 @@ def configured_directories(rootfs: RootFS) -> tuple[str, ...]:
             if words[0] == "include":
                 for pattern in words[1:]:
                     included += _matching(rootfs, pattern, real)
-            elif words[0] != "hwcap" and words[0].startswith("/"):
+            elif words[0].startswith("/"):  # neither hwcap nor what is relative
                 directories[words[0].partition("=")[0].rstrip("/") or "/"] = None
         todo[:0] = included
     return tuple(directories)

@@ -162,11 +162,8 @@ class Loader:
         main = Loaded(opened, real, elf)
         link = _Link(search, {}, {})
         self._add(link, main, opened)
-        link.objects.clear()
         own = Loaded(elf.interpreter or f"/{loader}", loader, self._rootfs.elf[loader])
         self._add(link, own, own.opened)
-        if flavor == "musl":
-            link.names[own.elf.soname] = own
         link.objects[:] = [main]
         for name in search.preloads():
             self._load(link, name, main, preload=True)

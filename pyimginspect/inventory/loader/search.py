@@ -81,18 +81,21 @@ class Look:
         """Return the real path of a file and what is wrong with it.
 
         The path is empty where there is none, ``other machine`` is wrong with a file of another
-        machine or class, and anything else that is wrong makes every loader give up.
+        machine or class, and anything else that is wrong makes every loader give up: a directory
+        too, which can be opened and not read, and the other byte order (``open_verify`` in
+        ``elf/dl-load.c`` of the GNU C library 2.36).
         """
         real = self._rootfs.resolve(opened)
         if real is None:
             return "", ""
         elf = self._rootfs.elf.get(real)
         if elf is None:
-            if self._rootfs[real].kind == "directory":
-                return "", ""
-            return real, "it is no ELF file"
-        if not elf.bits:
+            is_directory = self._rootfs[real].kind == "directory"
+            return real, "it is a directory" if is_directory else "it is no ELF file"
+        if not elf.machine:  # the header is not all there, or makes no sense
             return real, elf.error
+        if elf.bits == self._form[0] and elf.endian != self._form[2]:
+            return real, f"it is {elf.endian}-endian"
         if (elf.bits, elf.machine, elf.endian) != self._form:
             return real, OTHER_MACHINE
         if elf.kind != "shared":
