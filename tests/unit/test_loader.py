@@ -406,8 +406,8 @@ def test_better_processors_are_recorded_or_served() -> None:
         plain = Loader(rootfs(other), hwcaps=hwcaps).library("usr/bin/app").dependencies[0]
         assert (plain.path, plain.alternatives) == ("usr/lib/liba.so.1", ())
     both = {**files, "usr/lib/glibc-hwcaps/x86-64-v2/liba.so.1": A}
-    served = Loader(rootfs(both), hwcaps=("x86-64-v3", "x86-64-v2")).library("usr/bin/app")
-    assert served.dependencies[0].path == better
+    of_two = Loader(rootfs(both), hwcaps=("x86-64-v3", "x86-64-v2")).library("usr/bin/app")
+    assert of_two.dependencies[0].path == better
 
 
 V2, V3 = "opt/a/glibc-hwcaps/x86-64-v2/liba.so.1", "opt/a/glibc-hwcaps/x86-64-v3/liba.so.1"

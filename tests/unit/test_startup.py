@@ -156,6 +156,28 @@ def startup(
         (["bash", "-c", "export PATH=/usr/bin:$PATH; python3 -V"], "usr/bin/python3", USR, {}),
         (["sh", "-c", "/app/usr & wait"], "usr/bin/python3", USR, {}),
         (["sh", "-c", "command -v gunicorn || true; exec /app/usr"], "usr/bin/python3", USR, {}),
+        (["sh", "-c", "/app/static & exec nginx"], "usr/sbin/nginx", "", {}),
+        (["sh", "-c", "command python3 -V"], "usr/local/bin/python3", LOCAL, {}),
+        (["sh", "-c", "exec -a x python3 -V"], "usr/local/bin/python3", LOCAL, {}),
+        (["sh", "-c", "exec -- python3 -V"], "usr/local/bin/python3", LOCAL, {}),
+        (["bash", "-c", "time -p python3 -V"], "usr/local/bin/python3", LOCAL, {}),
+        (["sh", "-ec", "set +e\npythonx\nexec /app/usr"], "usr/bin/python3", USR, {}),
+        (["sh", "-ec", "set +o errexit\npythonx\nexec /app/usr"], "usr/bin/python3", USR, {}),
+        (["sh", "-c", "set -o nounset\npythonx\nexec /app/usr"], "usr/bin/python3", USR, {}),
+        (["sh", "-c", 'set -- /app/usr x; exec "$@"'], "usr/bin/python3", USR, {}),
+        (["sh", "-c", "set -u /app/usr x; exec $1"], "usr/bin/python3", USR, {}),
+        (["sh", "-c", 'A=$E; if [ -z "$A" ]; then exec /app/usr; fi; nginx'],
+         "usr/bin/python3", USR, {"env": ["E="]}),
+        (["python3", "/srv/dir"], "usr/local/bin/python3", LOCAL,
+         {"more": {"srv/dir/__main__.py": ""}}),
+        (["python3", "/srv/dir"], "usr/local/bin/python3", LOCAL,
+         {"more": {"srv/dir/__main__.pyc": "x"}}),
+        (["/srv/v/bin/python3", "-V"], "srv/v/bin/python3", USR,
+         {"more": {"srv/v/pyvenv.cfg": "home = /usr/local/bin\n",
+                   "srv/v/bin/python3": Link("/usr/bin/python3.11")}}),
+        (["poetry", "run", "python", "-V"], "srv/.venv/bin/python", LOCAL,
+         {"working_dir": "/srv", "more": {"usr/bin/poetry": py("#!/usr/bin/python3"),
+                                          **venv("srv/.venv", "/usr/local/bin")}}),
     ],
 )  # fmt: skip
 def test_what_starts(
@@ -216,6 +238,9 @@ def test_what_starts(
         (["sh", "-ec", "pythonx\nexec /app/usr"], "ENOENT", "no directory of PATH", {}),
         (["sh", "-c", "source /opt/venv/bin/activate && serve"], "ENOENT", "program source", {}),
         (["sh", "/app/gone.sh"], "ENOENT", "/app/gone.sh is in no layer", {}),
+        (["python3", "--check-hash-based-pycs", "always", "/app/gone.py"], "ENOENT", "gone.py", {}),
+        (["sh", "-c", "set -e\npythonx\nexec /app/usr"], "ENOENT", "program pythonx", {}),
+        (["sh", "-c", "set -o errexit\npythonx\nexec /app/usr"], "ENOENT", "program pythonx", {}),
         (["/app/usr"], "", "USER who names who, which neither", {"user": "who"}),
         (["/app/usr"], "", "names crew, which neither", {"user": "app:crew"}),
         (["/app/usr"], "ENOTDIR", "WORKDIR /app/tool is a file", {"working_dir": "/app/tool"}),
@@ -304,6 +329,82 @@ def test_a_shell_form_without_the_shell(shell: str) -> None:
     assert found.fix == 'write CMD in exec form, CMD ["PROGRAM", "ARGUMENT"]: there is no shell'
 
 
+APT, DNF = {"usr/bin/apt-get": executable()}, {"usr/bin/dnf": executable()}
+
+
+@pytest.mark.parametrize(
+    ("command", "fix", "config"),
+    [
+        (["env", "python3 -u"], "let env split its argument: #!/usr/bin/env -S python3 -u", {}),
+        (
+            ["sh", "-c", "source x && y"],
+            'write . FILE in place of source FILE, or SHELL ["/bin/bash", "-c"] before it',
+            {},
+        ),
+        # What PATH leads to comes first, whatever else the image has (/root/bin/python3).
+        (["python3.12"], "start python3, which is at /usr/local/bin/python3", {}),
+        (["python3.12"], "start python3, which is at /usr/bin/python3", {"env": ["PATH=/bin"]}),
+        (["pip3.9"], "start pip3, which is at /usr/local/bin/pip3", {}),
+        # Where it does not, the name is of no use.
+        (["python3.12"], "start /opt/bin/python3",
+         {"env": ["PATH=/app"], "more": {"opt/bin/python3": executable()}}),
+        (["gosu"], "start /usr/sbin/gosu, or put /usr/sbin on PATH", {"env": ["PATH=/app"]}),
+        (["zsh"], "start sh in its place", {}),
+        (["zsh"], "start sh in its place, or apt-get install --no-install-recommends zsh",
+         {"more": APT}),
+        (["fish"], "install the package that provides fish, or copy it to a directory of PATH", {}),
+        (["/app/.venv/bin/python"],
+         "copy /app/.venv into the image, to that same path, or start /usr/local/bin/python", {}),
+        (["/opt/venv/bin/gone"], "copy /opt/venv/bin/gone into the image, to that same path", {}),
+        (["/srv/x/tool"], "copy /srv/x/tool into the image, to that same path", {}),
+        (["/app/gone"], "let the first line of /app/gone name a program that the image has, or"
+         " bring /opt/gone/bin/python", {}),
+        (["/x"], "begin /x with #!/bin/sh, if it uses no feature of zsh, or dnf install zsh",
+         {"more": {"x": py("#!/opt/zsh"), **DNF}}),
+        (["/x"], "begin /x with #!/bin/sh, if it uses no feature of zsh",
+         {"more": {"x": py("#!/opt/zsh")}}),
+        (["/app/cr.sh"], "store /app/cr.sh with Unix line endings: *.sh text eol=lf in"
+         " .gitattributes, or RUN sed -i 's/\\r$//' /app/cr.sh", {}),
+    ],
+)  # fmt: skip
+def test_what_to_do_about_a_program_that_is_not_there(
+    command: list[str], fix: str, config: Mapping[str, Any]
+) -> None:
+    found = startup(cmd=command, **config).problem
+    assert found is not None
+    assert found.fix == fix
+
+
+SITE = "usr/local/lib/python3.13/site-packages"
+
+
+@pytest.mark.parametrize(
+    ("tree", "directory", "likely"),
+    [
+        # What has the module, or may bring it when Python starts.
+        ({f"{SITE}/web.cpython-313-x86_64-linux-gnu.so": executable()}, "/app", None),
+        ({f"{SITE}/web.py": ""}, "/app", None),
+        ({f"{SITE}/hook.pth": "import hook\n"}, "/app", None),
+        ({f"{SITE}/web-1.egg": "zip"}, "/app", None),
+        ({"usr/local/lib/python3.13/lib-dynload/web.so": executable()}, "/app", None),
+        # What does not.
+        ({f"{SITE}/distutils-precedence.pth": "import os"}, "/app", False),
+        ({f"{SITE}/more.pth": "/srv\n"}, "/app", False),
+        ({f"{SITE}/website.so": executable()}, "/app", False),
+        ({f"{SITE}/web.txt": ""}, "/app", False),
+        # Over what holds no code, a directory may be mounted that has the module.
+        ({"x": ""}, "/", False),
+        ({"srv/a.py": ""}, "/srv", False),
+        ({"srv/data.txt": ""}, "/srv", True),
+        ({}, "/srv", True),
+    ],
+)
+def test_where_a_module_may_come_from(tree: Tree, directory: str, likely: bool | None) -> None:
+    found = startup(cmd=["python3", "-m", "web"], working_dir=directory, more=tree or {"x": ""})
+    assert found.python == LOCAL
+    assert (found.problem.likely if found.problem else None) is likely
+
+
 # --- what is not known, and what is no matter -----------------------------------------------------
 @pytest.mark.parametrize(
     ("command", "config"),
@@ -316,6 +417,11 @@ def test_a_shell_form_without_the_shell(shell: str) -> None:
         (["sh", "-c", "pip install x && exec gunicorn app:app"], {"more": PIP}),
         (["sh", "-c", "python3 -m venv /v && /v/bin/python"], {}),
         (["sh", "-c", "eval \"$CMD\""], {}),
+        (["sh", "-c", "command -p pythonx"], {}),
+        (["sh", "-c", "exec -z pythonx"], {}),
+        (["sh", "-c", "exec -a x"], {}),
+        (["sh", "-c", "/app/static & wait"], {}),
+        (["sh", "-c", 'if [ -n "$X" ]; then echo; elif true; then pythonx; fi'], {}),
         (["sh", "-c", ". /etc/profile; exec pythonx"], {}),
         (["sh", "-c", "alias pythonx=python3; pythonx"], {}),
         (["sh", "-c", "f() { pythonx; }; python3 -V || f"], {}),

@@ -46,16 +46,31 @@ def _found_at(context: Context, word: str) -> str:
     if word.startswith(("python", "pip")):
         names += [f"{word.rstrip('.0123456789')}{series}" for series in ("3", "")]
     places = [path for path in rootfs.directories if path.rpartition("/")[2] in _BIN]
-    places.sort(key=lambda path: (path.count("/"), not path.startswith("usr/local"), path))
+    on_path = _directories_of_path(context)
+    places.sort(
+        key=lambda path: (
+            on_path.index(path) if path in on_path else len(on_path),
+            path.count("/"),
+            not path.startswith("usr/local"),
+            path,
+        )
+    )
     candidates = ((place, name) for name in dict.fromkeys(names) for place in places)
     found = (each for each in candidates if "/".join(each) in rootfs)
     place, name = next(found, ("", ""))
     if not name:
         return ""
-    if name != word:
+    if place in on_path and name != word:
         return f"start {name}, which is at /{place}/{name}"
-    on_path = f"/{place}" in context.config.environment().get("PATH", DEFAULT_PATH).split(":")
-    return f"start /{place}/{name}" + ("" if on_path else f", or put /{place} on PATH")
+    put = f", or put /{place} on PATH" if name == word and place not in on_path else ""
+    return f"start /{place}/{name}{put}"
+
+
+def _directories_of_path(context: Context) -> list[str]:
+    """Return the real paths of the directories on the image's PATH: /bin is a link to usr/bin."""
+    path = context.config.environment().get("PATH", DEFAULT_PATH)
+    reals = (context.rootfs.resolve(each) for each in path.split(":") if each.startswith("/"))
+    return [real for real in dict.fromkeys(reals) if real]
 
 
 def _shortest_python(context: Context, word: str) -> str:

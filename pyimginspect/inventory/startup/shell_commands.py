@@ -159,6 +159,10 @@ class Commands:
                 break
             if name == "command" and option in ("-v", "-V"):
                 return state
+            if (
+                name == "command" and option == "-p"
+            ):  # by the system's PATH, confstr(3), not by $PATH
+                raise NotKnownError(f"line {call.line}: command -p looks in a PATH of its own")
             if name == "exec" and option == "-a" and words:
                 words.pop(0)
             elif option not in ("-p", "-c", "-l"):
