@@ -4,8 +4,9 @@ import pytest
 
 from pyimginspect.inventory.derived.causes import Cause, find_causes
 from pyimginspect.inventory.derived.differences import differing_paths
+from pyimginspect.inventory.derived.wasted_files import find_wasted, places_of
 from pyimginspect.policy.settings import Policy
-from tests.images import Content, File, HardLink, debian_base, image
+from tests.images import Content, File, HardLink, Link, debian_base, image
 from tests.inventories import DEBIAN_STEP, apt, taken
 from tests.unit.rules.causes import (
     GIT,
@@ -107,6 +108,53 @@ def test_differing_paths_hold_nothing_that_is_there_already() -> None:
     }
     (cause,) = find_causes(on_base(copy, steps=("COPY / /",)))
     assert differing_paths(on_base(copy, steps=("COPY / /",)), cause) == ["opt", "usr/lib/x"]
+
+
+@pytest.mark.parametrize(
+    ("base", "copy", "expected"),
+    [
+        # Links, empty files and directories that are there already need not be copied again.
+        ({"s/link": Link("a"), "s/empty": "", "s/dir/": None},
+         {"s/link": Link("a"), "s/empty": "", "s/dir/": None, "s/new": "1"}, ["s/new"]),
+        ({"s/link": Link("a")}, {"s/link": Link("b")}, ["s/link"]),
+        ({"s/empty": ""}, {"s/empty": "1"}, ["s/empty"]),
+        ({"s/full": "1"}, {"s/full": ""}, ["s/full"]),
+        ({"s/x": ""}, {"s/x": Link("x")}, ["s/x"]),
+        ({}, {"s/link": Link("a"), "t/dir/": None}, ["s/link", "t"]),
+        ({"s/dir/one": "1"}, {"s/dir/": None, "s/dir/two": "2"}, ["s/dir"]),
+        # A name of a file that is there already is no new file, one of a new file is.
+        ({}, {"usr/lib/more.so": HardLink("usr/lib/big.so")}, []),
+        ({}, {"s/new": "1", "s/name": HardLink("s/new")}, ["s/name", "s/new"]),
+    ],
+)  # fmt: skip
+def test_what_is_the_same_need_not_be_copied(base: Tree, copy: Tree, expected: list[str]) -> None:
+    same: dict[str, Content] = {"usr/lib/big.so": File(MB), "s/same": File(MB)}
+    one = image(
+        [{**debian_base(), **same, **base},
+         {**same, **copy}],
+        history=[DEBIAN_STEP, "COPY / /"],
+    )  # fmt: skip
+    found = taken(one)
+    (cause,) = [each for each in find_causes(found) if each.kind == "again"]
+    assert differing_paths(found, cause) == expected
+
+
+@pytest.mark.parametrize(
+    ("paths", "places"),
+    [
+        (["a/b/c/d/e"], ["/a/b/c"]),
+        (["a/b/c"], ["/a/b/c"]),
+        (["a/b/c/d/e/one", "a/b/c/d/e/two"], ["/a/b/c/d/e"]),
+        (["a/b/c/d/one", "a/b/x/two"], ["/a/b"]),
+        # Nothing in common: the top directories, most bytes first, then by name.
+        (["a/one", "b/c/d/e/three", "b/c/d/four", "x/two"], ["/b/c/d", "/a/one", "/x/two"]),
+        (["top", "a/one"], ["/a/one", "/top"]),
+    ],
+)
+def test_the_places_of_what_was_wasted(paths: list[str], places: list[str]) -> None:
+    made = dict.fromkeys(paths, "1")
+    gone = {f".wh.{path.partition('/')[0]}": "" for path in paths}
+    assert places_of(find_wasted(inventory(made, gone))) == places
 
 
 def test_what_is_deleted_late_is_freed_with_the_copies_below_it() -> None:

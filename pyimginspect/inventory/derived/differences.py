@@ -24,9 +24,8 @@ def differing_paths(inventory: Inventory, cause: Cause) -> list[str]:
     for position, entry in enumerate(layer.index.entries):
         same = position in again or (entry.kind == "hardlink" and entry.target in names)
         if same or _is_same(entry, below.get(entry.path)):
-            path = entry.path
             if entry.kind != "directory":
-                path = path.rpartition("/")[0]
+                path = entry.path.rpartition("/")[0]
                 while path not in kept:
                     kept.add(path)
                     path = path.rpartition("/")[0]

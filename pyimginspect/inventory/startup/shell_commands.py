@@ -152,22 +152,8 @@ class Commands:
 
     def prefixed(self, call: Call, state: State, depth: int, ends: bool) -> State | None:
         """Follow ``exec``, ``command`` and what else stands before a command."""
-        name, words = call.words[0], list(call.words[1:])
-        while words and words[0] is not None and words[0].startswith("-"):
-            option = words.pop(0)
-            if option == "--":
-                break
-            if name == "command" and option in ("-v", "-V"):
-                return state
-            if (
-                name == "command" and option == "-p"
-            ):  # by the system's PATH, confstr(3), not by $PATH
-                raise NotKnownError(f"line {call.line}: command -p looks in a PATH of its own")
-            if name == "exec" and option == "-a" and words:
-                words.pop(0)
-            elif option not in ("-p", "-c", "-l"):
-                raise NotKnownError(f"line {call.line}: {name} has an option {option}")
-        if not words:
+        name, words = call.words[0] or "", list(call.words[1:])
+        if _take_options(name, words, call.line) or not words:
             return state
         inner = msgspec.structs.replace(call, words=tuple(words))
         if name != "exec":
@@ -194,3 +180,23 @@ class Commands:
         if after is not None:
             after.arguments = arguments
         return after
+
+
+def _take_options(name: str, words: list[Word], line: int) -> bool:
+    """Take the options of ``exec``, ``command`` and such off ``words``.
+
+    Returns whether they ask what the command is, and run nothing.
+    """
+    while words and words[0] is not None and words[0].startswith("-"):
+        option = words.pop(0)
+        if option == "--":
+            break
+        if name == "command" and option in ("-v", "-V"):
+            return True
+        if name == "command" and option == "-p":  # by the system's PATH, confstr(3), not by $PATH
+            raise NotKnownError(f"line {line}: command -p looks in a PATH of its own")
+        if name == "exec" and option == "-a" and words:
+            words.pop(0)
+        elif option not in ("-p", "-c", "-l"):
+            raise NotKnownError(f"line {line}: {name} has an option {option}")
+    return False

@@ -177,6 +177,15 @@ def test_a_copy_that_nothing_loads_beside_the_package() -> None:
     assert finding.saving > 700
 
 
+@pytest.mark.parametrize("copy_first", [False, True])
+def test_the_first_layer_above_the_base_counts(copy_first: bool) -> None:
+    layers: list[Tree] = [apt(PQ, manual=ALL), {"opt/lib/libpq.so.5": library("libpq.so.5", 700)}]
+    if copy_first:
+        layers.reverse()
+    (finding,) = judge(*layers)
+    assert finding.subject.endswith("/opt/lib")
+
+
 def test_a_copy_that_is_loaded_beside_the_package() -> None:
     copy: dict[str, Content] = {
         "opt/lib/libpq.so.5": library("libpq.so.5", 700),

@@ -36,6 +36,7 @@ BY_FINDER = editable(
     {"__editable___example_1_0_finder.py": FINDER, "__editable__.example-1.0.pth": HOOK}
 )
 
+ENV = "srv/env/lib/python3.13/site-packages"
 POINTS = {"example-1.0.dist-info/entry_points.txt": "[console_scripts]\nex = tool.cli:main\n"}
 
 
@@ -58,6 +59,13 @@ POINTS = {"example-1.0.dist-info/entry_points.txt": "[console_scripts]\nex = too
         # a hook that nothing is known of: what is imported is in the project
         (editable({"_example.pth": "import _example_hook\n", "_example_hook.py": "x"}),
          "/app, which is not in the image"),
+        # relative to the directory that the .pth file is in, and with a slash at the end
+        (editable({"_example.pth": "src\n"}), f"/{SITE}/src, which is not"),
+        (editable({"_example.pth": "/app/src/\n"}), "/app/src, which is not"),
+        (editable({"_example_hook.py": "x"}, project="/my%20app/"), "/my app, which is not"),
+        # another Python has the module, and does not see the distribution
+        ({**editable({"_example.pth": "/app/src"}), "opt/py/example/__init__.py": ""},
+         "/app/src, which is not"),
     ],
 )  # fmt: skip
 def test_sources_that_are_not_there(tree: Tree, names: str) -> None:
@@ -83,6 +91,13 @@ def test_sources_that_are_not_there(tree: Tree, names: str) -> None:
         # compiled into site-packages, its sources elsewhere
         {**editable({"_example.pth": "/app", "example-1.0.dist-info/top_level.txt": "example"}),
          "app/example/a.py": ""},
+        # the environment that sees it has the module from elsewhere
+        {**venv("srv/env", "/usr/local/bin"), f"{ENV}/example.py": "",
+         **editable({"_example.pth": "/app/src"}, site=ENV)},
+        # a directory that no Python looks into
+        editable({"_example.pth": "/app/src"}, site="opt/lone"),
+        {"opt/lone/example.egg-link": "/app\n."},
+        {f"{SITE}/example.egg-link": "src\n."},
     ],
 )  # fmt: skip
 def test_sources_that_are_there(tree: Tree) -> None:
@@ -139,6 +154,8 @@ def test_finders_that_nobody_wrote(mapping: str) -> None:
         '{"url": 3}',
         '{"url": "http://x", "dir_info": {"editable": true}}',
         '{"url": "file://[", "dir_info": {"editable": true}}',
+        '{"url": "file:///app", "dir_info": {"editable": false}}',
+        '{"dir_info": {"editable": true}}',
     ],
 )
 def test_direct_urls_that_name_no_directory(text: str) -> None:

@@ -213,6 +213,17 @@ def test_what_is_in_use_must_be_asked_for(
     assert f"{use[0]} is recommended and in use: {use[1]}" in [e.what for e in finding.evidence]
 
 
+@pytest.mark.parametrize("step", ["COPY extra /", "ENTRYPOINT extra", "RUN echo extra"])
+def test_what_only_looks_like_a_call(step: str) -> None:
+    assert absent(found(later=[(step, {})])) == ALL
+
+
+def test_what_ran_before_the_installation_does_not_use_it() -> None:
+    layers: list[Mapping[str, Content]] = [{"x": ""}, apt(CURL, manual=["curl"])]
+    steps = ["RUN command extra || extra", PLAIN]
+    assert absent(taken(on_slim(*layers, history=steps))) == ALL
+
+
 def test_certificates_are_looked_up_by_path() -> None:
     packages: dict[str, Package] = {
         "curl": {"Recommends": "ca-certificates, doc", "files": program("usr/bin/curl")},

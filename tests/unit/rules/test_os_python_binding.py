@@ -196,12 +196,24 @@ def test_a_project_that_no_metadata_names_is_not_guessed() -> None:
     assert finding.fix.startswith("install what provides zz with pip")
 
 
+PLACE = "usr/lib/python3/dist-packages"
+NO_MODULES = {
+    f"{PLACE}/README.txt": "x",
+    f"{PLACE}/zz-1.0.egg-info/PKG-INFO": "Metadata-Version: 2.1\nName: zz\nVersion: 1.0\n",
+    f"{PLACE}/__pycache__/old.cpython-311.pyc": "x",
+    f"{PLACE}/bin/run.py": "x",
+    "usr/lib/zz/node-packages/zz.py": "x",
+    "usr/share/zz/main.py": "x",
+}
+
+
 @pytest.mark.parametrize(
     "trees",
     [
         BASE,
         (*BASE, debian_python("3.11.2")),
         (*BASE, dist_info("psycopg2")),
+        (*BASE, debian_python("3.11.2", more={"zz": {"files": NO_MODULES}}, manual=["zz"])),
     ],
 )
 def test_no_bindings(trees: tuple[Tree, ...]) -> None:
