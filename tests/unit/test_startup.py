@@ -418,6 +418,9 @@ def test_where_a_module_may_come_from(tree: Tree, directory: str, likely: bool |
         (["sh", "-c", "python3 -m venv /v && /v/bin/python"], {}),
         (["sh", "-c", "eval \"$CMD\""], {}),
         (["sh", "-c", "command -p pythonx"], {}),
+        # Without quotes a value is split, and what it holds may be a pattern.
+        (["sh", "-c", "exec /usr/bin/$APP"], {"env": ["APP=python3 -V"]}),
+        (["sh", "-c", "exec python3 $FILES"], {"env": ["FILES=/app/m*.py"]}),
         (["sh", "-c", "exec -z pythonx"], {}),
         (["sh", "-c", "exec -a x"], {}),
         (["sh", "-c", "/app/static & wait"], {}),

@@ -19,10 +19,13 @@ from pyimginspect.inventory.startup.words import Values, expand_words
 from tests.images import Content, File, Link
 from tests.systems import rootfs
 
-VARIABLES = {"ONE": "1", "WEB": "web", "EMPTY": "", "TWO": "a b", "HOME": "/home/app"}
+VARIABLES = {
+    "ONE": "1", "WEB": "web", "EMPTY": "", "TWO": "a b", "HOME": "/home/app",
+    "SPACED": " a\tb\n", "NARROW": "a\u00a0b",
+}  # fmt: skip
 ARGUMENTS = ("web", "-x", "a.py")
 VALUES = Values(variables=VARIABLES, arguments=ARGUMENTS, name="sh")
-UNKNOWN = Values(variables={}, arguments=None, name="sh")
+UNKNOWN = Values(variables={"STAR": "w*"}, arguments=None, name="sh")
 BASHISMS = ("[[", "==", "${WEB:")
 
 
@@ -128,6 +131,7 @@ def test_a_condition_is_decided_as_shells_decide_it(condition: str, expected: bo
         '[ "$(id -u)" = 0 ]',
         "[ 1 -ef 2 ]",
         "pip check",
+        "[[ web == $STAR ]]",
     ],
 )  # fmt: skip
 def test_a_condition_that_only_a_container_decides(condition: str) -> None:
@@ -209,6 +213,12 @@ def decided(condition: str, values: Values) -> bool | None:
         ("${WEB:1:1}", ["e"]),
         ("${WEB: 1 : 1}", ["e"]),
         ("${WEB:9}", []),
+        ("$SPACED", ["a", "b"]),
+        ('"x$SPACED"', ["x a\tb\n"]),
+        ("$NARROW", ["a\u00a0b"]),
+        ("x$NARROW/y", ["xa\u00a0b/y"]),
+        ("x$EMPTY/y", ["x/y"]),
+        ('x"$TWO"/y', ["xa b/y"]),
         ("~/bin", ["/home/app/bin"]),
         ("~", ["/home/app"]),
     ],
@@ -250,10 +260,18 @@ def test_a_word_becomes_what_shells_make_of_it(word: str, expected: list[str]) -
         "${!X}",
         "${#X}",
         "$'a'",
+        # Without quotes a value is split, and is a pattern for paths.
+        "x$TWO/y",
+        "x${TWO}",
+        "x$SPACE",
+        "$STAR",
+        "x$STAR",
+        "${NONE:-$STAR}",
     ],
 )  # fmt: skip
 def test_a_word_that_only_a_container_knows(word: str) -> None:
-    values = Values(variables={"WEB": "web"}, arguments=None)
+    variables = {"WEB": "web", "TWO": "a b", "SPACE": " ", "STAR": "*.py a"}
+    values = Values(variables=variables, arguments=None)
     assert None in expanded(word, values)
 
 

@@ -24,6 +24,8 @@ _DEEPEST = 24
 _MOST_WORDS = 512
 _NAME = re.compile(r"[A-Za-z_]\w*|\d+|[@*#?](?=$|[:%#-])", re.ASCII)
 _GLOB = ("*", "?", "[")
+_SPLITS = re.compile(r"[ \t\n]+")
+"""What separates words where IFS is not set: no other white space."""
 
 
 def whole_number(text: str) -> int | None:
@@ -68,12 +70,24 @@ def _pieces(node: Node, values: Values, depth: int) -> Iterator[Word]:
         yield from values.arguments if values.arguments is not None else (None,)
     elif kind in ("simple_expansion", "expansion") and _text(node) in ("$@", "$*", "${@}", "${*}"):
         for word in values.arguments if values.arguments is not None else (None,):
-            yield from word.split() if word is not None else (None,)
+            yield from _split(word)
     elif kind in ("simple_expansion", "expansion"):
-        text = _value(node, values)
-        yield from text.split() if text is not None else (None,)
+        yield from _split(_value(node, values))
     else:
         yield _joined(node, values, depth)
+
+
+def _split(value: Word) -> Iterator[Word]:
+    """Yield the words of an expansion without quotes; which paths a pattern fits is not known."""
+    for word in _SPLITS.split(value) if value is not None else (None,):
+        if word is None or _has_pattern(word):
+            yield None
+        elif word:
+            yield word
+
+
+def _has_pattern(text: str) -> bool:
+    return any(character in text for character in _GLOB)
 
 
 def _only_arguments(node: Node) -> bool:
@@ -94,7 +108,8 @@ def _joined(node: Node, values: Values, depth: int = 0) -> Word:
     if kind in ("word", "number", "extglob_pattern", "regex", "test_operator", "variable_name"):
         return _plain(text, values)
     if kind in ("simple_expansion", "expansion"):
-        return _value(node, values)
+        value = _value(node, values)  # without quotes it may become several words, or a pattern
+        return None if value is None or _SPLITS.search(value) or _has_pattern(value) else value
     if kind == "string":
         return _quoted(node, values, depth)
     if kind in ("concatenation", "command_name"):
@@ -105,7 +120,7 @@ def _joined(node: Node, values: Values, depth: int = 0) -> Word:
 
 def _plain(text: str, values: Values) -> Word:
     """Return an unquoted word without its backslashes; what the file system decides is unknown."""
-    if any(character in text for character in _GLOB) or "{" in text or "`" in text:
+    if _has_pattern(text) or "{" in text or "`" in text:
         return None
     if ":~" in text:
         return None  # a home in assignments alone: PATH=$PATH:~/.local/bin
