@@ -386,9 +386,12 @@ class Endless(Server):
 
 
 class Proxy:
-    """Passes TCP connections on to `target` (`host:port`), counts, and breaks them on request."""
+    """Passes TCP connections on to `target` (`host:port`), counts, and breaks them on request.
 
-    def __init__(self, target: str) -> None:
+    With a `rate` no more than so many bytes a second come from there, over all connections.
+    """
+
+    def __init__(self, target: str, *, rate: float | None = None) -> None:
         host, _, port = target.rpartition(":")
         self._target = (host, int(port))
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -396,6 +399,8 @@ class Proxy:
         self.received = 0
         self.break_after: int | None = None
         self.broken = 0
+        self._rate = rate
+        self._line = threading.Lock()  # what is sent takes its time, one after the other
         self._sockets: list[socket.socket] = []  # closed at the end: threads may still ask them
         self._threads = [threading.Thread(target=self._accept)]
 
@@ -434,6 +439,9 @@ class Proxy:
         passed = 0
         try:
             while data := source.recv(1 << 16):
+                if counts and self._rate is not None:
+                    with self._line:
+                        time.sleep(len(data) / self._rate)
                 sink.sendall(data)
                 passed += len(data)
                 self.received += len(data) * counts
