@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import msgspec
 from msgspec import Struct
 
+from pyimginspect.dockerfile.installs import Installation
 from pyimginspect.inventory.contents import Content
 from pyimginspect.inventory.derived.purging import purge_command
 from pyimginspect.inventory.facts import OsPackage
@@ -52,6 +53,16 @@ MANAGERS: dict[str, Manager] = {"dpkg": "apt", "apk": "apk", "rpm": "dnf"}
 
 _BUILD_DEPS = ".build-deps"
 """What Alpine's users call the virtual package of what they build with."""
+_PARTICULAR: dict[Manager, re.Pattern[str]] = {
+    "apt": re.compile(
+        r"-[A-Za-z]*[toac]|--(?:target-release|default-release|option|config-file|allow|force|host)"
+    ),
+    "apk": re.compile(r"-X|-p|--(?:repositor|allow-untrusted|root|initdb|keys-dir|arch)"),
+    "dnf": re.compile(
+        r"-x|-c|--(?:enable|disable|repo|setopt|nogpg|releasever|installroot|allow|nobest|skip|exclude)"
+    ),
+}
+"""Options of which the result depends, by the manager (apt-get(8), apk-add(8), dnf(8))."""
 _LOCAL = re.compile(rb"^Tag:.*-linux_\w+\s*$", re.MULTILINE)
 
 
@@ -146,7 +157,8 @@ def install_again(context: Context, groups: Sequence[Temporary], virtual: str = 
     """Return the one command that installs what several layers did, as they did it.
 
     apk adds it as a package ``virtual``, if that is given, and deletes it by this name alone: what
-    a virtual package needs is not deleted by its own. ``None`` where commands do not name it.
+    a virtual package needs is not deleted by its own. ``None`` where commands do not name it, or
+    say more than names: a variable, a release, a repository.
     """
     words: dict[str, None] = {}
     lean, program = True, "dnf"
@@ -160,6 +172,8 @@ def install_again(context: Context, groups: Sequence[Temporary], virtual: str = 
                 if name in names
             }
             if mine:
+                if _says_more(each):
+                    return None
                 words.update(dict.fromkeys(mine))
                 found.update(mine.values())
                 lean &= any(word.text == "--no-install-recommends" for word in each.options)
@@ -174,6 +188,14 @@ def install_again(context: Context, groups: Sequence[Temporary], virtual: str = 
         return f"{program} install -y {named}"
     option = "--no-install-recommends " if lean else ""
     return f"apt-get update && apt-get install -y {option}{named}"
+
+
+def _says_more(installation: Installation) -> bool:
+    """Whether a command that has the names alone might install something else, or nothing."""
+    if not all(word.literal for word in installation.packages):
+        return True
+    options = _PARTICULAR[installation.manager]
+    return any(options.match(word.text) for word in installation.options)
 
 
 def asked_again(
@@ -232,7 +254,7 @@ def one_run(
         alone = every.manager == "apk" and not every.virtual and len(moved) == len(groups)
         install = _moved_install(context, moved, _BUILD_DEPS if alone else "")
         if install is None:
-            return (), "the command that installed them does not name them"
+            return (), "what installed them cannot be written in another RUN"
         operations += _without_moved(context, moved, first)
         operations.append(InsertCommand(layer=first, after=(), command=install))
         if alone:

@@ -497,6 +497,34 @@ def test_what_is_asked_for_twice_is_left_out_twice() -> None:
 
 
 @pytest.mark.parametrize(
+    ("words", "moves"),
+    [
+        ("-y gcc", True),
+        ("-qq -y -V --no-install-recommends gcc=4:12", True),
+        ("-y 'gcc'", True),
+        ("-y gcc=$V", False),  # of a variable the text is not what is installed
+        ('-y "gcc=${V}"', False),
+        ("-y -t bookworm-backports gcc", False),
+        ("-yt bookworm-backports gcc", False),
+        ("-y --target-release=bookworm-backports gcc", False),
+        ("-y -o Acquire::Check-Valid-Until=false gcc", False),
+        ("-y --allow-unauthenticated gcc", False),
+    ],
+)
+def test_packages_are_installed_elsewhere_only_by_a_command_that_installs_the_same(
+    words: str, moves: bool
+) -> None:
+    layers: Layers = [TOOLS, {"app/r": "a"}, built("a")]
+    history = [f"RUN apt-get install {words}", "COPY r /app/", "RUN pip install a"]
+    edits = [each for each in planned(layers, history).edits if each.packages == ("gcc",)]
+    inserted = [op for e in edits for op in e.operations if isinstance(op, InsertCommand)]
+    assert bool(inserted) == moves
+    removed = [*layers, {"app/s": "x"}, purged("gcc", "cpp")]
+    (edit, *_) = planned(removed, [*history, "COPY s /app/", "RUN apt-get purge -y gcc cpp"]).edits
+    assert any(isinstance(op, InsertCommand) for op in edit.operations) == moves
+
+
+@pytest.mark.parametrize(
     ("first", "kind"),
     [("apt-get install -y gcc", "leave-out"), ("apt-get install -y gcc && make", "purge")],
 )

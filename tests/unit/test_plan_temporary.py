@@ -137,7 +137,11 @@ def test_what_builds_installs_and_purges(
 @pytest.mark.parametrize(
     ("history", "why"),
     [
-        (["RUN ./setup", "RUN make"], "the command that installed them does not name them"),
+        (["RUN ./setup", "RUN make"], "what installed them cannot be written in another RUN"),
+        (
+            ["RUN apk add -X https://example.org/edge gcc", "RUN make"],
+            "what installed them cannot be written in another RUN",
+        ),
         (
             ["RUN apk add gcc", "USER app", "RUN make"],
             "app, who runs layer 2, cannot install packages",
@@ -157,7 +161,7 @@ def test_or_else_a_stage_of_its_own_would_and_the_reason_says_why(
 def test_a_virtual_package_that_no_command_names_is_not_moved() -> None:
     edit = proposed(DEPS, MADE, history=["RUN ./setup", "RUN make"])
     assert edit.operations == ()
-    assert edit.reason.startswith("the command that installed them does not name them")
+    assert edit.reason.startswith("what installed them cannot be written in another RUN")
 
 
 def test_what_is_a_unit_is_built_in_a_stage() -> None:
