@@ -652,6 +652,7 @@ def test_there_is_an_end_to_what_is_looked_up(
     ("files", "problem"),
     [
         ({"app": elf(interp=MUSL)}, "its loader /lib/ld-musl-x86_64.so.1 is not there"),
+        ({"app": elf(interp="/o/ld.so"), "o/ld.so": "x"}, "its loader /o/ld.so is no ELF file"),
         ({"app": elf(machine="aarch64")}, "there is no loader for aarch64 (64 bits)"),
         ({"app": elf(static=True, executable=True)}, ""),
         ({"app": elf(interp=X86)[:300]}, "unreadable ELF"),
@@ -927,6 +928,7 @@ ALIKE: dict[str, dict[str, Content]] = {
         "bin/a": program("liba.so.1", machine="aarch64"),
         "bin/b": elf(needed=["liba.so.1", "libc.so.6"], interp="/lib/ld-linux.so.2"),
     },
+    "no libraries": {"bin/a": elf(static=True, executable=True)},
     "no loader": {"bin/a": elf(needed=["libc.so.6"], interp="/lib/none"), "bin/b": elf()},
 }
 
@@ -936,7 +938,7 @@ ALIKE: dict[str, dict[str, Content]] = {
 )
 @pytest.mark.parametrize("name", ALIKE)
 def test_programs_that_are_alike_load_as_each_does_alone(name: str, env: dict[str, str]) -> None:
-    """Each twice and in both orders: who comes first tells for the others."""
+    """Each twice and in several orders: who comes first tells for the others."""
     files = dict(ALIKE[name])
     for path, content in ALIKE[name].items():
         if not path.endswith(".so.1"):
@@ -947,7 +949,8 @@ def test_programs_that_are_alike_load_as_each_does_alone(name: str, env: dict[st
     programs = [path for path, found in system.elf.items() if not found.soname.startswith("lib")]
     assert len(programs) > 3
     alone = {path: Loader(system, env).library(path) for path in programs}
-    for order in (programs, programs[::-1]):
+    originals = [path for path in programs if not path[-1].isdigit()]
+    for order in (programs, programs[::-1], [*originals[::-1], *programs]):
         loader = Loader(system, env)
         assert {path: loader.library(path) for path in order} == alone
 

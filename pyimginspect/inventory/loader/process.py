@@ -162,7 +162,7 @@ class Loader:
         main = Loaded(opened, real, elf)
         link = _Link(search, {}, {})
         self._add(link, main, opened)
-        own = Loaded(elf.interpreter or f"/{loader}", loader, self._rootfs.elf[loader])
+        own = Loaded(f"/{loader}", loader, self._rootfs.elf[loader])
         self._add(link, own, own.opened)
         link.objects[:] = [main]
         for name in search.preloads():
@@ -180,8 +180,10 @@ class Loader:
             return flavor, "", elf.error
         if elf.interpreter:
             real = self._rootfs.resolve(elf.interpreter)
-            if real is None or real not in self._rootfs.elf:
+            if real is None:
                 return flavor, "", f"its loader {elf.interpreter} is not there"
+            if real not in self._rootfs.elf:
+                return flavor, "", f"its loader {elf.interpreter} is no ELF file"
             if (
                 self._loaders.get(real) == "musl"
                 or wanted_libc(self._rootfs.elf[real])[0] == "musl"
