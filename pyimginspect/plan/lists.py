@@ -51,8 +51,7 @@ def fetch_again(
     if any(call.manager == "apt" and call.action == "update" for call in own):
         for later in _readers(context, layer):
             if later not in dropped:
-                yield InsertCommand(layer=later, after=(), command=UPDATE)
-                yield AppendCommand(layer=later, command=CLEAN)
+                yield from _fetched_and_deleted(context, later)
 
 
 def clean(
@@ -65,8 +64,14 @@ def clean(
     yield AppendCommand(layer=layer, command=CLEAN)
     for later in _readers(context, layer):
         if later not in dropped:
-            yield InsertCommand(layer=later, after=(), command=UPDATE)
-            yield AppendCommand(layer=later, command=CLEAN)
+            yield from _fetched_and_deleted(context, later)
+
+
+def _fetched_and_deleted(context: Context, layer: int) -> Iterator[InsertCommand | AppendCommand]:
+    """Yield what fetches lists before a ``RUN`` installs, and deletes them after it."""
+    as_root = "sudo " if context.user(layer) else ""  # by which it installs, too
+    yield InsertCommand(layer=layer, after=(), command=as_root + UPDATE)
+    yield AppendCommand(layer=layer, command=as_root + CLEAN)
 
 
 def needless_fetches(context: Context, dropped: Collection[int]) -> Iterator[int]:

@@ -688,6 +688,16 @@ def test_whatever_reads_lists_fetches_them(command: str) -> None:
     )
 
 
+def test_a_user_who_installs_by_sudo_fetches_lists_by_sudo() -> None:
+    history = ["RUN apt-get update", "USER app", "RUN sudo apt-get install -y x"]
+    _, done = found([LISTS, {"app/x": "x"}], history)
+    assert done == (
+        DropInstruction(layer=4),
+        InsertCommand(layer=5, after=(), command="sudo apt-get update"),
+        AppendCommand(layer=5, command=f"sudo {CLEAN}"),
+    )
+
+
 @pytest.mark.parametrize(
     ("history", "drops"),
     [
