@@ -17,6 +17,7 @@ from setuptools.command.build_ext import build_ext
 MODULES = (
     "pyimginspect/layers/contents.py",
     "pyimginspect/layers/cursors.py",
+    "pyimginspect/layers/pax.py",
     "pyimginspect/layers/tar.py",
 )
 # Another mypyc may compile otherwise: what was tested is what is released. The types of msgspec

@@ -25,6 +25,7 @@ __all__ = ["Buffered", "ContentCursor", "SeekCursor", "StreamCursor"]
 
 _HEAD = 1 << 16
 _WINDOW = 1 << 12
+_SMALL = 1 << 15  # bytes; a copy takes less time than a view that saves it
 
 
 class ContentCursor(Cursor):
@@ -130,6 +131,16 @@ class SeekCursor(ContentCursor):
         self._window = b""
         self._base = position
         self._at = 0
+
+    def take_at(self, position: int, count: int) -> bytes:
+        """Move on to ``position``, and return the next ``count`` bytes."""
+        at = position - self._base
+        end = at + count
+        if end > len(self._window):
+            self.advance_to(position)
+            return self.take(count)
+        self._at = end
+        return self._window[at:end]
 
     def peek(self, count: int) -> bytes:
         """Return up to ``count`` bytes, and stay."""
@@ -252,6 +263,16 @@ class StreamCursor(ContentCursor):
                 raise TruncatedError("the layer ends within an entry")
         self._at = position - self._before
 
+    def take_at(self, position: int, count: int) -> bytes:
+        """Move on to ``position``, and return the next ``count`` bytes."""
+        at = position - self._before
+        end = at + count
+        if end > len(self._chunk):
+            self.advance_to(position)
+            return self.take(count)
+        self._at = end
+        return self._chunk[at:end]
+
     def peek(self, count: int) -> bytes:
         """Return up to ``count`` bytes, and stay."""
         data = self._chunk[self._at : self._at + count]
@@ -317,7 +338,12 @@ class StreamCursor(ContentCursor):
     def checksum(self, size: int) -> int | None:
         """Return the CRC-32 of the content that the cursor stood at, and move past it."""
         if self._passed is None:
-            return self._sum(size, 0)
+            end = self._at + size
+            if end > len(self._chunk) or size > _SMALL:
+                return self._sum(size, 0)
+            small = self._chunk[self._at : end]
+            self._at = end
+            return crc32(small)
         crc, self._passed = self._passed, None
         return crc
 

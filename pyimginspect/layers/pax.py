@@ -1,0 +1,54 @@
+"""Extended headers of tar archives (IEEE Std 1003.1, "pax"): records, and what they say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pyimginspect.errors import CorruptLayerError
+
+__all__ = ["LARGEST_NUMBER", "LEAST_NUMBER", "decimal", "pax_records", "xattrs_of"]
+
+LEAST_NUMBER, LARGEST_NUMBER = -(1 << 63), (1 << 64) - 1
+"""What JSON and MessagePack of ours can hold."""
+
+
+def pax_records(data: bytes) -> Iterator[tuple[str, bytes]]:
+    """Yield the ``length key=value`` records of an extended header."""
+    position = 0
+    while position < len(data):
+        space = data.find(b" ", position, position + 12)
+        digits = data[position:space]
+        end = position + int(digits) if space > position and digits.isdigit() else -1
+        if end <= space or end > len(data) or data[end - 1] != 0x0A:
+            raise CorruptLayerError("an extended header's record is invalid")
+        key, equals, value = data[space + 1 : end - 1].partition(b"=")
+        if not equals:
+            raise CorruptLayerError("an extended header's record has no value")
+        yield key.decode("utf-8", "surrogateescape"), value
+        position = end
+
+
+def decimal(extended: dict[str, bytes], key: str, otherwise: int) -> int:
+    """Return a pax number, its fraction dropped (mtime may have one)."""
+    value = extended.get(key)
+    if value is None:
+        return otherwise
+    whole = value.partition(b".")[0]
+    if not whole.removeprefix(b"-").isdigit() or len(whole) > 20:
+        raise CorruptLayerError(f"'{key}' of an extended header is no number")
+    number = int(whole)
+    if not LEAST_NUMBER <= number <= LARGEST_NUMBER:
+        raise CorruptLayerError(f"'{key}' of an extended header is of more than 64 bits")
+    return number
+
+
+def xattrs_of(extended: dict[str, bytes]) -> tuple[str, ...]:
+    """Return the extended attributes as ``name=hex``, sorted (``SCHILY.xattr.`` of star and Go)."""
+    prefix = "SCHILY.xattr."
+    return tuple(
+        sorted(
+            f"{key[len(prefix) :]}={value.hex()}"
+            for key, value in extended.items()
+            if key.startswith(prefix)
+        )
+    )
