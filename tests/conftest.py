@@ -1,10 +1,14 @@
 """What all tests share."""
 
+import gc
 import importlib.util
 import os
 import sys
+from collections.abc import Iterator
 from functools import cache
 from types import ModuleType
+
+import pytest
 
 # Where bytecode is not kept, as in many containers, each of the programs that tests start would
 # compile the whole package again (0.6 s of CPU instead of 0.2), and every run all modules of tests.
@@ -25,3 +29,14 @@ if importlib.util.find_spec(_IRIS) is not None:
     # jsonschema loads it for the formats of IRIs, which few documents here have.
     sys.modules[_IRIS] = ModuleType(_IRIS)
     vars(sys.modules[_IRIS])["is_valid_syntax"] = lambda *each: _iris().is_valid_syntax(*each)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """What is collected stays to the end: no garbage in it to look for, then or later."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()

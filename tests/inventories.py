@@ -6,6 +6,7 @@ found.base.variant, found.caches
 
 import io
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from pyimginspect.api import OpenedImage
@@ -21,6 +22,7 @@ from tests.images import (
     docker_archive,
     dpkg_status,
     image,
+    layer,
     official_env,
     official_python,
 )
@@ -66,14 +68,14 @@ def on_slim(
     **more: Any,
 ) -> Image:
     """An image on a base of four layers, with its steps and those of `history`."""
-    base: list[Mapping[str, Content]] = [
-        debian_base(),
-        {"etc/ssl/openssl.cnf": "# base\n"},
-        official_python(version),
-        {},
-    ]
     lines = [*OFFICIAL_STEPS, *steps(*history)]
-    return image([*base, *layers], history=lines, env=official_env(version), **more)
+    return image([*_base(version), *layers], history=lines, env=official_env(version), **more)
+
+
+@cache
+def _base(version: str) -> tuple[bytes, ...]:
+    contents = {"etc/ssl/openssl.cnf": "# base\n"}
+    return layer(debian_base()), layer(contents), layer(official_python(version)), layer({})
 
 
 def apt(

@@ -242,6 +242,7 @@ def drive(
 ) -> None:
     async def run() -> None:
         view = View(look_at(found, judged(found), **more))
+        view.animation_level = "none"  # each step of a scroll would be drawn
         async with view.run_test(size=(100, 30)) as pilot:
             await settle(view, pilot)
             await steps(view, pilot)
@@ -500,6 +501,7 @@ def test_the_golden_screens(name: str, size: tuple[int, int], keys: tuple[str, .
     async def run() -> str:
         found = image()
         view = View(look_at(found, judged(found)))
+        view.animation_level = "none"
         async with view.run_test(size=size) as pilot:
             await settle(view, pilot)
             await press(view, pilot, *keys)

@@ -199,7 +199,8 @@ def test_packaging_has_the_same_tags_for_the_interpreter_that_runs_this() -> Non
     stdlib = Path(sysconfig.get_path("stdlib")).resolve()
     multiarch = Path("/usr/lib", sysconfig.get_config_var("MULTIARCH") or "nowhere")
     libraries = str(multiarch) if multiarch.exists() else "/lib"
-    system = rootfs_of([str(real), str(stdlib), "/lib64", "/usr/lib64", libraries])
+    extensions = str(stdlib / "lib-dynload")  # not all that is installed beside it
+    system = rootfs_of([str(real), extensions, "/lib64", "/usr/lib64", libraries])
     version = ".".join(map(str, sys.version_info[:3]))
     python = Interpreter(path=str(real)[1:], version=version, stdlib=str(stdlib)[1:], layer=0)
     found = target_of(system, python)
