@@ -17,6 +17,7 @@ import json
 import struct
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from tests.images import Image, digest
@@ -53,6 +54,17 @@ def _leave(_: Document) -> None:
     pass
 
 
+# The layers that tests change a table of are the same ones, and noise takes longest to compress.
+@lru_cache(maxsize=200)
+def _gzip(data: bytes) -> bytes:
+    return gzip.compress(data, mtime=0)
+
+
+@lru_cache(maxsize=200)
+def _zstd(data: bytes) -> bytes:
+    return compress(data, "zstd")
+
+
 def zstd_chunked(
     tar: bytes, *, chunk: int = 1 << 16, edit: Edit = _leave, tar_split: bool = True
 ) -> Packed:
@@ -72,7 +84,7 @@ def zstd_chunked(
         entries.append(item)
         if not content:
             continue
-        out += compress(waiting, "zstd")
+        out += _zstd(waiting)
         waiting = b""
         parts = _parts(content, chunk)
         for number, (at, part) in enumerate(parts):
@@ -85,9 +97,9 @@ def zstd_chunked(
                 one |= {"chunkSize": len(part), "chunkDigest": digest(part)}
                 if not part.strip(b"\0"):
                     one["chunkType"] = "zeros"
-            out += compress(part, "zstd")
+            out += _zstd(part)
         item |= {"digest": digest(content), "endOffset": len(out)}
-    out += compress(waiting, "zstd")
+    out += _zstd(waiting)
     around = b"".join(json.dumps(record).encode() + b"\n" for record in records)
     stored_around = compress(around, "zstd")
     document: Document = {"version": 1, "entries": entries}
@@ -119,7 +131,7 @@ def estargz(tar: bytes, *, chunk: int = 1 << 16, edit: Edit = _leave, size: bool
     def flush() -> None:
         nonlocal waiting
         if waiting:
-            out.extend(gzip.compress(bytes(waiting), mtime=0))
+            out.extend(_gzip(bytes(waiting)))
             plain.extend(waiting)
             waiting = bytearray()
 

@@ -2,6 +2,7 @@
 
 import re
 import textwrap
+from functools import cache
 
 import msgspec
 import pytest
@@ -10,7 +11,7 @@ import wcwidth
 from pyimginspect.formats import render
 from pyimginspect.inventory.facts import BuildTool
 from pyimginspect.model import Evidence, Note
-from pyimginspect.report import Finding, Severity, Verdict
+from pyimginspect.report import Finding, Report, Severity, Verdict
 from tests.reports import bad_report, clean_report, finding, judged_report, with_strings
 
 ESCAPES = re.compile(r"\x1b\[\d*m")
@@ -183,6 +184,11 @@ def test_what_a_policy_set_aside_is_told() -> None:
     assert SET_ASIDE in text
 
 
+@cache
+def report_with(text: str) -> Report:
+    return with_strings(judged_report(), text)
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "ascii", "cp437"])
 @pytest.mark.parametrize(
     ("asked", "widest"), [(20, 60), (60, 60), (80, 80), (100, 100), (500, 100)]
@@ -193,8 +199,7 @@ def test_what_a_policy_set_aside_is_told() -> None:
     ids=["plain", "controls", "long", "wide", "emoji", "invisible", "words"],
 )
 def test_no_line_is_wider_than_asked(text: str, asked: int, widest: int, encoding: str) -> None:
-    report = with_strings(judged_report(), text)
-    page = render(report, "table", detail=2, width=asked, encoding=encoding)
+    page = render(report_with(text), "table", detail=2, width=asked, encoding=encoding)
     assert max(wcwidth.width(line) for line in page.splitlines()) <= widest
     assert page.encode(encoding).decode(encoding) == page
     assert all(line.isprintable() for line in page.split("\n"))

@@ -324,21 +324,21 @@ def test_search_and_filter() -> None:
     drive(image(), steps)
 
 
-@pytest.mark.parametrize(
-    ("key", "words"),
-    [
-        ("e", "deleted-but-shipped (warning)"),
-        ("p", "Plan for test.tar"),
-        ("question_mark", "dark or light"),
-    ],
-)
-def test_pages(key: str, words: str) -> None:
+PAGES = {
+    "e": "deleted-but-shipped (warning)",
+    "p": "Plan for test.tar",
+    "question_mark": "dark or light",
+}
+
+
+def test_pages() -> None:
     async def steps(view: View, pilot: Pilot[None]) -> None:
-        await press(view, pilot, key)
-        assert isinstance(view.screen, Page)
-        assert words in str(view.screen.query_one("#page Static", Static).visual)
-        await press(view, pilot, "j", "G", "g", "escape")
-        assert not isinstance(view.screen, Page)
+        for key, words in PAGES.items():
+            await press(view, pilot, key)
+            assert isinstance(view.screen, Page), key
+            assert words in str(view.screen.query_one("#page Static", Static).visual)
+            await press(view, pilot, "j", "G", "g", "escape")
+            assert not isinstance(view.screen, Page), key
 
     drive(image(), steps)
 
