@@ -176,6 +176,23 @@ def test_a_small_blob_is_fetched_at_once(size: int, requests: int) -> None:
     assert sum(counts) == size
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "unmapped", "most"),
+    [(100_000, 0, 900_000, 150_000), (400_000, 500_000, 0, 550_000)],
+)
+def test_no_more_of_a_library_than_the_segment_that_has_its_version(
+    before: int, after: int, unmapped: int, most: int
+) -> None:
+    """As far as it must be searched, half a megabyte at a time; nothing that no loader maps."""
+    mapped = noise(before) + GLIBC + noise(after, 2)
+    library = elf(soname="libc.so.6", extra=mapped) + noise(unmapped, 3)
+    packed = zstd_chunked(layer({"lib/libc.so.6": library, "x.npy": noise(900_000, 4)}))
+    blob = Memory(packed.blob)
+    assert index_by_toc(blob, reference(packed)).index.strings == {0: "2.36"}
+    assert before < sum(stop - start for start, stop in blob.asked) < most
+    assert len(blob.asked) == 3  # the table, where the library begins, and once what follows
+
+
 def executables(count: int, size: int) -> bytes:
     return layer({f"opt/{n}": File(noise(size, n), mode=0o755) for n in range(count)})
 
