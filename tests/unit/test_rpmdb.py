@@ -338,6 +338,30 @@ def test_damage_is_named(data: bytes, at: int, code: str, value: int, message: s
         read_rpmdb(PATH, bytes(damaged))
 
 
+def test_pages_and_files_without_a_byte_to_spare() -> None:
+    full = bdb_database([TINY + bytes(5)] * 8)
+    assert struct.unpack_from("<H", full, 512 + 26 + 2 * 17) == (26 + 2 * 18,)
+    assert len(read_rpmdb(PATH, full)) == 8
+    long = header({"name": "x", "vendor": "v" * 444})
+    assert len(long) == 512 - 26 + 1  # the last byte is on a page of its own
+    assert read_rpmdb(PATH, bdb_database([long]))[0].vendor == "v" * 444
+    assert len(read_rpmdb(PATH, NDB[: NDB.rindex(TINY) + len(TINY)])) == 2
+
+
+def test_a_key_without_a_value_is_passed() -> None:
+    odd = bytearray(BDB)
+    struct.pack_into("<H", odd, 512 + 20, 5)
+    assert len(read_rpmdb(PATH, bytes(odd))) == 1
+
+
+def test_a_reference_that_is_cut_short() -> None:
+    short = bytearray(OVER)
+    struct.pack_into("<H", short, 512 + 26 + 6, REFERENCE + 1)
+    short[512 + REFERENCE + 1] = 3
+    with pytest.raises(CorruptLayerError, match="is of an unknown kind"):
+        read_rpmdb(PATH, bytes(short))
+
+
 def test_short_files_of_a_known_form() -> None:
     with pytest.raises(CorruptLayerError, match="is cut short"):
         read_rpmdb(PATH, NDB[:15])
