@@ -69,6 +69,8 @@ _IDLE = frozenset(
 ) | {"venv", "self", "version", "", "debug", "inspect", "hash", "search", "python"}
 """What an installer does without building anything."""
 _SHELLS = frozenset({"sh", "bash", "ash", "dash"})
+_SCRIPT = re.compile(r"(?!.*/s?bin/[^/]+$).*/[^/]+", re.DOTALL)
+"""A program that is named by its path, and that is in no directory of programs."""
 _SPACE = re.compile(r"[ \t]+")
 _DELETES = frozenset({"rm", "rmdir", "unlink", "set", "true", ":"})
 
@@ -185,6 +187,8 @@ def builds(call: Call) -> bool:
         return bool(action) and "-c" not in call.words
     words = call.words[:4]
     if any(word.endswith("setup.py") for word in words) or ("-m" in words and "build" in words):
+        return True
+    if any(_SCRIPT.fullmatch(word) and word.endswith(f"/{program}") for word in words):
         return True
     return program in _BUILDERS or program.endswith((".sh", "configure"))
 

@@ -169,6 +169,62 @@ def test_build_tools_go_by_the_smallest_change(
     assert edit.saving > 1_000_000
 
 
+@pytest.mark.parametrize(
+    ("command", "builds"),
+    [
+        # pip and its like took ready wheels, as the layer shows
+        ("pip install a", False),
+        ("uv sync", False),
+        ("uv pip install --system a", False),
+        ("poetry install", False),
+        ("pdm sync", False),
+        ("pip wheel a", True),
+        ("poetry run x", True),
+        ("npm install", True),
+        ("python setup.py install", True),
+        ("python -m build", True),
+        ("git clone https://example.org/x", True),
+        ("git config x y", False),
+        ("sh x", True),
+        ("./configure", True),
+        ("/x/setup.sh", True),
+        ("pip install a && make", True),
+        ("pip list", False),
+        ("apt-get install -y x", False),
+        ("./x", True),  # whatever it does
+        ("/srv/app/bootstrap all", True),
+        ("env A=b ./x", True),
+        ("/opt/venv/bin/x", False),
+        ("cp ./x /y", False),
+    ],
+)
+def test_only_what_may_compile_has_the_tools(command: str, builds: bool) -> None:
+    layers: Layers = [TOOLS, {"app/r": "a"}, built("a", "py3-none-any")]
+    history = ["RUN apt-get install -y gcc", "COPY r /app/", f"RUN {command}"]
+    edit, done = found(layers, history)
+    assert edit.kind == ("purge" if builds else "leave-out")
+    assert any(isinstance(each, InsertCommand) for each in done) == builds
+
+
+@pytest.mark.parametrize(
+    ("command", "least"),
+    [
+        ("apt-get install -y gcc", 2_500_000),
+        ("apt-get update && apt-get install -y gcc && apt-get clean", 2_500_000),
+        # what else it makes stays
+        ("apt-get install -y gcc && apt-get download x", 1_500_000),
+        ("apt-get install -y gcc && fetch", 1_500_000),
+        ("apt-get install -y gcc x", 1_500_000),
+    ],
+)
+def test_a_layer_goes_whole_where_its_instruction_has_nothing_left(
+    command: str, least: int
+) -> None:
+    plan = planned([{**TOOLS, "srv/x": File(MB)}], [f"RUN {command}"])
+    (edit,) = (each for each in plan.edits if each.kind == "leave-out")
+    assert least < edit.saving < least + 100_000
+
+
 VENV: Mapping[str, Content] = {
     "opt/venv/pyvenv.cfg": "home = /usr/local/bin\nversion = 3.13.1\n",
     "opt/venv/bin/python": Link("/usr/local/bin/python3.13"),

@@ -137,7 +137,7 @@ def test_what_builds_installs_and_purges(
 @pytest.mark.parametrize(
     ("history", "why"),
     [
-        (["RUN ./setup", "RUN make"], "what installed them cannot be written in another RUN"),
+        (["RUN setup", "RUN make"], "what installed them cannot be written in another RUN"),
         (
             ["RUN apk add -X https://example.org/edge gcc", "RUN make"],
             "what installed them cannot be written in another RUN",
@@ -159,13 +159,13 @@ def test_or_else_a_stage_of_its_own_would_and_the_reason_says_why(
 
 
 def test_a_virtual_package_that_no_command_names_is_not_moved() -> None:
-    edit = proposed(DEPS, MADE, history=["RUN ./setup", "RUN make"])
+    edit = proposed(DEPS, MADE, history=["RUN setup", "RUN make"])
     assert edit.operations == ()
     assert edit.reason.startswith("what installed them cannot be written in another RUN")
 
 
 def test_what_is_a_unit_is_built_in_a_stage() -> None:
-    edit = proposed(TOOLS, {"opt/app/made.so": "made"}, history=["RUN ./setup", "RUN make"])
+    edit = proposed(TOOLS, {"opt/app/made.so": "made"}, history=["RUN setup", "RUN make"])
     (stage,) = edit.operations
     assert isinstance(stage, BuildStage)
     assert [copy.source for copy in stage.copies] == ["/opt/app"]
