@@ -350,6 +350,12 @@ def test_what_was_passed_over_is_noted_where_another_one_is_found(passed: str, f
     assert (liba.path, liba.passed_over) == (f"{found}/liba.so.1", (f"{passed}/liba.so.1",))
 
 
+def test_what_the_cache_names_for_another_machine_is_noted_too() -> None:
+    files, _, _ = ORDERS["the cache says what is no longer so: another machine's"]
+    liba = resolve(files).dependencies[0]
+    assert (liba.path, liba.passed_over) == ("usr/lib/liba.so.1", ("arm/liba.so.1",))
+
+
 def test_of_two_of_a_name_in_the_cache_the_first_is_loaded_always() -> None:
     entries = [("liba.so.1", f"/opt/{place}/liba.so.1", 0x303) for place in "ab"]
     found = resolve(
@@ -715,6 +721,17 @@ MUSL_ORDERS: dict[str, tuple[dict[str, Content], dict[str, str], tuple[str, str]
 
 
 MUSL_ORDERS |= {
+    "a loader that lies elsewhere has its path file elsewhere": (
+        {
+            "opt/x/lib/ld-musl-x86_64.so.1": MUSL_FILES["lib/ld-musl-x86_64.so.1"],
+            "app": elf(needed=["liba.so.1"], interp="/opt/x/lib/ld-musl-x86_64.so.1"),
+            "etc/ld-musl-x86_64.path": "/p",
+            "p/liba.so.1": A,
+            "usr/lib/liba.so.1": A,
+        },
+        {},
+        ("default", "/usr/lib/liba.so.1"),
+    ),
     "DT_RPATH": (
         {"app": musl_program("liba.so.1", rpath="${ORIGIN}/r"), "r/liba.so.1": A},
         {},
@@ -803,6 +820,16 @@ def test_what_musl_searched() -> None:
     files = {"app": musl_program("liba.so.1", runpath="/r:/lib")}
     (missing,) = on_musl(files, env={"LD_LIBRARY_PATH": "/e"}).failures
     assert missing.searched == ("/e", "/r", "/lib", "/lib", "/usr/local/lib", "/usr/lib")
+
+
+def test_what_one_library_has_loaded_is_there_for_all_on_musl() -> None:
+    files = {
+        "app": musl_program("libx.so", "liby.so"),
+        "lib/libx.so": library("libx.so", "liba.so.1", runpath="/r"),
+        "lib/liby.so": library("liby.so", "liba.so.1"),
+        "r/liba.so.1": A,
+    }
+    assert on_musl(files).loads
 
 
 def test_what_is_preloaded_on_musl() -> None:

@@ -27,8 +27,6 @@ def likeness_of(elf: ElfFile) -> Likeness | None:
     paths = (*elf.rpath, *elf.runpath, *elf.needed)
     if elf.error or elf.soname or any("$" in path for path in paths):
         return None
-    if any("/" in name for name in elf.needed):
-        return None
     form = (elf.kind, elf.bits, elf.machine, elf.endian, elf.interpreter, elf.dynamic)
     return form, wanted_libc(elf)[0], elf.needed, elf.rpath, elf.runpath, elf.flags_1
 
