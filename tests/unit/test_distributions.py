@@ -109,6 +109,16 @@ def test_eggs(tree: Tree, size: int, files: int) -> None:
     assert (found.interpreters, found.installer, found.requested) == ((LOCAL,), "", None)
 
 
+@pytest.mark.parametrize(("sharing", "files"), [(3, 3), (60, 2)])
+def test_a_namespace_that_very_many_share_is_of_none(sharing: int, files: int) -> None:
+    """To walk through one for each would take the square of the time."""
+    tree: dict[str, Content] = {f"{SITE}/ns/x.py": "12345"}
+    for number in range(sharing):
+        tree[f"{SITE}/d{number}.egg-info/PKG-INFO"] = f"Name: d{number}\nVersion: 1\n"
+        tree[f"{SITE}/d{number}.egg-info/top_level.txt"] = "ns\n"
+    assert {each.files for each in distributions(tree)} == {files}
+
+
 @pytest.mark.parametrize(
     ("link", "url"),
     [("/src/egg\n.", "file:///src/egg"), ("src/egg\n", ""), ("/nowhere\n", ""), ("\n", "")],

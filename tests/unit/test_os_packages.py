@@ -56,6 +56,7 @@ def test_each_package_has_the_layer_that_brought_it() -> None:
         "python3",
     ]
     assert [p.key for p in database.packages if p.essential] == ["base-files", "dash"]
+    assert ("python3" in database, "python3-venv" in database) == (True, False)
     assert database["python3.11-minimal"].depends == (("libc6",), ("libpython3.11-minimal",))
 
 

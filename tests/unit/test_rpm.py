@@ -146,6 +146,33 @@ def test_a_database_that_moved() -> None:
     assert database.removed == ()
 
 
+def test_a_deleted_database_is_the_end_of_its_packages() -> None:
+    base = {DATABASE: sqlite_database([rpm("bash")])}
+    database = packages(base, {"x": ""}, {"usr/lib/sysimage/.wh.rpm": ""})
+    assert database.packages == ()
+    assert [(p.key, [(e.layer, e.action) for e in p.history]) for p in database.removed] == [
+        ("bash", [(0, "installed"), (2, "removed")])
+    ]
+
+
+def test_of_two_databases_in_one_layer_the_one_with_more_packages_counts() -> None:
+    old, both = "var/lib/rpm/Packages", [rpm("bash"), rpm("dnf")]
+    for first, second in ((both[:1], both), (both, both[:1])):
+        layer = {old: bdb_database(first), DATABASE: sqlite_database(second)}
+        assert [p.key for p in packages(layer).packages] == ["bash", "dnf"]
+
+
+def test_a_database_that_moved_and_was_deleted_is_the_old_one_again() -> None:
+    old = "var/lib/rpm/Packages"
+    database = packages(
+        {old: bdb_database([rpm("bash")])},
+        {DATABASE: sqlite_database([rpm("bash"), rpm("dnf")])},
+        {"usr/lib/sysimage/rpm/.wh.rpmdb.sqlite": ""},
+    )
+    assert [(p.key, p.layer) for p in database.packages] == [("bash", 0)]
+    assert [p.key for p in database.removed] == ["dnf"]
+
+
 def test_a_manifest_in_place_of_a_database() -> None:
     database = packages({"var/lib/rpmmanifest/container-manifest-2": MANIFEST})
     assert [(p.manager, p.key, p.version) for p in database.packages] == [
