@@ -168,11 +168,30 @@ def test_a_deleted_package_is_remembered() -> None:
 
 
 def test_a_deleted_database_is_the_end_of_its_packages() -> None:
-    database = packages({"lib/apk/db/installed": MUSL}, {"x": ""}, {"lib/apk/.wh.db": ""})
+    for top in ("lib/apk", "usr/lib/apk"):
+        base: dict[str, Content] = {f"{top}/db/installed": MUSL}
+        for deleted in (f"{top}/.wh.db", f"{top}/db/.wh.installed"):
+            database = packages(base, {"x": ""}, {deleted: ""}, {"y": ""})
+            assert database.packages == ()
+            assert [(event.layer, event.action) for event in database.removed[0].history] == [
+                (0, "installed"),
+                (2, "removed"),
+            ]
+
+
+def test_a_database_that_is_deleted_twice_ends_with_the_last_time() -> None:
+    database = packages(
+        {"lib/apk/db/installed": MUSL},
+        {"lib/apk/.wh.db": ""},
+        {"lib/apk/db/installed": MUSL},
+        {"x": ""},
+        {"lib/apk/db/.wh.installed": ""},
+        {"x": ""},
+    )
     assert database.packages == ()
     assert [(event.layer, event.action) for event in database.removed[0].history] == [
         (0, "installed"),
-        (2, "removed"),
+        (4, "removed"),
     ]
 
 

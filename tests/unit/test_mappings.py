@@ -41,6 +41,22 @@ def test_no_field_of_a_public_record_can_be_changed_in_place(kind: type[Struct])
         assert get_origin(hint) not in (dict, list, set), f"{name}: {hint}"
 
 
+@pytest.mark.parametrize("kind", [kind for kind in PUBLIC if kind not in WORKING])
+def test_every_mapping_of_a_public_record_is_frozen_as_it_is_made(kind: type[Struct]) -> None:
+    hints = get_type_hints(kind)
+    mappings = [
+        field.name
+        for field in msgspec.structs.fields(kind)
+        if get_origin(hints[field.name]) is Mapping
+    ]
+    given: dict[str, Any] = {field.name: {} if field.name in mappings else None
+             for field in msgspec.structs.fields(kind)
+             if field.required or field.name in mappings}  # fmt: skip
+    if mappings:
+        made = kind(**given)
+        assert {type(getattr(made, name)) for name in mappings} == {FrozenDict}
+
+
 def test_an_image_s_environment_cannot_be_changed(tmp_path: Any) -> None:
     path = tmp_path / "a.tar"
     path.write_bytes(docker_archive(image([layer({"a": "x"})], env=("PYTHONPATH=/a",))))

@@ -204,3 +204,28 @@ def test_without_a_database_there_is_nothing() -> None:
 
 def test_the_database_of_the_base_is_a_real_one() -> None:
     assert {package.key for package in packages(debian_base()).packages} == set(BASE_PACKAGES)
+
+
+@pytest.mark.parametrize(
+    ("base", "deleted", "gone"),
+    [
+        (dpkg_status({**A1, **B}), "var/lib/dpkg/.wh.status", ["a", "b"]),
+        (dpkg_status({**A1, **B}), "var/lib/.wh.dpkg", ["a", "b"]),
+        (
+            {f"var/lib/dpkg/status.d/{name}": f"Package: {name}\nVersion: 1\n" for name in "ab"},
+            "var/lib/dpkg/.wh.status.d",
+            ["a", "b"],
+        ),
+        (
+            {f"var/lib/dpkg/status.d/{name}": f"Package: {name}\nVersion: 1\n" for name in "ab"},
+            "var/lib/dpkg/status.d/.wh.a",
+            ["a"],
+        ),
+    ],
+)
+def test_the_layer_that_deletes_a_database_removes_its_packages(
+    base: Mapping[str, Content], deleted: str, gone: list[str]
+) -> None:
+    database = packages(base, {"x": ""}, {deleted: ""}, {"y": ""})
+    assert [package.name for package in database.removed] == gone
+    assert {history(database, name)[-1][:2] for name in gone} == {(2, "removed")}

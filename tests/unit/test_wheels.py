@@ -496,6 +496,30 @@ def test_files_of_an_environment_that_no_metadata_lists_are_for_the_interpreter_
     assert wheel.foreign_machine == (path,)
 
 
+@pytest.mark.parametrize(
+    ("path", "content", "name"),
+    [
+        ("_c.so", ARM, "_c"),
+        (f"_c{SUFFIX}", ARM, "_c"),
+        ("pkg/_c.so", ARM, "pkg"),
+        ("pkg/sub/libz.so.1", ARM, "pkg"),
+        ("libz.so.1", ARM, ""),
+        ("a-b.so", ARM, ""),
+        ("tool", ARM, ""),
+        ("a-b/_c.so", ARM, ""),
+        ("pkg/a-b/_c.so", ARM, ""),
+        ("pkg/tool", elf(interp=X86), ""),
+        ("pkg/tool", elf(executable=True), ""),
+        ("_c.so", ARM[:63], ""),
+    ],
+)
+def test_files_that_no_metadata_lists(path: str, content: bytes, name: str) -> None:
+    system = rootfs({**python_files(), f"{SITE}/{path}": content})
+    found = find_wheels(system, (interpreter(),), (), ())
+    assert [each.distribution.name for each in found] == ([name] if name else [])
+    assert [each.files for each in found] == ([(f"{SITE}/{path}",)] if name else [])
+
+
 def test_a_distribution_beside_a_program_is_for_the_interpreter_that_runs_it() -> None:
     tree = distribution("x", "cp311-cp311-manylinux_2_17_aarch64", {f"x/_c{SUFFIX}": ARM})
     moved = {path.replace(SITE, "app"): content for path, content in tree.items()}

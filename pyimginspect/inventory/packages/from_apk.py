@@ -49,7 +49,7 @@ def installed_by_apk(rootfs: RootFS) -> Installation:
         list(_snapshots(rootfs, known)),
         live,
         lambda package: package.version,
-        next((path for path in apk.INSTALLED if path not in texts), apk.INSTALLED[0]),
+        tuple(path for path in apk.INSTALLED if path not in texts),
     )
     claims = (
         Claim(

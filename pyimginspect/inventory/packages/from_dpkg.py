@@ -49,7 +49,7 @@ def installed_by_dpkg(rootfs: RootFS) -> Installation:
         list(_snapshots(rootfs, known)),
         live,
         lambda package: package.version,
-        dpkg.STATUS if dpkg.STATUS not in texts else dpkg.STATUS_D,
+        (dpkg.STATUS_D,) if dpkg.STATUS in texts else (dpkg.STATUS, dpkg.STATUS_D),
     )
     claims = (
         Claim(

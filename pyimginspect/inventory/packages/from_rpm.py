@@ -36,7 +36,7 @@ def installed_by_rpm(rootfs: RootFS) -> Installation:
     several = _several([found for _, found in records])
     live = _by_identity(present, several)
     snapshots = [(layer, _by_identity(found, several)) for layer, found in records]
-    events, gone = past(rootfs, snapshots, live, full_version, path)
+    events, gone = past(rootfs, snapshots, live, full_version, (path,))
     reasons = rpm.parse_dnf5_reasons(rootfs.texts.get(rpm.DNF5_PACKAGES, b""))
     claims = (
         Claim(

@@ -54,19 +54,20 @@ def past(
     snapshots: list[tuple[int, dict[Identity, _R]]],
     live: Mapping[Identity, _R],
     version: Callable[[_R], str],
-    database: str,
+    databases: tuple[str, ...],
 ) -> tuple[Events, dict[Identity, _R]]:
     """Return the events of all packages, and the last records of those that are not ``live``.
 
-    Where the final file system shows less than the last snapshot, because the file ``database``
-    itself was deleted, its packages were removed by the layer that deleted it.
+    Where the final file system shows less than the last snapshot, because one of the files, or
+    directories of files, ``databases`` itself was deleted, its packages were removed by the layer
+    that deleted it.
     """
     versions = [
         (layer, {identity: version(record) for identity, record in records.items()})
         for layer, records in snapshots
     ]
     if snapshots and snapshots[-1][1].keys() != live.keys():
-        layer = _deleted_in(rootfs, database)
+        layer = _deleted_in(rootfs, databases)
         versions.append((layer, {identity: version(record) for identity, record in live.items()}))
     gone = {
         identity: record
@@ -77,14 +78,15 @@ def past(
     return trace(versions), gone
 
 
-def _deleted_in(rootfs: RootFS, path: str) -> int:
-    """Return the layer that deleted ``path`` or what is below it; the last one if none did."""
+def _deleted_in(rootfs: RootFS, paths: tuple[str, ...]) -> int:
+    """Return the last layer that deleted something at or below ``paths``, the top one if none."""
+    places = tuple(f"{path}/" for path in paths)
     layers = {layer.number: layer.index.entries for layer in rootfs.layers}
     killers = (
         removal.removed_in
         for removal in rootfs.removals
         if removal.how == "removed"
-        and (layers[removal.layer][removal.position].path + "/").startswith(f"{path}/")
+        and (layers[removal.layer][removal.position].path + "/").startswith(places)
     )
     return max(killers, default=max(layers))
 
