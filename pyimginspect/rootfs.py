@@ -197,15 +197,9 @@ class RootFS:
             node = self.nodes.get(path)
             if node is None:
                 return None
-            parent = path.rpartition("/")[0]
-            if parent != directory:
-                if parent not in self._directories:
-                    self._directories[parent] = self._resolver.resolve(parent)
-                if self._directories[parent] != parent:
-                    return None
-            if node.kind != "symlink":
+            if node.kind != "symlink":  # a node's path is a real one, all of it
                 return path
-            directory, link = parent, node
+            directory, link = path.rpartition("/")[0], node
         return None
 
     @cached_property

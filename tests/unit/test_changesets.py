@@ -479,6 +479,11 @@ def test_links_of_both_kinds_are_listed() -> None:
     assert rootfs.hard_links == {(0, 0): ("a", "b"), (0, 2): ("l", "m"), (0, 4): ("d",)}
 
 
+def test_facts_of_names_that_are_gone() -> None:
+    rootfs = applied({"etc/os-release": "x", "b": HardLink("etc/os-release")}, {".wh.b": ""})
+    assert rootfs.texts == {"etc/os-release": b"x"}
+
+
 def test_facts_follow_the_files() -> None:
     rootfs = applied(
         {

@@ -245,6 +245,42 @@ def test_the_fields_of_an_owner() -> None:
     assert (entry.mode, entry.uid, entry.gid) == (0o7654, 0o12, 0o34)
 
 
+def test_fields_without_an_end_of_their_own() -> None:
+    (entry,) = entries(changed(100, b"00007654" + b"12345670" + b"76543210") + END)
+    assert (entry.mode, entry.uid, entry.gid) == (0o7654, 0o12345670, 0o76543210)
+    (large,) = entries(changed(108, b"\x81" + bytes(7)) + END)
+    assert large.uid == 1 << 56
+    (device,) = entries(changed(329, b"1000000120000003", kind=b"3") + END)
+    assert device.device == (0o10000001, 0o20000003)
+    (link,) = entries(raw_header(kind=b"2", link=b"t" * 100) + END)
+    assert link.target == "t" * 100
+    (long,) = entries(changed(500, b"x", tail=b"p" * 155) + END)
+    assert long.path == "p" * 155 + "/x"
+    (short,) = entries(raw_header(b"name", tail=b"d") + END)
+    assert short.path == "d/name"
+    (holes,) = entries(changed(483, b"1000000000007", kind=b"S", magic=b"ustar  \0") + END)
+    assert holes.size == 1 << 33
+
+
+def test_errors_of_headers_name_the_entry() -> None:
+    for data, message in (
+        (raw_header(b"a\0b", mtime=b"12zz5678901\0"), "is not a number"),
+        (raw_header(b"a\0b", mtime=base256(1 << 70)), "is of more than 64 bits"),
+        (raw_header(b"a\0b")[:-1] + b"x", "checksum is wrong"),
+    ):
+        with pytest.raises(CorruptLayerError, match=message) as caught:
+            entries(data + END)
+        assert caught.value.entry == "a"
+    with pytest.raises(CorruptLayerError, match="root of the image"):
+        entries(raw_header(b"", kind=b"2", link=b"x") + END)
+
+
+@pytest.mark.parametrize("name", [b"\x7f\xff", b"\x80", b"\x7f\x80\x81"])
+def test_characters_around_the_sign(name: bytes) -> None:
+    (entry,) = entries(raw_header(name, signed=True) + END)
+    assert entry.path == name.decode("utf-8", "surrogateescape")
+
+
 def test_a_header_full_of_large_bytes() -> None:
     name, prefix = b"\xff" * 100, b"\xfe" * 155  # whose sum is more than Adler-32 can hold
     (entry,) = entries(raw_header(name, link=b"\xff" * 100, tail=prefix) + END)
@@ -283,6 +319,7 @@ def test_records_of_extended_headers() -> None:
         (b"00000000018 path=a\n"[:18], None),
         (b"00000000019 path=a\n", "a"),
         (b"000000000020 path=a\n", None),  # a length of twelve digits
+        (b"x1 path=a\n", None),
         (b"13 path=a=b=\n", "a=b="),
         (b"10 path=a\n9 path=b\n", "b"),
     ):
@@ -338,6 +375,8 @@ def test_sizes_of_sparse_files_and_their_limits() -> None:
     both = {"GNU.sparse.realsize": "7", "GNU.sparse.size": "9", "GNU.sparse.name": "real"}
     (entry,) = entries(layer({"x": File("123", pax=both)}))
     assert (entry.path, entry.size, entry.stored) == ("real", 9, 3)
+    (none,) = entries(layer({"x": File("123", pax={"GNU.sparse.size": "0"})}))
+    assert (none.size, none.stored) == (0, 3)
     most = str(1 << 60)
     (entry,) = entries(layer({"x": File("123", pax={"GNU.sparse.size": most})}))
     assert entry.size == 1 << 60
