@@ -7,6 +7,7 @@ import pytest
 
 from pyimginspect.analyzers import os_package_recommends
 from pyimginspect.inventory.collect import Inventory
+from pyimginspect.inventory.derived.leftovers import files_of_packages
 from pyimginspect.inventory.derived.recommended import find_recommended
 from pyimginspect.report import Finding
 from tests.images import Content, File, Package, dist_info, elf
@@ -222,6 +223,21 @@ def test_what_ran_before_the_installation_does_not_use_it() -> None:
     layers: list[Mapping[str, Content]] = [{"x": ""}, apt(CURL, manual=["curl"])]
     steps = ["RUN command extra || extra", PLAIN]
     assert absent(taken(on_slim(*layers, history=steps))) == ALL
+
+
+def test_what_a_package_generated_is_its_own_and_nobody_elses() -> None:
+    packages: dict[str, Package] = {
+        "shared-mime-info": {"files": {"usr/share/mime/packages/a.xml": "x"}},
+        "other": {"files": {"usr/share/mime/other.xml": "y"}},
+    }
+    generated = {"usr/share/mime/mime.cache": "c", "usr/share/mime/sub/l": "z"}
+    inventory = found(packages=packages, files=generated)
+    files = files_of_packages(inventory.rootfs, inventory.packages, {"shared-mime-info"})
+    assert files == {
+        "usr/share/mime/packages/a.xml",
+        "var/lib/dpkg/info/shared-mime-info.list",
+        *generated,
+    }
 
 
 def test_certificates_are_looked_up_by_path() -> None:

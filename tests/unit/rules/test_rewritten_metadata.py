@@ -43,6 +43,8 @@ def test_another_time_makes_no_difference_where_files_were_copied() -> None:
         (File(MB, mode=0o700), "mode", "COPY --chmod=700 in layer 4: COPY app /app"),
         (File(MB, uid=5, mode=0o700), "owner and mode",
          "COPY --chown=5:0 --chmod=700 in layer 4: COPY app /app"),
+        (File(MB, pax={"SCHILY.xattr.security.capability": "x"}), "extended attributes",
+         "setcap in the step that creates the files (layer 4: COPY app /app)"),
     ],
 )  # fmt: skip
 def test_metadata_by_what_changed(changed: File, words: str, fix: str) -> None:
