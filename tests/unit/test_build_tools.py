@@ -8,8 +8,9 @@ from pyimginspect.inventory.derived.leftovers import find_leftovers
 from pyimginspect.inventory.facts import Distribution, OsPackage
 from pyimginspect.inventory.runtimes import _by_program, callers
 from pyimginspect.inventory.tool_names import kind_of_package, users_at_run_time
-from tests.images import Content, File, HardLink, Link, Package, dist_info
+from tests.images import Content, File, HardLink, Link, Package, debian_base, dist_info
 from tests.inventories import apt, on_slim, taken
+from tests.pythons import inventory
 
 GCC: dict[str, Package] = {
     "gcc-12": {
@@ -233,6 +234,11 @@ FRONTEND: dict[str, Content] = {"app/node_modules/x/index.js": "x"}
         (GIT, dist_info("requests"), {}, ["git", "git-man"]),
         (GIT, {}, {"entrypoint": ["/bin/sh", "-c", "git pull && exec python app.py"]}, []),
         (GIT, {**dist_info("GitPython"), "app/.git/HEAD": "x"}, {}, [".git"]),
+        # what the script does that the image starts with, but for comments
+        (GIT, {"app/run.sh": File("#!/bin/sh\ngit pull\n", mode=0o755)}, {"cmd": ["/app/run.sh"]},
+         []),
+        (GIT, {"app/run.sh": File("#!/bin/sh\n  # git pull\n", mode=0o755)},
+         {"cmd": ["/app/run.sh"]}, ["git", "git-man"]),
         (JDK, {}, {}, ["default-jdk-headless", "openjdk-17-jdk-headless"]),
         (JDK, dist_info("pyspark"), {}, []),
         (JDK, {"opt/app/tool.jar": "x"}, {}, []),
@@ -246,6 +252,16 @@ def test_a_runtime_that_something_calls_is_no_build_tool(
 ) -> None:
     one = on_slim(apt(packages, manual=[*packages]), tree, history=["RUN a", "RUN b"], **config)
     assert sorted(tool.name for tool in taken(one).build_tools) == left
+
+
+@pytest.mark.parametrize(("place", "left"), [("/app", []), ("/srv", ["git", "git-man"])])
+def test_a_script_is_found_from_the_directory_that_the_image_starts_in(
+    place: str, left: list[str]
+) -> None:
+    script = {"app/run.sh": File("#!/bin/sh\ngit pull\n", mode=0o755)}
+    trees = (debian_base(), apt(GIT, manual=[*GIT]), script)
+    found = inventory(*trees, cmd=["run.sh"], working_dir=place)
+    assert sorted(tool.name for tool in found.build_tools) == left
 
 
 @pytest.mark.parametrize(
