@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
-import wcwidth
 from msgspec import Struct
 
 from pyimginspect.errors import printable
+from pyimginspect.formats import _columns
 
 __all__ = ["WIDEST", "Column", "Page"]
 
@@ -96,14 +95,14 @@ class Page:
     def shorten(self, text: str, room: int, keep: Literal["start", "end"] = "start") -> str:
         """Return clean text in at most ``room`` columns, with an ellipsis for the rest."""
         text = self.clean(text[:_LONGEST] if keep == "start" else text[-_LONGEST:])
-        taken = wcwidth.width(text)
+        taken = _columns.width(text)
         if taken <= room:
             return text
         mark = self.clean("…")
         left = room - len(mark)
         if keep == "start":
-            return wcwidth.clip(text, 0, left).rstrip() + mark
-        return mark + wcwidth.clip(text, taken - left, taken).lstrip()
+            return _columns.clip(text, 0, left).rstrip() + mark
+        return mark + _columns.clip(text, taken - left, taken).lstrip()
 
     def blank(self) -> None:
         """Leave a line free, but not two."""
@@ -119,17 +118,8 @@ class Page:
         """Add wrapped text after a label, its further lines ``hang`` columns further in."""
         first = " " * indent + label.ljust(hang)
         text = self.shorten(text, _LONGEST)
-        # wcwidth measures each character. Where all take one column, Python's own gives the same
-        # lines in an eighth of the time, but for spaces that it leaves at the end of some.
-        narrow = f"{first}{text}".isascii() and first.isprintable()
-        lines = (textwrap.wrap if narrow else wcwidth.wrap)(
-            text,
-            self.width,
-            initial_indent=first,
-            subsequent_indent=" " * (indent + hang),
-            break_on_hyphens=False,
-        )
-        self.lines += [line.rstrip() for line in lines] or [first.rstrip()]
+        lines = _columns.wrap(text, self.width, indent=first, further=" " * (indent + hang))
+        self.lines += lines or [first.rstrip()]
 
     def table(self, columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
         """Add a table of at least one row."""
@@ -155,7 +145,7 @@ class Page:
 
     def _wanted(self, column: Column, texts: Iterable[str]) -> int:
         """Return the width that a column would have if there was room."""
-        widest = max(wcwidth.width(self.clean(text)) for text in texts)
+        widest = max(_columns.width(self.clean(text)) for text in texts)
         limit = self.width if column.elastic else column.widest
         return max(len(column.title), min(widest, limit))
 

@@ -6,9 +6,8 @@ import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
-import wcwidth
-
 from pyimginspect.errors import printable
+from pyimginspect.formats import _columns
 from pyimginspect.formats._attested import add_attestations
 from pyimginspect.formats._page import Page
 from pyimginspect.formats._text import (
@@ -159,7 +158,7 @@ def _finding(page: Page, report: Report, finding: Finding, most: int) -> None:
     lines = _fitted(page, finding.message, width, max(2, most))
     fix = " ".join(f"fix: {finding.fix}".split()) if finding.fix else ""
     below = fix and (len(lines) == 1 or most > len(lines))
-    left = (width if len(lines) == 1 else room) - wcwidth.width(lines[-1]) - 2
+    left = (width if len(lines) == 1 else room) - _columns.width(lines[-1]) - 2
     if fix and not below and left >= _SHORTEST_FIX:
         lines[-1] += f"  {page.shorten(fix, left)}"
     elif len(finding.rule) + 2 < left:
@@ -167,7 +166,7 @@ def _finding(page: Page, report: Report, finding: Finding, most: int) -> None:
     severity = page.link(page.colour(finding.severity, finding.severity), finding.rule)
     head = severity + " " * (_INDENT - len(finding.severity)) + lines[0]
     if saving:
-        head += " " * (width - wcwidth.width(lines[0]) + 2) + saving
+        head += " " * (width - _columns.width(lines[0]) + 2) + saving
     page.lines += [head, *(" " * _INDENT + line for line in lines[1:])]
     if below:
         fixes = _fitted(page, fix, room, max(1, most - len(lines) + 1))
@@ -177,9 +176,9 @@ def _finding(page: Page, report: Report, finding: Finding, most: int) -> None:
 def _fitted(page: Page, text: str, width: int, most: int) -> list[str]:
     """Return text in at most ``most`` lines, its lists shortened before its end is cut."""
     text = page.clean(text)
-    lines = wcwidth.wrap(text, width, break_on_hyphens=False)
+    lines = _columns.wrap(text, width)
     if len(lines) > most:
-        lines = wcwidth.wrap(_LIST.sub(_first_and_more, text), width, break_on_hyphens=False)
+        lines = _columns.wrap(_LIST.sub(_first_and_more, text), width)
     if len(lines) > most:
         last = page.shorten(" ".join(lines[most - 1 :]), width)
         lines = [*lines[: most - 1], last]

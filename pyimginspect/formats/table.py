@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-import wcwidth
-
 from pyimginspect.errors import printable
+from pyimginspect.formats import _columns
 from pyimginspect.formats._page import Column, Page
 from pyimginspect.formats._screen import add_screen, summary_line
 from pyimginspect.formats._tables import ALL, SIZE, add_rows, add_tables
@@ -126,7 +125,7 @@ def _head(page: Page, report: Report) -> None:
     names = [name for name in image.names if name != image.reference]
     place = [word for word in (*names[:1], image.platform, image.source) if word]
     rest = "".join(f" · {word}" for word in place)
-    room = max(_SHORTEST_NAME, page.width - wcwidth.width(page.clean(rest)))
+    room = max(_SHORTEST_NAME, page.width - _columns.width(page.clean(rest)))
     name = page.shorten(image.reference, room, "end")
     page.lines.append(page.colour(page.shorten(name + rest, page.width), "bold"))
     facts = [("base", base_words(report))]

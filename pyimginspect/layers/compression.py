@@ -26,8 +26,9 @@ MAGIC_LENGTH = 6
 
 # glibc returns memory to the system as soon as it is free, unless it is less than twice the
 # largest block it has seen freed (mallopt(3), M_MMAP_THRESHOLD). Chunks come and go by the
-# thousand: shown once, it saves two page faults in three, and a twentieth of the time.
-bytes(24 << 20)
+# thousand: shown once, it saves two page faults in three, and a twentieth of the time; shown a
+# block of 24 MiB it saves 28,000 more, 0.07 s of 5, and keeps 32 MB that nobody uses.
+bytes(8 << 20)
 
 
 def sniff(head: bytes) -> Compression:

@@ -332,7 +332,7 @@ def test_a_second_look_loads_nothing_that_works_an_image_out(tmp_path: Path) -> 
     for room in ("plan", "changesets", "reporting", "layers.index", "inventory.collect"):
         assert room not in ours
     assert [name for name in ours if name.startswith("analyzers.")] == ["analyzers.rule"]
-    assert not {"tabulate", "asyncio", "concurrent.futures"} & {*loaded}
+    assert not {"tabulate", "wcwidth", "asyncio", "concurrent.futures"} & {*loaded}
 
 
 def test_third_parties_are_declared() -> None:

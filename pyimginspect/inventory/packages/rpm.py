@@ -75,6 +75,8 @@ def parse_dnf5_reasons(data: bytes) -> dict[str, bool]:
 
     What was there before dnf, or asked for by a group, is nobody's dependency.
     """
+    if not data:
+        return {}
     import tomllib  # few images have this file
 
     try:
