@@ -194,5 +194,5 @@ def test_what_only_reads_like_it_stays(created_by: str, line: str) -> None:
 @pytest.mark.parametrize("end", ["", '"'])
 def test_hostile_histories_take_no_time(begin: str, part: str, end: str) -> None:
     start = time.process_time()
-    read(begin + part * (300_000 // len(part)) + end)
-    assert time.process_time() - start < 1
+    read(begin + part * (100_000 // len(part)) + end)
+    assert time.process_time() - start < 0.3

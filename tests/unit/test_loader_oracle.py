@@ -103,7 +103,7 @@ def test_programs_and_libraries_of_this_machine() -> None:
         ["/etc", "/lib64", "/usr/lib64", "/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", site]
     )
     files = usual_files(rootfs)
-    check(rootfs, files[:: max(1, len(files) // 100)])
+    check(rootfs, files[:: max(1, len(files) // 50)])
 
 
 @needs_glibc

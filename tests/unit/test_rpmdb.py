@@ -389,7 +389,7 @@ ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELEC
         ("CREATE TABLE Packages (hnum)", "no such column"),
         ("CREATE TABLE Packages (hnum, blob); INSERT INTO Packages VALUES (1, 5)", "no blob"),
         (
-            "CREATE TABLE Packages (hnum, blob BLOB AS (zeroblob(100000000)));"
+            "CREATE TABLE Packages (hnum, blob BLOB AS (zeroblob(10000000)));"
             "INSERT INTO Packages (hnum) VALUES (1), (2)",
             "more headers than its size allows",
         ),
