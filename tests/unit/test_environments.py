@@ -153,6 +153,15 @@ def test_pyvenv(text: bytes, expected: Pyvenv) -> None:
     assert parse_pyvenv(text) == expected
 
 
+def test_the_base_of_a_copy_may_have_the_name_with_its_version_alone() -> None:
+    """As `make altinstall` names it: neither `python3` nor `python` is there."""
+    tree = cpython("opt/alt", "3.12.4")
+    program = tree["opt/alt/bin/python3.12"]
+    del tree["opt/alt/bin/python3"], tree["opt/alt/bin/python"]
+    found = environment({**tree, **venv("env", "/opt/alt/bin", version="3.12.4", program=program)})
+    assert (found.base, found.broken) == ("opt/alt/bin/python3.12", "")
+
+
 def test_every_environment_is_found_once_and_in_order() -> None:
     trees: list[Tree] = [
         venv("srv/b", "/usr/local/bin"),

@@ -42,6 +42,16 @@ def test_the_library_beside_an_executable_that_no_loader_starts() -> None:
     assert [each.libpython for each in (python(tree), python(glibc(), tree))] == ["", ""]
 
 
+def test_a_package_tells_the_version_where_no_file_does() -> None:
+    files: Tree = {"usr/bin/python3.11": executable(), "usr/lib/python3.11/os.py": ""}
+    version = "3.11.2-6+deb12u5"
+    tree = dpkg_status({"python3.11-minimal": {"Version": version, "files": files}})
+    found = python(glibc(), tree)
+    assert found.version == "3.11.2"
+    what = "package python3.11-minimal has version 3.11.2-6+deb12u5"
+    assert what in [each.what for each in found.evidence]
+
+
 # --- the two that meet in most images -------------------------------------------------------------
 def test_an_official_python() -> None:
     found = python(debian_base(), official_python("3.13.1"), env=official_env("3.13.1"))
