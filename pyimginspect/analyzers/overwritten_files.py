@@ -19,7 +19,7 @@ from pyimginspect.analyzers._waste import (
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.derived.causes import Cause, find_causes
-from pyimginspect.inventory.derived.differences import differing_paths
+from pyimginspect.inventory.derived.differences import changed_directories, differing_paths
 from pyimginspect.inventory.derived.wasted_files import places_of
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
@@ -114,6 +114,11 @@ def _again_fix(inventory: Inventory, cause: Cause) -> str:
     if word not in ("COPY", "ADD"):
         return (
             f"Restrict chown, chmod or touch in layer {cause.removed_in} to the files that need it."
+        )
+    if changed := changed_directories(inventory, cause):
+        return (
+            f"Set the owner and mode of /{changed[0]} where it is made, and {word} only what the"
+            f" layers below do not have, in place of {shortened(instruction)}."
         )
     paths = differing_paths(inventory, cause)
     if not paths:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from pyimginspect.inventory.contents import Content
 from pyimginspect.inventory.derived.causes import Cause, find_causes
-from pyimginspect.inventory.derived.differences import differing_paths
+from pyimginspect.inventory.derived.differences import changed_directories, differing_paths
 from pyimginspect.inventory.derived.owners import Owner
 from pyimginspect.inventory.derived.wasted_files import places_of
 from pyimginspect.plan.context import LEAST, Context, Proposal
@@ -150,6 +150,12 @@ def _copied(context: Context, cause: Cause, top: str) -> tuple[str, str, list[Op
     word = step.word if step is not None else ""
     if word not in ("COPY", "ADD"):
         return f"leave {top} as it is in layer {layer}, which changes nothing there", "", []
+    if changed := changed_directories(context.inventory, cause):
+        words = (
+            f"set the owner and mode of /{changed[0]} where it is made, and drop this {word}:"
+            " the layers below have its files"
+        )
+        return words, "", []
     rootfs = context.inventory.rootfs
     paths = differing_paths(context.inventory, cause)
     if not paths:

@@ -3,10 +3,11 @@
 import pytest
 
 from pyimginspect.inventory.derived.causes import Cause, find_causes
-from pyimginspect.inventory.derived.differences import differing_paths
+from pyimginspect.inventory.derived.differences import changed_directories, differing_paths
 from pyimginspect.inventory.derived.wasted_files import find_wasted, places_of
+from pyimginspect.plan import make_plan
 from pyimginspect.policy.settings import Policy
-from tests.images import Content, File, HardLink, Link, debian_base, image
+from tests.images import Content, Directory, File, HardLink, Link, debian_base, image
 from tests.inventories import DEBIAN_STEP, apt, taken
 from tests.unit.rules.causes import (
     GIT,
@@ -99,6 +100,24 @@ def test_of_three_copies_two_are_spared() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("mode", "uid", "changed"), [(0o755, 0, []), (0o1777, 0, ["s/dir"]), (0o755, 1000, ["s/dir"])]
+)
+def test_a_copy_that_changes_a_directory_is_not_dropped(
+    mode: int, uid: int, changed: list[str]
+) -> None:
+    same: dict[str, Content] = {"usr/lib/big.so": File(MB), "s/dir/": None}
+    copy: dict[str, Content] = {**same, "s/dir/": Directory(mode=mode, uid=uid)}
+    one = image([{**debian_base(), **same}, copy], history=[DEBIAN_STEP, "COPY / /"])
+    found = taken(one)
+    (cause,) = [each for each in find_causes(found) if each.kind == "again"]
+    assert changed_directories(found, cause) == changed
+    (edit,) = [each for each in make_plan(found).edits if each.layer == 1]
+    assert (edit.level, bool(edit.operations)) == (("review", False) if changed else ("safe", True))
+    said = "Set the owner and mode of /s/dir where it is made" if changed else "Drop COPY / /:"
+    assert again(found).fix.startswith(said)
+
+
 def test_differing_paths_hold_nothing_that_is_there_already() -> None:
     copy: dict[str, Content] = {
         "usr/lib/big.so": File(MB),
@@ -125,6 +144,9 @@ def test_differing_paths_hold_nothing_that_is_there_already() -> None:
         # A name of a file that is there already is no new file, one of a new file is.
         ({}, {"usr/lib/more.so": HardLink("usr/lib/big.so")}, []),
         ({}, {"s/new": "1", "s/name": HardLink("s/new")}, ["s/name", "s/new"]),
+        # An empty file of another owner or mode is another file: a lock, a marker.
+        ({"s/empty": ""}, {"s/empty": File("", mode=0o600)}, ["s/empty"]),
+        ({"s/empty": ""}, {"s/empty": File("", uid=1000)}, ["s/empty"]),
     ],
 )  # fmt: skip
 def test_what_is_the_same_need_not_be_copied(base: Tree, copy: Tree, expected: list[str]) -> None:

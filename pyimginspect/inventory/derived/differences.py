@@ -6,7 +6,7 @@ from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.derived.causes import Cause
 from pyimginspect.model import Entry
 
-__all__ = ["differing_paths"]
+__all__ = ["changed_directories", "differing_paths"]
 
 
 def differing_paths(inventory: Inventory, cause: Cause) -> list[str]:
@@ -35,6 +35,22 @@ def differing_paths(inventory: Inventory, cause: Cause) -> list[str]:
     return sorted({_top(path, kept) for path in new})
 
 
+def changed_directories(inventory: Inventory, cause: Cause) -> list[str]:
+    """Return the directories whose owner or mode the layer of ``cause`` changes, sorted.
+
+    No copy of less than the whole directory would do that in its place.
+    """
+    below = _below(inventory, cause.removed_in)
+    return sorted(
+        entry.path
+        for entry in inventory.rootfs.layers[cause.removed_in].index.entries
+        if entry.kind == "directory"
+        and (old := below.get(entry.path)) is not None
+        and old.kind == "directory"
+        and _access(entry) != _access(old)
+    )
+
+
 def _below(inventory: Inventory, number: int) -> dict[str, Entry]:
     """Return the last entry below layer ``number`` for each path that this one has too."""
     wanted = {entry.path for entry in inventory.rootfs.layers[number].index.entries}
@@ -47,12 +63,17 @@ def _below(inventory: Inventory, number: int) -> dict[str, Entry]:
 
 
 def _is_same(entry: Entry, old: Entry | None) -> bool:
-    """Whether a link, a device or an empty file is what the layers below have."""
+    """Whether a link, a device, an empty file or a directory is what the layers below have."""
     if old is None or entry.kind != old.kind or entry.stored or old.stored:
         return False
     if entry.kind == "directory":
         return True
-    return (entry.size, entry.target, entry.device) == (old.size, old.target, old.device)
+    same = (entry.size, entry.target, entry.device) == (old.size, old.target, old.device)
+    return same and (entry.kind == "symlink" or _access(entry) == _access(old))
+
+
+def _access(entry: Entry) -> tuple[object, ...]:
+    return entry.mode, entry.uid, entry.gid, entry.xattrs
 
 
 def _top(path: str, kept: set[str]) -> str:
