@@ -3,7 +3,7 @@
 import pytest
 
 from pyimginspect.dockerfile.installs import installation_of, package_name
-from pyimginspect.dockerfile.shell import commands, read_script, squeezed
+from pyimginspect.dockerfile.shell import commands, parse_shell, read_script, squeezed
 
 
 @pytest.mark.parametrize(
@@ -134,3 +134,15 @@ def test_names(word: str, manager: str, name: str) -> None:
 )
 def test_blanks_between_words(text: str, squeezed_text: str) -> None:
     assert squeezed(text) == squeezed_text
+
+
+@pytest.mark.parametrize("unit", ["a | ", "a=(", "a) ", "${a", "<<F "])
+def test_what_would_take_the_square_of_its_length_is_not_read(unit: str) -> None:
+    assert read_script("if " + unit * 12_000) is None
+    assert parse_shell((unit * 12_000).encode()) is None
+    assert parse_shell((unit * 500).encode()) is not None
+
+
+def test_a_long_script_of_many_commands_is_read() -> None:
+    text = 'if [ "$a" = b ]; then c="$(d | e)"; fi\n' * 500
+    assert len(commands(text)) == 1000
