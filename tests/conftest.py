@@ -40,3 +40,8 @@ def pytest_collection() -> Iterator[None]:
     finally:
         gc.freeze()
         gc.enable()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run what forks this process first, before any test leaves a thread in it."""
+    items.sort(key=lambda item: item.get_closest_marker("forks") is None)

@@ -18,7 +18,10 @@ from pyimginspect.sources.opening import open_reference
 from pyimginspect.sources.options import NoProgress, Options
 from tests.images import Compression, Image, docker_archive, elf, image, layer, oci_archive
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="nothing is forked elsewhere")
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="nothing is forked elsewhere"),
+    pytest.mark.forks,
+]
 
 SAMPLE = image(
     [
@@ -36,8 +39,7 @@ def forking(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(processes, "_LEAST_BYTES", 0)
     monkeypatch.setattr(processes, "_allowed", ())
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1})
-    if threading.active_count() > 1:
-        pytest.skip("another test has left a thread")
+    assert threading.active_count() == 1, "another test has left a thread"
     yield
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)
