@@ -194,6 +194,14 @@ def without_modes(view: View, undescribed: set[str]) -> View:
     }
 
 
+def without_targets(view: View) -> View:
+    """The view, less where symbolic links lead: all but Docker store `./a//b/.` as `a/b`."""
+    return {
+        path: seen._replace(content="") if seen.kind == "symlink" else seen
+        for path, seen in view.items()
+    }
+
+
 @contextmanager
 def refused() -> Iterator[None]:
     """An engine must refuse what happens within."""

@@ -25,6 +25,7 @@ from tests.integration.layer_engines import (
     refused,
     why_missing,
     without_modes,
+    without_targets,
 )
 from tests.unit.test_changesets import CASES, stack
 
@@ -40,9 +41,17 @@ REFUSED = {
     "a hard link to nothing is not there",
     "a hard link to itself is not there",
     "a hard link to a directory is not there",
+    "a link that changes its mind within a layer",
+    "a directory behind a link that becomes a link",
+    "a hard link to nowhere",
+    "a hard link that climbs out of a file",
+    "a hard link below a file, behind a link to one, and to the root",
+    "a whiteout of what the layer has made through a link",
 }
 # containerd looks at all layers below for a way to the directory that it is to make.
 REFUSED_BY_CONTAINERD = {"a lower symbolic link loop"}
+# containerd and Podman simplify the target of a link.
+SIMPLIFIED = {"through a link that is not written plainly"}
 NAMES = [name for name in CASES if name not in REFUSED and CASES[name][0]]
 TAGS = {name: f"layers/{number}:1" for number, name in enumerate(NAMES)}
 IMAGES = {TAGS[name]: of_layers(CASES[name][0], TAGS[name]) for name in NAMES}
@@ -71,12 +80,13 @@ def test_layers_are_put_together_as_engines_do(
     rootfs = apply_layers(stack(*trees))
     ours = by_us(rootfs, tuple(packed(tree) for tree in trees))
     assert ours == views["Docker"][TAGS[name]]
-    assert ours == views["Podman"][TAGS[name]]
+    alike = without_targets if name in SIMPLIFIED else dict
+    assert alike(ours) == alike(views["Podman"][TAGS[name]])
     if name in REFUSED_BY_CONTAINERD:
         return
     implied = {path for path in rootfs if rootfs[path].position < 0}
     theirs = views["containerd"][TAGS[name]]
-    assert without_modes(ours, implied) == without_modes(theirs, implied)
+    assert alike(without_modes(ours, implied)) == alike(without_modes(theirs, implied))
 
 
 @pytest.mark.parametrize("name", sorted(REFUSED))
