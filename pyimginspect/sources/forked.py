@@ -31,7 +31,7 @@ _BEGUN, _ADVANCED, _READ, _FAILED = range(4)
 _NUMBER = struct.Struct("<I")
 _MOST_LAYERS = 4096  # their numbers have to fit into a pipe
 _PIPE = 1 << 20  # bytes; what any process may ask for (pipe(7))
-_OFTEN = 4 << 20  # bytes after which progress is told
+_OFTEN = 4 << 20  # bytes after which progress is reported
 
 
 class Reading(Protocol):
