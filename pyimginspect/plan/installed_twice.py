@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from pyimginspect.dockerfile.installs import Manager
@@ -20,6 +21,9 @@ __all__ = ["edits_of_replaced", "edits_of_upgraded_base"]
 _MANAGERS: tuple[Manager, ...] = ("pip", "uv")
 _SEEDS = frozenset({"pip", "setuptools", "wheel"})
 """What an official image brings to install with."""
+
+# Builds that take setuptools and wheel of the environment, and not of one of their own (PEP 517).
+_NOT_ISOLATED = re.compile(r"no-(build-)?isolation|no-use-pep517|setup\.py|NO_BUILD_ISOLATION")
 
 
 def edits_of_replaced(context: Context, causes: list[Cause]) -> tuple[list[Cause], list[Proposal]]:
@@ -57,6 +61,8 @@ def edits_of_upgraded_base(context: Context) -> Iterator[Proposal]:
             names = {o.name for o in cause.owners if o.kind == "distribution" and o.after}
             upgraded.setdefault(cause.removed_in, set()).update(names & _SEEDS)
     for layer, names in sorted(upgraded.items()):
+        if any(_NOT_ISOLATED.search(each.text) for each in context.steps):
+            names = names & {"pip"}
         operations = _dropped(context, layer, names) if names else []
         contents = _contents_of(context, layer, names)
         if not operations or context.contents.size(contents) < LEAST:

@@ -120,3 +120,34 @@ def test_a_run_that_does_more_stores_the_rest(history: Sequence[str], stays: int
     inventory = on_base(upgrade(flask=True), history=history)
     (edit,) = (edit for edit in make_plan(inventory).edits if edit.packages == ("pip",))
     assert edit.saving == inventory.ledger.layers[4].stored - stays
+
+
+@pytest.mark.parametrize(
+    ("build", "offered"),
+    [
+        ("RUN pip install /src", True),
+        ("RUN pip install --no-build-isolation /src", False),
+        ("RUN cd /src && python setup.py install", False),
+        ("RUN python -m build --no-isolation /src", False),
+        ("RUN PIP_NO_BUILD_ISOLATION=0 pip install /src", False),
+    ],
+)
+def test_a_build_that_uses_the_environments_setuptools_keeps_it(build: str, offered: bool) -> None:
+    def setuptools(version: str, content: str) -> dict[str, Content]:
+        files: dict[str, bytes | str] = {
+            "setuptools/__init__.py": content,
+            "setuptools/same.py": SAME,
+        }
+        return dict(dist_info("setuptools", version, files, site=SITE))
+
+    python = {**official_python(), **setuptools("65.5.1", "o")}
+    base: list[Mapping[str, Content]] = [debian_base(), {"etc/a": "b"}, python, {}]
+    newer: dict[str, Content] = {
+        **setuptools("80.9.0", "n" * SOURCE),
+        f"{SITE}/setuptools/same.py": File(SAME, mtime=1_800_000_000),
+        f"{SITE}/.wh.setuptools-65.5.1.dist-info": "",
+    }
+    history = [*OFFICIAL_STEPS, *steps("RUN pip install setuptools==80.9.0", build)]
+    one = image([*base, newer, {"srv/x": "1"}], history=history, env=official_env("3.13.1"))
+    edits = make_plan(taken(one)).edits
+    assert any("as the base image has it" in edit.words for edit in edits) is offered
