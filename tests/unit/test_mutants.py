@@ -200,3 +200,17 @@ print(trial.tried[mutant])
         [sys.executable, "-c", program], capture_output=True, check=True, text=True
     )
     assert done.stdout.splitlines()[-1] == str(noticed)
+
+
+@pytest.mark.parametrize(
+    ("printed", "same"),
+    [
+        ("pyimginspect/a.py:12: a < b  ->  a <= b", True),
+        ("pyimginspect/a.py:3: a < b  ->  a <= b", True),  # lines above it have gone since
+        ("pyimginspect/b.py:12: a < b  ->  a <= b", False),
+        ("pyimginspect/a.py:12: a > b  ->  a >= b", False),
+    ],
+)
+def test_a_mutant_is_tried_again_by_its_module_and_change(printed: str, same: bool) -> None:
+    without_line = runpy.run_path(str(SCRIPT))["without_line"]
+    assert (without_line(printed) == without_line("pyimginspect/a.py:7: a < b  ->  a <= b")) is same
