@@ -197,7 +197,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
     """What a policy and a baseline make of the findings: pass or fail, by rule and in all.
 
     ``fail_on`` is the least severity that fails; ``None``: nothing does. ``accepted`` are the
-    findings that the baseline knew already, ``gone`` those that it knew and that are no more.
+    findings that the baseline knew already, ``fixed`` those that it knew and that are no more.
     """
 
     policy: str

@@ -184,7 +184,6 @@ def _mount_copied(draft: Draft, operation: MountCopied) -> None:
     comments = draft.comments_of(block)
     for layer in operation.runs:
         if not draft.is_dropped(layer):
-            draft.run(layer)
             run = draft.block(layer)
             run.set(add_flag(run.text, draft.again(run), mount))
             run.comments += comments
@@ -233,7 +232,7 @@ def _expanded(draft: Draft, word: str) -> str:
     for instruction in draft.document.instructions:
         if instruction.keyword == "FROM":
             break
-        scope.see(instruction, top=True)
+        scope.see(instruction)
     pattern = scope.expand(word, guess=True)
     return "".join(part or "" for part in pattern) if None not in pattern else ""
 

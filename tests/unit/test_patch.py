@@ -18,6 +18,7 @@ from pyimginspect.plan.operations import (
     AddOption,
     AppendCommand,
     BuildStage,
+    DropCommand,
     DropInstruction,
     DropPackages,
     InsertCommand,
@@ -26,6 +27,7 @@ from pyimginspect.plan.operations import (
     NarrowCopy,
     Operation,
     ReplaceBase,
+    ReplaceCommand,
     ReplaceInstructions,
     StageCopy,
 )
@@ -125,6 +127,21 @@ NO_RECOMMENDS = AddOption(layer=1, manager="apt", option="--no-install-recommend
             [AppendCommand(layer=5, command="make clean")],
             ["RUN make"],
             [FIXES, "RUN make \\", "    && make clean"],
+        ),
+        (
+            [DropCommand(layer=1, words=("rm", "-rf"))],
+            ["        git && \\", "    rm -rf /var/lib/apt/lists/*"],
+            [FIXES, "        git"],
+        ),
+        (
+            [ReplaceCommand(layer=5, words=("make",), command="make -j")],
+            ["RUN make"],
+            [FIXES, "RUN make -j"],
+        ),
+        (  # which is there already
+            [InsertCommand(layer=1, after=(), command="apt-get update"), NO_RECOMMENDS],
+            ["    apt-get install -y \\"],
+            [FIXES, "    apt-get install -y --no-install-recommends \\"],
         ),
         (
             [JoinRuns(layer=4, others=(5,))],
@@ -384,7 +401,14 @@ def test_what_an_edit_takes_away_is_not_changed_by_another() -> None:
         ("RUN make", 'RUN ["make"]', AppendCommand(layer=5, command="x"), "JSON form"),
         ("RUN make", "USER 5\nRUN make", JoinRuns(layer=4, others=(5,)), "sets what the commands"),
         ("COPY . .", "COPY --from=x . .", NarrowCopy(layer=3, sources=()), None),
-        ("CMD", "FROM app AS other\nRUN x\nFROM app\nCMD", ReplaceBase(image="y"), "begins with"),
+        (
+            "CMD",
+            "FROM app AS other\nRUN x\nFROM app\nCMD",
+            ReplaceBase(image="y"),
+            "the stage in line 23 begins with it too",
+        ),
+        # The image's own stages may begin with one another.
+        ("CMD", "FROM app\nCMD", ReplaceBase(image="y"), None),
     ],
 )
 def test_what_is_refused(old: str, new: str, operation: Operation, reason: str | None) -> None:
@@ -394,6 +418,36 @@ def test_what_is_refused(old: str, new: str, operation: Operation, reason: str |
         reason is not None and reason in patch.skipped[0].reason
     )
     assert (reason is None) is (not patch.skipped)
+
+
+@pytest.mark.parametrize(
+    ("layer", "line", "operation", "reason"),
+    [
+        (4, "RUN <<EOF\nx\nEOF", JoinRuns(layer=4, others=(5,)), "a here-document is not joined"),
+        (5, "RUN <<EOF\nx\nEOF", JoinRuns(layer=4, others=(5,)), "a here-document is not joined"),
+        (4, "RUN x && cd y && z", JoinRuns(layer=4, others=(5,)), "it changes the directory"),
+        (6, "ADD . .", NarrowCopy(layer=6, sources=("a",)), "it is no COPY of one directory"),
+        (6, "COPY a b ./", NarrowCopy(layer=6, sources=("a",)), "it is no COPY of one directory"),
+        (6, "COPY <<a ./", NarrowCopy(layer=6, sources=("a",)), "it is no COPY of one directory"),
+    ],
+)
+def test_what_cannot_be_changed_so(
+    layer: int, line: str, operation: Operation, reason: str
+) -> None:
+    step = next(each for each in STEPS if each.layer == layer)
+    word, _, text = line.partition(" ")
+    text = text.replace("<<EOF\nx\nEOF", "x\n")
+    steps = [Step(word=word, text=text, layer=layer) if each is step else each for each in STEPS]
+    line += "\na" if "<<a" in line else ""
+    text = DOCKERFILE.replace(f"{step.word} {step.text}", line)
+    (skipped,) = plan_of([edit("advice", 1, operation)], steps).patch(text).skipped
+    assert reason in skipped.reason
+
+
+def test_a_base_is_known_by_what_stands_before_its_instruction() -> None:
+    text = DOCKERFILE.replace("WORKDIR", "ARG V=3.11\nWORKDIR", 1)
+    patch = plan_of([edit("base", 0, ReplaceBase(image="python:3.12-slim"))]).patch(text)
+    assert "FROM python:${V}-slim AS app\n" in patch.text
 
 
 def test_no_secret_of_the_history_gets_into_the_text() -> None:

@@ -150,6 +150,10 @@ def test_a_builtin_policy_by_name(name: str) -> None:
             "rules.package-cache = {min-savin = 1}",
             r"line 1: rules\.package-cache\.min-savin is not known \(did you mean 'min-saving'\?\)",
         ),
+        (
+            "[rules]\n\npackage-cache = {min-savin = 1}",
+            r"line 3: rules\.package-cache\.min-savin is not known",
+        ),
         ("max-size = '5 %'", r"line 1: max-size must be bytes"),
         ("max-size = 1.5", r"max-size must be a number of bytes, .* not a number"),
         ("allowed-bases = [1]", r"line 1: allowed-bases must be a list of strings"),
@@ -217,6 +221,12 @@ def test_a_policy_that_cannot_be_read(content: bytes | None, tmp_path: Path) -> 
         load_policy(path, RULES)
 
 
+def test_a_policy_of_as_many_bytes_as_may_be(tmp_path: Path) -> None:
+    path = tmp_path / "p.toml"
+    path.write_bytes(b"#" * 1_000_000)
+    assert load_policy(path, RULES).rules == {}
+
+
 # --- judging --------------------------------------------------------------------------------------
 def outcome(report: Report) -> tuple[bool, list[tuple[str, Severity]]]:
     assert report.verdict is not None
@@ -244,6 +254,8 @@ DELETED = ("deleted-but-shipped", "note")
         # 19.3 of 560.2 MB are 3.445 %
         ("rules.package-cache.min-saving = '3.5 %'", False, [PYTHON, TOOL, DELETED]),
         ("rules.package-cache.min-saving = '3.4 %'", False, [PYTHON, TOOL, CACHE, DELETED]),
+        # The more exact name wins.
+        ("ignore = 'size'\nrules.package-cache = 'warning'", False, [PYTHON, CACHE]),
         ("allowed-packages = ['gcc-*', 'make', 'build-*']", False, [PYTHON, CACHE, DELETED]),
         ("allowed-packages = ['gcc-*', 'make']", False, [PYTHON, TOOL, CACHE, DELETED]),
     ],
@@ -277,7 +289,9 @@ def test_what_a_waiver_covers(lines: str, waived: list[str]) -> None:
     assert report.verdict is not None
     assert [item.finding.rule for item in report.verdict.waived] == waived
     assert {item.reason for item in report.verdict.waived} <= {"because"}
-    assert {f.rule for f in report.findings}.isdisjoint(waived)
+    rules = {f.rule for f in report.findings}
+    assert rules.isdisjoint(waived)
+    assert ("expired-waiver" in rules) == ("06-14" in lines)
 
 
 def test_an_expired_waiver_is_a_finding() -> None:
@@ -321,12 +335,31 @@ BASE = BaseImage(family="python", variant="slim", version="3.13", name="docker.i
         ("max-size = 130_180_399", {}, ["image-too-large"]),
         ("max-waste = 0", {}, []),
         ("max-waste = '1%'", {"waste": WASTE}, []),
-        ("max-waste = '0.99%'", {"waste": WASTE}, ["image-too-large"]),
+        ("max-waste = '1%'", {"waste": msgspec.structs.replace(WASTE, size=WASTE.size + 1)},
+         ["image-too-large"]),
         ("max-size = 1\nrules.image-too-large = 'off'", {}, []),
     ],
 )  # fmt: skip
 def test_what_only_a_policy_finds(text: str, changes: dict[str, Any], rules: list[str]) -> None:
     assert [f.rule for f in judge(clean_report(**changes), text).findings] == rules
+
+
+def test_a_base_that_is_not_allowed_is_named_as_shortly_as_can_be() -> None:
+    (found,) = judge(clean_report(base=BASE), "allowed-bases = ['debian', 'alpine:3']").findings
+    assert found == OWN_RULES["base-not-allowed"].finding(
+        subject="python:3.13-slim",
+        message="the base python:3.13-slim is not allowed",
+        evidence=[Evidence(what="the policy allows debian, alpine:3")],
+    )
+
+
+@pytest.mark.parametrize(("shared", "counts"), [(0, False), (1_999_999, False), (2_000_000, True)])
+def test_bytes_that_another_finding_counts_too_are_saved_all_the_same(
+    shared: int, counts: bool
+) -> None:
+    report = clean_report(findings=(finding("package-cache", saving=3_000_000, shared=shared),))
+    judged = judge(report, "rules.package-cache.min-saving = '5 MB'")
+    assert bool(judged.findings) == counts
 
 
 @pytest.mark.parametrize("rule", ["base-not-official-slim", "unknown-base"])
