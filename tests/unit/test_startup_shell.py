@@ -195,6 +195,10 @@ def decided(condition: str, values: Values) -> bool | None:
         ('"$@"', ["web", "-x", "a.py"]),
         ("$@", ["web", "-x", "a.py"]),
         ("$*", ["web", "-x", "a.py"]),
+        ('"${@:-gunicorn}"', ["web", "-x", "a.py"]),
+        ("${@-gunicorn}", ["web", "-x", "a.py"]),
+        ("${4-gunicorn}", ["gunicorn"]),
+        ("${3-gunicorn}", ["a.py"]),
         ("${@}", ["web", "-x", "a.py"]),
         ('"$*"', ["web -x a.py"]),
         ("${ONE:-2}", ["1"]),
@@ -250,6 +254,9 @@ def test_a_word_becomes_what_shells_make_of_it(word: str, expected: list[str]) -
         "${X#a}",
         "${1:-a}",
         "${X:-$Y}",
+        "${X:-}",
+        '"${X-}"',
+        '"${@:-x}"',
         "${X:-~}",
         "~+/x",
         "x:~/y",
@@ -273,6 +280,31 @@ def test_a_word_that_only_a_container_knows(word: str) -> None:
     variables = {"WEB": "web", "TWO": "a b", "SPACE": " ", "STAR": "*.py a"}
     values = Values(variables=variables, arguments=None)
     assert None in expanded(word, values)
+
+
+@pytest.mark.parametrize(
+    ("word", "arguments", "expected"),
+    [
+        ('"${@:-a}"', (), ["a"]),
+        ('"${@:-}"', (), [""]),
+        ("${@:-a b}", (), ["a", "b"]),
+        ("${*:-a}", (), ["a"]),
+        ("${*-a}", (), [None]),
+        ('"${@-a}"', (), [None]),
+        ('"${@:-a}"', ("",), ["a"]),
+        ('"${@-a}"', ("b", ""), ["b", ""]),
+        ('"${@:-a}"', ("", ""), ["", ""]),
+        ('"x$@"', ("a",), ["xa"]),
+        ('"x$@"', ("a", "b"), [None]),
+        ('"x$*"', ("a", "b"), ["xa b"]),
+    ],
+)
+def test_all_arguments(word: str, arguments: tuple[str, ...], expected: list[str | None]) -> None:
+    assert expanded(word, Values(variables={}, arguments=arguments)) == expected
+    for shell in shells(word) if None not in expected else ():
+        text = f"for each in {word}; do printf '%s\\0' \"$each\"; done"
+        said = subprocess.check_output([shell, "-c", text, "sh", *arguments])
+        assert said.decode().split("\0")[:-1] == expected, shell
 
 
 def test_what_is_unset_is_replaced_by_its_default() -> None:

@@ -22,7 +22,7 @@ CONDITIONS = (
     '[ "$1" = web ]', "[ $# -gt 0 ]", '[ -z "$X" ]', '[ -n "$Y" ]', "[ -f /nonexistent ]", "true",
     "false", 'test "$1" = "$2"', '! [ "$1" = web ]', '[ "${1#-}" != "$1" ]', "alpha", "nope",
     "command -v alpha", "command -v nope", "(true)", '[ ! "$1" = web ]', "cd /", "f1",
-    '[ "$Y" = y ] && [ "$X" = 1 ]',
+    '[ "$Y" = y ] && [ "$X" = 1 ]', '[ -z "${X:-}" ]', "cd /nowhere",
 )  # fmt: skip
 COMMANDS = (
     "alpha", "beta x", 'gamma "$@"', "exec alpha", 'exec "$@"', '"$@"', "X=1", "X=$1", "export Y",
@@ -33,6 +33,9 @@ COMMANDS = (
     "while false; do nope; done", "until true; do nope; done", "nope || beta", "nope && beta",
     "false && exec nope", "true || nope", "command alpha", "command nope", "P=nope; exec $P",
     "cd / && nope", "cd / || exec nope", '[ "$1" = web ] && exec alpha', "f1 && nope",
+    "cd /nowhere", "cd /nowhere && nope", "shift 2", 'exec "${@:-alpha}"', 'exec alpha "$*"',
+    "exec ${2-alpha}", "( set -e; nope; alpha )", "f2() { set -e; nope; alpha; }", "f2 && beta",
+    "exec -- alpha", "time alpha", '[ -z "${X:-}" ] && exec nope',
     '[ -z "$X" ] || exec beta', "umask 022", "exec 2>&1", "X=2 f1", 'f1() { nope; }',
 )  # fmt: skip
 PATTERNS = ("web", "api|web", '"$X"', "*", "-*", "w?b", "$1", "al*", "1")

@@ -29,6 +29,8 @@ def instead_of(context: Context, word: str) -> str:
     """Return what to start in place of a name that PATH does not lead to."""
     if word == "source":
         return 'write . FILE in place of source FILE, or SHELL ["/bin/bash", "-c"] before it'
+    if word.startswith("-"):
+        return "leave the option out, or let bash run the script: exec of this shell has no options"
     if " " in word:
         return f"let env split its argument: #!/usr/bin/env -S {word}"
     return (

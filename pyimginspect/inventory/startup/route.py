@@ -163,6 +163,9 @@ class Route:
         except CannotStartError as error:
             error.result = result
             raise
+        except NotKnownError:
+            if process.directory is not None:
+                raise  # else it starts, wherever that is
 
     def _leads_on(self, name: str, arguments: tuple[Word, ...], process: Process) -> None:
         """Refuse to say that no Python runs where an unknown program is given one to run."""

@@ -170,7 +170,8 @@ class _Reader(Commands):
 
     def subshell(self, node: Node, state: State, depth: int, ends: bool) -> State | None:
         """A subshell's commands: what it sets is lost."""
-        statements, copy = statements_of(node), state.copy()
+        statements = statements_of(node)
+        copy = state.copy(certain=state.must_succeed(ends=ends))
         self.in_subshell(state, lambda: self.run(statements, copy, depth + 1, top=ends), ends)
         if not all(is_harmless(call.words) for call in state.last):
             state.process = unsettled(state.process)
@@ -214,14 +215,16 @@ class _Reader(Commands):
         if decided is not None:
             return self.statement(right, state, depth + 1, ends=ends) if decided == both else state
         # With "set -e" a failure within the list does not end the shell, at its end it does.
-        strict, state.strict = state.strict, False
+        guarded, state.guarded = state.guarded, True
         certain, state.certain = state.certain, state.certain and both
         after = self.statement(left, state, depth + 1, ends=ends and both)
         if after is None:
             return None
-        after.strict, after.certain = strict, certain
+        after.guarded, after.certain = guarded, certain
         question = left.type in ("test_command", "negated_command") or asks(left)
-        if both and not question and (ends or succeeds(left)):
+        # A cd that may have failed leaves no directory that is known.
+        surely = succeeds(left) and after.process.directory is not None
+        if both and not question and (ends or surely):
             return self.statement(right, after, depth + 1, ends=ends)
         return self.either(right, after, depth)
 

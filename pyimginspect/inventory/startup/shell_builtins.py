@@ -13,7 +13,20 @@ from pyimginspect.inventory.tables import read_table
 __all__ = ["activate", "is_builtin", "is_harmless", "shell_options"]
 
 
-_NOT_OF_DASH = frozenset({"source", "pushd", "popd", "shopt"})
+_NOT_OF_DASH = frozenset(
+    {
+        "builtin",
+        "declare",
+        "enable",
+        "let",
+        "mapfile",
+        "popd",
+        "pushd",
+        "shopt",
+        "source",
+        "typeset",
+    }
+)
 
 
 class _Table(Struct, frozen=True, kw_only=True):

@@ -31,6 +31,7 @@ __all__ = ["Commands"]
 
 _DEEPEST = 24
 _MOST_STEPS = 4000
+_PREFIXES = ("exec", "command", "builtin", "time")
 
 
 class Commands:
@@ -113,7 +114,8 @@ class Commands:
         name = call.words[0]
         if name is not None and name in state.functions:
             return self.function(call, state.functions[name], state, depth, ends)
-        if name in ("exec", "command", "builtin", "time") and call.words[1:2]:
+        prefixes = ("exec", "command") if self._shell == "dash" else _PREFIXES
+        if name in prefixes and call.words[1:2]:
             return self.prefixed(call, state, depth, ends)
         if name == "return" and self._returns:
             self._returns[-1].append(state)
@@ -122,8 +124,8 @@ class Commands:
             self.others = self.ended = True
             return None
         if is_builtin(name, self._shell):
-            return self.builtin(name or "", call, state)
-        if state.certain and (state.strict or ends) and not self._may_have_left():
+            return self.builtin(name or "", call, state, ends)
+        if state.certain and state.must_succeed(ends=ends) and not self._may_have_left():
             self._check(call)
         state.last, state.nothing = (call,), False
         if not is_harmless(call.words):
@@ -134,7 +136,7 @@ class Commands:
         """Whether the text, or a function, may have ended before: ``[ -n "$X" ] && exec y``."""
         return self.ended or any(self._returns)
 
-    def builtin(self, name: str, call: Call, state: State) -> State:
+    def builtin(self, name: str, call: Call, state: State, ends: bool) -> State:
         """Follow what the shell does itself."""
         if name == "eval":
             raise NotKnownError(f"line {call.line} evaluates a text")
@@ -145,7 +147,8 @@ class Commands:
         elif name in (".", "source"):
             state.process = activate(self._context, state.process, call.words)
         elif name == "cd":
-            state.process = change_directory(call, state.process)
+            needed = state.must_succeed(ends=ends)
+            state.process = change_directory(self._context, call, state.process, needed=needed)
         elif name in ("read", "mapfile", "getopts", "hash", "enable", "alias"):
             state.process = unsettled(state.process)
         return state
@@ -153,7 +156,9 @@ class Commands:
     def prefixed(self, call: Call, state: State, depth: int, ends: bool) -> State | None:
         """Follow ``exec``, ``command`` and what else stands before a command."""
         name, words = call.words[0] or "", list(call.words[1:])
-        if _take_options(name, words, call.line) or not words:
+        # dash's exec has no options: the first word is the program.
+        options = name != "exec" or self._shell != "dash"
+        if (options and _take_options(name, words, call.line)) or not words:
             return state
         inner = msgspec.structs.replace(call, words=tuple(words))
         if name != "exec":

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct
 
-from pyimginspect.inventory.startup.records import Process, Word
+from pyimginspect.inventory.startup.paths import absolute, walk
+from pyimginspect.inventory.startup.records import (
+    CannotStartError,
+    Context,
+    NotKnownError,
+    Process,
+    Word,
+)
+from pyimginspect.inventory.startup.users import may_enter
 from pyimginspect.inventory.startup.words import whole_number
 
 if TYPE_CHECKING:
@@ -48,7 +57,11 @@ class Call(Struct, frozen=True, kw_only=True):
 
 
 class State(Struct, kw_only=True):
-    """What a shell has at a place of its text. ``last`` are the calls that may have been last."""
+    """What a shell has at a place of its text. ``last`` are the calls that may have been last.
+
+    ``strict`` is ``set -e``, which has no effect where the place is ``guarded``: in a list, but for
+    its end. ``certain`` is false where the place may not be reached.
+    """
 
     process: Process
     arguments: tuple[Word, ...] | None
@@ -57,6 +70,11 @@ class State(Struct, kw_only=True):
     nothing: bool = True
     strict: bool = False
     certain: bool = True
+    guarded: bool = False
+
+    def must_succeed(self, *, ends: bool) -> bool:
+        """Whether the text ends where a command fails; ``ends``: it is the last one."""
+        return ends or (self.strict and not self.guarded)
 
     def copy(self, *, certain: bool = True) -> State:
         """Return what a way begins with; not ``certain`` where it may not be taken."""
@@ -145,21 +163,38 @@ def shifted(call: Call, state: State) -> tuple[Word, ...] | None:
     """Return the arguments after ``shift``; ``None`` where they are not known."""
     word = call.words[1] if call.words[1:] else "1"
     number = whole_number(word) if word is not None else None
-    if state.arguments is None or number is None:
-        return None
+    if state.arguments is None or number is None or number > len(state.arguments):
+        return None  # too many: dash ends, bash leaves the arguments as they are
     gone = state.arguments[:number]
     return None if None in gone else state.arguments[number:]
 
 
-def change_directory(call: Call, process: Process) -> Process:
-    """Return the process after ``cd``."""
+def change_directory(context: Context, call: Call, process: Process, *, needed: bool) -> Process:
+    """Return the process after ``cd``. ``needed``: the text goes on only if that succeeds.
+
+    Where it may have failed, or ``..`` leads to another directory than the kernel would say (POSIX:
+    ``cd`` takes off the last name, even of a link), the directory is not known.
+    """
+    unknown = msgspec.structs.replace(process, directory=None)
     target = call.words[1] if len(call.words) == 2 else None
-    place: str | None = None
-    if target is not None and target.startswith("/"):
-        place = target
-    elif target and process.directory is not None and target != "-" and "$" not in target:
-        place = f"{process.directory.rstrip('/')}/{target}"
-    return msgspec.structs.replace(process, directory=place)
+    if not target or target.startswith("-"):
+        return unknown
+    try:
+        path = absolute(target, process.directory)
+    except NotKnownError:
+        return unknown
+    place = posixpath.normpath(path)
+    able = same = True  # so is what is looked up there, where this is not known
+    try:
+        real = walk(context, f"{path}/", process.user)
+        able = may_enter(context.rootfs, real, process.user)
+        same = real == walk(context, place, process.user)
+    except NotKnownError:
+        pass
+    except CannotStartError:
+        able = False
+    goes_on = same and (able or needed)
+    return msgspec.structs.replace(process, directory=place) if goes_on else unknown
 
 
 def writes(redirect: Node) -> bool:

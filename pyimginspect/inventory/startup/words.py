@@ -23,6 +23,8 @@ __all__ = ["Values", "expand_words", "line_of", "matches", "one_word", "whole_nu
 _DEEPEST = 24
 _MOST_WORDS = 512
 _NAME = re.compile(r"[A-Za-z_]\w*|\d+|[@*#?](?=$|[:%#-])", re.ASCII)
+_QUOTED = re.compile(r'"\$(?:@|\{@(?:(:?)-([^$`"\\]*))?\})"')
+_UNQUOTED = re.compile(r"\$(?:[@*]|\{[@*](?:(:?)-([^$`\"'\\~]*))?\})")
 _GLOB = ("*", "?", "[")
 _SPLITS = re.compile(r"[ \t\n]+")
 """What separates words where IFS is not set: no other white space."""
@@ -66,11 +68,9 @@ def _pieces(node: Node, values: Values, depth: int) -> Iterator[Word]:
         yield None
     elif kind == "command_name" and node.named_child_count == 1:
         yield from _pieces(node.named_children[0], values, depth + 1)
-    elif kind == "string" and _only_arguments(node):
-        yield from values.arguments if values.arguments is not None else (None,)
-    elif kind in ("simple_expansion", "expansion") and _text(node) in ("$@", "$*", "${@}", "${*}"):
-        for word in values.arguments if values.arguments is not None else (None,):
-            yield from _split(word)
+    elif (words := _arguments(node, values)) is not None:
+        for word in words:
+            yield from (word,) if kind == "string" else _split(word)
     elif kind in ("simple_expansion", "expansion"):
         yield from _split(_value(node, values))
     else:
@@ -90,8 +90,17 @@ def _has_pattern(text: str) -> bool:
     return any(character in text for character in _GLOB)
 
 
-def _only_arguments(node: Node) -> bool:
-    return _text(node) in ('"$@"', '"${@}"')
+def _arguments(node: Node, values: Values) -> tuple[Word, ...] | None:
+    """Return the words of ``"$@"``, ``"${@:-word}"``, ``$@`` or ``$*``; ``None`` for all else."""
+    text = _text(node)
+    match = _QUOTED.fullmatch(text) or _UNQUOTED.fullmatch(text)
+    if match is None:
+        return None
+    if values.arguments is None:
+        return (None,)
+    if match[1] is None or values.arguments not in ((), ("",)):
+        return values.arguments
+    return (match[2] if match[1] else None,)  # "${@-word}" of dash is no word, and of bash one
 
 
 def _text(node: Node) -> str:
@@ -191,8 +200,11 @@ def _value(node: Node, values: Values) -> Word:
     if not rest:
         return known
     if rest.startswith((":-", "-", ":=", "=")):
-        unset = known is None and name not in values.variables and name.isidentifier()
-        return _or_default(known, rest) if known is not None or unset else None
+        if known is None and (name in values.variables or not name.isidentifier()):
+            return None
+        number = whole_number(name) or 0
+        unset = number > len(values.arguments or ())
+        return _or_default(None if unset else known, rest)
     if rest.startswith((":?", "?")):
         return known or None
     if known is None:
@@ -201,11 +213,15 @@ def _value(node: Node, values: Values) -> Word:
 
 
 def _or_default(known: str | None, rest: str) -> Word:
-    """Return a value, or the word that stands for one that is unset, or empty with a colon."""
+    """Return a value, or the word that stands for one that is unset, or empty with a colon.
+
+    ``${name:-}`` is how ``set -u`` lets a text ask for a variable that a container may set.
+    """
     if known or (known is not None and not rest.startswith(":")):
         return known
     default = rest.lstrip(":")[1:]
-    return None if any(c in default for c in "$`\"'\\~") else default
+    unknown = known is None and not default
+    return None if unknown or any(c in default for c in "$`\"'\\~") else default
 
 
 def _cut(known: str, rest: str) -> Word:
@@ -232,13 +248,17 @@ def _parameter(name: str, values: Values) -> Word:
         if None in before:
             return None
         return before[-1] if len(before) == number else ""
+    return _of_all(name, arguments) if name in "#@*" else values.variables.get(name)
+
+
+def _of_all(name: str, arguments: tuple[Word, ...] | None) -> Word:
+    """Return ``$#``, or all arguments as one word: several of ``"x$@"`` are several."""
+    if arguments is None or None in arguments:
+        return None
     if name == "#":
-        return None if arguments is None or None in arguments else str(len(arguments))
-    if name in ("@", "*"):
-        if arguments is None or None in arguments:
-            return None
-        return " ".join(word or "" for word in arguments)
-    return values.variables.get(name)
+        return str(len(arguments))
+    several = name == "@" and len(arguments) > 1
+    return None if several else " ".join(word or "" for word in arguments)
 
 
 def matches(word: str, pattern: Node, values: Values) -> bool | None:
