@@ -229,3 +229,32 @@ def test_the_layer_that_deletes_a_database_removes_its_packages(
     database = packages(base, {"x": ""}, {deleted: ""}, {"y": ""})
     assert [package.name for package in database.removed] == gone
     assert {history(database, name)[-1][:2] for name in gone} == {(2, "removed")}
+
+
+SINGLE: Mapping[str, Content] = {
+    f"var/lib/dpkg/status.d/{name}": f"Package: {name}\nVersion: 1\n" for name in "ab"
+}
+WHOLE = dpkg_status({**A1, **B})
+
+
+@pytest.mark.parametrize(
+    ("base", "replacing"),
+    [
+        (WHOLE, {"var/lib/dpkg/status": ""}),
+        (WHOLE, {"var/lib/dpkg/status": Link("/dev/null")}),
+        (WHOLE, {"var/lib/dpkg/status/x": ""}),
+        (WHOLE, {"var/lib/dpkg": Link("/nowhere")}),
+        (WHOLE, {"var/lib/dpkg": ""}),
+        (WHOLE, {"var": ""}),
+        (WHOLE, {"var/lib/dpkg/.wh..wh..opq": ""}),
+        (SINGLE, {"var/lib/dpkg/status.d/.wh..wh..opq": ""}),
+        (SINGLE, {"var/lib/dpkg/status.d": ""}),
+        (SINGLE, {"var/lib/dpkg/status.d/a": "", "var/lib/dpkg/status.d/b": Link("a")}),
+    ],
+)
+def test_the_layer_that_puts_something_else_in_place_of_a_database_removes_its_packages(
+    base: Mapping[str, Content], replacing: Mapping[str, Content]
+) -> None:
+    database = packages(base, {"x": ""}, replacing, {"y": ""})
+    assert [package.name for package in database.removed] == ["a", "b"]
+    assert [history(database, name)[-1][:2] for name in "ab"] == [(2, "removed")] * 2

@@ -79,16 +79,21 @@ def past(
 
 
 def _deleted_in(rootfs: RootFS, paths: tuple[str, ...]) -> int:
-    """Return the last layer that deleted something at or below ``paths``, the top one if none."""
+    """Return the last layer that took away something at or below ``paths``, the top one if none.
+
+    A file that another one with content has replaced is the next state of the database; one that
+    an empty file, a link or a directory has replaced is gone.
+    """
     places = tuple(f"{path}/" for path in paths)
-    layers = {layer.number: layer.index.entries for layer in rootfs.layers}
-    killers = (
+    layers = {layer.number: layer.index for layer in rootfs.layers}
+    removed_in = (
         removal.removed_in
         for removal in rootfs.removals
-        if removal.how == "removed"
-        and (layers[removal.layer][removal.position].path + "/").startswith(places)
+        if removal.how != "repeated"
+        and (layers[removal.layer].entries[removal.position].path + "/").startswith(places)
+        and not layers[removal.removed_in].texts.get(removal.successor)
     )
-    return max(killers, default=max(layers))
+    return max(removed_in, default=max(layers))
 
 
 def last_change(history: tuple[PackageEvent, ...]) -> int:
