@@ -16,7 +16,7 @@ from typing import Literal
 from msgspec.structs import replace
 
 from pyimginspect.errors import CorruptLayerError, LimitError
-from pyimginspect.model import Entry, Layer, Note
+from pyimginspect.model import OPAQUE, WHITEOUT, Entry, Layer, Note
 from pyimginspect.path_resolution import MAX_LINKS
 from pyimginspect.rootfs import (
     Node,
@@ -27,10 +27,8 @@ from pyimginspect.rootfs import (
     target_of,
 )
 
-__all__ = ["OPAQUE", "WHITEOUT", "LayerStack", "apply_layers"]
+__all__ = ["LayerStack", "apply_layers"]
 
-WHITEOUT = ".wh."
-OPAQUE = ".wh..wh..opq"
 _MOST_STEPS = 2_000_000
 _MOST_IMPLIED = 64 << 20
 

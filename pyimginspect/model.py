@@ -19,6 +19,10 @@ from pyimginspect.errors import InvalidReferenceError, ManifestError
 from pyimginspect.mappings import freeze
 
 __all__ = [
+    "DEFAULT_PATH",
+    "GLIBC_NAMES",
+    "OPAQUE",
+    "WHITEOUT",
     "ElfFile",
     "Entry",
     "Evidence",
@@ -35,6 +39,18 @@ __all__ = [
     "parse_digest",
     "parse_size",
 ]
+
+WHITEOUT = ".wh."
+"""What the name of a whiteout begins with (OCI image specification, layer.md, "Whiteouts")."""
+
+OPAQUE = ".wh..wh..opq"
+"""The name of an opaque whiteout, which hides all that lower layers have in its directory."""
+
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""The PATH that engines set where an image sets none: ``DefaultPathEnv`` of moby."""
+
+GLIBC_NAMES = re.compile(r"libc\.so\.6(?:\.1)?|libc-\d+\.\d+\.so")
+"""The names of glibc's library: its soname (6.1 on Alpha and IA-64), and its file before 2.34."""
 
 Digest = NewType("Digest", str)
 """``algorithm:hex`` as the OCI image specification has it (descriptor.md, "Digests")."""

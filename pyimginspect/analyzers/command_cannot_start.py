@@ -7,21 +7,13 @@ from collections.abc import Iterator
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.facts import StartProblem, StartStep
+from pyimginspect.inventory.startup.paths import MEANINGS
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
 
 __all__ = ["ANALYZER", "command_cannot_start"]
 
 _MOST_STEPS = 6
-_MEANINGS = {
-    "ENOENT": "no such file or directory",
-    "EACCES": "permission denied",
-    "ENOEXEC": "exec format error",
-    "ELOOP": "too many levels of symbolic links",
-    "ENOTDIR": "not a directory",
-    "ENAMETOOLONG": "file name too long",
-    "ELIBBAD": "accessing a corrupted shared library",
-}
 
 RULE = Rule(
     id="command-cannot-start",
@@ -69,7 +61,7 @@ def command_cannot_start(inventory: Inventory) -> Iterator[Finding]:
         return
     how = startup.steps[0].how if startup.steps else "the command"
     verb = "fails at once" if startup.python else "cannot start"
-    errno = f" ({problem.errno}: {_MEANINGS[problem.errno]})" if problem.errno else ""
+    errno = f" ({problem.errno}: {MEANINGS[problem.errno]})" if problem.errno else ""
     node = inventory.rootfs.get(problem.path)
     layers = () if node is None else (node.layer,)
     yield RULE.finding(

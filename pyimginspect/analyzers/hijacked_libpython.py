@@ -8,14 +8,13 @@ from pyimginspect.analyzers._pythons import described
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.facts import Interpreter
+from pyimginspect.inventory.interpreters.layout import LIBRARY_DIRECTORIES
 from pyimginspect.inventory.loader import Dependency, Loader
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
 from pyimginspect.text import listed
 
 __all__ = ["ANALYZER", "hijacked_libpython"]
-
-_LIBRARY_DIRECTORIES = ("lib", "lib64")
 
 RULE = Rule(
     id="hijacked-libpython",
@@ -103,7 +102,7 @@ def _taken(inventory: Inventory, taken: str, found: Dependency | None) -> Iterat
 
 def _own(inventory: Inventory, python: Interpreter, name: str) -> list[str]:
     """Return the real paths of the library of that name beside the executable."""
-    places = (f"{python.prefix}/{directory}/{name}" for directory in _LIBRARY_DIRECTORIES)
+    places = (f"{python.prefix}/{directory}/{name}" for directory in LIBRARY_DIRECTORIES)
     return [real for real in map(inventory.rootfs.resolve, places) if real is not None]
 
 

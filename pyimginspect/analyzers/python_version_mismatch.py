@@ -10,13 +10,12 @@ from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.facts import Interpreter
 from pyimginspect.inventory.interpreters.executables import environment_of, python_name
 from pyimginspect.inventory.shebangs import shebang_program
-from pyimginspect.model import Evidence
+from pyimginspect.model import DEFAULT_PATH, Evidence
 from pyimginspect.report import Finding
 from pyimginspect.text import listed
 
 __all__ = ["ANALYZER", "python_version_mismatch"]
 
-_USUAL_PATH = ("usr/local/sbin", "usr/local/bin", "usr/sbin", "usr/bin", "sbin", "bin")
 
 RULE = Rule(
     id="python-version-mismatch",
@@ -105,7 +104,7 @@ def _program_directories(inventory: Inventory) -> frozenset[str]:
     """Return the directories whose files are programs: those on PATH, and of interpreters."""
     resolve = inventory.rootfs.resolve
     path = inventory.image.config.environment().get("PATH", "")
-    names = [*path.split(":"), *_USUAL_PATH]
+    names = [*path.split(":"), *DEFAULT_PATH.split(":")]
     names += [each.path.rpartition("/")[0] for each in inventory.interpreters]
     return frozenset(real for name in names if name and (real := resolve(name)))
 

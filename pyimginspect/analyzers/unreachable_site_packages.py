@@ -9,7 +9,9 @@ from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.cache_places import in_cache
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.contents import contents_of
+from pyimginspect.inventory.derived.bindings import CODE
 from pyimginspect.inventory.derived.runtime_python import started_in
+from pyimginspect.inventory.distributions import SITES
 from pyimginspect.inventory.facts import Distribution
 from pyimginspect.inventory.packages.ownership import stored_by_layer
 from pyimginspect.model import Evidence
@@ -18,8 +20,6 @@ from pyimginspect.text import listed
 
 __all__ = ["ANALYZER", "unreachable_site_packages"]
 
-_SITES = ("/site-packages", "/dist-packages")
-_CODE = (".py", ".so", ".pyc")
 _SERIES = re.compile(r"/(?:python|pypy)(\d\.\d{1,2})t?/(?:site|dist)-packages$")
 _USER = re.compile(r"(.*)/\.local/lib/[^/]+/site-packages")
 
@@ -75,11 +75,11 @@ def _directories(inventory: Inventory, reached: set[str]) -> set[str]:
     rootfs = inventory.rootfs
     found = set()
     for path in rootfs.nodes:
-        if not path.endswith(_SITES) or path in reached or rootfs[path].kind != "directory":
+        if not path.endswith(SITES) or path in reached or rootfs[path].kind != "directory":
             continue
-        inside = any(f"{site}/" in path for site in _SITES) or in_cache(rootfs, path)
+        inside = any(f"{site}/" in path for site in SITES) or in_cache(rootfs, path)
         if not inside and any(
-            node.path.endswith(_CODE) and not inventory.packages.owner(node.path)
+            node.path.endswith(CODE) and not inventory.packages.owner(node.path)
             for node in rootfs.walk(path)
         ):
             found.add(path)
@@ -118,7 +118,7 @@ def _files(inventory: Inventory, path: str, unreachable: list[Distribution]) -> 
     """Return the files that nothing imports: in a directory of packages, all that it contains."""
     rootfs = inventory.rootfs
     nodes = rootfs.walk(path)
-    if unreachable and not path.endswith(_SITES):
+    if unreachable and not path.endswith(SITES):
         # A directory of an application may hold much else.
         tops = (top for each in unreachable for top in _tops(inventory, each))
         nodes = (node for top in tops for node in (rootfs[top], *rootfs.walk(top)))

@@ -12,9 +12,15 @@ from pyimginspect.dockerfile.records import Instruction
 from pyimginspect.dockerfile.shell import Script, read_script
 from pyimginspect.errors import DockerfileError
 
-__all__ = ["NotEditableError", "Run", "replaced", "script_of"]
+__all__ = [
+    "HEREDOC_ALONE",
+    "NotEditableError",
+    "Run",
+    "replaced",
+    "script_of",
+]
 
-_ALONE = re.compile(r"<<-?\s*\S+")
+HEREDOC_ALONE = re.compile(r"<<-?\s*\S+")
 _INDENT = "    "
 _SHELL_SCRIPT = re.compile(r"#!\s*(?:\S*/)?(?:env\s+)?(?:ba|da|a)?sh\b")
 
@@ -32,7 +38,7 @@ def script_of(instruction: Instruction, text: str) -> Logical:
     if not instruction.heredocs:
         return instruction.argument
     body = instruction.heredocs[0]
-    if not _ALONE.fullmatch(instruction.argument.text):
+    if not HEREDOC_ALONE.fullmatch(instruction.argument.text):
         raise NotEditableError("a here-document is the input of one of its commands")
     if text.startswith("#!", body.start) and not _SHELL_SCRIPT.match(text, body.start):
         raise NotEditableError("its here-document is no shell script")

@@ -17,17 +17,17 @@ from msgspec import Struct
 
 from pyimginspect.dockerfile.expansion import Pattern, assignments, expand, fits, is_known, joined
 from pyimginspect.dockerfile.records import Instruction
+from pyimginspect.dockerfile.runs import HEREDOC_ALONE
 from pyimginspect.dockerfile.syntax import read_words
 
-__all__ = ["Likeness", "Scope", "StepLike", "Wanted", "comparable", "wanted"]
+__all__ = ["HASHED", "Likeness", "Scope", "StepLike", "Wanted", "comparable", "wanted"]
 
 _FLAGS = re.compile(r"(?:--[a-z][a-z-]*(?:=(?:\"[^\"]*\"|\S)*)?\s+)+")
-_HASHED = re.compile(r"(?:file|dir|multi):[0-9a-f]{32,}")
+HASHED = re.compile(r"(?:file|dir|multi):[0-9a-f]{32,}")
 _MARKS = re.compile(r"[\[\]\",\\\s]+")
 _LISTS = frozenset({"CMD", "ENTRYPOINT", "SHELL", "VOLUME", "HEALTHCHECK", "ONBUILD"})
 _ENDS = re.compile(r"\s*(&&|\|\||;)\s*")
 _BLANKS = re.compile(r"\s+")
-_HEREDOC_ALONE = re.compile(r"<<-?\s*\S+")
 _SHELL = re.compile(r"(?:/usr)?/bin/(?:ba|da|a)?sh (?:-\w+ |pipefail )*-\w*c ")
 
 Likeness = Literal[0, 1, 4]
@@ -125,7 +125,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
                 return 4 if is_known(pattern) else 1
         if any(fits(pattern, seen) for pattern in self.loose):
             return 1
-        if self.places and _HASHED.search(seen):
+        if self.places and HASHED.search(seen):
             target = seen.rpartition(" ")[2]
             targets = (target, posixpath.normpath(target or "."))
             return 1 if any(fits(p, each) for p in self.places for each in targets) else 0
@@ -195,7 +195,7 @@ def _runs(instruction: Instruction, text: str) -> list[str]:
         return [argument]
     first = instruction.heredocs[0]
     texts = [f"{argument}\n{text[first.start : instruction.end]}"]
-    if _HEREDOC_ALONE.fullmatch(argument):
+    if HEREDOC_ALONE.fullmatch(argument):
         body = text[first.start : first.end]
         texts.append(f"/dev/pipes/{first.name}" if body.startswith("#!") else body)
     return texts

@@ -17,6 +17,7 @@ from pyimginspect.formats._attested import attested_base
 from pyimginspect.report import Bundled, Distribution, Interpreter, OsPackage, Report
 
 __all__ = [
+    "EPOCH",
     "IMAGE",
     "SYSTEM",
     "Part",
@@ -28,6 +29,9 @@ __all__ = [
 
 IMAGE, SYSTEM = "image", "operating-system"
 """What the image itself goes by, and its operating system."""
+
+EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+"""The date of an image that has none, in a format that demands one."""
 
 _PURL_TYPES = {"dpkg": "deb", "apk": "apk", "rpm": "rpm"}
 _LONGEST_VERSION = 1024  # characters, since CycloneDX 1.6

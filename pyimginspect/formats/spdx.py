@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from pyimginspect.formats._sbom import (
+    EPOCH,
     IMAGE,
     SYSTEM,
     Part,
@@ -30,7 +31,6 @@ from pyimginspect.report import Report
 __all__ = ["render"]
 
 _NOT_SAID = "NOASSERTION"
-_BEFORE_ALL = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)  # of an image without a date
 _PURPOSES = {
     "container": "CONTAINER",
     "operating-system": "OPERATING-SYSTEM",
@@ -103,7 +103,7 @@ def render(report: Report) -> str:
     the same document.
     """
     parts = parts_of(report)
-    time = (created(report) or _BEFORE_ALL).astimezone(datetime.UTC)
+    time = (created(report) or EPOCH).astimezone(datetime.UTC)
     date = time.strftime("%Y-%m-%dT%H:%M:%SZ")
     tool = f"Tool: pyimginspect-{report.tool_version}"
     others = {}

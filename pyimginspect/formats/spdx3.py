@@ -10,6 +10,7 @@ from typing import Any
 from spdx_python_model import v3_0_1 as spdx
 
 from pyimginspect.formats._sbom import (
+    EPOCH,
     IMAGE,
     Part,
     created,
@@ -22,7 +23,6 @@ from pyimginspect.report import Report
 
 __all__ = ["render"]
 
-_BEFORE_ALL = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)  # of an image without a date
 _PURPOSES = {
     "container": "container",
     "operating-system": "operatingSystem",
@@ -50,7 +50,7 @@ class _Writer:
         self._licenses: dict[str, Any] = {}
         self._info = spdx.CreationInfo(_id="_:creation")
         self._info.specVersion = "3.0.1"
-        time = (created(report) or _BEFORE_ALL).astimezone(datetime.UTC)
+        time = (created(report) or EPOCH).astimezone(datetime.UTC)
         self._info.created = time.replace(microsecond=0)
         tool = self._add("Tool", "tool", name="pyimginspect")
         agent = self._add("SoftwareAgent", "agent", name=f"pyimginspect-{report.tool_version}")

@@ -13,12 +13,12 @@ from collections.abc import Collection, Sequence
 from msgspec import Struct
 
 from pyimginspect.inventory.instructions import Step
+from pyimginspect.inventory.os_release import OS_RELEASE
 from pyimginspect.model import Evidence, Image
 from pyimginspect.rootfs import RootFS
 
 __all__ = ["System", "find_system", "lowest_text"]
 
-_OS_RELEASE = ("etc/os-release", "usr/lib/os-release")
 _DOCKER_CFG = "etc/dpkg/dpkg.cfg.d/docker"
 _SLIM = b'# This is the "slim" variant'
 _FIELD = re.compile(r"""([A-Z_]+)=(["']?)(.*?)\2""")
@@ -69,7 +69,7 @@ def find_system(image: Image, rootfs: RootFS, steps: Sequence[Step]) -> System:
     """Tell the system by the lowest ``os-release`` and by the first steps of the history."""
     if image.platform.os == "windows":
         return _windows(image, steps)
-    found = lowest_text(rootfs, _OS_RELEASE)
+    found = lowest_text(rootfs, OS_RELEASE)
     if found is None:
         what = "no layer has an os-release"
         return System(family="scratch", recorded=bool(steps), evidence=(Evidence(what=what),))

@@ -13,6 +13,7 @@ from pyimginspect.inventory.cache_places import cache_places, files_in, in_cache
 from pyimginspect.inventory.contents import contents_of
 from pyimginspect.inventory.facts import Cache
 from pyimginspect.inventory.memoize import memoized
+from pyimginspect.inventory.packages.apt_conf import APT_LISTS
 from pyimginspect.rootfs import RootFS
 
 __all__ = [
@@ -27,7 +28,6 @@ __all__ = [
 INFORMATION = frozenset({"bytecode", "tests"})
 """Kinds that are listed and that are no fault."""
 
-_APT_LISTS = "var/lib/apt/lists"
 _APT_CACHE = "var/cache/apt"
 
 
@@ -126,11 +126,11 @@ def _candidates(rootfs: RootFS) -> Iterator[tuple[str, str, list[str]]]:
 
 
 def _apt(rootfs: RootFS) -> Iterator[tuple[str, str, list[str]]]:
-    lists = files_in(rootfs, _APT_LISTS)
+    lists = files_in(rootfs, APT_LISTS)
     # `apt-get dist-clean` leaves the signed files that say what a repository's lists should be,
     # lest an attacker could roll them back: apt-get(8).
     if any(not path.endswith(("Release", "Release.gpg", "/lock")) for path in lists):
-        yield "apt-lists", _APT_LISTS, lists
+        yield "apt-lists", APT_LISTS, lists
     archives = [
         path for path in files_in(rootfs, f"{_APT_CACHE}/archives") if path.endswith(".deb")
     ]

@@ -24,10 +24,10 @@ from pyimginspect.inventory.records import files_of, recorded
 from pyimginspect.model import Note
 from pyimginspect.rootfs import RootFS
 
-__all__ = ["find_distributions", "normalized", "read_distributions"]
+__all__ = ["SITES", "find_distributions", "normalized", "read_distributions"]
 
 _SEPARATORS = re.compile(r"[-_.]+")
-_SITES = ("/site-packages", "/dist-packages")
+SITES = ("/site-packages", "/dist-packages")
 _DIRECTORIES = {"METADATA": (".dist-info",), "PKG-INFO": (".egg-info", "/EGG-INFO")}
 _MOST_FILES = 2_000_000
 """Files of all distributions together that are examined; large images have a tenth of that."""
@@ -218,11 +218,11 @@ def _installed(rootfs: RootFS, found: _Found, reachable: set[str]) -> bool:
     location = found.location
     if location in reachable:
         return True
-    if any(f"{site}/" in f"/{location}" for site in _SITES):
+    if any(f"{site}/" in f"/{location}" for site in SITES):
         return False  # some distribution's own belongings
     if in_cache(rootfs, location):
         return False
-    if f"/{location}".endswith(_SITES):
+    if f"/{location}".endswith(SITES):
         return True
     return any(f"{found.metadata}/{mark}" in rootfs for mark in ("RECORD", "INSTALLER"))
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from pyimginspect.inventory.facts import Libc, LibcFlavor, OsPackage
 from pyimginspect.inventory.memoize import memoized
-from pyimginspect.model import ElfFile, Evidence
+from pyimginspect.model import GLIBC_NAMES, ElfFile, Evidence
 from pyimginspect.rootfs import RootFS
 
 __all__ = ["find_libc", "find_loaders", "libc_of_program", "wanted_libc"]
@@ -19,7 +19,6 @@ _GLIBC_LOADER = re.compile(r"ld-linux[\w.-]*\.so\.\d|ld64\.so\.[12]|ld\.so\.1|ld
 _MUSL_LOADER = re.compile(r"ld-musl-[\w-]+\.so\.\d")
 _PACKAGES = {"musl": ("musl",), "glibc": ("libc6", "libc6.1", "glibc")}
 _PACKAGED = re.compile(r"(?:\d+:)?(\d+\.\d+(?:\.\d+)*)")
-_GLIBC = re.compile(r"libc\.so\.6(?:\.1)?|libc-\d+\.\d+\.so")
 
 
 def find_libc(
@@ -91,7 +90,7 @@ def wanted_libc(elf: ElfFile | None) -> tuple[LibcFlavor, str]:
     for needed in elf.needed:
         if needed.startswith("libc.musl-") or needed == "libc.so":
             return "musl", f"dependency on {needed}"
-        if _GLIBC.fullmatch(needed) or _GLIBC_LOADER.fullmatch(needed):
+        if GLIBC_NAMES.fullmatch(needed) or _GLIBC_LOADER.fullmatch(needed):
             return "glibc", f"dependency on {needed}"
     for need in elf.version_needs:
         for version in need.versions:
@@ -193,7 +192,7 @@ def _library(rootfs: RootFS, flavor: LibcFlavor, loader: str, elf: ElfFile | Non
         return beside
     for path in rootfs.strings:
         other = rootfs.elf.get(path)
-        if other and _GLIBC.fullmatch(path.rpartition("/")[2]) and _alike(elf, other):
+        if other and GLIBC_NAMES.fullmatch(path.rpartition("/")[2]) and _alike(elf, other):
             return path
     return ""
 

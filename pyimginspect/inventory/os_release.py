@@ -8,9 +8,9 @@ from pyimginspect.inventory.facts import OperatingSystem
 from pyimginspect.model import Evidence
 from pyimginspect.rootfs import RootFS
 
-__all__ = ["find_os"]
+__all__ = ["OS_RELEASE", "find_os"]
 
-_PLACES = ("etc/os-release", "usr/lib/os-release")  # os-release(5): the first that is there
+OS_RELEASE = ("etc/os-release", "usr/lib/os-release")  # os-release(5): the first that is there
 # Files that say a version and nothing else, for images that lost their os-release.
 _VERSION_FILES = (("etc/alpine-release", "alpine"), ("etc/debian_version", "debian"))
 _LINE = re.compile(r"([A-Z][A-Z0-9_]*)=(.*)")
@@ -19,7 +19,7 @@ _ESCAPE = re.compile(r"\\(.)")
 
 def find_os(rootfs: RootFS) -> OperatingSystem:
     """Return what ``os-release`` says, or else the files of Alpine and Debian that say less."""
-    for path in _PLACES:
+    for path in OS_RELEASE:
         found = _text(rootfs, path)
         if found is not None:
             fields = _fields(found[0])

@@ -17,7 +17,7 @@ from pyimginspect.inventory.cache_places import in_cache
 from pyimginspect.inventory.facts import Distribution
 from pyimginspect.inventory.packages import PackageDatabase
 from pyimginspect.inventory.tables import read_table
-from pyimginspect.model import ImageConfig
+from pyimginspect.model import DEFAULT_PATH, ImageConfig
 from pyimginspect.rootfs import RootFS
 
 __all__ = [
@@ -31,7 +31,6 @@ __all__ = [
 ]
 
 COMMAND = "the command of the image"
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _WORD = re.compile(r"[^\s;&|()<>`\"'$]+")
 # What package managers of Node bring for themselves.
 _OF_NODE = re.compile(r"/node_modules/(?:npm|corepack|yarn|pnpm|node-gyp|n)/|/yarn-v\d|/pnpm/")
@@ -118,7 +117,7 @@ def interpreted_programs(
     That is its name, and its real path, empty where it is not there. Packages say themselves what
     they need; so do npm and its like, which came with Node.
     """
-    directories = config.environment().get("PATH", _PATH).split(":")
+    directories = config.environment().get("PATH", DEFAULT_PATH).split(":")
     places = [rootfs.resolve(each) for each in directories if each.startswith("/")]
     for place in places:
         for path in rootfs.children(place) if place else ():

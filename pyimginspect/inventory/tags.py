@@ -13,9 +13,9 @@ from functools import lru_cache
 from pyimginspect.inventory.facts import Libc
 from pyimginspect.model import ElfFile
 
-__all__ = ["cpython_tags", "other_tags", "platforms_of"]
+__all__ = ["MAJOR_MINOR", "cpython_tags", "other_tags", "platforms_of"]
 
-_VERSION = re.compile(r"(\d{1,4})\.(\d{1,4})")
+MAJOR_MINOR = re.compile(r"(\d{1,4})\.(\d{1,4})")
 # What wheels call a machine; for 32-bit ones uname(2) says what the processor could do.
 _ARCHITECTURES = {"i386": "i686", "arm": "armv7l"}
 _OLDEST_MANYLINUX = {"x86_64": 5, "i686": 5}
@@ -25,7 +25,7 @@ _LEGACY = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
 def platforms_of(elf: ElfFile, libc: Libc) -> tuple[str, ...]:
     """Return the platform tags of a machine with that C library, of pip's own order."""
     machine = _ARCHITECTURES.get(elf.machine, elf.machine)
-    version = _VERSION.match(libc.version or "")
+    version = MAJOR_MINOR.match(libc.version or "")
     platforms = list(_manylinux(machine, libc, version)) if version else []
     return (*platforms, f"linux_{machine}")
 

@@ -12,12 +12,11 @@ from msgspec import Struct
 
 from pyimginspect.inventory.facts import Interpreter, Libc
 from pyimginspect.inventory.libc import libc_of_program
-from pyimginspect.inventory.tags import cpython_tags, other_tags, platforms_of
+from pyimginspect.inventory.tags import MAJOR_MINOR, cpython_tags, other_tags, platforms_of
 from pyimginspect.rootfs import RootFS
 
 __all__ = ["Target", "extension_suffix", "target_of"]
 
-_VERSION = re.compile(r"(\d{1,4})\.(\d{1,4})")
 _EXT_SUFFIX = re.compile(rb"'EXT_SUFFIX': '([^'\n]{1,100})'")
 
 
@@ -36,7 +35,7 @@ class Target(Struct, frozen=True, kw_only=True):
 
 def target_of(rootfs: RootFS, python: Interpreter) -> Target | None:
     """Return what an interpreter can import; ``None`` where its version or file is not known."""
-    version = _VERSION.match(python.version)
+    version = MAJOR_MINOR.match(python.version)
     elf = rootfs.elf.get(python.path)
     if version is None or elf is None:
         return None

@@ -12,10 +12,10 @@ import msgspec
 
 from pyimginspect.model import LayerIndex
 
-__all__ = ["without_markers"]
+__all__ = ["LANDMARKS", "TOC_NAME", "without_markers"]
 
-_CONTENTS = "stargz.index.json"
-_LANDMARKS = (".prefetch.landmark", ".no.prefetch.landmark")
+TOC_NAME = "stargz.index.json"
+LANDMARKS = (".prefetch.landmark", ".no.prefetch.landmark")
 
 
 def without_markers(index: LayerIndex) -> LayerIndex:
@@ -24,9 +24,9 @@ def without_markers(index: LayerIndex) -> LayerIndex:
     It is where the table of contents is the archive's last member, as the format demands.
     """
     entries = index.entries
-    if not entries or entries[-1].path != _CONTENTS or entries[-1].kind != "file":
+    if not entries or entries[-1].path != TOC_NAME or entries[-1].kind != "file":
         return index
-    kept = [n for n, entry in enumerate(entries[:-1]) if entry.path not in _LANDMARKS]
+    kept = [n for n, entry in enumerate(entries[:-1]) if entry.path not in LANDMARKS]
     moved = {old: new for new, old in enumerate(kept)}
 
     def follow(facts: dict[int, Any]) -> dict[int, Any]:

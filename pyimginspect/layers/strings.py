@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from pyimginspect.layers.elf_headers import RandomAccess, loaded_ranges
 from pyimginspect.layers.pe import python_file_version
+from pyimginspect.model import GLIBC_NAMES
 
 __all__ = ["BEGINNINGS", "find_version", "libc_version", "python_version", "wants"]
 
@@ -19,7 +20,6 @@ _OVERLAP = 512  # bytes; longer than any of the texts
 _MOST = 64 << 20  # bytes of one file
 _MOST_OF_MUSL = 4 << 20
 
-_GLIBC = re.compile(r"libc\.so\.6(?:\.1)?|libc-\d+\.\d+\.so")
 _MUSL = re.compile(r"ld-musl-[\w-]+\.so\.\d|libc\.musl-[\w-]+\.so\.\d|libc\.so")
 _PYTHON = re.compile(
     r"(?:libpython|python|platform-python)([23])\.(\d{1,2})[a-z]{0,3}(?:\.so(?:\.\d+){0,2})?"
@@ -46,7 +46,7 @@ def wants(path: str) -> bool:
     """Whether the file of this name may hold a version that :func:`find_version` finds."""
     name = path.rpartition("/")[2]
     return name.startswith(BEGINNINGS) and any(
-        pattern.fullmatch(name) for pattern in (_GLIBC, _MUSL, _PYTHON, _PYPY, _WINDOWS)
+        pattern.fullmatch(name) for pattern in (GLIBC_NAMES, _MUSL, _PYTHON, _PYPY, _WINDOWS)
     )
 
 
@@ -64,7 +64,7 @@ def libc_version(path: str, content: RandomAccess) -> str | None:
     where the text is not to be found.
     """
     name = path.rpartition("/")[2]
-    if _GLIBC.fullmatch(name):
+    if GLIBC_NAMES.fullmatch(name):
         for piece in _pieces(content):
             start = piece.find(b"GNU C Library ")
             match = _GLIBC_TEXT.match(piece, start) if start >= 0 else None

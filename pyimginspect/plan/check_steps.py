@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from pyimginspect.model import DEFAULT_PATH
 from pyimginspect.plan.context import Context, Proposal
 from pyimginspect.plan.operations import (
     AppendCommand,
@@ -27,7 +28,6 @@ __all__ = ["brings_python", "of_builds", "of_programs", "of_steps", "operations_
 
 _COMPILER = re.compile(r"(?:[\w-]+-)?(?:cc|gcc|g\+\+|c\+\+|clang|clang\+\+)(?:-[\d.]+)?")
 _PYTHON = re.compile(r"(?:python|pip|pydoc|idle)[\d.]*|python[\d.]*-config")
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _ADDING = InsertCommand | AppendCommand | JoinRuns
 _LEAVING = frozenset({"leave-out", "bindings", "builder-stage", "purge"})
 
@@ -137,7 +137,7 @@ def _missing(context: Context, proposal: Proposal) -> _Missing:
 
 def _programs_of(context: Context, gone: Collection[str]) -> Iterator[str]:
     """Yield the names of the programs among ``gone`` that are where a shell looks."""
-    directories = context.inventory.image.config.environment().get("PATH", _PATH).split(":")
+    directories = context.inventory.image.config.environment().get("PATH", DEFAULT_PATH).split(":")
     places = {*map(context.inventory.rootfs.resolve, directories)}
     for path in gone:
         directory, _, name = path.rpartition("/")

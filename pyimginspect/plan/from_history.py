@@ -14,6 +14,7 @@ import msgspec
 
 from pyimginspect.dockerfile.matching import FIXED
 from pyimginspect.dockerfile.shell import read_script, squeezed
+from pyimginspect.dockerfile.wording import HASHED
 from pyimginspect.errors import DockerfileError, printable
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.instructions import Step
@@ -26,7 +27,6 @@ __all__ = ["from_history", "reconstruct"]
 _ENDS_OF_BASES = ('["python3"]', '["python"]', '["bash"]', '["/bin/bash"]', '["/bin/sh"]', '["sh"]')
 _ASSIGNMENT = re.compile(r"(?:^|\s)([A-Za-z_][\w.-]*)=")
 _IMAGE = re.compile(r"[\w.:/@+-]+", re.ASCII)
-_HASHED = re.compile(r"(?:file|dir|multi):[0-9a-f]{32,}")
 _SECRET = re.compile(
     r"(?i)token|secret|passw|credential|api_?key|private|(?:^|_)(?:pass|pwd|key|auth|dsn)(?:$|_)"
 )
@@ -172,7 +172,7 @@ def _missing(text: str) -> str:
     """Return what a history does not tell of a ``COPY``, empty where it tells all."""
     if "<<" in text:
         return "what was written"
-    if _HASHED.search(text):
+    if HASHED.search(text):
         return "what was copied"
     words = [word for word in text.split() if not word.startswith("--")]
     if len(words) > 1 and all(word.startswith("/") for word in words[:-1]):

@@ -8,8 +8,8 @@ from itertools import dropwhile, takewhile
 
 from msgspec import Struct
 
-from pyimginspect.changesets import OPAQUE, WHITEOUT
 from pyimginspect.inventory.derived.causes import Cause, find_causes
+from pyimginspect.model import OPAQUE, WHITEOUT
 from pyimginspect.plan.context import Context
 from pyimginspect.plan.operations import AppendCommand, DropInstruction, JoinRuns, Operation
 from pyimginspect.plan.runs import OS_MANAGERS, Call, calls, collapsed, is_only_deletion

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 from pyimginspect.attestations import Attestation
 from pyimginspect.errors import PyimginspectError
 from pyimginspect.model import Digest, parse_digest
-from pyimginspect.sources.documents import Descriptor, Manifest, parse_document
+from pyimginspect.sources.documents import REFERENCE_TYPE, Descriptor, Manifest, parse_document
 from pyimginspect.sources.options import LARGEST_DOCUMENT, Options
 from pyimginspect.sources.selection import Selection, Store, check_document
 from pyimginspect.sources.statements import read_statement
@@ -22,7 +22,6 @@ __all__ = ["descriptors_in", "read_attestations"]
 _MOST_MANIFESTS = 16  # of one image
 _MOST_DOCUMENTS = 32  # of one image
 _MOST_BYTES = 4 * LARGEST_DOCUMENT  # of one image
-_DOCKER_TYPE = "vnd.docker.reference.type"
 _DOCKER_DIGEST = "vnd.docker.reference.digest"
 _PREDICATE = "in-toto.io/predicate-type"
 _STATEMENTS = ("in-toto", "dsse", "sigstore.bundle")
@@ -100,7 +99,7 @@ def _is_about(descriptor: Descriptor, selection: Selection) -> bool:
 
 def _is_wanted(descriptor: Descriptor) -> bool:
     """Whether attestations or bills of materials may be behind a descriptor: no signatures."""
-    kind = (descriptor.annotations or {}).get(_DOCKER_TYPE)
+    kind = (descriptor.annotations or {}).get(REFERENCE_TYPE)
     if kind is not None:
         return kind == "attestation-manifest"
     return _is_document(descriptor.artifact_type or "")
@@ -117,7 +116,7 @@ def _read_manifest(listed: _Document, selection: Selection, store: Store) -> Ite
     except PyimginspectError as exc:
         yield _ignored(descriptor, found, exc.message)
         return
-    by_docker = _DOCKER_TYPE in (descriptor.annotations or {})
+    by_docker = REFERENCE_TYPE in (descriptor.annotations or {})
     subject = manifest.subject.digest if manifest.subject is not None else ""
     if subject != selection.digest and not (by_docker and not subject):
         if found == "referrers":  # who was asked for them says that it is about this image

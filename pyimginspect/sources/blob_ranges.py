@@ -7,18 +7,14 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-import requests
-import urllib3
-
 from pyimginspect.errors import ManifestError, RegistryError
 from pyimginspect.layers.toc import UnusableTocError
 from pyimginspect.sources.bodies import Pace, read_body
 from pyimginspect.sources.error_text import reason
-from pyimginspect.sources.transport import ATTEMPTS, Transport, wait
+from pyimginspect.sources.transport import ATTEMPTS, BROKEN, Transport, wait
 
 __all__ = ["read_range", "read_together"]
 
-_BROKEN = (requests.RequestException, urllib3.exceptions.HTTPError, OSError)
 _RANGE = re.compile(r"bytes (\d{1,19})-(\d{1,19})/(?:\d+|\*)", re.ASCII)
 _BOUNDARY = re.compile(
     r"multipart/byteranges\s*;\s*boundary=\"?([\w'()+,./:=?-]{1,70})\"?", re.ASCII
@@ -66,7 +62,7 @@ def _read_group(
         longest = sum(stop - start for start, stop in ranges) + _HEAD * (len(ranges) + 1)
         try:
             body = read_body(response, longest, transport.patience)
-        except (*_BROKEN, ManifestError, RegistryError):
+        except (*BROKEN, ManifestError, RegistryError):
             return None
     return _parts(body, kind[1].encode(), ranges)
 
@@ -104,7 +100,7 @@ def read_range(transport: Transport, path: str, start: int, stop: int) -> bytes:
         try:
             _read_on(transport, path, start, stop, data)
             cause: BaseException | None = None
-        except _BROKEN as exc:
+        except BROKEN as exc:
             cause = exc
         if len(data) == stop - start:
             break

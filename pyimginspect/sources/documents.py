@@ -16,6 +16,7 @@ from pyimginspect.errors import ArtifactError, ManifestError, UnsupportedError
 from pyimginspect.model import History, ImageConfig, Platform, decode_json, parse_digest
 
 __all__ = [
+    "REFERENCE_TYPE",
     "Descriptor",
     "DockerImage",
     "Manifest",
@@ -30,7 +31,7 @@ _T = TypeVar("_T")
 
 _REF_NAME = "org.opencontainers.image.ref.name"
 _CONTAINERD_NAME = "io.containerd.image.name"
-_ATTESTATION = "vnd.docker.reference.type"
+REFERENCE_TYPE = "vnd.docker.reference.type"
 
 
 class _Platform(Struct):
@@ -61,7 +62,7 @@ class Descriptor(Struct, frozen=True, rename="camel"):
     @property
     def is_attestation(self) -> bool:
         """Whether this is no image, but something said about one (BuildKit's attestations)."""
-        if self.artifact_type or _ATTESTATION in (self.annotations or {}):
+        if self.artifact_type or REFERENCE_TYPE in (self.annotations or {}):
             return True
         return self.platform is not None and self.platform.os == "unknown"
 

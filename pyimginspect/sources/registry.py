@@ -10,7 +10,6 @@ from urllib.parse import quote
 
 import msgspec
 import requests
-import urllib3
 
 from pyimginspect.errors import (
     AuthenticationError,
@@ -39,7 +38,7 @@ from pyimginspect.sources.selection import (
     platforms_of,
     select_oci,
 )
-from pyimginspect.sources.transport import ATTEMPTS, Transport, wait
+from pyimginspect.sources.transport import ATTEMPTS, BROKEN, Transport, wait
 
 __all__ = [
     "RemoteBlob",
@@ -57,7 +56,6 @@ _ACCEPT = ", ".join(
     ]
 )
 _T = TypeVar("_T")
-_BROKEN = (requests.RequestException, urllib3.exceptions.HTTPError, OSError)
 
 
 def resolve_registry(text: str, options: Options, *, reference: str) -> Resolved:
@@ -228,7 +226,7 @@ class _Repository:
                     )
                 try:
                     data = read_body(response, LARGEST_DOCUMENT, self._transport.patience)
-                except _BROKEN as exc:
+                except BROKEN as exc:
                     if attempt == ATTEMPTS - 1:
                         raise _went_away(self._name.registry, exc) from exc
                     wait(attempt)
@@ -306,7 +304,7 @@ class _Reader(io.RawIOBase, BinaryIO):
                     self._failures = 0
                     return data
                 cause: BaseException | None = None
-            except _BROKEN as exc:
+            except BROKEN as exc:
                 cause = exc
             self._again(cause)
         return b""
@@ -349,7 +347,7 @@ class _Reader(io.RawIOBase, BinaryIO):
         response, self._response = self._response, None
         try:
             more = response.raw.read(1)
-        except _BROKEN:
+        except BROKEN:
             more = b""
         finally:
             response.close()

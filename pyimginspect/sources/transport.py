@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import requests
+import urllib3
 
 from pyimginspect.errors import AuthenticationError, QuotaError, RegistryError
 from pyimginspect.sources.challenges import Challenge, fetch_token, parse_challenges
@@ -14,7 +15,10 @@ from pyimginspect.sources.credentials import Credentials, find_credentials
 from pyimginspect.sources.helpers import HELPER_SECONDS
 from pyimginspect.sources.hosts import ATTEMPTS, Host, dismiss, wait
 
-__all__ = ["ATTEMPTS", "Transport", "wait"]
+__all__ = ["ATTEMPTS", "BROKEN", "Transport", "wait"]
+
+BROKEN = (requests.RequestException, urllib3.exceptions.HTTPError, OSError)
+"""What is raised where a connection breaks: before an answer, or in the middle of its body."""
 
 _BUSY = frozenset({429, 500, 502, 503, 504})
 

@@ -6,11 +6,9 @@ from collections.abc import Iterable
 
 import msgspec
 
-from pyimginspect.model import Entry, LayerIndex
+from pyimginspect.model import WHITEOUT, Entry, LayerIndex
 
 __all__ = ["with_one_spelling"]
-
-_WHITEOUT = ".wh."
 
 
 def with_one_spelling(indexes: Iterable[LayerIndex]) -> list[LayerIndex]:
@@ -42,10 +40,10 @@ def _spelling(path: str, known: dict[str, str]) -> str:
         return found
     parent, slash, name = path.rpartition("/")
     above = _spelling_above(parent, known)
-    if name.startswith(_WHITEOUT) and not name.startswith(_WHITEOUT * 2):
-        hidden = f"{parent}{slash}{name.removeprefix(_WHITEOUT)}".lower()
+    if name.startswith(WHITEOUT) and not name.startswith(WHITEOUT * 2):
+        hidden = f"{parent}{slash}{name.removeprefix(WHITEOUT)}".lower()
         if hidden in known:
-            name = _WHITEOUT + known[hidden].rpartition("/")[2]
+            name = WHITEOUT + known[hidden].rpartition("/")[2]
     spelled = known[folded] = f"{above}{slash}{name}"
     return spelled
 

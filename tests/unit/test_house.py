@@ -346,3 +346,33 @@ def test_third_parties_are_declared() -> None:
         target.partition(".")[0] for path in MODULES.values() for _, target in imports(path)
     } - {NAME, *STANDARD}
     assert {DISTRIBUTIONS.get(name, name) for name in used} == declared
+
+
+def texts_of(tree: ast.Module) -> dict[str, str]:
+    """The constants of a module that are texts, patterns, or collections of texts, by value."""
+    found = {}
+    for node in tree.body:
+        if not isinstance(node, ast.Assign | ast.AnnAssign) or node.value is None:
+            continue
+        name = ast.unparse(node.targets[0] if isinstance(node, ast.Assign) else node.target)
+        value = node.value
+        pattern = isinstance(value, ast.Call) and ast.unparse(value.func) == "re.compile"
+        collection = isinstance(value, ast.Constant | ast.Tuple | ast.List | ast.Set | ast.Dict)
+        texts = [
+            each.value
+            for each in ast.walk(value)
+            if isinstance(each, ast.Constant) and isinstance(each.value, str)
+        ]
+        if name not in ("__all__", "_RULES") and (pattern or collection) and any(texts):
+            found[ast.unparse(value)] = name
+    return found
+
+
+def test_a_constant_is_written_in_one_module() -> None:
+    """A path, a name or a pattern that two modules need is imported by one of them."""
+    places: dict[str, list[str]] = {}
+    for module, path in MODULES.items():
+        for value, name in texts_of(ast.parse(path.read_text(encoding="utf-8"))).items():
+            places.setdefault(value, []).append(f"{module}.{name}")
+    twice = {value: where for value, where in places.items() if len(where) > 1}
+    assert {value: where for value, where in twice.items() if len(value) > 7} == {}

@@ -14,13 +14,19 @@ from pyimginspect.inventory.memoize import memoized
 from pyimginspect.inventory.packages import PackageDatabase
 from pyimginspect.inventory.tables import read_table
 
-__all__ = ["INSTALLERS", "Binding", "find_bindings", "twin_of"]
+__all__ = [
+    "CODE",
+    "INSTALLERS",
+    "Binding",
+    "find_bindings",
+    "twin_of",
+]
 
 INSTALLERS = frozenset({"pip", "pipx", "setuptools", "virtualenv", "wheel"})
 """Projects that install others: no application asks pip for them."""
 
 _MARK = "-packages/"
-_CODE = (".py", ".so", ".pyc")
+CODE = (".py", ".so", ".pyc")
 _NO_MODULE = frozenset({"__pycache__", "bin", "share"})
 
 
@@ -82,7 +88,7 @@ def _modules(packages: PackageDatabase) -> dict[str, set[tuple[str, str]]]:
     """Return the modules of each package, with the directories that they are imported from."""
     modules: dict[str, set[tuple[str, str]]] = {}
     for path, keys in packages.owners.items():
-        if _MARK not in path or not path.endswith(_CODE):
+        if _MARK not in path or not path.endswith(CODE):
             continue
         head, mark, rest = path.partition(_MARK)
         module = rest.partition("/")[0].partition(".")[0]

@@ -15,6 +15,7 @@ from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.derived.proofs_of_use import Kept, proofs_of_use, used_by_files
 from pyimginspect.inventory.memoize import memoized
 from pyimginspect.inventory.packages import Graph, PackageDatabase, dependency_graph
+from pyimginspect.inventory.packages.dpkg import INFO
 from pyimginspect.inventory.packages.graph import dependency_closure
 from pyimginspect.inventory.tool_names import kind_of_package
 from pyimginspect.rootfs import RootFS
@@ -29,8 +30,6 @@ __all__ = [
     "not_in_slim",
     "without",
 ]
-
-_INFO = "var/lib/dpkg/info"
 
 
 class Leftovers(Struct, frozen=True, kw_only=True):
@@ -238,8 +237,8 @@ def _generated(rootfs: RootFS, packages: PackageDatabase, name: str) -> Iterator
 def _notes(rootfs: RootFS) -> dict[str, list[str]]:
     """Return dpkg's notes about each package, by its name: ``NAME[:ARCHITECTURE].KIND``."""
     notes: dict[str, list[str]] = {}
-    for path in rootfs.children(_INFO):
-        stem = path[len(_INFO) + 1 :].rpartition(".")[0]
+    for path in rootfs.children(INFO):
+        stem = path[len(INFO) + 1 :].rpartition(".")[0]
         notes.setdefault(stem.partition(":")[0], []).append(path)
     return notes
 

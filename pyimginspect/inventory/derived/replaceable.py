@@ -8,10 +8,10 @@ from pyimginspect.inventory.derived.primary_python import needed_packages, prima
 from pyimginspect.inventory.facts import OsPackage
 from pyimginspect.inventory.instructions import Step, read_steps
 from pyimginspect.inventory.memoize import memoized
+from pyimginspect.model import DEFAULT_PATH
 
 __all__ = ["lacks_twin", "replaceable_bindings"]
 
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _MOST_WORDS = 4000
 
 
@@ -65,7 +65,7 @@ def _is_used(inventory: Inventory, package: OsPackage, steps: tuple[Step, ...]) 
         for path in owners.files(package.key)
         if path.rpartition("/")[0].endswith("bin")
     }
-    path = inventory.image.config.environment().get("PATH", _PATH).split(":")
+    path = inventory.image.config.environment().get("PATH", DEFAULT_PATH).split(":")
     for step in steps:
         if step.word != "RUN" or step.layer is None or step.layer <= package.installed_in:
             continue

@@ -13,10 +13,10 @@ from pyimginspect.inventory.instructions import read_steps
 from pyimginspect.inventory.packages import Graph
 from pyimginspect.inventory.runtimes import callers, command_words
 from pyimginspect.inventory.tool_names import required_names
+from pyimginspect.model import DEFAULT_PATH
 
 __all__ = ["Use", "uses_of"]
 
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # What programs look up by a path: neither a dependency nor an ELF header tells of it.
 _BY_PATH: Mapping[str, str] = {
     "ca-certificates": "programs look up certificate authorities in /etc/ssl/certs",
@@ -89,7 +89,7 @@ def _program(inventory: Inventory, name: str) -> str | None:
         return rootfs.resolve(name)
     if not name or "/" in name:
         return None
-    directories = inventory.image.config.environment().get("PATH", _PATH).split(":")
+    directories = inventory.image.config.environment().get("PATH", DEFAULT_PATH).split(":")
     found = (rootfs.resolve(f"{each}/{name}") for each in directories if each.startswith("/"))
     return next(filter(None, found), None)
 

@@ -16,9 +16,15 @@ from pyimginspect.inventory.loader import Loader
 from pyimginspect.model import ElfFile
 from pyimginspect.rootfs import RootFS
 
-__all__ = ["Layout", "above", "find_layout", "joined"]
+__all__ = [
+    "LIBRARY_DIRECTORIES",
+    "Layout",
+    "above",
+    "find_layout",
+    "joined",
+]
 
-_LIBRARY_DIRECTORIES = ("lib", "lib64")
+LIBRARY_DIRECTORIES = ("lib", "lib64")
 _LIBPYTHON = re.compile(
     r"libpython\d\.\d{1,2}[tdmu]{0,3}\.so(?:\.1\.0)?|libpypy[\w.-]*\.so(?:\.\d+)*"
 )
@@ -89,7 +95,7 @@ def _libpython(rootfs: RootFS, path: str, elf: ElfFile, loader: Loader) -> str:
         return resolution.needed.get(names[0], "")
     # Without a loader nothing runs; it is still told whose library lies beside the executable.
     prefix = _bin_parent(path)
-    places = (f"{joined(prefix, library)}/{names[0]}" for library in _LIBRARY_DIRECTORIES)
+    places = (f"{joined(prefix, library)}/{names[0]}" for library in LIBRARY_DIRECTORIES)
     return next((real for real in map(rootfs.resolve, places) if real is not None), "")
 
 
@@ -109,7 +115,7 @@ def _stdlib_names(implementation: str, series: str, abi: str) -> tuple[str, ...]
 
 def _stdlib_in(rootfs: RootFS, prefix: str, names: tuple[str, ...]) -> str | None:
     """Return the real path of the standard library below ``prefix``, if there is one."""
-    for library in _LIBRARY_DIRECTORIES:
+    for library in LIBRARY_DIRECTORIES:
         directory = joined(prefix, library)
         if directory not in rootfs:
             continue

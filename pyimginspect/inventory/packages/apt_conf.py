@@ -15,10 +15,16 @@ from msgspec import Struct
 from pyimginspect.model import Note
 from pyimginspect.rootfs import RootFS
 
-__all__ = ["AutoRemove", "installs_recommends", "parse_auto_remove", "read_auto_remove"]
+__all__ = [
+    "APT_LISTS",
+    "AutoRemove",
+    "installs_recommends",
+    "parse_auto_remove",
+    "read_auto_remove",
+]
 
 _MAIN = "etc/apt/apt.conf"
-_LISTS_OF_PACKAGES = "var/lib/apt/lists"
+APT_LISTS = "var/lib/apt/lists"
 _PARTS = "etc/apt/apt.conf.d/"
 # Which files of the directory count: apt.conf(5), first paragraph.
 _PART_NAME = re.compile(r"[\w.-]+", re.ASCII)
@@ -58,7 +64,7 @@ class AutoRemove(Struct, frozen=True, kw_only=True):
 
 def read_auto_remove(rootfs: RootFS) -> AutoRemove:
     """Read the settings from an image's ``apt.conf`` and ``apt.conf.d``; apt's own else."""
-    has_lists = any("_Packages" in path for path in rootfs.children(_LISTS_OF_PACKAGES))
+    has_lists = any("_Packages" in path for path in rootfs.children(APT_LISTS))
     return msgspec.structs.replace(parse_auto_remove(rootfs.texts), required=not has_lists)
 
 

@@ -15,7 +15,6 @@ from pyimginspect.inventory.interpreters.executables import python_name
 from pyimginspect.inventory.pyvenv import home_programs, pyvenv_directories
 from pyimginspect.inventory.startup.paths import problem, walk
 from pyimginspect.inventory.startup.records import (
-    DEFAULT_PATH,
     CannotStartError,
     Context,
     NotKnownError,
@@ -24,7 +23,7 @@ from pyimginspect.inventory.startup.records import (
 )
 from pyimginspect.inventory.startup.route import Route
 from pyimginspect.inventory.startup.users import NoSuchUserError, User, find_user
-from pyimginspect.model import Image, ImageConfig
+from pyimginspect.model import DEFAULT_PATH, Image, ImageConfig
 from pyimginspect.rootfs import RootFS
 
 __all__ = ["effective_interpreters", "find_startup", "python_programs"]

@@ -16,7 +16,6 @@ from pyimginspect.inventory.startup.fixes import (
 )
 from pyimginspect.inventory.startup.paths import absolute, problem, walk
 from pyimginspect.inventory.startup.records import (
-    DEFAULT_PATH,
     CannotStartError,
     Context,
     NotKnownError,
@@ -25,7 +24,7 @@ from pyimginspect.inventory.startup.records import (
     Word,
 )
 from pyimginspect.inventory.startup.users import may_execute
-from pyimginspect.model import ElfFile
+from pyimginspect.model import DEFAULT_PATH, ElfFile
 
 __all__ = ["execute", "find_program"]
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from pyimginspect.inventory.interpreters.executables import python_name
-from pyimginspect.inventory.startup.records import DEFAULT_PATH, Context
+from pyimginspect.inventory.startup.records import Context
+from pyimginspect.model import DEFAULT_PATH
 
 __all__ = ["installs", "instead_of", "line_endings", "missing_file", "other_interpreter"]
 

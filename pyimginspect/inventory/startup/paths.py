@@ -8,7 +8,7 @@ from pyimginspect.inventory.startup.users import User, may_enter
 from pyimginspect.path_resolution import MAX_LINKS
 from pyimginspect.rootfs import target_of
 
-__all__ = ["absolute", "problem", "walk"]
+__all__ = ["MEANINGS", "absolute", "problem", "walk"]
 
 _LONGEST_PATH = 4095  # bytes: PATH_MAX without the NUL
 _LONGEST_NAME = 255  # bytes: NAME_MAX

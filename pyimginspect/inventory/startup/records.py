@@ -8,16 +8,13 @@ from msgspec import Struct
 
 from pyimginspect.inventory.facts import StartProblem, StartStep
 from pyimginspect.inventory.startup.users import User
-from pyimginspect.model import ImageConfig
+from pyimginspect.model import DEFAULT_PATH, ImageConfig
 from pyimginspect.rootfs import RootFS
 
 __all__ = ["CannotStartError", "Context", "NotKnownError", "Process", "Program", "Word"]
 
 Word = str | None
 """A word of a command; ``None`` for one, or several, that only a running container knows."""
-
-DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-"""What runtimes set where the image sets none: ``DefaultPathEnv`` of moby."""
 
 
 class CannotStartError(Exception):

@@ -23,6 +23,7 @@ from msgspec import Meta, Struct
 from pyimginspect.decoding import from_builtins, from_json
 from pyimginspect.errors import LayerError
 from pyimginspect.layers.limits import Limits
+from pyimginspect.layers.stargz import LANDMARKS, TOC_NAME
 from pyimginspect.layers.tar import normalise
 from pyimginspect.layers.toc.fetching import Chunk
 from pyimginspect.layers.toc.ranges import UnusableTocError
@@ -42,8 +43,6 @@ _KINDS: dict[str, Kind] = {
     "fifo": "fifo",
 }
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
-_CONTENTS = "stargz.index.json"
-_LANDMARKS = (".prefetch.landmark", ".no.prefetch.landmark")
 _UNEVEN = "a file of it is not the sum of its chunks"
 _UNVERIFIED = "a chunk of it cannot be verified"
 _UNREADABLE = "�"  # what Go's JSON has for each byte of a name that is no UTF-8
@@ -227,7 +226,7 @@ class _Reader:
                 if dropped != name:
                     contents.go_on(item)
                 continue
-            if estargz and name.removeprefix("./") in _LANDMARKS:
+            if estargz and name.removeprefix("./") in LANDMARKS:
                 dropped = name
                 continue
             dropped = None
@@ -251,7 +250,7 @@ class _Reader:
         name = item.name
         kind = _KINDS.get(item.type)
         path = normalise(_raw(name), self._limits)
-        if kind is None or path == _CONTENTS:
+        if kind is None or path == TOC_NAME:
             raise ValueError(f"'{path}' is of type '{item.type[:20]}'")
         if kind != "directory" and (not path or name[-1] == "/"):
             raise ValueError(f"'{name}' is no directory")

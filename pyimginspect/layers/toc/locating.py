@@ -22,6 +22,7 @@ from pyimginspect.errors import LayerError
 from pyimginspect.layers.compression import Decompressed
 from pyimginspect.layers.cursors import StreamCursor
 from pyimginspect.layers.limits import Limits
+from pyimginspect.layers.stargz import TOC_NAME
 from pyimginspect.layers.tar import BLOCK, read_entries
 from pyimginspect.layers.toc.annotations import Place, TocReference
 from pyimginspect.layers.toc.fetching import decompress, is_digest_of
@@ -39,7 +40,6 @@ _FOOTER_TEXT = re.compile(
     rb"\x1f\x8b\x08\x04.{6}\x1a\0SG\x16\0([0-9a-f]{16})STARGZ.{13}", re.DOTALL
 )
 _LAST_BYTES = 64 << 10  # of the blob, fetched with the footer: most of them are the listing
-_CONTENTS = "stargz.index.json"
 _FILE, _SEGMENT = 1, 2  # tar-split's kinds of records
 
 
@@ -181,7 +181,7 @@ def _member(stored: bytes, limits: Limits) -> bytes:
     cursor = StreamCursor(source)
     try:
         for entry in read_entries(cursor, limits):
-            if entry.path == _CONTENTS and 0 < entry.stored <= _LARGEST:
+            if entry.path == TOC_NAME and 0 < entry.stored <= _LARGEST:
                 return cursor.take(entry.stored)
             break
     except LayerError as exc:
