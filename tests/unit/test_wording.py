@@ -217,7 +217,6 @@ def test_documentation_of_the_code_uses_the_terms_of_the_field() -> None:
     found = [
         f"{path.relative_to(_ROOT)}:{number}: {match[0]}"
         for path in _ROOT.rglob("*.py")
-        if path.parent.name != "toc"
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
         if (match := _NOT_IN_CODE.search(line))
     ]
