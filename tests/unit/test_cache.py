@@ -648,12 +648,17 @@ def test_asking_for_a_cache_makes_none(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_asking_for_a_file_that_is_no_cache_leaves_it(tmp_path: Path) -> None:
+def test_asking_for_a_file_that_is_no_cache_leaves_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     foreign_database(tmp_path / FILE)
     with pytest.raises(CacheError, match="belongs to another program"):
         cache_info(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [FILE]
-    assert clear_cache(tmp_path) is not None, "that sets it aside, and begins anew"
+    assert clear_cache(tmp_path) is not None, "that sets it aside, and begins again"
+    assert [record.getMessage() for record in caplog.records] == [
+        f"the cache {tmp_path / FILE} is damaged, or is none; it is now {FILE}.damaged-1"
+    ]
     assert sorted(path.name for path in tmp_path.iterdir()) == [FILE, f"{FILE}.damaged-1"]
 
 
@@ -916,7 +921,9 @@ def test_the_command_tells_what_the_cache_holds(
         cache.put(ONE, None, INDEX)
     for option, verb in (("--cache-info", "contains"), ("--cache-clear", "contained")):
         assert main([option, *where]) == 0
-        assert f"{FILE} {verb} 1 layer and 0 results in " in capsys.readouterr().out
+        said = capsys.readouterr().out
+        assert f"{FILE} {verb} 1 layer and 0 results in " in said
+        assert "at most 536.9 MB" in said, "512 MiB"
     assert main(["--cache-info", *where]) == 0
     assert f"{FILE} contains 0 layers and 0 results in " in capsys.readouterr().out
 

@@ -167,10 +167,11 @@ def test_layers_of_several_members(how: dict[str, object], verify: bool, tmp_pat
             id="only names like it",
         ),
         pytest.param({"x/stargz.index.json": "{}"}, ["x/stargz.index.json"], id="elsewhere"),
+        pytest.param({"d/": None, "stargz.index.json": "{}"}, ["d"], id="after a directory"),
     ],
 )
 def test_markers_of_estargz_are_no_files_of_the_image(
-    tree: dict[str, str | bytes], left: list[str], tmp_path: Path
+    tree: dict[str, Content], left: list[str], tmp_path: Path
 ) -> None:
     path = write(tmp_path, oci_archive(image([tree])))
     (one,) = opened(path).image.layers

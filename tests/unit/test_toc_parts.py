@@ -17,6 +17,7 @@ from pyimginspect.layers import BytesBlob, Limits, index_layer
 from pyimginspect.layers.toc import fetching, locating, reading
 from pyimginspect.layers.toc.annotations import Place, TocReference, toc_reference
 from pyimginspect.layers.toc.fetching import Chunk, Fetcher, decompress, is_digest_of
+from pyimginspect.layers.toc.listing import read_listing
 from pyimginspect.layers.toc.ranges import UnusableTocError
 from pyimginspect.layers.toc.reading import checksum_by_toc, index_by_toc
 from pyimginspect.model import LayerIndex
@@ -299,7 +300,42 @@ def test_chunks_that_are_near_are_fetched_by_one_request(monkeypatch: pytest.Mon
             assert sorted(memory.asked) == asked
 
 
-def test_what_came_along_is_not_fetched_again() -> None:
+@pytest.mark.parametrize(
+    ("together", "gap", "requests"),
+    [(True, 200, 1), (True, 400, 2), (False, 10_000, 1), (False, 24_000, 2)],
+)
+def test_what_lies_between_is_fetched_where_asking_costs_more(
+    together: bool, gap: int, requests: int
+) -> None:
+    blob, chunks = frames(noise(100), noise(100, 2), gap=gap)
+    memory = Memory(blob, together=together)
+    assert len(Fetcher(memory, "zstd").fetch(chunks)) == 2
+    assert len(memory.asked) == requests
+
+
+def test_a_long_range_is_fetched_in_parts() -> None:
+    """Several run beside each other then."""
+
+    class Closed(Memory):
+        def read_together(self, ranges: Sequence[tuple[int, int]]) -> list[bytes] | None:
+            raise UnusableTocError(f"{len(ranges)} ranges")
+
+    chunks = [Chunk(0, 9, n * 7 << 20, (n + 1) * 7 << 20, digest(bytes([n]))) for n in range(2)]
+    with pytest.raises(UnusableTocError, match="2 ranges"):
+        Fetcher(Closed(b""), "zstd").fetch(chunks)
+
+
+@pytest.mark.parametrize("sizes", [(100, 300), (300, 100)])
+def test_what_was_fetched_later_is_found_by_its_place(sizes: tuple[int, int]) -> None:
+    blob, chunks = frames(noise(sizes[0]), noise(500_000), noise(sizes[1], 3))
+    memory = Memory(blob)
+    fetcher = Fetcher(memory, "zstd")
+    for wanted in ([chunks[2]], [chunks[0]], [chunks[2], chunks[0]], [chunks[0]]):
+        assert set(fetcher.fetch(wanted)) == set(wanted)
+    assert len(memory.asked) == 2
+
+
+def test_chunks_between_others_are_not_fetched_again() -> None:
     contents = [noise(100, n) for n in range(4)]
     blob, chunks = frames(*contents, gap=50)
     memory = Memory(blob)
@@ -354,7 +390,16 @@ def test_chunks_that_do_not_hold(change: dict[str, Any], message: str) -> None:
         Fetcher(Memory(blob), "zstd").fetch([chunk._replace(**change)])
 
 
+def test_a_frame_has_no_bytes_of_the_next_chunk() -> None:
+    blob, (_, cut, whole) = frames(b"content", b"another", b"third", gap=9)
+    cut = cut._replace(stop=cut.stop - 1)
+    with pytest.raises(UnusableTocError, match="the compressed layer ends too early"):
+        Fetcher(Memory(blob), "zstd").fetch([cut, whole])
+
+
 def test_the_beginning_of_a_frame_is_enough() -> None:
+    large = noise(1_200_000)  # more than comes out at a time
+    assert decompress(compress(large, "gzip"), len(large), "gzip") == large
     packed = compress(b"12345" * 1000, "gzip")
     assert decompress(packed + compress(b"another", "gzip"), 5000, "gzip") == b"12345" * 1000
     assert decompress(packed, 7, "gzip") == b"1234512"
@@ -384,6 +429,20 @@ def last_chunk(**values: Any) -> Callable[[Document], None]:
         parts[-1].update(values)
 
     return edit
+
+
+def add_before(name: str, /, **item: Any) -> Callable[[Document], None]:
+    """Add an entry before the one of this name."""
+    return lambda document: document["entries"].insert(
+        document["entries"].index(first(document, name)), item
+    )
+
+
+def part_holes(document: Document) -> None:
+    """Put a directory among the chunks of a file."""
+    entries = document["entries"]
+    place = entries.index(first(document, "app/holes.data")) + 1
+    entries.insert(place, {"type": "dir", "name": "app/between/"})
 
 
 def move(document: Document) -> None:
@@ -430,6 +489,12 @@ LIES: dict[str, tuple[Callable[[Document], None], str]] = {
     "a wrong digest": (change("app/run", digest=digest(b""), chunkDigest=digest(b"")), "as its di"),
     "a stray chunk": (change("app/start.sh", type="chunk"), "a chunk of it belongs to no file"),
     "of another file": (last_chunk(name="app/run"), "a chunk of it belongs to no file"),
+    "a chunk after another entry": (part_holes, "a chunk of it belongs to no file"),
+    "a chunk too many": (
+        add_before("app/link", type="chunk", name="app/holes.data", chunkOffset=270_005), NO_SUM
+    ),
+    "a negative owner": (change("app/run", uid=-1), "it is not as specified"),
+    "a size of 61 bits": (change("app/run", size=(1 << 60) + 1), "it is not as specified"),
 }  # fmt: skip
 
 
@@ -469,6 +534,35 @@ def test_times_before_the_epoch_lose_their_fraction_towards_zero() -> None:
     packed = zstd_chunked(layer(tree), edit=edit)
     index = index_by_toc(Memory(packed.blob), reference(packed)).index
     assert [entry.mtime for entry in index.entries] == [-1, 1, -2208988800, 0]
+
+
+def test_what_a_listing_leaves_out_is_nothing() -> None:
+    """Go leaves out numbers that are 0, and empty strings."""
+    document = {
+        "version": 1,
+        "entries": [
+            {"type": "reg", "name": "a", "size": 2, "digest": digest(b"12")},
+            {"type": "reg", "name": "b"},
+            {"type": "char", "name": "c"},
+        ],
+    }
+    listing = read_listing(json.dumps(document).encode(), 99, Limits(), estargz=True)
+    assert [(each.path, each.size, each.device) for each in listing.entries] == [
+        *(("a", 2, None), ("b", 0, None), ("c", 0, (0, 0)))
+    ]
+    assert {(each.mode, each.uid, each.gid, each.mtime) for each in listing.entries} == {(0,) * 4}
+    assert listing.chunks(0) == (Chunk(0, 2, 0, 99, digest(b"12")),)
+    assert list(listing.contents) == [0]
+
+
+@pytest.mark.parametrize("size", [1000, 1 << 20, 64 << 20])
+def test_of_what_lies_behind_a_chunk_no_more_is_fetched_than_it_may_take(size: int) -> None:
+    """The most that gzip takes are blocks that are stored as they are, of 16 KiB for instance."""
+    chunk = {"type": "reg", "name": "a", "size": size, "digest": digest(b"1"), "offset": 7}
+    document = json.dumps({"version": 1, "entries": [chunk]}).encode()
+    (found,) = read_listing(document, 1 << 40, Limits(), estargz=True).chunks(0)
+    stored = 18 + size + 5 * (size // (16 << 10) + 1)
+    assert 7 + stored < found.stop < 7 + stored * 1.02 + 5000
 
 
 def test_more_entries_than_the_limit_are_refused() -> None:
@@ -527,6 +621,16 @@ def test_places_that_make_no_sense() -> None:
         ({"tar_split": around._replace(uncompressed=10)}, "what belongs to it is not as specified"),
     ):
         assert message in refused(CHUNKED, msgspec.structs.replace(toc, **changes))
+    # Of a blob that is long enough, it is compressed into at most 32 MiB.
+    for length, message in (
+        ((32 << 20) + 1, "it has 33,554,433 bytes"),
+        (32 << 20, "it is not as its digest says"),
+    ):
+        memory = Memory(CHUNKED.blob)
+        memory.size = 1 << 30
+        long = place._replace(length=length)
+        with pytest.raises(UnusableTocError, match=message):
+            index_by_toc(memory, msgspec.structs.replace(toc, place=long, tar_split=None, size=77))
     sized = msgspec.structs.replace(toc, tar_split=None, size=77)
     assert index_by_toc(Memory(CHUNKED.blob), sized).index.size == 77
     # What stands around the files counts more than an annotation.

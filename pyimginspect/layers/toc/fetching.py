@@ -62,7 +62,7 @@ def decompress(data: bytes, size: int, kind: Compression) -> bytes:
         raise UnusableTocError(f"a chunk of it is damaged: {exc.message}") from exc
     if left:
         raise UnusableTocError("a chunk of it is shorter than said")
-    return parts[0] if len(parts) == 1 else b"".join(parts)
+    return b"".join(parts)
 
 
 class Fetcher:

@@ -64,7 +64,6 @@ class _Item(Struct, frozen=True, rename="camel", gc=False):
     xattrs: dict[str, str] | None = None
     digest: str = ""
     offset: _Number = 0
-    end_offset: _Number = 0
     inner_offset: _Number = 0
     chunk_size: _Number = 0
     chunk_offset: _Number = 0

@@ -68,7 +68,7 @@ def _check(place: Place, blob: Ranges) -> None:
     if place.offset + place.length > (blob.size or 0) or place.length <= 0:
         raise UnusableTocError("it is said to lie outside of the blob")
     if place.length > _LARGEST_STORED or place.uncompressed > _LARGEST:
-        raise UnusableTocError(f"it has {place.uncompressed:,} bytes")
+        raise UnusableTocError(f"it has {max(place.length, place.uncompressed):,} bytes")
 
 
 # --- zstd:chunked ---------------------------------------------------------------------------------

@@ -171,7 +171,7 @@ class _Contents:
                 raise _AbsentError
             self._last, self._last_at = data, chunk.at
             parts.append(data[max(0, start - chunk.at) : stop - chunk.at])
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        return b"".join(parts)
 
     def _between(self, start: int, stop: int) -> tuple[Chunk, ...]:
         starts = self._starts
