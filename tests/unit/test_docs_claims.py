@@ -10,6 +10,7 @@ import pytest
 import pyimginspect
 from pyimginspect.analyzers import BUILTIN
 from pyimginspect.layers import cache_settings
+from pyimginspect.layers.limits import DEFAULT_LIMITS
 from tests.rooms import ROOT
 
 PAGES = sorted(
@@ -96,6 +97,18 @@ def test_the_parameters_of_a_function_are_listed(function: str) -> None:
     (listed,) = re.findall(rf"^\| `{function}\((.*?)\)` \|", text, re.MULTILINE)
     parameters = inspect.signature(getattr(pyimginspect, function)).parameters
     assert [name for name in listed.split(", ") if name != "*"] == [*parameters]
+
+
+def test_the_limits_of_an_image_are_those_that_are_said() -> None:
+    text = (ROOT / "docs/sources.md").read_text(encoding="utf-8")
+    table = text.partition("\n## Limits\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| ([^|]+) \| ([\d,]+)(?: bytes, or (\d+) times)?", table, re.MULTILINE)
+    said = [int(number.replace(",", "")) for _, *numbers in rows for number in numbers if number]
+    limits = DEFAULT_LIMITS
+    assert said == [
+        *(limits.entries, limits.path, limits.header, limits.expansion_floor, limits.expansion),
+        *(limits.text, limits.texts, limits.content, limits.script, limits.scripts),
+    ]
 
 
 def test_the_size_of_the_cache_is_the_one_that_is_said() -> None:

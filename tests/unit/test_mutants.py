@@ -214,3 +214,11 @@ print(trial.tried[mutant])
 def test_a_mutant_is_tried_again_by_its_module_and_change(printed: str, same: bool) -> None:
     without_line = runpy.run_path(str(SCRIPT))["without_line"]
     assert (without_line(printed) == without_line("pyimginspect/a.py:7: a < b  ->  a <= b")) is same
+
+
+def test_of_a_module_that_no_test_runs_those_are_tried_that_import_it() -> None:
+    """Its constants are made as the tests are loaded."""
+    naming = runpy.run_path(str(SCRIPT))["naming"]
+    tests = naming(ROOT / "pyimginspect" / "layers" / "limits.py")
+    assert "tests/unit/test_docs_claims.py" in tests
+    assert "tests/unit/test_mutants.py" not in tests

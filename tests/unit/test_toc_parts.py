@@ -17,10 +17,11 @@ from pyimginspect.layers import BytesBlob, Limits, index_layer
 from pyimginspect.layers.toc import fetching, locating, reading
 from pyimginspect.layers.toc.annotations import Place, TocReference, toc_reference
 from pyimginspect.layers.toc.fetching import Chunk, Fetcher, decompress, is_digest_of
+from pyimginspect.layers.toc.interest import is_wanted, is_wanted_whole
 from pyimginspect.layers.toc.listing import read_listing
 from pyimginspect.layers.toc.ranges import UnusableTocError
 from pyimginspect.layers.toc.reading import checksum_by_toc, index_by_toc
-from pyimginspect.model import LayerIndex
+from pyimginspect.model import Entry, LayerIndex
 from tests.contents import Document, Packed, estargz, zstd_chunked
 from tests.images import (
     Content,
@@ -158,6 +159,35 @@ def test_a_checksum_is_that_of_the_content(kind: str) -> None:
     assert checksum_by_toc(Memory(packed.blob[:-9]), toc, 1, crc32) is None or kind != "eStargz"
     assert checksum_by_toc(Memory(bytes(len(packed.blob))), toc, 1, crc32) is None
     assert index.toc_digest == toc.digest
+
+
+# --- what is examined -----------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("path", "mode", "wanted", "whole"),
+    [
+        ("opt/program", 0o644, True, False),
+        ("usr/bin/bc", 0o644, True, False),  # `c` would be an ending of data
+        ("opt/x.json", 0o644, False, False),
+        ("X.JSON", 0o644, False, False),
+        ("opt/json", 0o644, False, False),
+        ("usr/share/doc/program", 0o644, False, False),
+        ("usr/share/doc/x.json", 0o744, True, False),
+        ("usr/share/doc/program", 0o641, True, False),
+        ("usr/share/doc/program", 0o666, False, False),
+        ("usr/share/lib/libx.so.1", 0o644, True, False),
+        ("usr/share/lib/start.sh", 0o644, True, False),
+        ("usr/share/doc/METADATA", 0o644, False, False),
+        ("app/x.dist-info/METADATA", 0o644, True, True),
+        ("etc/os-release", 0o644, True, True),
+        ("var/lib/rpm/Packages", 0o644, True, True),
+        ("usr/share/libexec/python3.11", 0o644, True, False),
+    ],
+)
+def test_what_is_examined_of_a_listing(path: str, mode: int, wanted: bool, whole: bool) -> None:
+    entry = Entry(
+        path=path, kind="file", mode=mode, uid=0, gid=0, size=9, stored=9, offset=0, mtime=0
+    )
+    assert (is_wanted(entry), is_wanted_whole(path)) == (wanted, whole)
 
 
 # --- what is fetched ------------------------------------------------------------------------------
