@@ -88,6 +88,25 @@ def test_a_record_becomes_a_package() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("name", "letters", "expected"),
+    [
+        ("build-deps", {"T": "virtual meta package"}, (True, 0, ())),
+        (".build-deps", {}, (True, 0, ())),
+        ("a", {"T": "no virtual meta package"}, (False, 0, ())),
+        ("a", {"I": "9" * 15}, (False, 10**15 - 1, ())),
+        ("a", {"I": "9" * 16}, (False, 0, ())),
+        ("a", {"I": "-5"}, (False, 0, ())),
+        ("a", {"F": "x", "R": "y"}, (False, 0, ("x/y",))),
+    ],
+)
+def test_parts_of_a_record(
+    name: str, letters: dict[str, str], expected: tuple[bool, int, tuple[str, ...]]
+) -> None:
+    (found,) = parse_installed(record(name, **letters).encode())
+    assert (found.virtual, found.size, found.files) == expected
+
+
 @given(st.binary(max_size=300))
 def test_no_bytes_are_too_strange(data: bytes) -> None:
     parse_installed(b"P:x\nI:" + data)

@@ -23,6 +23,8 @@ from tests.pythons import (
     conda_python,
     cpython,
     executable,
+    patchlevel,
+    pypy,
     python,
     pythons,
     stored,
@@ -110,6 +112,7 @@ OPT_PROGRAM = OPT["opt/py/bin/python3.12"]
         ({"bin": Link("/opt/py/bin")}, ()),
         ({"bin": Link("/opt/py/bin"), "bin/python3.12": OPT_PROGRAM}, ()),
         ({"opt/py/bin/snake": HardLink("opt/py/bin/python3.12")}, ("opt/py/bin/snake",)),
+        ({"opt/py/bin/python": HardLink("opt/py/bin/python3.12")}, ()),
         (
             {"opt/py/bin/python3.12m": HardLink("opt/py/bin/python3.12")},
             ("opt/py/bin/python3.12m",),
@@ -156,6 +159,7 @@ def test_one_interpreter_under_many_names(more: Tree, aliases: tuple[str, ...]) 
         (
             {
                 "opt/bin/python": executable(),
+                "opt/bin/python3": Link("python"),
                 "opt/bin/python3.12": Link("python"),
                 "opt/lib/python3.11/os.pyc": "",
                 "opt/lib/python3.12/os.pyc": "",
@@ -173,6 +177,7 @@ def test_one_interpreter_under_many_names(more: Tree, aliases: tuple[str, ...]) 
             "",
         ),
         ({"opt/bin/python3": executable()}, "", ""),
+        ({"opt/.7/bin/python3": executable()}, "", ""),
     ],
 )
 def test_names_that_tell_no_version(tree: Tree, series: str, stdlib: str) -> None:
@@ -180,9 +185,47 @@ def test_names_that_tell_no_version(tree: Tree, series: str, stdlib: str) -> Non
     assert (found.version, found.stdlib) == (series, f"opt/lib/{stdlib}" if stdlib else "")
 
 
-def test_an_old_pypy_has_a_tree_of_its_own() -> None:
+def test_the_nearest_directory_with_the_library_is_the_prefix() -> None:
+    tree: Tree = {"usr/lib/tool/bin/python3.12": executable(), "usr/lib/python3.12/os.py": ""}
+    assert (python(tree).prefix, python(tree).stdlib) == ("usr", "usr/lib/python3.12")
+
+
+def test_a_program_far_from_its_library_has_the_librarys_prefix() -> None:
+    tree = cpython("opt/py", "3.12.4", shared=True)
+    for name in ("python3.12", "python3", "python"):
+        del tree[f"opt/py/bin/{name}"]
+    needed = ["libpython3.12.so.1.0"]
+    tree["srv/bin/python3.12"] = executable(needed=needed, rpath="/opt/py/lib")
+    found = python(glibc(), tree)
+    assert (found.prefix, found.stdlib) == ("opt/py", "opt/py/lib/python3.12")
+
+
+def test_free_threaded_python_beside_the_other() -> None:
+    """PEP 703: the same version with another standard library and other headers."""
+    free = cpython("opt/py", "3.13.2", abi="t", headers=True)
+    other = {**cpython("opt/py", "3.13.1"), "opt/py/bin/python3.13": executable()}
+    found = {each.path: (each.version, each.stdlib) for each in pythons(glibc(), {**free, **other})}
+    assert found == {
+        "opt/py/bin/python3.13": ("3.13", "opt/py/lib/python3.13"),
+        "opt/py/bin/python3.13t": ("3.13.2", "opt/py/lib/python3.13t"),
+    }
+
+
+@pytest.mark.parametrize(
+    "tree",
+    [
+        cpython("opt/pkgs/py", "3.12.4"),
+        {**cpython("opt/py", "3.12.4"), "opt/py/info/index.json": "{}"},
+    ],
+)
+def test_what_is_not_in_the_package_cache_of_conda(tree: Tree) -> None:
+    assert python(glibc(), tree).version == "3.12.4"
+
+
+@pytest.mark.parametrize("name", ["pypy3", "pypy3.6"])
+def test_an_old_pypy_has_a_tree_of_its_own(name: str) -> None:
     tree: Tree = {
-        "opt/pypy/bin/pypy3": executable(needed=["libpypy3-c.so"]),
+        f"opt/pypy/bin/{name}": executable(needed=["libpypy3-c.so"]),
         "opt/pypy/bin/libpypy3-c.so": elf(soname="libpypy3-c.so"),
         "opt/pypy/lib/": None,
         "opt/pypy/lib-python/3/os.py": "",
@@ -191,6 +234,15 @@ def test_an_old_pypy_has_a_tree_of_its_own() -> None:
     found = python(glibc(), tree)
     assert (found.implementation, found.stdlib) == ("pypy", "opt/pypy/lib-python/3")
     assert found.site_packages == ("opt/pypy/site-packages",)
+
+
+def test_the_directory_of_a_user_is_named_for_the_implementation() -> None:
+    sites = {f"root/.local/lib/{name}/site-packages/": None for name in ("pypy3.10", "python3.12")}
+    found = pythons(glibc(), cpython("opt", "3.12.4"), pypy("opt/pypy", "7.3.17"), sites)
+    assert [each.site_packages[0] for each in found] == [
+        "root/.local/lib/python3.12/site-packages",
+        "root/.local/lib/pypy3.10/site-packages",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -204,10 +256,16 @@ def test_an_old_pypy_has_a_tree_of_its_own() -> None:
         },
         cpython("opt/py", "3.12.4", abi="t"),
         {"opt/py/bin/python3.12d": executable("3.12.4", needed=["libm.so.6"])},
+        {
+            "opt/py/bin/python3.11": HardLink("opt/py/bin/python3.12"),
+            "opt/py/lib/python3.11/os.py": "",
+        },
     ],
 )
 def test_two_interpreters(second: Tree) -> None:
-    assert len(pythons(glibc(), {**OPT, **second})) == 2
+    found = pythons(glibc(), {**OPT, **second})
+    assert len(found) == 2
+    assert not {each.path for each in found} & {name for each in found for name in each.aliases}
 
 
 def test_conda_environments_that_share_all_their_bytes_are_two() -> None:
@@ -244,8 +302,10 @@ def test_what_is_no_interpreter(tree: Tree) -> None:
 
 # --- version --------------------------------------------------------------------------------------
 HEADER = "opt/include/python3.14/patchlevel.h"
+OLD_HEADER = "opt/include/python3.14m/patchlevel.h"
 BUILD = "opt/lib/python3.14/build-details.json"
 LIBRARY = "opt/lib/libpython3.14.so.1.0"
+PATCHLEVEL = patchlevel("3.14.1")
 STUB = executable(needed=["libpython3.14.so.1.0"], rpath="$ORIGIN/../lib")
 DETAILS = """{"schema_version": "1.0", "language": {"version": "3.14"}, "implementation":
 {"name": "cpython", "version": {"major": 3, "minor": 14, "micro": 0, "releaselevel": "candidate",
@@ -256,6 +316,12 @@ DETAILS = """{"schema_version": "1.0", "language": {"version": "3.14"}, "impleme
     ("tree", "version", "witness"),
     [
         ({HEADER: '#define PY_VERSION "3.14.0b1+"\n'}, "3.14.0b1+", HEADER),
+        ({OLD_HEADER: PATCHLEVEL}, "3.14.1", OLD_HEADER),
+        (
+            {"opt/include/python3.14": Link("x"), "opt/include/x/patchlevel.h": PATCHLEVEL},
+            "3.14.1",
+            "opt/include/x/patchlevel.h",
+        ),
         ({HEADER: '#define PY_VERSION "2.7.18"\n'}, "3.14.7", LIBRARY),
         ({HEADER: "#define PY_VERSION x\n"}, "3.14.7", LIBRARY),
         ({BUILD: DETAILS}, "3.14.0rc2", BUILD),
@@ -292,7 +358,7 @@ def test_the_best_witness_of_a_version(tree: Tree, version: str, witness: str) -
     )
     assert found.version == version
     if witness:
-        assert found.evidence[0].path == witness
+        assert (found.evidence[0].path, found.evidence[0].layer) == (witness, 1 + (witness in tree))
 
 
 @pytest.mark.parametrize(
@@ -301,6 +367,12 @@ def test_the_best_witness_of_a_version(tree: Tree, version: str, witness: str) -
 def test_the_environment_is_believed_for_usr_local_last(env: str, version: str) -> None:
     program: Tree = {"usr/local/bin/python3.12": executable(), "usr/local/lib/python3.12/os.py": ""}
     assert python(glibc(), program, env=[f"PYTHON_VERSION={env}"]).version == version
+
+
+def test_the_path_tells_the_version_where_nothing_else_does() -> None:
+    home = "root/.pyenv/versions/3.12.4"
+    found = python({f"{home}/bin/python3.12": executable(), f"{home}/lib/python3.12/os.py": ""})
+    assert (found.version, found.evidence[0].path) == ("3.12.4", f"{home}/bin/python3.12")
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from tests.pythons import (
     venv,
 )
 from tests.rpms import header, sqlite_database
-from tests.systems import MUSL_FILES, glibc
+from tests.systems import MUSL_FILES, glibc, rootfs
 
 Tree = Mapping[str, Content]
 
@@ -321,6 +321,8 @@ def test_origins(case: str) -> None:
     assert found.libc == ("musl" if case == "alpine" else "glibc")
     assert found.implementation == ("pypy" if "pypy" in case else "cpython")
     assert found.stdlib or origin == "pyinstaller"
+    system = rootfs(base, tree)
+    assert all(each.package or each.path in system for each in found.evidence)
     assert found.evidence
 
 
@@ -329,16 +331,17 @@ def test_a_frozen_application_is_one_python_under_all_its_names() -> None:
         "srv/app": frozen("3.12"),
         "srv/same": HardLink("srv/app"),
         "opt/serve": frozen("3.12"),
+        "opt/worker": frozen("3.12"),
         "opt/helper": executable(),
         "opt/_internal/libpython3.12.so.1.0": elf(soname="libpython3.12.so.1.0"),
         "opt/_internal/base_library.zip": "PK",
         "usr/local/bin/python3": frozen("3.11"),
     }
     found = pythons(glibc(), tree)
-    assert [(each.path, each.aliases) for each in found] == [
-        ("opt/serve", ()),
-        ("srv/app", ("srv/same",)),
-        ("usr/local/bin/python3", ()),
+    assert [(each.path, each.aliases, each.prefix) for each in found] == [
+        ("opt/serve", ("opt/worker",), "opt/_internal"),
+        ("srv/app", ("srv/same",), "srv"),
+        ("usr/local/bin/python3", (), "usr/local/bin"),
     ]
 
 

@@ -117,8 +117,6 @@ def _stdlib_in(rootfs: RootFS, prefix: str, names: tuple[str, ...]) -> str | Non
     """Return the real path of the standard library below ``prefix``, if there is one."""
     for library in LIBRARY_DIRECTORIES:
         directory = joined(prefix, library)
-        if directory not in rootfs:
-            continue
         for name in names or _series_directories(rootfs, directory):
             if _has_os(rootfs, f"{directory}/{name}"):
                 return rootfs.resolve(f"{directory}/{name}")

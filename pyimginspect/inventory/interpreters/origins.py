@@ -66,9 +66,10 @@ def find_origin(rootfs: RootFS, executable: Executable, packages: PackageDatabas
     marker = f"{executable.layout.stdlib}/EXTERNALLY-MANAGED"
     if b"managed by uv" in rootfs.texts.get(marker, b""):
         return _shown("uv", "says that uv manages it", marker)
-    versions = prefix.rpartition("/")[0]
-    if versions.rpartition("/")[2] == "versions" and f"{versions[:-9]}/shims" in rootfs:
-        return _shown("pyenv", "pyenv's shims", f"{versions[:-9]}/shims")
+    root, _, versions = prefix.rpartition("/")[0].rpartition("/")
+    shims = joined(root, "shims")
+    if versions == "versions" and shims in rootfs:
+        return _shown("pyenv", "pyenv's shims", shims)
     if executable.implementation == "pypy":
         return _shown("pypy", "no package owns it", executable.path)
     return _shown("source", "no package owns it", executable.path)

@@ -17,9 +17,8 @@ from pyimginspect.rootfs import RootFS
 __all__ = ["upstream_version", "version_of"]
 
 _PATCHLEVEL = re.compile(rb'^#\s*define\s+PY_VERSION\s+"([^"\n]{1,40})"', re.MULTILINE)
-_VERSION = re.compile(r"(\d{1,3}\.\d{1,3}\.\d{1,3})(?:[~_]?((?:a|b|rc)\d{1,3}))?(\+)?")
+_VERSION = re.compile(r"(?:\d{1,9}:)?(\d{1,3}\.\d{1,3}\.\d{1,3})(?:[~_]?((?:a|b|rc)\d{1,3}))?(\+)?")
 _LEVELS = {"alpha": "a", "beta": "b", "candidate": "rc"}
-_EPOCH = re.compile(r"\d+:")
 
 
 def version_of(
@@ -133,13 +132,12 @@ def _paths(rootfs: RootFS, executable: Executable) -> Iterator[tuple[str, Eviden
 
 def _evidence(rootfs: RootFS, what: str, path: str) -> Evidence:
     real = rootfs.resolve(path) or path
-    node = rootfs.get(real)
-    return Evidence(what=what, path=real, layer=node.layer if node is not None else None)
+    return Evidence(what=what, path=real, layer=rootfs[real].layer)
 
 
 def upstream_version(text: str) -> str | None:
     """Return Python's own version from that of a package (``1:3.12.0~rc1-1`` → ``3.12.0rc1``)."""
-    match = _VERSION.match(_EPOCH.sub("", text, count=1))
+    match = _VERSION.match(text)
     if match is None:
         return None
     return f"{match[1]}{match[2] or ''}{match[3] or ''}".removesuffix("+")
