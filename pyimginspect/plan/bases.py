@@ -66,11 +66,11 @@ def _slim_operations(context: Context, image: str) -> list[Operation]:
     operations: list[Operation] = [ReplaceBase(image=image)]
     keep = kept_of_full(context.inventory)
     if keep:
-        layer = next(iter(context.runs(context.base)), -1)
-        if layer < 0 or context.user(layer):
+        layers = context.runs(context.base)
+        if not layers or context.user(layers[0]):
             return []
         named = shlex.join(keep)
         install = f"apt-get install -y --no-install-recommends {named}"
         command = f"apt-get update && {install} && {CLEAN}"
-        operations.append(InsertCommand(layer=layer, after=(), command=command))
+        operations.append(InsertCommand(layer=layers[0], after=(), command=command))
     return operations

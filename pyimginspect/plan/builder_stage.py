@@ -18,7 +18,7 @@ from pyimginspect.inventory.derived.leftovers import bytecode_of, files_of_packa
 from pyimginspect.inventory.journals import is_journal
 from pyimginspect.inventory.packages import dependency_graph
 from pyimginspect.inventory.packages.commands import install_and_clean, tool_of
-from pyimginspect.inventory.records import files_of
+from pyimginspect.inventory.records import files_of, recorded
 from pyimginspect.plan.context import Context, Proposal
 from pyimginspect.plan.operations import BuildStage, StageCopy
 from pyimginspect.plan.stages import is_generated, is_scripted, stray_bytecode
@@ -89,7 +89,8 @@ def build_stage(
         reason = f"{why}, and {units}"
     else:
         reason = "what the build makes is copied: look whether anything else of it is needed"
-        kept = _runtime_packages(context, first, last, keys)
+        kept = _runtime_packages(context, first, last)
+        tool = tool_of(context.inventory.rootfs, groups[0].asked[0].manager)
         if kept:
             words += f"; install {' '.join(kept)} in the final stage: files that stay need them"
         operations = (
@@ -98,7 +99,7 @@ def build_stage(
                 last=last,
                 name=_NAME,
                 copies=units.copies,
-                install=_install(context, kept),
+                install=install_and_clean(tool, kept) if kept else (),
                 finish=units.finish,
             ),
         )
@@ -125,10 +126,10 @@ def build_stage(
 def _units(context: Context, first: int, last: int) -> _Units | str:
     """Return what the final stage copies, or what keeps it from copying."""
     rootfs = context.inventory.rootfs
-    places = _places(context)
+    places, before = _places(context), _directories_before(rootfs, first)
     units: set[str] = set()
     for path in _made(context, first, last):
-        unit = places.unit_of(path) or _own_directory(context, path, first, last)
+        unit = places.unit_of(path) or _own_directory(path, before)
         if unit is None:
             return f"layer {rootfs[path].layer} makes /{path}, no unit to copy"
         units.add(unit)
@@ -189,11 +190,27 @@ def _leaves(rootfs: RootFS, first: int, last: int) -> Iterator[str]:
                 yield path
 
 
-def _own_directory(context: Context, path: str, first: int, last: int) -> str | None:
-    """Return the highest directory above ``path`` that these layers made altogether, if any."""
-    rootfs, found, place = context.inventory.rootfs, None, path
+def _directories_before(rootfs: RootFS, first: int) -> set[str]:
+    """Return the directories with files of layers below ``first``.
+
+    A directory's own layer does not tell: each layer that changes something in it has it again.
+    """
+    found: set[str] = set()
+    for path, node in rootfs.nodes.items():
+        if node.layer < first and node.kind != "directory":
+            while (path := path.rpartition("/")[0]) and path not in found:
+                found.add(path)
+    return found
+
+
+def _own_directory(path: str, before: Collection[str]) -> str | None:
+    """Return the highest directory above ``path`` with nothing else in it, if there is one.
+
+    ``before`` are the directories that have files of the layers below.
+    """
+    found, place = None, path
     while place := place.rpartition("/")[0]:
-        if _SYSTEM.fullmatch(place) or not first <= rootfs[place].layer <= last:
+        if _SYSTEM.fullmatch(place) or place in before:
             break
         found = place
     return found
@@ -209,8 +226,10 @@ def _spare(context: Context, first: int, whole: Collection[str]) -> Iterator[str
     inventory = context.inventory
     names: dict[str, list[str]] = {}
     for each in inventory.distributions:
-        if each.location in whole and each.layer < first and not each.package:
-            files = files_of(inventory.rootfs, each.location, each.metadata)
+        if each.location in whole and not each.package:
+            files = recorded(inventory.rootfs, each.location, each.metadata)
+            if files is None:
+                continue  # pip uninstalls nothing without RECORD, it ends with an error
             compiled = bytecode_of(inventory.rootfs, files)
             if all(
                 inventory.rootfs[path].layer < first
@@ -225,9 +244,9 @@ def _spare(context: Context, first: int, whole: Collection[str]) -> Iterator[str
                 yield shlex.join([f"/{python.path}", "-m", "pip", "uninstall", "-y", *ordered])
 
 
-def _runtime_packages(context: Context, first: int, last: int, keys: Collection[str]) -> list[str]:
+def _runtime_packages(context: Context, first: int, last: int) -> list[str]:
     """Return the names of the packages that the final stage has to install itself."""
-    going = {*keys} | context.leftovers.packages
+    going = context.leftovers.packages
     proven = {proof.package for proof in context.leftovers.kept}
     graph = dependency_graph(context.packages)
     return sorted(
@@ -241,10 +260,3 @@ def _runtime_packages(context: Context, first: int, last: int, keys: Collection[
             and not package.virtual
         }
     )
-
-
-def _install(context: Context, names: Sequence[str]) -> tuple[str, ...]:
-    if not names:
-        return ()
-    manager = next(p.manager for p in context.packages.packages if p.name == names[0])
-    return install_and_clean(tool_of(context.inventory.rootfs, manager), names)
