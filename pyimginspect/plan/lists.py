@@ -77,7 +77,7 @@ def _fetched_and_deleted(context: Context, layer: int) -> Iterator[InsertCommand
 def needless_fetches(context: Context, dropped: Collection[int]) -> Iterator[int]:
     """Yield the layers that do nothing but fetch lists by which only ``dropped`` layers install."""
     for layer in context.runs(context.base):
-        readers = [*_readers(context, layer)] if layer not in dropped else []
+        readers = [*_readers(context, layer)]
         if (
             readers
             and {*dropped}.issuperset(readers)

@@ -106,9 +106,10 @@ def _mode_flag(context: Context, layer: int, pairs: Sequence[_Pair]) -> str | No
     modes = {new.mode for _, new in pairs}
     if all(old.mode == new.mode for old, new in pairs):
         return ""
-    if len(modes) > 1 or not _fits_directories(context, layer, min(modes)):
+    mode = modes.pop()
+    if modes or not _fits_directories(context, layer, mode):
         return None
-    return f"--chmod={min(modes):o}"
+    return f"--chmod={mode:o}"
 
 
 def _fits_directories(context: Context, layer: int, mode: int) -> bool:

@@ -93,10 +93,10 @@ def _applied(draft: Draft, edit: Edit) -> str:
     try:
         for operation in edit.operations:
             apply(draft, operation, _fixed(edit))
+        _keep_comments(draft, edit, before)
     except NotEditableError as exc:
         draft.restore(before)
         return str(exc)
-    _keep_comments(draft, edit, before)
     return _THERE if _is_there(draft, edit, before) else ""
 
 
@@ -116,7 +116,7 @@ def _keep_comments(draft: Draft, edit: Edit, before: Snapshot) -> None:
         return
     taker = draft.block(takers[0])
     for block, then in zip(draft.blocks, before[0], strict=True):
-        if block.gone and not then.gone and block.joined is None and block is not taker:
+        if block.gone and not then.gone and block.joined is None:
             taker.comments += draft.comments_of(block)
 
 

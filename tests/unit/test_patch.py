@@ -107,6 +107,8 @@ def changed(*edits: Edit) -> tuple[list[str], list[str]]:
 
 
 FIXES = "# pyimginspect: fixes a-rule"
+CLEAN = "rm -rf /var/lib/apt/lists/*"
+BEFORE = "the instruction was changed before: build the image again to see what is left"
 NO_RECOMMENDS = AddOption(layer=1, manager="apt", option="--no-install-recommends")
 
 
@@ -147,6 +149,16 @@ NO_RECOMMENDS = AddOption(layer=1, manager="apt", option="--no-install-recommend
             [JoinRuns(layer=4, others=(5,))],
             ["RUN pip install -r requirements.txt", "", "RUN make"],
             [FIXES, "RUN pip install -r requirements.txt \\", "    && make"],
+        ),
+        (
+            [JoinRuns(layer=4, others=(5,)), AppendCommand(layer=5, command=CLEAN)],
+            ["RUN pip install -r requirements.txt", "", "RUN make"],
+            [
+                FIXES,
+                "RUN pip install -r requirements.txt \\",
+                "    && make \\",
+                f"    && {CLEAN}",
+            ],
         ),
         (
             [AddFlag(layer=6, flag="--chown=1000:1000"), DropInstruction(layer=7)],
@@ -202,6 +214,168 @@ def test_a_stage_of_its_own() -> None:
     parse(patch.text)
     again = plan_of([edit("builder-stage", 1, operation)]).patch(patch.text)
     assert again.diff == ""
+
+
+STAGES = """\
+ARG V=3.12
+FROM python:${V} AS builder
+FROM --platform=$TARGETPLATFORM python:${V}
+USER one
+RUN a
+USER two
+# what builds
+RUN b
+EXPOSE 80
+WORKDIR /w
+LABEL x=y
+USER three
+RUN c
+USER four
+RUN d"""
+OF_STAGES = (
+    *(Step(word="USER", text="one"), Step(word="RUN", text="a", layer=1)),
+    *(Step(word="USER", text="two"), Step(word="RUN", text="b", layer=2)),
+    *(Step(word="EXPOSE", text="[80/tcp]"), Step(word="WORKDIR", text="/w", layer=3)),
+    *(Step(word="LABEL", text="x=y"), Step(word="USER", text="three")),
+    *(Step(word="RUN", text="c", layer=4), Step(word="USER", text="four")),
+    Step(word="RUN", text="d", layer=5),
+)
+COPIES = (
+    StageCopy(source="/x", target="/x"),
+    StageCopy(source="/y", target="/z", owner="5:6"),
+)
+
+
+@pytest.mark.parametrize(
+    ("stage", "text"),
+    [
+        (
+            BuildStage(
+                first=2, last=4, name="builder", copies=COPIES, install=("i",), finish=("f", "g")
+            ),
+            f"""\
+ARG V=3.12
+FROM python:${{V}} AS builder
+{FIXES}
+FROM --platform=$TARGETPLATFORM python:${{V}} AS builder-2
+USER one
+RUN a
+USER two
+# what builds
+RUN b
+WORKDIR /w
+USER three
+RUN c
+USER root
+RUN f \\
+    && g
+USER three
+
+FROM --platform=$TARGETPLATFORM python:${{V}}
+USER one
+RUN a
+USER two
+{FIXES}
+USER root
+RUN i
+USER two
+COPY --from=builder-2 /x /x
+COPY --from=builder-2 --chown=5:6 /y /z
+EXPOSE 80
+WORKDIR /w
+LABEL x=y
+USER three
+USER four
+RUN d""",
+        ),
+        (
+            BuildStage(first=2, last=5, name="other", copies=COPIES[:1], only=(2, 5)),
+            f"""\
+ARG V=3.12
+FROM python:${{V}} AS builder
+{FIXES}
+FROM --platform=$TARGETPLATFORM python:${{V}} AS other
+USER one
+RUN a
+USER two
+# what builds
+RUN b
+WORKDIR /w
+USER three
+RUN c
+USER four
+RUN d
+
+FROM --platform=$TARGETPLATFORM python:${{V}}
+USER one
+RUN a
+USER two
+EXPOSE 80
+WORKDIR /w
+LABEL x=y
+USER three
+RUN c
+USER four
+{FIXES}
+COPY --from=other /x /x
+""",
+        ),
+        (
+            BuildStage(first=1, last=1, name="other", copies=(), finish=("f",)),
+            f"""\
+ARG V=3.12
+FROM python:${{V}} AS builder
+{FIXES}
+FROM --platform=$TARGETPLATFORM python:${{V}} AS other
+USER one
+RUN a
+USER root
+RUN f
+USER one
+
+FROM --platform=$TARGETPLATFORM python:${{V}}
+USER one
+{STAGES.partition("RUN a" + chr(10))[2]}""",
+        ),
+    ],
+)
+def test_a_stage_in_full(stage: BuildStage, text: str) -> None:
+    patch = plan_of([edit("builder-stage", 2, stage)], OF_STAGES).patch(STAGES)
+    assert patch.skipped == ()
+    assert patch.text == text
+
+
+@pytest.mark.parametrize("user", ["root", "0", "root:root", "0:0"])
+def test_root_needs_no_other_user_in_a_stage(user: str) -> None:
+    text = STAGES.replace("USER three", f"USER {user}")
+    steps = [
+        msgspec.structs.replace(each, text=user) if each.text == "three" else each
+        for each in OF_STAGES
+    ]
+    stage = BuildStage(first=2, last=4, name="x", copies=(), finish=("f",))
+    patch = plan_of([edit("builder-stage", 2, stage)], steps).patch(text)
+    assert f"USER {user}\nRUN c\nRUN f\n\nFROM" in patch.text
+
+
+def test_names_of_stages_are_free() -> None:
+    text = STAGES.replace("\nFROM --p", "\nFROM x AS builder-2\nFROM y AS builder-3\nFROM --p")
+    stage = BuildStage(first=2, last=4, name="builder", copies=COPIES)
+    patch = plan_of([edit("builder-stage", 2, stage)], OF_STAGES).patch(text)
+    assert "python:${V} AS builder-4\n" in patch.text
+    assert "COPY --from=builder-4 /x /x\n" in patch.text
+
+
+def test_a_stage_is_of_one_stage_and_the_only_one() -> None:
+    stage = BuildStage(first=2, last=4, name="x", copies=COPIES)
+    apart = STAGES.replace("USER three", "FROM app\nUSER three").replace(
+        "${V}\nU", "${V} AS app\nU"
+    )
+    plan = plan_of([edit("builder-stage", 2, stage)], OF_STAGES)
+    (skipped,) = plan.patch(apart).skipped
+    assert skipped.reason == "its instructions are of several stages"
+    plan = plan_of([edit("builder-stage", 2, stage), edit("builder-stage", 1, stage)], OF_STAGES)
+    (skipped,) = plan.patch(STAGES).skipped
+    assert skipped.reason == "there is another stage of its own already"
 
 
 def every_edit() -> list[Edit]:
@@ -306,7 +480,7 @@ def test_a_comment_names_no_rule_where_no_finding_is_cited() -> None:
     assert "# pyimginspect: fixes wasted space (leave-out)\nRUN make" in patch.text
     again = plan.patch(patch.text)
     assert again.diff == ""
-    assert again.skipped[0].settled
+    assert (again.skipped[0].settled, again.skipped[0].reason) == (True, BEFORE)
 
 
 @pytest.mark.parametrize(
@@ -347,11 +521,11 @@ def test_a_copy_becomes_a_mount(copy: str, mount: str) -> None:
 
 def test_a_list_of_commands_is_appended_once() -> None:
     append = AppendCommand(layer=5, command="rm -f /a; rm -f /b")
-    text = plan_of([edit("delete-early", 5, append), edit("clean-cache", 5, append)]).patch(
-        DOCKERFILE
-    )
-    assert text.text.count("rm -f /a") == 1
-    assert "&& { rm -f /a; rm -f /b; }" in text.text
+    edits = [edit("delete-early", 5, append), edit("clean-cache", 5, append)]
+    patch = plan_of(edits).patch(DOCKERFILE)
+    assert patch.text.count("rm -f /a") == 1
+    assert "&& { rm -f /a; rm -f /b; }" in patch.text
+    assert list(patch.applied) == edits, "what one of them did is the other's work, too"
 
 
 def test_a_mount_can_be_writable() -> None:
@@ -377,15 +551,65 @@ def test_no_lists_are_fetched_for_what_another_edit_takes_away() -> None:
 def test_levels() -> None:
     safe = edit("clean-cache", 5, AppendCommand(layer=5, command="x"), level="safe")
     review = edit("base", 0, ReplaceBase(image="y"), reason="another version")
+    other = edit("builder-stage", 5, AddFlag(layer=5, flag="--mount=type=tmpfs,target=/x"))
     advice = edit("advice", 5)
-    plan = plan_of([safe, review, advice])
-    assert plan.patch(DOCKERFILE).applied == (safe, review)
+    plan = plan_of([safe, review, other, advice])
+    assert plan.patch(DOCKERFILE).applied == (safe, review, other)
     patch = plan.patch(DOCKERFILE, level="safe")
     assert patch.applied == (safe,)
-    assert [each.reason for each in patch.skipped] == [
-        "it needs a decision that no edit can make",
-        "it needs a review: another version",
+    assert [(each.reason, each.settled) for each in patch.skipped] == [
+        ("it needs a decision that no edit can make", False),
+        ("it needs a review: another version", False),
+        ("it needs a review", False),
     ]
+
+
+@pytest.mark.parametrize(
+    ("layer", "operation"),
+    [
+        (0, ReplaceBase(image="python:3.12")),
+        (1, InsertCommand(layer=1, after=(), command="apt-get update")),
+    ],
+)
+def test_what_the_dockerfile_has_already(layer: int, operation: Operation) -> None:
+    (skipped,) = plan_of([edit("advice", layer, operation)]).patch(DOCKERFILE).skipped
+    assert (skipped.reason, skipped.settled) == ("the Dockerfile has it already", True)
+
+
+@pytest.mark.parametrize(
+    ("mark", "reason"), [("", "no instruction matches layer 99"), (FIXES, BEFORE)]
+)
+def test_an_instruction_that_is_not_there_may_have_gone_by_an_earlier_fix(
+    mark: str, reason: str
+) -> None:
+    text = DOCKERFILE.replace("RUN make", f"{mark}\nRUN other")
+    (skipped,) = plan_of([edit("owner", 99, DropInstruction(layer=99))]).patch(text).skipped
+    assert (skipped.reason, skipped.settled) == (reason, bool(mark))
+
+
+@pytest.mark.parametrize(
+    ("shell", "place", "refused"),
+    [
+        ('["/bin/bash", "-o", "pipefail", "-c"]', "RUN make", False),
+        ('["/bin/dash"]', "RUN make", False),
+        ('["powershell", "-Command"]', "RUN make", True),
+        ('["/usr/bin/fish", "-c"]', "WORKDIR", True),
+        ("[]", "RUN make", True),
+        # of what comes after it alone
+        ('["powershell", "-Command"]', "COPY . .", False),
+    ],
+)
+def test_only_commands_of_posix_shells_are_changed(shell: str, place: str, refused: bool) -> None:
+    text = DOCKERFILE.replace(place, f"SHELL {shell}\n{place}", 1)
+    patch = plan_of([edit("delete-early", 5, AppendCommand(layer=5, command="x"))]).patch(text)
+    reasons = [each.reason for each in patch.skipped]
+    assert reasons == (["its SHELL is no POSIX shell"] if refused else [])
+
+
+def test_what_stands_apart_from_what_goes_stays() -> None:
+    text = DOCKERFILE.replace("# owner\n", "# --- the application ---\n\n# owner\n")
+    patch = plan_of([edit("owner", 7, DropInstruction(layer=7))]).patch(text)
+    assert "COPY . .\n# --- the application ---\n\nUSER 1000\n" in patch.text
 
 
 def test_what_an_edit_takes_away_is_not_changed_by_another() -> None:
@@ -393,6 +617,7 @@ def test_what_an_edit_takes_away_is_not_changed_by_another() -> None:
     late = edit("clean-cache", 5, AppendCommand(layer=5, command="x"))
     (skipped,) = plan_of([late, gone]).patch(DOCKERFILE).skipped
     assert (skipped.edit, skipped.settled) == (late, True)
+    assert skipped.reason == "another edit takes the instruction away"
 
 
 @pytest.mark.parametrize(
@@ -426,6 +651,7 @@ def test_what_is_refused(old: str, new: str, operation: Operation, reason: str |
         (4, "RUN <<EOF\nx\nEOF", JoinRuns(layer=4, others=(5,)), "a here-document is not joined"),
         (5, "RUN <<EOF\nx\nEOF", JoinRuns(layer=4, others=(5,)), "a here-document is not joined"),
         (4, "RUN x && cd y && z", JoinRuns(layer=4, others=(5,)), "it changes the directory"),
+        (5, "RUN x", JoinRuns(layer=5, others=(4,)), "stands before the other"),
         (6, "ADD . .", NarrowCopy(layer=6, sources=("a",)), "it is no COPY of one directory"),
         (6, "COPY a b ./", NarrowCopy(layer=6, sources=("a",)), "it is no COPY of one directory"),
         (6, "COPY <<a ./", NarrowCopy(layer=6, sources=("a",)), "it is no COPY of one directory"),

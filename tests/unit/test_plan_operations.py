@@ -703,10 +703,73 @@ def test_a_cache_that_is_wanted_is_mounted() -> None:
 
 
 @pytest.mark.parametrize(
+    ("count", "tool", "command", "operations"),
+    [
+        (8, "pip", "pip install a", [True] * 8),
+        (9, "pip", "pip install a", [True]),  # one option is the same for all
+        (8, "ccache", "make", [True] * 8),
+        (9, "ccache", "make", [False]),  # nobody deletes so many places
+    ],
+)
+def test_caches_of_many_users_are_one_edit(
+    count: int, tool: str, command: str, operations: list[bool]
+) -> None:
+    caches = {f"home/u{n}/.cache/{tool}/x": File(MB[:4096]) for n in range(count)}
+    plan = planned([caches], [f"RUN {command}"])
+    assert [bool(each.operations) for each in plan.edits] == operations
+    assert [bool(each.command) for each in plan.edits] == operations
+    assert plan.saving == count * 4096
+    if count > 8:
+        (edit,) = plan.edits
+        assert edit.words.endswith(", in 9 places")
+        assert edit.alternative == ""
+
+
+@pytest.mark.parametrize(
+    ("layers", "history", "kinds"),
+    [
+        # What is installed are links into the cache.
+        (
+            [{"root/.cache/uv/a/x.py": File(MB), f"{SITE}/x.py": Link("/root/.cache/uv/a/x.py")}],
+            ["RUN uv pip install --system --link-mode=symlink x"],
+            [],
+        ),
+        # A later layer deletes it: another edit speaks of that.
+        (
+            [{"root/.cache/pip/x": File(MB)}, {"root/.cache/.wh.pip": ""}],
+            ["RUN pip install a", "RUN rm -r /root/.cache/pip"],
+            ["delete-early"],
+        ),
+        ([{"root/.cache/pip/x": File(MB[:4096])}], ["RUN pip install a"], ["clean-cache"]),
+        ([{"root/.cache/pip/x": File(MB[:4095])}], ["RUN pip install a"], []),
+    ],
+)
+def test_what_is_no_cache_to_be_cleaned(
+    layers: Layers, history: list[str], kinds: list[str]
+) -> None:
+    assert [each.kind for each in planned(layers, history).edits] == kinds
+
+
+def test_a_cache_that_the_image_starts_from_stays() -> None:
+    layers: Layers = [
+        {"root/.cache/ccache/run": File(elf(executable=True, extra=MB), mode=0o755)},
+        {"root/.cache/ccache/x": File(MB)},
+    ]
+    history = ["RUN make run", "RUN make"]
+    plan = make_plan(taken(on_slim(*layers, history=history, cmd=["/root/.cache/ccache/run"])))
+    assert [(each.kind, each.layer) for each in plan.edits] == [("clean-cache", 5)]
+    (refused,) = plan.not_offered
+    assert refused.edit.layer == 4
+    assert refused.reason.startswith("the command would not start")
+
+
+@pytest.mark.parametrize(
     ("command", "first"),
     [
         ("apt-get update", DropInstruction(layer=4)),
+        ("set -eux; apt-get update", DropInstruction(layer=4)),
         ("apt-get update && apt-get install -y git", AppendCommand(layer=4, command=CLEAN)),
+        ("apt-get update && apt-get clean", AppendCommand(layer=4, command=CLEAN)),
     ],
 )
 def test_lists_that_the_next_installation_reads_are_fetched_again(
@@ -718,6 +781,33 @@ def test_lists_that_the_next_installation_reads_are_fetched_again(
         InsertCommand(layer=5, after=(), command="apt-get update"),
         AppendCommand(layer=5, command=CLEAN),
     )
+
+
+@pytest.mark.parametrize(
+    ("command", "between", "reader"),
+    [
+        # Whoever has not fetched them did not install by them either.
+        ("./fetch", ["RUN true"], None),
+        ("apt-get install -y git", ["RUN true"], None),
+        ("apt-get update && apt-get install -y git", ["RUN true"], 6),
+        ("apt-get update && apt-get install -y git", ["RUN apt-get update"], None),
+        ("apt-get update && apt-get install -y git", ["RUN apt-get clean"], 6),
+    ],
+)
+def test_lists_are_fetched_again_by_the_next_that_reads_them(
+    command: str, between: list[str], reader: int | None
+) -> None:
+    history = [f"RUN {command}", *between, "RUN apt-get install -y curl"]
+    _, done = found([LISTS, {"app/x": "x"}, {"app/y": "y"}], history)
+    more = (
+        ()
+        if reader is None
+        else (
+            InsertCommand(layer=reader, after=(), command="apt-get update"),
+            AppendCommand(layer=reader, command=CLEAN),
+        )
+    )
+    assert done == (AppendCommand(layer=4, command=CLEAN), *more)
 
 
 @pytest.mark.parametrize(
@@ -758,6 +848,8 @@ def test_a_user_who_installs_by_sudo_fetches_lists_by_sudo() -> None:
     ("history", "drops"),
     [
         (["RUN ./install"], False),
+        (["RUN ./install now"], False),
+        (["RUN true && ./install"], False),
         (["RUN /opt/install.sh"], False),
         (["RUN bash /opt/install"], False),
         (["RUN true", "RUN sh x"], False),
@@ -777,6 +869,13 @@ def test_lists_that_a_script_may_read_stay(history: list[str], drops: bool) -> N
 # --- owner and mode -------------------------------------------------------------------------------
 APP: Mapping[str, Content] = {"app/x": File(MB)}
 OWNED: Mapping[str, Content] = {"app/x": File(MB, uid=5, gid=6)}
+
+
+def two(*, mode: int = 0o644, uid: int = 0, gid: int = 0) -> dict[str, Content]:
+    """Two files, one of them in a directory of its own."""
+    return {path: File(MB, mode=mode, uid=uid, gid=gid) for path in ("app/x", "app/d/y")}
+
+
 USERS: Mapping[str, Content] = {
     "etc/passwd": "root:x:0:0::/:/bin/sh\napp:x:5:6::/:/bin/sh\n",
     "etc/group": "root:x:0:\napp:x:6:\n",
@@ -847,6 +946,41 @@ USERS: Mapping[str, Content] = {
             ["COPY x /app/", "RUN chmod +x /app/x"],
             (AddFlag(layer=4, flag="--chmod=755"), DropInstruction(layer=5)),
         ),
+        (  # directories may have it too
+            [two(), two(mode=0o755)],
+            ["COPY . /app", "RUN chmod 755 /app/x /app/d/y"],
+            (AddFlag(layer=4, flag="--chmod=755"), DropInstruction(layer=5)),
+        ),
+        (  # or are there before the COPY
+            [{"app/d/": Directory()}, two(), two(mode=0o600)],
+            ["WORKDIR /app/d", "COPY . /app", "RUN chmod 600 /app/x /app/d/y"],
+            (AddFlag(layer=5, flag="--chmod=600"), DropInstruction(layer=6)),
+        ),
+        (  # one of two has the owner already, or the mode
+            [
+                {"app/x": File(MB, uid=5, gid=6), "app/y": File(MB, mode=0o755)},
+                dict.fromkeys(("app/x", "app/y"), File(MB, mode=0o755, uid=5, gid=6)),
+            ],
+            ["COPY . /app", "RUN chown -R 5:6 /app && chmod 755 /app/x"],
+            (
+                AddFlag(layer=4, flag="--chown=5:6"),
+                AddFlag(layer=4, flag="--chmod=755"),
+                DropInstruction(layer=5),
+            ),
+        ),
+        (  # two names of one owner, and a group that has none yet
+            [USERS, two(), two(uid=5, gid=6)],
+            ["RUN useradd app", "COPY . /app", "RUN chown app:app /app/x && chown 5:6 /app/d/y"],
+            (AddFlag(layer=5, flag="--chown=5:6"), DropInstruction(layer=6)),
+        ),
+        (
+            [USERS, APP, OWNED],
+            ["RUN useradd app", "COPY x /app/", "RUN addgroup g && chown app:g /app/x"],
+            (
+                AddFlag(layer=5, flag="--chown=5:6"),
+                DropCommand(layer=6, words=("chown", "app:g", "/app/x")),
+            ),
+        ),
     ],
 )
 def test_owner_and_mode_are_given_as_files_are_made(
@@ -863,6 +997,31 @@ def test_owner_and_mode_are_given_as_files_are_made(
         ([APP, OWNED], ["RUN make", "RUN chown -R app:app /app"]),  # no such user then
         ([APP, OWNED], ["RUN make", "RUN if true; then chown -R 5:6 /app; fi"]),
         ([APP, OWNED], ["RUN make", "RUN ./fix.sh"]),
+        (  # a part of it is in doubt
+            [APP, OWNED],
+            ["COPY x /app/", "RUN chown -R 5:6 /app && if x; then chown 7 /app; fi"],
+        ),
+        ([APP, OWNED], ["COPY x /app/", "RUN chown 5:6 /app/x && chown --reference=/a /b"]),
+        # two owners, and two modes of one owner
+        (
+            [
+                {"app/x": File(MB), "app/y": File(MB)},
+                {"app/x": File(MB, uid=5, gid=6), "app/y": File(MB, uid=7, gid=8)},
+            ],
+            ["COPY . /app", "RUN chown 5:6 /app/x && chown 7:8 /app/y"],
+        ),
+        (
+            [
+                {"app/x": File(MB), "app/y": File(MB)},
+                {
+                    "app/x": File(MB, uid=5, gid=6, mode=0o700),
+                    "app/y": File(MB, uid=5, gid=6, mode=0o750),
+                },
+            ],
+            ["COPY . /app", "RUN chown -R 5:6 /app && chmod 700 /app/x && chmod 750 /app/y"],
+        ),
+        # directories that only root could search
+        ([two(), two(mode=0o744)], ["COPY . /app", "RUN chmod 744 /app/x /app/d/y"]),
     ],
 )
 def test_what_is_not_known_about_owners_is_advice(layers: Layers, history: list[str]) -> None:
@@ -1045,30 +1204,70 @@ def test_what_a_removal_left_behind_goes_by_the_same_edit() -> None:
     )
 
 
-def test_lists_that_nothing_installs_by_any_more_are_not_fetched() -> None:
-    edit, done = found(
+@pytest.mark.parametrize(
+    ("fetch", "last", "needless"),
+    [
+        ("apt-get update", CLEAN, True),
+        ("apt-get update", "true", True),
+        ("apt-get update", f"apt-get install -y less && {CLEAN}", False),
+        ("apt-get update", f"./install && {CLEAN}", False),
+        ("apt-get update && fetch", CLEAN, False),
+    ],
+)
+def test_lists_that_nothing_installs_by_any_more_are_not_fetched(
+    fetch: str, last: str, needless: bool
+) -> None:
+    plan = planned(
         [
             LISTS,
             apt(GCC, manual=["gcc"]),
             {"app/r": "x"},
             built("a"),
             {**apt({}, manual=[]), "usr/bin/.wh.gcc": "", "usr/bin/.wh.cpp": ""},
-            {"var/lib/apt/lists/.wh.a_Packages": ""},
+            {"var/lib/apt/lists/.wh.a_Packages": ""} if CLEAN in last else {},
         ],
         [
-            "RUN apt-get update",
+            f"RUN {fetch}",
             "RUN apt-get install -y gcc",
             "COPY r /app/",
             "RUN pip install a",
             "RUN apt-get purge -y --auto-remove gcc",
-            f"RUN {CLEAN}",
+            f"RUN {last}",
         ],
     )
-    assert DropInstruction(layer=4) in done
+    (edit,) = (each for each in plan.edits if each.kind == "purge")
+    assert (DropInstruction(layer=4) in edit.operations) == needless
+    assert (edit.others[0] == 4) == needless
     assert (
-        InsertCommand(layer=7, after=(), command="apt-get update && apt-get install -y gcc") in done
+        InsertCommand(layer=7, after=(), command="apt-get update && apt-get install -y gcc")
+        in edit.operations
     )
-    assert edit.saving >= 2_500_000, "the lists, and the compiler"
+    assert (edit.saving >= 2_500_000) == needless, "the lists, and the compiler"
+
+
+def test_lists_are_fetched_where_the_first_installation_that_stays_reads_them() -> None:
+    plan = planned(
+        [
+            {**apt(tools("git"), manual=["git"]), **LISTS},
+            {"app/r": "x"},
+            apt({}, below=tools("git")),
+            {"app/s": "x"},
+            apt(tools("less"), manual=["less"], below=tools("git")),
+            {"usr/bin/.wh.git": "", **apt({}, below=tools("less"))},
+        ],
+        [
+            "RUN apt-get update && apt-get install -y git",
+            "COPY r /app/",
+            "RUN apt-get install -y git",
+            "COPY s /app/",
+            "RUN apt-get install -y less",
+            "RUN apt-get purge -y git",
+        ],
+    )
+    (edit,) = (each for each in plan.edits if each.kind == "leave-out")
+    assert [each for each in edit.operations if isinstance(each, InsertCommand)] == [
+        InsertCommand(layer=8, after=(), command="apt-get update")
+    ]
 
 
 @pytest.mark.parametrize(

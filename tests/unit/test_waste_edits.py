@@ -5,7 +5,8 @@ from collections.abc import Mapping
 import pytest
 
 from pyimginspect.plan import Plan, make_plan, reconstruct
-from tests.images import Content, File, Link
+from pyimginspect.plan.operations import DropInstruction, NarrowCopy, Operation
+from tests.images import Content, Directory, File, Link
 from tests.inventories import on_slim, taken
 
 MB = b"x" * 1_000_000
@@ -150,3 +151,187 @@ def test_site_packages_are_better_copied_from_an_environment(count: int, named: 
         assert edit.command == ""
         assert edit.words.startswith("install into a virtual environment, or with --prefix, where ")
         assert len(edit.words) < 200
+
+
+# --- stored again -------------------------------------------------------------------------------
+APP: Tree = {"app/": Directory(), "app/x": File(MB)}
+NEW = [f"app/n{number}" for number in range(9)]
+ONLY = "only what the layers below do not have:"
+REVIEW = "what a later build makes elsewhere has to be named too"
+
+
+@pytest.mark.parametrize(
+    ("again", "step", "words", "command", "operation"),
+    [
+        (APP, "RUN touch /app/x", "leave /app/x as it is in layer 5, which changes nothing there",
+         "", None),
+        (
+            {**APP, "app/": Directory(uid=5)},
+            "COPY app /app",
+            "set the owner and mode of /app where it is made, and drop this COPY: the layers below"
+            " have its files",
+            "",
+            None,
+        ),
+        (APP, "ADD app /app", "drop this ADD: the layers below have all that it brings",
+         "", DropInstruction(layer=5)),
+        (
+            {**APP, **dict.fromkeys(NEW[:8], "n")},
+            "COPY --link app /app/",
+            f"COPY {ONLY} {', '.join(f'/{path}' for path in NEW[:8])}",
+            " ".join(f"/{path}" for path in NEW[:8]),
+            NarrowCopy(layer=5, sources=tuple(path[4:] for path in NEW[:8])),
+        ),
+        (  # too many for a COPY each
+            {**APP, **dict.fromkeys(NEW, "n")},
+            "COPY app /app",
+            f"COPY {ONLY} {', '.join(f'/{path}' for path in NEW[:8])} and 1 more",
+            " ".join(f"/{path}" for path in NEW),
+            None,
+        ),
+        (
+            {**APP, "etc/new": "n"},
+            "COPY root /",
+            f"COPY {ONLY} /etc",
+            "/etc",
+            NarrowCopy(layer=5, sources=("etc",)),
+        ),
+        # Several sources, a target from the working directory, one that is a link to elsewhere.
+        ({**APP, "app/n": "n"}, "COPY a b /app/", f"COPY {ONLY} /app/n", "/app/n", None),
+        ({**APP, "app/n": "n"}, "COPY app app", f"COPY {ONLY} /app/n", "/app/n", None),
+        ({**APP, "app/n": "n", "srv/n": "n"}, "COPY app /app", f"COPY {ONLY} /app/n, /srv",
+         "/app/n /srv", None),
+        (
+            {**APP, "app/l": Link("x"), "app/n": "n"},
+            "COPY app /app",
+            f"COPY {ONLY} /app/l, /app/n",
+            "cp -a --parents app/l app/n /",
+            None,
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_stored_again_is_left_out(
+    again: Tree, step: str, words: str, command: str, operation: Operation | None
+) -> None:
+    plan, _ = planned(APP, again, steps=["COPY app /app", step])
+    (edit,) = plan.edits
+    assert (edit.words, edit.command, edit.saving) == (words, command, 1_000_000)
+    assert edit.operations == ((operation,) if operation else ())
+    assert edit.kind == ("narrow-copy" if operation else "advice")
+    drops = isinstance(operation, DropInstruction)
+    assert (edit.level, edit.reason) == (("safe", "") if drops else ("review", REVIEW))
+
+
+def test_what_came_again_and_is_gone_has_to_be_copied_all_the_same() -> None:
+    again = {**APP, "app/n": "n", "app/m": "m"}
+    plan, _ = planned(APP, again, {"app/.wh.n": ""}, steps=["COPY app /app"] * 2 + ["RUN rm n"])
+    assert plan.edits[0].command == "/app/m /app/n"
+
+
+@pytest.mark.parametrize("kind", ["again", "overwritten"])
+@pytest.mark.parametrize(("size", "named"), [(4095, False), (4096, True)])
+def test_what_is_stored_again_is_named_from_a_page_on(kind: str, size: int, named: bool) -> None:
+    first, second = MB[:size], MB[:size] if kind == "again" else b"y"
+    steps = ["COPY a /app/", "COPY b /app/"]
+    plan, _ = planned({"app/x": File(first)}, {"app/x": File(second)}, steps=steps)
+    assert [edit.saving for edit in plan.edits] == ([size] if named else [])
+
+
+# --- in one RUN ---------------------------------------------------------------------------------
+BIG: Tree = {"tmp/big": File(MB)}
+NO_BIG: Tree = {"tmp/.wh.big": ""}
+BESIDE: Tree = {"app/x": "x"}
+
+
+def deleted(names: str) -> tuple[Tree, Tree]:
+    """A layer that makes files in directories, and one that deletes them."""
+    made = {f"srv/{name}/x": File(MB) for name in names}
+    return made, {f"srv/{name}/.wh.x": "" for name in names}
+
+
+@pytest.mark.parametrize(
+    ("layers", "steps", "words", "command"),
+    [
+        (
+            [BIG, NO_BIG],
+            ["RUN fetch", "RUN rm /tmp/big"],
+            "make and delete /tmp/big in one RUN (layers 4 to 5), not one after another",
+            "rm /tmp/big",
+        ),
+        (
+            [BIG, BESIDE, NO_BIG],
+            ["RUN fetch", "COPY x /app/", "RUN rm /tmp/big"],
+            "make and delete /tmp/big in one RUN of layer 4, not in layer 6",
+            "rm /tmp/big",
+        ),
+        (
+            [BIG, BESIDE, {"app/y": "y"}, NO_BIG],
+            ["RUN fetch", "RUN use", "COPY x /app/", "RUN rm /tmp/big"],
+            "make and delete /tmp/big in one RUN (layers 4 to 5), not in layer 7",
+            "use && rm /tmp/big",
+        ),
+        (
+            [*deleted("abc")],
+            ["RUN fetch", "RUN clean"],
+            "make and delete /srv/a/x, /srv/b/x, /srv/c/x in one RUN (layers 4 to 5), not one after"
+            " another",
+            "clean",
+        ),
+        (
+            [*deleted("abcd")],
+            ["RUN fetch", "RUN clean"],
+            "make and delete /srv/a/x, /srv/b/x, /srv/c/x and 1 more in one RUN (layers 4 to 5),"
+            " not one after another",
+            "clean",
+        ),
+    ],
+)
+def test_what_is_done_in_one_run_is_said(
+    layers: list[Tree], steps: list[str], words: str, command: str
+) -> None:
+    plan, _ = planned(*layers, steps=steps)
+    (edit,) = plan.edits
+    assert (edit.words, edit.command) == (words, command)
+    assert edit.rules == ("deleted-but-shipped",)
+
+
+@pytest.mark.parametrize(
+    ("made", "steps", "where"),
+    [
+        ("a", ["COPY a /srv/"], "layer 4"),
+        ("ab", ["COPY a /srv/", "COPY b /srv/"], "layers 4 to 5"),
+        ("abc", ["COPY a /srv/", "COPY b /srv/", "COPY c /srv/"], "layers 4 to 6"),
+    ],
+)
+def test_where_files_are_made_that_a_later_layer_deletes(
+    made: str, steps: list[str], where: str
+) -> None:
+    layers: list[Tree] = [{f"srv/d/{name}{n}": File(MB) for n in "12"} for name in made]
+    last = 4 + len(made)
+    plan, _ = planned(*layers, {"srv/.wh.d": ""}, steps=[*steps, "RUN clean"])
+    (edit,) = plan.edits
+    assert edit.words == f"delete /srv/d in the RUN that made it ({where}), not in layer {last}"
+    assert (edit.kind, edit.layer, edit.others) == ("advice", 4, (last,))
+
+
+LOG = "var/log/dpkg.log"
+
+
+@pytest.mark.parametrize(
+    ("layers", "steps"),
+    [
+        ([], ["RUN fetch", "RUN rm /tmp/big && x"]),
+        ([BESIDE], ["RUN fetch", "COPY x /app/", "RUN rm /tmp/big && apt-get clean"]),
+    ],
+)
+def test_what_commands_of_one_run_overwrite_of_each_other_is_stored_once(
+    layers: list[Tree], steps: list[str]
+) -> None:
+    """A package manager's log, say; what a later instruction overwrites is stored twice still."""
+    sizes = (5000, 6000, 7000)
+    first, last, later = ({LOG: File(MB[:size])} for size in sizes)
+    plan, _ = planned(
+        {**BIG, **first}, *layers, {**NO_BIG, **last}, later, steps=[*steps, "COPY log /"]
+    )
+    (edit,) = plan.edits
+    assert (edit.kind, edit.saving) == ("delete-early", 1_005_000)
