@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pyimginspect.analyzers import third_party_analyzers
+from pyimginspect.arriving_layers import ArrivingLayers
 from pyimginspect.attestations import AttestationMode
 from pyimginspect.errors import LayerError
 from pyimginspect.layers.probes import registered
@@ -226,7 +227,8 @@ def open_image(
         connections=connections,
         attestations=attestations,
     )
-    opened = open_or_later(reference, options)
+    arriving = ArrivingLayers()
+    opened = open_or_later(reference, msgspec.structs.replace(options, arrived=arriving.add))
     name, count = "", None
     if isinstance(base, int) or (base is not None and base.isdecimal() and len(base) < 10):
         count = int(base)
@@ -238,7 +240,9 @@ def open_image(
         name, count = pulled_as(base, below), layers_shared(opened.image, below)
     # What was made with probes of others is theirs to vouch for; who verifies wants it made again.
     kept = cache if not verify and not options.probes else None
-    yield OpenedImage(opened, dlopen, base_layers=count, base_name=name, kept=kept)
+    yield OpenedImage(
+        opened, dlopen, base_layers=count, base_name=name, kept=kept, apply=arriving.rootfs
+    )
 
 
 def open_resolved(

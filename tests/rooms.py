@@ -15,6 +15,7 @@ MODULES = {
 }
 
 SHARED_ROOMS = {
+    "arriving_layers": "rootfs",
     "changesets": "rootfs",
     "ledger": "rootfs",
     "path_resolution": "rootfs",

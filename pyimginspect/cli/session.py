@@ -31,8 +31,9 @@ REPORT_MODULES = (
     "pyimginspect.reporting",
     "pyimginspect.analyzers.builtin",
     "packaging.tags",
-    "pyimginspect.plan.operations",
+    "pyimginspect.plan.planner",
     "tree_sitter_bash",
+    "tree_sitter",
 )
 
 

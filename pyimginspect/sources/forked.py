@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import importlib
 import os
 import selectors
 import signal
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import NamedTuple, NoReturn, Protocol
 
 import msgspec
@@ -46,7 +45,7 @@ class Reading(Protocol):
     def advanced(self, number: int, count: int) -> None:
         """It has read ``count`` more bytes of the layer as stored."""
 
-    def finished(self, number: int) -> None:
+    def finished(self, number: int, indexed: Indexed) -> None:
         """The layer's index has arrived."""
 
 
@@ -67,10 +66,11 @@ class _Result(msgspec.Struct, frozen=True, array_like=True):
 
 
 def read_by_processes(
-    reading: Reading, count: int, workers: int, modules: Sequence[str]
+    reading: Reading, count: int, workers: int, meanwhile: Iterator[str]
 ) -> Outcome:
-    """Read the layers 0 to ``count``, in this order, until one fails; import modules meanwhile.
+    """Read the layers 0 to ``count``, in this order, until one fails.
 
+    Each step of ``meanwhile`` is something else that this process is to do while others read.
     What a process that died was at is missing in the outcome.
     """
     done: dict[int, Indexed] = {}
@@ -83,9 +83,8 @@ def read_by_processes(
                 reader, child = _fork(reading, queue)
                 stack.callback(_end, child, reader)
                 selector.register(reader, selectors.EVENT_READ, bytearray())
-        loading = _load(modules)
         while selector.get_map():
-            timeout = 0 if next(loading, None) is not None else None
+            timeout = 0 if next(meanwhile, None) is not None else None
             for key, _ in selector.select(timeout):
                 received = os.read(key.fd, _PIPE)
                 if not received:
@@ -96,14 +95,6 @@ def read_by_processes(
                         return Outcome(done, number)
                     _take(reading, done, what, number, size, body)
     return Outcome(done, None)
-
-
-def _load(modules: Sequence[str]) -> Iterator[str]:
-    """Import modules, one each time; in between, others are listened to."""
-    for name in modules:
-        with contextlib.suppress(ImportError):  # whoever needs it says so
-            importlib.import_module(name)
-        yield name
 
 
 def _frames(buffer: bytearray) -> Iterator[tuple[int, int, int, bytes]]:
@@ -130,7 +121,7 @@ def _take(
     else:
         with contextlib.suppress(StoredIndexError, msgspec.MsgspecError):
             done[number] = _loaded(body)
-            reading.finished(number)
+            reading.finished(number, done[number])
 
 
 def _dumped(indexed: Indexed) -> bytes:

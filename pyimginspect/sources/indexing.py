@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -18,6 +20,7 @@ from pyimginspect.layers import FileBlob, Indexed
 from pyimginspect.layers.blobs import Blob
 from pyimginspect.layers.compression import MAGIC_LENGTH, sniff
 from pyimginspect.layers.digests import Algorithms, algorithm, check_algorithm
+from pyimginspect.model import LayerIndex
 from pyimginspect.sources.by_contents import by_contents, cached_index, keep_by_contents, usable_toc
 from pyimginspect.sources.options import NoProgress, Options, default_workers
 from pyimginspect.sources.processes import meanwhile, processes_for
@@ -90,11 +93,16 @@ def index_all(located: Located, options: Options, *, remote: bool = False) -> di
     """
     done: dict[int, Indexed] = {}
     first: dict[tuple[str, str | None], int] = {}
+    equal: dict[int, list[int]] = {}
     jobs: list[_Job] = []
     required = remote or options.verify
     for ref in located.layers:
         got = located.found.get(ref.number)
-        if got is None or first.setdefault((ref.name, ref.digest), ref.number) != ref.number:
+        if got is None:
+            continue
+        number = first.setdefault((ref.name, ref.digest), ref.number)
+        equal.setdefault(number, []).append(ref.number)
+        if number != ref.number:
             continue
         label = layer_label(ref)
         if isinstance(got, Indexed):
@@ -107,7 +115,7 @@ def index_all(located: Located, options: Options, *, remote: bool = False) -> di
         else:
             jobs.append(_Job(ref.number, label, ref, got, required))
     options.progress.expect(len(jobs), sum(job.blob.size or 0 for job in jobs))
-    done.update(_run(jobs, options))
+    done.update(_run(jobs, _Arrivals(equal, done, options), options))
     for ref in located.layers:
         if (same := first.get((ref.name, ref.digest))) in done:
             done[ref.number] = done[same]
@@ -138,8 +146,8 @@ def _check_size(got: Blob | Indexed, ref: LayerRef) -> None:
         )
 
 
-def _run(jobs: list[_Job], options: Options) -> dict[int, Indexed]:
-    done = _apart(jobs, options)
+def _run(jobs: list[_Job], arrivals: _Arrivals, options: Options) -> dict[int, Indexed]:
+    done = _apart(jobs, arrivals, options)
     jobs = [job for job in jobs if job.number not in done]
     serial = [job for job in jobs if _is_plain(job.blob)]
     parallel = [job for job in jobs if not _is_plain(job.blob)]
@@ -154,11 +162,43 @@ def _run(jobs: list[_Job], options: Options) -> dict[int, Indexed]:
     return done
 
 
+class _Arrivals:
+    """Tells whoever wants to know which layers have arrived, while others are being read.
+
+    ``equal`` are the numbers of the layers that are equal, by the first; ``known`` are those that
+    the cache had.
+    """
+
+    def __init__(
+        self, equal: Mapping[int, list[int]], known: Mapping[int, Indexed], options: Options
+    ) -> None:
+        self._equal = equal
+        self._known = known
+        self._arrived = options.arrived
+
+    def add(self, number: int, index: LayerIndex) -> None:
+        """A layer has arrived, and with it all that are equal."""
+        if self._arrived is not None:
+            for each in self._equal[number]:
+                self._arrived(each, index)
+
+    def meanwhile(self) -> Iterator[str]:
+        """Do what is to be done while others read, and name each step."""
+        for name in meanwhile():
+            with contextlib.suppress(ImportError):  # whoever needs it says so
+                importlib.import_module(name)
+            yield name
+        for number, indexed in self._known.items():
+            self.add(number, indexed.index)
+            yield str(number)
+
+
 class _Apart:
     """Layers in files, which processes of their own read, and the progress of that."""
 
-    def __init__(self, jobs: list[_Job], options: Options) -> None:
+    def __init__(self, jobs: list[_Job], arrivals: _Arrivals, options: Options) -> None:
         self._jobs = jobs
+        self._arrivals = arrivals
         self._options = msgspec.structs.replace(options, progress=NoProgress())
         self._progress = options.progress
         self._counts = [0] * len(jobs)
@@ -176,16 +216,17 @@ class _Apart:
         self._counts[number] += count
         self._progress.advance(self._jobs[number].label, count)
 
-    def finished(self, number: int) -> None:
+    def finished(self, number: int, indexed: Indexed) -> None:
         """A layer was read."""
         self._progress.finish(self._jobs[number].label, cached=False)
+        self._arrivals.add(self._jobs[number].number, indexed.index)
 
     def take_back(self, number: int) -> None:
         """What was read of a layer is to be read again."""
         self.advanced(number, -self._counts[number])
 
 
-def _apart(jobs: list[_Job], options: Options) -> dict[int, Indexed]:
+def _apart(jobs: list[_Job], arrivals: _Arrivals, options: Options) -> dict[int, Indexed]:
     """Return what other processes made of the layers in files, the largest first."""
     if options.probes or options.workers:
         return {}
@@ -196,8 +237,8 @@ def _apart(jobs: list[_Job], options: Options) -> dict[int, Indexed]:
         return {}
     from pyimginspect.sources.forked import read_by_processes
 
-    reading = _Apart(files, options)
-    read, failed = read_by_processes(reading, len(files), workers, meanwhile())
+    reading = _Apart(files, arrivals, options)
+    read, failed = read_by_processes(reading, len(files), workers, arrivals.meanwhile())
     for number in set(range(len(files))) - set(read):
         reading.take_back(number)
     done = {files[number].number: indexed for number, indexed in read.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Protocol
 
 from msgspec import Struct
@@ -94,7 +95,8 @@ class Options(Struct, frozen=True, kw_only=True):
     local archive against its digest (what comes over a network always is), ``cache`` is used
     when given, ``workers`` layers are read at once. ``connections`` are those to registries
     that several images share. ``attestations`` says where those of the image are looked for;
-    with ``index`` nothing is asked for where the index of the image lists none.
+    with ``index`` nothing is asked for where the index of the image lists none. ``arrived`` may be
+    called with a layer's number and index while others are still being read.
     """
 
     platform: Platform | None = None
@@ -106,3 +108,4 @@ class Options(Struct, frozen=True, kw_only=True):
     workers: int = 0
     connections: Connections | None = None
     attestations: AttestationMode = "index"
+    arrived: Callable[[int, LayerIndex], None] | None = None

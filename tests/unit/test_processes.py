@@ -13,6 +13,8 @@ import pytest
 from pyimginspect.cli.session import REPORT_MODULES, allow_processes
 from pyimginspect.errors import LimitError, PyimginspectError
 from pyimginspect.layers import Limits
+from pyimginspect.layers.cache import Cache
+from pyimginspect.model import LayerIndex
 from pyimginspect.sources import indexing, processes
 from pyimginspect.sources.opening import open_reference
 from pyimginspect.sources.options import NoProgress, Options
@@ -250,3 +252,24 @@ def test_no_module_is_missed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     """Whoever needs a module that is not there says so; here it is only loaded early."""
     monkeypatch.setattr(processes, "_allowed", ("pyimginspect.no_such_module",))
     open_reference(saved(SAMPLE, tmp_path / "image.tar"), Options())
+
+
+@pytest.mark.parametrize("compression", [None, "gzip"])
+@pytest.mark.parametrize("cached", [(), (0,), (1, 3)])
+def test_what_arrives_is_said_at_once(
+    compression: Compression, cached: tuple[int, ...], tmp_path: Path
+) -> None:
+    """Of equal layers each, and those that the cache has."""
+    twice = image([*SAMPLE.layers, SAMPLE.layers[1]])
+    reference = saved(twice, tmp_path / "image.tar", compression)
+    indexes = [layer.index for layer in open_reference(reference, Options()).image.layers]
+    heard: dict[int, LayerIndex] = {}
+    with Cache(tmp_path / "cache") as cache:
+        if compression:
+            keep = [twice.layers[number] for number in cached]
+            part = saved(image(keep or [layer({"a": ""})]), tmp_path / "part.tar", compression)
+            open_reference(part, Options(cache=cache))
+        open_reference(reference, Options(cache=cache, arrived=heard.__setitem__))
+    assert {n: index.entries for n, index in heard.items()} == {
+        n: index.entries for n, index in enumerate(indexes)
+    }
