@@ -172,7 +172,9 @@ def _of_removals(context: Context, proposals: Sequence[Proposal]) -> Iterator[st
         names = {*proposal.edit.packages} if proposal.edit.kind in _LEAVING else set()
         if not names:
             continue
-        for layer in steps.runs(proposal.edit.layer):
+        # What is purged is installed again in the RUNs of its span.
+        but = proposal.there if proposal.edit.kind == "purge" else None
+        for layer in steps.runs(proposal.edit.layer, but):
             for call in steps.calls(layer):
                 missing = names.intersection(call.operands) if call.removes else None
                 if missing:

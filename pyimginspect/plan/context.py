@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import takewhile
 from typing import Any, NamedTuple
 
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.contents import Content, contents_of
 from pyimginspect.inventory.derived.leftovers import files_of_packages, find_leftovers
-from pyimginspect.inventory.instructions import read_steps
+from pyimginspect.inventory.instructions import Step, read_steps
 from pyimginspect.plan import runs as runs_
 from pyimginspect.plan.records import Edit, EditKind
 from pyimginspect.rootfs import Removal
@@ -83,24 +84,16 @@ class Context:
 
     def user(self, layer: int) -> str:
         """Return the user that runs the ``RUN`` of a layer, empty for root."""
-        user = ""
-        for step in self.steps:
-            if step.layer == layer:
-                break
-            if step.word == "USER":
-                user = step.text.strip().partition(":")[0]
+        users = [step.text.strip() for step in self._before(layer) if step.word == "USER"]
+        user = users[-1].partition(":")[0] if users else ""
         return "" if user in ("root", "0") else user
 
     def directory(self, layer: int) -> str:
         """Return the working directory of the step of a layer, absolute."""
         found = "/"
-        for step in self.steps:
-            if step.layer == layer and step.word != "WORKDIR":
-                break
+        for step in self._before(layer):
             if step.word == "WORKDIR":
                 found = posixpath.normpath(posixpath.join(found, step.text.strip()))
-            if step.layer == layer:
-                break
         return found
 
     def variable(self, layer: int, name: str) -> str:
@@ -110,12 +103,14 @@ class Context:
         """
         pattern = re.compile(rf"(?:^|\s){re.escape(name)}[= ]['\"]?([^\s'\"]*)")
         value = ""
-        for step in self.steps:
-            if step.layer == layer:
-                break
+        for step in self._before(layer):
             if step.word == "ENV" and (match := pattern.search(step.text)):
                 value = match[1]
         return value
+
+    def _before(self, layer: int) -> Iterator[Step]:
+        """Return the steps before that of a layer."""
+        return takewhile(lambda step: step.layer != layer, self.steps)
 
     def path(self, removal: Removal) -> str:
         """Return the path that the wasted content had."""

@@ -116,13 +116,16 @@ def _live_in(context: Context, removal: Removal) -> frozenset[str]:
 
 
 def _change(context: Context, removal: Removal) -> _Change | None:
-    """Return what to do about a removal, ``None`` where the packages cannot be moved."""
-    drops = tuple(_without_both(context, removal))
-    between = context.runs(removal.groups[0].layer, removal.layer - 1)
-    uses = [layer for layer in between if may_use(context, layer, removal)]
+    """Return what to do about a removal, ``None`` where the packages cannot be moved.
+
+    The ``RUN`` that removes them may be the one that uses them: ``make && apt-get purge -y gcc``.
+    """
+    layers = context.runs(removal.groups[0].layer, removal.layer)
+    uses = [layer for layer in layers if may_use(context, layer, removal)]
     if uses:
-        return _moved(context, removal, drops, uses[0], uses[-1])
-    them = "it" if len(removal.names) == 1 else "them"
+        return _moved(context, removal, uses[0], uses[-1])
+    drops = (*_without_installs(context, removal), *_without_removal(context, removal))
+    them = _them(removal)
     words = (
         f"do not install {' '.join(removal.names)}: nothing before layer {removal.layer}, which"
         f" removes {them}, calls {them}"
@@ -130,19 +133,20 @@ def _change(context: Context, removal: Removal) -> _Change | None:
     return _Change(drops, words, left_out=True)
 
 
-def _without_both(context: Context, removal: Removal) -> Iterator[Operation]:
-    """Yield what takes the installations and the removal out of their ``RUN``s."""
+def _them(removal: Removal) -> str:
+    return "it" if len(removal.names) == 1 else "them"
+
+
+def _without_installs(context: Context, removal: Removal) -> Iterator[Operation]:
+    """Yield what takes the installations out of their ``RUN``s."""
     layers = [group.layer for group in removal.groups]
     for group in removal.groups:
         yield DropPackages(layer=group.layer, manager=group.manager, names=group.names)
     for layer in _emptied(context, removal):
         yield from fetch_again(context, layer, layers)
-    yield from _without_removal(context, removal)
 
 
-def _moved(
-    context: Context, removal: Removal, drops: Iterable[Operation], first: int, last: int
-) -> _Change | None:
+def _moved(context: Context, removal: Removal, first: int, last: int) -> _Change | None:
     """Return how layers ``first`` to ``last``, as one ``RUN``, install and remove the packages."""
     groups = removal.groups
     install = install_again(context, groups)
@@ -150,29 +154,44 @@ def _moved(
         return None
     if groups[0].layer >= first:
         return None
-    commands = _removing(context, removal)
-    operations: list[Operation] = [
-        *drops,
+    removes = last == removal.layer
+    operations: list[Operation] = [*_without_installs(context, removal)]
+    if not removes:
+        operations += _without_removal(context, removal)
+    operations += [
         InsertCommand(layer=first, after=(), command=install),
         *join_runs(context, first, last),
-        AppendCommand(layer=last, command=" && ".join(commands)),
     ]
-    if groups[0].manager == "apt" and not any("apt/lists" in text for text in commands):
+    commands = _removing(context, removal)
+    if removes:
+        # Its own commands stay; those that take what they leave behind come after them.
+        commands = [*_purging(context, removal)]
+    if commands:
+        operations.append(AppendCommand(layer=last, command=" && ".join(commands)))
+    text = context.command(removal.layer) or ""
+    if groups[0].manager == "apt" and "apt/lists" not in text:
         operations += clean(context, last, [*(group.layer for group in groups), removal.layer])
-    words = f"install {' '.join(removal.names)} and remove them again in the RUN of layer {first}"
+    them = _them(removal)
+    words = f"install {' '.join(removal.names)} and remove {them} again in the RUN of layer {first}"
     return _Change(tuple(operations), words, left_out=False)
 
 
 def _removing(context: Context, removal: Removal) -> list[str]:
     """Return the commands of a layer that removes packages, so that nothing is left behind."""
     found = calls(context.command(removal.layer) or "")
-    orphans, kept = orphans_of(context, removal)
-    if not orphans:
+    purges = [*_purging(context, removal)]
+    if not purges:
         return [call.text for call in found]
-    purge = purge_command(context.inventory, removal.packages, orphans, kept)
     named = {*removal.names}
     others = [call.text for call in found if not call.removes or {*call.packages} - named]
-    return [*others, purge]
+    return [*others, *purges]
+
+
+def _purging(context: Context, removal: Removal) -> Iterator[str]:
+    """Yield what removes the packages with what they would leave behind, if that is anything."""
+    orphans, kept = orphans_of(context, removal)
+    if orphans:
+        yield purge_command(context.inventory, removal.packages, orphans, kept)
 
 
 def _without_removal(context: Context, removal: Removal) -> Iterator[Operation]:

@@ -490,6 +490,8 @@ def purged(*names: str) -> dict[str, Content]:
         ("git", "RUN apt-get install -y git-lfs", "leave-out"),
         ("gcc", "RUN make", "purge"),
         ("gcc", "RUN true", "leave-out"),
+        ("git gcc", "RUN make", "purge"),
+        ("git gcc", "RUN true", "leave-out"),
         ("gcc", "RUN pip install git+https://example.org/x", "purge"),
         ("curl", "RUN make", "purge"),  # a library, say, that something is built with
         ("curl", "RUN true", "leave-out"),
@@ -498,13 +500,14 @@ def purged(*names: str) -> dict[str, Content]:
 def test_what_may_use_a_package_that_is_removed_later(
     package: str, between: str, kind: str
 ) -> None:
+    names = package.split()
     edit, done = found(
         [
-            apt(tools(package), manual=[package]),
+            apt(tools(*names), manual=names),
             {"app/r": "x"},
             {"app/made": "x"},
             {"app/s": "x"},
-            purged(package),
+            purged(*names),
         ],
         [
             f"RUN apt-get install -y {package}",
@@ -514,14 +517,108 @@ def test_what_may_use_a_package_that_is_removed_later(
             f"RUN apt-get purge -y {package}",
         ],
     )
-    assert (edit.kind, edit.layer, edit.packages) == (kind, 4, (package,))
-    assert done[0] == DropPackages(layer=4, manager="apt", names=(package,))
+    assert (edit.kind, edit.layer, {*edit.packages}) == (kind, 4, {*names})
+    assert isinstance(done[0], DropPackages)
+    assert (done[0].layer, {*done[0].names}) == (4, {*names})
+    them = "it" if len(names) == 1 else "them"
+    package = " ".join(done[0].names)
     if kind == "leave-out":
         assert edit.words == (
-            f"do not install {package}: nothing before layer 8, which removes it, calls it"
+            f"do not install {package}: nothing before layer 8, which removes {them}, calls {them}"
         )
     else:
-        assert edit.words == f"install {package} and remove them again in the RUN of layer 6"
+        assert edit.words == f"install {package} and remove {them} again in the RUN of layer 6"
+
+
+LISTS_GO = AppendCommand(layer=6, command=CLEAN)
+
+
+@pytest.mark.parametrize(
+    ("package", "command", "more"),
+    [
+        ("gcc", "make && apt-get purge -y gcc", [LISTS_GO]),
+        ("gcc", "make install; apt-get remove -y gcc", [LISTS_GO]),
+        ("git", "git clone https://example.org/x && apt-get purge -y git", [LISTS_GO]),
+        ("gcc", f"make && apt-get purge -y gcc && {CLEAN}", []),
+        ("gcc", f"{CLEAN} && make && apt-get purge -y gcc", []),
+        ("curl", "curl -O https://example.org/x && apt-get purge -y curl", [LISTS_GO]),
+    ],
+)
+def test_what_the_removing_run_itself_uses_is_installed_there(
+    package: str, command: str, more: list[Operation]
+) -> None:
+    edit, done = found(
+        [apt(tools(package), manual=[package]), {"app/r": "x"}, {"app/x": "x", **purged(package)}],
+        [f"RUN apt-get install -y {package}", "COPY r /app/", f"RUN {command}"],
+    )
+    assert (edit.kind, edit.level) == ("purge", "review")
+    assert edit.words == f"install {package} and remove it again in the RUN of layer 6"
+    install = f"apt-get update && apt-get install -y {package}"
+    assert done == (
+        DropPackages(layer=4, manager="apt", names=(package,)),
+        InsertCommand(layer=6, after=(), command=install),
+        *more,
+    )
+    assert edit.saving == 1_000_000
+
+
+def test_runs_of_which_the_last_one_removes_what_they_use_are_one() -> None:
+    _, done = found(
+        [
+            apt(tools("gcc"), manual=["gcc"]),
+            {"app/r": "x"},
+            {"app/x": "x"},
+            {"app/y": "y", **purged("gcc")},
+        ],
+        [
+            "RUN apt-get install -y gcc",
+            "COPY r /app/",
+            "RUN make",
+            "RUN make install && apt-get purge -y gcc",
+        ],
+    )
+    assert done == (
+        DropPackages(layer=4, manager="apt", names=("gcc",)),
+        InsertCommand(layer=6, after=(), command="apt-get update && apt-get install -y gcc"),
+        JoinRuns(layer=6, others=(7,)),
+        AppendCommand(layer=7, command=CLEAN),
+    )
+
+
+@pytest.mark.parametrize(
+    ("install", "between", "remove"),
+    [
+        # What uses it stands in two RUNs that cannot be one.
+        ("apt-get install -y gcc", ["RUN make", "COPY s /app/"], "make && apt-get purge -y gcc"),
+        ("apt-get install -y gcc", ["RUN make", "COPY s /app/", "RUN make"], "apt-get purge gcc"),
+        # The RUN that installs it uses it.
+        ("apt-get install -y gcc && make", ["COPY r /app/"], "make && apt-get purge -y gcc"),
+        # Only root installs packages.
+        ("apt-get install -y gcc", ["USER app", "RUN make", "USER root", "COPY r /app/"],
+         "apt-get purge -y gcc"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_used_in_one_run_is_advice(
+    install: str, between: list[str], remove: str
+) -> None:
+    layers = [{f"app/{n}": "x"} for n, line in enumerate(between) if not line.startswith("USER")]
+    plan = planned(
+        [apt(tools("gcc"), manual=["gcc"]), *layers, purged("gcc")],
+        [f"RUN {install}", *between, f"RUN {remove}"],
+    )
+    assert [(each.kind, each.operations) for each in plan.edits] == [("advice", ())]
+
+
+def test_what_the_installing_run_alone_uses_is_removed_there() -> None:
+    edit, done = found(
+        [apt(tools("gcc"), manual=["gcc"]), {"app/r": "x"}, purged("gcc")],
+        ["RUN apt-get install -y gcc && make", "COPY r /app/", "RUN apt-get purge -y gcc"],
+    )
+    assert edit.kind == "delete-early"
+    assert done == (
+        AppendCommand(layer=4, command="apt-get purge -y gcc"),
+        DropInstruction(layer=6),
+    )
 
 
 def test_what_is_asked_for_twice_is_left_out_twice() -> None:
@@ -622,7 +719,7 @@ def test_what_a_pattern_removes_is_not_left_out() -> None:
             "RUN apt-get install -y git less",
             "COPY r /app/",
             "RUN true",
-            "RUN apt-get purge -y git 'les.*'",
+            "RUN apt-get purge -y git 'les.*' && apt-get autoremove -y",
         ],
     )
     assert [(e.kind, e.saving) for e in plan.edits] == [
@@ -1164,44 +1261,90 @@ def test_what_came_with_what_is_removed_later_goes_by_the_same_edit() -> None:
     )
 
 
-def test_what_a_removal_left_behind_goes_by_the_same_edit() -> None:
+@pytest.mark.parametrize(
+    ("command", "before", "used"),
+    [
+        ("apt-get -y remove build-essential", "", 6),
+        ("apt-get -y remove build-essential && rm /app/r", "rm /app/r && ", 6),
+        ("make && apt-get -y remove build-essential", "", 7),
+    ],
+)
+@pytest.mark.parametrize("needed", [False, True])
+def test_what_a_removal_left_behind_goes_by_the_same_edit(
+    command: str, before: str, used: int, needed: bool
+) -> None:
     """`apt-get remove` without `--auto-remove` keeps all that came with a package."""
     packages: dict[str, Package] = {
-        "build-essential": {"Depends": "make", "files": {"usr/share/doc/b/x": File(MB)}},
+        "build-essential": {"Depends": "make, libpq5", "files": {"usr/share/doc/b/x": File(MB)}},
         "make": {"files": {"usr/bin/make": File(MB, mode=0o755)}},
+        "libpq5": {"files": {"usr/lib/libpq.so.5": elf(soname="libpq.so.5", extra=MB)}},
     }
-    left: dict[str, Package] = {"make": packages["make"]}
-    below = {
-        path: content for path, content in apt(left, manual=[]).items() if path != "usr/bin/make"
-    }
+    left = {name: packages[name] for name in ("make", "libpq5")}
+    files = {*left["make"]["files"], *left["libpq5"]["files"]}
+    below = {path: data for path, data in apt(left).items() if path not in files}
+    pq = {f"{SITE}/pq.so": elf(needed=["libpq.so.5"])} if needed else {}
     edit, done = found(
         [
             apt(packages, manual=["build-essential"]),
             {"app/r": "x"},
-            built("a", "cp313-cp313-linux_x86_64"),
+            {**built("a", "cp313-cp313-linux_x86_64" if used == 6 else "py3-none-any"), **pq},
             {**below, "usr/share/doc/b/.wh.x": ""},
         ],
         [
             "RUN apt-get install -y build-essential",
             "COPY r /app/",
             "RUN pip install a",
-            "RUN apt-get -y remove build-essential",
+            f"RUN {command}",
         ],
     )
-    assert edit.saving > 2_000_000, "make is not stored either"
+    saved = 2_000_000 if needed else 3_000_000
+    assert saved < edit.saving < saved + 100_000, "what nothing needs is not stored either"
+    drop = DropCommand(layer=7, words=("apt-get", "-y", "remove", "build-essential"))
+    purge = f"{PURGE.removesuffix('gcc')}build-essential"
+    purge = f"{before}{'apt-mark manual libpq5 && ' * needed}{purge}"
     assert done == (
         DropPackages(layer=4, manager="apt", names=("build-essential",)),
-        DropCommand(layer=7, words=("apt-get", "-y", "remove", "build-essential")),
+        *([drop] if used == 6 else []),
         InsertCommand(
-            layer=6, after=(), command="apt-get update && apt-get install -y build-essential"
+            layer=used, after=(), command="apt-get update && apt-get install -y build-essential"
         ),
-        AppendCommand(
-            layer=6,
-            command="apt-get purge -y --auto-remove -o APT::AutoRemove::RecommendsImportant=false"
-            " -o APT::AutoRemove::SuggestsImportant=false build-essential",
-        ),
-        AppendCommand(layer=6, command=CLEAN),
+        AppendCommand(layer=used, command=purge),
+        AppendCommand(layer=used, command=CLEAN),
     )
+
+
+@pytest.mark.parametrize(
+    ("beside", "call", "offered"),
+    [
+        ({}, "true", True),
+        ({"usr/local/bin/tool": File("#!/bin/sh\n", mode=0o755)}, "tool", False),
+        ({"usr/local/bin/tool": File("#!/bin/sh\n", mode=0o755)}, "true", True),
+        ({"var/log/dpkg.log": "log"}, "dpkg.log", True),
+    ],
+)
+def test_what_else_a_needless_installation_makes_may_be_needed(
+    beside: Mapping[str, Content], call: str, offered: bool
+) -> None:
+    """What the package's own scripts made, say."""
+    plan = planned(
+        [
+            {**apt(tools("git"), manual=["git"]), **beside},
+            {"app/r": "x"},
+            {"app/x": "x"},
+            {"app/s": "s"},
+            purged("git"),
+        ],
+        [
+            "RUN apt-get install -y git",
+            "COPY r /app/",
+            f"RUN {call}",
+            "COPY s /app/",
+            "RUN apt-get purge -y git",
+        ],
+    )
+    assert [each.kind for each in plan.edits if each.operations] == ["leave-out"] * offered
+    reasons = [each.reason for each in plan.not_offered]
+    assert reasons == ["layer 6 calls tool, which would not be there"] * (not offered)
 
 
 @pytest.mark.parametrize(
@@ -1236,6 +1379,7 @@ def test_lists_that_nothing_installs_by_any_more_are_not_fetched(
         ],
     )
     (edit,) = (each for each in plan.edits if each.kind == "purge")
+    assert len(plan.edits) == 1 or last != CLEAN or not needless
     assert (DropInstruction(layer=4) in edit.operations) == needless
     assert (edit.others[0] == 4) == needless
     assert (

@@ -1,0 +1,4 @@
+import markupsafe
+from markupsafe import _speedups
+
+print(markupsafe.escape("<"), _speedups is not None)
