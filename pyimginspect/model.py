@@ -285,8 +285,9 @@ class History(Struct, frozen=True, kw_only=True):
 class ImageConfig(Struct, frozen=True, kw_only=True):
     """The parts of an image's configuration that this package reads.
 
-    ``env`` is a list of ``NAME=value``, ``volumes`` are the declared mount points. Source: OCI
-    image specification, config.md.
+    ``env`` is a list of ``NAME=value``, ``volumes`` are the declared mount points, ``healthcheck``
+    is the command of ``HEALTHCHECK`` with its arguments, empty for none. Sources: OCI image
+    specification, config.md; for the health check Docker image specification v1.2.
     """
 
     platform: Platform = Platform()
@@ -297,6 +298,7 @@ class ImageConfig(Struct, frozen=True, kw_only=True):
     shell: tuple[str, ...] = ()
     user: str = ""
     working_dir: str = ""
+    healthcheck: tuple[str, ...] = ()
     volumes: tuple[str, ...] = ()
     labels: Mapping[str, str] = {}
     diff_ids: tuple[Digest, ...] = ()

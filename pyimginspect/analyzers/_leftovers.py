@@ -172,8 +172,8 @@ def _tool_evidence(inventory: Inventory, tools: Sequence[BuildTool]) -> Iterator
 def _proofs(kept: Iterable[Kept]) -> Iterator[Evidence]:
     """Yield why runtime packages must stay when build packages go."""
     for proof in kept:
-        what = f"/{proof.path} needs {proof.library}: {proof.package} must stay"
-        if not proof.library:
+        what = f"{proof.need}: {proof.package} must stay"
+        if not proof.need:
             what = (
                 f"{proof.package} must stay: a program that starts, or another package, requires it"
             )

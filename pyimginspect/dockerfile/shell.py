@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tree_sitter import Node, Parser, Tree
 
 __all__ = [
+    "SHELLS",
     "Command",
     "Item",
     "Operator",
@@ -32,6 +33,9 @@ __all__ = [
 
 Operator = Literal["", "&&", "||", ";", "&", "|", "\n"]
 """What stands before a command; empty where it is the first of its list."""
+
+SHELLS = frozenset({"sh", "bash", "dash", "ash", "ksh", "mksh", "zsh"})
+"""The names of shells whose texts are read: those that take POSIX's language."""
 
 LONGEST_SCRIPT = 256 << 10
 """Bytes of a shell's text that are examined."""
@@ -97,10 +101,15 @@ class Command(Struct, frozen=True):
     @property
     def program(self) -> str:
         """The last name of the program: ``pip`` for ``/usr/bin/pip``; empty if it is not known."""
+        return self.path.rpartition("/")[2]
+
+    @property
+    def path(self) -> str:
+        """The program as it is written, by name or by path; empty if it is not known."""
         number = self._first
         if number is None or not self.words[number].literal:
             return ""
-        return self.words[number].text.rpartition("/")[2]
+        return self.words[number].text
 
     @property
     def arguments(self) -> tuple[Word, ...]:

@@ -8,11 +8,13 @@ is known to call it (``data/build_tools.json``, with a source for each), and, of
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 
 from msgspec import Struct
 
+from pyimginspect.dockerfile.shell import SHELLS, commands
 from pyimginspect.inventory.cache_places import in_cache
 from pyimginspect.inventory.facts import Distribution
 from pyimginspect.inventory.packages import PackageDatabase
@@ -22,7 +24,9 @@ from pyimginspect.rootfs import RootFS
 
 __all__ = [
     "COMMAND",
+    "HEALTH_CHECK",
     "Caller",
+    "called_programs",
     "callers",
     "command_words",
     "interpreted_programs",
@@ -31,11 +35,14 @@ __all__ = [
 ]
 
 COMMAND = "the command of the image"
+HEALTH_CHECK = "HEALTHCHECK"
 _WORD = re.compile(r"[^\s;&|()<>`\"'$]+")
 # What package managers of Node bring for themselves.
 _OF_NODE = re.compile(r"/node_modules/(?:npm|corepack|yarn|pnpm|node-gyp|n)/|/yarn-v\d|/pnpm/")
 _JARS = re.compile(r"/(?:jvm|maven|\.m2|gradle|\.gradle|ant|sbt|kotlinc?)[^/]*/")
 _MOST_TEXT = 100_000
+_MOST_SCRIPTS = 20
+_TEXT_OPTION = re.compile(r"-[a-z]*c")
 
 
 class Caller(Struct, frozen=True, kw_only=True):
@@ -148,14 +155,59 @@ def _started(rootfs: RootFS, places: Iterable[str | None], name: str) -> str:
 
 
 def command_words(rootfs: RootFS, config: ImageConfig) -> Iterator[str]:
-    """Yield the words of the image's command, and of the scripts in it whose text is known."""
-    for argument in (*config.entrypoint, *config.cmd):
+    """Yield the words of the image's command and health check, and of scripts that these name."""
+    for argument in (*config.entrypoint, *config.cmd, *config.healthcheck):
         yield from _WORD.findall(argument[:_MOST_TEXT])
         place = argument if argument.startswith("/") else f"{config.working_dir}/{argument}"
         text = rootfs.texts.get(rootfs.resolve(place) or "", b"")
         for line in text[:_MOST_TEXT].decode("utf-8", "replace").split("\n"):
             if not line.lstrip().startswith("#"):
                 yield from _WORD.findall(line)
+
+
+def called_programs(rootfs: RootFS, config: ImageConfig) -> Iterator[tuple[str, str]]:
+    """Yield what the health check calls, and shell scripts of it and of the image's command.
+
+    That is each program, as it is named there, and who calls it: the path of the script,
+    ``HEALTHCHECK``, or ``ENTRYPOINT and CMD`` for what these pass to a shell.
+    """
+    if config.healthcheck:
+        yield config.healthcheck[0], HEALTH_CHECK
+    command = (*config.entrypoint, *config.cmd)
+    todo = [(text, "ENTRYPOINT and CMD") for text in _shell_texts(command)]
+    todo += [(text, HEALTH_CHECK) for text in _shell_texts(config.healthcheck)]
+    named = deque([*command, *config.healthcheck])
+    scripts: dict[str, None] = {}
+    while todo or named:
+        if not todo:
+            real = _shell_script(rootfs, config, named.popleft())
+            if real is None or real in scripts or len(scripts) == _MOST_SCRIPTS:
+                continue
+            scripts[real] = None
+            todo.append((rootfs.texts[real].decode("utf-8", "replace"), f"/{real}"))
+        text, who = todo.pop()
+        for each in commands(text[:_MOST_TEXT]):
+            if each.path:
+                yield each.path, who
+                named.append(each.path)
+
+
+def _shell_texts(words: Sequence[str]) -> Iterator[str]:
+    """Yield what the words of a command pass to a shell as its text, after ``-c``."""
+    shell = option = False
+    for word in words:
+        if option:
+            yield word
+        option = shell and bool(_TEXT_OPTION.fullmatch(word))
+        shell = word.rpartition("/")[2] in SHELLS or (shell and word.startswith("-"))
+
+
+def _shell_script(rootfs: RootFS, config: ImageConfig, word: str) -> str | None:
+    """Return the real path of the shell script that a word names by its path, if it does."""
+    real = rootfs.resolve(word if word.startswith("/") else f"{config.working_dir}/{word}")
+    line = rootfs.scripts.get(real or "", "").partition("\n")[0]
+    is_shell = _interpreter(line).rpartition("/")[2] in SHELLS
+    return real if real in rootfs.texts and is_shell else None
 
 
 def _jars(rootfs: RootFS, packages: PackageDatabase) -> Iterator[str]:

@@ -9,12 +9,12 @@ from pyimginspect.dockerfile.document import parse
 from pyimginspect.dockerfile.matching import FIXED, Match
 from pyimginspect.dockerfile.records import Instruction
 from pyimginspect.dockerfile.runs import NotEditableError, Run
+from pyimginspect.dockerfile.shell import SHELLS
 from pyimginspect.plan.operations import BuildStage
 
 __all__ = ["Block", "Draft", "Snapshot"]
 
 _OTHER_SHELL = "its SHELL is no POSIX shell"
-_POSIX_SHELLS = frozenset({"sh", "bash", "dash", "ash", "zsh", "ksh"})
 
 
 class Block:
@@ -113,7 +113,7 @@ class Draft:
                 break
             if each.keyword == "SHELL":
                 shell = each.words or ("",)
-        return not shell or posixpath.basename(shell[0]) in _POSIX_SHELLS
+        return not shell or posixpath.basename(shell[0]) in SHELLS
 
     def again(self, block: Block) -> Instruction:
         """Return the instruction of a block as it is by now, with its places in that text."""

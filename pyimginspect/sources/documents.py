@@ -132,6 +132,10 @@ class _History(Struct):
         )
 
 
+class _HealthCheck(Struct, rename="pascal"):
+    test: list[str] | None = None
+
+
 class _Settings(Struct, rename="pascal"):
     env: list[str] | None = None
     entrypoint: list[str] | None = None
@@ -141,6 +145,15 @@ class _Settings(Struct, rename="pascal"):
     working_dir: str | None = None
     volumes: dict[str, Any] | None = None
     labels: dict[str, str] | None = None
+    healthcheck: _HealthCheck | None = None
+
+    def health_command(self) -> tuple[str, ...]:
+        """Return what the health check executes; nothing where it is disabled (``NONE``)."""
+        how, *words = (self.healthcheck and self.healthcheck.test) or ("NONE",)
+        if how == "CMD-SHELL":
+            # The shell is the image's own, as for RUN: moby, daemon/health.go, getShell.
+            return (*(self.shell or ("/bin/sh", "-c")), *words[:1]) if words else ()
+        return tuple(words) if how == "CMD" else ()
 
 
 class _Config(Struct):
@@ -208,6 +221,7 @@ def parse_config(data: bytes, what: str) -> ImageConfig:
         shell=tuple(settings.shell or ()),
         user=settings.user or "",
         working_dir=settings.working_dir or "",
+        healthcheck=settings.health_command(),
         volumes=tuple(settings.volumes or ()),
         labels=settings.labels or {},
         diff_ids=tuple(map(parse_digest, diff_ids)),

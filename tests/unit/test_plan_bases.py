@@ -32,7 +32,12 @@ FULL: dict[str, Package] = {
 Layer = Mapping[str, Content]
 
 
-def proposed(*above: Layer, history: Sequence[str], python: Layer | None = None) -> Edit:
+def proposed(
+    *above: Layer,
+    history: Sequence[str],
+    python: Layer | None = None,
+    config: Mapping[str, object] | None = None,
+) -> Edit:
     """The edit of the base of an image on a full variant of four layers."""
     base = [
         debian_base(slim=False),
@@ -42,6 +47,7 @@ def proposed(*above: Layer, history: Sequence[str], python: Layer | None = None)
     ]
     lines = [*OFFICIAL_STEPS, *steps(*history)]
     one = image([*base, *above], history=lines, env=official_env("3.13.1"))
+    one.config["config"].update(config or {})
     (edit,) = (each for each in make_plan(taken(one)).edits if each.kind == "base")
     return edit
 
@@ -105,3 +111,40 @@ def test_a_library_of_the_full_variant_that_is_in_use_is_installed(
             InsertCommand(layer=layer, after=(), command=install),
         )
     )
+
+
+def installed(edit: Edit) -> list[str]:
+    """The packages that an edit of the base installs beside the slim variant."""
+    inserted = (each.command for each in edit.operations if isinstance(each, InsertCommand))
+    words = next(inserted, "").partition("--no-install-recommends ")[2].partition(" &&")[0]
+    return words.split()
+
+
+SCRIPT = File('#!/bin/sh\nset -e\n[ -d .git ] || git clone "$SOURCE" .\nexec "$@"\n', mode=0o755)
+HEALTHY: Layer = {"app/check.sh": File("#!/bin/sh\ngit status\n", mode=0o755)}
+
+
+@pytest.mark.parametrize(
+    ("layer", "config", "needed"),
+    [
+        ({"app/x": "x"}, {"Healthcheck": {"Test": ["CMD-SHELL", "git status || exit 1"]}}, ["git"]),
+        ({"app/x": "x"}, {"Healthcheck": {"Test": ["CMD", "git", "status"]}}, ["git"]),
+        ({"app/x": "x"}, {"Healthcheck": {"Test": ["CMD", "/usr/bin/git"]}}, ["git"]),
+        (HEALTHY, {"Healthcheck": {"Test": ["CMD", "/app/check.sh"]}}, ["git"]),
+        (HEALTHY, {"Healthcheck": {"Test": ["CMD-SHELL", "/app/check.sh x"]}}, ["git"]),
+        ({"app/x": "x"}, {"Healthcheck": {"Test": ["NONE"]}}, []),
+        ({"app/x": "x"}, {"Healthcheck": {"Test": ["CMD-SHELL", "echo git"]}}, []),
+        ({"app/x": "x"}, {"Healthcheck": {}}, []),
+        ({"run.sh": SCRIPT}, {"Entrypoint": ["/run.sh"], "Cmd": ["python"]}, ["git"]),
+        ({"app/run.sh": SCRIPT}, {"Cmd": ["./run.sh"], "WorkingDir": "/app"}, ["git"]),
+        ({"x": "x"}, {"Cmd": ["tini", "--", "sh", "-ec", "git fetch && exec gunicorn"]}, ["git"]),
+        ({"x": "x"}, {"Cmd": ["python", "-c", "git"]}, []),
+        (dist_info("gitpython", "3.1", site=SITE), {}, ["git"]),
+    ],
+)
+def test_programs_of_the_full_variant_that_a_container_calls_are_installed(
+    layer: Layer, config: Mapping[str, object], needed: Sequence[str]
+) -> None:
+    history = ["RUN pip install x", "COPY x /"]
+    edit = proposed(dist_info("x", "1", site=SITE), layer, history=history, config=config)
+    assert installed(edit) == needed

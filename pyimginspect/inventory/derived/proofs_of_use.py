@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 
+import msgspec
 from msgspec import Struct
 
 from pyimginspect.inventory.collect import Inventory
@@ -11,22 +12,31 @@ from pyimginspect.inventory.derived.loading import loaded_elsewhere, loads_witho
 from pyimginspect.inventory.derived.primary_python import needed_packages
 from pyimginspect.inventory.packages import Graph
 from pyimginspect.inventory.packages.graph import dependency_closure
-from pyimginspect.inventory.runtimes import interpreted_programs
+from pyimginspect.inventory.runtimes import called_programs, callers, interpreted_programs
+from pyimginspect.model import DEFAULT_PATH
 
-__all__ = ["Kept", "proofs_of_use", "used_by_files"]
+__all__ = ["Kept", "program_on_path", "proofs_of_use", "used_by_files"]
 
 
 class Kept(Struct, frozen=True, kw_only=True):
     """A runtime package that came with build tools and that must stay: the proof.
 
     The ELF file or the script at ``path``, which is no package's, or the distribution whose
-    metadata that is, needs ``library``, a library or a program that ``package`` holds.
-    Without a library it is what starts, or a Python that is in use, and ``path`` is its own.
+    metadata that is, needs ``library``, a library or a program that ``package`` holds; without a
+    path, ``by`` does, an instruction. Without a library it is what starts, or a Python that is in
+    use, and ``path`` is its own.
     """
 
     package: str
     library: str = ""
     path: str = ""
+    by: str = ""
+
+    @property
+    def need(self) -> str:
+        """Who needs what, as a clause; empty where it is what starts."""
+        who = self.by or f"/{self.path}"
+        return f"{who} needs {self.library}" if self.library else ""
 
 
 def proofs_of_use(
@@ -64,6 +74,7 @@ def used_by_files(inventory: Inventory, free: Collection[str]) -> Iterator[Kept]
     Or that a Python distribution opens by name when it runs, which no ELF header tells.
     """
     packages = inventory.packages
+    yield from _called(inventory, free)
     yield from _programs(inventory, free)
     libraries = {
         path.rpartition("/")[2]: key
@@ -77,6 +88,41 @@ def used_by_files(inventory: Inventory, free: Collection[str]) -> Iterator[Kept]
     yield from opened.values()
     unproven = {library: key for library, key in libraries.items() if key not in opened}
     yield from _linked(inventory, unproven)
+
+
+def program_on_path(inventory: Inventory, name: str) -> str | None:
+    """Return the real path of the program that a name, or a path from the root, leads to."""
+    rootfs = inventory.rootfs
+    if name.startswith("/"):
+        return rootfs.resolve(name)
+    if not name or "/" in name:
+        return None
+    directories = inventory.image.config.environment().get("PATH", DEFAULT_PATH).split(":")
+    found = (rootfs.resolve(f"{each}/{name}") for each in directories if each.startswith("/"))
+    return next(filter(None, found), None)
+
+
+def _called(inventory: Inventory, free: Collection[str]) -> Iterator[Kept]:
+    """Yield one proof for each of ``free`` whose program is called as a container runs.
+
+    By the health check, by a shell script that starts, or by a distribution that is known for it.
+    """
+    calls = [
+        (name, Kept(package="", path=who[1:]) if who[0] == "/" else Kept(package="", by=who))
+        for name, who in called_programs(inventory.rootfs, inventory.image.config)
+    ]
+    calls += [
+        (caller.program, Kept(package="", path=each.metadata))
+        for each in inventory.distributions
+        for caller in callers().get(each.name, ())
+    ]
+    proven: set[str] = set()
+    for name, proof in calls:
+        for owner in inventory.packages.owner(program_on_path(inventory, name) or ""):
+            if owner in free and owner not in proven:
+                proven.add(owner)
+                library = name.rpartition("/")[2]
+                yield msgspec.structs.replace(proof, package=owner, library=library)
 
 
 def _opened(inventory: Inventory, free: Collection[str]) -> dict[str, Kept]:

@@ -8,12 +8,11 @@ from msgspec import Struct
 
 from pyimginspect.dockerfile.shell import commands
 from pyimginspect.inventory.collect import Inventory
-from pyimginspect.inventory.derived.proofs_of_use import proofs_of_use
+from pyimginspect.inventory.derived.proofs_of_use import program_on_path, proofs_of_use
 from pyimginspect.inventory.instructions import read_steps
 from pyimginspect.inventory.packages import Graph
 from pyimginspect.inventory.runtimes import callers, command_words
 from pyimginspect.inventory.tool_names import required_names
-from pyimginspect.model import DEFAULT_PATH
 
 __all__ = ["Use", "uses_of"]
 
@@ -51,7 +50,7 @@ def uses_of(inventory: Inventory, graph: Graph, keys: Collection[str]) -> Iterat
 
 def _all(inventory: Inventory, graph: Graph, keys: Collection[str]) -> Iterator[Use]:
     for proof in proofs_of_use(inventory, graph, keys):
-        what = f"/{proof.path} needs {proof.library}" if proof.library else "what starts needs it"
+        what = proof.need or "what starts needs it"
         yield Use(package=proof.package, what=what, path=proof.path)
     yield from _called(inventory)
     yield from _required(inventory)
@@ -63,7 +62,7 @@ def _all(inventory: Inventory, graph: Graph, keys: Collection[str]) -> Iterator[
 def _called(inventory: Inventory) -> Iterator[Use]:
     """Yield the packages of programs that the command, distributions and each ``RUN`` call."""
     for word in command_words(inventory.rootfs, inventory.image.config):
-        yield from _uses(inventory, word, "the image's command")
+        yield from _uses(inventory, word, "the image's command or health check")
     for each in inventory.distributions:
         for caller in callers().get(each.name, ()):
             yield from _uses(inventory, caller.program, f"{each.name} {each.version}")
@@ -77,21 +76,9 @@ def _called(inventory: Inventory) -> Iterator[Use]:
 
 
 def _uses(inventory: Inventory, name: str, who: str) -> Iterator[Use]:
-    real = _program(inventory, name) or ""
+    real = program_on_path(inventory, name) or ""
     for key in inventory.packages.owner(real):
         yield Use(package=key, what=f"{who} calls {name}", path=real)
-
-
-def _program(inventory: Inventory, name: str) -> str | None:
-    """Return the real path of the program that a name leads to."""
-    rootfs = inventory.rootfs
-    if name.startswith("/"):
-        return rootfs.resolve(name)
-    if not name or "/" in name:
-        return None
-    directories = inventory.image.config.environment().get("PATH", DEFAULT_PATH).split(":")
-    found = (rootfs.resolve(f"{each}/{name}") for each in directories if each.startswith("/"))
-    return next(filter(None, found), None)
 
 
 def _required(inventory: Inventory) -> Iterator[Use]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from pyimginspect.dockerfile.shell import SHELLS
 from pyimginspect.inventory.facts import StartStep
 from pyimginspect.inventory.interpreters.executables import python_name
 from pyimginspect.inventory.startup.execve import execute, find_program
@@ -29,7 +30,6 @@ from pyimginspect.inventory.startup.wrappers import is_wrapper, unwrap
 
 __all__ = ["Route", "shown"]
 
-SHELLS = frozenset({"sh", "bash", "dash", "ash", "ksh", "mksh", "zsh"})
 _MOST_STEPS = 24
 _MOST_SHOWN = 12
 

@@ -184,7 +184,7 @@ def test_the_base_image_is_not_judged() -> None:
         ({}, [], {"cmd": ["/usr/sbin/mail", "-f"]}, ("mailer", "what starts needs it")),
         (
             {"run.sh": File("#!/bin/sh\nextra &\nexec curl x\n", mode=0o755)}, [],
-            {"cmd": ["/run.sh"]}, ("extra", "the image's command calls extra"),
+            {"cmd": ["/run.sh"]}, ("extra", "/run.sh needs extra"),
         ),
         ({}, [("RUN extra --all", {})], {}, ("extra", "the RUN of layer 5 calls extra")),
         (
