@@ -5,7 +5,7 @@ How layers become one file system: see :mod:`pyimginspect.changesets`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import cached_property, partial
 from typing import Literal, TypeVar
 
@@ -97,7 +97,7 @@ class RootFS:
         self,
         layers: tuple[Layer, ...],
         nodes: dict[str, Node],
-        children: dict[str, set[str]],
+        children: Mapping[str, Collection[str]],
         moved: set[str],
         links: set[str],
         removals: tuple[Removal, ...],

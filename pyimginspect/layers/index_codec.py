@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import msgspec
+from msgspec.structs import force_setattr
 
 from pyimginspect.decoding import from_builtins, from_msgpack
 from pyimginspect.layers.compression import zstd_module
@@ -62,11 +63,39 @@ def load_index(data: bytes) -> LayerIndex:
     try:
         if data[:1] == _PLAIN:
             with _no_collection():
-                return from_msgpack(packed, LayerIndex)
+                index = from_msgpack(packed, LayerIndex)
+                _share_values(index)
+                return index
         plain = msgspec.msgpack.decode(packed, ext_hook=_unescaped)
         return from_builtins(plain, LayerIndex)
     except (msgspec.MsgspecError, ValueError) as exc:
         raise StoredIndexError("these bytes are no index") from exc
+
+
+# What many ELF files of a layer have in common.
+_SHARED_OF_ELF = (
+    "machine", "interpreter", "needed", "soname", "rpath", "runpath", "version_needs",
+    "version_definitions",
+)  # fmt: skip
+
+
+def _share_values(index: LayerIndex) -> None:
+    """Make equal values one object, as they are where a layer was read.
+
+    Each value was decoded into an object of its own; 32 bytes for each number of 50,000 entries
+    are a fifth of all that an index takes. Nobody else has seen the records yet.
+    """
+    values: dict[Any, Any] = {}
+    same = values.setdefault
+    for entry in index.entries:
+        force_setattr(entry, "mode", same(entry.mode, entry.mode))
+        force_setattr(entry, "mtime", same(entry.mtime, entry.mtime))
+        if entry.stored == entry.size:
+            force_setattr(entry, "stored", entry.size)
+    for file in index.elf.values():
+        for name in _SHARED_OF_ELF:
+            value = getattr(file, name)
+            force_setattr(file, name, same(value, value))
 
 
 def unpack(data: bytes | memoryview) -> bytes:

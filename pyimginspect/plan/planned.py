@@ -20,7 +20,7 @@ class PlannedRootFS(RootFS):
         children = dict(rootfs._children)
         for parent in {path.rpartition("/")[0] for path in gone}:
             if parent in children:
-                children[parent] = children[parent].difference(gone)
+                children[parent] = [path for path in children[parent] if path not in gone]
         super().__init__(
             rootfs.layers,
             {path: node for path, node in rootfs.nodes.items() if path not in gone},

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from pyimginspect.cli import main
 from pyimginspect.errors import CacheError, DigestMismatchError
@@ -23,7 +24,7 @@ from pyimginspect.layers.cache_settings import DEFAULT_SIZE, cache_size
 from pyimginspect.layers.cache_upkeep import cache_info, clear_cache
 from pyimginspect.layers.digests import digest_of
 from pyimginspect.layers.index_codec import StoredIndexError, decode_index, encode_index
-from pyimginspect.model import Digest, LayerIndex, parse_size
+from pyimginspect.model import Digest, ElfFile, LayerIndex, parse_size
 from pyimginspect.sources.opening import open_reference
 from pyimginspect.sources.options import Options
 from tests.contract import content
@@ -78,6 +79,22 @@ def test_an_index_comes_back_as_it_was(blob: bytes, digests: bool) -> None:
     index = index_layer(BytesBlob(data=blob), digests=digests).index
     assert decode_index(encode_index(index)) == index
     assert encode_index(index) == encode_index(decode_index(encode_index(index)))
+
+
+def test_what_is_equal_in_an_index_takes_memory_once() -> None:
+    entry = INDEX.entries[0]
+    alike = [replace(entry, mode=0o755, mtime=500, size=5000, stored=5000) for _ in range(2)]
+    files = dict(enumerate(ElfFile(needed=("libc.so.6",), machine="x86_64") for _ in range(2)))
+    index = decode_index(encode_index(LayerIndex(size=1, entries=tuple(alike), elf=files)))
+    for one, other in (index.entries, index.elf.values()):
+        for name in one.__struct_fields__:
+            mine, its = getattr(one, name), getattr(other, name)
+            assert mine == its
+            assert mine is its or name in ("path", "offset", "size", "stored"), name
+    sparse = replace(entry, size=5000, stored=600)
+    back = decode_index(encode_index(LayerIndex(size=1, entries=(*alike, sparse))))
+    assert [each.stored is each.size for each in back.entries] == [True, True, False]
+    assert back.entries[2] == sparse
 
 
 @pytest.mark.parametrize("running", [True, False])
