@@ -117,7 +117,7 @@ def direct_url(data: bytes) -> str:
         found = from_json(data, _DirectUrl) if data else _DirectUrl()
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return ""
-    url = _CREDENTIALS.sub("", found.url, count=1)
+    url = _CREDENTIALS.sub("", found.url)
     if found.vcs_info is not None and found.vcs_info.vcs in _VERSION_CONTROL:
         url = f"{found.vcs_info.vcs}+{url}@{found.vcs_info.commit_id}"
     return url

@@ -198,16 +198,23 @@ def test_names_that_are_never_removed() -> None:
     assert plan(rootfs(tree, conf), "root").orphaned == ("other",)
 
 
-def test_of_one_source_only_the_newest_is_held() -> None:
-    tree = dpkg(
-        "user root",
-        root={"Depends": "old, new, other"},
-        user={"Depends": "virtual"},
-        old={"Provides": "virtual", "Source": "s (1)"},
-        new={"Provides": "virtual", "Source": "s (2)"},
-        other={"Provides": "virtual"},
-    )
-    assert plan(rootfs(tree), "root").orphaned == ("old",)
+@pytest.mark.parametrize(
+    ("sources", "orphaned"),
+    [
+        ({"a": "s (1)", "b": "s (2)", "c": "c"}, ("a",)),
+        ({"a": "s (2)", "b": "s (1)", "c": "c"}, ("b",)),
+        ({"a": "s (1)", "b": "s (2)"}, ("a",)),
+        ({"a": "s (1)", "b": "t (2)"}, ()),
+        ({"a": "s (2)", "b": "s (2)", "c": "s (1)"}, ("c",)),
+    ],
+)
+def test_of_one_source_only_the_newest_is_held(
+    sources: dict[str, str], orphaned: tuple[str, ...]
+) -> None:
+    packages = {name: {"Provides": "virtual", "Source": s} for name, s in sources.items()}
+    root, user = {"Depends": ", ".join(sources)}, {"Depends": "virtual"}
+    tree = dpkg("user root", root=root, user=user, **packages)
+    assert plan(rootfs(tree), "root").orphaned == orphaned
 
 
 @pytest.mark.parametrize(
@@ -344,6 +351,13 @@ def test_of_several_providers_one_is_needed() -> None:
     assert find_orphans(files, dependency_graph(find_os_packages(files))) == ("vim",)
 
 
+def test_packages_of_apk_that_need_each_other() -> None:
+    records = {"app": "D:a", "a": "D:b", "b": "D:a", "c": "D:d", "d": "D:c"}
+    files = rootfs(apk("app", **records))
+    assert find_orphans(files, dependency_graph(find_os_packages(files))) == ("c", "d")
+    assert plan(files, "app").packages == ("a", "app", "b", "c", "d")
+
+
 # --- dnf ------------------------------------------------------------------------------------------
 RPMS = sqlite_database(
     [
@@ -372,6 +386,27 @@ def test_dnf5_knows_what_it_brought() -> None:
     )
     assert plan(files, "git") == RemovalPlan(roots=("git",), orphaned=("docs", "perl"))
     assert reasons(files, "docs") == (("git", "perl", "docs"),)
+
+
+def test_packages_of_dnf_that_need_each_other_or_recommend_what_goes() -> None:
+    wishes = {
+        "app": {"requires": ["a"], "recommends": ["root"]},
+        "a": {"requires": ["b"]},
+        "b": {"requires": ["a"]},
+        "c": {"requires": ["d"]},
+        "d": {"requires": ["c"]},
+        "root": {},
+    }
+    rows = [header({"name": n, "version": "1", "arch": "x", **w}) for n, w in wishes.items()]
+    reason = dict.fromkeys("abcd", "Dependency") | {"app": "User", "root": "User"}
+    text = "[packages]\n" + "".join(f'"{n}.x" = {{reason = "{r}"}}\n' for n, r in reason.items())
+    files = rootfs(
+        {
+            "usr/lib/sysimage/rpm/rpmdb.sqlite": sqlite_database(rows),
+            "usr/lib/sysimage/libdnf5/packages.toml": text,
+        }
+    )
+    assert plan(files, "root") == RemovalPlan(roots=("root",), already_orphaned=("c", "d"))
 
 
 def test_rpm_alone_does_not_know_orphans() -> None:
@@ -459,6 +494,10 @@ NO_SUGGESTS = 'APT::AutoRemove::SuggestsImportant "0";'
         ({"main": 'APT { NeverAutoRemove:: "^a"; };'}, "r s ^a"),
         ({"main": 'APT::Never-MarkAuto-Sections { "a"; "b/c"; };'}, "r s =a =b/c"),
         ({"main": 'APT::NeverAutoRemove "^a";'}, "r s"),  # a value of the list itself, no element
+        # no space is needed anywhere, and a string may be empty
+        ({"main": 'APT{NeverAutoRemove{"^a";};AutoRemove{SuggestsImportant"0";};};'}, "r ^a"),
+        ({"main": f'APT::AutoRemove::RecommendsImportant ""; {NO_SUGGESTS}'}, "r"),
+        ({"a": 'APT::NeverAutoRemove { "^a"; };', "main": 'APT::NeverAutoRemove "";'}, "r s ^a"),
         # comments
         ({"main": f"# {NO_SUGGESTS}"}, "r s"),
         ({"main": f"// {NO_SUGGESTS}"}, "r s"),
@@ -492,6 +531,7 @@ NO_SUGGESTS = 'APT::AutoRemove::SuggestsImportant "0";'
         ({"main": 'APT::NeverAutoRemove { "[z-a]"; };'}, "r s !'[z-a]' is not understood"),
         ({"main": 'APT::NeverAutoRemove { "a|b"; };'}, "r s !'a|b' is not understood"),
         ({"main": 'APT::NeverAutoRemove { "a**"; };'}, "r s !'a**' is not understood"),
+        ({"main": 'APT::NeverAutoRemove { "a*|b"; };'}, "r s !'a*|b' is not understood"),
     ],
 )  # fmt: skip
 def test_what_a_configuration_settles(texts: dict[str, str], expected: str) -> None:

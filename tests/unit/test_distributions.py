@@ -261,6 +261,8 @@ def conda(installer: str = "conda", **record: object) -> dict[str, Content]:
         (conda("pip", requested_spec="foo"), "conda", "", True),
         (conda("pip", requested_spec="None"), "conda", "", None),
         ({**CONDA, **dist_info("foo", site=CONDA_SITE)}, "pip", "", True),
+        (dist_info("foo", direct_url='{"files": ["/METADATA"]}'), "pip", "", True),
+        (dist_info("foo", installer="x" * 101), "x" * 100, "", None),
         (
             {
                 **cpython("usr", "3.12.12"),
@@ -316,6 +318,7 @@ def test_broken_records_of_conda(data: bytes) -> None:
             "git+https://example.org/foo.git@abc",
         ),
         (b'{"url": "https://x/y", "vcs_info": {"vcs": "rm -rf", "commit_id": "1"}}', "https://x/y"),
+        (b'{"url": "https://me:one@x/https://me:two@y"}', "https://x/https://y"),
         (b'{"url": 3}', ""),
         (b"{", ""),
         (b"", ""),

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from pyimginspect.changesets import apply_layers
-from pyimginspect.inventory.packages import PackageDatabase, find_os_packages
+from pyimginspect.inventory.packages import PackageDatabase, apk, find_os_packages
+from pyimginspect.inventory.packages import database as packages_module
 from pyimginspect.inventory.packages.limits import MOST_PACKAGES
 from pyimginspect.layers import BytesBlob, index_layer
 from pyimginspect.model import Layer
@@ -136,6 +137,12 @@ def test_a_hard_link_counts_once() -> None:
     assert database["perl"].size == 5
 
 
+def test_a_name_of_a_file_that_another_package_owns_has_its_size() -> None:
+    tree = dpkg_status({"a": {"files": {"usr/bin/x": "12345"}}, "b": {"files": ["usr/bin/y"]}})
+    database = packages({**tree, "usr/bin/y": HardLink("usr/bin/x")})
+    assert (database["a"].size, database["b"].size) == (5, 5)
+
+
 def test_a_shared_file_has_both_owners() -> None:
     files = {"usr/share/doc/x": "x"}
     database = packages(dpkg_status({name: {"files": files} for name in "cab"}))
@@ -193,6 +200,18 @@ def test_a_database_without_end_is_cut_off_and_told() -> None:
     assert [note.what for note in database.notes] == [
         "only 50,000 packages of the database were read"
     ]
+
+
+@pytest.mark.parametrize(("number", "notes"), [(1, []), (3, ["only 2 packages of the database"])])
+def test_what_is_cut_off_is_noted(
+    number: int, notes: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (apk, packages_module):
+        monkeypatch.setattr(module, "MOST_PACKAGES", 2)
+    records = "\n".join(f"P:{name}\nV:1\n" for name in range(number))
+    database = packages({"lib/apk/db/installed": records})
+    assert len(database.packages) == min(number, 2)
+    assert [note.what for note in database.notes] == [f"{note} were read" for note in notes]
 
 
 def test_without_a_database_there_is_nothing() -> None:

@@ -100,7 +100,7 @@ def _settings(texts: Mapping[str, bytes]) -> tuple[dict[str, str], dict[str, lis
     for path in (*filter(_is_part, parts), _MAIN):
         for name, value in _read(texts.get(path, b"")[:_MOST_BYTES].decode("utf-8", "replace")):
             scope, colons, _ = name.rpartition("::")
-            if not value and name.startswith(_CLEAR):
+            if name.startswith(_CLEAR):
                 lists.pop(name.removeprefix(_CLEAR), None)
             elif colons and scope in _LISTS:
                 lists.setdefault(scope, []).append(value)
