@@ -7,10 +7,22 @@ from pyimginspect.inventory.derived.differences import changed_directories, diff
 from pyimginspect.inventory.derived.wasted_files import find_wasted, places_of
 from pyimginspect.plan import make_plan
 from pyimginspect.policy.settings import Policy
-from tests.images import Content, Directory, File, HardLink, Link, debian_base, image
+from tests.images import (
+    Content,
+    Directory,
+    File,
+    HardLink,
+    Link,
+    Package,
+    debian_base,
+    image,
+    layer,
+)
 from tests.inventories import DEBIAN_STEP, apt, taken
+from tests.rpms import Value, header, sqlite_database
 from tests.unit.rules.causes import (
     GIT,
+    INFO,
     MB,
     SITE,
     Tree,
@@ -222,6 +234,34 @@ def test_packages_of_apk_are_owners_too() -> None:
     assert causes(found) == [("deleted", "git", 1_000_000), ("deleted", "jq", 500)]
 
 
+def test_packages_of_rpm_are_owners_too() -> None:
+    db = "usr/lib/sysimage/rpm/rpmdb.sqlite"
+
+    def rpm(name: str) -> bytes:
+        values: dict[str, Value] = {
+            "name": name, "version": "1", "release": "1", "arch": "x86_64",
+            "dirindexes": [0], "basenames": [name], "dirnames": ["/usr/bin/"],
+        }  # fmt: skip
+        return header(values)
+
+    base: dict[str, Content] = {
+        "etc/os-release": "ID=fedora\nVERSION_ID=41\n", db: sqlite_database([rpm("bash")]),
+        "usr/bin/bash": "b",
+    }  # fmt: skip
+    made: dict[str, Content] = {
+        "usr/bin/git": File(MB), db: sqlite_database([rpm("bash"), rpm("git")])
+    }  # fmt: skip
+    gone = {"usr/bin/.wh.git": "", db: base[db]}
+    found = taken(image([base, made, gone], history=["ADD fedora /", "RUN in", "RUN out"]))
+    assert ("deleted", "git", 1_000_000) in causes(found)
+
+
+def test_what_a_layer_stores_twice_is_its_own_waste() -> None:
+    twice = layer([("a", "123"), ("a", "12"), ("b", "1"), (".wh.b", "")])
+    one = image([layer(debian_base()), twice], history=[DEBIAN_STEP, "COPY a /"])
+    assert causes(taken(one)) == [("overwritten", "/a", 3)]
+
+
 @pytest.mark.parametrize("info", ["acme-1.0.egg-info", "acme-1.0-py3.13.egg-info"])
 def test_distributions_of_setuptools_have_their_own_list(info: str) -> None:
     made: dict[str, Content] = {
@@ -235,3 +275,83 @@ def test_distributions_of_setuptools_have_their_own_list(info: str) -> None:
         ("acme", 700 + sum(len(str(made[path])) for path in made if info in path)),
         ("/usr/local/lib", 50),
     ]
+
+
+def packed(name: str, *paths: str, **fields: str) -> dict[str, Package]:
+    return {name: {**fields, "files": {path: File(name * 100) for path in paths}}}
+
+
+GIT1, GIT2 = (packed("git", "usr/bin/git", Version=version) for version in "12")
+GIT2["git"] = {**GIT2["git"], "files": {"usr/bin/git": "2"}}
+TOOL = {**packed("tool", "usr/bin/tool", Depends="alib"), **packed("alib", "usr/lib/alib")}
+GONE = {f"{INFO}/.wh.{name}.list": "" for name in ("alib", "git", "tool")}
+NO_GIT, NO_TOOL = {"usr/bin/.wh.git": ""}, {"usr/bin/.wh.tool": "", "usr/lib/.wh.alib": ""}
+OLD_NAMES: dict[str, Package] = {"git": {"files": ["bin/git"]}}
+META = f"{SITE}/six-1.17.0.dist-info"
+SIX: dict[str, Content] = {
+    **wheel("six", "1.17.0"),
+    f"{SITE}/six.py": "#",
+    f"{SITE}/__pycache__/six.cpython-313.pyc": "c",
+    f"{META}/RECORD": "six.py,,\n",
+    f"{META}/INSTALLER": "pip",
+}
+NO_SIX = {
+    **without("six.py", "six-1.17.0.dist-info"),
+    f"{SITE}/__pycache__/.wh.six.cpython-313.pyc": "",
+}
+LONE = {path: SIX[path] for path in (f"{SITE}/six.py", f"{META}/METADATA")}
+TEXT = str(SIX[f"{META}/METADATA"])
+ENV: dict[str, Content] = {
+    **wheel("six", "1", core=b"c"),
+    "opt/env/lib/a-1.dist-info/METADATA": "Name: a",
+    "opt/env/lib/b.py": "b",
+    "opt/my-info/a": "n",
+    "opt/my-info/b": "n",
+}
+
+
+def deep(count: int, *, gone: bool = False) -> dict[str, Content]:
+    """So many directories, with two files each."""
+    if gone:
+        return {f"a/b/c/.wh.{number}": "" for number in range(count)}
+    return {f"a/b/c/{number}/{name}": "1" for number in range(count) for name in "xy"}
+
+
+@pytest.mark.parametrize(
+    ("layers", "expected"),
+    [
+        # What is compiled of a module that a RECORD lists.
+        ([SIX, NO_SIX], [("deleted", "six")]),
+        # Without a RECORD, what goes with it from the same directory.
+        ([LONE, without("six.py", "six-1.17.0.dist-info")], [("deleted", "six")]),
+        # A part of the metadata of what is still there, and what pip has installed again.
+        ([SIX, {f"{META}/.wh.INSTALLER": ""}], [("deleted", "/usr/local/lib")]),
+        ([SIX, {f"{META}/METADATA": File(TEXT, uid=1000)}], [("rewritten", "/usr/local/lib")]),
+        ([SIX, {f"{META}/METADATA": File(TEXT, mtime=1)}], [("replaced", "six")]),
+        # An environment that goes as a whole, and a directory that looks like metadata.
+        ([ENV, {"opt/.wh.env": "", "opt/.wh.my-info": ""}],
+         [("deleted", "/opt/env"), ("deleted", "/opt/my-info")]),
+        # Packages: by what layer they were removed or upgraded, with what they needed.
+        ([apt({**GIT1, **TOOL}), {**apt({}, below=TOOL), "usr/bin/tool": "mine", **NO_GIT, **GONE},
+          {**apt({}), **NO_TOOL}],
+         [("deleted", "git"), ("overwritten", "/usr/bin/tool"), ("deleted", "tool")]),
+        ([apt(GIT1), apt(GIT2), {"usr/bin/git": "mine"}],
+         [("replaced", "git"), ("overwritten", "/usr/bin/git")]),
+        # With merged /usr, a package may list what it has by the old name.
+        ([{**apt(OLD_NAMES), "usr/bin/git": "g" * 100}, {**apt({}), **NO_GIT, **GONE}],
+         [("deleted", "git")]),
+        # So many directories are distinguished.
+        ([deep(12), deep(12, gone=True)],
+         [("deleted", f"/a/b/c/{name}") for name in sorted(map(str, range(12)))]),
+        ([deep(13), deep(13, gone=True)], [("deleted", "/a/b/c")]),
+    ],
+)  # fmt: skip
+def test_whose_files_were_wasted(layers: list[Tree], expected: list[tuple[str, str]]) -> None:
+    found = [(each.kind, each.owner.name) for each in find_causes(inventory(*layers))]
+    assert found == expected
+
+
+def test_files_of_several_directories_under_one_name_are_all_counted() -> None:
+    made = {f"a/b/c/{number}/x": "12345" for number in range(3)}
+    found = inventory(made, {f"a/b/c/.wh.{number}": "" for number in range(3)})
+    assert causes(found) == [("deleted", "/a/b/c", 15)]

@@ -7,8 +7,10 @@ import pytest
 
 from pyimginspect.analyzers import os_python_binding
 from pyimginspect.plan import Edit, Plan, make_plan, reconstruct
-from pyimginspect.plan.operations import AppendCommand
+from pyimginspect.plan.lists import CLEAN
+from pyimginspect.plan.operations import AppendCommand, InsertCommand, ReplaceBase
 from tests.images import (
+    BASE_PACKAGES,
     Content,
     File,
     Link,
@@ -221,6 +223,47 @@ def test_a_slim_python_is_stripped(padding: int, adds: int) -> None:
     edit = of_kind(make_plan(taken(one)), "base")
     assert edit.adds == pytest.approx(adds, rel=0.01)
     assert (edit.saving > 20_000_000) == bool(padding)
+
+
+@pytest.mark.parametrize(
+    ("own", "install"),
+    [
+        ([], ""),  # the base's Python loads libssl, for which the slim variant has it too
+        (["libxml2.so.2"], "libxml2"),
+        (["libxml2.so.2", "libssl.so.3", "libapt.so.6", "libz.so.1"], "libssl3 libxml2"),
+    ],
+)
+def test_libraries_of_the_full_variant_that_the_application_loads(
+    own: list[str], install: str
+) -> None:
+    def library(name: str) -> Package:
+        return {"files": {f"usr/lib/{name}": elf(soname=name)}}
+
+    system: dict[str, Package] = {
+        **BASE_PACKAGES,
+        "libapt6": {**library("libapt.so.6"), "Recommends": "libxml2", "Depends": "zlib1g"},
+    }
+    full: dict[str, Package] = {
+        **FULL,
+        "libxml2": library("libxml2.so.2"),
+        "libssl3": library("libssl.so.3"),
+        "zlib1g": library("libz.so.1"),
+    }
+    python: dict[str, Content] = {
+        **official_python("3.13.1"),
+        "usr/local/lib/python3.13/lib-dynload/_ssl.so": elf(needed=["libssl.so.3", "libc.so.6"]),
+    }
+    base = {**debian_base(slim=False), **apt(system)}
+    program = {"usr/local/bin/own": File(elf(needed=[*own, "libc.so.6"]), mode=0o755)}
+    one = image(
+        [base, apt(full, manual=[*FULL], below=system), python, {}, program],
+        history=[*OFFICIAL_STEPS, *steps("RUN curl -o /usr/local/bin/own https://example.org")],
+        env=official_env("3.13.1"),
+    )
+    (replaced, *inserted) = of_kind(make_plan(taken(one)), "base").operations
+    assert replaced == ReplaceBase(image="python:3.13-slim-bookworm")
+    command = f"apt-get update && apt-get install -y --no-install-recommends {install} && {CLEAN}"
+    assert inserted == ([InsertCommand(layer=4, after=(), command=command)] if install else [])
 
 
 def test_what_a_slim_image_has_of_itself_is_not_saved() -> None:

@@ -15,7 +15,17 @@ from pyimginspect.inventory.derived.primary_python import (
 from pyimginspect.inventory.derived.runtime_python import runtime_python
 from pyimginspect.plan import make_plan, reconstruct
 from pyimginspect.report import Finding
-from tests.images import File, Link, Package, debian_base, dist_info
+from tests.images import (
+    BASE_PACKAGES,
+    File,
+    Link,
+    Package,
+    debian_base,
+    dist_info,
+    dpkg_status,
+    official_env,
+    official_python,
+)
 from tests.pythons import cpython, executable, inventory, venv
 from tests.trees import debian_python
 from tests.unit.rules.primary import STEPS, Tree, image
@@ -92,6 +102,7 @@ DECIDED = {"entry.sh": File("#!/bin/sh\nexec /usr/bin/python3 -V\n", mode=0o755)
         ((apt("pipx"), PIPX, APP), {"cmd": ["/root/venvs/cowsay/bin/cowsay"]}, LOCAL),
         ((debian_python("3.11.2"),), {"cmd": ["/usr/bin/python3", "-V"]}, USR),
         ((debian_python("3.11.2"), APP), {"cmd": ["/usr/bin/python3", "-V"]}, LOCAL),
+        ((APP, debian_python("3.11.2")), {"cmd": ["/usr/bin/python3", "-V"]}, LOCAL),
         ((debian_python("3.11.2"), DECIDED), {"entrypoint": ["/entry.sh"]}, USR),
         ((debian_python("3.11.2"), UNDECIDED), {"entrypoint": ["/entry.sh"]}, LOCAL),
         ((debian_python("3.11.2"), OF_DEBIAN, UNDECIDED), {"entrypoint": ["/entry.sh"]}, LOCAL),
@@ -121,6 +132,57 @@ def test_on_debian_s_own_python_a_system_program_changes_nothing() -> None:
     primary = primary_python(found)
     assert primary is not None
     assert (primary.python.path, primary.reason) == ("opt/conda/bin/python3.12", "it has flask")
+
+
+def test_the_python_that_runs_a_system_program_is_the_application_s_where_it_has_one() -> None:
+    site = "opt/conda/lib/python3.12/site-packages"
+    conda = {
+        **cpython("opt/conda", "3.12.1"),
+        **dist_info("six", "1", site=site),
+        **dist_info("attrs", "2", site=site),
+    }
+    trees = (debian_base(), apt("supervisor"), conda, OF_DEBIAN)
+    primary = primary_python(inventory(*trees, cmd=["supervisord"]))
+    assert primary is not None
+    assert primary.python.path == USR
+
+
+@pytest.mark.parametrize("env", [(), official_env("3.13.1")])
+def test_an_official_python_is_known_by_its_variables_where_the_history_is_not(
+    env: Sequence[str],
+) -> None:
+    site = "usr/local/lib/python3.11/dist-packages"
+    trees = (debian_base(), debian_python("3.11.2"), official_python("3.13.1"))
+    more = dist_info("six", "1", site=site)
+    found = inventory(*trees, {**more, **OF_DEBIAN, **UNDECIDED}, entrypoint=["/e"], env=env)
+    primary = primary_python(found)
+    assert primary is not None
+    assert (primary.python.path, primary.reason) == (
+        (LOCAL, "the base image's") if env else (USR, "it has flask and 1 more")
+    )
+
+
+@pytest.mark.parametrize(("places", "certain"), [(["opt/py"], True), (["opt/a", "opt/b"], False)])
+def test_nothing_says_which_of_two_pythons_starts(places: list[str], certain: bool) -> None:
+    trees = (cpython(place, "3.12.1") for place in places)
+    found = inventory(debian_base(), *trees, cmd=["/gone"])
+    primary = primary_python(found)
+    assert primary is not None
+    assert primary.certain is certain
+    assert (runtime_python(found) is not None) is certain
+
+
+def test_the_packages_of_what_starts_are_needed() -> None:
+    runner = {"runner": {"files": {"usr/lib/runner/bin": executable()}}}
+    link = {"usr/bin/runner": Link("../lib/runner/bin")}
+    tree = {**dpkg_status(runner, below=BASE_PACKAGES), **link}
+    assert needed_packages(inventory(debian_base(), tree, cmd=["runner"])) == {"runner"}
+    # Nothing starts: it is the Python that the image is about.
+    found = inventory(debian_base(), debian_python("3.11.2"))
+    assert "libpython3.11-stdlib" in needed_packages(found)
+    # A program of the system runs by another Python than that one.
+    found = image(apt("supervisor"), cmd=["supervisord"])
+    assert "libpython3.11-stdlib" in needed_packages(found)
 
 
 def test_an_image_without_python_is_about_none() -> None:

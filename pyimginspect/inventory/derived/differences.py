@@ -19,7 +19,7 @@ def differing_paths(inventory: Inventory, cause: Cause) -> list[str]:
     below = _below(inventory, cause.removed_in)
     again = {wasted.successor for wasted in cause.wasted_files}
     names = {layer.index.entries[position].path for position in again}
-    kept: set[str] = set()  # directories with something that the layers below have
+    kept = {""}  # directories with something that the layers below have
     new = []
     for position, entry in enumerate(layer.index.entries):
         same = position in again or (entry.kind == "hardlink" and entry.target in names)
@@ -31,7 +31,6 @@ def differing_paths(inventory: Inventory, cause: Cause) -> list[str]:
                     path = path.rpartition("/")[0]
         elif entry.kind != "directory" or entry.path not in below:
             new.append(entry.path)
-    kept.add("")
     return sorted({_top(path, kept) for path in new})
 
 
@@ -63,11 +62,9 @@ def _below(inventory: Inventory, number: int) -> dict[str, Entry]:
 
 
 def _is_same(entry: Entry, old: Entry | None) -> bool:
-    """Whether a link, a device, an empty file or a directory is what the layers below have."""
+    """Whether a link, a device or an empty file is what the layers below have."""
     if old is None or entry.kind != old.kind or entry.stored or old.stored:
         return False
-    if entry.kind == "directory":
-        return True
     same = (entry.size, entry.target, entry.device) == (old.size, old.target, old.device)
     return same and (entry.kind == "symlink" or _access(entry) == _access(old))
 

@@ -90,13 +90,13 @@ def _same(libraries: Iterable[Library]) -> Iterator[list[Library]]:
     groups: dict[tuple[str, str], list[Library]] = {}
     builds: dict[str, tuple[str, str]] = {}
     for library in libraries:
-        if library.origin == "python" or is_cuda(library.name):
+        if is_cuda(library.name):
             continue
         key = library_key(library.name)
         if library.build_id:
             key = builds.setdefault(library.build_id, key)
         groups.setdefault(key, []).append(library)
-    yield from (groups[key] for key in sorted(groups) if len(groups[key]) > 1)
+    yield from (groups[key] for key in sorted(groups))
 
 
 def _is_chosen(inventory: Inventory, library: Library) -> bool:

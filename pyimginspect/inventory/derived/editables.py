@@ -104,8 +104,8 @@ def _of_distribution(inventory: Inventory, each: Distribution, hooks: set[str]) 
             names |= mapping.keys()
             modules |= dict.fromkeys(mapping.values(), path)
     if not directories and not modules:
-        if not project:
-            return None
+        if not project or rootfs.resolve(project) is not None:
+            return None  # a hook of the build's own: what it imports may be anywhere in there
         directories[project] = f"{each.metadata}/direct_url.json"
     names |= _names(rootfs, each)
     return _judge(inventory, each, project, directories, modules, names)
@@ -233,7 +233,8 @@ def _egg_links(inventory: Inventory) -> Iterable[Editable]:
         if not target.startswith("/") or rootfs.resolve(target) is not None:
             continue
         module = re.sub(r"[-.]+", "_", name)
-        if _place_with(rootfs, [module], seen) is not None:
+        modules = sorted({module, module.lower()})
+        if _place_with(rootfs, modules, seen) is not None:
             continue
         yield Editable(
             name=re.sub(r"[-_.]+", "-", name).lower(),
@@ -243,5 +244,5 @@ def _egg_links(inventory: Inventory) -> Iterable[Editable]:
             project=target,
             targets=(target,),
             missing=(target,),
-            elsewhere=_place_with(rootfs, [module], sorted(started_in(inventory))) or "",
+            elsewhere=_place_with(rootfs, modules, sorted(started_in(inventory))) or "",
         )

@@ -148,16 +148,11 @@ def kept_of_full(inventory: Inventory) -> tuple[str, ...]:
     The slim variant has none of them.
     """
     base, packages = inventory.base, inventory.packages
-    keys, _ = not_in_slim(inventory)
-    brought_by_full = {
-        package.key
-        for package in packages.packages
-        if 0 < package.installed_in < base.layers and package.key not in keys
-    }
-    roots = [p.key for p in packages.packages if p.installed_in == 0 or p.essential]
+    of_base = {each.key for each in packages.packages if each.installed_in < base.layers}
+    roots = [each.key for each in packages.packages if each.installed_in == 0]
     graph = dependency_graph(packages)
     own = dependency_closure(graph, roots, recommended=False)
-    proofs = used_by_files(inventory, brought_by_full - own)
+    proofs = used_by_files(inventory, of_base - own, since=base.layers)
     return tuple(sorted({packages[proof.package].name for proof in proofs}))
 
 
@@ -211,7 +206,7 @@ def files_of_packages(
         path
         for key in keys
         for path in packages.files_by_key.get(key, ())
-        if len(owners[path]) == 1 or chosen.issuperset(owners[path])
+        if chosen.issuperset(owners[path])
     ]
     found = {path for path in owned if nodes[path].kind == "file"}
     names = {packages[key].name for key in keys if packages[key].manager == "dpkg"}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate
 from typing import Literal
 
 from msgspec import Struct
@@ -289,12 +290,11 @@ def _places(
         found = {}
         for wasted in wasted_files:
             found.setdefault(_above(wasted.path), []).append(wasted)
-    return {
-        f"/{_cut(group[0].path)}"
-        if len({wasted.path for wasted in group}) == 1
-        else f"/{place}": group
-        for place, group in found.items()
-    }
+    named: dict[str, list[WastedContent]] = {}
+    for place, group in found.items():
+        alone = len({wasted.path for wasted in group}) == 1
+        named.setdefault(f"/{_cut(group[0].path) if alone else place}", []).extend(group)
+    return named
 
 
 _MOST_PLACES = 12
@@ -302,11 +302,8 @@ _MOST_PLACES = 12
 
 
 def _parents(path: str) -> Iterator[str]:
-    """Yield the directories above ``path``, the highest first."""
-    end = path.find("/")
-    while end >= 0:
-        yield path[:end]
-        end = path.find("/", end + 1)
+    """Return the directories above ``path``, the highest first."""
+    return accumulate(path.split("/")[:-1], "{}/{}".format)
 
 
 def _above(path: str) -> str:

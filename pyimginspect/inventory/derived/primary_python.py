@@ -119,23 +119,19 @@ def _is_official(inventory: Inventory, python: Interpreter) -> bool:
         python.origin == "source"
         and python.prefix == "usr/local"
         and (
-            python.layer < inventory.base.layers
-            if inventory.base.family == "python"
-            else "PYTHON_VERSION" in inventory.image.config.environment()
+            inventory.base.family == "python"
+            or "PYTHON_VERSION" in inventory.image.config.environment()
         )
     )
 
 
 def _is_system_program(inventory: Inventory) -> bool:
-    """Whether what starts is a script that a package of the OS brought, or no Python's at all.
+    """Whether what starts is a script that a package of the OS brought.
 
     The interpreter itself may be a package's: that is somebody's choice.
     """
-    startup = inventory.startup
-    if startup.status == "starts" and not startup.python and not startup.shell:
-        return True
     own = {path for each in inventory.interpreters for path in (each.path, *each.aliases)}
-    scripts = (step.program for step in startup.steps if step.program not in own)
+    scripts = (step.program for step in inventory.startup.steps if step.program not in own)
     return any(inventory.packages.owner(path) for path in _scripts(inventory, scripts))
 
 
@@ -198,7 +194,7 @@ def _pythons_in_use(inventory: Inventory) -> list[Interpreter]:
 
 def _packages_of_stdlib(inventory: Inventory, python: Interpreter) -> Iterator[str]:
     """Yield who owns the standard library: Debian has json in another package than os."""
-    if python.packages and python.stdlib:
+    if python.stdlib:
         for path in inventory.rootfs.children(python.stdlib):
             inside = f"{path}/__init__.py"
             yield from inventory.packages.owner(inside if inside in inventory.rootfs else path)

@@ -68,14 +68,15 @@ def _used_to_start(
             yield Kept(package=key, path=path)
 
 
-def used_by_files(inventory: Inventory, free: Collection[str]) -> Iterator[Kept]:
+def used_by_files(inventory: Inventory, free: Collection[str], *, since: int = 0) -> Iterator[Kept]:
     """Yield one proof for each of ``free`` whose library a file that no package owns needs.
 
-    Or that a Python distribution opens by name when it runs, which no ELF header tells.
+    Or that a Python distribution opens by name when it runs, which no ELF header tells. Only files
+    count that layer ``since`` or one above it stores.
     """
     packages = inventory.packages
     yield from _called(inventory, free)
-    yield from _programs(inventory, free)
+    yield from _programs(inventory, free, since)
     libraries = {
         path.rpartition("/")[2]: key
         for key in sorted(free)
@@ -84,10 +85,10 @@ def used_by_files(inventory: Inventory, free: Collection[str]) -> Iterator[Kept]
     }
     if not libraries:
         return
-    opened = _opened(inventory, free)
+    opened = _opened(inventory, free, since)
     yield from opened.values()
     unproven = {library: key for library, key in libraries.items() if key not in opened}
-    yield from _linked(inventory, unproven)
+    yield from _linked(inventory, unproven, since)
 
 
 def program_on_path(inventory: Inventory, name: str) -> str | None:
@@ -125,10 +126,12 @@ def _called(inventory: Inventory, free: Collection[str]) -> Iterator[Kept]:
                 yield msgspec.structs.replace(proof, package=owner, library=library)
 
 
-def _opened(inventory: Inventory, free: Collection[str]) -> dict[str, Kept]:
+def _opened(inventory: Inventory, free: Collection[str], since: int) -> dict[str, Kept]:
     """Return one proof for each of ``free`` whose library a distribution opens by its name."""
     proofs: dict[str, Kept] = {}
     for each in inventory.native.dlopens:
+        if each.distribution.layer < since:
+            continue
         library = each.found.rpartition("/")[2]
         for owner in inventory.packages.owner(each.found):
             if owner in free and owner not in proofs:
@@ -137,12 +140,13 @@ def _opened(inventory: Inventory, free: Collection[str]) -> dict[str, Kept]:
     return proofs
 
 
-def _linked(inventory: Inventory, libraries: Mapping[str, str]) -> Iterator[Kept]:
+def _linked(inventory: Inventory, libraries: Mapping[str, str], since: int) -> Iterator[Kept]:
     """Yield one proof for each package that has one of ``libraries`` which a file is linked to."""
     packages, elsewhere = inventory.packages, loaded_elsewhere(inventory)
     proven: set[str] = set()
+    nodes = inventory.rootfs.nodes
     for path, elf in inventory.rootfs.elf.items():
-        for library in elf.needed:
+        for library in elf.needed if nodes[path].layer >= since else ():
             key = libraries.get(library)
             if key is None or key in proven or packages.owner(path):
                 continue
@@ -154,7 +158,7 @@ def _linked(inventory: Inventory, libraries: Mapping[str, str]) -> Iterator[Kept
             yield Kept(package=key, library=library, path=path)
 
 
-def _programs(inventory: Inventory, free: Collection[str]) -> Iterator[Kept]:
+def _programs(inventory: Inventory, free: Collection[str], since: int) -> Iterator[Kept]:
     """Yield one proof for each of ``free`` whose program a script on PATH is written for.
 
     Of perl, a script may use any module, and Debian keeps most of those in another package.
@@ -162,6 +166,8 @@ def _programs(inventory: Inventory, free: Collection[str]) -> Iterator[Kept]:
     rootfs, packages, config = inventory.rootfs, inventory.packages, inventory.image.config
     proven: set[str] = set()
     for path, program, started in interpreted_programs(rootfs, config, packages):
+        if rootfs[path].layer < since:
+            continue
         owners = {*packages.owner(started)}
         if owners or not started:  # else it is a program that no package brought
             owners.add(program)

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+import pytest
+
 from pyimginspect.analyzers import (
     base_not_official_slim,
     leftover_build_tool,
@@ -21,6 +23,8 @@ from tests.images import (
 )
 from tests.inventories import OFFICIAL_STEPS, apt, taken
 from tests.unit.rules.leftovers import BUILD, findings
+
+MB = 1_000_000
 
 
 def test_the_slim_base_is_as_it_should_be() -> None:
@@ -43,6 +47,47 @@ def test_another_base_is_reported_where_there_is_a_python() -> None:
     assert found.fix == "FROM python:3.12-slim-bookworm"
     without = taken(image([debian_base(), {"app": "x"}], history=lines))
     assert [*base_not_official_slim.ANALYZER.run(without)] == []
+
+
+DOC = "usr/share/doc/git"
+
+
+@pytest.mark.parametrize(
+    ("packages", "left", "mb"),
+    [
+        # What the application asked for keeps what it depends on, and not what that recommends.
+        ({"xml": {"Depends": "libxml2", "Recommends": "git"}}, ["git"], 1),
+        ({}, ["git", "libxml2"], 3),
+        # So does what one of its files loads.
+        ({"own": {}}, ["git"], 1),
+        ({"own": {}, "xml": {"Recommends": "libxml2"}}, ["git"], 1),
+    ],
+)
+def test_what_a_slim_image_would_not_have(
+    packages: dict[str, Package], left: list[str], mb: int
+) -> None:
+    full: dict[str, Package] = {
+        "git": {"files": {"usr/bin/git": File(bytes(MB))}},
+        "libxml2": {
+            "Recommends": "git",
+            "files": {"usr/lib/libxml2.so.2": elf(soname="libxml2.so.2", extra=bytes(2 * MB))},
+        },
+    }
+    documents: dict[str, Content] = {
+        f"{DOC}/README": File(bytes(4 * MB)), f"{DOC}/copyright": File(bytes(8 * MB)),
+    }  # fmt: skip
+    system = {**debian_base(slim=False), **documents}
+    tools = {**apt(full, manual=[*full]), "usr/bin/gcc": Link("gcc-12")}
+    layers = [system, tools, official_python("3.13.1"), {}]
+    above: dict[str, Content] = {"usr/share/doc/app/README": File(bytes(16 * MB))}
+    if "own" in packages:
+        above["usr/local/bin/own"] = File(elf(needed=["libxml2.so.2"]), mode=0o755)
+    if "xml" in packages:
+        above |= apt({"xml": packages["xml"]}, manual=["xml"], below=full)
+    one = image([*layers, above], history=[*OFFICIAL_STEPS, "COPY a /"], env=official_env("3.13.1"))
+    (found,) = base_not_official_slim.ANALYZER.run(taken(one))
+    assert list(found.packages) == left
+    assert found.saving // MB == 4 + mb
 
 
 def test_the_full_variant_is_the_choice_of_a_base() -> None:

@@ -7,6 +7,7 @@ import pytest
 from pyimginspect.analyzers import duplicate_native_library
 from pyimginspect.plan import make_plan
 from pyimginspect.report import Finding
+from pyimginspect.text import sized
 from tests.elf import elf
 from tests.images import Content, File, Package
 from tests.inventories import apt, on_slim, taken
@@ -237,6 +238,45 @@ def test_wheels_beside_a_toolkit_that_nothing_uses() -> None:
     assert "torch/lib/libtorch.so" in whats(finding)
 
 
+def test_what_two_sources_of_cuda_have_in_common() -> None:
+    """The sizes are those of the common libraries, whatever else the two have."""
+    path, more = next(iter(TOOLKIT)), "usr/local/cuda-12.4/lib64/libnppc.so.12"
+    toolkit = {path: TOOLKIT[path], more: library("libnppc.so.12", 70_000)}
+    finding = only(toolkit, {**CU12, **TORCH})
+    other = CU12[f"{SITE}/nvidia/cublas/lib/libcublas.so.12"]
+    assert isinstance(other, bytes)
+    assert finding.message == (
+        f"CUDA's libraries are in the image twice, {sized(len(TOOLKIT[path]))} from"
+        f" /usr/local/cuda-12.4 and {sized(len(other))} from nvidia-*-cu12 in /{SITE}:"
+        " libcublas.so.12"
+    )
+    # One of another major version makes them two versions of CUDA.
+    toolkit["usr/local/cuda-12.4/lib64/libcublasLt.so.11"] = library("libcublasLt.so.11")
+    assert "are in the image in two versions" in only(toolkit, {**CU12, **TORCH}).message
+
+
+def test_a_copy_of_cuda_beside_packages_that_were_asked_for() -> None:
+    packages: dict[str, Package] = {
+        "libcublas12": {"files": {f"{LIB}/libcublas.so.12": library("libcublas.so.12")}}
+    }
+    copy = {"opt/nv/libcublas.so.12": library("libcublas.so.12")}
+    finding = only(apt(packages, manual=["libcublas12"]), copy)
+    assert finding.subject == "/opt/nv packages"
+
+
+def test_all_files_of_wheels_that_nothing_uses() -> None:
+    cu11 = wheel(
+        "nvidia-cublas-cu11",
+        {"nvidia/cublas11/lib/libcublas.so.11": library("libcublas.so.11", 5000),
+         "nvidia/cublas11/include/cublas.h": "h" * 3000, "nvidia/cublas11/gone.h": "g"},
+    )  # fmt: skip
+    del cu11[f"{SITE}/nvidia/cublas11/gone.h"]  # RECORD still has it
+    finding = only({**cu11, **CU12, **TORCH})
+    assert finding.saving == sum(
+        len(data) for data in cu11.values() if isinstance(data, bytes | str)
+    )
+
+
 def test_wheels_beside_packages_of_the_operating_system() -> None:
     packages: dict[str, Package] = {
         "cuda-libraries-12-4": {"Depends": "libcublas-12-4"},
@@ -246,6 +286,7 @@ def test_wheels_beside_packages_of_the_operating_system() -> None:
     }
     finding = only(apt(packages, manual=["cuda-libraries-12-4"]), {**CU12, **TORCH})
     assert finding.packages == ("libcublas-12-4",)
+    assert "from packages in /usr/local/cuda-12.4 and" in finding.message
     assert finding.fix.startswith("Do not install libcublas-12-4, or begin with an image that has")
     assert finding.saving > 9000
     # something of the system's own needs it
@@ -296,6 +337,7 @@ def test_what_older_torch_bundles_beside_wheels() -> None:
         {**CU12, **TORCH},
         {**CU12, **TORCH, **nvidia("nvidia-cudnn-cu12", "libcudnn.so.9", part="cudnn")},
         TOOLKIT,
+        {**CU12, **TORCH, "usr/local/cuda-12.4/lib64/libnppc.so.12": library("libnppc.so.12")},
         {"usr/lib/x86_64-linux-gnu/libcuda.so.1": library("libcuda.so.1"), **CU12},
     ],
 )

@@ -63,6 +63,8 @@ POINTS = {"example-1.0.dist-info/entry_points.txt": "[console_scripts]\nex = too
         (editable({"_example.pth": "src\n"}), f"/{SITE}/src, which is not"),
         (editable({"_example.pth": "/app/src/\n"}), "/app/src, which is not"),
         (editable({"_example_hook.py": "x"}, project="/my%20app/"), "/my app, which is not"),
+        # compiled into site-packages, under another name
+        (editable({"_example.pth": "/app/src", "_speed.py": "x"}), "/app/src, which is not"),
         # another Python has the module, and does not see the distribution
         ({**editable({"_example.pth": "/app/src"}), "opt/py/example/__init__.py": ""},
          "/app/src, which is not"),
@@ -91,9 +93,21 @@ def test_sources_that_are_not_there(tree: Tree, names: str) -> None:
         # compiled into site-packages, its sources elsewhere
         {**editable({"_example.pth": "/app", "example-1.0.dist-info/top_level.txt": "example"}),
          "app/example/a.py": ""},
+        # one of two directories has it
+        {**editable({"_example.pth": "/app/a\n/app/b\n",
+                     "example-1.0.dist-info/top_level.txt": "example"}, site=ENV),
+         **venv("srv/env", "/usr/local/bin"), "app/a/example/__init__.py": ""},
         # the environment that sees it has the module from elsewhere
         {**venv("srv/env", "/usr/local/bin"), f"{ENV}/example.py": "",
          **editable({"_example.pth": "/app/src"}, site=ENV)},
+        # a hook that nothing is known of: what it imports may be anywhere in the project
+        {**editable({"_example.pth": "import _example_hook\n", "_example_hook.py": "x", **POINTS}),
+         "app/src/tool/cli.py": ""},
+        # the .pth file is another affair than to find the modules
+        dist_info("example", files={"other/__init__.py": "", "more.pth": "/nowhere\n"}),
+        # the finder's module is installed as well
+        {**editable({"__editable___example_1_0_finder.py": FINDER.replace("'single'", "'widget'")}),
+         f"{SITE}/widget.py": ""},
         # a directory that no Python looks into
         editable({"_example.pth": "/app/src"}, site="opt/lone"),
         {"opt/lone/example.egg-link": "/app\n."},
@@ -128,11 +142,21 @@ def test_the_fix_is_the_installers(installer: str, fix: str) -> None:
 
 @pytest.mark.parametrize(
     ("more", "subjects"),
-    [({}, ["my-example"]), ({"app/my_example/__init__.py": ""}, []), ({"app/x": ""}, [])],
-)
+    [({}, ["my-example"]), ({"app/my_example/__init__.py": ""}, []), ({"app/x": ""}, []),
+     # installed as well; and the same link of an environment's
+     ({f"{SITE}/my_example.py": ""}, []),
+     ({**venv("srv/env", "/usr/local/bin"), f"{ENV}/Other.egg-link": "/b\n."},
+      ["my-example", "other"])],
+)  # fmt: skip
 def test_develop_links(more: Tree, subjects: list[str]) -> None:
     tree = {f"{SITE}/My.Example.egg-link": "/app\n.", f"{SITE}/easy-install.pth": "/app\n", **more}
     assert [each.subject for each in judge("editable_install_missing", tree)] == subjects
+
+
+def test_a_develop_link_whose_module_the_working_directory_has() -> None:
+    tree = {f"{SITE}/example.egg-link": "/build\n.", "app/example.py": ""}
+    (finding,) = judge("editable_install_missing", tree, working_dir="/app")
+    assert (finding.severity, finding.subject) == ("warning", "example")
 
 
 @pytest.mark.parametrize(

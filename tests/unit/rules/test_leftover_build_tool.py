@@ -75,6 +75,33 @@ def test_recommended_packages_of_what_stays_are_told_apart() -> None:
     assert (found.tools, found.headers) == ({}, {})
 
 
+def test_what_a_library_that_stays_recommends_does_not_stay_with_it() -> None:
+    packages: dict[str, Package] = {
+        "libpq-dev": {"Depends": "libpq5"},
+        "libpq5": {**PQ["libpq5"], "Recommends": "extra"},
+        "extra": {},
+    }
+    program = File(elf(needed=["libpq.so.5"]), mode=0o755)
+    own = {"usr/local/bin/own": program, "usr/local/bin/other": program}
+    layers = (apt(packages, manual=["libpq-dev"]), own)
+    found = find_leftovers(taken(on_slim(*layers, history=["RUN a", "COPY b"])))
+    assert [proof.package for proof in found.kept] == ["libpq5"]
+    assert found.packages == {"libpq-dev", "extra"}
+
+
+def test_a_file_of_two_packages_goes_with_both() -> None:
+    shared = {"usr/share/common": "c" * 5000}
+    packages: dict[str, Package] = {
+        "gcc-12": {"files": {**shared, "usr/bin/gcc-12": "g" * 100}},
+        "make": {"files": {**shared, "usr/bin/make": "m" * 100}},
+    }
+    (both,) = findings(leftover_build_tool.ANALYZER.run, apt(packages, manual=[*packages]))
+    assert both.saving > 5200
+    other: dict[str, Package] = {"gcc-12": packages["gcc-12"], "app": packages["make"]}
+    (one,) = findings(leftover_build_tool.ANALYZER.run, apt(other, manual=[*other]))
+    assert 100 < one.saving < 5000
+
+
 def test_tools_that_something_runs_are_only_noted() -> None:
     layer = {**apt(BUILD, manual=["gcc"]), **dist_info("triton", "3.1.0", site=SITE)}
     (found,) = findings(leftover_build_tool.ANALYZER.run, layer)
@@ -108,6 +135,30 @@ def test_a_script_for_the_base_s_own_python_needs_no_package_s() -> None:
     free, kept = without(found, dependency_graph(found.packages), {"python3-yaml"})
     assert sorted(free) == ["python3-yaml"]
     assert [proof.path for proof in kept] == ["usr/local/bin/2to3"]
+
+
+RUNNER: Package = {"files": {"usr/bin/runner": File("#!/usr/bin/engine\n", mode=0o755)}}
+ENGINE: Package = {"files": {"usr/bin/engine": File(elf(), mode=0o755)}}
+
+
+@pytest.mark.parametrize(
+    ("packages", "kept"),
+    [
+        # Of several that bring it, the one that brings the least.
+        ({"bundle": {"Depends": "outer"}, "outer": {"Depends": "runner"},
+          "runner": {**RUNNER, "Depends": "engine"}, "engine": ENGINE}, ["runner"]),
+        ({"bundle": {"Depends": "runner"}, "runner": {**RUNNER, "Depends": "engine"},
+          "engine": {**ENGINE, "Depends": "runner"}}, ["engine"]),
+        # Two that know nothing of each other.
+        ({"bundle": {"Depends": "runner, engine"}, "runner": RUNNER, "engine": ENGINE},
+         ["engine", "runner"]),
+    ],
+)  # fmt: skip
+def test_the_packages_of_what_starts_stay(packages: dict[str, Package], kept: list[str]) -> None:
+    layer = apt(packages, manual=["bundle"])
+    found = taken(on_slim(layer, history=["RUN a"], entrypoint=["runner"]))
+    _, proofs = without(found, dependency_graph(found.packages), {"bundle"})
+    assert [proof.package for proof in proofs] == kept
 
 
 def test_a_package_of_the_program_that_starts_is_shown_by_its_program() -> None:

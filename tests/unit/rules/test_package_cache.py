@@ -31,6 +31,12 @@ def test_a_cache_deleted_later_is_not_the_cache_s_affair() -> None:
     assert found.subject == "/var/lib/apt"
 
 
+def test_of_a_cache_of_which_a_part_is_deleted_later_the_rest_counts() -> None:
+    lists: dict[str, Content] = {f"{LISTS}/a_Packages": File(MB), f"{LISTS}/b_Packages": "12"}
+    (found,) = findings(package_cache.ANALYZER.run, lists, {f"{LISTS}/.wh.a_Packages": ""})
+    assert found.saving == 2
+
+
 def test_small_caches_are_only_noted_and_bytecode_is_not_reported() -> None:
     (found,) = findings(package_cache.ANALYZER.run, {"root/.cache/pip/a": "x"})
     assert found.severity == "note"
