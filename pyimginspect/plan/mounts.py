@@ -185,12 +185,16 @@ def _users(context: Context, copied: _Copied, last: int | None = None) -> list[i
 
 
 def _mentions(context: Context, layer: int, copied: _Copied) -> bool:
-    """Whether a ``RUN`` names what was copied, by its path or from its own directory."""
+    """Whether a ``RUN`` may read what was copied: it names it, or works in the directory."""
+    directory = context.directory(layer)
+    if f"{directory}/".startswith(f"{copied.target}/"):
+        return True
     command = context.command(layer) or ""
-    relative = posixpath.relpath(copied.target, context.directory(layer))
-    words = (word for call in calls(command) for word in call.words)
-    named = any(word == relative or word.startswith(f"{relative}/") for word in words)
-    return copied.target in command or (named and not relative.startswith(".."))
+    relative = posixpath.relpath(copied.target, directory)
+    # An option may have it too: --find-links=./dist.
+    words = (word.rpartition("=")[2] for call in calls(command) for word in call.words)
+    named = (f"{word.removeprefix('./')}/".startswith(f"{relative}/") for word in words)
+    return copied.target in command or any(named)
 
 
 def _installs(context: Context, layer: int) -> bool:

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from pyimginspect.inventory.contents import Content
 from pyimginspect.inventory.derived.causes import Cause
 from pyimginspect.inventory.derived.purging import purge_command
 from pyimginspect.inventory.journals import is_journal
@@ -31,11 +32,20 @@ _RULES = ("deleted-but-shipped",)
 
 
 class _Change(NamedTuple):
-    """What to do about a removal; ``left_out`` where nothing uses the packages before it."""
+    """What to do about a removal: the packages are left out, or installed by ``layer`` instead.
+
+    The ``RUN``s of ``emptied`` layers have nothing left to do.
+    """
 
     operations: tuple[Operation, ...]
     words: str
-    left_out: bool
+    emptied: tuple[int, ...]
+    layer: int | None = None
+
+    @property
+    def left_out(self) -> bool:
+        """Whether nothing uses the packages before they are removed."""
+        return self.layer is None
 
 
 def edits_of_removed(context: Context) -> tuple[list[Cause], list[Proposal]]:
@@ -46,7 +56,7 @@ def edits_of_removed(context: Context) -> tuple[list[Cause], list[Proposal]]:
         change = _change(context, removal)
         if change is None:
             continue
-        fetches = [*needless_fetches(context, _emptied(context, removal))]
+        fetches = [*needless_fetches(context, change.emptied)]
         found = [*removal.causes, *_deleted_of(context, fetches)]
         mended += found
         proposals.append(_proposal(context, removal, change, fetches, found))
@@ -81,19 +91,31 @@ def _proposal(
     )
     orphans, _ = orphans_of(context, removal)
     contents = frozenset(each for cause in causes for each in cause.freed.contents).union(
-        emptied_by(context, removal.groups, -1 if change.left_out else first),
+        _emptied_by(context, removal, change, orphans),
         *(context.stored_by(layer) for layer in fetches),
         context.behind_packages(orphans),
     )
     gone = context.behind(orphans)
     if change.left_out:
-        return Proposal(edit, contents, gone | _live_in(context, removal))
+        return Proposal(edit, contents, gone | _live_in(context, change.emptied))
     return Proposal(edit, contents, gone, (first, removal.layer))
 
 
-def _emptied(context: Context, removal: Removal) -> list[int]:
+def _emptied_by(
+    context: Context, removal: Removal, change: _Change, orphans: Collection[str]
+) -> frozenset[Content]:
+    """Return what layers store whose ``RUN`` goes; what stays of it another one stores."""
+    groups = [group for group in removal.groups if group.layer in change.emptied]
+    return emptied_by(context, groups, change.layer) - context.behind_packages(
+        package.key
+        for package in context.packages.packages
+        if package.installed_in in change.emptied and package.key not in orphans
+    )
+
+
+def _emptied(context: Context, removal: Removal, kept: Sequence[str] = ()) -> tuple[int, ...]:
     """Return the layers whose ``RUN`` installs nothing but the packages, and does nothing else."""
-    return [g.layer for g in removal.groups if context.emptied(g.layer, g.names, ())]
+    return tuple(g.layer for g in removal.groups if context.emptied(g.layer, g.names, kept))
 
 
 def left_by_removals(context: Context) -> frozenset[str]:
@@ -104,13 +126,11 @@ def left_by_removals(context: Context) -> frozenset[str]:
     return frozenset[str]().union(*left)
 
 
-def _live_in(context: Context, removal: Removal) -> frozenset[str]:
+def _live_in(context: Context, layers: Collection[int]) -> frozenset[str]:
     """Return the paths that go with layers whose ``RUN`` has nothing left to do."""
-    layers = {*_emptied(context, removal)}
-    nodes = context.inventory.rootfs.nodes
     return frozenset(
         path
-        for path, node in (nodes.items() if layers else ())
+        for path, node in context.inventory.rootfs.nodes.items()
         if node.layer in layers and node.kind != "directory" and not is_journal(path)
     )
 
@@ -124,25 +144,35 @@ def _change(context: Context, removal: Removal) -> _Change | None:
     uses = [layer for layer in layers if may_use(context, layer, removal)]
     if uses:
         return _moved(context, removal, uses[0], uses[-1])
-    drops = (*_without_installs(context, removal), *_without_removal(context, removal))
+    _, kept = orphans_of(context, removal)
+    emptied = _emptied(context, removal, kept)
+    drops = _without_installs(context, removal, emptied, kept)
     them = _them(removal)
     words = (
         f"do not install {' '.join(removal.names)}: nothing before layer {removal.layer}, which"
         f" removes {them}, calls {them}"
     )
-    return _Change(drops, words, left_out=True)
+    if kept:
+        words += f"; install {' '.join(kept)} by name, which files that stay need"
+    return _Change((*drops, *_without_removal(context, removal)), words, emptied)
 
 
 def _them(removal: Removal) -> str:
     return "it" if len(removal.names) == 1 else "them"
 
 
-def _without_installs(context: Context, removal: Removal) -> Iterator[Operation]:
-    """Yield what takes the installations out of their ``RUN``s."""
+def _without_installs(
+    context: Context, removal: Removal, emptied: Iterable[int], kept: Sequence[str] = ()
+) -> Iterator[Operation]:
+    """Yield what takes the installations out of their ``RUN``s; ``kept`` packages stay."""
     layers = [group.layer for group in removal.groups]
+    instead = tuple(kept)
     for group in removal.groups:
-        yield DropPackages(layer=group.layer, manager=group.manager, names=group.names)
-    for layer in _emptied(context, removal):
+        yield DropPackages(
+            layer=group.layer, manager=group.manager, names=group.names, instead=instead
+        )
+        instead = ()
+    for layer in emptied:
         yield from fetch_again(context, layer, layers)
 
 
@@ -155,7 +185,8 @@ def _moved(context: Context, removal: Removal, first: int, last: int) -> _Change
     if groups[0].layer >= first:
         return None
     removes = last == removal.layer
-    operations: list[Operation] = [*_without_installs(context, removal)]
+    emptied = _emptied(context, removal)
+    operations: list[Operation] = [*_without_installs(context, removal, emptied)]
     if not removes:
         operations += _without_removal(context, removal)
     operations += [
@@ -173,7 +204,7 @@ def _moved(context: Context, removal: Removal, first: int, last: int) -> _Change
         operations += clean(context, last, [*(group.layer for group in groups), removal.layer])
     them = _them(removal)
     words = f"install {' '.join(removal.names)} and remove {them} again in the RUN of layer {first}"
-    return _Change(tuple(operations), words, left_out=False)
+    return _Change(tuple(operations), words, emptied, first)
 
 
 def _removing(context: Context, removal: Removal) -> list[str]:

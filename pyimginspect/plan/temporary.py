@@ -209,11 +209,13 @@ def asked_again(
             yield DropPackages(layer=layer, manager=manager, names=again)
 
 
-def emptied_by(context: Context, groups: Sequence[Temporary], first: int) -> frozenset[Content]:
+def emptied_by(
+    context: Context, groups: Iterable[Temporary], first: int | None
+) -> frozenset[Content]:
     """Return all that layers store whose ``RUN`` has nothing left to install.
 
     What the package manager notes is stored all the same, once, by layer ``first``, which installs
-    now; by none for a negative one.
+    now, if any does.
     """
     found: set[Content] = set()
     journals: list[set[Content]] = []
@@ -230,7 +232,7 @@ def emptied_by(context: Context, groups: Sequence[Temporary], first: int) -> fro
             found |= emptied - noted
             journals.append(noted)
     journals.sort(key=context.contents.size)
-    return frozenset(found.union(*(journals if first < 0 else journals[:-1])))
+    return frozenset(found.union(*(journals if first is None else journals[:-1])))
 
 
 # --- the one RUN ----------------------------------------------------------------------------------

@@ -138,7 +138,7 @@ def _left_out(context: Context, group: Temporary) -> Proposal:
         operations=operations if named.issuperset(names) else [],
         reason=LOOK,
     )
-    more = () if keep else emptied_by(context, [group], -1)
+    more = () if keep else emptied_by(context, [group], None)
     return context.without_packages(edit, group.keys, more=more)
 
 

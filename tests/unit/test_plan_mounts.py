@@ -6,7 +6,7 @@ import pytest
 
 from pyimginspect.plan import Edit, make_plan
 from pyimginspect.plan.operations import DropCommand, MountCopied, Operation, ReplaceCommand
-from tests.images import Content, File
+from tests.images import Content, Directory, File
 from tests.inventories import on_slim, taken
 
 MB = b"w" * 1_000_000
@@ -66,16 +66,32 @@ def test_what_is_copied_used_and_deleted_is_mounted(
     assert (edit.saving, edit.level, edit.rules) == (1_000_000, "review", ("deleted-but-shipped",))
 
 
-def test_a_file_is_mounted_as_one() -> None:
+@pytest.mark.parametrize(
+    ("copy", "target"),
+    [
+        ("COPY a.tgz /tmp/ # buildkit", "/tmp/a.tgz"),
+        ("COPY b.tgz /tmp/a.tgz # buildkit", "/tmp/a.tgz"),
+        ("COPY *.tgz /tmp/ # buildkit", "/tmp"),
+        ("COPY a /tmp # buildkit", "/tmp"),
+    ],
+)
+def test_a_file_is_mounted_as_one(copy: str, target: str) -> None:
     layers: list[Mapping[str, Content]] = [
         {"tmp/a.tgz": File(MB)},
         {"opt/a": "a", "tmp/.wh.a.tgz": ""},
     ]
-    history = ["COPY a.tgz /tmp/ # buildkit", "RUN tar xf /tmp/a.tgz -C /opt && rm /tmp/a.tgz"]
-    (edit,) = mounted(layers, history)
-    mount = MountCopied(layer=4, runs=(5,), target="/tmp/a.tgz", writable=True)
-    assert edit.operations[-1] == mount
-    assert edit.command == "RUN --mount=type=bind,source=…,target=/tmp/a.tgz,rw"
+    (edit,) = mounted(layers, [copy, "RUN tar xf /tmp/a.tgz -C /opt && rm /tmp/a.tgz"])
+    assert edit.operations[-1] == MountCopied(layer=4, runs=(5,), target=target, writable=True)
+    assert edit.command == f"RUN --mount=type=bind,source=…,target={target},rw"
+
+
+@pytest.mark.parametrize(("size", "edits"), [(4095, 0), (4096, 1)])
+def test_what_is_less_than_a_page_is_not_mounted(size: int, edits: int) -> None:
+    one: Mapping[str, Content] = {"w/a-1-py3-none-any.whl": File(MB[:size])}
+    install = "RUN pip install /w/*.whl"
+    gone: Mapping[str, Content] = {**MADE, ".wh.w": ""}
+    assert len(mounted([one, gone], ["COPY w /w", f"{install} && rm -r /w"])) == edits
+    assert len(mounted([one, MADE], ["COPY w /w", install])) == edits
 
 
 SOURCE: Mapping[str, Content] = {"src/setup.py": File(MB)}
@@ -99,6 +115,20 @@ NO_SOURCE: Mapping[str, Content] = {**MADE, ".wh.src": ""}
         ([SOURCE, NO_SOURCE], ["COPY --chown=app . /src", "RUN make /src && rm -r /src"], (5,)),
         ([SOURCE, NO_SOURCE],
          ["COPY --chown=app . /src", "USER app", "RUN make /src && rm -r /src"], ()),
+        ([SOURCE, MADE, NO_SOURCE],
+         ["COPY --chown=app . /src", "USER x", "RUN a /src", "USER 0", "RUN b && rm -r /src"], ()),
+        ([SOURCE, NO_SOURCE], ["COPY . /src", "USER app", "RUN make /src && rm -r /src"], (5,)),
+        ([SOURCE, NO_SOURCE],
+         ["COPY --chown=app --chmod=755 . /src", "RUN make /src && rm -r /src"], ()),
+        # What a RUN makes elsewhere, or of a directory alone, is no matter.
+        ([SOURCE, {"src/": Directory(), "opt/a": "a"}, NO_SOURCE],
+         ["COPY . /src", "RUN a /src", "RUN b /src && rm -r /src"], (5, 6)),
+        ([SOURCE, {"src/a": "", "opt/a": "a"}, NO_SOURCE],
+         ["COPY . /src", "RUN a /src", "RUN b /src && rm -r /src"], ()),
+        # Wheels among it, or not all of it below the target.
+        ([{**SOURCE, "src/a.whl": "a"}, NO_SOURCE], ["COPY . /src", "RUN a /src && rm -r /src"],
+         (5,)),
+        ([{**SOURCE, "usr/b": "b"}, NO_SOURCE], ["COPY . /src", "RUN a /src && rm -r /src"], ()),
     ],
 )  # fmt: skip
 def test_what_is_built_from_is_mounted_so_that_it_can_be_written_to(
@@ -109,11 +139,38 @@ def test_what_is_built_from_is_mounted_so_that_it_can_be_written_to(
     assert [each.operations[-1] for each in edits] == ([mount] if runs else [])
 
 
-def test_every_run_that_needs_it_has_the_mount() -> None:
-    layers: list[Mapping[str, Content]] = [DIST, {"opt/a": "a"}, GONE]
-    history = [COPY, "RUN ls /srv/dist", f"{INSTALL} && rm -r /srv/dist"]
+@pytest.mark.parametrize(
+    ("before", "directory", "command", "needs"),
+    [
+        (None, "/", "ls /srv/dist", True),
+        (None, "/", "true", False),
+        ("/srv", "/srv", "ls dist", True),
+        ("/srv", "/srv", "ls ./dist/a", True),
+        ("/srv", "/srv", "x --links=dist/", True),
+        ("/srv", "/srv", "ls distant", False),
+        ("/opt/b", "/opt/b", "ls ../../srv/dist/", True),
+        ("/opt", "/opt", "ls x", False),
+        # Whatever runs in the directory may read any of it.
+        ("/srv/dist", "/srv/dist", "make", True),
+        ("/srv/dist/a", "/srv/dist/a", "make", True),
+        ("/srv/distant", "/srv/distant", "make", False),
+    ],
+)
+def test_every_run_that_needs_it_has_the_mount(
+    before: str | None, directory: str, command: str, needs: bool
+) -> None:
+    """Of the RUNs between the COPY and the deletion; none before them."""
+    layers: list[Mapping[str, Content]] = [{"srv/": Directory()}, DIST]
+    history = ["RUN mkdir /srv/dist", COPY]
+    if before is not None:
+        layers.append({})
+        history.append(f"WORKDIR {directory}")
+    first = 4 + len(layers)
+    layers += [{"opt/a": "a"}, {}, GONE]
+    history += [f"RUN {command}", "WORKDIR /", f"{INSTALL} && rm -r /srv/dist"]
     (edit,) = mounted(layers, history)
-    assert edit.operations[-1] == MountCopied(layer=4, runs=(5, 6), target="/srv/dist")
+    runs = (first, first + 2) if needs else (first + 2,)
+    assert edit.operations[-1] == MountCopied(layer=5, runs=runs, target="/srv/dist")
 
 
 def test_a_deletion_of_its_own_goes() -> None:
@@ -149,6 +206,21 @@ def test_a_deletion_of_its_own_goes() -> None:
         ([DIST, GONE], ["ADD dist /srv/dist/ # buildkit", f"{INSTALL} && rm -r /srv/dist"]),
         ([DIST, GONE], ["COPY a b /srv/dist/ # buildkit", f"{INSTALL} && rm -r /srv/dist"]),
         ([DIST, GONE], ["COPY $D /srv/dist/ # buildkit", f"{INSTALL} && rm -r /srv/dist"]),
+        ([DIST, GONE], ["COPY <<a /srv/dist/ # buildkit", f"{INSTALL} && rm -r /srv/dist"]),
+        ([DIST, GONE], ["COPY srv / # buildkit", f"{INSTALL} && rm -r /srv/dist"]),
+        # Two of them, of which each has half.
+        (
+            [DIST, {"srv/dist/b.whl": File(MB)}, GONE],
+            ["COPY a /srv/dist", "COPY b /srv/dist", f"{INSTALL} && rm -r /srv/dist"],
+        ),
+        # Nothing reads it, or something else deletes the rest.
+        ([DIST, {"srv/.wh.dist": ""}], [COPY, "RUN rm -r /srv/dist"]),
+        (
+            [{**DIST, "srv/dist/b.txt": "b"}, GONE],
+            [COPY, f"{INSTALL} && rm /srv/dist/*.whl && find /srv/dist -delete"],
+        ),
+        # It is not known which layer is the COPY's.
+        ([{"opt/a": "a"}, DIST, GONE], [COPY, f"{INSTALL} && rm -r /srv/dist"]),
     ],
 )
 def test_what_cannot_be_mounted_is_not(
@@ -180,7 +252,12 @@ WHEELS: Mapping[str, Content] = {"whl/a-1-py3-none-any.whl": File(MB)}
             [],
             True,
         ),
+        (["COPY /w /whl # buildkit", "RUN pip install /whl/*.whl && echo done"], [], True),
+        (["COPY /w /whl # buildkit", "RUN pip download -d /x /whl/*.whl"], [], False),
+        (["COPY /w /whl # buildkit", "RUN poetry install /whl/*.whl"], [], False),
         (["COPY /w /whl # buildkit", "RUN cp -r /whl /srv"], [], False),
+        (["COPY /w /whl # buildkit", "RUN pip install /whl/*.whl"], ["ls", "/whl"], False),
+        (["COPY /w /whl # buildkit", "RUN pip install /whl/*.whl"], ["ls", "/w"], True),
         (["COPY /w /whl # buildkit", "RUN true"], [], False),
         (
             ["COPY /w /whl # buildkit", "RUN pip install /whl/*.whl"],
@@ -195,3 +272,19 @@ def test_wheels_that_one_run_installs_are_mounted(
     more = [{f"srv/{number}": "x"} for number in range(len(history) - 2)]
     edits = mounted([WHEELS, MADE, *more], history, cmd)
     assert [each.saving for each in edits] == ([1_000_000] if found else [])
+
+
+@pytest.mark.parametrize(
+    ("copied", "later", "command"),
+    [
+        ({"whl/r.txt": File(MB)}, {}, "pip install -r /whl/r.txt"),
+        # Another layer deletes them, or stores one again.
+        (WHEELS, {"whl/.wh.a-1-py3-none-any.whl": ""}, "pip install /whl/*.whl"),
+        ({**WHEELS, "whl/b.whl": "b"}, {"whl/b.whl": "c"}, "pip install /whl/*.whl"),
+    ],
+)
+def test_what_is_more_than_wheels_or_less_is_left(
+    copied: Mapping[str, Content], later: Mapping[str, Content], command: str
+) -> None:
+    history = ["COPY /w /whl # buildkit", f"RUN {command}", "RUN find /opt -delete"]
+    assert mounted([copied, MADE, later], history) == []

@@ -562,6 +562,60 @@ def test_what_the_removing_run_itself_uses_is_installed_there(
     assert edit.saving == 1_000_000
 
 
+def test_lists_that_came_with_what_is_moved_are_saved_too() -> None:
+    edit, done = found(
+        [
+            {**apt(tools("gcc"), manual=["gcc"]), **LISTS},
+            {"app/r": "x"},
+            {"app/x": "x", "var/lib/apt/lists/.wh.a_Packages": "", **purged("gcc")},
+        ],
+        [
+            "RUN apt-get update && apt-get install -y gcc",
+            "COPY r /app/",
+            f"RUN make && apt-get purge -y gcc && {CLEAN}",
+        ],
+    )
+    assert edit.saving == 2_000_000
+    assert done == (
+        DropPackages(layer=4, manager="apt", names=("gcc",)),
+        InsertCommand(layer=6, after=(), command="apt-get update && apt-get install -y gcc"),
+    )
+
+
+@pytest.mark.parametrize("beside", ["", " curl"])
+def test_what_files_need_of_what_is_left_out_is_installed_by_name(beside: str) -> None:
+    packages: dict[str, Package] = {
+        "libpq-dev": {"Depends": "libpq5", "files": {"usr/include/libpq-fe.h": File(MB)}},
+        "libpq5": {"files": {"usr/lib/libpq.so.5": elf(soname="libpq.so.5", extra=MB)}},
+        **(tools("curl") if beside else {}),
+    }
+    status = apt({name: packages[name] for name in packages if name != "libpq-dev"})
+    books = {path: data for path, data in status.items() if path.startswith("var/lib/dpkg/")}
+    edit, done = found(
+        [
+            apt(packages, manual=["libpq-dev", "curl"]),
+            {"opt/program": elf(needed=["libpq.so.5"])},
+            {"app/x": "x"},
+            {"app/y": "y"},
+            {**books, "usr/include/.wh.libpq-fe.h": ""},
+        ],
+        [
+            f"RUN apt-get install -y libpq-dev{beside}",
+            "COPY program /opt/",
+            "RUN touch /app/x",
+            "COPY y /app/",
+            "RUN apt-get remove -y libpq-dev",
+        ],
+    )
+    assert edit.kind == "leave-out"
+    assert edit.words.endswith("; install libpq5 by name, which files that stay need")
+    assert done == (
+        DropPackages(layer=4, manager="apt", names=("libpq-dev",), instead=("libpq5",)),
+        DropCommand(layer=8, words=("apt-get", "remove", "-y", "libpq-dev")),
+    )
+    assert edit.saving == 1_000_000
+
+
 def test_runs_of_which_the_last_one_removes_what_they_use_are_one() -> None:
     _, done = found(
         [
