@@ -42,9 +42,9 @@ def of_pythons(context: Context, gone: frozenset[str]) -> Iterator[str]:
 
 
 def _library_files(rootfs: RootFS, python: Interpreter, gone: frozenset[str]) -> Iterator[str]:
-    if not python.stdlib:
+    real = rootfs.resolve(python.stdlib) if python.stdlib else None
+    if real is None:
         return
-    real = rootfs.resolve(python.stdlib) or python.stdlib
     for path in gone:
         if path.startswith(f"{real}/") and path.endswith((".py", ".so")):
             inside = path[len(real) + 1 :]
@@ -120,7 +120,7 @@ def of_scripts(context: Context, gone: frozenset[str], official: bool) -> Iterat
     ):
         if official and name.startswith("python"):
             continue  # pip writes it again, for the Python of the other base
-        if started in gone and (inventory.rootfs.resolve(path) or path) not in gone:
+        if started in gone and inventory.rootfs.resolve(path) not in gone:
             yield f"/{path} is a script for /{started}, which would go"
 
 

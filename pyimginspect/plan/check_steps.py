@@ -55,9 +55,9 @@ class _Steps:
 
     def runs(self, first: int, but: tuple[int, int] | None = None) -> Iterator[int]:
         """Yield the layers from ``first`` that have a ``RUN`` still, without those of a span."""
-        start, end = but or (0, -1)
         for layer in self._context.runs(first):
-            if layer not in self._dropped and not start <= layer <= end:
+            inside = but is not None and but[0] <= layer <= but[1]
+            if layer not in self._dropped and not inside:
                 yield layer
 
     def calls(self, layer: int) -> Iterator[Call]:
@@ -95,9 +95,8 @@ def of_programs(context: Context, proposals: Sequence[Proposal]) -> Iterator[str
     steps = _Steps(context, proposals)
     for proposal in proposals:
         missing = _missing(context, proposal)
-        if not any(missing):
-            continue
-        first = min((rootfs[path].layer for path in proposal.gone if path in rootfs), default=0)
+        layers = (rootfs[path].layer for path in proposal.gone if path in rootfs)
+        first = min(layers, default=context.base)
         for layer in steps.runs(max(first, context.base), but=proposal.there):
             for call in steps.calls(layer):
                 if word := missing.named_in(call.words, rootfs):
@@ -110,8 +109,6 @@ def of_builds(context: Context, proposals: Sequence[Proposal]) -> Iterator[str]:
     for proposal in proposals:
         names = {path.rpartition("/")[2] for path in proposal.gone if "bin/" in path}
         compiler = next((name for name in sorted(names) if _COMPILER.fullmatch(name)), "")
-        if not compiler and "git" not in names:
-            continue
         for layer in steps.runs(max(proposal.edit.layer, context.base), but=proposal.there):
             if compiler and needs_tools(context, layer):
                 yield f"layer {layer} may compile something, and {compiler} would not be there"
@@ -170,14 +167,12 @@ def _of_removals(context: Context, proposals: Sequence[Proposal]) -> Iterator[st
     steps = _Steps(context, proposals)
     for proposal in proposals:
         names = {*proposal.edit.packages} if proposal.edit.kind in _LEAVING else set()
-        if not names:
-            continue
         # What is purged is installed again in the RUNs of its span.
         but = proposal.there if proposal.edit.kind == "purge" else None
         for layer in steps.runs(proposal.edit.layer, but):
             for call in steps.calls(layer):
-                missing = names.intersection(call.operands) if call.removes else None
-                if missing:
+                missing = names.intersection(call.operands)
+                if missing and call.removes:
                     yield f"layer {layer} removes {min(missing)}, which would not be there"
 
 

@@ -12,9 +12,12 @@ from pyimginspect.plan.check import checked, fault_of
 from pyimginspect.plan.context import Context, Proposal
 from pyimginspect.plan.operations import (
     AddOption,
+    AppendCommand,
     BuildStage,
     DropCommand,
     DropInstruction,
+    InsertCommand,
+    JoinRuns,
     Operation,
     ReplaceBase,
     ReplaceCommand,
@@ -25,6 +28,7 @@ from pyimginspect.sources.opening import open_stream
 from pyimginspect.sources.options import Options
 from tests.images import Content, File, Image, Link, Package, dist_info, docker_archive, elf
 from tests.inventories import apt, on_slim, taken
+from tests.pythons import cpython
 
 LOADER = "/lib64/ld-linux-x86-64.so.2"
 LIB = "usr/local/lib/python3.13"
@@ -118,6 +122,24 @@ def test_the_python_that_the_container_uses_stays(gone: str, fault: str | None) 
     assert fault_of(context, [proposal(context, gone)]) == fault
 
 
+@pytest.mark.parametrize(
+    ("gone", "fault"),
+    [
+        (f"{LIB}/os.py", f"/{LIB}/os.py would go, of the library"),
+        # The link lib leads to lib64.
+        ("opt/python/lib64/python3.12/os.py", "/opt/python/lib64/python3.12/os.py would go, of"),
+        ("opt/other/lib/python3.11/os.py", None),
+    ],
+)
+def test_so_does_another_python_that_starts(gone: str, fault: str | None) -> None:
+    """The base's has the application, and the command starts another one."""
+    started = {**cpython("opt/python", "3.12.4", lib="lib64"), "opt/python/lib": Link("lib64")}
+    layers = [{**started, **cpython("opt/other", "3.11.2")}]
+    context = context_of("COPY p /opt/", layers=layers, cmd=["/opt/python/bin/python3"])
+    found = fault_of(context, [proposal(context, gone)])
+    assert found is None if fault is None else found and found.startswith(fault)
+
+
 def test_another_base_brings_a_python_of_its_own() -> None:
     context = context_of(cmd=["sh"])
     base = ReplaceBase(image="python:3.13-slim")
@@ -141,6 +163,7 @@ def test_another_base_brings_a_python_of_its_own() -> None:
         (["tool"], "usr/bin/perl", "/usr/bin/script is a script for"),
         (["both"], "usr/local/bin/both", "the command would start /usr/bin/both, not /usr/local"),
         (["/opt/venv/bin/python"], "usr/bin/tool", None),
+        (["/opt/venv/bin/python", "-m", "app"], "usr/bin/tool", None),
     ],
 )
 def test_what_starts_still_starts(cmd: list[str], gone: str, fault: str | None) -> None:
@@ -173,6 +196,44 @@ def test_what_starts_still_starts(cmd: list[str], gone: str, fault: str | None) 
 def test_what_loaded_still_loads(gone: list[str], fault: str | None) -> None:
     context = context_of()
     assert fault_of(context, [proposal(context, *gone)]) == fault
+
+
+@pytest.mark.parametrize(
+    ("gone", "fault"),
+    [
+        (["usr/lib/libmagic.so.1"], "python-magic opens /usr/lib/libmagic.so.1, which would go"),
+        (["usr/lib/libmagic.so.1", f"{SITE}/python_magic-1.dist-info/METADATA"], None),
+        ([f"{SITE}/python_magic-1.dist-info/METADATA"], None),
+        (["usr/share/doc/a"], None),
+    ],
+)
+def test_what_a_distribution_opens_by_itself_stays(gone: list[str], fault: str | None) -> None:
+    magic: Layer = {
+        **dist_info("python-magic", "1", site=SITE),
+        "usr/lib/libmagic.so.1": elf(soname="libmagic.so.1"),
+    }
+    context = context_of("RUN pip install python-magic", layers=[magic])
+    assert fault_of(context, [proposal(context, *gone)]) == fault
+
+
+@pytest.mark.parametrize(
+    ("image", "gone", "fault"),
+    [
+        # pip writes the scripts of distributions again, for the other Python.
+        ("python:3.13-slim", ["opt/python/bin/python3.12"], None),
+        ("python:3.13-slim", ["usr/bin/perl"], "/usr/bin/script is a script for /usr/bin/perl"),
+        ("debian:12-slim", ["opt/python/bin/python3.12"], "/usr/bin/flask is a script for /opt/py"),
+        ("", ["opt/python/bin/python3.12"], "/usr/bin/flask is a script for /opt/python/bin/py"),
+        ("", ["opt/python/bin/python3.12", "usr/bin/flask"], None),
+    ],
+)
+def test_a_script_keeps_its_interpreter(image: str, gone: list[str], fault: str | None) -> None:
+    script = File("#!/opt/python/bin/python3.12\n", mode=0o755)
+    layers = [{**cpython("opt/python", "3.12.4"), "usr/bin/flask": script}]
+    context = context_of("COPY p /opt/", layers=layers, cmd=["sh"])
+    operations = [ReplaceBase(image=image), OPTION] if image else [OPTION]
+    found = fault_of(context, [proposal(context, *gone, operations=operations)])
+    assert found is None if fault is None else found and found.startswith(fault)
 
 
 @pytest.mark.parametrize(
@@ -238,6 +299,64 @@ def test_every_run_finds_the_programs_that_it_calls(
 
 
 @pytest.mark.parametrize(
+    ("command", "fault"),
+    [
+        ("tool", "layer 5 calls tool, which would not be there"),
+        ("python3 x", None),
+        ("python3 -m tool", None),
+        ("pip3 list", None),
+    ],
+)
+def test_a_base_with_a_python_has_its_programs(command: str, fault: str | None) -> None:
+    context = context_of(f"RUN {command}", cmd=["sh"])
+    gone = [f"usr/local/bin/{name}" for name in ("python3.13", "python3", "pip3")]
+    gone += ["usr/bin/tool", f"{SITE}/tool/__main__.py"]
+    operations = [OPTION, ReplaceBase(image="python:3.13-slim")]
+    assert fault_of(context, [proposal(context, *gone, operations=operations)]) == fault
+
+
+@pytest.mark.parametrize(
+    ("more", "gone", "fault"),
+    [
+        ({}, [], "layer 5 calls python3 -m tool, which would not be there"),
+        ({f"{LIB}/tool/__main__.py": ""}, [], None),
+        (
+            {"opt/python/lib/python3.12/tool/__main__.py": ""},
+            ["opt/python/lib/python3.12/tool/__main__.py"],
+            "layer 5 calls python3 -m tool",
+        ),
+        # Only the Pythons that stay have any.
+        (
+            {"opt/python/lib/python3.12/tool/__main__.py": ""},
+            ["opt/python/bin/python3.12"],
+            "layer 5 calls python3 -m tool",
+        ),
+    ],
+)
+def test_a_module_may_be_in_another_directory(
+    more: Layer, gone: list[str], fault: str | None
+) -> None:
+    layer = {**cpython("opt/python", "3.12.4"), **more}
+    context = context_of("RUN python3 -m tool", "COPY p /", layers=[{}, layer], cmd=["sh"])
+    found = fault_of(context, [proposal(context, f"{SITE}/tool/__main__.py", *gone)])
+    assert found is None if fault is None else found and found.startswith(fault)
+
+
+@pytest.mark.parametrize(
+    ("command", "gone", "fault"),
+    [
+        ("late", ["usr/bin/late"], None),  # what layer 5 calls is not what layer 6 brings
+        ("late", ["usr/bin/late", "usr/bin/absent"], None),
+        ("tool", ["usr/bin/late", "usr/bin/tool"], "layer 5 calls tool, which would not be there"),
+    ],
+)
+def test_what_comes_later_is_not_called(command: str, gone: list[str], fault: str | None) -> None:
+    late: Layer = {"usr/bin/late": File("#!/bin/sh\n", mode=0o755)}
+    context = context_of(f"RUN {command}", "COPY late /usr/bin/", layers=[{}, late])
+    assert fault_of(context, [proposal(context, *gone)]) == fault
+
+
+@pytest.mark.parametrize(
     ("operations", "there", "found"),
     [
         ([OPTION], None, "layer 5 calls tool, which would not be there"),
@@ -251,6 +370,7 @@ def test_every_run_finds_the_programs_that_it_calls(
         ([ReplaceInstructions(layers=(5,), lines=("RUN true",))], None, None),
         ([OPTION], (4, 5), None),
         ([OPTION], (5, 5), None),
+        ([OPTION], (4, 6), None),
     ],
 )
 def test_a_command_that_goes_needs_no_program(
@@ -346,6 +466,12 @@ def test_each_package_that_is_purged_is_there(
     assert found == ("layer 5 removes gcc, which would not be there" if fault else None)
 
 
+def test_of_several_packages_the_first_by_name_is_given() -> None:
+    context = context_of("RUN apt-get purge -y tree gcc less")
+    found = fault_of(context, [proposal(context, packages=["tree", "less", "none"])])
+    assert found == "layer 5 removes less, which would not be there"
+
+
 def test_a_removal_that_goes_too_needs_no_package() -> None:
     context = context_of("RUN apt-get purge -y gcc && true")
     dropped: list[Operation] = [
@@ -366,6 +492,31 @@ def test_one_build_stage_is_enough() -> None:
     one = proposal(context, operations=[stage])
     assert fault_of(context, [one]) is None
     assert fault_of(context, [one, one]) == "another edit makes a stage of the same instructions"
+
+
+@pytest.mark.parametrize(
+    ("operation", "kind", "only", "fault"),
+    [
+        (AppendCommand(layer=4, command="x"), "purge", (4,), True),
+        (InsertCommand(layer=4, after=(), command="x"), "purge", (4, 5), True),
+        (JoinRuns(layer=4, others=(5,)), "delete-early", (4,), True),
+        (AppendCommand(layer=4, command="x"), "clean-cache", (4,), False),
+        (AppendCommand(layer=5, command="x"), "purge", (4,), False),
+        (AppendCommand(layer=4, command="x"), "purge", (), False),
+        (DropInstruction(layer=4), "purge", (4,), False),
+    ],
+)
+def test_what_is_added_to_the_instructions_of_a_stage_would_not_be_copied(
+    operation: Operation, kind: EditKind, only: tuple[int, ...], fault: bool
+) -> None:
+    context = context_of("RUN x")
+    stage = BuildStage(first=4, last=5, name="builder", copies=(), only=only)
+    edits = [
+        proposal(context, operations=[stage]),
+        proposal(context, operations=[operation], kind=kind),
+    ]
+    text = "what another edit adds to the same instructions would not be copied"
+    assert fault_of(context, edits) == (text if fault else None)
 
 
 # --- several edits --------------------------------------------------------------------------------
