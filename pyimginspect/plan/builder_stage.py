@@ -129,7 +129,8 @@ def _units(context: Context, first: int, last: int) -> _Units | str:
     places, before = _places(context), _directories_before(rootfs, first)
     units: set[str] = set()
     for path in _made(context, first, last):
-        unit = places.unit_of(path) or _own_directory(path, before)
+        inside = f"{path}/" if rootfs[path].kind == "directory" else path
+        unit = places.unit_of(path) or _own_directory(inside, before)
         if unit is None:
             return f"layer {rootfs[path].layer} makes /{path}, no unit to copy"
         units.add(unit)

@@ -32,17 +32,15 @@ def is_generated(path: str) -> bool:
 
 
 def is_scripted(context: Context, path: str) -> bool:
-    """Whether a link or an empty directory is a package's, made as it was installed."""
+    """Whether a link is a package's, made as it was installed."""
     if not path.startswith(_OF_PACKAGES):
         return False
     rootfs = context.inventory.rootfs
     node = rootfs[path]
-    if node.kind == "directory":  # below /usr/local too (Debian Policy 9.1.2)
-        return True
     if node.kind != "symlink" or path.startswith("usr/local/"):
         return False
     target = node.content.entry.target
-    real = rootfs.resolve(target if target.startswith("/") else f"{path}/../{target}")
+    real = rootfs.resolve(path)
     return real is None or "etc/alternatives/" in target or bool(context.packages.owner(real))
 
 

@@ -95,6 +95,60 @@ def test_what_the_build_makes_is_copied(
     assert (stage.first, stage.last) == (5, 6)
 
 
+@pytest.mark.parametrize(
+    ("path", "content"),
+    [
+        ("usr/share/empty/", None),
+        ("usr/local/share/empty/", None),
+        ("usr/lib/libpq.so", Link("libpq.so.5")),
+        ("usr/bin/c99", Link("/usr/bin/gcc")),
+        ("usr/bin/dangling", Link("/nowhere")),
+        ("usr/bin/python-of-mine", Link("/etc/alternatives/mine")),
+        ("etc/alternatives/mine", Link("/opt/venv/bin/python")),
+        ("tmp/x", "x"),
+        # Bytecode of modules that were there before.
+        ("__pycache__/top.cpython-313.pyc", "c"),
+        ("srv/__pycache__/low.cpython-313.pyc", "c"),
+    ],
+)
+def test_traces_of_packages_and_of_running_python_stay_behind(path: str, content: Content) -> None:
+    below: Layer = {"top.py": "#", "srv/low.py": "#", "srv/x": "x"}
+    tools = {**TOOLS, "etc/alternatives/mine": Link("/opt/venv/bin/python")}
+    for layers in ((tools, {**PYVENV, path: content}), ({**tools, path: content}, PYVENV)):
+        stage = stage_of(proposed(below, *layers))
+        assert [each.source for each in stage.copies] == ["/opt/venv"]
+
+
+@pytest.mark.parametrize(
+    ("path", "content"),
+    [
+        ("usr/bin/mine", Link("/opt/venv/bin/python")),
+        ("usr/bin/mine", Link("../../opt/venv/bin/python")),
+        ("usr/local/bin/mine", Link("/usr/bin/gcc")),
+        ("opt/mine", Link("/nowhere")),
+        ("srv/other", "x"),
+        ("srv/__pycache__/other.cpython-313.pyc", "c"),
+        ("srv/__pycache__/low.cpython-313.txt", "c"),
+    ],
+)
+def test_what_somebody_made_does_not(path: str, content: Content) -> None:
+    below: Layer = {"srv/low.py": "#", "srv/x": "x", "srv/__pycache__/low.cpython-312.pyc": "c"}
+    edit = proposed(below, TOOLS, {**PYVENV, path: content})
+    assert edit.reason.endswith(f"layer 6 makes /{path}, no unit to copy")
+
+
+def test_bytecode_of_what_the_build_changed_is_copied_with_it() -> None:
+    below: Layer = {"srv/low.py": "#", "srv/x": "x"}
+    made = {**PYVENV, "srv/low.py": "# new", "srv/__pycache__/low.cpython-313.pyc": "c"}
+    edit = proposed(below, TOOLS, made)
+    assert edit.reason.endswith("layer 6 makes /srv/low.py, no unit to copy")
+
+
+def test_an_empty_directory_that_the_build_makes_is_copied() -> None:
+    stage = stage_of(proposed({"x": "x"}, TOOLS, {"srv/": None, "srv/app/": None}))
+    assert [each.source for each in stage.copies] == ["/srv/app"]
+
+
 def test_a_file_beside_those_of_a_lower_layer_is_no_unit() -> None:
     """To copy their directory would store them once more."""
     edit = proposed({"app/x": MB}, TOOLS, {"app/": None, "app/made.so": "x"})

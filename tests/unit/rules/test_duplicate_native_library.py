@@ -1,15 +1,19 @@
 """The rule duplicate-native-library: layers in, findings out."""
 
+import io
 from collections.abc import Mapping, Sequence
 
 import pytest
 
 from pyimginspect.analyzers import duplicate_native_library
+from pyimginspect.api import OpenedImage
 from pyimginspect.plan import make_plan
 from pyimginspect.report import Finding
+from pyimginspect.sources.opening import open_stream
+from pyimginspect.sources.options import Options
 from pyimginspect.text import sized
 from tests.elf import elf
-from tests.images import Content, File, Package
+from tests.images import Content, File, Package, docker_archive
 from tests.inventories import apt, on_slim, taken
 from tests.systems import X86
 from tests.trees import dpkg_status
@@ -343,3 +347,79 @@ def test_what_older_torch_bundles_beside_wheels() -> None:
 )
 def test_one_cuda(tree: Tree) -> None:
     assert judge(tree) == []
+
+
+# --- the plan -------------------------------------------------------------------------------------
+TWO = {
+    name: {
+        "files": {f"{LIB}/{name[:-1]}.so.{name[-1]}": library(f"{name[:-1]}.so.{name[-1]}", 900)}
+    }
+    for name in ("liba1", "libb1")
+}
+FIRST = apt({"liba1": TWO["liba1"]}, manual=["liba1"])
+SECOND = apt({"libb1": TWO["libb1"]}, manual=["liba1", "libb1"], below={"liba1": TWO["liba1"]})
+BOTH_BUNDLED = wheel(
+    "many",
+    {
+        f"many/x{SUFFIX}": elf(
+            needed=["liba-00000001.so.1", "libb-00000002.so.1"], runpath="$ORIGIN/../many.libs"
+        ),
+        **{
+            f"many.libs/{name}": library(name)
+            for name in ("liba-00000001.so.1", "libb-00000002.so.1")
+        },
+    },
+)
+LIB64 = "usr/local/cuda-12.4/lib64"
+
+
+@pytest.mark.parametrize(
+    ("layers", "words"),
+    [
+        (
+            [FIRST, SECOND, BOTH_BUNDLED],
+            "do not install liba1 libb1: many brings its own",
+        ),
+        (
+            [
+                {**FIRST, **SECOND, "opt/lib/liba.so.1": library("liba.so.1", 700)},
+                {"opt/lib/libb.so.1": library("libb.so.1", 700)},
+                {"x": "x"},
+            ],
+            "do not copy libraries to /opt/lib: nothing loads them from there",
+        ),
+        (
+            [
+                {f"{LIB64}/libcublas.so.12": library("libcublas.so.12", 9000)},
+                {f"{LIB64}/libcublasLt.so.12": library("libcublasLt.so.12", 9000)},
+                {**CU12, **TORCH},
+            ],
+            "do without CUDA's libraries from /usr/local/cuda-12.4: nothing uses them",
+        ),
+    ],
+)
+def test_the_plan_speaks_of_the_last_layer_that_brings_a_copy(
+    layers: list[Tree], words: str
+) -> None:
+    plan = make_plan(taken(on_slim(*layers, history=[f"RUN s{n}" for n, _ in enumerate(layers)])))
+    edits = [each for each in plan.edits if each.rules == ("duplicate-native-library",)]
+    assert [(each.words, each.layer, each.kind) for each in edits] == [(words, 5, "advice")]
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [apt(MORE, manual=["libpq5", "postgresql-client-15"]), BINARY],  # another package needs it
+        [{**CU11, **CU12}],  # nobody knows which is used
+    ],
+)
+def test_the_plan_says_nothing_of_what_may_be_needed(layers: list[Tree]) -> None:
+    plan = make_plan(taken(on_slim(*layers, history=[f"RUN s{n}" for n, _ in enumerate(layers)])))
+    assert [each for each in plan.edits if each.rules == ("duplicate-native-library",)] == []
+
+
+def test_the_plan_says_nothing_of_what_the_base_has() -> None:
+    one = on_slim(TOOLKIT, {**CU12, **TORCH}, history=["RUN s0", "RUN s1"])
+    stream = open_stream(io.BytesIO(docker_archive(one)), Options(), name=None, reference="app:1")
+    plan = make_plan(OpenedImage(stream, base_layers=5).inventory)
+    assert [each for each in plan.edits if each.rules == ("duplicate-native-library",)] == []
