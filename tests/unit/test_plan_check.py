@@ -231,7 +231,7 @@ def test_a_script_keeps_its_interpreter(image: str, gone: list[str], fault: str 
     script = File("#!/opt/python/bin/python3.12\n", mode=0o755)
     layers = [{**cpython("opt/python", "3.12.4"), "usr/bin/flask": script}]
     context = context_of("COPY p /opt/", layers=layers, cmd=["sh"])
-    operations = [ReplaceBase(image=image), OPTION] if image else [OPTION]
+    operations: list[Operation] = [ReplaceBase(image=image), OPTION] if image else [OPTION]
     found = fault_of(context, [proposal(context, *gone, operations=operations)])
     assert found is None if fault is None else found and found.startswith(fault)
 
@@ -311,7 +311,7 @@ def test_a_base_with_a_python_has_its_programs(command: str, fault: str | None) 
     context = context_of(f"RUN {command}", cmd=["sh"])
     gone = [f"usr/local/bin/{name}" for name in ("python3.13", "python3", "pip3")]
     gone += ["usr/bin/tool", f"{SITE}/tool/__main__.py"]
-    operations = [OPTION, ReplaceBase(image="python:3.13-slim")]
+    operations: list[Operation] = [OPTION, ReplaceBase(image="python:3.13-slim")]
     assert fault_of(context, [proposal(context, *gone, operations=operations)]) == fault
 
 
