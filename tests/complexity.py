@@ -4,10 +4,10 @@ comprehensions too, which ruff's C901 leaves out)."""
 from pathlib import Path
 from typing import NamedTuple
 
-from radon.complexity import cc_visit
+from radon.complexity import cc_visit_ast
 from radon.visitors import Class, Function
 
-from tests.rooms import ROOT
+from tests.rooms import ROOT, nodes_of
 
 PACKAGE = ROOT / "pyimginspect"
 
@@ -33,7 +33,7 @@ def measure(package: Path = PACKAGE) -> list[Measured]:
 def _of_module(path: Path) -> list[Measured]:
     place = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
     functions = {}  # radon gives methods twice: by themselves, and in their class
-    for block in cc_visit(path.read_text(encoding="utf-8")):
+    for block in cc_visit_ast(nodes_of(path)[0]):
         for each in block.methods if isinstance(block, Class) else [block]:
             assert isinstance(each, Function)
             functions[each.lineno] = Measured(

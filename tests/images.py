@@ -15,6 +15,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -131,8 +132,9 @@ class Index:
     absent: tuple[str, ...] = ()
 
 
+@lru_cache(64)
 def digest(data: bytes) -> str:
-    """`sha256:` and the hexadecimal hash of `data`."""
+    """`sha256:` and the hexadecimal hash of `data`: each layer's is asked for several times."""
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 

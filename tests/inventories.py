@@ -6,11 +6,15 @@ found.base.variant, found.caches
 
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
+from msgspec import structs
+
 from pyimginspect.api import OpenedImage
 from pyimginspect.inventory.collect import Inventory
+from pyimginspect.sources.opened import Opened
 from pyimginspect.sources.opening import open_stream
 from pyimginspect.sources.options import Options
 from tests.images import (
@@ -26,8 +30,19 @@ from tests.images import (
     official_env,
     official_python,
 )
+from tests.indexes import index_of
 
-__all__ = ["DEBIAN_STEP", "OFFICIAL_STEPS", "apt", "on_slim", "opened", "run", "steps", "taken"]
+__all__ = [
+    "DEBIAN_STEP",
+    "OFFICIAL_STEPS",
+    "apt",
+    "on_slim",
+    "opened",
+    "read",
+    "run",
+    "steps",
+    "taken",
+]
 
 DEBIAN_STEP = "# debian.sh --arch 'amd64' out/ 'bookworm' '@1730000000'"
 _BUILDKIT = "buildkit.dockerfile.v0"
@@ -91,9 +106,20 @@ def apt(
 
 
 def opened(one: Image) -> OpenedImage:
-    """An image read as `docker save` writes it."""
-    stream = io.BytesIO(docker_archive(one))
-    return OpenedImage(open_stream(stream, Options(), name=None, reference="app:1"))
+    """An image read as `docker save` writes it; but of each layer's content only once."""
+    return OpenedImage(read(one))
+
+
+def read(one: Image) -> Opened:
+    """An image as `open_stream` gives it."""
+    hollow = replace(one, layers=(b"",) * len(one.layers))
+    stream = io.BytesIO(docker_archive(hollow))
+    found = open_stream(stream, Options(), name=None, reference="app:1")
+    layers = tuple(
+        structs.replace(layer, index=index_of(blob, passing=any(blob[:512])), blob_size=len(blob))
+        for layer, blob in zip(found.image.layers, one.layers, strict=True)
+    )
+    return Opened(image=structs.replace(found.image, layers=layers))
 
 
 def taken(one: Image) -> Inventory:

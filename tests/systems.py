@@ -6,12 +6,11 @@ rootfs({**glibc("2.36"), "bin/sh": elf(interp=X86)}, {"etc/os-release": "ID=debi
 from collections.abc import Mapping
 
 from pyimginspect.changesets import apply_layers
-from pyimginspect.layers import index_layer
-from pyimginspect.layers.blobs import BytesBlob
 from pyimginspect.model import Layer
 from pyimginspect.rootfs import RootFS
 from tests.elf import elf
 from tests.images import Content, File, Link, layer
+from tests.indexes import index_of
 
 __all__ = ["MUSL", "MUSL_FILES", "X86", "glibc", "rootfs"]
 
@@ -22,8 +21,7 @@ MUSL = "/lib/ld-musl-x86_64.so.1"
 def rootfs(*trees: Mapping[str, Content]) -> RootFS:
     """The final file system of these layers."""
     return apply_layers(
-        Layer(number=number, index=index_layer(BytesBlob(data=layer(tree))).index)
-        for number, tree in enumerate(trees)
+        Layer(number=number, index=index_of(layer(tree))) for number, tree in enumerate(trees)
     )
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from pyimginspect.cli import main
+from tests.commands import command
 from tests.images import (
     Link,
     compress,
@@ -217,7 +219,7 @@ def test_a_fault_of_our_own_is_one_line_too(
 
 def test_a_reader_that_goes_away_is_no_traceback(dirty: str) -> None:
     done = subprocess.run(
-        f"{sys.executable} -m pyimginspect {dirty} | head -n 1",
+        f"{shlex.join([*command(), dirty])} | head -n 1",
         shell=True,
         capture_output=True,
         text=True,

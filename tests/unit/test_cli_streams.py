@@ -2,12 +2,14 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.commands import command
 from tests.images import docker_archive, image
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,10 +25,12 @@ def archive(tmp_path: Path) -> Path:
 
 
 def shell(line: str, archive: Path, **env: str) -> "subprocess.CompletedProcess[bytes]":
-    """Run a line of bash in which ``$P`` is the command and ``$A`` the archive's name."""
-    command = f"{sys.executable} -m pyimginspect --no-cache --fail-on never"
+    """Run a line of bash in which ``$P`` is the command and ``$A`` the archive's name; with `env`,
+    which an interpreter may read when it starts, by a new one."""
+    program = [sys.executable, "-m", "pyimginspect"] if env else command()
+    words = shlex.join([*program, "--no-cache", "--fail-on", "never"])
     return subprocess.run(
-        ["bash", "-c", line.replace("$P", command).replace("$A", archive.name)],
+        ["bash", "-c", line.replace("$P", words).replace("$A", archive.name)],
         capture_output=True,
         cwd=archive.parent,
         env={**os.environ, "PYTHONPATH": str(ROOT), **env},

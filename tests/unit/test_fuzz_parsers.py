@@ -9,7 +9,7 @@ from tests.effort import much
 from tests.fuzzing import TARGETS, Failed, attempt, fuzz
 
 CORPUS = Path(__file__).resolve().parents[1] / "fuzz"
-SECONDS = much(2.0, share=20)
+SECONDS = much(2.0, share=40)
 
 
 @pytest.mark.sampled

@@ -107,7 +107,9 @@ def drip_of_a_status(server: Hostile, handler: BaseHTTPRequestHandler) -> None:
 
 
 def early_hints_for_ever(server: Hostile, handler: BaseHTTPRequestHandler) -> None:
+    """More of them than anybody asks for, but not all the time of both processors."""
     for _ in server.while_asked():
+        time.sleep(0.002)
         handler.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
 

@@ -190,6 +190,9 @@ def test_every_room_and_arrow_is_in_the_picture() -> None:
 
 
 # --- msgspec and threads (docs/decisions/msgspec-threads.md) --------------------------------------
+_DECODERS = ("convert", "Decoder", "decode")
+
+
 def typed_decodings(source: str) -> list[str]:
     """Calls of msgspec that work out how a type is decoded, which one module alone may do."""
     found: list[str] = []
@@ -200,7 +203,9 @@ def typed_decodings(source: str) -> list[str]:
             found.append(f"from {node.module}")
         if not isinstance(node, ast.Call):
             continue
-        called = ast.unparse(node.func) if isinstance(node.func, ast.Attribute) else ""
+        function = node.func
+        named = isinstance(function, ast.Attribute) and function.attr in _DECODERS
+        called = ast.unparse(function) if named else ""
         typed = len(node.args) > 1 or any(word.arg == "type" for word in node.keywords)
         if re.fullmatch(r"(msgspec|json|msgpack)(\..*)?\.(convert|Decoder)", called) or (
             re.fullmatch(r"msgspec\.(json|msgpack|toml|yaml)\.decode", called) and typed

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from pyimginspect.sources.opening import open_stream
+from pyimginspect.sources.options import Options
 from tests.images import (
     Compression,
     Content,
@@ -25,6 +27,7 @@ from tests.images import (
     digest,
     docker25_archive,
     docker_archive,
+    elf,
     image,
     kaniko_archive,
     layer,
@@ -33,6 +36,7 @@ from tests.images import (
     oci_files,
     oci_layout,
 )
+from tests.inventories import on_slim, read
 from tests.tars import MTIME, Format
 
 LONG = "/".join(["a-directory-of-a-rather-long-name"] * 8) + "/file"
@@ -294,3 +298,9 @@ def test_the_layout_is_the_same_as_directory_and_archive(tmp_path: Path) -> None
 def test_the_same_arguments_give_the_same_bytes() -> None:
     assert docker_archive(sample()) == docker_archive(sample())
     assert oci_archive(sample(), compression="gzip") == oci_archive(sample(), compression="gzip")
+
+
+def test_an_inventory_is_of_what_the_archive_gives() -> None:
+    one = on_slim({"a": "b", "bin/x": elf(needed=["libc.so.6"])}, {}, {"a": Link("c"), ".wh.b": ""})
+    stream = io.BytesIO(docker_archive(one))
+    assert read(one) == open_stream(stream, Options(), name=None, reference="app:1")

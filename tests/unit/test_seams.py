@@ -156,8 +156,8 @@ WORKER = """
 import pickle, sys
 from pyimginspect.sources.options import Options
 from pyimginspect.sources.reading import read_layer
-carrier, ref = pickle.load(sys.stdin.buffer)
-sys.stdout.buffer.write(pickle.dumps(read_layer(carrier, ref, Options())))
+carrier, refs = pickle.load(sys.stdin.buffer)
+sys.stdout.buffer.write(pickle.dumps([read_layer(carrier, ref, Options()) for ref in refs]))
 """
 
 
@@ -170,16 +170,17 @@ def test_another_process_in_another_directory_reads_the_layers(
     put, _ = PLACES[place]
     with put(Path("image")) as reference:
         resolved = resolve(reference, Options())
-        for ref in resolved.layers[:2]:
-            done = subprocess.run(
-                [sys.executable, "-c", WORKER],
-                input=pickle.dumps((resolved.carrier, ref)),
-                capture_output=True,
-                check=True,
-                cwd=tmp_path / "elsewhere",
-                env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
-            )
-            assert pickle.loads(done.stdout) == read_layer(resolved.carrier, ref, Options())
+        refs = resolved.layers[:2]
+        done = subprocess.run(
+            [sys.executable, "-c", WORKER],
+            input=pickle.dumps((resolved.carrier, refs)),
+            capture_output=True,
+            check=True,
+            cwd=tmp_path / "elsewhere",
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        )
+        here = [read_layer(resolved.carrier, ref, Options()) for ref in refs]
+        assert pickle.loads(done.stdout) == here
 
 
 def test_a_stream_is_gone(tmp_path: Path) -> None:

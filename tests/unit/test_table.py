@@ -15,8 +15,8 @@ from pyimginspect.report import Finding, Report, Severity, Verdict
 from tests.reports import bad_report, clean_report, finding, judged_report, with_strings
 
 ESCAPES = re.compile(r"\x1b\[\d*m")
-WIDE = "漢字かな交じり文" * 20
-EMOJI = "👩‍👩‍👧‍👦🇩🇪é̂" * 30
+WIDE = "漢字かな交じり文" * 8
+EMOJI = "👩‍👩‍👧‍👦🇩🇪é̂" * 21
 
 # Pages of 100 columns begin at the margin, or they would not fit here.
 HEAD_AT_100 = """\

@@ -16,6 +16,7 @@ from pyimginspect.text import counted, listed, nearest, sized
 from tests.images import Content, File, Package, elf
 from tests.inventories import apt, on_slim, taken
 from tests.reports import clean_report, finding, layer
+from tests.rooms import nodes_of
 
 
 @pytest.mark.parametrize(
@@ -179,7 +180,7 @@ def _words_of(path: Path) -> tuple[list[tuple[int, str]], set[str]]:
     texts: dict[int, tuple[int, str]] = {}
     documentation = set()  # of modules, classes, functions and attributes
     names = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes_of(path):
         if isinstance(node, ast.Constant):
             if isinstance(node.value, str):
                 texts[id(node)] = node.lineno, node.value
