@@ -26,7 +26,13 @@ from pyimginspect.inventory.startup.users import NoSuchUserError, User, find_use
 from pyimginspect.model import DEFAULT_PATH, Image, ImageConfig
 from pyimginspect.rootfs import RootFS
 
-__all__ = ["effective_interpreters", "find_startup", "python_programs"]
+__all__ = [
+    "context_of",
+    "effective_interpreters",
+    "find_startup",
+    "process_of",
+    "python_programs",
+]
 
 
 def python_programs(rootfs: RootFS, interpreters: Iterable[Interpreter]) -> dict[str, str]:
@@ -64,21 +70,13 @@ def find_startup(
         status = "unknown" if command else "none"
         reason = "commands of Windows are not followed"
         return msgspec.structs.replace(known, status=status, reason=reason)
-    pythons = python_programs(rootfs, interpreters)
-    context = Context(
-        rootfs=rootfs,
-        config=config,
-        pythons=pythons,
-        sites=_sites(rootfs, pythons, interpreters, environments),
-        architecture_known=image.source != "rootfs",
-        complete=not any(layer.absent for layer in rootfs.layers),
-    )
+    context = context_of(image, rootfs, interpreters, environments)
     if not command:
         return _without_command(context, known, "the image has no ENTRYPOINT and no CMD")
     how = "ENTRYPOINT" if config.entrypoint else "CMD"
     route = Route(context)
     try:
-        process = _process(context)
+        process = process_of(context)
         result = route.start(command, process, how, runtime=True)
     except CannotStartError as error:
         return _failing(known, how, error, route)
@@ -95,6 +93,24 @@ def find_startup(
         python=result.python,
         reason=_reason(how, result),
         steps=result.steps,
+    )
+
+
+def context_of(
+    image: Image,
+    rootfs: RootFS,
+    interpreters: tuple[Interpreter, ...],
+    environments: tuple[Environment, ...],
+) -> Context:
+    """Return what does not change on the way from a command to a program."""
+    pythons = python_programs(rootfs, interpreters)
+    return Context(
+        rootfs=rootfs,
+        config=image.config,
+        pythons=pythons,
+        sites=_sites(rootfs, pythons, interpreters, environments),
+        architecture_known=image.source != "rootfs",
+        complete=not any(layer.absent for layer in rootfs.layers),
     )
 
 
@@ -185,8 +201,11 @@ def _file(rootfs: RootFS, path: str) -> str | None:
     return f"{parent}/{name}" if parent else name
 
 
-def _process(context: Context) -> Process:
-    """Return the process that a runtime makes of an image's configuration."""
+def process_of(context: Context) -> Process:
+    """Return the process that a runtime makes of an image's configuration.
+
+    Raises :class:`CannotStartError`, or :class:`NotKnownError` where the user is not known.
+    """
     config, rootfs = context.config, context.rootfs
     try:
         user = find_user(rootfs, config.user)
