@@ -68,9 +68,9 @@ class Context:
         All must be plain ``RUN``s, run by one user in one directory with one environment, and
         none but the last may leave its shell in another state.
         """
-        numbers = [number for number, step in enumerate(self.steps) if step.layer in (first, last)]
-        if len(numbers) != (1 if first == last else 2):
+        if not self.history_fits:
             return False
+        numbers = [number for number, step in enumerate(self.steps) if step.layer in (first, last)]
         steps = self.steps[numbers[0] : numbers[-1] + 1]
         runs = [step for step in steps if step.word not in _NEUTRAL]
         return all(step.word == "RUN" and step.shell == "sh" for step in runs) and all(

@@ -137,5 +137,5 @@ def _directory(path: str) -> str:
 
 
 def _first(shares: Iterable[Share]) -> tuple[Share, ...]:
-    ordered = sorted(shares, key=lambda share: (-share.stored, share.name, share.removed_in or -1))
+    ordered = sorted(shares, key=lambda share: (-share.stored, share.name))
     return tuple(ordered[:_MOST])

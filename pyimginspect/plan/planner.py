@@ -169,10 +169,9 @@ def _ratios(inventory: Inventory) -> dict[int, float]:
     """Return what part of its length each layer has in a registry, a guess for plain archives."""
     ratios = {}
     for layer in inventory.image.layers:
-        blob, size = layer.blob_size, layer.index.size
+        blob, size = layer.blob_size or 0, layer.index.size
         # A blob about as long as the layer is not compressed, and says nothing.
-        packed = blob is not None and 0 < blob < 0.95 * size
-        ratios[layer.number] = blob / size if packed and blob is not None else _RATIO
+        ratios[layer.number] = blob / size if 0 < blob < 0.95 * size else _RATIO
     return ratios
 
 

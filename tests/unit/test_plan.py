@@ -1,15 +1,24 @@
 """Plans: which edits, whose bytes, and the Dockerfile with the edits in it."""
 
+import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
 
+from pyimginspect.api import OpenedImage
 from pyimginspect.formats import layers as layers_format
 from pyimginspect.formats import plan as plan_format
+from pyimginspect.inventory.contents import contents_of
 from pyimginspect.plan import Edit, Plan, break_down_layers, make_plan, reconstruct
-from tests.images import Content, File, Image, Package, elf, image
+from pyimginspect.report import Finding
+from pyimginspect.rules import Rule
+from pyimginspect.sources.opening import open_stream
+from pyimginspect.sources.options import Options
+from tests.images import Content, File, Image, Package, debian_base, elf, image, oci_archive
 from tests.inventories import apt, on_slim, taken
+from tests.reports import finding
+from tests.tars import tar
 
 MB = b"x" * 1_000_000
 LISTS = "var/lib/apt/lists"
@@ -131,9 +140,67 @@ def test_no_byte_is_counted_twice() -> None:
     assert "Several edits save the same bytes" in plan_format.render(plan)
 
 
-def test_the_compressed_size_is_that_of_the_blobs_where_there_are_any() -> None:
-    plan, _ = planned({f"{LISTS}/a_Packages": File(MB)}, history=["RUN apt-get update"])
-    assert plan.compressed_saving == 400_000
+@pytest.mark.parametrize(
+    ("compression", "least", "most"), [(None, 400_000, 400_000), ("gzip", 900, 2000)]
+)
+def test_the_compressed_size_is_that_of_the_blobs_where_there_are_any(
+    compression: Any, least: int, most: int
+) -> None:
+    one = on_slim({f"{LISTS}/a_Packages": File(MB)}, history=["RUN apt-get update"])
+    stream = io.BytesIO(oci_archive(one, compression=compression))
+    found = OpenedImage(open_stream(stream, Options(), name=None, reference="app:1"))
+    assert least <= found.plan.compressed_saving <= most
+
+
+# --- by findings ----------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("found", "size", "rules"),
+    [
+        ([finding("package-cache", layers=(4,))], 5000, ("package-cache",)),
+        ([finding("package-cache")], 5000, ("package-cache",)),
+        # No finding is of that layer: a small edit is not worth a line.
+        ([finding("package-cache", layers=(5,))], 65_535, None),
+        ([finding("another", layers=(4,))], 65_535, None),
+        ([finding("another", layers=(4,))], 65_536, ()),
+    ],
+)
+def test_an_edit_cites_what_finds_something_in_its_layers(
+    found: list[Finding], size: int, rules: tuple[str, ...] | None
+) -> None:
+    inventory = taken(on_slim({f"{LISTS}/x": File(MB[:size])}, history=["RUN apt-get update"]))
+    edits = make_plan(inventory, found).edits
+    assert [each.rules for each in edits] == ([] if rules is None else [rules])
+
+
+RULE = Rule(
+    id="a-rule", title="t", severity="note", policy="size", what="w", why="y", fix="Mend it."
+)
+
+
+def test_what_only_findings_free_is_advice() -> None:
+    one = on_slim(
+        {"app/a": File(MB[:1000]), f"{LISTS}/x": File(MB)},
+        {"app/b": File(MB[:200])},
+        {"app/c": File(MB[:30])},
+        history=["RUN apt-get update && make", "COPY b /app/", "COPY c /app/"],
+    )
+    inventory = taken(one)
+    claims = [
+        RULE.finding(
+            subject=paths[0],
+            message="m",
+            evidence=[],
+            frees=contents_of(inventory.rootfs).freed(paths),
+        )
+        for paths in (["app/b"], ["app/c"], ["app/a", "app/b"], [f"{LISTS}/x"])
+    ]
+    cache = finding("package-cache", layers=(4,))
+    edits = make_plan(inventory, [*claims, cache]).edits
+    assert [(each.kind, each.words, each.layer, each.saving, each.rules) for each in edits] == [
+        ("clean-cache", edits[0].words, 4, 1_000_000, ("package-cache",)),
+        ("advice", "Mend it.", 5, 1200, ("a-rule",)),
+        ("advice", "Mend it.", 6, 30, ("a-rule",)),
+    ]
 
 
 def test_a_history_of_other_layers_gives_no_dockerfile() -> None:
@@ -221,6 +288,34 @@ def test_the_ledger_tells_for_whom_and_by_whom() -> None:
     assert sum(share.stored for share in breakdown.directories) == breakdown.account.stored
     gone = next(share for share in breakdown.files if share.name == "app/a/b/c/d")
     assert (gone.wasted, gone.how, gone.removed_in) == (70, "removed", 5)
+
+
+def test_the_largest_parts_of_a_layer_are_broken_down() -> None:
+    twice = tar([("big/a", b"1" * 500), ("big/a", b"2" * 500), ("empty/e", b"")])
+    many = {f"d{n}/f{m}": File(b"x" * (n + 1)) for n in range(9) for m in range(2)}
+    one = image(
+        [twice, many, {f"d8/f{m}": File("", mtime=5) for m in range(2)}, {"empty/f": ""}],
+        history=["ADD file:1 in / ", "RUN x", "RUN y", "RUN z"],
+    )
+    first, second, _, last = break_down_layers(taken(one))
+    assert [(s.name, s.live, s.wasted, s.how, s.removed_in) for s in first.files] == [
+        ("big/a", 0, 500, "repeated", 0),
+        ("big/a", 500, 0, "", None),
+    ]
+    assert [s.name for s in first.directories] == ["/big"]
+    assert (first.removed_by, first.overwritten_by) == ({}, {})
+    assert [s.name for s in second.directories] == [f"/d{n}" for n in range(8, 0, -1)]
+    assert [(s.name, s.stored) for s in second.files[:3]] == [
+        ("d8/f0", 9), ("d8/f1", 9), ("d7/f0", 8),
+    ]  # fmt: skip
+    assert second.overwritten_by == {2: 18}
+    assert (last.directories, last.files) == ((), ())
+
+
+def test_the_bytes_of_a_package_are_those_of_all_its_files() -> None:
+    files: dict[str, Content] = {f"usr/share/{n}": File(MB[:100]) for n in range(3)}
+    (found,) = break_down_layers(taken(image([{**debian_base(), **apt({"a": {"files": files}})}])))
+    assert {s.name: s.live for s in found.packages}["a"] == 300
 
 
 def test_the_ledger_is_printed_layer_by_layer() -> None:

@@ -293,6 +293,34 @@ def test_recommended_packages_are_not_installed() -> None:
     assert "RUN apt-get install -y --no-install-recommends curl\n" in dockerfile
 
 
+@pytest.mark.parametrize(
+    ("call", "reason"),
+    [
+        ("tool", "layer 5 calls tool, which would not be there"),  # a link to what goes
+        ("both", None),  # which another package has, too
+        ("tool-2", "layer 5 calls tool-2, which would not be there"),
+    ],
+)
+def test_links_of_a_package_go_with_it(call: str, reason: str | None) -> None:
+    both = {"usr/bin/both": File("#!/bin/sh\n", mode=0o755)}
+    packages: dict[str, Package] = {
+        "less": {"files": both},
+        "gcc": {
+            "files": {
+                "usr/bin/gcc": File(MB, mode=0o755),
+                "usr/bin/tool-2": File("#!/bin/sh\n", mode=0o755),
+                "usr/bin/tool": Link("tool-2"),
+                **both,
+            }
+        },
+    }
+    history = ["RUN apt-get install -y gcc less", f"RUN {call}"]
+    plan, _ = planned(apt(packages, manual=["gcc", "less"]), {"app/x": "x"}, history=history)
+    refused = [each.reason for each in plan.not_offered]
+    assert refused == ([] if reason is None else [reason])
+    assert [each.kind for each in plan.edits] == (["leave-out"] if reason is None else [])
+
+
 def test_what_a_package_generates_goes_with_it() -> None:
     """Maintainer scripts made it, and nobody owns it; what another package has there stays."""
     packages: dict[str, Package] = {

@@ -349,10 +349,13 @@ def test_a_deletion_moves_into_the_run_that_made_the_files(
         ["RUN set +e; fetch", "RUN use", "RUN rm /tmp/big"],
         ["RUN trap true EXIT; fetch", "RUN use", "RUN rm /tmp/big"],
         ["RUN fetch", "WORKDIR /x", "RUN rm big"],  # relative
+        ["RUN fetch", "RUN rm /tmp/big"],  # of other layers
+        [{"created_by": "RUN fetch # buildkit"}, "RUN use", "RUN rm /tmp/big"],  # without a shell
+        ["RUN fetch", {"created_by": "RUN use # buildkit"}, "RUN use && rm /tmp/big"],
         ["COPY big /tmp/", "RUN use", "RUN rm /tmp/big"],
     ],
 )
-def test_what_would_run_elsewhere_is_not_joined(history: list[str]) -> None:
+def test_what_would_run_elsewhere_is_not_joined(history: list[Any]) -> None:
     (edit,) = planned([BIG, {"app/x": "x"}, NO_BIG], history).edits
     assert (edit.kind, edit.operations) == ("advice", ())
 

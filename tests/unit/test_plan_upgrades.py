@@ -65,6 +65,10 @@ def upgrade(*, flask: bool = False) -> dict[str, Content]:
         # Any other program of Python compiles the library alone.
         ([UPGRADE, "RUN python -m compileall /app"], LIBRARY_BYTECODE),
         ([UPGRADE, "RUN make"], 0),
+        # Nor does pip that has nothing left to do.
+        ([UPGRADE, UPGRADE], 0),
+        ([UPGRADE, f"{UPGRADE} -r requirements.txt"], BYTECODE + LIBRARY_BYTECODE),
+        ([UPGRADE, FLASK, NO_BYTECODE], BYTECODE + LIBRARY_BYTECODE),
         # Nobody compiles where it is forbidden, or cannot be.
         ([NO_BYTECODE, UPGRADE, FLASK], 0),
         (["ENV A=1 PYTHONDONTWRITEBYTECODE=x", UPGRADE, FLASK], 0),
@@ -93,17 +97,28 @@ def test_an_upgrade_that_a_later_one_replaces_is_that_one_s_affair() -> None:
     assert leave == []
 
 
-def test_the_pip_of_an_environment_compiles_the_library_alone() -> None:
+@pytest.mark.parametrize(
+    ("beside", "stays"),
+    [
+        ({}, LIBRARY_BYTECODE),
+        # The base's own pip ran there, too.
+        (dist_info("click", "8.3", site=SITE), BYTECODE + LIBRARY_BYTECODE),
+    ],
+)
+def test_the_pip_of_an_environment_compiles_the_library_alone(
+    beside: Mapping[str, Content], stays: int
+) -> None:
     """It is another pip, which imports the same standard library."""
     place = "opt/venv/lib/python3.13/site-packages"
     environment: dict[str, Content] = {
         "opt/venv/pyvenv.cfg": "home = /usr/local/bin\nversion = 3.13.1\n",
         **dist_info("flask", "3.1", site=place),
+        **beside,
     }
     history = [UPGRADE, "RUN . /opt/venv/bin/activate && pip install flask"]
     inventory = on_base(upgrade(), environment, history=history)
     (edit,) = (edit for edit in make_plan(inventory).edits if edit.packages == ("pip",))
-    assert edit.saving == inventory.ledger.layers[4].stored - LIBRARY_BYTECODE
+    assert edit.saving == inventory.ledger.layers[4].stored - stays
 
 
 @pytest.mark.parametrize(
