@@ -96,7 +96,7 @@ class RootFS:
     def __init__(
         self,
         layers: tuple[Layer, ...],
-        nodes: dict[str, Node],
+        nodes: Mapping[str, Node],
         children: Mapping[str, Collection[str]],
         moved: set[str],
         links: set[str],
@@ -105,7 +105,7 @@ class RootFS:
         replaced_links: tuple[ReplacedLink, ...] = (),
     ) -> None:
         self.layers = layers
-        self.nodes: Mapping[str, Node] = nodes
+        self.nodes = nodes
         self.removals = removals
         self.notes = notes
         self.replaced_links = replaced_links

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache, wraps
+from functools import wraps
+from threading import Lock
 from typing import Concatenate, ParamSpec, TypeVar
 
 __all__ = ["memoized", "memoized_text"]
@@ -38,19 +39,31 @@ def memoized_text(
     """Make a pure function of a text remember its last ``most`` results.
 
     Images share their bases, and with them the same texts. A longer text than ``longest``
-    is read each time, so that what is kept has a bound. Results must not be changed.
+    is read each time, so that what is kept has a bound. Results must not be changed. They must
+    not depend on arguments given by name, which may only be of help in making them.
     """
 
     def decorate(
         function: Callable[Concatenate[_X, _P], _T],
     ) -> Callable[Concatenate[_X, _P], _T]:
-        kept = lru_cache(most)(function)
+        kept: dict[tuple[object, ...], _T] = {}  # the last that was asked for at its end
+        lock = Lock()
 
         @wraps(function)
         def read(text: _X, /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
             if len(text) > longest:
                 return function(text, *args, **kwargs)
-            return kept(text, *args, **kwargs)  # type: ignore[arg-type]
+            key = (text, *args)
+            with lock:
+                if key in kept:
+                    result = kept[key] = kept.pop(key)
+                    return result
+            result = function(text, *args, **kwargs)
+            with lock:
+                kept[key] = result
+                while len(kept) > most:
+                    del kept[next(iter(kept))]
+            return result
 
         return read
 

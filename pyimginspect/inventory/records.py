@@ -14,7 +14,7 @@ from contextlib import suppress
 from msgspec import Struct
 
 from pyimginspect.inventory.memoize import memoized, memoized_text
-from pyimginspect.rootfs import RootFS
+from pyimginspect.rootfs import Node, RootFS
 
 __all__ = ["Row", "files_of", "place_of", "read_record", "recorded", "rows_of"]
 
@@ -50,13 +50,16 @@ def read_record(data: bytes) -> Iterator[Row]:
 
 
 @memoized_text(most=200, longest=50_000)
-def rows_of(data: bytes, location: str) -> Mapping[str, str]:
+def rows_of(
+    data: bytes, location: str, *, nodes: Mapping[str, Node] | None = None
+) -> Mapping[str, str]:
     """Return where the files of a RECORD are, and the size it gives each, as it is written.
 
     A path that is listed twice with different sizes has none: pip copies such rows from the wheel
     (numpy 1.26.4 has one) and adds its own. Tens of thousands of rows are read for every image:
-    what needs no care gets none.
+    what needs no care gets none. Paths of ``nodes`` are those, not copies of them.
     """
+    there = nodes or {}
     text = data.decode("utf-8", "surrogateescape").replace("\r\n", "\n")
     rows: dict[str, str] = {}
     if '"' in text:
@@ -70,6 +73,8 @@ def rows_of(data: bytes, location: str) -> Mapping[str, str]:
         path, comma, rest = line.partition(",")
         if path:
             place = prefix + path if path[0] not in "./" else place_of(location, path)
+            if (node := there.get(place)) is not None:
+                place = node.path
             size = rest.rpartition(",")[2] if comma else ""
             rows[place] = size if rows.get(place, size) == size else ""
     return rows
@@ -100,7 +105,7 @@ def recorded(rootfs: RootFS, location: str, metadata: str) -> Mapping[str, str] 
         return None
     already = _already_read(rootfs)
     if metadata not in already:
-        already[metadata] = rows_of(record, location)
+        already[metadata] = rows_of(record, location, nodes=rootfs.nodes)
     return already[metadata]
 
 

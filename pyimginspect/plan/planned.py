@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping
 
-from pyimginspect.rootfs import RootFS
+from pyimginspect.rootfs import Node, RootFS
 
 __all__ = ["PlannedRootFS"]
 
@@ -23,7 +23,7 @@ class PlannedRootFS(RootFS):
                 children[parent] = [path for path in children[parent] if path not in gone]
         super().__init__(
             rootfs.layers,
-            {path: node for path, node in rootfs.nodes.items() if path not in gone},
+            _Without(rootfs.nodes, gone),
             children,
             rootfs._moved,
             rootfs._links,
@@ -31,3 +31,22 @@ class PlannedRootFS(RootFS):
             rootfs.notes,
             rootfs.replaced_links,
         )
+
+
+class _Without(Mapping[str, Node]):
+    """Nodes without those that are gone: of tens of thousands a few are asked for."""
+
+    def __init__(self, nodes: Mapping[str, Node], gone: Collection[str]) -> None:
+        self._nodes = nodes
+        self._gone = gone
+
+    def __getitem__(self, path: str) -> Node:
+        if path in self._gone:
+            raise KeyError(path)
+        return self._nodes[path]
+
+    def __iter__(self) -> Iterator[str]:
+        return (path for path in self._nodes if path not in self._gone)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)

@@ -13,6 +13,7 @@ from pyimginspect.errors import CorruptLayerError, LimitError
 from pyimginspect.layers import BytesBlob, index_layer
 from pyimginspect.ledger import Ledger, build_ledger
 from pyimginspect.model import Digest, Layer
+from pyimginspect.plan.planned import PlannedRootFS
 from pyimginspect.rootfs import RootFS
 from tests.effort import examples
 from tests.images import Content, Directory, File, HardLink, Link, Tree, elf, layer
@@ -268,6 +269,17 @@ def test_layers_put_together(name: str) -> None:
     parents = {path.rpartition("/")[0] for path in everything}
     assert rootfs.directories == tuple(sorted(parents))
     assert {child for parent in parents for child in rootfs.children(parent)} == {*everything}
+
+
+def test_a_file_system_without_some_of_its_files() -> None:
+    whole = applied({"a/x": "1", "a/y": "2"}, {"a/z": "3", "b": Link("a/x")})
+    planned = PlannedRootFS(whole, {"a/x", "b", "not/there"})
+    assert list(planned) == ["", "a", "a/y", "a/z"]
+    assert len(planned) == 4
+    assert planned.children("a") == ["a/y", "a/z"]
+    assert [planned.get(path) is not None for path in ("a/x", "a/y", "b")] == [False, True, False]
+    assert (planned.resolve("b"), whole.resolve("b")) == (None, "a/x")
+    assert list(whole) == ["", "a", "a/x", "a/y", "a/z", "b"]
 
 
 def test_the_root_is_there_from_the_beginning() -> None:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from pyimginspect.inventory.distributions import normalized
 from pyimginspect.inventory.facts import Distribution
 from pyimginspect.inventory.installers import direct_url
-from pyimginspect.inventory.records import Row, place_of, read_record, rows_of
+from pyimginspect.inventory.packages.from_dpkg import installed_by_dpkg
+from pyimginspect.inventory.records import Row, place_of, read_record, recorded, rows_of
 from tests.images import (
     Content,
     HardLink,
@@ -384,6 +385,24 @@ def test_more_files_than_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     found = inventory(*BASE, dist_info("foo"), dist_info("zoo"))
     assert [each.name for each in found.distributions] == ["foo", "pip", "zoo"]
     assert [note.path for note in found.records.notes] == [f"{SITE}/zoo-1.0.dist-info"]
+
+
+def test_paths_of_the_file_system_are_no_copies_in_what_lists_them() -> None:
+    listed = "var/lib/dpkg/info/foo.list"
+    status = "Package: foo\nStatus: install ok installed\nVersion: 1\nArchitecture: all\n"
+    found = inventory(
+        *BASE,
+        dist_info("foo", files={"foo/module.py": ""}),
+        {"var/lib/dpkg/status": status, listed: "/.\n/usr\n/usr/foo.txt\n/usr/gone\n"},
+        {"usr/foo.txt": "x"},
+    )
+    nodes = found.rootfs.nodes
+    rows = recorded(found.rootfs, SITE, f"{SITE}/foo-1.0.dist-info")
+    assert rows is not None
+    claims = installed_by_dpkg(found.rootfs).claims
+    paths = [*rows, *(path for claim in claims for path in claim.paths)]
+    assert {f"{SITE}/foo/module.py", "usr/foo.txt", "usr/gone"} <= set(paths)
+    assert all(nodes[path].path is path for path in paths if path in nodes)
 
 
 def test_a_record_of_too_many_rows(monkeypatch: pytest.MonkeyPatch) -> None:

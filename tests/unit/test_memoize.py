@@ -42,3 +42,16 @@ def test_a_text_is_read_once_while_it_is_short_and_lately_used() -> None:
     read(b"x", 1)
     read(b"ab", 1)
     assert calls[4:] == [(b"x", 1), (b"ab", 1)]
+
+
+def test_what_is_only_of_help_does_not_make_another_text() -> None:
+    calls: list[str] = []
+
+    @memoized_text(most=2, longest=3)
+    def read(text: str, *, table: dict[str, str]) -> str:
+        calls.append(text)
+        return table.get(text, text)
+
+    asked = ("a", "b", "a", "c", "a", "b")
+    assert [read(each, table={"a": "a"}) for each in asked] == list(asked)
+    assert calls == ["a", "b", "c", "b"]  # whoever was asked for last stays

@@ -19,7 +19,7 @@ from pyimginspect.inventory.packages.history import (
 )
 from pyimginspect.inventory.packages.installation import Claim, Installation
 from pyimginspect.inventory.packages.relations import names
-from pyimginspect.rootfs import RootFS
+from pyimginspect.rootfs import Node, RootFS
 
 __all__ = ["installed_by_dpkg"]
 
@@ -38,7 +38,7 @@ def installed_by_dpkg(rootfs: RootFS) -> Installation:
     automatic = _automatic(texts.get(dpkg.EXTENDED_STATES, b""))
     diversions = dpkg.parse_diversions(texts.get(dpkg.DIVERSIONS, b""))
     chosen = {identity: automatic(package) for identity, package in live.items()}
-    paths = {identity: _listed(texts, package, diversions) for identity, package in live.items()}
+    paths = {identity: _listed(rootfs, package, diversions) for identity, package in live.items()}
     for path in filter(_is_stanza, rootfs.children(dpkg.STATUS_D)):
         for identity, package in _read(texts.get(path, b""), known).items():
             live[identity] = package
@@ -108,13 +108,14 @@ def _automatic(extended_states: bytes) -> Callable[[DpkgPackage], bool]:
 
 
 def _listed(
-    texts: Mapping[str, bytes], package: DpkgPackage, diversions: Mapping[str, tuple[str, str]]
+    rootfs: RootFS, package: DpkgPackage, diversions: Mapping[str, tuple[str, str]]
 ) -> Sequence[str]:
     """Return the paths of ``package``, those that another package diverted where they are now."""
+    texts = rootfs.texts
     data = texts.get(f"{dpkg.INFO}/{package.name}.list")
     if data is None:
         data = texts.get(f"{dpkg.INFO}/{package.name}:{package.architecture}.list", b"")
-    paths = _paths(data)
+    paths = _paths(data, nodes=rootfs.nodes)
     diverted = diversions.keys() & paths
     if diverted:
         now = {
@@ -125,8 +126,12 @@ def _listed(
 
 
 @memoized_text(most=1000, longest=50_000)
-def _paths(data: bytes) -> tuple[str, ...]:
-    return tuple(dpkg.parse_list(data))
+def _paths(data: bytes, *, nodes: Mapping[str, Node]) -> tuple[str, ...]:
+    """Return what :func:`dpkg.parse_list` does; paths of ``nodes`` are those, no copies of them."""
+    find = nodes.get
+    return tuple(
+        path if (node := find(path)) is None else node.path for path in dpkg.parse_list(data)
+    )
 
 
 def _describe(
