@@ -134,7 +134,8 @@ TOOLS: dict[str, Package] = {
     "gcc": {"Depends": "cpp, libgcc"},
     "cpp": {},
     "libgcc": {},
-    "tool": {"Recommends": "useful"},
+    "tool": {"Recommends": "useful", "Suggests": "idea"},
+    "idea": {},
     "useful": {"Depends": "library"},
     "library": {},
 }
@@ -148,10 +149,10 @@ def of_apt(packages: Mapping[str, Package], manual: Sequence[str]) -> Inventory:
     ("kept", "marked"),
     [
         # With useful its library stays; libgcc is not among those that may go.
-        ([], "libgcc useful"),
-        (["libgcc"], "libgcc useful"),
-        (["useful", "libgcc"], "libgcc useful"),
-        (["cpp"], "cpp libgcc useful"),
+        ([], "idea libgcc useful"),
+        (["libgcc"], "idea libgcc useful"),
+        (["useful", "libgcc"], "idea libgcc useful"),
+        (["cpp"], "cpp idea libgcc useful"),
     ],
 )
 def test_what_others_recommend_is_marked_before_apt_removes(kept: list[str], marked: str) -> None:

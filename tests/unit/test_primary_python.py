@@ -12,6 +12,7 @@ from pyimginspect.inventory.derived.primary_python import (
     needed_packages,
     primary_python,
 )
+from pyimginspect.inventory.derived.replaceable import replaceable_bindings
 from pyimginspect.inventory.derived.runtime_python import runtime_python
 from pyimginspect.plan import make_plan, reconstruct
 from pyimginspect.report import Finding
@@ -271,6 +272,67 @@ def test_pip_is_never_asked_for_pip() -> None:
     steps = [STEPS[0], "RUN apt-get install -y python3 python3-pip"]
     found = inventory(debian_base(), tree, cmd=["python3"], steps=steps)
     assert "pip install" not in reconstruct(found, make_plan(found))
+
+
+NO_PIP = {"usr/local/lib/python3.13/site-packages/.wh.pip-24.3.1.dist-info": ""}
+SITE_OF_DEBIAN = "usr/local/lib/python3.11/dist-packages"
+TWIN = dist_info("supervisor", "4.3", site=SITE_OF_DEBIAN)
+UNKNOWN = debian_python(
+    "3.11.2",
+    more={"python3-zz": {"files": {"usr/lib/python3/dist-packages/zz.py": ""}}},
+    manual=["python3-zz"],
+)
+BROUGHT = debian_python(
+    "3.11.2", more={**program("supervisor"), "app": {"Depends": "supervisor"}}, manual=["app"]
+)
+INSTALL = "RUN apt-get install -y supervisor"
+
+
+@pytest.mark.parametrize(
+    ("trees", "steps", "config", "replaceable"),
+    [
+        ((apt("supervisor"),), [], {}, True),
+        # Nothing could install it; or it is installed already.
+        ((apt("supervisor"), APP, NO_PIP), [], {}, False),
+        ((apt("supervisor"), APP, NO_PIP, dist_info("supervisor", "4.3")), [], {}, True),
+        ((apt("supervisor"), NO_PIP, dist_info("pip", "25.0", site=SITE_OF_DEBIAN)),
+         [], {}, False),
+        # Nobody knows by what name; nobody has asked for it.
+        ((UNKNOWN,), [], {}, False),
+        ((BROUGHT,), [], {}, False),
+        # What starts is of it, or is not known.
+        ((apt("supervisor"),), [], {"cmd": ["/usr/bin/python3", "-m", "supervisor"]}, False),
+        ((apt("supervisor"), UNDECIDED), [], {"entrypoint": ["/entry.sh"], "cmd": []}, False),
+        # A later step runs a program of it.
+        ((apt("supervisor"), {}), [INSTALL, "RUN supervisord -n"], {}, False),
+        ((apt("supervisor"), {}), [INSTALL, "RUN /usr/bin/supervisord -n"], {}, False),
+        ((apt("supervisor"), {}), [INSTALL, "RUN /opt/supervisord -n"], {}, True),
+        ((apt("supervisor"), {}), [INSTALL, "RUN echo supervisor"], {}, True),
+        ((apt("supervisor"), {}), [INSTALL, "COPY supervisord /"], {}, True),
+        ((apt("supervisor"),), [f"{INSTALL} && supervisord -v"], {}, True),
+    ],
+)  # fmt: skip
+def test_what_pip_may_install_in_place_of_a_package(
+    trees: Sequence[Tree], steps: Sequence[str], config: Mapping[str, Any], replaceable: bool
+) -> None:
+    found = image(*trees, steps=steps, **{"cmd": ["python3"], **config})
+    assert bool(replaceable_bindings(found)) is replaceable
+
+
+@pytest.mark.parametrize("layer", [0, 1])
+def test_a_base_s_packages_are_the_base_s(layer: int) -> None:
+    trees: list[Tree] = [debian_base(), TWIN, {}]
+    trees[layer] = {**trees[layer], **apt("supervisor")}
+    found = inventory(*trees, steps=[STEPS[0], INSTALL, "RUN pip"], cmd=["nginx"])
+    assert bool(replaceable_bindings(found)) is bool(layer)
+
+
+@pytest.mark.parametrize("twin", [True, False])
+def test_pip_installs_nothing_for_a_python_that_is_managed_elsewhere(twin: bool) -> None:
+    pip = dist_info("pip", "25.0", site=SITE_OF_DEBIAN)
+    trees = [debian_base(), apt("supervisor"), {**pip, **(TWIN if twin else {})}]
+    found = inventory(*trees, steps=[STEPS[0], INSTALL, "RUN pip"], cmd=["nginx"])
+    assert bool(replaceable_bindings(found)) is twin
 
 
 def test_what_later_steps_run_is_kept() -> None:

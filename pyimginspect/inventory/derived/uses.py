@@ -11,7 +11,7 @@ from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.derived.proofs_of_use import program_on_path, proofs_of_use
 from pyimginspect.inventory.instructions import read_steps
 from pyimginspect.inventory.packages import Graph
-from pyimginspect.inventory.runtimes import callers, command_words
+from pyimginspect.inventory.runtimes import command_words
 from pyimginspect.inventory.tool_names import required_names
 
 __all__ = ["Use", "uses_of"]
@@ -23,15 +23,11 @@ _BY_PATH: Mapping[str, str] = {
 
 
 class Use(Struct, frozen=True, kw_only=True):
-    """That ``package`` (a key) is in use: ``what`` is a clause that says by whom, ``path`` where.
-
-    ``call`` is true for a program that a step of the Dockerfile calls, not a container.
-    """
+    """That ``package`` (a key) is in use: ``what`` is a clause that says by whom, at ``path``."""
 
     package: str
     what: str
     path: str = ""
-    call: bool = False
 
 
 def uses_of(inventory: Inventory, graph: Graph, keys: Collection[str]) -> Iterator[Use]:
@@ -60,19 +56,16 @@ def _all(inventory: Inventory, graph: Graph, keys: Collection[str]) -> Iterator[
 
 
 def _called(inventory: Inventory) -> Iterator[Use]:
-    """Yield the packages of programs that the command, distributions and each ``RUN`` call."""
+    """Yield the packages of programs that the command and each ``RUN`` call."""
     for word in command_words(inventory.rootfs, inventory.image.config):
         yield from _uses(inventory, word, "the image's command or health check")
-    for each in inventory.distributions:
-        for caller in callers().get(each.name, ()):
-            yield from _uses(inventory, caller.program, f"{each.name} {each.version}")
     for step in read_steps(inventory.image.config.history):
         if step.word != "RUN" or step.layer is None or step.layer < inventory.base.layers:
             continue
         for command in commands(step.text):
             for use in _uses(inventory, command.program, f"the RUN of layer {step.layer}"):
                 if inventory.packages[use.package].installed_in <= step.layer:
-                    yield Use(package=use.package, what=use.what, path=use.path, call=True)
+                    yield use
 
 
 def _uses(inventory: Inventory, name: str, who: str) -> Iterator[Use]:

@@ -68,6 +68,7 @@ def findings(inventory: Inventory) -> list[Finding]:
         "RUN if true; then apt-get install -y curl; fi",
         "RUN xargs apt-get install -y < packages",
         "RUN bash -c 'apt-get install -y curl'",
+        "RUN bash -c 'apt-get install -y --no-install-recommends git; apt-get install -y curl'",
         "RUN apt-get install -y curl=1 && apt-get install -y --no-install-recommends git",
         "RUN apt-get install -y -o APT::Install-Recommends=true curl",
         "RUN for p in curl; do apt-get install -y $p; done",
@@ -86,6 +87,7 @@ def test_installations_that_bring_them(run: str) -> None:
         "RUN apt-get -oAPT::Install-Recommends=0 install curl",
         'RUN apt-get install --option "apt::install-recommends"=no curl',
         "RUN aptitude install -R -y curl",
+        "RUN bash -c 'apt-get --no-install-recommends install -y curl'",
         "RUN xargs apt-get install --no-install-recommends -y < packages",
         "RUN pip install curl",
         "RUN /setup.sh",
@@ -186,7 +188,7 @@ def test_the_base_image_is_not_judged() -> None:
             {"run.sh": File("#!/bin/sh\nextra &\nexec curl x\n", mode=0o755)}, [],
             {"cmd": ["/run.sh"]}, ("extra", "/run.sh needs extra"),
         ),
-        ({}, [("RUN extra --all", {})], {}, ("extra", "the RUN of layer 5 calls extra")),
+        ({}, [("RUN curl x; extra; extra", {})], {}, ("extra", "the RUN of layer 5 calls extra")),
         (
             {}, [("RUN cd / && env A=b /usr/bin/extra", {})], {},
             ("extra", "the RUN of layer 5 calls extra"),
@@ -205,13 +207,17 @@ def test_what_is_in_use_must_be_asked_for(
 ) -> None:
     inventory = found(files=files, later=later, **more)
     (layer,) = find_recommended(inventory)
-    assert use in [(each.package, each.what) for each in layer.in_use]
+    assert [(each.package, each.what) for each in layer.in_use] == [use]
     assert use[0] not in layer.packages
     (finding,) = findings(inventory)
     assert finding.fix == (
         f"In the RUN of layer 4: apt-get install -y --no-install-recommends curl {use[0]}"
     )
     assert f"{use[0]} is recommended and in use: {use[1]}" in [e.what for e in finding.evidence]
+
+
+def test_what_the_same_step_calls_is_in_use() -> None:
+    assert absent(found(f"{PLAIN} && extra x")) == ALL - {"extra"}
 
 
 @pytest.mark.parametrize("step", ["COPY extra /", "ENTRYPOINT extra", "RUN echo extra"])
@@ -260,6 +266,8 @@ def test_a_distribution_that_another_requires_is_in_use() -> None:
     }
     user = dist_info("app", "1", site=SITE, requires=["pyyaml>=5"])
     assert absent(found(packages=packages, files=user)) == {"doc"}
+    other = dist_info("app", "1", site=SITE, requires=["six"])
+    assert absent(found(packages=packages, files=other)) == {"doc", "python3-yaml"}
 
 
 RPMS = [
