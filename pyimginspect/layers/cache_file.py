@@ -170,19 +170,16 @@ def _is_empty(database: sqlite3.Connection) -> bool:
 def _fill(database: sqlite3.Connection) -> None:
     """Make the tables in one transaction, unless another process is doing so or has done so.
 
-    Whoever is killed meanwhile leaves an empty file, or one that sqlite takes back to that: so
-    nothing is made under another name, to be left behind.
+    Whoever is killed meanwhile, or closes the file after an error, leaves an empty file, or one
+    that sqlite takes back to that: so nothing is made under another name, to be left behind.
     """
     database.execute("PRAGMA auto_vacuum = INCREMENTAL")  # counts before the first table alone
-    with contextlib.ExitStack() as stack:
-        database.execute("BEGIN EXCLUSIVE")
-        stack.callback(database.execute, "ROLLBACK")
-        if _is_empty(database):
-            for statement in _TABLES:
-                database.execute(statement)
-            database.execute(f"PRAGMA application_id = {_APPLICATION}")
-        database.execute("COMMIT")
-        stack.pop_all()
+    database.execute("BEGIN EXCLUSIVE")
+    if _is_empty(database):
+        for statement in _TABLES:
+            database.execute(statement)
+        database.execute(f"PRAGMA application_id = {_APPLICATION}")
+    database.execute("COMMIT")
 
 
 def memory_database() -> sqlite3.Connection:

@@ -37,7 +37,7 @@ def sniff(head: bytes) -> Compression:
         return "gzip"
     if head.startswith(b"\x28\xb5\x2f\xfd"):
         return "zstd"
-    if len(head) >= 4 and head[1:4] == b"\x2a\x4d\x18" and 0x50 <= head[0] <= 0x5F:
+    if head[1:4] == b"\x2a\x4d\x18" and 0x50 <= head[0] <= 0x5F:
         return "zstd"  # a skippable frame first, as eStargz-like formats write
     if head.startswith(b"\xfd7zXZ\0"):
         return "xz"
@@ -59,7 +59,7 @@ class _Decompressor(Protocol):
     unused_data: bytes
     needs_input: bool
 
-    def decompress(self, data: bytes, max_length: int = ..., /) -> bytes: ...
+    def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
 
 
 class _Zlib:
@@ -77,8 +77,8 @@ class _Zlib:
     def unused_data(self) -> bytes:
         return self._object.unused_data
 
-    def decompress(self, data: bytes, max_length: int = -1, /) -> bytes:
-        out = self._object.decompress(self._object.unconsumed_tail + data, max(0, max_length))
+    def decompress(self, data: bytes, max_length: int, /) -> bytes:
+        out = self._object.decompress(self._object.unconsumed_tail + data, max_length)
         self.needs_input = not self._object.unconsumed_tail and len(out) < max_length
         return out
 

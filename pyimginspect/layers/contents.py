@@ -150,9 +150,8 @@ class Texts(Reader):
         if size > self._longest or size > self._left:
             self._notes.add(f"text of {size:,} bytes was not kept", file.path)
             return
-        kept: bytes | None = bytes(content.read_at(0, size))
-        if kept is not None and licenses.is_copyright(file.path):
-            kept = licenses.license_names(kept)
+        text = bytes(content.read_at(0, size))
+        kept = licenses.license_names(text) if licenses.is_copyright(file.path) else text
         if kept is not None:
             self._left -= len(kept)
             self.facts[file.position] = kept

@@ -130,8 +130,7 @@ def pack(data: bytes | memoryview) -> bytes:
 
 def _escaped(value: Any) -> Any:
     if isinstance(value, str) and not value.isascii():
-        raw = value.encode("utf-8", "surrogateescape")
-        return value if _is_utf8(raw) else msgspec.msgpack.Ext(_RAW_NAME, raw)
+        return msgspec.msgpack.Ext(_RAW_NAME, value.encode("utf-8", "surrogateescape"))
     if isinstance(value, dict):
         return {_escaped(key): _escaped(item) for key, item in value.items()}
     if isinstance(value, tuple | list):
@@ -150,11 +149,3 @@ def _unescaped(code: int, data: memoryview) -> str:
     if code != _RAW_NAME:
         raise ValueError(f"an extension of type {code}")
     return bytes(data).decode("utf-8", "surrogateescape")
-
-
-def _is_utf8(raw: bytes) -> bool:
-    try:
-        raw.decode()
-    except UnicodeDecodeError:
-        return False
-    return True

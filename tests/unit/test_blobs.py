@@ -44,6 +44,7 @@ def test_a_part_of_a_file_is_read_as_a_file(
 ) -> None:
     with blob.open() as file:
         assert read(file) == expected
+    assert file.closed
 
 
 def test_what_ends_within_the_layer_is_said() -> None:

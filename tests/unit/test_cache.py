@@ -1,5 +1,6 @@
 """The cache: what it gives back, what it refuses, and how it survives what happens to files."""
 
+import contextlib
 import gc
 import os
 import random
@@ -9,9 +10,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from msgspec.structs import replace
@@ -20,6 +22,7 @@ from pyimginspect.cli import main
 from pyimginspect.errors import CacheError, DigestMismatchError
 from pyimginspect.layers import BytesBlob, Limits, index_layer
 from pyimginspect.layers.cache import Cache, cache_directory
+from pyimginspect.layers.cache_file import open_database
 from pyimginspect.layers.cache_settings import DEFAULT_SIZE, cache_size
 from pyimginspect.layers.cache_upkeep import cache_info, clear_cache
 from pyimginspect.layers.digests import digest_of
@@ -48,6 +51,7 @@ INDEX = index_layer(BytesBlob(data=LAYER), digests=True).index
 ONE = Digest("sha256:" + "1" * 64)
 TWO = Digest("sha256:" + "2" * 64)
 BLOB = Digest("sha256:" + "b" * 64)
+_T = TypeVar("_T")
 
 
 @pytest.fixture
@@ -231,6 +235,12 @@ def test_info_and_clear(tmp_path: Path) -> None:
     assert held.layers == 1
     assert (after.layers, after.documents, after.reports) == (0, 0, 0)
     with Cache(tmp_path) as cache:
+        empty = cache.info().size
+        for number in range(3):
+            cache.put(number_digest(number), None, noise(number))
+        cache.clear()
+        assert cache.info().size <= empty + 50_000, "the room is given back at once"
+    with Cache(tmp_path) as cache:
         assert cache.get(ONE, BLOB) is None
         assert cache.get_report(ONE) is None
 
@@ -325,9 +335,89 @@ def test_the_entries_together_are_bounded(size: int, tmp_path: Path) -> None:
 def test_what_alone_would_fill_the_cache_is_not_kept(tmp_path: Path) -> None:
     with Cache(tmp_path, size=150_000) as cache:
         cache.put_report(ONE, b"small")
-        cache.put(ONE, None, noise(1))
+        cache.put(ONE, TWO, noise(1))
         assert cache.get(ONE, None) is None
         assert cache.get_report(ONE) == b"small"
+        assert cache._database.execute("SELECT * FROM blobs").fetchall() == []
+
+
+@pytest.mark.parametrize(
+    ("sizes", "kept"),
+    [
+        ([5], [5]),  # half of the limit
+        ([6], []),
+        ([5, 5], [5, 5]),
+        ([2, 4, 5], [4, 5]),  # nine tenths of it stay
+        ([1, 4, 4, 2], [4, 2]),
+    ],
+)
+def test_entries_up_to_the_limit_are_kept(
+    sizes: list[int], kept: list[int], tmp_path: Path
+) -> None:
+    with Cache(tmp_path, size=10) as cache:
+        documents = [bytes([48 + n]) * size for n, size in enumerate(sizes)]
+        for document in documents:
+            cache.put_document(document)
+        found = [cache.get_document(digest_of(document)) for document in documents]
+        assert [len(document) for document in found if document] == kept
+
+
+def test_of_several_uses_of_an_entry_the_last_counts(tmp_path: Path) -> None:
+    with Cache(tmp_path, size=480_000) as cache:
+        for number in range(4):
+            cache.put(number_digest(number), None, noise(number))
+        for number in (0, 1, 2, 3, 0):
+            cache.get(number_digest(number), None)
+        cache.put(number_digest(4), None, noise(4))
+        assert [n for n in range(5) if cache.holds(number_digest(n))] == [0, 2, 3, 4]
+
+
+@pytest.mark.parametrize(("seconds", "written"), [(9.0, False), (10.0, False), (11.0, True)])
+def test_a_use_is_written_some_seconds_later(
+    seconds: float, written: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without waiting for others, where an entry would wait; and once."""
+    now = 1000.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    with Cache(tmp_path) as cache:
+        cache.put(ONE, None, INDEX)
+        patience = cache._database.execute("PRAGMA busy_timeout").fetchone()
+        seen: list[str] = []
+        cache._database.set_trace_callback(seen.append)
+        now += seconds
+        for _ in range(2):
+            cache.get(ONE, None)
+        cache._database.set_trace_callback(None)
+        assert sum(each.startswith("UPDATE uses") for each in seen) == written
+        assert any(each.startswith("PRAGMA busy_timeout =") for each in seen) == written
+        assert cache._database.execute("PRAGMA busy_timeout").fetchone() == patience
+        cache._database.set_trace_callback(seen.append)
+        cache.put(TWO, None, INDEX)
+        cache._database.set_trace_callback(None)
+        assert sum(each.startswith("PRAGMA busy_timeout =") for each in seen) == 2 * written
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "INSERT INTO uses VALUES ('layers', 999, 1000000, 0)",
+        "INSERT INTO uses VALUES ('other', 1, 1000000, 0)",
+        "INSERT INTO uses VALUES ('layers', 999, 'many', 0)",
+        "UPDATE total SET size = 1000000",
+        "UPDATE total SET size = 'many'",
+        "DELETE FROM total",
+    ],
+)
+def test_uses_that_are_wrong_are_no_error(damage: str, tmp_path: Path) -> None:
+    with Cache(tmp_path, size=10) as cache:
+        cache._database.execute(damage)
+        for document in (b"1", b"22", b"333", b"4444"):
+            cache.put_document(document)
+    with Cache(tmp_path) as cache:
+        assert cache.get_document(digest_of(b"4444")) in (b"4444", None)
+        cache.put_document(b"55555")
+    with Cache(tmp_path) as cache:
+        assert cache.get_document(digest_of(b"55555")) == b"55555"
 
 
 def test_a_put_looks_at_no_other_entry(tmp_path: Path) -> None:
@@ -447,8 +537,9 @@ def test_reading_does_not_write(tmp_path: Path) -> None:
 FILE = "layers-3.sqlite3"
 
 
-def foreign_database(path: Path) -> None:
+def foreign_database(path: Path, application: int = 0) -> None:
     database = sqlite3.connect(path)
+    database.execute(f"PRAGMA application_id = {application}")
     database.execute("CREATE TABLE precious (value)")
     database.execute("INSERT INTO precious VALUES ('gold')")
     database.commit()
@@ -463,6 +554,7 @@ def foreign_database(path: Path) -> None:
             lambda path: path.write_bytes(b"SQLite format 3\0" + b"\xff" * 5000), id="junk"
         ),
         pytest.param(foreign_database, id="another program's"),
+        pytest.param(lambda path: foreign_database(path, 0x50594949), id="with our mark"),
     ],
 )
 def test_a_file_that_is_no_cache_is_set_aside(write: Any, tmp_path: Path) -> None:
@@ -472,13 +564,123 @@ def test_a_file_that_is_no_cache_is_set_aside(write: Any, tmp_path: Path) -> Non
     with Cache(tmp_path, warn=warnings) as cache:
         cache.put(ONE, None, INDEX)
         assert cache.get(ONE, None) == INDEX
-    assert (tmp_path / f"{FILE}.damaged-1").read_bytes() == was
+    aside = (tmp_path / f"{FILE}.damaged-1").read_bytes()
+    assert aside[100:] == was[100:], "all but the header, which tells how the file was opened last"
     (message,) = warnings
     assert str(tmp_path / FILE) in message
     assert "damaged-1" in message
     with Cache(tmp_path, warn=warnings) as cache:
         assert cache.get(ONE, None) == INDEX
     assert len(warnings) == 1
+    assert (tmp_path / FILE).read_bytes()[68:72] == b"PYII", "what file(1) may know it by"
+    for number in (2, 3):
+        (tmp_path / FILE).write_bytes(was)
+        Cache(tmp_path, warn=warnings).close()
+        assert f"it is now {FILE}.damaged-{number}" in warnings[-1]
+
+
+def test_a_file_that_another_process_has_made_meanwhile_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faults = [sqlite3.DatabaseError("file is not a database")]
+    real = open_database
+
+    def fault_first(path: Path) -> sqlite3.Connection:
+        if faults:
+            raise faults.pop()
+        return real(path)
+
+    monkeypatch.setattr("pyimginspect.layers.cache.open_database", fault_first)
+    warnings = Warnings()
+    with Cache(tmp_path, warn=warnings) as cache:
+        cache.put(ONE, None, INDEX)
+    assert warnings == []
+    assert [path.name for path in tmp_path.iterdir()] == [FILE]
+
+
+class Broken:
+    """A connection that has nothing but errors."""
+
+    def __init__(self) -> None:
+        self.closed = 0
+
+    def execute(self, *_: object) -> Any:
+        raise sqlite3.DatabaseError("database disk image is malformed")
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+@pytest.mark.parametrize("sound", [True, False])
+@pytest.mark.parametrize("use", ["get", "put"])
+def test_damage_that_shows_while_the_cache_is_open(use: str, sound: bool, tmp_path: Path) -> None:
+    """The file may be well, or another process may have set it aside: it is opened again."""
+    warnings, broken = Warnings(), Broken()
+    with Cache(tmp_path, warn=warnings) as cache:
+        cache.put(ONE, None, INDEX)
+        cache._database.close()
+        if not sound:
+            (tmp_path / FILE).write_bytes(b"no database " * 100)
+        cache._database = broken  # type: ignore[assignment]
+        if use == "get":
+            assert cache.get(ONE, None) is None
+        else:
+            cache.put(TWO, None, INDEX)
+        assert cache.get(ONE, None) == (INDEX if sound else None)
+        assert broken.closed == 1
+        cache.put(TWO, None, INDEX)
+    assert len(warnings) == (not sound)
+    with Cache(tmp_path) as cache:
+        assert cache.get(TWO, None) == INDEX
+
+
+def test_damage_to_a_file_that_cannot_be_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Path) -> None:
+        raise sqlite3.OperationalError("unable to open database file")
+
+    with Cache(tmp_path) as cache:
+        cache._database.close()
+        cache._database = Broken()  # type: ignore[assignment]
+        monkeypatch.setattr("pyimginspect.layers.cache.open_database", refuse)
+        assert in_thread(lambda: cache.get(ONE, None)) is None
+        cache.put(ONE, None, INDEX)
+        assert cache.info().layers == 0
+
+
+def test_a_file_that_others_keep_locked_is_left_for_now(tmp_path: Path) -> None:
+    warnings = Warnings()
+    with Cache(tmp_path, warn=warnings) as cache:
+        cache._database.execute("PRAGMA busy_timeout = 0")
+        with contextlib.closing(sqlite3.connect(tmp_path / FILE)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            cache.put(ONE, None, INDEX)
+        assert cache.get(ONE, None) is None
+        cache.put(ONE, None, INDEX)
+        assert cache.get(ONE, None) == INDEX
+    assert warnings == []
+
+
+def test_a_locked_file_is_not_opened_for_reading(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What another process is changing would look like damage."""
+    Cache(tmp_path).close()
+
+    def refuse(_: Path) -> None:
+        raise sqlite3.OperationalError("database is locked")
+
+    monkeypatch.setattr("pyimginspect.layers.cache.open_database", refuse)
+    with pytest.raises(CacheError, match=r"no cache at .*: database is locked \(--no-cache\)"):
+        Cache(tmp_path)
+
+
+def test_how_the_file_is_written(tmp_path: Path) -> None:
+    """By a log, so that readers wait for nobody; what is lost with the power may be lost."""
+    with Cache(tmp_path) as cache:
+        assert cache._database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert cache._database.execute("PRAGMA synchronous").fetchone() == (1,)
 
 
 def test_an_empty_file_is_a_cache_that_somebody_began(tmp_path: Path) -> None:
@@ -597,9 +799,14 @@ def test_a_directory_that_cannot_be_written(tmp_path: Path) -> None:
         Cache(tmp_path / "below")
 
 
-@pytest.mark.parametrize("allowed", [True, False])
+def in_thread(work: Callable[[], _T]) -> _T:
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(work).result()
+
+
+@pytest.mark.parametrize("allowed", ["both", "file", "directory", ""])
 def test_a_file_that_cannot_be_written_is_read(
-    allowed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    allowed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A cache that a CI mounts read-only; where it was to be writable, somebody is told."""
     with Cache(tmp_path) as cache:
@@ -610,17 +817,23 @@ def test_a_file_that_cannot_be_written_is_read(
         raise sqlite3.OperationalError("attempt to write a readonly database")
 
     monkeypatch.setattr("pyimginspect.layers.cache.open_database", refuse)
-    monkeypatch.setattr("os.access", lambda *_: allowed)
+    permissions = {
+        "both": lambda *_: True,
+        "file": lambda path, _: path.is_file(),
+        "directory": lambda path, _: path.is_dir(),
+        "": lambda *_: False,
+    }
+    monkeypatch.setattr("os.access", permissions[allowed])
     said: list[str] = []
     with Cache(tmp_path, warn=said.append) as cache:
-        assert cache.get(ONE, None) == cache.get(None, TWO) == INDEX
+        assert cache.get(ONE, None) == in_thread(lambda: cache.get(None, TWO)) == INDEX
         assert cache.get_document(digest_of(b"{}")) == b"{}"
         cache.put(TWO, None, INDEX)
         assert cache.get(TWO, None) is None
         assert cache.info().layers == 1
         with pytest.raises(CacheError, match="cannot be cleared"):
             cache.clear()
-    assert len(said) == allowed
+    assert len(said) == (allowed == "both")
     info = cache_info(tmp_path)
     assert info is not None
     assert info.layers == 1

@@ -137,6 +137,10 @@ def test_without_isal_the_index_is_the_same(monkeypatch: pytest.MonkeyPatch) -> 
     expected = index_layer(BytesBlob(data=packed), digests=True)
     monkeypatch.setitem(__import__("sys").modules, "isal", None)
     assert index_layer(BytesBlob(data=packed), digests=True) == expected
+    for size in ((1 << 20) - 1536, (1 << 20) - 1024, 2_000_000):  # a little input, much output
+        zeros = layer({"zeros": bytes(size)})
+        indexed = index_layer(BytesBlob(data=gzip.compress(zeros)), digests=True)
+        assert indexed.diff_ids == (digest(zeros),)
     with pytest.raises(TruncatedError):
         index_layer(BytesBlob(data=packed[:-9]))
     with pytest.raises(CorruptLayerError):
@@ -288,6 +292,12 @@ def test_a_file_without_content_is_not_looked_at() -> None:
 def test_a_script_is_one_that_anybody_may_execute(mode: int, found: bool) -> None:
     index = index_of({"bin/a": File("#!/bin/x", mode=mode), "b": "what follows"})
     assert index.scripts == ({0: "#!/bin/x"} if found else {})
+
+
+def test_a_version_is_found_in_files_beyond_the_limit() -> None:
+    text = b"GNU C Library (Debian) stable release version 2.36.\n"
+    tree: Tree = {"lib/libc.so.6": elf(extra=text), "lib/libc.so.6.1": elf(extra=text[:20])}
+    assert index_of(tree, content=10).strings == {0: "2.36"}
 
 
 @pytest.mark.parametrize(("content", "examined"), [(10, True), (9, False)])

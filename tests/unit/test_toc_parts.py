@@ -6,6 +6,7 @@ import hashlib
 import json
 import random
 from collections.abc import Callable, Sequence
+from time import sleep
 from typing import Any
 from zlib import crc32
 
@@ -89,6 +90,7 @@ class Memory:
         return self.data[start:stop]
 
     def read_together(self, ranges: Sequence[tuple[int, int]]) -> list[bytes] | None:
+        assert len(ranges) > 1, "a single one is a request like any other"
         if not self.together:
             return None
         self.asked += ranges
@@ -264,11 +266,11 @@ def test_too_much_at_a_time_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         index_by_toc(Memory(packed.blob), reference(packed), limits=Limits(content=59))
 
 
-def test_a_layer_whose_kept_texts_depend_on_the_order_is_refused() -> None:
-    tree: dict[str, Content] = {"etc/os-release": "ID=debian\n", "big.npy": noise(600_000)}
-    packed = zstd_chunked(layer(tree))
-    for texts, usable in ((20, True), (19, False)):
-        limits = Limits(text=10, texts=texts)
+@pytest.mark.parametrize(("name", "kind"), [("etc/os-release", "text"), ("a.sh", "script")])
+def test_a_layer_whose_kept_texts_depend_on_the_order_is_refused(name: str, kind: str) -> None:
+    packed = zstd_chunked(layer({name: "ID=debian\n", "big.npy": noise(600_000)}))
+    for most, usable in ((20, True), (19, False)):
+        limits = Limits(**{kind: 10, f"{kind}s": most})
         if usable:
             assert index_by_toc(Memory(packed.blob), reference(packed), limits=limits).index.texts
             continue
@@ -421,10 +423,30 @@ def test_chunks_that_do_not_hold(change: dict[str, Any], message: str) -> None:
 
 
 def test_a_frame_has_no_bytes_of_the_next_chunk() -> None:
-    blob, (_, cut, whole) = frames(b"content", b"another", b"third", gap=9)
+    blob, (first, cut, whole) = frames(b"content", b"another", b"third", gap=9)
     cut = cut._replace(stop=cut.stop - 1)
     with pytest.raises(UnusableTocError, match="the compressed layer ends too early"):
         Fetcher(Memory(blob), "zstd").fetch([cut, whole])
+    fetcher = Fetcher(Memory(blob), "zstd")
+    fetcher.fetch([first, whole])
+    with pytest.raises(UnusableTocError, match="the compressed layer ends too early"):
+        fetcher.fetch([cut])
+
+
+def test_where_a_range_cannot_be_had_the_others_are_not_waited_for() -> None:
+    class Closed(Memory):
+        def read_range(self, start: int, stop: int) -> bytes:
+            self.asked.append((start, stop))
+            if not start:
+                raise TruncatedError("the connection is gone")
+            sleep(0.005)
+            return super().read_range(start, stop)
+
+    blob, chunks = frames(*(noise(20, n) for n in range(40)), gap=20_000)
+    memory = Closed(blob, together=False)
+    with pytest.raises(TruncatedError, match="the connection is gone"):
+        Fetcher(memory, "zstd").fetch(chunks)
+    assert len(memory.asked) < 40
 
 
 def test_the_beginning_of_a_frame_is_enough() -> None:
