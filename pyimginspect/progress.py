@@ -23,10 +23,10 @@ from pyimginspect.errors import printable
 __all__ = ["Event", "JsonProgress", "TerminalProgress", "progress_for", "progress_schema"]
 
 _DELAY_SECONDS = 0.3  # what is read sooner needs no line
-_TICK_SECONDS = 0.1
+_TICK_SECONDS = 0.1  # between two drawings of the line
 _EVENT_SECONDS = 0.2  # between two events about bytes
 _SETTLED_SECONDS = 1.0  # before that a rate says little
-_BAR = 20
+_BAR = 20  # columns
 
 
 class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):

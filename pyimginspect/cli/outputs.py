@@ -27,7 +27,7 @@ __all__ = [
     "style",
 ]
 
-_WIDEST = 100
+_WIDEST = 100  # columns: longer lines are hard to read
 
 NEW_FINDINGS_FORMATS = ("sarif", "junit", "github", "gitlab")
 """With ``--against`` these are the report itself, with what the other image had as known."""
@@ -103,6 +103,7 @@ def style(target: Path | None, args: argparse.Namespace) -> dict[str, Any]:
     return {"width": width, "color": color, "encoding": encoding}
 
 
+# TERM_PROGRAM and TERM of terminals that show OSC 8 as links.
 _LINK_TERMINALS = frozenset(
     {"iTerm.app", "WezTerm", "vscode", "ghostty", "Hyper", "Tabby", "rio", "zed"}
 )

@@ -16,6 +16,7 @@ from pyimginspect.text import sized
 
 __all__ = ["render"]
 
+# Code Quality has info, minor, major, critical and blocker.
 _SEVERITIES = {"error": "critical", "warning": "major", "note": "info"}
 
 

@@ -11,7 +11,7 @@ from pyimginspect.errors import TruncatedError
 
 __all__ = ["Blob", "BytesBlob", "FileBlob", "StreamBlob"]
 
-_BUFFER = 1 << 15
+_BUFFER = 1 << 15  # bytes
 
 
 class Blob(Protocol):

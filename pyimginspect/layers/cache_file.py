@@ -11,7 +11,7 @@ from typing import Any, Self
 __all__ = ["SIZED", "memory_database", "open_database", "open_unchanging"]
 
 _APPLICATION = 0x50594949  # "PYII": the mark of our files among sqlite's
-_BUSY_SECONDS = 5.0
+_BUSY_SECONDS = 5.0  # to wait for the lock of another process
 SIZED = ("layers", "documents", "reports")
 """The tables whose rows have a size, and go when they were not used for the longest time."""
 

@@ -20,9 +20,9 @@ __all__ = ["CHUNK", "MAGIC_LENGTH", "Compression", "Decompressed", "sniff", "zst
 
 Compression = Literal["none", "gzip", "zstd", "xz", "bzip2"]
 
-CHUNK = 1 << 19
-_INPUT = 1 << 18
-MAGIC_LENGTH = 6
+CHUNK = 1 << 19  # bytes, decompressed
+_INPUT = 1 << 18  # bytes, compressed
+MAGIC_LENGTH = 6  # bytes: of xz, the longest (The .xz File Format, 2.1.1.1)
 
 # glibc returns memory to the system as soon as it is free, unless it is less than twice the
 # largest block it has seen freed (mallopt(3), M_MMAP_THRESHOLD). Chunks come and go by the

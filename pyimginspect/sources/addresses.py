@@ -31,7 +31,7 @@ _METADATA = frozenset(
 )
 """Metadata services of clouds (Amazon, Google, Azure, Alibaba, Oracle), some not link-local."""
 
-_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052, 2.1
 
 
 def _meant(text: str) -> _Address:

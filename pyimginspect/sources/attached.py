@@ -22,8 +22,10 @@ __all__ = ["descriptors_in", "read_attestations"]
 _MOST_MANIFESTS = 16  # of one image
 _MOST_DOCUMENTS = 32  # of one image
 _MOST_BYTES = 4 * LARGEST_DOCUMENT  # of one image
+# BuildKit, docs/attestations/attestation-storage.md.
 _DOCKER_DIGEST = "vnd.docker.reference.digest"
 _PREDICATE = "in-toto.io/predicate-type"
+# In the media types of statements, of DSSE's envelopes and of Sigstore's bundles around them.
 _STATEMENTS = ("in-toto", "dsse", "sigstore.bundle")
 _BILLS = ("spdx", "cyclonedx")
 

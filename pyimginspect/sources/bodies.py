@@ -17,7 +17,7 @@ __all__ = ["SLOWEST", "Pace", "read_body"]
 SLOWEST = 4096
 """Bytes a second that a host must send, on average over as long as it may be silent."""
 
-_PIECE = 1 << 16
+_PIECE = 1 << 16  # bytes
 
 
 class Pace:

@@ -29,10 +29,12 @@ __all__ = [
 
 Challenge = dict[str, str]
 
-_LONGEST_HEADER = 8192
-_LARGEST_TOKEN = 1 << 20
+_LONGEST_HEADER = 8192  # characters
+_LARGEST_TOKEN = 1 << 20  # bytes of the answer that has it
+# What the token server is given of a challenge (distribution, docs/spec/auth/token.md).
 _ASKED: tuple[str, ...] = ("service", "scope")
 _TOKEN = re.compile(r"[!-~]+")  # what a header can hold: an error would show it otherwise
+# RFC 9110, 11.2 and 11.6.1. Some registries leave out the quotes.
 _SCHEME = re.compile(r"\s*,?\s*([A-Za-z][A-Za-z0-9-]*)(?=\s|$)\s*")
 _PARAMETER = re.compile(r"\s*,?\s*([A-Za-z_]+)\s*=\s*(?:\"([^\"]*)\"|([^\s,\"]+))")
 

@@ -22,6 +22,7 @@ from pyimginspect.sources.helpers import HELPER_SECONDS, ask_helper, cloud_helpe
 
 __all__ = ["Credentials", "Search", "find_credentials"]
 
+# Docker Hub: what names of images have, what `docker login` writes down, where the registry is.
 _HUB = ("docker.io", "index.docker.io", "registry-1.docker.io")
 _REFRESH = "<token>"  # the user name that helpers give with an identity token
 _VARIABLE = "PYIMGINSPECT_REGISTRY_"

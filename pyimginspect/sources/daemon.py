@@ -48,7 +48,7 @@ _S = TypeVar("_S", bound="StreamStore")
 
 # An engine writes the whole image to a disk of its own before it sends the first byte.
 _TIMEOUT = 600.0
-_CHUNK = 1 << 19
+_CHUNK = 1 << 19  # bytes
 _MOST_TOGETHER = 8 << 30  # bytes of images that are saved at once, shared layers counted for each
 
 

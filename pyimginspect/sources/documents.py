@@ -29,6 +29,7 @@ __all__ = [
 
 _T = TypeVar("_T")
 
+# OCI image specification, annotations.md; containerd has the whole name beside it.
 _REF_NAME = "org.opencontainers.image.ref.name"
 _CONTAINERD_NAME = "io.containerd.image.name"
 REFERENCE_TYPE = "vnd.docker.reference.type"

@@ -37,7 +37,7 @@ __all__ = ["Client", "Engine", "find_docker"]
 
 
 _LARGEST_ANSWER = 64 << 20  # bytes: the list of all images of an engine
-_LONGEST_ERROR = 300
+_LONGEST_ERROR = 300  # characters
 _WITHOUT_TLS = ("unix:", "http+unix:", "npipe:", "ssh:")
 
 

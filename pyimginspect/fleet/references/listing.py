@@ -17,9 +17,10 @@ from pyimginspect.sources.transport import Transport
 
 __all__ = ["Listing", "Refused"]
 
-_PAGE = 1000
-_LARGEST_PAGE = 32 << 20
+_PAGE = 1000  # names; registries may give fewer
+_LARGEST_PAGE = 32 << 20  # bytes
 _MOST_NAMES = 2_000_000
+# RFC 8288, 3, as the distribution specification uses it ("Listing Tags").
 _NEXT = re.compile(r"<([^<>]*)>\s*;[^<]*?\brel\s*=\s*\"?next\"?", re.IGNORECASE)
 
 

@@ -16,7 +16,7 @@ from pyimginspect.fleet.records import Target
 
 __all__ = ["read_list"]
 
-_LARGEST = 1 << 30
+_LARGEST = 1 << 30  # bytes
 
 
 def read_list(name: str) -> Iterator[Target]:

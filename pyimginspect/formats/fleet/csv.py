@@ -11,6 +11,7 @@ from pyimginspect.formats.fleet._findings import COLUMNS, rows
 
 __all__ = ["render"]
 
+# Excel and LibreOffice evaluate a cell that begins so (OWASP, "CSV Injection").
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 

@@ -15,7 +15,7 @@ from pyimginspect.formats.fleet._findings import COLUMNS, rows
 
 __all__ = ["render"]
 
-_BATCH = 50_000
+_BATCH = 50_000  # rows of a row group
 
 
 def render(fleet: Fleet) -> Iterator[bytes]:
