@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.contents import contents_of
-from pyimginspect.inventory.derived.leftovers import not_in_slim
+from pyimginspect.inventory.derived.leftovers import kept_of_full, not_in_slim
 from pyimginspect.inventory.facts import BaseImage
 from pyimginspect.inventory.official_images import slim_image
+from pyimginspect.inventory.packages.commands import install_and_clean
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
 from pyimginspect.text import counted
@@ -51,11 +52,14 @@ def run(inventory: Inventory) -> Iterator[Finding]:
     evidence = list(base.evidence)
     packages: tuple[str, ...] = ()
     freed = None
+    fix = f"FROM {slim_image(version, base.distribution)}"
     if base.variant == "full":
         packages, files = not_in_slim(inventory)
         freed = contents_of(inventory.rootfs).freed(files)
         what = f"{counted(len(packages), 'package')} of the base would not be in the slim variant"
         evidence.append(Evidence(what=f"{what} (estimated from dependencies)"))
+        if needed := kept_of_full(inventory):
+            fix += f", and RUN {' && '.join(install_and_clean('apt-get', needed))}"
     yield RULE.finding(
         subject=" ".join(filter(None, (base.family, base.variant))),
         message=f"the base image is {name}: {_WORDS.get(_kind(base), _OTHER)}",
@@ -63,7 +67,7 @@ def run(inventory: Inventory) -> Iterator[Finding]:
         layers=range(base.layers),
         packages=packages,
         frees=freed,
-        fix=f"FROM {slim_image(version, base.distribution)}",
+        fix=fix,
     )
 
 

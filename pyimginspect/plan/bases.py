@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 
 from pyimginspect.inventory.derived.leftovers import kept_of_full, not_in_slim
 from pyimginspect.inventory.official_images import slim_image
+from pyimginspect.inventory.packages.commands import install_and_clean
 from pyimginspect.plan.context import Context, Proposal
-from pyimginspect.plan.lists import CLEAN
 from pyimginspect.plan.operations import (
     InsertCommand,
     Operation,
@@ -69,8 +68,6 @@ def _slim_operations(context: Context, image: str) -> list[Operation]:
         layers = context.runs(context.base)
         if not layers or context.user(layers[0]):
             return []
-        named = shlex.join(keep)
-        install = f"apt-get install -y --no-install-recommends {named}"
-        command = f"apt-get update && {install} && {CLEAN}"
+        command = " && ".join(install_and_clean("apt-get", keep))
         operations.append(InsertCommand(layer=layers[0], after=(), command=command))
     return operations

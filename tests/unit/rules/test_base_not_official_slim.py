@@ -88,6 +88,11 @@ def test_what_a_slim_image_would_not_have(
     (found,) = base_not_official_slim.ANALYZER.run(taken(one))
     assert list(found.packages) == left
     assert found.saving // MB == 4 + mb
+    install = (
+        ", and RUN apt-get update && apt-get install -y --no-install-recommends libxml2"
+        " && rm -rf /var/lib/apt/lists/*"
+    )
+    assert found.fix == "FROM python:3.13-slim-bookworm" + (install if "own" in packages else "")
 
 
 def test_the_full_variant_is_the_choice_of_a_base() -> None:
