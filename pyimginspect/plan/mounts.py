@@ -37,30 +37,23 @@ class _Copied(NamedTuple):
     paths: frozenset[str]
 
 
-def edits_of_deleted_copies(
-    context: Context, causes: Sequence[Cause]
-) -> tuple[list[Cause], list[Proposal]]:
-    """Return proposals for files that are copied, used by a ``RUN``, and deleted; their causes."""
-    groups: dict[tuple[int, int], list[Cause]] = {}
+def edits_of_deleted_copies(context: Context, causes: Sequence[Cause]) -> Iterator[Proposal]:
+    """Yield proposals for files that are copied, used by a ``RUN``, and deleted."""
+    groups: dict[tuple[int, int], set[Content]] = {}
     for cause in causes:
         if cause.kind == "deleted" and len(cause.makers) == 1:
-            groups.setdefault((cause.makers[0], cause.removed_in), []).append(cause)
-    mended: list[Cause] = []
-    proposals: list[Proposal] = []
-    for (layer, removed_in), found in sorted(groups.items()):
-        contents = frozenset(each for cause in found for each in cause.freed.contents)
+            found = groups.setdefault((cause.makers[0], cause.removed_in), set())
+            found |= cause.freed.contents
+    for (layer, removed_in), contents in sorted(groups.items()):
         copied = _copied(context, layer)
         if copied is None or context.contents.size(contents) < LEAST:
             continue
         runs, operations = _without_deletion(context, copied, removed_in)
         if not operations or not contents >= context.stored_by(layer):
             continue
-        if not _same_by_mount(context, copied, runs):
-            continue
-        rules = ("deleted-but-shipped",)
-        mended += found
-        proposals.append(_proposal(context, copied, runs, operations, contents, rules=rules))
-    return mended, proposals
+        if _same_by_mount(context, copied, runs):
+            rules = ("deleted-but-shipped",)
+            yield _proposal(context, copied, runs, operations, frozenset(contents), rules=rules)
 
 
 def edits_of_copied_wheels(context: Context) -> Iterator[Proposal]:
@@ -104,7 +97,7 @@ def _proposal(
         operations=[*operations, mount],
         reason=_REASON,
     )
-    return Proposal(edit, contents, gone, (copied.layer, runs[-1]) if gone else None)
+    return Proposal(edit, contents, gone, (copied.layer, runs[-1]))
 
 
 def _only_wheels(context: Context, layer: int) -> bool:

@@ -32,9 +32,7 @@ def edits_of_deleted(context: Context) -> Iterator[Proposal]:
     mended, proposals = edits_of_removed(context)
     yield from proposals
     left = [cause for cause in late_causes(context) if cause not in mended]
-    mounted, proposals = edits_of_deleted_copies(context, left)
-    yield from proposals
-    left = [cause for cause in left if cause not in mounted]
+    yield from edits_of_deleted_copies(context, left)
     spans = find_spans(context, left)
     apart = [cause for cause in left if not any(span.covers(cause) for span in spans)]
     replaced, proposals = edits_of_replaced(context, apart)

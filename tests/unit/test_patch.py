@@ -32,6 +32,7 @@ from pyimginspect.plan.operations import (
     StageCopy,
 )
 from pyimginspect.plan.patch import unified_diff
+from pyimginspect.plan.records import Skipped
 
 DOCKERFILE = """\
 # syntax=docker/dockerfile:1
@@ -688,6 +689,12 @@ def test_no_secret_of_the_history_gets_into_the_text() -> None:
         "add-option",
         "drop-packages",
     ]
+
+
+def test_an_edit_by_hand_has_no_figures() -> None:
+    made = edit("advice", 5)
+    assert (made.saving, made.compressed, made.adds, made.estimated) == (0, 0, 0, False)
+    assert not Skipped(edit=made, reason="x").settled
 
 
 def test_another_image() -> None:

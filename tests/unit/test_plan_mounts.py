@@ -22,7 +22,10 @@ def mounted(
     layers: Sequence[Mapping[str, Content]], history: Sequence[str], cmd: Sequence[str] = ()
 ) -> list[Edit]:
     plan = make_plan(taken(on_slim(*layers, history=history, cmd=cmd)))
-    return [e for e in plan.edits if any(isinstance(op, MountCopied) for op in e.operations)]
+    found = [e for e in plan.edits if any(isinstance(op, MountCopied) for op in e.operations)]
+    done = {layer for e in found for layer in (e.layer, *e.others)}
+    assert done.isdisjoint(e.layer for e in plan.edits if e not in found), "said once"
+    return found
 
 
 def drop(layer: int, command: str) -> Operation:
@@ -64,6 +67,7 @@ def test_what_is_copied_used_and_deleted_is_mounted(
     (edit,) = mounted([*more, DIST, GONE], history)
     assert list(edit.operations) == operations
     assert (edit.saving, edit.level, edit.rules) == (1_000_000, "review", ("deleted-but-shipped",))
+    assert edit.kind == "delete-early"
 
 
 @pytest.mark.parametrize(
@@ -229,7 +233,7 @@ def test_what_cannot_be_mounted_is_not(
     assert mounted(layers, history) == []
 
 
-WHEELS: Mapping[str, Content] = {"whl/a-1-py3-none-any.whl": File(MB)}
+WHEELS: Mapping[str, Content] = {"whl/": Directory(), "whl/a-1-py3-none-any.whl": File(MB)}
 
 
 @pytest.mark.parametrize(
@@ -271,7 +275,7 @@ def test_wheels_that_one_run_installs_are_mounted(
 ) -> None:
     more = [{f"srv/{number}": "x"} for number in range(len(history) - 2)]
     edits = mounted([WHEELS, MADE, *more], history, cmd)
-    assert [each.saving for each in edits] == ([1_000_000] if found else [])
+    assert [(each.kind, each.saving) for each in edits] == [("narrow-copy", 1_000_000)] * found
 
 
 @pytest.mark.parametrize(

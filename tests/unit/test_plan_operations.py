@@ -763,6 +763,77 @@ def test_what_is_removed_right_after_it_was_installed_is_one_run() -> None:
     assert (edit.kind, done) == ("delete-early", (JoinRuns(layer=4, others=(5,)),))
 
 
+def test_a_removal_is_one_run_with_what_installs_right_before_it() -> None:
+    plan = planned(
+        [
+            apt(tools("git"), manual=["git"]),
+            {"app/r": "x"},
+            apt(tools("less"), manual=["less"], below=tools("git")),
+            purged("git", "less"),
+        ],
+        [
+            "RUN apt-get install -y git",
+            "COPY r /app/",
+            "RUN apt-get install -y less",
+            "RUN apt-get purge -y git less",
+        ],
+    )
+    assert [(each.kind, each.layer, each.operations) for each in plan.edits] == [
+        ("delete-early", 6, (JoinRuns(layer=6, others=(7,)),)),
+        ("advice", 4, ()),
+    ]
+
+
+def test_what_is_removed_behind_a_setting_is_left_out() -> None:
+    """What installs it stands right before, but with another environment."""
+    edit, done = found(
+        [apt(tools("git"), manual=["git"]), purged("git")],
+        ["RUN apt-get install -y git", "ENV A=b", "RUN apt-get purge -y git"],
+    )
+    assert edit.kind == "leave-out"
+    assert done == (
+        DropPackages(layer=4, manager="apt", names=("git",)),
+        DropCommand(layer=5, words=("apt-get", "purge", "-y", "git")),
+    )
+
+
+def test_what_pip_checks_out_needs_git_though_it_compiles_nothing() -> None:
+    edit, _ = found(
+        [
+            apt(tools("git", "gcc"), manual=["git", "gcc"]),
+            {"app/r": "x"},
+            built("a", "py3-none-any"),
+            {"app/s": "x"},
+            purged("git", "gcc"),
+        ],
+        [
+            "RUN apt-get install -y git gcc",
+            "COPY r /app/",
+            "RUN pip install git+https://example.org/x",
+            "COPY s /app/",
+            "RUN apt-get purge -y git gcc",
+        ],
+    )
+    assert edit.kind == "purge"
+
+
+def test_a_recommended_package_that_is_in_use_is_asked_for() -> None:
+    packages: dict[str, Package] = {
+        "curl": {"Recommends": "extra, libz9", "files": {"usr/bin/curl": File("c", mode=0o755)}},
+        "extra": {"files": {"usr/share/e": File(MB)}},
+        "libz9": {"files": {"usr/lib/libz9.so": elf(soname="libz9.so")}},
+    }
+    edit, done = found(
+        [apt(packages, manual=["curl"]), {"opt/p": elf(needed=["libz9.so"])}],
+        ["RUN apt-get install -y curl", "COPY p /opt/"],
+    )
+    assert (edit.packages, edit.keep) == (("extra",), ("libz9",))
+    assert done == (
+        AddOption(layer=4, manager="apt", option="--no-install-recommends"),
+        DropPackages(layer=4, manager="apt", names=(), instead=("libz9",)),
+    )
+
+
 def test_what_a_pattern_removes_is_not_left_out() -> None:
     """It is not removed by its name, so nothing says that it goes with the other one."""
     plan = planned(
