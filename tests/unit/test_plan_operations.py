@@ -1659,6 +1659,24 @@ def test_torch_for_the_cpu_is_offered_where_nothing_says_a_gpu(
     assert [list(each.operations) for each in edits] == ([] if operations is None else [operations])
 
 
+def test_what_torch_for_cuda_brings_is_all_that_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wheels, "_LARGE", 1_000_000)
+    beside = {
+        **dist_info("triton", "3", {"triton.so": MB}, site=SITE),
+        **dist_info("nvidia-ml-py", "12", {"pynvml.py": MB}, site=SITE),  # torch needs none of it
+        **dist_info("cupy-cuda12x", "13", {"cupy.so": MB}, site=SITE),
+        **dist_info("nvidia-nccl-cu12", "2", {"nvidia/nccl.so": MB, "nvidia/no": "x"}, site=SITE),
+    }
+    del beside[f"{SITE}/nvidia/no"]  # listed in RECORD, and not there
+    later = dist_info("nvidia-cudnn-cu12", "9", {"nvidia/cudnn.so": MB}, site=SITE)
+    layers: Layers = [{**TORCH, **beside}, later]
+    plan = planned(layers, ["RUN pip install torch", "RUN pip install nvidia-cudnn-cu12"])
+    (edit,) = (each for each in plan.edits if each.kind == "wheels")
+    assert edit.packages == ("nvidia-cublas-cu12", "nvidia-nccl-cu12", "triton")
+    assert edit.estimated
+    assert 3_000_000 < edit.saving < 3_010_000
+
+
 # --- tools beside what may be used ----------------------------------------------------------------
 SHARED: dict[str, Package] = {
     "gcc": {"Depends": "cpp", "Recommends": "libx", "files": {"usr/bin/gcc": File(MB, mode=0o755)}},

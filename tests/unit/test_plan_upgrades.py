@@ -58,6 +58,7 @@ def upgrade(*, flask: bool = False) -> dict[str, Content]:
         # The RUN goes altogether, and with it all that it stores.
         ([UPGRADE], 0),
         ([f"{UPGRADE} && rm -rf /root/.cache"], 0),
+        (["RUN python -m pip install --no-cache-dir --upgrade pip"], 0),
         # pip runs later: it compiles itself and the library there.
         ([UPGRADE, FLASK], BYTECODE + LIBRARY_BYTECODE),
         ([UPGRADE, "RUN pip install -r requirements.txt"], BYTECODE + LIBRARY_BYTECODE),
@@ -135,6 +136,46 @@ def test_a_run_that_does_more_stores_the_rest(history: Sequence[str], stays: int
     inventory = on_base(upgrade(flask=True), history=history)
     (edit,) = (edit for edit in make_plan(inventory).edits if edit.packages == ("pip",))
     assert edit.saving == inventory.ledger.layers[4].stored - stays
+
+
+SEEDS = ("pip", "wheel")
+
+
+@pytest.mark.parametrize(
+    ("seeds", "command", "packages"),
+    [
+        (SEEDS, "pip install --upgrade pip wheel", ["pip", "wheel"]),
+        # pip alone is as the base has it, if a build uses wheel as it is in the environment.
+        (SEEDS, "pip install --upgrade pip wheel && python setup.py install", ["pip"]),
+        # What is taken away is no upgrade.
+        (("pip",), "pip install --upgrade pip && pip uninstall -y wheel", ["pip"]),
+    ],
+)
+def test_all_that_is_upgraded_is_left_as_it_is(
+    seeds: Sequence[str], command: str, packages: Sequence[str]
+) -> None:
+    def versions(number: str, data: str, names: Sequence[str]) -> dict[str, Content]:
+        each = ({"__init__.py": data, "same.py": SAME} for _ in names)
+        return {
+            path: content
+            for name, files in zip(names, each, strict=True)
+            for path, content in dist_info(
+                name, number, {f"{name}/{path}": text for path, text in files.items()}, site=SITE
+            ).items()
+        }
+
+    python = {**official_python(), **versions("24.3.1", "o", SEEDS)}
+    newer: dict[str, Content] = {
+        **versions("25.1", "n" * SOURCE, seeds),
+        **{f"{SITE}/.wh.{name}-24.3.1.dist-info": "" for name in SEEDS},
+        **{f"{SITE}/{name}/same.py": File(SAME, mtime=1_800_000_000) for name in seeds},
+        **{f"{SITE}/.wh.{name}": "" for name in set(SEEDS) - set(seeds)},
+    }
+    base: list[Mapping[str, Content]] = [debian_base(), {"etc/a": "b"}, python, {}]
+    history = [*OFFICIAL_STEPS, *steps(f"RUN {command}")]
+    one = image([*base, newer], history=history, env=official_env("3.13.1"))
+    edits = [e for e in make_plan(taken(one)).edits if "as the base image has it" in e.words]
+    assert [[*edit.packages] for edit in edits] == [packages]
 
 
 @pytest.mark.parametrize(
