@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from pyimginspect.dockerfile.installs import Manager
 from pyimginspect.inventory.contents import Content
@@ -26,9 +26,8 @@ _SEEDS = frozenset({"pip", "setuptools", "wheel"})
 _NOT_ISOLATED = re.compile(r"no-(build-)?isolation|no-use-pep517|setup\.py|NO_BUILD_ISOLATION")
 
 
-def edits_of_replaced(context: Context, causes: list[Cause]) -> tuple[list[Cause], list[Proposal]]:
-    """Return proposals not to ask for what a later layer replaces, and the causes they fix."""
-    mended, proposals = [], []
+def edits_of_replaced(context: Context, causes: Iterable[Cause]) -> Iterator[Proposal]:
+    """Propose not to ask for what a later layer replaces."""
     for cause in causes:
         if cause.kind != "replaced" or len(cause.makers) > 1:
             continue
@@ -48,9 +47,7 @@ def edits_of_replaced(context: Context, causes: list[Cause]) -> tuple[list[Cause
             operations=operations,
             reason="look whether anything between the two needs the first version",
         )
-        mended.append(cause)
-        proposals.append(Proposal(edit, cause.freed.contents))
-    return mended, proposals
+        yield Proposal(edit, cause.freed.contents)
 
 
 def edits_of_upgraded_base(context: Context) -> Iterator[Proposal]:

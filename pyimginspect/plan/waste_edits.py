@@ -35,9 +35,7 @@ def edits_of_deleted(context: Context) -> Iterator[Proposal]:
     yield from edits_of_deleted_copies(context, left)
     spans = find_spans(context, left)
     apart = [cause for cause in left if not any(span.covers(cause) for span in spans)]
-    replaced, proposals = edits_of_replaced(context, apart)
-    yield from proposals
-    left = [cause for cause in left if cause not in replaced]
+    yield from edits_of_replaced(context, apart)
     joined: dict[int, list[Cause]] = {}
     for cause in left:
         number = next((n for n, span in enumerate(spans) if span.covers(cause)), None)

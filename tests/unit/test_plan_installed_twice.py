@@ -78,9 +78,10 @@ def test_what_a_later_layer_replaces_is_not_installed(
             [
                 {**ACME, f"{SITE}/acme/more.py": File(OLD)},
                 {f"{SITE}/acme/data.py": File(OLD[1:])},
+                {"r": "x"},
                 {**newer("acme"), f"{SITE}/acme/more.py": File(NEW)},
             ],
-            ["pip install acme", "pip install --force-reinstall acme", "pip install acme==2.0"],
+            ["pip install acme", "pip install -I acme", "COPY r /", "pip install acme==2.0"],
         ),
     ],
 )
