@@ -257,9 +257,7 @@ def _changed(
     changed = {
         entry.path: entry
         for position, entry in enumerate(entries)
-        if entry.kind in ("directory", "file")
-        and position not in files
-        and change.reaches(entry.path)
+        if entry.kind in ("directory", "file") and position not in files
     }
     before, made = _before(context, change.layer, changed)
     owned, moded = _done(operations, "--chown"), _done(operations, "--chmod")
@@ -267,7 +265,7 @@ def _changed(
     for path, new in sorted(changed.items()):
         old, maker = before.get(path), made.get(path)
         if maker not in owned and _gets_owner(change, old, new):
-            owner = min(names) if len(names) == 1 else f"{new.uid}:{new.gid}"
+            owner = next(iter(names)) if len(names) == 1 else f"{new.uid}:{new.gid}"
             yield f"chown {owner}", path, old is None
         if maker not in moded and _gets_mode(change, old, new):
             yield f"chmod {new.mode:o}", path, old is None
