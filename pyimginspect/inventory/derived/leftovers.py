@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from msgspec import Struct
 
 from pyimginspect.inventory.collect import Inventory
+from pyimginspect.inventory.derived.primary_python import starting_packages
 from pyimginspect.inventory.derived.proofs_of_use import Kept, proofs_of_use, used_by_files
 from pyimginspect.inventory.memoize import memoized
 from pyimginspect.inventory.packages import Graph, PackageDatabase, dependency_graph
@@ -143,17 +144,19 @@ _DOCUMENTS = tuple(
 
 
 def kept_of_full(inventory: Inventory) -> tuple[str, ...]:
-    """Return the names of packages of a full base image that files of the application need.
+    """Return the names of packages of a full base image that the application needs.
 
-    The slim variant has none of them.
+    They hold what starts, or what its files load or call. The slim variant has none of them.
     """
     base, packages = inventory.base, inventory.packages
     of_base = {each.key for each in packages.packages if each.installed_in < base.layers}
     roots = [each.key for each in packages.packages if each.installed_in == 0]
     graph = dependency_graph(packages)
     own = dependency_closure(graph, roots, recommended=False)
-    proofs = used_by_files(inventory, of_base - own, since=base.layers)
-    return tuple(sorted({packages[proof.package].name for proof in proofs}))
+    more = of_base - own
+    needed = {proof.package for proof in used_by_files(inventory, more, since=base.layers)}
+    needed |= starting_packages(inventory) & more
+    return tuple(sorted({packages[key].name for key in needed}))
 
 
 _OF_SLIM = frozenset({"ca-certificates", "netbase", "tzdata"})
@@ -179,6 +182,7 @@ def not_in_slim(inventory: Inventory) -> tuple[tuple[str, ...], frozenset[str]]:
     graph = dependency_graph(packages)
     free = graph.nodes.keys() - dependency_closure(graph, roots, recommended=False)
     roots += [proof.package for proof in used_by_files(inventory, free)]
+    roots += starting_packages(inventory)
     free = graph.nodes.keys() - dependency_closure(graph, roots, recommended=False)
     files = set(files_of_packages(inventory.rootfs, packages, free))
     files.update(

@@ -23,6 +23,7 @@ __all__ = [
     "needed_packages",
     "primary_python",
     "running_python",
+    "starting_packages",
 ]
 
 _SEEDS = frozenset({"pip", "setuptools", "wheel", "virtualenv", "pipx", "uv"})
@@ -162,18 +163,22 @@ def _named_files(inventory: Inventory) -> tuple[str, ...]:
     return tuple(found)
 
 
-def needed_packages(inventory: Inventory) -> frozenset[str]:
-    """Return the packages of what starts, of the primary Python, and of those in use.
-
-    What starts is programs, the files that their commands name, and the module of ``-m``. A
-    Python is in use where something is installed for it. Where it is not known what starts,
-    every Python may be the one.
-    """
+def starting_packages(inventory: Inventory) -> frozenset[str]:
+    """Return the packages of what starts: programs, files that they are given, ``-m``'s module."""
     rootfs = inventory.rootfs
     paths = [step.program for step in inventory.startup.steps if step.program]
     paths += [rootfs.resolve(path) or "" for path in paths]
     paths += _named_files(inventory)
-    needed = {key for path in paths for key in inventory.packages.owner(path)}
+    return frozenset(key for path in paths for key in inventory.packages.owner(path))
+
+
+def needed_packages(inventory: Inventory) -> frozenset[str]:
+    """Return the packages of what starts, of the primary Python, and of those in use.
+
+    A Python is in use where something is installed for it. Where it is not known what starts,
+    every Python may be the one.
+    """
+    needed = set(starting_packages(inventory))
     for python in _pythons_in_use(inventory):
         needed.update(python.packages, _packages_of_stdlib(inventory, python))
     return frozenset(needed)
