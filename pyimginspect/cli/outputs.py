@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -97,7 +96,11 @@ def style(target: Path | None, args: argparse.Namespace) -> dict[str, Any]:
     color = args.color == "always" or (
         args.color == "auto" and target is None and wants_color(terminal=terminal)
     )
-    width = min(_WIDEST, shutil.get_terminal_size().columns) if terminal else _WIDEST
+    width = _WIDEST
+    if terminal:
+        import shutil  # it loads every compression
+
+        width = min(_WIDEST, shutil.get_terminal_size().columns)
     encoding = getattr(sys.stdout, "encoding", None) if target is None else None
     encoding = encoding or "utf-8"
     return {"width": width, "color": color, "encoding": encoding}

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from pyimginspect import api
 from pyimginspect.errors import CacheError, printable
 from pyimginspect.layers import registered
-from pyimginspect.layers.cache import Cache
 from pyimginspect.layers.cache_settings import cache_size
 from pyimginspect.policy import Policy
 from pyimginspect.sources import processes
@@ -21,6 +20,7 @@ from pyimginspect.sources.options import Reporter
 
 if TYPE_CHECKING:
     from pyimginspect.cli.fleet_progress import FleetProgress
+    from pyimginspect.layers.cache import Cache
 
 __all__ = ["allow_processes", "open_cache", "open_fleet_progress", "open_one", "open_progress"]
 
@@ -93,6 +93,7 @@ def open_cache(args: argparse.Namespace, stack: contextlib.ExitStack) -> Cache |
     """Open the cache; one that cannot be had is missed only by who asked for it."""
     if args.no_cache:
         return None
+    from pyimginspect.layers.cache import Cache  # it brings sqlite3
 
     def warn(message: str) -> None:
         if not args.quiet and sys.stderr is not None:

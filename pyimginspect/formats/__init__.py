@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import PurePath
@@ -87,6 +86,8 @@ def render(report: Report, format_name: str = "table", **options: Any) -> str:
     :class:`TypeError` for an option that no format takes.
     """
     for name in options.keys() - _KNOWN:
+        import difflib  # for mistakes alone
+
         near = difflib.get_close_matches(name, _KNOWN, n=1)
         hint = f"; did you mean '{near[0]}'?" if near else ""
         raise TypeError(f"render() got an unexpected option '{name}'{hint}")
@@ -172,5 +173,7 @@ def format_for(path: str | PurePath) -> str:
 
 
 def _suggest(name: str) -> str:
+    import difflib
+
     near = difflib.get_close_matches(name, FORMATS, n=1)
     return f"did you mean '{near[0]}'?" if near else f"there are {', '.join(FORMATS)}"

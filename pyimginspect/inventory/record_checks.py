@@ -84,8 +84,8 @@ def survey(
 
     ``sizes`` are as recorded, empty where they are not.
     """
-    present, absent = _find(rootfs, sizes)
-    changed = _changes(present, sizes, record)
+    present, other, absent = _find(rootfs, sizes)
+    changed = _changes(other, sizes, record)
     missing = []
     for path in absent:
         real = rootfs.resolve(path)
@@ -106,18 +106,30 @@ def survey(
     )
 
 
-def _find(rootfs: RootFS, paths: Iterable[str]) -> tuple[list[Node], list[str]]:
-    """Return the files at ``paths``, and what is not there by that name or is a link to follow."""
+def _find(rootfs: RootFS, sizes: Mapping[str, str]) -> tuple[list[Node], list[Node], list[str]]:
+    """Return the files that are recorded, those of them of another length, and what is absent.
+
+    That is what is not there by that name, or is a link to follow.
+    """
     present: list[Node] = []
+    other: list[Node] = []
     absent: list[str] = []
     nodes = rootfs.nodes
-    for path in paths:
+    for path, recorded in sizes.items():
         node = nodes.get(path)
-        if node is None or node.entry.kind == "symlink":
+        if node is None:
             absent.append(path)
-        elif node.entry.kind != "directory":
+            continue
+        entry = node.entry
+        if entry.kind == "file":
             present.append(node)
-    return present, absent
+            if recorded and recorded != str(entry.size):
+                other.append(node)
+        elif entry.kind == "symlink":
+            absent.append(path)
+        elif entry.kind != "directory":
+            present.append(node)
+    return present, other, absent
 
 
 def _stored(rootfs: RootFS, files: Collection[Node]) -> int:
@@ -147,8 +159,6 @@ def _changes(files: Iterable[Node], sizes: Mapping[str, str], record: Node | Non
     changes = []
     for node in files:
         recorded = sizes[node.path]
-        if node.entry.kind != "file" or recorded in ("", str(node.size)):
-            continue
         if not (recorded.isascii() and recorded.isdecimal() and len(recorded) < 19):
             continue
         if node.path.endswith(_UNCOMPARED) or (record is not None and _is_older(node, record)):

@@ -128,7 +128,7 @@ def interpreted_programs(
     places = [rootfs.resolve(each) for each in directories if each.startswith("/")]
     for place in places:
         for path in rootfs.children(place) if place else ():
-            real = rootfs.resolve(path)
+            real = rootfs.resolve(path) if rootfs[path].kind == "symlink" else path
             line = rootfs.scripts.get(real or "")
             if line is None or real is None or packages.owner(real) or in_cache(rootfs, real):
                 continue

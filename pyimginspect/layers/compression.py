@@ -6,9 +6,7 @@ included), xz, bzip2, and no compression at all.
 
 from __future__ import annotations
 
-import bz2
 import importlib
-import lzma
 import zlib
 from collections.abc import Callable
 from functools import cache
@@ -105,11 +103,23 @@ def zstd_module() -> Any:
     return zstd
 
 
+def _xz() -> _Decompressor:
+    import lzma  # few layers are in xz or bzip2
+
+    return cast(_Decompressor, lzma.LZMADecompressor(memlimit=1 << 28))
+
+
+def _bzip2() -> _Decompressor:
+    import bz2
+
+    return cast(_Decompressor, bz2.BZ2Decompressor())
+
+
 _MAKERS: dict[str, Callable[[], _Decompressor]] = {
     "gzip": _gzip,
     "zstd": _zstd,
-    "xz": lambda: cast(_Decompressor, lzma.LZMADecompressor(memlimit=1 << 28)),
-    "bzip2": lambda: cast(_Decompressor, bz2.BZ2Decompressor()),
+    "xz": _xz,
+    "bzip2": _bzip2,
 }
 
 
@@ -165,13 +175,13 @@ class Decompressed:
                     self._begin_next(current.unused_data)
                 if data:
                     return data
-        except (EOFError, OSError, ValueError, zlib.error, lzma.LZMAError) as exc:
+        except (EOFError, OSError, ValueError, zlib.error) as exc:
             raise CorruptLayerError(f"the compressed layer is damaged: {exc}") from exc
         except PyimginspectError:
             raise
         except Exception as exc:
-            # isal and zstd have exception classes of their own, of no common base.
-            if type(exc).__name__ not in ("IsalError", "ZstdError", "error"):
+            # isal, zstd and lzma have exception classes of their own, of no common base.
+            if type(exc).__name__ not in ("IsalError", "ZstdError", "LZMAError", "error"):
                 raise
             raise CorruptLayerError(f"the compressed layer is damaged: {exc}") from exc
         return b""

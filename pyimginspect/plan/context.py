@@ -137,7 +137,7 @@ class Context:
             path
             for key in chosen
             for path in self.packages.files_by_key.get(key, ())
-            if chosen.issuperset(owners[path]) and self.inventory.rootfs[path].kind != "directory"
+            if chosen.issuperset(owners[path])
         }
         return frozenset(owned) | files_of_packages(
             self.inventory.rootfs, self.packages, list(chosen)

@@ -132,7 +132,7 @@ def takes_sources(context: Context, layer: int) -> bool:
     """Whether a layer installs Python packages from version control, as PEP 610 records it."""
     index = context.inventory.rootfs.layers[layer].index
     return any(
-        b"vcs_info" in text and index.entries[position].path.endswith("/direct_url.json")
+        index.entries[position].path.endswith("/direct_url.json") and b"vcs_info" in text
         for position, text in index.texts.items()
     )
 

@@ -7,7 +7,6 @@ is preferred wherever there is one. docs/table-of-contents.md tells more.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 
 from pyimginspect.errors import PyimginspectError
@@ -19,8 +18,6 @@ from pyimginspect.sources.options import LayerCache, Options
 from pyimginspect.sources.selection import LayerRef
 
 __all__ = ["by_contents", "cached_index", "index_key", "keep_by_contents", "usable_toc"]
-
-_log = logging.getLogger(__name__)
 
 
 def usable_toc(ref: LayerRef, options: Options) -> TocReference | None:
@@ -50,7 +47,9 @@ def by_contents(
     try:
         return index_by_toc(blob, toc, limits=options.limits, progress=advance)
     except (UnusableTocError, PyimginspectError) as exc:
-        _log.info("layer %d is read whole: %s", ref.number, exc)
+        import logging  # for layers that a table of contents says nonsense of
+
+        logging.getLogger(__name__).info("layer %d is read whole: %s", ref.number, exc)
     progress(-counted)  # all of it is still to come
     return None
 

@@ -205,19 +205,32 @@ def files_of_packages(
     Those that they own alone, dpkg's notes about them, and the bytecode of their modules, which
     maintainer scripts compile and nobody owns.
     """
-    chosen, nodes, owners = set(keys), rootfs.nodes, packages.owners
+    already, chosen = _files_already(packages), frozenset(keys)
+    if chosen not in already:
+        already[chosen] = frozenset(_files_of(rootfs, packages, chosen))
+    return already[chosen]
+
+
+@memoized
+def _files_already(packages: PackageDatabase) -> dict[frozenset[str], frozenset[str]]:
+    """Return what was found so far: findings and edits ask for the same packages."""
+    return {}
+
+
+def _files_of(rootfs: RootFS, packages: PackageDatabase, keys: frozenset[str]) -> set[str]:
+    nodes, owners = rootfs.nodes, packages.owners
     owned = [
         path
         for key in keys
         for path in packages.files_by_key.get(key, ())
-        if chosen.issuperset(owners[path])
+        if keys.issuperset(owners[path])
     ]
     found = {path for path in owned if nodes[path].kind == "file"}
     names = {packages[key].name for key in keys if packages[key].manager == "dpkg"}
     found.update(path for name in names for path in _notes(rootfs).get(name, ()))
     found.update(bytecode_of(rootfs, owned))
     found.update(path for name in names for path in _generated(rootfs, packages, name))
-    return frozenset(found)
+    return found
 
 
 _GENERATED = {"shared-mime-info": "usr/share/mime"}
