@@ -139,7 +139,6 @@ HEALTHY: Layer = {"app/check.sh": File("#!/bin/sh\ngit status\n", mode=0o755)}
         ({"app/run.sh": SCRIPT}, {"Cmd": ["./run.sh"], "WorkingDir": "/app"}, ["git"]),
         ({"x": "x"}, {"Cmd": ["tini", "--", "sh", "-ec", "git fetch && exec gunicorn"]}, ["git"]),
         ({"x": "x"}, {"Cmd": ["git", "daemon"]}, ["git"]),
-        ({"x": "x"}, {"Entrypoint": ["/usr/bin/git"], "Cmd": ["gc"]}, ["git"]),
         ({"x": "x"}, {"Cmd": ["python", "-c", "git"]}, []),
         (dist_info("gitpython", "3.1", site=SITE), {}, ["git"]),
     ],
