@@ -1,6 +1,6 @@
 """A certification authority for the tests, by the `openssl` command.
 
-ca = Authority(tmp_path / "ca")
+ca = authority()
 server = ca.issue("server", "IP:127.0.0.1")      # a certificate with its key
 client = ca.issue("client")
 with FakeRegistry() as registry:
@@ -9,8 +9,11 @@ with FakeRegistry() as registry:
 
 from __future__ import annotations
 
+import atexit
 import ssl
 import subprocess
+import tempfile
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,12 +34,21 @@ class Issued(NamedTuple):
         return context
 
 
+@cache
+def authority(name: str = "tests") -> Authority:
+    """The authority of this name: its certificate, and each that it issues, is made once."""
+    place = tempfile.TemporaryDirectory(prefix="pyimginspect-authority-")
+    atexit.register(place.cleanup)
+    return Authority(Path(place.name), name)
+
+
 class Authority:
     """An authority that keeps its files, and all that it issues, in `folder`."""
 
     def __init__(self, folder: Path, name: str = "tests") -> None:
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
+        self._issued: dict[tuple[str, ...], Issued] = {}
         self.certificate = folder / "ca.pem"
         self._openssl(
             "req", "-x509", "-days", "2", *_NEW_KEY, "-subj", f"/CN={name}",
@@ -45,7 +57,14 @@ class Authority:
         )  # fmt: skip
 
     def issue(self, name: str, *hosts: str) -> Issued:
-        """Issue a certificate; `hosts` are a server's (``IP:127.0.0.1``, ``DNS:localhost``)."""
+        """A certificate, always the same for the same arguments; `hosts` are a server's
+        (``IP:127.0.0.1``, ``DNS:localhost``)."""
+        known = (name, *hosts)
+        if known not in self._issued:
+            self._issued[known] = self._issue(f"{name}-{len(self._issued)}", hosts)
+        return self._issued[known]
+
+    def _issue(self, name: str, hosts: tuple[str, ...]) -> Issued:
         usage = "serverAuth" if hosts else "clientAuth"
         lines = [f"extendedKeyUsage={usage}", "keyUsage=digitalSignature"]
         lines += ["subjectAltName=" + ",".join(hosts)] if hosts else []

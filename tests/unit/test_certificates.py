@@ -21,7 +21,7 @@ from pyimginspect.sources.certificates import (
 from pyimginspect.sources.opening import open_reference
 from pyimginspect.sources.options import Options
 from pyimginspect.sources.transport import Transport
-from tests.certificates import Authority, Issued
+from tests.certificates import Authority, Issued, authority
 from tests.contract import one_line
 from tests.images import image
 from tests.servers import FakeRegistry, TokenServer, Tunnel
@@ -30,22 +30,22 @@ SAMPLE = image([{"a": "1" * 200_000}, {"etc/os-release": "ID=debian\n"}])
 ELSEWHERE = "registry.example"
 
 
-@pytest.fixture(scope="module")
-def ca(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("certificates") / "ca")
+@pytest.fixture
+def ca() -> Authority:
+    return authority()
 
 
-@pytest.fixture(scope="module")
-def other(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("certificates") / "other", "somebody else")
+@pytest.fixture
+def other() -> Authority:
+    return authority("somebody else")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def server(ca: Authority) -> Issued:
     return ca.issue("server", "IP:127.0.0.1", f"DNS:{ELSEWHERE}")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def client(ca: Authority) -> Issued:
     return ca.issue("client")
 

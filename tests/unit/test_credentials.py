@@ -27,7 +27,7 @@ from pyimginspect.sources.opening import open_reference
 from pyimginspect.sources.options import Options
 from pyimginspect.sources.time_limits import time_limits
 from pyimginspect.sources.transport import Transport
-from tests.certificates import Authority
+from tests.certificates import authority
 from tests.images import docker_archive, image
 from tests.servers import Answer, FakeRegistry, Server, TokenServer, Tunnel
 
@@ -537,13 +537,12 @@ def test_a_proxy_of_the_environment(
     variable: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The proxy finds the host, which has no address here; ``NO_PROXY`` has its way."""
-    authority = Authority(tmp_path / "ca")
-    monkeypatch.setenv("SSL_CERT_FILE", str(authority.certificate))
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority().certificate))
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NO_PROXY", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("time.sleep", lambda _: None)
     with FakeRegistry() as registry, Tunnel(registry.host) as proxy:
-        registry.use_tls(authority.issue("server", "DNS:registry.example").serving())
+        registry.use_tls(authority().issue("server", "DNS:registry.example").serving())
         registry.add("api", "1", SAMPLE)
         monkeypatch.setenv(variable, f"http://{proxy.host}")
         open_reference("registry:registry.example/api:1", Options())

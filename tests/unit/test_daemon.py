@@ -26,7 +26,7 @@ from pyimginspect.sources.daemon import podman_addresses
 from pyimginspect.sources.engines import find_docker
 from pyimginspect.sources.opening import open_reference
 from pyimginspect.sources.options import Options
-from tests.certificates import Authority
+from tests.certificates import Authority, authority
 from tests.contract import assert_valid_image, content, one_line
 from tests.images import docker25_archive, docker_archive, image, oci_archive
 from tests.servers import Answer, FakeEngine
@@ -333,9 +333,9 @@ def test_without_a_context_it_is_the_local_engine(
 
 
 # --- TLS ------------------------------------------------------------------------------------------
-@pytest.fixture(scope="module")
-def ca(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("certificates") / "ca")
+@pytest.fixture
+def ca() -> Authority:
+    return authority()
 
 
 @pytest.fixture
@@ -384,7 +384,7 @@ def test_bundles_are_for_others(
     secure: FakeEngine, ca: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tls(monkeypatch, material(tmp_path / "tls", ca))
-    stranger = Authority(tmp_path / "stranger").certificate
+    stranger = authority("stranger").certificate
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(stranger))
     open_reference("docker:acme/api:1.4", Options())
 
@@ -407,7 +407,7 @@ def test_a_context_with_tls(
     context(tmp_path, "far", secure.address, unverified=unverified)
     where = material(tmp_path / "contexts/tls" / name_of("far") / "docker", ca)
     open_reference("docker:acme/api:1.4", Options())
-    shutil.copy(Authority(tmp_path / "other").certificate, where / "ca.pem")
+    shutil.copy(authority("others").certificate, where / "ca.pem")
     if unverified:
         open_reference("docker:acme/api:1.4", Options())
     else:
@@ -436,7 +436,7 @@ def test_tls_that_fails(
     monkeypatch.setenv("DOCKER_TLS_VERIFY", "1")
     refused(name, DaemonError, f"there is no {tmp_path}/ca.pem", "DOCKER_CERT_PATH", HINT)
 
-    tls(monkeypatch, material(tmp_path / "wrong", Authority(tmp_path / "other", "others")))
+    tls(monkeypatch, material(tmp_path / "wrong", authority("others")))
     refused(name, DaemonError, "no secure connection to Docker: ", "certificate", HINT)
 
     tls(monkeypatch, material(tmp_path / "nobody", ca, client=False))

@@ -12,7 +12,7 @@ from pyimginspect.sources.mirrors import find_places
 from pyimginspect.sources.opening import open_reference
 from pyimginspect.sources.options import Options
 from pyimginspect.sources.reference import parse_name
-from tests.certificates import Authority
+from tests.certificates import authority
 from tests.images import image
 from tests.servers import FakeRegistry
 
@@ -227,8 +227,7 @@ def test_a_blocked_registry_is_not_asked(registry: FakeRegistry, conf: Path) -> 
 def test_insecure_takes_any_certificate(
     registry: FakeRegistry, conf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    authority = Authority(tmp_path / "ca")
-    registry.use_tls(authority.issue("server", "IP:127.0.0.1").serving())
+    registry.use_tls(authority().issue("server", "IP:127.0.0.1").serving())
     monkeypatch.setattr("time.sleep", lambda _: None)
     reference = registry.add("api", "1", SAMPLE)
     conf.write_text("")
