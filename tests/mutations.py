@@ -78,8 +78,16 @@ def mutants(path: Path) -> Iterator[Mutant]:
             yield Mutant(path, line, text, change, number, way, inside.get(id(node)), lines_of_uses)
 
 
+_CHANGEABLE = (
+    ast.Compare, ast.BinOp, ast.BoolOp, ast.UnaryOp, ast.Name, ast.Constant, ast.If, ast.IfExp,
+    ast.While, ast.AugAssign, ast.Continue, ast.Break, ast.Expr,
+)  # fmt: skip
+
+
 def changed(node: ast.AST) -> Iterator[ast.AST | None]:
     """What may stand in the place of a node; None to delete it."""
+    if not isinstance(node, _CHANGEABLE):  # or whole classes would be copied for nothing
+        return
     new = copy.deepcopy(node)
     if isinstance(new, ast.Compare) and type(new.ops[0]) in COMPARISONS:
         new.ops[0] = COMPARISONS[type(new.ops[0])]()

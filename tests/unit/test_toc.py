@@ -69,7 +69,7 @@ PYTHON = layer(official_python("3.13.1"))
 APP = layer(
     [
         ("app/", Directory(mode=0o750, uid=1000)),
-        ("app/weights.npy", noise(600_000)),
+        ("app/weights.npy", noise(400_000)),
         ("app/start.sh", File("#!/bin/sh\nexec python3 -m app\n", mode=0o755)),
         ("app/run", File("#!/usr/bin/env python3\n", mode=0o755)),
         ("app/empty", b""),
@@ -84,7 +84,7 @@ APP = layer(
         ("usr/local/lib/.wh..wh..opq", b""),
     ]
 )
-CHOWNED = layer([("app/weights.npy", File(noise(600_000), uid=1000)), ("app/run", "changed")])
+CHOWNED = layer([("app/weights.npy", File(noise(400_000), uid=1000)), ("app/run", "changed")])
 TREES = (BASE, PYTHON, APP, CHOWNED)
 
 
