@@ -351,6 +351,19 @@ def test_whose_files_were_wasted(layers: list[Tree], expected: list[tuple[str, s
     assert found == expected
 
 
+@pytest.mark.parametrize(
+    ("second", "kind"),
+    [
+        (File("a", mtime=1), "again"),
+        (File("b", mtime=1), "overwritten"),
+        (File("a", mode=0o755), "rewritten"),
+    ],
+)
+def test_what_a_copy_stores_again(second: File, kind: str) -> None:
+    found = inventory({"app/x": "a"}, {"app/x": second}, steps=("RUN a", "COPY x /app/x"))
+    assert [each.kind for each in find_causes(found)] == [kind]
+
+
 def test_files_of_several_directories_under_one_name_are_all_counted() -> None:
     made = {f"a/b/c/{number}/x": "12345" for number in range(3)}
     found = inventory(made, {f"a/b/c/.wh.{number}": "" for number in range(3)})

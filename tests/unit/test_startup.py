@@ -113,11 +113,18 @@ def startup(
         (["python3", "main.py"], "usr/local/bin/python3", LOCAL, {"working_dir": "/app"}),
         (["/usr/bin/python3", "-c", "x"], "usr/bin/python3", USR, {}),
         (["python3", "-m", "pkg"], "usr/local/bin/python3", LOCAL, {"working_dir": "/app"}),
+        (["/opt/venv/bin/python", "-m", "web"], "opt/venv/bin/python", LOCAL,
+         {"more": {"opt/venv/lib/python3.13/site-packages/web.py": ""}}),
         (["python3", "-um", "site"], "usr/local/bin/python3", LOCAL, {}),
         (["python3", "-W", "ignore", "-Xdev", "/app/main.py"], "usr/local/bin/python3", LOCAL, {}),
         (["/app/tool"], "usr/local/bin/python3", LOCAL, {"user": "app"}),
         (["./tool"], "usr/local/bin/python3", LOCAL, {"working_dir": "/app"}),
         (["/app/usr"], "usr/bin/python3", USR, {}),
+        # A directory on PATH is no program; execvp(3) tries the next where one fails.
+        (["python3"], "usr/local/bin/python3", LOCAL,
+         {"env": ["PATH=/srv:/usr/local/bin"], "more": {"srv/python3/": None}}),
+        (["tini", "python3"], "usr/local/bin/python3", LOCAL,
+         {"env": ["PATH=/srv:/usr/local/bin:/bin"], "more": {"srv/python3": py("#!/opt/gone")}}),
         (["/app/spaced"], "usr/bin/python3", USR, {}),
         (["/app/deep1"], "usr/bin/python3", USR, {}),
         (["/app/s4"], "usr/bin/python3", USR, {}),
@@ -202,6 +209,12 @@ def test_what_starts(
     found = startup(cmd=command, **config)
     assert found.status == "starts", found.reason
     assert (found.program, found.python) == (program, python)
+    # The reason says what is executed, and what a script's first line makes of it.
+    script = bool(python) and found.steps[-1].how.startswith("the first line of /")
+    assert found.reason.startswith("CMD starts ")
+    assert (", a script for " in found.reason) == script
+    assert ", by " not in found.reason
+    assert found.reason.endswith(f"/{program}") or script
 
 
 # --- what cannot start ----------------------------------------------------------------------------
@@ -210,6 +223,8 @@ def test_what_starts(
     [
         (["pythonx"], "ENOENT", "no directory of PATH has a program pythonx", {}),
         (["python3"], "ENOENT", "no directory of PATH", {"env": ["PATH=/app:/srv"]}),
+        (["python3"], "ENOENT", "names /opt/gone",
+         {"env": ["PATH=/srv:/usr/local/bin"], "more": {"srv/python3": py("#!/opt/gone")}}),
         (["/app/.venv/bin/python"], "ENOENT", "/app/.venv is in no layer", {}),
         (["./nothing"], "ENOENT", "/app/nothing is in no layer", {"working_dir": "/app"}),
         ([""], "ENOENT", "empty", {}),
@@ -233,6 +248,8 @@ def test_what_starts(
         (["/app/gone"], "ENOENT", "names /opt/gone/bin/python: there is no /opt", {}),
         (["/app/long"], "ENOEXEC", "does not end within 255 bytes", {}),
         (["/app/rel"], "ENOENT", "names bin/python3", {"working_dir": "/app"}),
+        (["/app/s3"], "ELOOP", "/app/s3 is a script for a script, more than 5 deep", {}),
+        (["/srv/x"], "ENOEXEC", "/app/plain is neither", {"more": {"srv/x": py("#!/app/plain")}}),
         (["/app/s1"], "ELOOP", "a script for a script, more than 5 deep", {}),
         (["/app/arm"], "ENOEXEC", "a program for aarch64, and the image is for linux/amd64", {}),
         (["/app/musl"], "ENOENT", "requires the loader /lib/ld-musl-x86_64.so.1 of musl", {}),
@@ -279,6 +296,8 @@ def test_what_cannot_start(
     assert found.status == "cannot-start", found.reason
     assert found.problem is not None
     assert (found.problem.errno, words in found.problem.what) == (errno, True), found.problem.what
+    what = found.problem.what
+    assert f"/{found.problem.path}" in f"/{what}" or what.startswith(("its path", "more than"))
 
 
 MADE = "/root/.local/share/uv/python/cpython-3.13.5/bin/python3.13"
@@ -459,6 +478,11 @@ def test_where_a_module_may_come_from(tree: Tree, directory: str, likely: bool |
         (["sh", "-c", "f() { pythonx; }; python3 -V || f"], {}),
         (["sh", "-c", "while true; do pythonx; done"], {}),
         (["sh", "-c", "echo 'open"], {}),
+        # What the kernel does not execute a shell reads, and so does execvp(3).
+        (["sh", "-c", "exec /app/plain"], {}),
+        (["sh", "-c", "/app/bare"], {}),
+        (["env", "/app/long"], {}),
+        (["bash", "-c", "exec /srv/x"], {"more": {"srv/x": py("#!/app/plain")}}),
         # A directory that is not there: the shell stays where it is.
         (["sh", "-c", "cd /gone; exec ./usr"], {"working_dir": "/app"}),
         (["sh", "-c", "cd /gone || true; exec ./usr"], {"working_dir": "/app"}),
@@ -543,6 +567,8 @@ def test_which_python_an_entry_script_leads_to(
         assert "/entry.sh" in found.reason
     else:
         assert (found.status, found.python) == ("starts", python), found.reason
+        named = ", a script for " in found.reason
+        assert (", by /entry.sh, line " in found.reason) is not named
 
 
 # --- around it ------------------------------------------------------------------------------------
@@ -567,6 +593,16 @@ def test_a_shell_for_people_and_no_command_show_what_path_leads_to() -> None:
         assert (found.on_path, found.python) == ("usr/local/bin/python3", "")
         assert found.reason == "the first python3 on PATH: /usr/local/bin/python3"
         assert found.shell == bool(command)
+        assert (found.program, found.status) == (
+            ("usr/bin/bash" if command == ["bash"] else "usr/bin/sh", "starts")
+            if command
+            else ("", "none")
+        )
+    for command, reason in (
+        ([], "the image has no ENTRYPOINT and no CMD"), (["sh"], "CMD starts a shell"),
+    ):  # fmt: skip
+        found = startup(debian_base(), cmd=command)
+        assert (found.on_path, found.python, found.reason) == ("", "", reason)
 
 
 def test_files_that_a_volume_may_bring_are_not_missing() -> None:

@@ -25,7 +25,7 @@ VARIABLES = {
 }  # fmt: skip
 ARGUMENTS = ("web", "-x", "a.py")
 VALUES = Values(variables=VARIABLES, arguments=ARGUMENTS, name="sh")
-UNKNOWN = Values(variables={"STAR": "w*"}, arguments=None, name="sh")
+UNKNOWN = Values(variables={"STAR": "w*", "TWO": "a b"}, arguments=None, name="sh")
 BASHISMS = ("[[", "==", "${WEB:")
 
 
@@ -115,6 +115,11 @@ def test_a_condition_is_decided_as_shells_decide_it(condition: str, expected: bo
         '[ -n "$X" ]',
         "[ -f /etc/passwd ]",
         "[ $# -gt 0 ]",
+        'test "$X" = a',
+        'test a = "$X"',
+        "test a",
+        "[ -n $TWO ]",
+        "true && # a comment\ntrue",
         "[ 1 -eq x ]",
         "[ 1 -eq ² ]",
         "[ ² -eq 1 ]",
@@ -158,6 +163,10 @@ def test_a_condition_too_deep_is_left_undecided() -> None:
         assert decided("[[ " + "( " * deep + "a == a" + " )" * deep + " ]]", VALUES) is expected
         assert decided(f"[[ {' && '.join(['a == a'] * deep)} ]]", VALUES) is expected
         assert decided(" && ".join(["true"] * deep), VALUES) is expected
+    for deep, expected in ((6, True), (40, None)):
+        assert decided("[[ " + "! ( " * deep + "a == a" + " )" * deep + " ]]", VALUES) is expected
+        nested = "a == a && ( " * deep + "a == a" + " )" * deep
+        assert decided(f"[[ {nested} ]]", VALUES) is expected
 
 
 def decided(condition: str, values: Values) -> bool | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
 
@@ -10,7 +11,6 @@ from msgspec import Struct
 
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.contents import Content
-from pyimginspect.inventory.journals import is_journal
 from pyimginspect.inventory.memoize import memoized
 from pyimginspect.ledger import Account
 from pyimginspect.model import Entry
@@ -114,8 +114,6 @@ def is_again(inventory: Inventory, wasted: WastedContent) -> bool:
     instruction is ``COPY`` or ``ADD``, which give a file the time that it had or that of the
     build. What a ``RUN`` rewrote with another time it installed again.
     """
-    if wasted.copy is None or is_journal(wasted.path):
-        return False
     if wasted.account == "unchanged":
         return True
     if wasted.account != "metadata_changed" or changes(inventory, wasted) != {"time"}:
@@ -177,9 +175,8 @@ def places_of(wasted_files: Sequence[WastedContent]) -> list[str]:
 
 def _top_directories(wasted_files: Sequence[WastedContent]) -> list[str]:
     """Return the directories, at most three levels deep, that wasted bytes, most bytes first."""
-    sizes: dict[str, int] = {}
+    sizes: Counter[str] = Counter()
     for wasted in wasted_files:
-        parts = wasted.path.split("/")
-        top = "/" + "/".join(parts[:_DEPTH] if len(parts) > _DEPTH else parts)
-        sizes[top] = sizes.get(top, 0) + wasted.size
+        top = "/" + "/".join(wasted.path.split("/")[:_DEPTH])
+        sizes[top] += wasted.size
     return sorted(sizes, key=lambda top: (-sizes[top], top))

@@ -45,8 +45,6 @@ def python_programs(rootfs: RootFS, interpreters: Iterable[Interpreter]) -> dict
     for directory, pyvenv in pyvenv_directories(rootfs):
         for program in rootfs.children(f"{directory}/bin"):
             name = program.rpartition("/")[2]
-            if python_name(name) is None:
-                continue
             # A copy is no interpreter: its base is where ``home`` says.
             for path in (program, *home_programs(pyvenv, name)):
                 real = rootfs.resolve(path)

@@ -103,7 +103,7 @@ def execute(
     path: str,
     arguments: tuple[Word, ...],
     *,
-    subject: str = "",
+    subject: str,
     text_runs: bool = False,
 ) -> Program:
     """Return the program that executing ``path`` leads to, first lines of scripts followed.
@@ -112,7 +112,6 @@ def execute(
     execvp(3) of glibc. Raises :class:`CannotStartError` and :class:`NotKnownError`.
     """
     rootfs = context.rootfs
-    subject = subject or path
     scripts: list[str] = []
     interpreters: list[str] = []
     while True:
@@ -129,21 +128,28 @@ def execute(
             )
         line = rootfs.scripts.get(real)
         if line is None:
-            if text_runs and not scripts:
-                raise NotKnownError(
-                    f"/{real} has no first line that names a program, a shell reads it"
-                )
             what = f"/{real} is neither an ELF file nor a script that begins with #!"
             fix = f"begin /{real} with a line such as #!/bin/sh, or give it to its program:"
-            raise problem("ENOEXEC", subject, what, real, f'{fix} ["sh", "/{real}"]')
+            error = problem("ENOEXEC", subject, what, real, f'{fix} ["sh", "/{real}"]')
+            raise _no_format(error, [*scripts, real], text_runs)
         if len(scripts) >= _DEEPEST:
             what = f"/{scripts[0]} is a script for a script, more than {_DEEPEST} deep"
             raise problem("ELOOP", subject, what, scripts[0])
-        name, option = _first_line(line, real, subject)
+        try:
+            name, option = _first_line(line, real, subject)
+        except CannotStartError as error:
+            raise _no_format(error, [*scripts, real], text_runs) from error
         scripts.append(real)
         interpreters.append(name)
         given: list[Word] = [name, *([option] if option else []), path, *arguments[1:]]
         path, arguments = absolute(name, process.directory), tuple(given)
+
+
+def _no_format(error: CannotStartError, scripts: list[str], text_runs: bool) -> Exception:
+    """Return what is raised where the kernel says ENOEXEC: some then let a shell read the file."""
+    if not text_runs:
+        return error
+    return NotKnownError(f"the kernel does not execute /{scripts[0]}, so that a shell reads it")
 
 
 def _spelled(context: Context, path: str, real: str) -> str:
