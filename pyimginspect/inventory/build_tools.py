@@ -254,8 +254,8 @@ def _listed_elsewhere(rootfs: RootFS) -> frozenset[str]:
         place
         for record in records
         if "/site-packages/" not in record and "/dist-packages/" not in record
-        for location in (record.rsplit("/", 2)[0] if record.count("/") > 1 else "",)
-        for place in recorded(rootfs, location, record.removesuffix("/RECORD")) or ()
+        for metadata in (record.rpartition("/")[0],)
+        for place in recorded(rootfs, metadata.rpartition("/")[0], metadata) or ()
     )
 
 

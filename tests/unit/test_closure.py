@@ -14,6 +14,7 @@ from pyimginspect.inventory.packages import (
     why,
 )
 from pyimginspect.inventory.packages.apt_conf import AutoRemove, parse_auto_remove
+from pyimginspect.inventory.packages.graph import dependency_closure
 from pyimginspect.layers import BytesBlob, index_layer
 from pyimginspect.model import Layer
 from pyimginspect.rootfs import RootFS
@@ -224,13 +225,34 @@ def test_of_one_source_only_the_newest_is_held(
         ("root | lib", {"Architecture": "i386", "Multi-Arch": "foreign"}, False),
         ("root | lib", {"Architecture": "all"}, False),
         ("root | lib:any", {"Architecture": "i386", "Multi-Arch": "allowed"}, False),
+        ("root | lib:any", {}, False),
+        ("root | lib:any", {"Architecture": "i386"}, True),
         ("root | lib:i386", {"Architecture": "i386"}, False),
         ("root | lib:i386", {}, True),
     ],
 )
 def test_architectures(depends: str, fields: dict[str, str], goes: bool) -> None:
-    tree = dpkg("root lib user", root={}, user={"Depends": depends}, lib=fields)
+    other = {"Architecture": "i386"}
+    tree = dpkg("root lib user other", root={}, user={"Depends": depends}, lib=fields, other=other)
     assert (plan(rootfs(tree), "root").dependents == ("user",)) is goes
+
+
+@pytest.mark.parametrize("depends", ["root (>= 9)", "root:i386", "root (= 1:0)"])
+def test_the_only_package_of_a_name_is_what_an_installed_one_depends_on(depends: str) -> None:
+    """dpkg was forced, or the database is of another time: the other is there all the same."""
+    tree = dpkg("root user", root={}, user={"Depends": depends})
+    assert plan(rootfs(tree), "root").dependents == ("user",)
+
+
+def test_all_that_a_package_leans_on() -> None:
+    tree = dpkg(
+        "a",
+        a={"Depends": "b", "Recommends": "c", "Suggests": "d"},
+        b={"Depends": "a"}, c={}, d={"Recommends": "e"}, e={},
+    )  # fmt: skip
+    graph = dependency_graph(find_os_packages(rootfs(tree)))
+    assert dependency_closure(graph, ["a"], recommended=False) == {"a", "b"}
+    assert dependency_closure(graph, ["a"], recommended=True) == {"a", "b", "c", "d", "e"}
 
 
 def test_a_metapackage_leaves_behind_what_it_brought() -> None:

@@ -104,8 +104,10 @@ def test_a_distroless_stanza_has_no_status() -> None:
 
 
 def test_folded_relations_are_joined() -> None:
-    (package,) = parse_status(b"Package: x\nVersion: 1\nDepends: a,\n b (>= 2),\n\tc\n")
-    assert names(package.depends) == (("a",), ("b",), ("c",))
+    text = b"Package: x\nVersion: 1\nDepends: a,\n b (>= 2),\n c:any,\n\td\nSection: x\n"
+    (package,) = parse_status(text)
+    assert names(package.depends) == (("a",), ("b",), ("c",), ("d",))
+    assert package.section == "x"
 
 
 def test_known_stanzas_are_read_once() -> None:
@@ -123,9 +125,13 @@ def test_no_bytes_are_too_strange(data: bytes) -> None:
     list(parse_automatic(data))
 
 
-def test_sizes_beyond_reason_are_none() -> None:
-    (package,) = parse_status(b"Package: x\nInstalled-Size: " + b"9" * 5000)
-    assert package.size == 0
+@pytest.mark.parametrize(
+    ("digits", "size"),
+    [("81", 81 * 1024), ("9" * 12, (10**12 - 1) * 1024), ("9" * 13, 0), ("9" * 5000, 0), ("x", 0)],
+)
+def test_sizes_beyond_reason_are_none(digits: str, size: int) -> None:
+    (package,) = parse_status(f"Package: x\nInstalled-Size: {digits}".encode())
+    assert package.size == size
 
 
 def test_paths_of_a_list() -> None:
@@ -139,10 +145,8 @@ def test_paths_of_a_list() -> None:
 
 def test_paths_of_md5sums() -> None:
     digest = b"0" * 32
-    assert parse_md5sums(digest + b"  usr/lib/a b\n" + digest + b"  ./etc/x\nnothing\n") == [
-        "usr/lib/a b",
-        "etc/x",
-    ]
+    lines = [digest + b"  usr/lib/a b", digest + b"  usr/lib/a  b", digest + b"  ./etc/x", b"none"]
+    assert parse_md5sums(b"\n".join(lines)) == ["usr/lib/a b", "usr/lib/a  b", "etc/x"]
 
 
 def test_diversions() -> None:

@@ -137,6 +137,7 @@ OPT_PROGRAM = OPT["opt/py/bin/python3.12"]
 )
 def test_one_interpreter_under_many_names(more: Tree, aliases: tuple[str, ...]) -> None:
     found = python(glibc(), {**OPT, **more})
+    assert found.path == "opt/py/bin/python3.12"
     assert found.stdlib == "opt/py/lib/python3.12"
     own = ("opt/py/bin/python", "opt/py/bin/python3")
     assert {found.path, *found.aliases} == {"opt/py/bin/python3.12", *own, *aliases}

@@ -84,6 +84,8 @@ def test_programs_below_the_target_of_pip(path: str, location: str, outside: boo
         ({"lib/a.py": "-5"}, []),
         ({"lib/a.py": "²"}, []),
         ({"lib/a.py": "9" * 40}, []),
+        ({"lib/a.py": "9" * 19}, []),
+        ({"lib/a.py": "9" * 18}, [("lib/a.py", 10**18 - 1, 5)]),
         ({"lib/x.pyc": "5"}, []),
         ({"lib/link.py": "9"}, []),
     ],

@@ -146,6 +146,14 @@ def test_a_database_that_moved() -> None:
     assert database.removed == ()
 
 
+@pytest.mark.parametrize("above", [0, 1, 2])
+def test_a_database_that_higher_layers_leave_alone(above: int) -> None:
+    base = {DATABASE: sqlite_database([rpm("bash")])}
+    assert [(p.key, p.layer) for p in packages(base, *[{"x": ""}] * above).packages] == [
+        ("bash", 0)
+    ]
+
+
 def test_a_deleted_database_is_the_end_of_its_packages() -> None:
     base = {DATABASE: sqlite_database([rpm("bash")])}
     database = packages(base, {"x": ""}, {"usr/lib/sysimage/.wh.rpm": ""})

@@ -60,6 +60,12 @@ def areas(found: tuple[Area, ...]) -> list[tuple[int, str, int, str, int]]:
             id="small files are summed up where the nearest large directory is",
         ),
         pytest.param(
+            [{"big": 9_000_000, "v/u/a/x": 800, "v/u/a/y": 800, "v/w/b/x": 800, "v/w/b/y": 800}],
+            {},
+            [(0, "big", 9_000_000, "live", 0), (0, "v", 3_200, "live", 4)],
+            id="a directory is as large as all that is below it",
+        ),
+        pytest.param(
             [{"usr/lib/gcc/cc1": 7, "usr/lib/x": 8}],
             {"usr/lib/gcc": "build-tool"},
             [(0, "usr/lib/gcc/cc1", 7, "build-tool", 0), (0, "usr/lib/x", 8, "live", 0)],

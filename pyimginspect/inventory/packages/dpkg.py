@@ -108,7 +108,7 @@ def _read_stanza(stanza: str) -> DpkgPackage | None:
         multi_arch=get("multi-arch", ""),
         essential="yes" in (get("essential"), get("important"), get("protected")),
         held=want == "hold",
-        size=int(size) * 1024 if size[:12].isdecimal() and len(size) <= 12 else 0,
+        size=int(size) * 1024 if len(size) <= 12 and size.isdecimal() else 0,
         depends=f"{before}, {depends}" if before else depends,
         recommends=get("recommends", ""),
         suggests=get("suggests", ""),

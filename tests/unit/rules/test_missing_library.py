@@ -7,7 +7,7 @@ from tests.elf import elf
 from tests.images import Content, File, Link
 from tests.pythons import inventory
 from tests.systems import X86
-from tests.trees import dpkg_status
+from tests.trees import debian_base, debian_python, dist_info, dpkg_status
 from tests.unit.rules.loading import LIB, SITE, SUFFIX, debian, findings, module, only, wheel, worst
 
 NEEDS_PQ = wheel("psycopg2", {f"psycopg2/_psycopg{SUFFIX}": module(["libpq.so.5"])})
@@ -77,6 +77,23 @@ def test_a_program_that_misses_a_library() -> None:
         "/usr/local/bin/tool needs libxml2.so.2, which the loader does not find"
     )
     assert finding.packages == ("libxml2",)
+
+
+def test_a_program_that_nobody_may_run_misses_nothing() -> None:
+    program = File(elf(needed=["libxml2.so.2", "libc.so.6"], interp=X86), mode=0o666)
+    assert findings(debian(), {"usr/local/bin/tool": program}) == []
+
+
+def test_libraries_of_a_package_are_for_others_to_load() -> None:
+    library = {"gbm/lib/libgbm.so": module(["libgone.so.1"]), "gbm/x.py": b"x"}
+    tags = ["py3-none-manylinux_2_28_x86_64"]
+    files = dist_info("gbm", "1.0", library, site="usr/lib/python3/dist-packages", tags=tags)
+    for tree, missing in (
+        (debian_python(more={"python3-gbm": {"files": files}}), False),
+        ({**debian_python(), **files}, True),
+    ):
+        rules = {finding.rule for finding in findings(debian_base(), tree)}
+        assert ("missing-library" in rules) is missing
 
 
 def test_one_finding_for_all_modules_of_a_distribution() -> None:
