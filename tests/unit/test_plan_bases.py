@@ -26,7 +26,7 @@ SITE = "usr/local/lib/python3.13/site-packages"
 LARGE = 20_000_000
 FULL: dict[str, Package] = {
     "gcc": {"files": {"usr/bin/gcc": File(b"x" * 1_000_000, mode=0o755)}},
-    "git": {"files": {"usr/bin/git": File("g", mode=0o755)}},
+    "git": {"files": {"usr/bin/git": File(elf(), mode=0o755)}},
     "libpq5": {"files": {"usr/lib/libpq.so.5": elf(soname="libpq.so.5")}},
 }
 Layer = Mapping[str, Content]
