@@ -5,6 +5,7 @@ import functools
 import hashlib
 import json
 import random
+import struct
 from collections.abc import Callable, Sequence
 from time import sleep
 from typing import Any
@@ -14,7 +15,7 @@ import msgspec
 import pytest
 
 from pyimginspect.errors import TruncatedError
-from pyimginspect.layers import BytesBlob, Limits, index_layer
+from pyimginspect.layers import BytesBlob, Limits, elf_headers, index_layer
 from pyimginspect.layers.toc import fetching, locating, reading
 from pyimginspect.layers.toc.annotations import Place, TocReference, toc_reference
 from pyimginspect.layers.toc.fetching import Chunk, Fetcher, decompress, is_digest_of
@@ -37,6 +38,7 @@ from tests.images import (
     elf,
     layer,
 )
+from tests.unit.test_elf import patched, segment
 
 PACKS: dict[str, Callable[..., Packed]] = {"zstd:chunked": zstd_chunked, "eStargz": estargz}
 
@@ -46,6 +48,7 @@ def noise(size: int, seed: int = 1) -> bytes:
     return random.Random(seed).randbytes(size)
 
 
+UNUSUAL = "unreadable ELF: it is too big to be kept whole and was laid out unusually"
 GLIBC = b"GNU C Library (Debian GLIBC 2.36-9) stable release version 2.36.\n"
 TREE = layer(
     [
@@ -127,8 +130,9 @@ def test_the_index_is_that_of_the_whole_layer(kind: str, chunk: int, together: b
     assert {entry.offset for entry in read.index.entries} == {0}
     assert read.index.toc_digest == toc.digest
     assert (read.blob_size, read.digests, read.diff_ids) == (len(packed.blob), (), ())
-    assert sum(counts) == len(packed.blob)
     fetched = sum(stop - start for start, stop in blob.asked)
+    assert sum(counts[:-1]) == fetched
+    assert sum(counts) == len(packed.blob)
     assert fetched < 200_000 < len(packed.blob)  # neither the weights nor most of what has holes
 
 
@@ -226,16 +230,76 @@ def test_no_more_of_a_library_than_the_segment_that_has_its_version(
     assert len(blob.asked) == 3  # the table, where the library begins, and once what follows
 
 
+def with_tables_at_the_end(filler: bytes) -> bytes:
+    """A library as patchelf leaves it: what a loader reads stands behind all else."""
+    small = elf(needed=["libc.so.6"], rpath="$ORIGIN", sections=False)
+    start = len(small) + len(filler)
+    offset = struct.unpack_from("<Q", small, segment(small, 2) + 8)[0]
+    head = patched(small, segment(small, 1) + 8, "Q", start)
+    return patched(head, segment(small, 2) + 8, "Q", start + offset) + filler + small
+
+
+def test_of_a_library_its_beginning_and_its_tables_are_fetched() -> None:
+    tree: dict[str, Content] = {
+        "lib/libend.so": with_tables_at_the_end(noise(90_000)),
+        "lib/libx.so": elf(
+            needed=["libz.so.1", "libc.so.6"],
+            soname="libx.so",
+            rpath="$ORIGIN",
+            verneed={"libc.so.6": ["GLIBC_2.34", "GLIBC_2.17"], "libz.so.1": ["ZLIB_1.2"]},
+            verdef=["X_1", "X_2"],
+            build_id=b"1" * 20,
+            extra=noise(2000),
+        ),
+        "x.npy": noise(600_000),
+    }
+    for chunk in (100, 1000):
+        packed = zstd_chunked(layer(tree), chunk=chunk)
+        blob = Memory(packed.blob)
+        index = index_by_toc(blob, reference(packed)).index
+        assert bare(index) == bare(index_layer(BytesBlob(data=packed.tar)).index)
+        assert [facts.needed[-1] for facts in index.elf.values()] == ["libc.so.6"] * 2
+        assert reference(packed).place is not None
+        listing = reference(packed).place.offset  # type: ignore[union-attr]
+        contents = [min(stop, listing) - start for start, stop in blob.asked if start < listing]
+        assert sum(contents) < 12_000
+
+
+def test_of_a_big_library_the_parts_are_read_that_are_kept_of_it_in_a_whole_layer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sizes = {"_FRONT": 240, "_SECOND_FRONT": 100, "_SMALL": 2000, "_END": 10}
+    for name, size in sizes.items():
+        monkeypatch.setattr(elf_headers, name, size)
+    library = elf(needed=["libc.so.6"], extra=noise(9000))
+    tree: dict[str, Content] = {
+        "lib/libend.so": with_tables_at_the_end(noise(90_000)),
+        "lib/libx.so": library,
+        "x.npy": noise(600_000),
+    }
+    packed = zstd_chunked(layer(tree), chunk=1000)
+    for most, error in ((len(library), ""), (len(library) - 1, UNUSUAL)):
+        monkeypatch.setattr(reading, "WHOLE_UP_TO", most)
+        index = index_by_toc(Memory(packed.blob), reference(packed)).index
+        assert [facts.error for facts in index.elf.values()] == ["", error]
+        assert index.elf[0].needed == ("libc.so.6",)
+
+
 def executables(count: int, size: int) -> bytes:
     return layer({f"opt/{n}": File(noise(size, n), mode=0o755) for n in range(count)})
 
 
-@pytest.mark.parametrize("programs", [2, 7])
+def test_of_a_small_layer_everything_may_be_wanted() -> None:
+    packed = zstd_chunked(executables(3, 60_000))
+    assert len(index_by_toc(Memory(packed.blob), reference(packed)).index.entries) == 3
+
+
+@pytest.mark.parametrize("programs", [2, 5, 7])
 def test_who_wants_more_than_half_of_a_layer_reads_all_of_it(programs: int) -> None:
-    data = executables(programs, 60_000) + b""
-    tar = data[:-1024] + layer({"data.npy": noise(300_000)})
+    data = executables(programs, 60_000)
+    tar = data[:-1024] + layer({"data.npy": noise(400_000)})
     packed = zstd_chunked(tar)
-    if programs == 2:
+    if programs < 7:
         assert index_by_toc(Memory(packed.blob), reference(packed)).index.size == len(tar)
         return
     with pytest.raises(UnusableTocError, match="most of the layer is wanted anyway"):
@@ -663,6 +727,7 @@ def test_places_that_make_no_sense() -> None:
         ({"tar_split": None}, unknown),
         ({"digest": digest(b"")}, "it is not as its digest says"),
         ({"place": place._replace(length=0)}, outside),
+        ({"place": place._replace(length=1), "tar_split": None, "size": 7}, "not as its digest"),
         ({"place": place._replace(length=end - place.offset + 1)}, outside),
         ({"place": place._replace(length=end - place.offset)}, "what belongs to it lies elsewhere"),
         ({"place": place._replace(uncompressed=(96 << 20) + 1)}, "it has 100,663,297 bytes"),
@@ -709,7 +774,7 @@ def with_around(
     edit: Callable[[list[Document]], object], tree: dict[str, Content] | None = None
 ) -> tuple[Packed, TocReference]:
     """A layer of which the records of what stands around its files were changed."""
-    tar = layer(tree or {"a": "1", "b": "22"})
+    tar = layer({"a": "1", "b": "22"} if tree is None else tree)
     packed = zstd_chunked(tar)
     toc = reference(packed)
     assert toc.tar_split is not None
@@ -751,6 +816,10 @@ AROUND: dict[str, tuple[Callable[[list[Document]], object], str]] = {
         lambda records: records.append(payload(b"x")),
         "the archive is not closed",
     ),
+    "base64 and something else": (
+        lambda records: records[-1].update(payload=records[-1]["payload"] + "*"),
+        "the archive is not closed",
+    ),
     "no base64": (
         lambda records: records[-1].update(payload="****"),
         "the archive is not closed",
@@ -770,8 +839,10 @@ def test_the_length_is_that_of_files_and_all_around_them() -> None:
         packed, toc = with_around(functools.partial(put_last, end))
         found = index_by_toc(Memory(packed.blob), toc).index.size
         assert found == 512 + 1 + 511 + 512 + 2 + size  # headers, contents, and what pads them
-    empty, toc = with_around(lambda records: None, {"d/": None})
+    empty, toc = with_around(lambda records: records[1].pop("size"), {"d/": None})
     assert index_by_toc(Memory(empty.blob), toc).index.size == len(empty.tar)
+    nothing, toc = with_around(functools.partial(put_last, payload(bytes(512))), {})
+    assert index_by_toc(Memory(nothing.blob), toc).index.size == 512
 
 
 def test_footers_that_make_no_sense() -> None:
@@ -813,20 +884,36 @@ def test_only_one_big_listing_is_looked_at_at_a_time(monkeypatch: pytest.MonkeyP
             pass
 
     monkeypatch.setattr(locating, "_one_big_listing", Lock())
-    for packed, times in ((CHUNKED, 2), (STARGZ, 1)):
+    chunked, footer = reference(CHUNKED), STARGZ.blob[-51:]
+    assert chunked.place is not None
+    assert chunked.tar_split is not None
+    biggest = max(chunked.place.uncompressed, chunked.tar_split.uncompressed)
+    stored = len(STARGZ.blob) - 51 - int(footer[16:32], 16)  # and four times as much, unpacked
+    for packed, times, most in ((CHUNKED, 2, biggest), (STARGZ, 1, 4 * stored)):
         taken.clear()
+        monkeypatch.setattr(locating, "_BIG", most)
         index_by_toc(Memory(packed.blob), reference(packed))
         assert not taken
         monkeypatch.setattr(locating, "_BIG", 100)
         index_by_toc(Memory(packed.blob), reference(packed))
         assert len(taken) == times
-        monkeypatch.setattr(locating, "_BIG", 8 << 20)
+
+
+def test_a_listing_may_be_as_long_as_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    listings: list[Document] = []
+    packed = estargz(layer({"a": "1", "b": "22"}), edit=listings.append)
+    length = len(json.dumps(listings[0]))
+    monkeypatch.setattr(locating, "_LARGEST", length)
+    assert index_by_toc(Memory(packed.blob), reference(packed)).index.size == len(packed.tar)
+    monkeypatch.setattr(locating, "_LARGEST", length - 1)
+    assert refused(packed, reference(packed)) == "it is not where the blob says"
 
 
 def test_a_blob_of_unknown_length_is_read_whole() -> None:
     memory = Memory(CHUNKED.blob)
     memory.size = None
-    with pytest.raises(UnusableTocError, match="outside of the blob"):
-        index_by_toc(memory, reference(CHUNKED))
+    for toc in (reference(CHUNKED), reference(CHUNKED, place=Place(0, 1, 1))):
+        with pytest.raises(UnusableTocError, match="outside of the blob"):
+            index_by_toc(memory, toc)
     with pytest.raises(TruncatedError):
         index_layer(BytesBlob(data=CHUNKED.blob[:20]))

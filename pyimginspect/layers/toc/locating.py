@@ -181,7 +181,7 @@ def _member(stored: bytes, limits: Limits) -> bytes:
     cursor = StreamCursor(source)
     try:
         for entry in read_entries(cursor, limits):
-            if entry.path == TOC_NAME and 0 < entry.stored <= _LARGEST:
+            if entry.path == TOC_NAME and entry.stored <= _LARGEST:
                 return cursor.take(entry.stored)
             break
     except LayerError as exc:
