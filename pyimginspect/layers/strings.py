@@ -67,7 +67,7 @@ def libc_version(path: str, content: RandomAccess) -> str | None:
     if GLIBC_NAMES.fullmatch(name):
         for piece in _pieces(content):
             start = piece.find(b"GNU C Library ")
-            match = _GLIBC_TEXT.match(piece, start) if start >= 0 else None
+            match = _GLIBC_TEXT.match(piece, start)  # of -1 at the beginning, where it is not
             if match:
                 return match[1].decode()
     elif _MUSL.fullmatch(name):
@@ -98,7 +98,7 @@ def python_version(path: str, content: RandomAccess) -> str | None:
             match = _PYPY_TEXT.search(piece)
             if match:
                 start = match.start()
-                python = _BEFORE_PYPY.search(piece, max(0, start - _OVERLAP), start)
+                python = _BEFORE_PYPY.search(piece, start - _OVERLAP, start)
                 return (python or match)[1].decode()
         return None
     named = _PYTHON.fullmatch(name)

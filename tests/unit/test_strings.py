@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from pyimginspect.layers import strings
 from pyimginspect.layers.strings import find_version, libc_version, python_version, wants
 from tests.elf import elf
-from tests.unit.test_elf import Content, Kept
+from tests.unit.test_elf import Content, Kept, handmade, load
 
 MUSL = b"musl libc (x86_64)\nVersion %s\nDynamic Program Loader\n\0127.0.0.1\0\1\2\0"
 
@@ -106,6 +107,21 @@ def test_interpreters(path: str, text: bytes, version: str | None) -> None:
 def test_a_text_across_two_pieces(shift: int) -> None:
     data = elf(extra=bytes((256 << 10) + shift - 500) + b"\x003.11.7\0" + bytes(10000))
     assert python_version("bin/python3.11", Content(data)) == "3.11.7"
+
+
+@pytest.mark.parametrize(
+    ("size", "before", "version"),
+    [(3000, 1000, "1.2.5"), (3000, 2500, None), (1000, 1000, None), (1006, 1000, "1.2.5")],
+)
+def test_a_musl_is_searched_as_far_as_its_segments_and_a_limit(
+    size: int, before: int, version: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first segment has 3,000 bytes of the 5,000, the second as many as are said."""
+    monkeypatch.setattr(strings, "_MOST_OF_MUSL", 5000)
+    body = MUSL.ljust(3000, b"\1") + bytes(before - 1) + b"\x001.2.5\0" + bytes(3000)
+    start = 64 + 2 * 56
+    data = handmade(load(4, start, 3000), load(4, start + 3000, size), body=body)
+    assert libc_version("lib/ld-musl-x86_64.so.1", Content(data)) == version
 
 
 def test_debugging_information_is_not_looked_at() -> None:
