@@ -23,6 +23,7 @@ from pyimginspect.sources.error_text import innermost, is_about_tls, reason
 from pyimginspect.sources.known_images import image_in_cache, is_in_cache, without_archive
 from pyimginspect.sources.options import Options
 from pyimginspect.sources.passing import PassingStore
+from pyimginspect.sources.processes import loading_meanwhile
 from pyimginspect.sources.readahead import ReadAhead
 from pyimginspect.sources.reference import parse_name
 from pyimginspect.sources.resolved import Resolved, StreamCarrier
@@ -285,7 +286,8 @@ def _open(client: Client, text: str, options: Options, reference: str, source: s
 
 
 def _saved(client: Client, text: str, options: Options, source: str) -> _Recorded:
-    chunks = client.get_image(text, chunk_size=_CHUNK)
+    with loading_meanwhile():  # for seconds the engine only writes to its disk
+        chunks = client.get_image(text, chunk_size=_CHUNK)
     return _passed(chunks, options, source, _Recorded)
 
 

@@ -23,7 +23,7 @@ from pyimginspect.layers.digests import Algorithms, algorithm, check_algorithm
 from pyimginspect.model import LayerIndex
 from pyimginspect.sources.by_contents import by_contents, cached_index, keep_by_contents, usable_toc
 from pyimginspect.sources.options import NoProgress, Options, default_workers
-from pyimginspect.sources.processes import meanwhile, processes_for
+from pyimginspect.sources.processes import load_meanwhile, meanwhile, processes_for
 from pyimginspect.sources.selection import LayerRef
 
 __all__ = ["Fetch", "Located", "check_digests", "index_all", "layer_label", "locate"]
@@ -258,6 +258,7 @@ def _at_once(jobs: list[_Job], workers: int, options: Options) -> dict[int, Inde
     with ThreadPoolExecutor(workers, thread_name_prefix="layer") as pool:
         try:
             futures = {job.number: pool.submit(_one, job, options, stop) for job in jobs}
+            load_meanwhile()
             wait(futures.values(), return_when=FIRST_EXCEPTION)
         finally:
             stop.set()  # nothing is left to do, or nobody will want it

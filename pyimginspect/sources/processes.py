@@ -5,14 +5,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import os
 import signal
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-__all__ = ["allow", "meanwhile", "processes_for"]
+__all__ = ["allow", "load_meanwhile", "loading_meanwhile", "meanwhile", "processes_for"]
 
 _LEAST_BYTES = 32 << 20  # less is read sooner than two processes are begun
 _MOST_PROCESSES = 8
@@ -62,3 +64,23 @@ def _is_alone() -> bool:
 def meanwhile() -> tuple[str, ...]:
     """Return the modules that this process imports while others read."""
     return _allowed or ()
+
+
+def load_meanwhile() -> None:
+    """Import those modules, while other threads read."""
+    for name in meanwhile():
+        with contextlib.suppress(ImportError):  # whoever needs it says so
+            importlib.import_module(name)
+
+
+@contextlib.contextmanager
+def loading_meanwhile() -> Iterator[None]:
+    """Import those modules in a thread, while this one waits for an answer."""
+    thread = threading.Thread(target=load_meanwhile, name="modules", daemon=True)
+    if meanwhile():
+        thread.start()
+    try:
+        yield
+    finally:
+        if thread.ident is not None:
+            thread.join()

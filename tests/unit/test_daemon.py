@@ -1,11 +1,13 @@
 """Docker and Podman, as far as a small stand-in goes; the real ones are in tests/integration."""
 
+import contextlib
 import hashlib
 import json
 import shutil
 import socket
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -22,6 +24,7 @@ from pyimginspect.errors import (
 )
 from pyimginspect.layers.cache import Cache
 from pyimginspect.model import Platform
+from pyimginspect.sources import processes
 from pyimginspect.sources.daemon import podman_addresses
 from pyimginspect.sources.engines import find_docker
 from pyimginspect.sources.opening import open_reference
@@ -59,6 +62,28 @@ def test_an_image(prefix: str, build: object, engine: FakeEngine, tmp_path: Path
     path = tmp_path / "x.tar"
     path.write_bytes(docker_archive(SAMPLE))
     assert content(found) == content(open_reference(str(path), Options()).image)
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+@pytest.mark.parametrize("cut", [None, 600])
+def test_modules_are_loaded_while_the_engine_writes(
+    cut: int | None,
+    allowed: bool,
+    engine: FakeEngine,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By the command alone: who uses the library wants no more than what is used."""
+    (tmp_path / "only_for_reports.py").write_text("NUMBER = 1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    modules = ("pyimginspect.no_such_module", "only_for_reports")
+    monkeypatch.setattr(processes, "_allowed", modules if allowed else None)
+    engine.cut = cut
+    with contextlib.suppress(DaemonError):
+        open_reference("docker:acme/api:1.4", Options())
+        assert cut is None
+    assert (sys.modules.pop("only_for_reports", None) is not None) is allowed
+    assert not [each for each in threading.enumerate() if each.name == "modules"]
 
 
 def saves(engine: FakeEngine) -> int:

@@ -2,6 +2,7 @@
 
 import json
 import random
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -120,6 +121,20 @@ def plain(report: Report) -> dict[str, Any]:
 
 def whole(reference: str) -> dict[str, Any]:
     return plain(pyimginspect.inspect(reference, verify=True))
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_modules_are_loaded_while_a_registry_answers(
+    allowed: bool, registry: FakeRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "only_for_reports.py").write_text("NUMBER = 1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    modules = ("pyimginspect.no_such_module", "only_for_reports")
+    monkeypatch.setattr("pyimginspect.sources.processes._allowed", modules if allowed else None)
+    monkeypatch.setattr("pyimginspect.sources.indexing.default_workers", lambda: 2)
+    reference = push(registry, "acme/api", [zstd_chunked(tree) for tree in TREES])
+    assert all(read_by_toc(pyimginspect.inspect(reference)))
+    assert (sys.modules.pop("only_for_reports", None) is not None) is allowed
 
 
 # --- equal reports --------------------------------------------------------------------------------
