@@ -13,7 +13,7 @@ from pyimginspect.inventory.facts import Startup
 from pyimginspect.model import Image, ImageConfig, Layer, Platform
 from pyimginspect.path_resolution import MAX_LINKS
 from tests.images import Content, Directory, File, Link, debian_base, elf, official_python
-from tests.pythons import executable, frozen, inventory, venv
+from tests.pythons import cpython, executable, frozen, inventory, venv
 from tests.systems import rootfs
 from tests.trees import debian_python
 
@@ -396,6 +396,11 @@ APT, DNF = {"usr/bin/apt-get": executable()}, {"usr/bin/dnf": executable()}
         (["python3.12"], "start /opt/bin/python3",
          {"env": ["PATH=/app"], "more": {"opt/bin/python3": executable()}}),
         (["gosu"], "start /usr/sbin/gosu, or put /usr/sbin on PATH", {"env": ["PATH=/app"]}),
+        (["x11"], "start /usr/local/bin/x11, or put /usr/local/bin on PATH",
+         {"env": ["PATH=/app"],
+          "more": {"opt/a/bin/x11": executable(), "usr/local/bin/x11": executable()}}),
+        (["/srv/x/python3"], "copy /srv/x/python3 into the image, to that same path, or start"
+         " /usr/local/bin/python3", {}),
         (["zsh"], "start sh in its place", {}),
         (["zsh"], "start sh in its place, or apt-get install --no-install-recommends zsh",
          {"more": APT}),
@@ -420,6 +425,17 @@ def test_what_to_do_about_a_program_that_is_not_there(
     found = startup(cmd=command, **config).problem
     assert found is not None
     assert found.fix == fix
+
+
+def test_a_python_by_another_name_is_the_one_of_the_shortest_path() -> None:
+    links = ("bin/python", "bin/python3")
+    trees = ({**cpython("opt/a", "3.13.1")}, {**cpython("opt/longer", "3.13.1")})
+    layers = (
+        {name: data for name, data in tree.items() if not name.endswith(links)} for tree in trees
+    )
+    found = startup(debian_base(), {"app": frozen("3.12")}, *layers, cmd=["python3"]).problem
+    assert found is not None
+    assert found.fix == "start /opt/a/bin/python3.13"
 
 
 SITE = "usr/local/lib/python3.13/site-packages"

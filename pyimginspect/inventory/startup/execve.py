@@ -120,7 +120,7 @@ def execute(
         if elf is not None:
             _check_elf(context, process, real, elf, subject)
             return Program(
-                path=_spelled(context, path, real),
+                path=_spelled(context, path),
                 real=real,
                 arguments=arguments,
                 scripts=tuple(scripts),
@@ -152,12 +152,10 @@ def _no_format(error: CannotStartError, scripts: list[str], text_runs: bool) -> 
     return NotKnownError(f"the kernel does not execute /{scripts[0]}, so that a shell reads it")
 
 
-def _spelled(context: Context, path: str, real: str) -> str:
+def _spelled(context: Context, path: str) -> str:
     """Return the path with the links of its directory resolved, and not the last one."""
     directory, _, name = path.rpartition("/")
     parent = context.rootfs.resolve(directory)
-    if parent is None or not name:
-        return real
     return f"{parent}/{name}" if parent else name
 
 

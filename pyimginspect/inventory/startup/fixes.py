@@ -93,9 +93,9 @@ def _another_shell(context: Context, word: str) -> str:
 
 def missing_file(context: Context, path: str) -> str:
     """Return what to do about a program that is named by its path, and is not there."""
-    top, _, name = path.rpartition("/bin/")
+    top = path.rpartition("/bin/")[0]
     whole = top if top and context.rootfs.resolve(top) is None else path
-    other = instead_of(context, name or path.rpartition("/")[2])
+    other = instead_of(context, path.rpartition("/")[2])
     fix = f"copy {whole} into the image, to that same path"
     return f"{fix}, or {other}" if other.startswith("start") else fix
 
