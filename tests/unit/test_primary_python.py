@@ -13,7 +13,7 @@ from pyimginspect.inventory.derived.primary_python import (
     primary_python,
 )
 from pyimginspect.inventory.derived.replaceable import replaceable_bindings
-from pyimginspect.inventory.derived.runtime_python import runtime_python
+from pyimginspect.inventory.derived.runtime_python import runtime_python, started_in
 from pyimginspect.plan import make_plan, reconstruct
 from pyimginspect.report import Finding
 from tests.images import (
@@ -124,6 +124,24 @@ def test_the_python_that_an_image_is_about(
     assert path not in {finding.subject for finding in duplicates(found)}
     sight = runtime_python(found)
     assert sight is None or sight.owner in (path, "opt/venv", "root/venvs/cowsay")
+
+
+@pytest.mark.parametrize(
+    ("trees", "path"), [((IN_VENV,), "opt/venv/bin/python"), ((), LOCAL), ((APP,), LOCAL)]
+)
+def test_beside_a_program_of_the_system_the_application_s_python_imports(
+    trees: tuple[Tree, ...], path: str
+) -> None:
+    sight = runtime_python(image(apt("supervisor"), *trees, cmd=["supervisord"]))
+    assert sight is not None
+    assert sight.path == path
+
+
+def test_where_the_program_that_starts_imports_from() -> None:
+    files: Tree = {"srv/run.py": "", "work/sub/x.py": "", "other/y.py": ""}
+    command = ["python3", "/srv/run.py", "sub/x.py", "y.py"]
+    found = inventory(debian_base(), files, cmd=command, working_dir="/work")
+    assert started_in(found) == {"work", "srv", "work/sub"}
 
 
 def test_on_debian_s_own_python_a_system_program_changes_nothing() -> None:

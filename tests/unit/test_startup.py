@@ -297,6 +297,7 @@ def test_what_cannot_start(
     assert found.problem is not None
     assert (found.problem.errno, words in found.problem.what) == (errno, True), found.problem.what
     what = found.problem.what
+    assert ("as the / after it says" in what) == command[0].endswith("tool/")
     assert f"/{found.problem.path}" in f"/{what}" or what.startswith(("its path", "more than"))
 
 

@@ -35,7 +35,7 @@ def runtime_python(inventory: Inventory) -> RuntimePython | None:
     known: then it is the Python that the image is about.
     """
     found: dict[str, RuntimePython] = {}
-    bases: dict[str, str] = {}
+    bases: dict[str, str | None] = {}
     for each, base in _pythons(inventory):
         found[each.path] = each
         bases[each.path] = base
@@ -53,7 +53,7 @@ def runtime_python(inventory: Inventory) -> RuntimePython | None:
     return found[best]
 
 
-def _pythons(inventory: Inventory) -> Iterator[tuple[RuntimePython, str]]:
+def _pythons(inventory: Inventory) -> Iterator[tuple[RuntimePython, str | None]]:
     """Yield every name that a Python may be started by, with the interpreter behind it."""
     for interpreter in inventory.interpreters:
         for path in (interpreter.path, *interpreter.aliases):
@@ -62,8 +62,6 @@ def _pythons(inventory: Inventory) -> Iterator[tuple[RuntimePython, str]]:
             )
             yield python, interpreter.path
     for environment in inventory.environments:
-        if environment.base is None:
-            continue
         for path in inventory.rootfs.children(f"{environment.path}/bin"):
             if python_name(path) is not None:
                 python = RuntimePython(
