@@ -91,7 +91,7 @@ def _proposal(
     )
     orphans, _ = orphans_of(context, removal)
     contents = frozenset(each for cause in causes for each in cause.freed.contents).union(
-        _emptied_by(context, removal, change, orphans),
+        _emptied_by(context, removal, change),
         *(context.stored_by(layer) for layer in fetches),
         context.behind_packages(orphans),
     )
@@ -101,15 +101,13 @@ def _proposal(
     return Proposal(edit, contents, gone, (first, removal.layer))
 
 
-def _emptied_by(
-    context: Context, removal: Removal, change: _Change, orphans: Collection[str]
-) -> frozenset[Content]:
-    """Return what layers store whose ``RUN`` goes; what stays of it another one stores."""
+def _emptied_by(context: Context, removal: Removal, change: _Change) -> frozenset[Content]:
+    """Return what layers store whose ``RUN`` goes, without packages that are still there."""
     groups = [group for group in removal.groups if group.layer in change.emptied]
     return emptied_by(context, groups, change.layer) - context.behind_packages(
         package.key
         for package in context.packages.packages
-        if package.installed_in in change.emptied and package.key not in orphans
+        if package.installed_in in change.emptied
     )
 
 

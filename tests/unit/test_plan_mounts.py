@@ -202,7 +202,13 @@ def test_a_deletion_of_its_own_goes() -> None:
             [{"srv/dist/x": "x"}, DIST, GONE],
             ["RUN echo x > /srv/dist/x", COPY, f"{INSTALL} && rm -r /srv/dist"],
         ),
-        # Something else deletes it.
+        (
+            [{"srv/dist/x": "x"}, DIST, {**MADE, "srv/dist/.wh.a-1-py3-none-any.whl": ""}],
+            ["RUN echo x > /srv/dist/x", COPY, f"{INSTALL} && rm /srv/dist/*.whl"],
+        ),
+        # Something else deletes it, or it is not certain what does.
+        ([DIST, GONE], [COPY, f"RUN cd /opt && pip install /srv/dist/*.whl && rm -r /srv/dist"]),
+        ([DIST, GONE], [COPY, f"{INSTALL} && cd /opt && rm -r /srv/dist"]),
         ([DIST, GONE], [COPY, f"{INSTALL} && find /srv/dist -delete"]),
         ([DIST, GONE], [COPY, f"{INSTALL} && if a; then rm -r /srv/dist; fi"]),
         ([DIST, GONE], [COPY, f"{INSTALL} && cd /srv && rm -r dist"]),

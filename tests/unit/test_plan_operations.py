@@ -1193,6 +1193,11 @@ USERS: Mapping[str, Content] = {
                 DropInstruction(layer=5),
             ),
         ),
+        (
+            [{**USERS, "etc/group": "staff:x:6:\n"}, APP, OWNED],
+            ["RUN useradd app", "COPY x /app/", "RUN chown app:staff /app/x"],
+            (AddFlag(layer=5, flag="--chown=app:staff"), DropInstruction(layer=6)),
+        ),
         (  # two names of one owner, and a group that has none yet
             [USERS, two(), two(uid=5, gid=6)],
             ["RUN useradd app", "COPY . /app", "RUN chown app:app /app/x && chown 5:6 /app/d/y"],
@@ -1244,6 +1249,11 @@ def test_owner_and_mode_are_given_as_files_are_made(
                 },
             ],
             ["COPY . /app", "RUN chown -R 5:6 /app && chmod 700 /app/x && chmod 750 /app/y"],
+        ),
+        # another file comes with it
+        (
+            [{"app/x": File(MB), "app/y": File(MB)}, {"app/x": File(MB, mode=0o755)}],
+            ["COPY . /app", "RUN chmod 755 /app/x"],
         ),
         # directories that only root could search
         ([two(), two(mode=0o744)], ["COPY . /app", "RUN chmod 744 /app/x /app/d/y"]),
@@ -1515,6 +1525,29 @@ def test_lists_that_nothing_installs_by_any_more_are_not_fetched(
         in edit.operations
     )
     assert (edit.saving >= 2_500_000) == needless, "the lists, and the compiler"
+
+
+def test_lists_of_what_is_left_out_are_not_deleted_earlier_by_another_edit() -> None:
+    edit, done = found(
+        [
+            LISTS,
+            apt(tools("git"), manual=["git"]),
+            {"app/r": "x"},
+            {**purged("git"), "var/lib/apt/lists/.wh.a_Packages": ""},
+        ],
+        [
+            "RUN apt-get update",
+            "RUN apt-get install -y git",
+            "COPY r /app/",
+            f"RUN apt-get purge -y git && {CLEAN}",
+        ],
+    )
+    assert edit.kind == "leave-out"
+    assert done == (
+        DropPackages(layer=5, manager="apt", names=("git",)),
+        DropCommand(layer=7, words=("apt-get", "purge", "-y", "git")),
+        DropInstruction(layer=4),
+    )
 
 
 def test_lists_are_fetched_where_the_first_installation_that_stays_reads_them() -> None:
