@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from pyimginspect.inventory.contents import Content
 from pyimginspect.inventory.derived.causes import Cause, find_causes
@@ -13,7 +13,13 @@ from pyimginspect.inventory.derived.wasted_files import places_of
 from pyimginspect.plan.context import LEAST, Context, Proposal
 from pyimginspect.plan.installed_twice import edits_of_replaced
 from pyimginspect.plan.mounts import edits_of_deleted_copies
-from pyimginspect.plan.operations import DropInstruction, NarrowCopy, Operation
+from pyimginspect.plan.operations import (
+    DropCommand,
+    DropInstruction,
+    NarrowCopy,
+    Operation,
+    ReplaceCommand,
+)
 from pyimginspect.plan.removed import edits_of_removed
 from pyimginspect.plan.runs import collapsed
 from pyimginspect.plan.spans import RULES, Span, find_spans, late_causes
@@ -29,11 +35,11 @@ def edits_of_deleted(context: Context) -> Iterator[Proposal]:
 
     Where nothing but plain commands stand between, one ``RUN`` in place of several is the edit.
     """
-    mended, proposals = edits_of_removed(context)
-    yield from proposals
+    mended, removed = edits_of_removed(context)
     left = [cause for cause in late_causes(context) if cause not in mended]
-    yield from edits_of_deleted_copies(context, left)
-    spans = find_spans(context, left)
+    others = [*removed, *edits_of_deleted_copies(context, left)]
+    yield from others
+    spans = _spans_beside(context, left, others)
     apart = [cause for cause in left if not any(span.covers(cause) for span in spans)]
     yield from edits_of_replaced(context, apart)
     joined: dict[int, list[Cause]] = {}
@@ -42,16 +48,36 @@ def edits_of_deleted(context: Context) -> Iterator[Proposal]:
         if number is not None:
             joined.setdefault(number, []).append(cause)
         else:
-            edit = context.edit(
-                "advice",
-                cause.makers[0],
-                _late_words(cause),
-                rules=(RULES[cause.kind],),
-                others=[cause.removed_in],
-            )
-            yield Proposal(edit, cause.freed.contents)
+            yield _late(context, cause)
     for number, causes in sorted(joined.items()):
         yield _joined(context, spans[number], causes)
+
+
+def _spans_beside(
+    context: Context, causes: Iterable[Cause], others: Iterable[Proposal]
+) -> list[Span]:
+    """Return the spans that fix ``causes``, but for what ``others`` change of a deletion.
+
+    Moved as it was, it would delete what is not there any more.
+    """
+    changed = {
+        operation.layer
+        for each in others
+        for operation in each.edit.operations
+        if isinstance(operation, DropCommand | ReplaceCommand)
+    }
+    return [span for span in find_spans(context, causes) if changed.isdisjoint(span.moved)]
+
+
+def _late(context: Context, cause: Cause) -> Proposal:
+    edit = context.edit(
+        "advice",
+        cause.makers[0],
+        _late_words(cause),
+        rules=(RULES[cause.kind],),
+        others=[cause.removed_in],
+    )
+    return Proposal(edit, cause.freed.contents)
 
 
 def _joined(context: Context, span: Span, causes: list[Cause]) -> Proposal:

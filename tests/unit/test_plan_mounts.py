@@ -207,7 +207,7 @@ def test_a_deletion_of_its_own_goes() -> None:
             ["RUN echo x > /srv/dist/x", COPY, f"{INSTALL} && rm /srv/dist/*.whl"],
         ),
         # Something else deletes it, or it is not certain what does.
-        ([DIST, GONE], [COPY, f"RUN cd /opt && pip install /srv/dist/*.whl && rm -r /srv/dist"]),
+        ([DIST, GONE], [COPY, "RUN cd /opt && pip install /srv/dist/*.whl && rm -r /srv/dist"]),
         ([DIST, GONE], [COPY, f"{INSTALL} && cd /opt && rm -r /srv/dist"]),
         ([DIST, GONE], [COPY, f"{INSTALL} && find /srv/dist -delete"]),
         ([DIST, GONE], [COPY, f"{INSTALL} && if a; then rm -r /srv/dist; fi"]),
@@ -298,3 +298,23 @@ def test_what_is_more_than_wheels_or_less_is_left(
 ) -> None:
     history = ["COPY /w /whl # buildkit", f"RUN {command}", "RUN find /opt -delete"]
     assert mounted([copied, MADE, later], history) == []
+
+
+def test_what_a_mount_takes_out_of_a_deletion_is_not_moved_with_the_rest() -> None:
+    """`rm -r` of a directory that is mounted fails."""
+    plan = make_plan(
+        taken(
+            on_slim(
+                SOURCE,
+                {"tmp/big": File(MB)},
+                {"app/x": "x"},
+                {**NO_SOURCE, "tmp/.wh.big": ""},
+                history=["COPY . /src", "RUN make /src", "COPY x /app/", "RUN rm -r /src /tmp/big"],
+            )
+        )
+    )
+    rest = ReplaceCommand(layer=7, words=("rm", "-r", "/src", "/tmp/big"), command="rm -r /tmp/big")
+    assert [(each.kind, each.operations[:1]) for each in plan.edits] == [
+        ("delete-early", (rest,)),
+        ("advice", ()),
+    ]

@@ -784,6 +784,29 @@ def test_a_removal_is_one_run_with_what_installs_right_before_it() -> None:
     ]
 
 
+def test_what_else_an_installation_makes_and_a_removal_deletes_is_stored_all_the_same() -> None:
+    plan = planned(
+        [
+            {**apt(tools("git"), manual=["git"]), **BIG},
+            {"app/r": "x"},
+            {**purged("git"), **NO_BIG},
+        ],
+        [
+            "RUN apt-get install -y git && fetch",
+            "COPY r /app/",
+            "RUN apt-get purge -y git && rm /tmp/big",
+        ],
+    )
+    assert [(each.kind, each.saving, each.words) for each in plan.edits] == [
+        ("advice", 1_000_000, "delete /tmp/big in the RUN that made it (layer 4), not in layer 6"),
+        (
+            "leave-out",
+            1_000_000,
+            "do not install git: nothing before layer 6, which removes it, calls it",
+        ),
+    ]
+
+
 def test_what_is_removed_behind_a_setting_is_left_out() -> None:
     """What installs it stands right before, but with another environment."""
     edit, done = found(
