@@ -402,6 +402,7 @@ ID = bytes(range(1, 21))
         (note(1, bytes(16)) + note(3, ID), 4, ID),
         (note(1, bytes(5)) + note(3, ID), 4, ID),
         (note(1, bytes(7), name=b"longer") + note(3, ID), 4, ID),
+        (note(1, bytes(7), name=b"other") + note(3, ID), 4, ID),
         (note(1, bytes(20), align=8) + note(3, ID, align=8), 8, ID),
         (note(3, ID, name=b"OTHER\0"), 4, b""),
         (note(3, ID, name=b"GNV\0"), 4, b""),
@@ -575,6 +576,7 @@ def test_what_is_kept_of_a_big_file(monkeypatch: pytest.MonkeyPatch) -> None:
     assert kept(monkeypatch, load(4, 9900, 200)) == [(0, 100), (9900, 50), (9980, 20)]
     assert kept(monkeypatch, load(4, 0, 3000), most=500) == [(0, 480), (9980, 20)]
     assert kept(monkeypatch, load(4, 0, 3000), most=119) == [(0, 100), (9980, 19)]
+    assert kept(monkeypatch, load(4, 1000, 300), most=120) == ends
 
 
 def test_what_is_kept_of_what_is_mapped(monkeypatch: pytest.MonkeyPatch) -> None:

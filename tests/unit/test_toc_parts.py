@@ -38,7 +38,7 @@ from tests.images import (
     elf,
     layer,
 )
-from tests.unit.test_elf import patched, segment
+from tests.unit.test_elf import handmade, load, patched, segment
 
 PACKS: dict[str, Callable[..., Packed]] = {"zstd:chunked": zstd_chunked, "eStargz": estargz}
 
@@ -239,6 +239,39 @@ def with_tables_at_the_end(filler: bytes) -> bytes:
     return patched(head, segment(small, 2) + 8, "Q", start + offset) + filler + small
 
 
+def fetched_of_contents(blob: Memory, packed: Packed) -> int:
+    """How many bytes were fetched of what lies in front of the listing."""
+    place = reference(packed).place
+    assert place is not None
+    return sum(
+        min(stop, place.offset) - start for start, stop in blob.asked if start < place.offset
+    )
+
+
+def test_a_program_of_windows_that_ends_within_its_headers() -> None:
+    program = b"MZ".ljust(60, b"\0") + struct.pack("<I", 64)  # where the file ends
+    packed = zstd_chunked(layer({"python.exe": program, "x.npy": noise(600_000)}))
+    assert index_by_toc(Memory(packed.blob), reference(packed)).index.strings == {}
+
+
+def test_of_a_program_that_is_none_no_more_is_fetched_than_its_beginning() -> None:
+    packed = zstd_chunked(layer({"opt/data": noise(5000), "x.npy": noise(600_000)}), chunk=500)
+    blob = Memory(packed.blob)
+    index_by_toc(blob, reference(packed))
+    assert 1024 < fetched_of_contents(blob, packed) < 1700
+
+
+def test_a_version_is_searched_for_in_what_a_loader_maps_and_nowhere_else() -> None:
+    start = 64 + 3 * 56
+    headers = load(4, 0, 3000), load(6, 3100, 400), load(6, 3500, 100)
+    for length, found in ((3600, ""), (3500, "2.36"), (3100, "2.36"), (2900, "2.36")):
+        body = bytes(length - start) + GLIBC + bytes(400)
+        tree: dict[str, Content] = {"lib/libc.so.6": handmade(*headers, body=body)}
+        packed = zstd_chunked(layer({**tree, "x.npy": noise(600_000)}), chunk=1000)
+        index = index_by_toc(Memory(packed.blob), reference(packed)).index
+        assert index.strings == ({0: found} if found else {})
+
+
 def test_of_a_library_its_beginning_and_its_tables_are_fetched() -> None:
     tree: dict[str, Content] = {
         "lib/libend.so": with_tables_at_the_end(noise(90_000)),
@@ -259,10 +292,7 @@ def test_of_a_library_its_beginning_and_its_tables_are_fetched() -> None:
         index = index_by_toc(blob, reference(packed)).index
         assert bare(index) == bare(index_layer(BytesBlob(data=packed.tar)).index)
         assert [facts.needed[-1] for facts in index.elf.values()] == ["libc.so.6"] * 2
-        assert reference(packed).place is not None
-        listing = reference(packed).place.offset  # type: ignore[union-attr]
-        contents = [min(stop, listing) - start for start, stop in blob.asked if start < listing]
-        assert sum(contents) < 12_000
+        assert fetched_of_contents(blob, packed) < 5000
 
 
 def test_of_a_big_library_the_parts_are_read_that_are_kept_of_it_in_a_whole_layer(
