@@ -558,7 +558,7 @@ def kept(
 
 
 def load(flags: int, offset: int, size: int) -> Header:
-    return (1, flags, offset, offset, 0, size, size, 1)
+    return (1, flags, offset, offset + 0x1000, 0, size, size + 7, 1)
 
 
 def test_what_is_kept_of_a_big_file(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -587,6 +587,10 @@ def test_what_is_kept_of_what_is_mapped(monkeypatch: pytest.MonkeyPatch) -> None
     assert kept(monkeypatch, *segments, mapped=True, most=170) == [
         *((0, 100), (3000, 40), (5000, 10), (9980, 20))
     ]
+    assert kept(monkeypatch, *segments[::-1], mapped=True, most=125) == [
+        *((0, 100), (5000, 5), (9980, 20))
+    ]
+    assert kept(monkeypatch, load(6, 5000, 5), mapped=True) == [(0, 100), (5000, 5), (9980, 20)]
 
 
 def test_headers_beyond_what_was_seen_are_kept_with_those_that_stood_before(
