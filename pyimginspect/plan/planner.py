@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -40,6 +40,25 @@ _RATIO = 0.4
 layers of a Debian image with Python, 0.37 to 0.42."""
 
 
+_EDITS: tuple[Callable[[Context], Iterable[Proposal]], ...] = (
+    edits_of_recommended,
+    edits_of_tools,
+    edits_of_bindings,
+    edits_of_environments,
+    edits_of_caches,
+    edits_of_deleted,
+    edits_of_copied_wheels,
+    edits_of_upgraded_base,
+    edits_of_metadata,
+    edits_of_overwritten,
+    edits_of_duplicates,
+    edits_of_wheels,
+    edits_of_base,
+    edits_of_system_python,
+    edits_of_project_tools,
+)
+
+
 def make_plan(inventory: Inventory, findings: Iterable[Finding] = ()) -> Plan:
     """Return every edit that makes the image smaller, the one that saves most first.
 
@@ -52,7 +71,7 @@ def make_plan(inventory: Inventory, findings: Iterable[Finding] = ()) -> Plan:
     sums: Counter[int] = Counter()
     saved: set[Content] = set()
     findings = tuple(findings)
-    offered, refused = checked(context, [*_proposals(context)])
+    offered, refused = checked(context, [each for edits in _EDITS for each in edits(context)])
     offered = _without_answered(offered)
     if findings:
         cited = (_cited(each, findings) for each in offered)
@@ -105,24 +124,6 @@ def _parts(context: Context, contents: Sequence[frozenset[Content]]) -> Iterator
         parts.setdefault(numbers, []).append(content)
     for numbers, together in sorted(parts.items()):
         yield SavingPart(edits=numbers, size=context.contents.size(together))
-
-
-def _proposals(context: Context) -> Iterator[Proposal]:
-    yield from edits_of_recommended(context)
-    yield from edits_of_tools(context)
-    yield from edits_of_bindings(context)
-    yield from edits_of_environments(context)
-    yield from edits_of_caches(context)
-    yield from edits_of_deleted(context)
-    yield from edits_of_copied_wheels(context)
-    yield from edits_of_upgraded_base(context)
-    yield from edits_of_metadata(context)
-    yield from edits_of_overwritten(context)
-    yield from edits_of_duplicates(context)
-    yield from edits_of_wheels(context)
-    yield from edits_of_base(context)
-    yield from edits_of_system_python(context)
-    yield from edits_of_project_tools(context)
 
 
 def _without_answered(proposals: Sequence[Proposal]) -> list[Proposal]:

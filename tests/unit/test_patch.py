@@ -322,7 +322,7 @@ COPY --from=other /x /x
 """,
         ),
         (
-            BuildStage(first=1, last=1, name="other", copies=(), finish=("f",)),
+            BuildStage(first=1, last=1, name="other", copies=(), install=("i",), finish=("f",)),
             f"""\
 ARG V=3.12
 FROM python:${{V}} AS builder
@@ -335,6 +335,10 @@ RUN f
 USER one
 
 FROM --platform=$TARGETPLATFORM python:${{V}}
+USER one
+{FIXES}
+USER root
+RUN i
 USER one
 {STAGES.partition("RUN a" + chr(10))[2]}""",
         ),
@@ -461,6 +465,21 @@ def test_comments_go_with_the_commands_that_are_moved(command: str, kept: bool) 
     above = "# what pip needs\n" if kept else ""
     assert f"COPY requirements.txt .\n{above}{FIXES}\nRUN {command.split(' && ')[0]}" in patch.text
     assert patch.text.count("# what pip needs") == kept
+
+
+@pytest.mark.parametrize(
+    ("above", "now"),
+    [
+        (f"{FIXES}\n", f"{FIXES}, other\n"),
+        (f"{FIXES}, other\n", f"{FIXES}, other\n"),
+        (f"{FIXES}\n# a note\n", f"{FIXES}\n# a note\n# pyimginspect: fixes other\n"),
+    ],
+)
+def test_the_comment_of_an_earlier_fix_names_the_new_rule_too(above: str, now: str) -> None:
+    text = DOCKERFILE.replace("RUN make\n", f"{above}RUN make\n")
+    append = AppendCommand(layer=5, command="x")
+    patch = plan_of([edit("leave-out", 5, append, rules=("other",))]).patch(text)
+    assert f"txt\n\n{now}RUN make \\\n    && x\n" in patch.text
 
 
 def test_comments_go_with_a_deletion_that_is_moved() -> None:
@@ -682,8 +701,15 @@ def test_no_secret_of_the_history_gets_into_the_text() -> None:
     assert "hunter2" not in patch.text + patch.diff
     from pyimginspect.formats.plan import as_json
 
-    document = as_json(plan_of(every_edit()))
+    steps = [
+        msgspec.structs.replace(each, text="TOKEN=hunter2") if each.word == "ARG" else each
+        for each in STEPS
+    ]
+    document = as_json(plan_of(every_edit(), steps))
     assert "hunter2" not in document
+    assert [each.text for each in plan_of((), steps).without_values().steps] == [
+        each.text for each in STEPS
+    ]
     again = msgspec.json.decode(document)
     assert [each["operations"][0]["type"] for each in again["edits"]][:2] == [
         "add-option",

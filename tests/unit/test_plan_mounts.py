@@ -132,7 +132,8 @@ NO_SOURCE: Mapping[str, Content] = {**MADE, ".wh.src": ""}
         # Wheels among it, or not all of it below the target.
         ([{**SOURCE, "src/a.whl": "a"}, NO_SOURCE], ["COPY . /src", "RUN a /src && rm -r /src"],
          (5,)),
-        ([{**SOURCE, "usr/b": "b"}, NO_SOURCE], ["COPY . /src", "RUN a /src && rm -r /src"], ()),
+        ([{**SOURCE, "usr/b": "b"}, {**NO_SOURCE, "usr/.wh.b": ""}],
+         ["COPY . /src", "RUN a /src && rm -r /src /usr/b"], ()),
     ],
 )  # fmt: skip
 def test_what_is_built_from_is_mounted_so_that_it_can_be_written_to(
@@ -288,6 +289,7 @@ def test_wheels_that_one_run_installs_are_mounted(
     ("copied", "later", "command"),
     [
         ({"whl/r.txt": File(MB)}, {}, "pip install -r /whl/r.txt"),
+        ({**WHEELS, "whl/r.txt": File(MB)}, {}, "pip install /whl/*.whl"),
         # Another layer deletes them, or stores one again.
         (WHEELS, {"whl/.wh.a-1-py3-none-any.whl": ""}, "pip install /whl/*.whl"),
         ({**WHEELS, "whl/b.whl": "b"}, {"whl/b.whl": "c"}, "pip install /whl/*.whl"),
