@@ -37,6 +37,7 @@ from tests.images import (
     image,
 )
 from tests.inventories import DEBIAN_STEP, apt, on_slim, steps, taken
+from tests.reports import finding
 
 MB = b"x" * 1_000_000
 SITE = "usr/local/lib/python3.13/site-packages"
@@ -1828,6 +1829,16 @@ def test_an_official_image_takes_the_place_of_the_systems_python() -> None:
     # An image of 55 MB above Debian's, and bytecode of what pip is and imports.
     assert (edit.level, edit.adds) == ("review", 65_700_000)
     assert plan.saved_by([edit]) == edit.saving - edit.adds
+
+
+@pytest.mark.parametrize(("layer", "cited"), [(0, True), (1, True), (7, False)])
+def test_another_base_mends_what_is_found_in_the_lowest_layer(layer: int, cited: bool) -> None:
+    layers = [debian_base(), apt(SYSTEM, manual=["python3", "python3-pip"]), FLASK]
+    history = steps(DEBIAN_STEP, "RUN apt-get install -y python3 python3-pip", f"RUN {PIP}")
+    inventory = taken(image(layers, history=history, cmd=["python3", "-m", "flask"]))
+    edits = make_plan(inventory, [finding("base-not-official-slim", layers=(layer,))]).edits
+    rules = [each.rules for each in edits if each.kind == "base"]
+    assert rules in (([("base-not-official-slim",)],) if cited else ([()], []))
 
 
 def test_a_layer_of_nothing_but_the_systems_python_goes_altogether() -> None:
