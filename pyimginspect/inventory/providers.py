@@ -27,8 +27,11 @@ _FEDORA = frozenset({"fedora", "rhel", "centos", "rocky", "almalinux", "ol", "am
 _ALPINE = frozenset({"alpine", "wolfi", "chainguard"})
 _SONAME = re.compile(r"lib(.+?)(?:\.so\.(\d[\w.]*)|-(\d[\d.]*)\.so)")
 _BUNDLED = re.compile(r"-[0-9a-f]{8,}(?=[.\-])")  # what auditwheel adds to a name
-_LAST = 999
-_64BIT_TIME = {"debian": 13, "ubuntu": 24}  # the releases that renamed packages to …t64
+_64BIT_TIME = {
+    "debian": 13,
+    "raspbian": 13,
+    "ubuntu": 24,
+}  # the releases that renamed packages to …t64
 
 
 class Dlopened(Struct, frozen=True, kw_only=True):
@@ -166,7 +169,8 @@ def advice(soname: str, system: OperatingSystem, bits: int = 64) -> str:
 def _of_debian(soname: str, system: OperatingSystem) -> str:
     number = system.version_id.partition(".")[0]
     release = int(number) if number.isascii() and number.isdigit() and len(number) < 4 else 0
-    newer = release >= _64BIT_TIME.get(system.id, _LAST + 1)
+    renaming = _64BIT_TIME.get(system.id)
+    newer = renaming is not None and release >= renaming
     names = _debian_names(soname, newer)
     return next((name for name in names if _has_package(system.id, release, name)), "")
 
@@ -184,8 +188,8 @@ def _debian_names(soname: str, newer: bool) -> tuple[str, ...]:
 
 def _has_package(distribution: str, release: int, name: str) -> bool:
     if distribution == "ubuntu":
-        first, last = _table().ubuntu.get(name, (_LAST, 0))
-        return first <= release <= last
+        releases = _table().ubuntu.get(name)
+        return releases is not None and releases[0] <= release <= releases[1]
     return distribution in _WITH_DEBIANS_NAMES and name in debian_packages(str(release))
 
 

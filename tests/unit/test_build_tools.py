@@ -95,6 +95,22 @@ def test_packages_have_the_layer_that_brought_them_and_the_bytes_of_their_files(
     ]
 
 
+@pytest.mark.parametrize(
+    ("files", "path"),
+    [
+        (["etc/a", "opt/cc1", "usr/bin/x", "usr/include/x.h", "usr/lib/x"], "usr/bin/x"),
+        (["etc/a", "opt/cc1", "usr/include/x.h", "usr/lib/x"], "opt/cc1"),
+        (["etc/a", "usr/include/x.h", "usr/lib/x"], "usr/include/x.h"),
+        (["etc/a", "usr/lib/x"], "usr/lib/x"),
+        (["etc/a", "usr/share/doc/x"], "etc/a"),
+    ],
+)
+def test_a_package_is_shown_by_its_most_telling_file(files: list[str], path: str) -> None:
+    tree = apt({"gcc-12": {"files": dict.fromkeys(files, "x")}})
+    (tool,) = taken(on_slim(tree, history=["RUN apt-get install -y gcc-12"])).build_tools
+    assert (tool.path, tool.paths) == (path, len(files))
+
+
 def test_an_upgrade_brings_nothing_new() -> None:
     newer: dict[str, Package] = {**GCC, "gcc-12": {**GCC["gcc-12"], "Version": "12.3.0"}}
     found = taken(on_slim(apt(GCC), apt(newer), history=["RUN a", "RUN apt-get upgrade"]))

@@ -160,10 +160,15 @@ def test_the_parts_of_a_removal() -> None:
         ("Recommends", 'APT::AutoRemove::SuggestsImportant "false";', False),
         ("Recommends", 'APT { AutoRemove { RecommendsImportant "0"; }; };', True),
         ("Enhances", "", True),
+        # What is recommended in another version is not what is there.
+        ("Recommends: held (>= 2),", "", True),
+        ("Recommends: held (>= 1),", "", False),
     ],
 )
 def test_what_holds_a_package(field: str, settings: str, goes: bool) -> None:
-    tree = dpkg("root holder", root={"Depends": "held"}, holder={field: "held"}, held={})
+    name, _, wanted = field.partition(": ")
+    holder = {name: wanted or "held"}
+    tree = dpkg("root holder", root={"Depends": "held"}, holder=holder, held={})
     result = plan(rootfs(tree, {"etc/apt/apt.conf.d/90test": settings}), "root")
     assert ("held" in result.orphaned) is goes
 

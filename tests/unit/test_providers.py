@@ -91,6 +91,8 @@ def test_a_relative_of_debian_and_a_release_without_a_number() -> None:
     assert provider("libssl.so.3", mint) == ""
     raspbian = OperatingSystem(id="raspbian", id_like=("debian",), version_id="12")
     assert provider("libssl.so.3", raspbian) == "libssl3"
+    raspbian = OperatingSystem(id="raspbian", id_like=("debian",), version_id="13")
+    assert provider("libssl.so.3", raspbian) == "libssl3t64"
     assert provider("libssl.so.3", OperatingSystem(id="debian", version_id="sid")) == ""
     assert advice("libssl.so.3", mint) == (
         "Install the package that has libssl.so.3 (apt-file search libssl.so.3)."
@@ -108,12 +110,19 @@ def test_a_relative_of_debian_and_a_release_without_a_number() -> None:
             "Install the package that has libx.so.3 (dnf provides 'libx.so.3()(64",
         ),
         ("libx.so.3", "nixos", "Install the package that has libx.so.3."),
+        ("libcuda.so.1", "debian", "Run the container with the NVIDIA Container Toolkit"),
         ("libgomp-a34b3233.so.1.0.0", "debian", "Install the distribution again: libgomp-a34b3233"),
         ("libpython3.13.so.1.0", "debian", "Install the distribution with the Python that imports"),
     ],
 )
 def test_what_to_do_where_no_package_is_known(soname: str, system: str, said: str) -> None:
     assert advice(soname, OperatingSystem(id=system, version_id="12")).startswith(said)
+
+
+def test_what_dnf_calls_a_library_of_32_bits() -> None:
+    fedora = OperatingSystem(id="fedora", version_id="40")
+    assert "(dnf provides 'libx.so.3()(64bit)')" in advice("libx.so.3", fedora)
+    assert "(dnf provides libx.so.3)" in advice("libx.so.3", fedora, 32)
 
 
 def test_every_name_that_a_fix_can_print_is_in_the_lists_of_its_release() -> None:

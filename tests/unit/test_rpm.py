@@ -74,6 +74,28 @@ def test_source_names(source: str, name: str) -> None:
     assert source_name(RpmPackage(name="x", version="1", source=source)) == name
 
 
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("a 1-2 3 4 v 5 6 x", RpmPackage(
+            name="a", version="1", release="2", epoch=5, architecture="x", vendor="v", size=6,
+            install_time=3)),
+        ("a 1 (none) 4 (none) (none) (none) (none) 0", RpmPackage(name="a", version="1")),
+        ("a 1 3 4 v 5 6 x 5 s-1-1.src.rpm z", RpmPackage(
+            name="a", version="1", epoch=5, architecture="x", vendor="v", size=6, install_time=3,
+            source="s-1-1.src.rpm")),
+        (f"a 1 {'9' * 18} 4 v 5 {'9' * 19} x", RpmPackage(
+            name="a", version="1", epoch=5, architecture="x", vendor="v", size=0,
+            install_time=10**18 - 1)),
+        ("a 1-2 3 4 v 5 6", None),
+        (" 1-2 3 4 v 5 6 x", None),
+    ],
+)  # fmt: skip
+def test_a_line_of_a_manifest(line: str, expected: RpmPackage | None) -> None:
+    found = parse_manifest(line.replace(" ", "\t").encode())
+    assert found == ([] if expected is None else [expected])
+
+
 def test_manifest() -> None:
     assert parse_manifest(MANIFEST.encode()) == [
         RpmPackage(

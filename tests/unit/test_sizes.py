@@ -49,6 +49,7 @@ def areas(found: tuple[Area, ...]) -> list[tuple[int, str, int, str, int]]:
         pytest.param([], {}, [], id="nothing"),
         pytest.param([{"a": 0}], {}, [], id="empty files"),
         pytest.param([{"a": 5}], {}, [(0, "a", 5, "live", 0)], id="one file"),
+        pytest.param([{"a": 1}], {}, [(0, "a", 1, "live", 0)], id="one file of one byte"),
         pytest.param(
             [{"usr/bin/cc": 9_000_000, "usr/a": 1, "usr/lib/b": 2, "c": 3}],
             {},

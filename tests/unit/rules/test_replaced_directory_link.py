@@ -25,6 +25,13 @@ MERGED: Tree = {
     "opt/app-1/run": File("#!/usr/bin/sh\n", mode=0o755),
     "opt/app-1/lib.so": elf(),
     "opt/app": Link("app-1"),
+    "sbin": Link("usr/sbin"),
+    "usr/sbin/tool": File("a program without a loader", mode=0o755),
+    "usr/sbin/README": "text",
+    "lib": Link("usr/lib"),
+    "usr/lib/libx.so": File(elf(), mode=0o644),
+    "libx32": Link("usr/libx32"),
+    "usr/libx32/README": File("text", mode=0o666),
 }
 
 
@@ -52,6 +59,18 @@ def judge(*trees: Tree) -> list[Finding]:
             "lib64",
             "/lib64 contains x/libx.so since layer 1, in the place of a link to usr/lib64:"
             f" {LOADER} is no longer found",
+        ),
+        (
+            {"sbin/x": ""},
+            "sbin",
+            "/sbin contains x since layer 1, in the place of a link to usr/sbin: /sbin/tool and 1"
+            " more file are no longer found",
+        ),
+        (
+            {"lib/x": ""},
+            "lib",
+            "/lib contains x since layer 1, in the place of a link to usr/lib: /lib/libx.so is no"
+            " longer found",
         ),
         (
             {"bin/bash": File(elf(interp=LOADER), mode=0o755), "bin/dash": "", "bin/run": ""},
@@ -94,11 +113,20 @@ def test_the_evidence_names_both_layers_and_what_needs_it() -> None:
     )
 
 
+def test_a_loader_that_programs_name_is_evidence() -> None:
+    (finding,) = judge({"lib64/x": ""})
+    words = f"its loader or interpreter is {LOADER}, which is not there"
+    assert (words, "usr/bin/bash", None) in [
+        (each.what, each.path, each.layer) for each in finding.evidence
+    ]
+
+
 @pytest.mark.parametrize(
     "trees",
     [
         [],
         [{"usr/bin/tool": "x"}],
+        [{"libx32/x": ""}],  # text, which nobody can run
         [{"doc/b": "x"}],  # text, which nothing names
         [{"opt/app/": None}],  # an application's own affair
         [{"bin": Link("usr/bin"), "usr/bin/": None, "bin/tool": "x"}],
