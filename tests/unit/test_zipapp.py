@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.commands import command
 from tests.images import debian_base, docker_archive, image, official_python
 
 PACKAGE = Path(__file__).resolve().parents[2] / "pyimginspect"
@@ -37,13 +38,13 @@ def test_it_runs_from_one_file(name: str, zipped: Path, tmp_path: Path) -> None:
     )
     both = [
         subprocess.run(
-            [sys.executable, *how, "--no-cache", "--fail-on", "never", "-f", name, "x.tar"],
+            [*program, "--no-cache", "--fail-on", "never", "-f", name, "x.tar"],
             capture_output=True,
             cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": path},
+            env={**os.environ, "PYTHONPATH": ""},
             check=True,
         ).stdout
-        for how, path in (([str(zipped)], ""), (["-m", "pyimginspect"], str(PACKAGE.parent)))
+        for program in ((sys.executable, str(zipped)), command())
     ]
     assert both[0] == both[1] != b""
     if name == "json":
