@@ -411,6 +411,12 @@ def test_a_record_of_too_many_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [row.path for row in read_record(b'"a",,1\nb,,2\nc,,3\n')] == ["a", "b"]
 
 
+@pytest.mark.parametrize("quote", ["", '"'])
+def test_a_path_that_is_listed_twice_with_different_sizes_has_none(quote: str) -> None:
+    record = f"{quote}a{quote},,1\n\n,,5\nb,,2\na,,3\nb,,2\nc,,\n"
+    assert rows_of(record.encode(), "x") == {"x/a": "", "x/b": "2", "x/c": ""}
+
+
 @given(st.binary(max_size=300))
 def test_no_record_is_too_strange(data: bytes) -> None:
     for row in read_record(data):

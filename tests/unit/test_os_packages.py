@@ -83,6 +83,13 @@ def test_history(
     assert history(database, key) == expected
 
 
+def test_a_removed_package_has_the_layer_that_brought_its_last_version() -> None:
+    (gone,) = packages({"x": ""}, dpkg_status(A1), dpkg_status(A2), dpkg_status(B)).removed
+    assert (gone.version, gone.layer) == ("2", 2)
+    (gone,) = packages({"x": ""}, dpkg_status(A1), dpkg_status(B)).removed
+    assert (gone.version, gone.layer) == ("1", 1)
+
+
 def test_a_package_of_two_architectures_is_two_packages() -> None:
     tree = dpkg_status({"libc6": {"Multi-Arch": "same", "files": ["usr/lib/a/libc.so"]}})
     foreign = "\n\nPackage: libc6\nStatus: install ok installed\nArchitecture: i386\nVersion: 1\n"
