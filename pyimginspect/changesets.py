@@ -72,6 +72,8 @@ class LayerStack:
         self._names: dict[tuple[int, int], int] = {}
         # What the headers of hard links made of content, where they differ from its own.
         self._headers: dict[tuple[int, int], Entry] = {}
+        # Numbers that are objects once, not once for each layer.
+        self._positions: list[int] = []
         # Of the layer that is being applied: its directories, where the parents that its entries
         # name really are, what it hides of lower layers.
         self._literal: set[str] = {""}
@@ -88,7 +90,9 @@ class LayerStack:
         number = layer.number
         self._literal, self._through_links = {""}, {}
         self._whiteouts, self._opaque = [], []
-        for position, entry in enumerate(layer.index.entries):
+        entries = layer.index.entries
+        self._positions += range(len(self._positions), len(entries))
+        for position, entry in zip(self._positions, entries, strict=False):
             path = entry.path
             parent, _, name = path.rpartition("/")
             if parent not in self._literal:
