@@ -254,6 +254,7 @@ def test_what_starts(
         (["/app/arm"], "ENOEXEC", "a program for aarch64, and the image is for linux/amd64", {}),
         (["/app/musl"], "ENOENT", "requires the loader /lib/ld-musl-x86_64.so.1 of musl", {}),
         (["python3", "/app/gone.py"], "ENOENT", "/app/gone.py is in no layer", {}),
+        (["python3", "-u", "/app/gone.py"], "ENOENT", "/app/gone.py is in no layer", {}),
         (["python3", "/app/private.py"], "EACCES", "may not read /app/private.py", {"user": "app"}),
         (["python3", "/app"], "", "has no __main__.py", {}),
         (["python3", "-m", "gone.web"], "", "has a module gone", {"working_dir": "/app"}),
@@ -297,6 +298,7 @@ def test_what_cannot_start(
     assert found.problem is not None
     assert (found.problem.errno, words in found.problem.what) == (errno, True), found.problem.what
     what = found.problem.what
+    assert not what.startswith("usr/")
     assert ("as the / after it says" in what) == command[0].endswith("tool/")
     assert f"/{found.problem.path}" in f"/{what}" or what.startswith(("its path", "more than"))
 
@@ -416,6 +418,13 @@ APT, DNF = {"usr/bin/apt-get": executable()}, {"usr/bin/dnf": executable()}
          {"more": {"x": py("#!/opt/zsh"), **DNF}}),
         (["/x"], "begin /x with #!/bin/sh, if it uses no feature of zsh",
          {"more": {"x": py("#!/opt/zsh")}}),
+        (["python3", "/app/gone.py"],
+         "copy it into the image, or name the file that is there in place of /app/gone.py", {}),
+        (["python3", "/srv/run.py"], "copy what the link leads to as well, to /gone.py",
+         {"more": {"srv/run.py": Link("/gone.py")}}),
+        (["sh", "/app/gone.sh"], "copy /app/gone.sh into the image", {}),
+        (["sh", "/srv/run.sh"], "copy what the link leads to as well, to /gone.sh",
+         {"more": {"srv/run.sh": Link("/gone.sh")}}),
         (["/app/cr.sh"], "store /app/cr.sh with Unix line endings: *.sh text eol=lf in"
          " .gitattributes, or RUN sed -i 's/\\r$//' /app/cr.sh", {}),
     ],
@@ -442,6 +451,37 @@ def test_a_python_by_another_name_is_the_one_of_the_shortest_path() -> None:
 SITE = "usr/local/lib/python3.13/site-packages"
 
 
+LIB: dict[str, Content] = {"srv/lib/web.py": "", "srv/web.zip": "PK"}
+
+
+@pytest.mark.parametrize(
+    ("command", "env", "missing"),
+    [
+        (["python3", "-m", "web"], [], True),
+        (["python3", "-m", "web"], ["PYTHONPATH=/opt/venv/bin"], True),
+        (["python3", "-m", "web"], ["PYTHONPATH=/srv/lib"], False),
+        (["python3", "-m", "web"], ["PYTHONPATH=:../srv/lib"], False),
+        (["python3", "-m", "web"], ["PYTHONPATH=/srv:/srv/web.zip"], False),
+        (["python3", "-m", "web"], ["PYTHONPATH=/mounted"], False),
+        (["env", "PYTHONPATH=/srv/lib", "python3", "-m", "web"], [], False),
+        (["sh", "-c", "PYTHONPATH=/srv/lib exec python3 -m web"], [], False),
+        (["sh", "-c", "export PYTHONPATH=/srv/lib; python3 -m web"], [], False),
+        (["sh", "-c", "export PYTHONPATH=$PYTHONPATH:/srv/lib; python3 -m web"], [], False),
+        (["python3", "-m", "web"], ["PYTHONHOME=/opt"], False),
+        (["sh", "-c", "export PYTHONHOME=$X; python3 -m web"], [], False),
+        (["python3", "-m", "no-module"], [], False),
+        (["/srv/python3", "-m", "web"], [], True),
+    ],
+)
+def test_a_module_from_where_variables_say(
+    command: list[str], env: list[str], missing: bool
+) -> None:
+    more = {**LIB, "srv/python3": Link("/usr/local/bin/python3.13")}
+    found = startup(cmd=command, env=env, working_dir="/app", more=more)
+    assert found.python == LOCAL
+    assert (found.problem is not None) is missing
+
+
 @pytest.mark.parametrize(
     ("tree", "directory", "likely"),
     [
@@ -451,6 +491,8 @@ SITE = "usr/local/lib/python3.13/site-packages"
         ({f"{SITE}/hook.pth": "import hook\n"}, "/app", None),
         ({f"{SITE}/web-1.egg": "zip"}, "/app", None),
         ({"usr/local/lib/python3.13/lib-dynload/web.so": executable()}, "/app", None),
+        ({"web/main.py": ""}, "/", None),
+        ({"web.py": ""}, "/", None),
         # What does not.
         ({f"{SITE}/distutils-precedence.pth": "import os"}, "/app", False),
         ({f"{SITE}/more.pth": "/srv\n"}, "/app", False),
@@ -528,6 +570,10 @@ def test_where_a_module_may_come_from(tree: Tree, directory: str, likely: bool |
         (["sh", "-c", "PATH=~/bin:~app/bin exec pythonx"], {}),
         (["sh", "-c", "exec ~app/bin/pythonx"], {}),
         (["env", "--split-what", "x"], {}),
+        # Options that change where modules are looked up.
+        (["python3", "-E", "-m", "gone"], {"working_dir": "/app"}),
+        (["python3", "-Im", "gone"], {"working_dir": "/app"}),
+        (["python3", "-m"], {}),
         (["/proc/self/exe"], {}),
         # It keeps root's capabilities up to the program: a container showed it.
         (["setpriv", "--reuid=app", "--init-groups", "/opt/root-python"], {}),
@@ -604,6 +650,15 @@ def test_the_steps_say_how() -> None:
     ]
 
 
+def test_a_step_has_the_first_words_of_its_command() -> None:
+    for number in (12, 13):
+        command = ["python3", "-c", *map(str, range(number - 2))]
+        (step,) = startup(cmd=command).steps
+        assert step.words == (*command[:12], *["…"] * (number - 12))
+    found = startup(cmd=["sh", "-c", 'exec python3 "$X"'])
+    assert found.steps[-1].words == ("python3", "…")
+
+
 def test_a_shell_for_people_and_no_command_show_what_path_leads_to() -> None:
     for command in ([], ["bash"], ["/bin/sh"]):
         found = startup(cmd=command)
@@ -643,6 +698,10 @@ def test_a_script_in_an_empty_directory_may_be_mounted() -> None:
         found = startup(cmd=command, working_dir="/code", more={"x": "", **tree})
         assert found.problem is not None
         assert found.problem.likely
+    for script in ("/gone.py", "/app/gone.py"):  # nothing is mounted over what is there
+        problem = startup(cmd=["python3", script]).problem
+        assert problem is not None
+        assert not problem.likely
 
 
 def test_a_missing_base_layer_makes_nothing_missing() -> None:

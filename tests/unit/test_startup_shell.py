@@ -99,6 +99,17 @@ def run(shell: str, text: str) -> subprocess.CompletedProcess[bytes]:
         ('[ ! "$1" != web ]', True),
         ('[ ! -n "$ONE" ]', False),
         ('[[ ( $1 == web ) ]]', True),
+        ("[[ $1 == 'web' ]]", True),
+        ("[[ $1 == 'w*' ]]", False),
+        ('[[ $1 == "we"* ]]', True),
+        ('[[ $1 == "$1" ]]', True),
+        ('[[ $2 == "$1" ]]', False),
+        ('[[ $1 == $ONE ]]', False),
+        ('[[ $ONE == 1 ]]', True),
+        ('[[ $1 == *w*e*b* ]]', True),
+        ('[[ $1 == ?e? ]]', True),
+        ('[ 999999999 -gt 1 ]', True),
+        ('[ 1 -gt "$ONE" ]', False),
     ],
 )  # fmt: skip
 def test_a_condition_is_decided_as_shells_decide_it(condition: str, expected: bool) -> None:
@@ -135,6 +146,15 @@ def test_a_condition_is_decided_as_shells_decide_it(condition: str, expected: bo
         '[[ 1 -eq 2 || $X == a ]]',
         '[ "$(id -u)" = 0 ]',
         "[ 1 -ef 2 ]",
+        "[[ web == *w*e*b** ]]",
+        "[[ web == [w]eb ]]",
+        '[[ web == "we*"* ]]',
+        "[[ web == $X ]]",
+        '[[ web == "$X"* ]]',
+        "[[ web == " + "w" * 201 + " ]]",
+        "[ 1 -gt $TWO ]",
+        "[ $TWO -gt 1 ]",
+        "[ x -gt 1 ]",
         "pip check",
         "[[ web == $STAR ]]",
     ],
@@ -183,6 +203,18 @@ def decided(condition: str, values: Values) -> bool | None:
         ("plain", ["plain"]),
         ("'a b$ONE'", ["a b$ONE"]),
         ('"a $ONE b"', ["a 1 b"]),
+        ('"$ONE  $WEB"', ["1  web"]),
+        ('"${ONE}x$WEB y"', ["1xweb y"]),
+        ('"a\\\nb"', ["ab"]),
+        ('${WEB#"w"}', ["eb"]),
+        ("${WEB%b}", ["we"]),
+        ("${WEB%x}", ["web"]),
+        ("${WEB:0:2}", ["we"]),
+        ("${WEB:-a}", ["web"]),
+        ("${EMPTY=a}", []),
+        ("~/a~b", ["/home/app/a~b"]),
+        ("$ONE$WEB", ["1web"]),
+        ("'a'\"b\"c", ["abc"]),
         (r'"a\$b\\c\"d\e"', [r'a$b\c"d\e']),
         (r"a\ b\$", ["a b$"]),
         ("$ONE", ["1"]),
@@ -270,6 +302,11 @@ def test_a_word_becomes_what_shells_make_of_it(word: str, expected: list[str]) -
         "~+/x",
         "x:~/y",
         "${WEB:0:1:1}",
+        "${WEB:}",
+        "${WEB#$1}",
+        "${WEB%%}",
+        "${X:1}",
+        "${EMPTY:?}",
         "${WEB:a}",
         "${WEB%%.*}",
         "${WEB/a/b}",
@@ -286,7 +323,7 @@ def test_a_word_becomes_what_shells_make_of_it(word: str, expected: list[str]) -
     ],
 )  # fmt: skip
 def test_a_word_that_only_a_container_knows(word: str) -> None:
-    variables = {"WEB": "web", "TWO": "a b", "SPACE": " ", "STAR": "*.py a"}
+    variables = {"WEB": "web", "EMPTY": "", "TWO": "a b", "SPACE": " ", "STAR": "*.py a"}
     values = Values(variables=variables, arguments=None)
     assert None in expanded(word, values)
 

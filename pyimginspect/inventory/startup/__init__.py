@@ -82,7 +82,7 @@ def find_startup(
         return msgspec.structs.replace(
             known, status="unknown", reason=str(error), steps=tuple(route.steps)
         )
-    if result.interactive and not result.python:
+    if result.interactive:
         return _without_command(context, known, f"{how} starts a shell", result)
     return msgspec.structs.replace(
         known,

@@ -48,7 +48,7 @@ def walk(context: Context, path: str, user: User, subject: str = "") -> str:
     Raises :class:`CannotStartError` with the errno that a system call would have, and
     :class:`NotKnownError` for what a runtime mounts, or an absent layer may have.
     """
-    return _Walk(context, path, user, subject or path).to_the_end()
+    return _Walk(context, path, user, subject).to_the_end()
 
 
 class _Walk:

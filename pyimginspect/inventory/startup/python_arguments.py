@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 import msgspec
 from msgspec import Struct
@@ -17,7 +18,7 @@ from pyimginspect.inventory.startup.records import (
 )
 from pyimginspect.inventory.startup.users import may_read
 
-__all__ = ["check_arguments", "is_interactive", "likely"]
+__all__ = ["check_arguments", "likely"]
 
 _CLUSTER = re.compile(r"-([^cVh?mWX]*)(.?)(.*)", re.DOTALL)
 """An argument of several options of one letter, up to one that ends it or has a value."""
@@ -28,11 +29,6 @@ _NOT_USUAL = frozenset("IEsSP")
 _ENDING = frozenset("cVh?")
 """A text to run, the version, help: no file is run."""
 _SUFFIXES = (".py", ".pyc", ".so")
-
-
-def is_interactive(arguments: tuple[Word, ...]) -> bool:
-    """Whether a Python with these arguments, its name among them, reads its standard input."""
-    return len(arguments) == 1
 
 
 def check_arguments(
@@ -122,8 +118,8 @@ def _check_module(context: Context, process: Process, program: str, module: str)
     if process.directory is None:
         raise NotKnownError("the working directory, which Python imports from, is not known")
     own = rootfs.resolve(process.directory)
-    places = [*sites, f"{sites[0]}/lib-dynload", *([own] if own else [])]
-    if name in _BUILT_IN or any(_has_module(context, place, name) for place in places):
+    places = [*sites, f"{sites[0]}/lib-dynload", *([own] if own is not None else [])]
+    if name in _BUILT_IN or _may_have(context, [*places, *_python_path(context, process)], name):
         return
     if context.in_volume(process.directory):
         raise NotKnownError(f"module {name} may be in a volume")
@@ -139,6 +135,17 @@ def _check_module(context: Context, process: Process, program: str, module: str)
     if own == "" or (own is not None and _is_site(context, own)):
         raise error
     raise likely(context, error, "/nowhere")
+
+
+def _may_have(context: Context, places: Iterable[str | None], name: str) -> bool:
+    """Whether one of the places has a module, or is not there, and may be mounted."""
+    return any(place is None or _has_module(context, place, name) for place in places)
+
+
+def _python_path(context: Context, process: Process) -> list[str | None]:
+    """Return the real paths of what PYTHONPATH names; ``None`` for what is not there."""
+    entries = process.variables.get("PYTHONPATH", "").split(":")
+    return [context.rootfs.resolve(absolute(each, process.directory)) for each in entries if each]
 
 
 _ADDING = (".pth", ".egg", ".zip", ".egg-link")
@@ -157,12 +164,13 @@ def _is_site(context: Context, directory: str) -> bool:
 def _has_module(context: Context, place: str, name: str) -> bool:
     """Whether ``place`` has the module, or something that may add modules when Python starts."""
     rootfs = context.rootfs
-    if rootfs.get(place) is not None and rootfs[place].kind == "file":
+    if place in rootfs and rootfs[place].kind == "file":
         return True  # an archive: what is in it is not known
-    package = rootfs.resolve(f"{place}/{name}")
+    found = f"{place}/{name}" if place else name
+    package = rootfs.resolve(found)
     if package is not None and rootfs[package].kind == "directory":
         return True
-    if any(f"{place}/{name}{suffix}" in rootfs for suffix in _SUFFIXES):
+    if any(f"{found}{suffix}" in rootfs for suffix in _SUFFIXES):
         return True
     for path in rootfs.children(place):
         last = path.rpartition("/")[2]

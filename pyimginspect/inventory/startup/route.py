@@ -12,7 +12,6 @@ from pyimginspect.inventory.startup.fixes import line_endings
 from pyimginspect.inventory.startup.paths import absolute, problem, walk
 from pyimginspect.inventory.startup.python_arguments import (
     check_arguments,
-    is_interactive,
     likely,
 )
 from pyimginspect.inventory.startup.records import (
@@ -149,7 +148,6 @@ class Route:
             word=origin or word,
             named=word if origin else named,
             steps=tuple(self.steps),
-            interactive=is_interactive(program.arguments),
         )
         # A script's own path, which the kernel gives its interpreter, has been opened already.
         opened = bool(program.scripts)

@@ -134,10 +134,14 @@ def unsettled(process: Process) -> Process:
 
 
 def forget(process: Process, name: str) -> Process:
-    """Return the process with a variable whose value is not known."""
+    """Return the process with a variable whose value is not known.
+
+    Without knowing where Python imports from, nothing that is missing is certainly missing.
+    """
+    settled = process.settled and name not in ("PYTHONPATH", "PYTHONHOME")
     variables = {key: value for key, value in process.variables.items() if key != name}
     path = None if name == "PATH" else process.path
-    return msgspec.structs.replace(process, variables=variables, path=path)
+    return msgspec.structs.replace(process, variables=variables, path=path, settled=settled)
 
 
 def set_options(call: Call, state: State) -> State:

@@ -72,7 +72,7 @@ def _pieces(node: Node, values: Values, depth: int) -> Iterator[Word]:
         for word in words:
             yield from (word,) if kind == "string" else _split(word)
     elif kind in ("simple_expansion", "expansion"):
-        yield from _split(_value(node, values))
+        yield from _split(_value(_text(node), values))
     else:
         yield _joined(node, values, depth)
 
@@ -117,7 +117,7 @@ def _joined(node: Node, values: Values, depth: int = 0) -> Word:
     if kind in ("word", "number", "extglob_pattern", "regex", "test_operator", "variable_name"):
         return _plain(text, values)
     if kind in ("simple_expansion", "expansion"):
-        value = _value(node, values)  # without quotes it may become several words, or a pattern
+        value = _value(text, values)  # without quotes it may become several words, or a pattern
         return None if value is None or _SPLITS.search(value) or _has_pattern(value) else value
     if kind == "string":
         return _quoted(node, values, depth)
@@ -153,18 +153,20 @@ def _without_backslashes(text: str) -> str:
 def _quoted(node: Node, values: Values, depth: int) -> Word:
     """Return what stands between double quotes.
 
-    The grammar leaves out blanks between expansions: what is text is recognized by the positions.
+    The grammar counts blanks between expansions to the second: what is text is recognized by the
+    positions.
     """
     data = node.text or b""
     start, at, parts = node.start_byte, 1, []
     for child in node.named_children:
         if child.type == "string_content":
             continue
-        parts.append(_quoted_text(data[at : child.start_byte - start]))
-        value = _value(child, values) if child.type in ("simple_expansion", "expansion") else None
+        text = _text(child).lstrip()
+        begin = child.end_byte - start - len(text.encode("utf-8", "surrogateescape"))
+        value = _value(text, values) if child.type in ("simple_expansion", "expansion") else None
         if value is None:
             return None
-        parts.append(value)
+        parts += [_quoted_text(data[at:begin]), value]
         at = child.end_byte - start
     parts.append(_quoted_text(data[at:-1]))
     return "".join(parts)
@@ -186,9 +188,8 @@ def _quoted_text(data: bytes) -> str:
     return "".join(found)
 
 
-def _value(node: Node, values: Values) -> Word:
+def _value(text: str, values: Values) -> Word:
     """Return what ``$name`` or ``${name…}`` stands for; ``None`` where that is not known."""
-    text = _text(node)
     if not text.startswith("${"):
         return _parameter(text[1:], values)
     inside = text[2:-1]
@@ -261,6 +262,14 @@ def _of_all(name: str, arguments: tuple[Word, ...] | None) -> Word:
     return None if several else " ".join(word or "" for word in arguments)
 
 
+def _part(node: Node, values: Values) -> Word:
+    """Return a part of a pattern; ``None`` for one that is not known, or has ``*`` in quotes."""
+    if node.type in ("word", "extglob_pattern"):
+        return _text(node)
+    text = _joined(node, values)
+    return None if text is None or _has_pattern(text) else text
+
+
 def matches(word: str, pattern: Node, values: Values) -> bool | None:
     """Whether a word fits a pattern of ``case``; ``None`` where that is not known."""
     text = _text(pattern)
@@ -270,10 +279,7 @@ def matches(word: str, pattern: Node, values: Values) -> bool | None:
         value = _joined(pattern, values)
         return None if value is None else word == value
     if pattern.type == "concatenation":
-        parts = [
-            _text(child) if child.type in ("word", "extglob_pattern") else _joined(child, values)
-            for child in pattern.children
-        ]
+        parts = [_part(child, values) for child in pattern.children]
         if None in parts:
             return None
         text = "".join(part or "" for part in parts)
