@@ -43,6 +43,8 @@ __all__ = [
 _STATEFUL = frozenset(
     ["cd", "pushd", "popd", "export", "unset", "umask", "source", ".", "exec", "exit", "trap"]
 ) | {"ulimit", "alias", "shopt", "eval", "return", "declare", "readonly", "typeset", "local"}
+_HARMLESS = re.compile(r"-[eux]*o?|pipefail")
+"""What ``set`` may be given: it changes nothing that a command does which succeeds."""
 _REMOVALS: dict[Manager, frozenset[str]] = {
     "apt": frozenset({"purge", "remove", "autoremove", "autopurge"}),
     "apk": frozenset({"del"}),
@@ -235,14 +237,13 @@ def keeps_state(text: str) -> bool:
         return False
     for item in script.items:
         # An assignment and a declaration are no commands, and stay; a loop is a unit of its own.
-        first = text[item.start : item.end].split(maxsplit=1)[0]
+        first = text[item.start : item.end].split()[0]
         if first in _STATEFUL or (not item.simple and "=" in first):
             return False
     for call in calls(text):
         if call.command.operator == "&" or call.program in _STATEFUL or not call.words:
             return False
-        options = set("".join(call.words[1:]))
-        if call.program == "set" and not options <= set("-euxo pipfail"):
+        if call.program == "set" and not all(map(_HARMLESS.fullmatch, call.words[1:])):
             return False
     return not text.rstrip().endswith("&")
 
