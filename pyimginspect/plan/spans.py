@@ -75,14 +75,12 @@ def find_spans(context: Context, causes: Iterable[Cause]) -> list[Span]:
         if span is None or any(span.first in each.moved for each in spans):
             continue
         if spans and span.first <= spans[-1].last:
-            joined = Span(
+            # Where each of two can be one RUN, and they have one in common, all can.
+            spans[-1] = Span(
                 first=spans[-1].first,
                 last=max(span.last, spans[-1].last),
                 moved=tuple(sorted({*spans[-1].moved, *span.moved})),
             )
-            if not context.joinable(joined.first, joined.last):
-                continue
-            spans[-1] = joined
         else:
             spans.append(span)
     return spans
@@ -120,19 +118,19 @@ def _may_move(context: Context, removed_in: int, last: int) -> bool:
 
 
 def _removes_later(context: Context, removed_in: int, last: int) -> bool:
-    """Whether a layer removes anything that layers after ``last`` made.
+    """Whether a layer removes, or writes again, anything that layers after ``last`` made.
 
     An empty file, a link or a directory, too: ``rm`` would not find it earlier, and it would stay.
     """
     rootfs = context.inventory.rootfs
-    if any(each.removed_in == removed_in and each.layer > last for each in rootfs.removals):
-        return True
     removed = set()
     for entry in rootfs.layers[removed_in].index.entries:
         folder, _, name = entry.path.rpartition("/")
         if name.startswith(WHITEOUT):
             hidden = name.removeprefix(WHITEOUT)
             removed.add(folder if name == OPAQUE else posixpath.join(folder, hidden))
+        elif entry.kind != "directory":
+            removed.add(entry.path)
     made = (
         entry.path
         for layer in rootfs.layers[last + 1 : removed_in]
