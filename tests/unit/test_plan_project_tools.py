@@ -170,3 +170,73 @@ def test_the_owner_of_the_environment_stays() -> None:
     assert [each.copies[0].owner for each in stages(one)] == ["1000:1000"]
     mixed = {**environment(owner=1000), "app/.venv/x": "root's"}
     assert stages(planned([installed("poetry"), mixed], [BRINGS, MADE], ("python3",))) == []
+
+
+# --- figures --------------------------------------------------------------------------------------
+def test_an_edit_says_what_goes() -> None:
+    tool = installed("poetry")
+    record = f"{SITE}/toml-1.dist-info/RECORD"
+    more = {"six.py": "#", "__pycache__/six.cpython-313.pyc": "c"}
+    text = tool[record]
+    assert isinstance(text, str)
+    tool |= {f"{SITE}/{path}": data for path, data in more.items()}
+    tool[record] = text + "".join(f"{path},,\n" for path in more)
+    plan = planned([tool, FILES, environment()], [BRINGS, "COPY p /app/", MADE])
+    (edit,) = (each for each in plan.edits if each.kind == "builder-stage")
+    assert (edit.layer, edit.others, edit.level) == (4, (6,), "review")
+    assert edit.words == (
+        "make /app/.venv in a stage of its own, and copy it: the final image needs no poetry"
+    )
+    assert edit.reason == "look whether anything calls poetry at run time"
+    assert edit.modules == ("poetry", "six", "toml")
+
+
+LIBRARY = "usr/local/lib/python3.13/__pycache__"
+STRAY: Layer = {f"{LIBRARY}/os.cpython-313.pyc": b"c" * 5000}
+
+
+@pytest.mark.parametrize(
+    ("made", "later", "adds"),
+    [
+        (MADE, "RUN make", 0),
+        (f"RUN python -m venv /app/.venv && {MADE[4:]}", "RUN make", 0),
+        # It stores again what the tools' calls stored of the base's library.
+        (MADE, "RUN python -m compileall /app", 5000),
+    ],
+)
+@pytest.mark.parametrize("first", [True, False])
+def test_bytecode_of_the_base_goes_and_may_come_back(
+    made: str, later: str, adds: int, first: bool
+) -> None:
+    brings = {**installed("poetry"), **(STRAY if first else {})}
+    second = {**environment(), **({} if first else STRAY)}
+    plain = planned([installed("poetry"), environment(), {}], [BRINGS, made, later])
+    plan = planned([brings, second, {}], [BRINGS, made, later])
+    saved, other = ([e for e in p.edits if e.kind == "builder-stage"] for p in (plan, plain))
+    assert [each.adds for each in saved] == [adds]
+    assert saved[0].saving - other[0].saving == 5000
+
+
+def test_what_the_second_step_writes_again_is_saved_of_the_first() -> None:
+    first = {**installed("poetry"), **environment(), "app/.venv/data": File(b"x" * 300_000)}
+    again: Layer = {"app/.venv/data": "small"}
+    plain = planned([{**installed("poetry"), **environment()}, again], [BRINGS_AND_MADE, MADE])
+    plan = planned([first, again], [BRINGS_AND_MADE, MADE])
+    saved, other = ([e for e in p.edits if e.kind == "builder-stage"] for p in (plan, plain))
+    assert saved[0].saving - other[0].saving == 300_000
+
+
+BRINGS_AND_MADE = f"{BRINGS} && {MADE[4:]}"
+
+
+@pytest.mark.parametrize(
+    ("made", "offered"),
+    [
+        (environment(), 1),
+        (environment(system=True), 0),
+        ({**environment(), "app/.venv/bin/python": Link("/nowhere/python")}, 0),  # it is broken
+    ],
+)
+def test_only_an_environment_that_is_whole_is_copied(made: Layer, offered: int) -> None:
+    plan = planned([installed("poetry"), made], [BRINGS, MADE], ("python3",))
+    assert len(stages(plan)) == offered

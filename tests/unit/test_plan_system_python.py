@@ -1,0 +1,141 @@
+"""An official image in the place of Debian's Python: what goes with it, and what keeps it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from pyimginspect.plan import Edit, make_plan
+from pyimginspect.plan.operations import DropPackages, Operation, ReplaceBase, ReplaceCommand
+from tests.images import (
+    Content,
+    File,
+    Package,
+    debian_base,
+    debian_python_packages,
+    dist_info,
+    image,
+)
+from tests.inventories import DEBIAN_STEP, apt, steps, taken
+
+Layer = Mapping[str, Content]
+SITE = "usr/local/lib/python3.11/dist-packages"
+FLASK = dist_info("flask", "3.1.0", {"flask/__init__.py": "#"}, site=SITE)
+PIP = "pip install --break-system-packages flask"
+PYTHON: dict[str, Package] = {
+    **debian_python_packages("3.11.2"),
+    "python3-pip": {
+        "Depends": "python3",
+        "files": {
+            "usr/bin/pip": File("#!/usr/bin/python3\n", mode=0o755),
+            "usr/lib/python3/dist-packages/pip-23.0.1.dist-info/METADATA": (
+                "Metadata-Version: 2.1\nName: pip\nVersion: 23.0.1\n"
+            ),
+        },
+    },
+}
+VENV: dict[str, Package] = {"python3-venv": {"Depends": "python3", "files": {"usr/x": "v" * 5000}}}
+FIRST = apt(PYTHON, manual=["python3", "python3-pip"])
+INSTALL = "RUN apt-get install -y python3 python3-pip"
+SLIM = ReplaceBase(image="python:3.11-slim-bookworm")
+
+
+def proposed(
+    *layers: Layer,
+    history: Sequence[str],
+    cmd: Sequence[str] = ("python3", "-m", "flask"),
+    **more: Any,
+) -> list[Edit]:
+    """The edits of the base."""
+    lines = steps(DEBIAN_STEP, *history)
+    plan = make_plan(taken(image([debian_base(), *layers], history=lines, cmd=cmd, **more)))
+    return [each for each in plan.edits if each.rules == ("base-not-official-slim",)]
+
+
+def test_packages_of_python_go_from_each_layer_that_brings_some() -> None:
+    second = apt(VENV, manual=["python3", "python3-pip", "python3-venv"], below=PYTHON)
+    history = [INSTALL, "RUN apt-get install -y python3-venv", f"RUN {PIP}"]
+    (edit,) = proposed(FIRST, second, FLASK, history=history)
+    assert edit.layer == 1
+    assert edit.packages == ("python3", "python3-pip", "python3-venv")
+    assert edit.words == (
+        "begin with python:3.11-slim-bookworm, without python3 python3-pip python3-venv: it has a"
+        " Python of its own, which pip installs for"
+    )
+    assert edit.estimated
+    drops = [op for op in edit.operations if isinstance(op, DropPackages)]
+    assert drops == [
+        DropPackages(layer=1, manager="apt", names=("python3", "python3-pip")),
+        DropPackages(layer=2, manager="apt", names=("python3-venv",)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("command", "changed"),
+    [
+        ("pip install --break-system-packages flask", "pip install flask"),
+        ("pip install --break-system-package flask", "pip install flask"),
+        ("pip install flask", None),
+    ],
+)
+def test_an_option_that_only_debian_needs_goes(command: str, changed: str | None) -> None:
+    (edit,) = proposed(FIRST, FLASK, history=[INSTALL, f"RUN {command}"])
+    expected: tuple[Operation, ...] = (
+        SLIM,
+        DropPackages(layer=1, manager="apt", names=("python3", "python3-pip")),
+    )
+    if changed is not None:
+        words = tuple(command.split())
+        expected += (ReplaceCommand(layer=2, words=words, command=changed),)
+    assert edit.operations == expected
+
+
+@pytest.mark.parametrize(
+    ("script", "why"),
+    [
+        # pip writes its own scripts again.
+        ({"usr/local/bin/flask": "#!/usr/bin/python3\n"}, ""),
+        ({"opt/app/run": "#!/usr/bin/python3.11\n"}, "/opt/app/run names the system's Python"),
+        ({"opt/app/run": "#!/usr/bin/env python3\n"}, ""),
+        ({"opt/app/run": "#!/bin/sh\n"}, ""),
+    ],
+)
+def test_scripts_of_the_application_keep_the_systems_python(
+    script: Mapping[str, str], why: str
+) -> None:
+    files = {path: File(text, mode=0o755) for path, text in script.items()}
+    history = [INSTALL, f"RUN {PIP}", "COPY run /"]
+    (edit,) = proposed(FIRST, FLASK, files, history=history)
+    assert bool(edit.operations) == (not why)
+    assert why in edit.reason
+
+
+@pytest.mark.parametrize(
+    ("history", "why"),
+    [
+        ([INSTALL, f"RUN {PIP} && /usr/bin/python3 x"], "layer 2 names the system's Python"),
+        ([INSTALL, f"RUN {PIP} && ls /usr/lib/python3.11"], "layer 2 names the system's Python"),
+        (["RUN ./install", f"RUN {PIP}"], "layer 1 does not name python3 python3-pip"),
+        (
+            ["RUN apt-get install -y python3 && ./install", f"RUN {PIP}"],
+            "layer 1 does not name python3 python3-pip",
+        ),
+    ],
+)
+def test_what_an_edit_cannot_do_alone_is_advice(history: list[str], why: str) -> None:
+    (edit,) = proposed(FIRST, FLASK, history=history)
+    assert (edit.kind, edit.operations) == ("advice", ())
+    assert edit.reason.startswith(why)
+
+
+def test_the_base_may_have_the_python_already() -> None:
+    """Then nobody asked for it above."""
+    base = {**debian_base(), **FIRST}
+    plan = make_plan(
+        taken(image([base, FLASK], history=steps(DEBIAN_STEP, f"RUN {PIP}"), cmd=["python3"]))
+    )
+    assert not [each for each in plan.edits if each.rules == ("base-not-official-slim",)]
+
+
+def test_a_python_that_nothing_was_installed_for_stays() -> None:
+    assert proposed(FIRST, {"x": "x"}, history=[INSTALL, "COPY x /"]) == []
