@@ -308,7 +308,7 @@ def test_importing_the_package_loads_nothing_but_itself() -> None:
 def test_the_command_loads_only_what_every_image_needs() -> None:
     """What a registry, an engine, a policy or a page needs is loaded for that one alone."""
     rare = {"docker", "jinja2", "oras", "requests", "ssl", "tarfile", "tomllib", "tqdm", "urllib3"}
-    rare |= {"distributed", "multiprocessing"}
+    rare |= {"distributed", "multiprocessing", "sqlite3", "logging", "difflib", "lzma", "bz2"}
     loaded = loaded_by("import pyimginspect.cli, pyimginspect.sources.resolve")
     assert NAME in loaded
     assert loaded & rare == set()
