@@ -177,6 +177,7 @@ def test_other_probes_and_limits_are_other_keys(tmp_path: Path) -> None:
         {"probes": (OneProbe(),)},
         {"probes": (NewerProbe(),)},
         {"limits": Limits(text=5)},
+        {"limits": Limits(text=6)},
     ]
     for number, setting in enumerate(settings):
         with Cache(tmp_path, **setting) as cache:
