@@ -7,7 +7,7 @@ from typing import NamedTuple
 from radon.complexity import cc_visit_ast
 from radon.visitors import Class, Function
 
-from tests.rooms import ROOT, nodes_of
+from tests.rooms import ROOT, tree_of
 
 PACKAGE = ROOT / "pyimginspect"
 
@@ -33,7 +33,7 @@ def measure(package: Path = PACKAGE) -> list[Measured]:
 def _of_module(path: Path) -> list[Measured]:
     place = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
     functions = {}  # radon gives methods twice: by themselves, and in their class
-    for block in cc_visit_ast(nodes_of(path)[0]):
+    for block in cc_visit_ast(tree_of(path)):
         for each in block.methods if isinstance(block, Class) else [block]:
             assert isinstance(each, Function)
             functions[each.lineno] = Measured(
