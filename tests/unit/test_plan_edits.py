@@ -523,3 +523,17 @@ FOO: Mapping[str, Package] = {
     "gcc": {"files": {"usr/bin/gcc": File(b"\x7fELF" + MB, mode=0o755)}, "Depends": "libfoo1"},
     "libfoo1": {"files": {"usr/lib/x86_64-linux-gnu/libfoo.so.1": elf(soname="libfoo.so.1")}},
 }
+
+
+def test_a_library_that_a_build_tool_needs_too_goes_with_both() -> None:
+    library = elf(soname="libyaml-0.so.2", extra=MB)
+    packages: dict[str, Package] = {
+        **YAML,
+        "libyaml-0-2": {"files": {"usr/lib/x86_64-linux-gnu/libyaml-0.so.2": library}},
+        "gcc": {"Depends": "libyaml-0-2", "files": {"usr/bin/gcc": File(MB, mode=0o755)}},
+    }
+    plan, _ = planned(
+        apt(packages, manual=["python3-yaml", "gcc"]),
+        history=["RUN apt-get install -y python3-yaml gcc"],
+    )
+    assert 1_000_000 < of_kind(plan, "bindings").saving < 1_100_000

@@ -240,3 +240,20 @@ BRINGS_AND_MADE = f"{BRINGS} && {MADE[4:]}"
 def test_only_an_environment_that_is_whole_is_copied(made: Layer, offered: int) -> None:
     plan = planned([installed("poetry"), made], [BRINGS, MADE], ("python3",))
     assert len(stages(plan)) == offered
+
+
+@pytest.mark.parametrize(
+    ("brings", "made", "first"),
+    [
+        # Something else comes with the tool, or is done where it is called.
+        ("COPY /uv /x /bin/", "RUN uv sync", {**UV, "bin/x": "x"}),
+        ("ADD uv uvx /bin/", "RUN uv sync", UV),
+        ("RUN pip install uv", "RUN uv venv && uv pip install --system x", installed("uv")),
+        ("RUN pip install uv", "RUN uv sync <<EOF", installed("uv")),
+        ("RUN pip install uv", "RUN uv sync && npm install", installed("uv")),
+        ("RUN pip install uv", "RUN uv sync && pip wheel x", installed("uv")),
+        ("RUN pip install uv", "RUN uv sync && python x", installed("uv")),
+    ],
+)
+def test_an_instruction_that_does_more_is_not_moved(brings: str, made: str, first: Layer) -> None:
+    assert stages(planned([first, environment()], [brings, made], ("python3",))) == []

@@ -14,8 +14,8 @@ from pyimginspect.plan.operations import (
     JoinRuns,
     Operation,
 )
-from tests.images import Content, File, image
-from tests.inventories import on_slim, steps, taken
+from tests.images import Content, File, Package, dist_info, image
+from tests.inventories import apt, on_slim, steps, taken
 
 MAKE = "P:make\nV:4\nA:x86_64\nF:usr/bin\nR:make\n\n"
 BASE: Mapping[str, Content] = {
@@ -194,3 +194,88 @@ def test_nothing_is_done_to_instructions_that_are_not_known(more: list[str]) -> 
     inventory = taken(on_slim(cached, wheels, history=history))
     plan = make_plan(inventory)
     assert [edit.operations for edit in plan.edits] == [()] * len(plan.edits) != []
+
+
+def test_a_run_that_adds_both_ways_is_taken_apart() -> None:
+    history = ["RUN apk add -t .deps gcc && apk add make", "RUN make"]
+    edit = proposed({**DEPS, **MIXED}, MADE, history=history)
+    assert edit.operations == (
+        DropCommand(layer=1, words=("apk", "add", "-t", ".deps", "gcc")),
+        DropPackages(layer=1, manager="apk", names=("make",)),
+        InsertCommand(layer=2, after=(), command="apk add -t .deps gcc && apk add --no-cache make"),
+        AppendCommand(layer=2, command="apk del --no-network .deps make"),
+    )
+
+
+# --- Debian ---------------------------------------------------------------------------------------
+def tool(name: str) -> dict[str, Package]:
+    return {name: {"files": {f"usr/bin/{name}": File(b"x" * 500_000, mode=0o755)}}}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "option"),
+    [
+        ("--no-install-recommends ", "--no-install-recommends ", "--no-install-recommends "),
+        ("--no-install-recommends ", "", ""),
+        ("", "--no-install-recommends ", ""),
+        ("", "", ""),
+    ],
+)
+def test_recommended_packages_come_if_they_came_with_any(
+    first: str, second: str, option: str
+) -> None:
+    gcc, make = tool("gcc"), tool("make")
+    layers: list[Mapping[str, Content]] = [
+        apt(gcc, manual=["gcc"]),
+        apt(make, manual=["gcc", "make"], below=gcc),
+        {"app/r": "r"},
+        {"usr/local/lib/made.so": "m"},
+    ]
+    history = [
+        f"RUN apt-get install -y {first}gcc",
+        f"RUN apt-get install -y {second}make",
+        "COPY r /app/",
+        "RUN ./configure",
+    ]
+    plan = make_plan(taken(on_slim(*layers, history=history)))
+    (edit,) = (each for each in plan.edits if each.kind == "purge")
+    install = f"apt-get update && apt-get install -y {option}gcc make"
+    assert InsertCommand(layer=7, after=(), command=install) in edit.operations
+
+
+SITE = "usr/local/lib/python3.13/site-packages"
+READY = dist_info("a", "1", site=SITE)
+LOCAL = dist_info("b", "1", site=SITE, tags=["cp313-cp313-linux_x86_64"])
+VCS = '{"url": "https://x/a.git", "vcs_info": {"vcs": "git", "commit_id": "1"}}'
+ARCHIVE = '{"url": "https://x/a.whl", "archive_info": {}}'
+
+
+@pytest.mark.parametrize(
+    ("made", "needed"),
+    [
+        (READY, False),
+        (LOCAL, True),
+        ({**READY, **LOCAL}, True),
+        ({f"{SITE}/x.py": "#"}, True),  # by no wheel that can be seen
+        ({**READY, f"{SITE}/a-1.dist-info/direct_url.json": VCS}, True),
+        ({**READY, f"{SITE}/a-1.dist-info/direct_url.json": ARCHIVE}, False),
+        (
+            {
+                **READY,
+                f"{SITE}/a-1.dist-info/direct_url.json": VCS,
+                f"{SITE}/z-1.dist-info/direct_url.json": ARCHIVE,
+            },
+            True,
+        ),
+        ({**READY, f"{SITE}/c.egg-info/PKG-INFO": "Name: c\nVersion: 1\n"}, True),
+        ({**READY, f"{SITE}/c.egg-link": "/src\n."}, True),
+    ],
+)
+def test_the_wheels_of_a_layer_say_whether_it_compiled(
+    made: Mapping[str, Content], needed: bool
+) -> None:
+    layers: list[Mapping[str, Content]] = [apt(tool("gcc"), manual=["gcc"]), {"app/r": "r"}, made]
+    history = ["RUN apt-get install -y gcc", "COPY r /app/", "RUN pip install -r /app/r"]
+    plan = make_plan(taken(on_slim(*layers, history=history)))
+    kinds = [each.kind for each in plan.edits if "gcc" in each.packages]
+    assert kinds == ["purge" if needed else "leave-out"]
