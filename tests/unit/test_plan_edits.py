@@ -361,6 +361,28 @@ def test_a_virtual_package_is_deleted_where_it_was_added() -> None:
     assert dockerfile.endswith("    && make \\\n    && apk del --no-network .build-deps\n")
 
 
+@pytest.mark.parametrize(
+    ("command", "kind"), [("make", "purge"), ("pip install x", "purge"), ("true", "leave-out")]
+)
+def test_what_apk_deletes_where_it_is_used_is_added_there(command: str, kind: str) -> None:
+    made: Mapping[str, Content] = {
+        "lib/apk/db/installed": "P:gcc\nV:14\nA:x86_64\nF:usr/bin\nR:gcc\n\n",
+        "etc/apk/world": "gcc\n",
+        "usr/bin/gcc": File(MB, mode=0o755),
+    }
+    gone: Mapping[str, Content] = {
+        "lib/apk/db/installed": "",
+        "etc/apk/world": "",
+        "usr/bin/.wh.gcc": "",
+    }
+    history = ["RUN apk add gcc", "COPY r /app/", f"RUN {command} && apk del gcc"]
+    plan, dockerfile = _alpine(made, {"app/r": "r"}, gone, history=history)
+    assert [edit.kind for edit in plan.edits if edit.operations] == [kind]
+    added = f"RUN apk add --no-cache gcc \\\n    && {command} \\\n    && apk del gcc\n"
+    assert dockerfile.endswith(added) == (kind == "purge")
+    assert "RUN apk add gcc\n" not in dockerfile
+
+
 def test_files_without_a_package_are_left_to_words() -> None:
     plan, _ = planned(
         {"usr/local/go/bin/go": File(MB, mode=0o755)}, history=["COPY go /usr/local/go # buildkit"]
