@@ -252,7 +252,7 @@ def test_the_database_of_the_base_is_a_real_one() -> None:
 def test_the_layer_that_deletes_a_database_removes_its_packages(
     base: Mapping[str, Content], deleted: str, gone: list[str]
 ) -> None:
-    database = packages(base, {"x": ""}, {deleted: ""}, {".wh.x": ""})
+    database = packages(base, {"x": "x"}, {deleted: ""}, {".wh.x": ""})
     assert [package.name for package in database.removed] == gone
     assert {history(database, name)[-1][:2] for name in gone} == {(2, "removed")}
 
@@ -281,6 +281,6 @@ WHOLE = dpkg_status({**A1, **B})
 def test_the_layer_that_puts_something_else_in_place_of_a_database_removes_its_packages(
     base: Mapping[str, Content], replacing: Mapping[str, Content]
 ) -> None:
-    database = packages(base, {"x": ""}, replacing, {".wh.x": ""})
+    database = packages(base, {"x": "x"}, replacing, {".wh.x": ""})
     assert [package.name for package in database.removed] == ["a", "b"]
     assert [history(database, name)[-1][:2] for name in "ab"] == [(2, "removed")] * 2
