@@ -77,7 +77,7 @@ class _Zlib:
 
     def decompress(self, data: bytes, max_length: int, /) -> bytes:
         out = self._object.decompress(self._object.unconsumed_tail + data, max_length)
-        self.needs_input = not self._object.unconsumed_tail and len(out) < max_length
+        self.needs_input = not self._object.unconsumed_tail
         return out
 
 
