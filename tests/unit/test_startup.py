@@ -537,6 +537,8 @@ def test_where_a_module_may_come_from(tree: Tree, directory: str, likely: bool |
         (["sh", "-c", "f() { pythonx; }; python3 -V || f"], {}),
         (["sh", "-c", "while true; do pythonx; done"], {}),
         (["sh", "-c", "echo 'open"], {}),
+        (["bash", "-c", "A=/app; A+=/usr; exec $A"], {}),
+        (["bash", "-c", "A=/app; A[0]=/app/usr; exec $A"], {}),
         # What the kernel does not execute a shell reads, and so does execvp(3).
         (["sh", "-c", "exec /app/plain"], {}),
         (["sh", "-c", "/app/bare"], {}),

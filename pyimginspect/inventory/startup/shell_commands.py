@@ -74,15 +74,12 @@ class Commands:
     def assigned(self, node: Node, state: State) -> Process:
         """Return the process after ``name=value``."""
         name_node, value = node.child_by_field_name("name"), node.child_by_field_name("value")
-        if name_node is None or name_node.type != "variable_name":
+        if name_node is None:
             return state.process
-        name = (name_node.text or b"").decode(errors="replace")
+        name = (name_node.text or b"").decode(errors="replace").partition("[")[0]
         text = one_word(value, self.values(state)) if value is not None else ""
-        operator = node.children[1].type if node.child_count > 1 else "="
-        if operator != "=":
-            text = None
-        if value is not None and name == "PATH" and text is None:
-            return forget(state.process, "PATH")
+        if node.children[1].type != "=" or name_node.type != "variable_name":
+            text = None  # x+=…, x[0]=…
         if text is None:
             return forget(state.process, name)
         variables = {**state.process.variables, name: text}
