@@ -559,3 +559,115 @@ def test_a_library_that_a_build_tool_needs_too_goes_with_both() -> None:
         history=["RUN apt-get install -y python3-yaml gcc"],
     )
     assert 1_000_000 < of_kind(plan, "bindings").saving < 1_100_000
+
+
+ENVIRONMENT: Mapping[str, Content] = {
+    "opt/venv/pyvenv.cfg": "home = /usr/local/bin\nversion = 3.13.1\n",
+    "opt/venv/bin/python": Link("/usr/local/bin/python3.13"),
+    **dist_info("flask", "3", site=VENV),
+}
+ENVIRONMENTS_PIP: Mapping[str, Content] = {"opt/venv/bin/pip": File("#!/bin/sh\n", mode=0o755)}
+
+
+@pytest.mark.parametrize(
+    ("layers", "history", "layer"),
+    [
+        (
+            [YAML_LAYER, {**ENVIRONMENT, **ENVIRONMENTS_PIP}],
+            ["RUN apt-get install -y python3-yaml", "RUN python -m venv /opt/venv"],
+            5,
+        ),
+        (
+            [{**ENVIRONMENT, **ENVIRONMENTS_PIP}, YAML_LAYER],
+            ["RUN python -m venv /opt/venv", "RUN apt-get install -y python3-yaml"],
+            5,
+        ),
+        # Where it is copied, or has no pip, nothing can be installed.
+        (
+            [YAML_LAYER, {**ENVIRONMENT, **ENVIRONMENTS_PIP}],
+            ["RUN apt-get install -y python3-yaml", "COPY venv /opt/venv"],
+            None,
+        ),
+        (
+            [YAML_LAYER, ENVIRONMENT],
+            ["RUN apt-get install -y python3-yaml", "RUN uv venv /opt/venv"],
+            None,
+        ),
+    ],
+)
+def test_a_package_for_an_environment_is_installed_once_that_is_there(
+    layers: Sequence[Mapping[str, Content]], history: Sequence[str], layer: int | None
+) -> None:
+    started = "/opt/venv/bin/python"
+    one = on_slim(*layers, history=[*history, f'CMD ["{started}"]'], cmd=[started, "-m", "flask"])
+    edit = of_kind(make_plan(taken(one)), "bindings")
+    assert edit.command == "/opt/venv/bin/pip install --no-cache-dir pyyaml"
+    appended = [op for op in edit.operations if isinstance(op, AppendCommand)]
+    assert appended == ([] if layer is None else [AppendCommand(layer=layer, command=edit.command)])
+
+
+def test_lists_that_a_layer_of_bindings_fetched_are_fetched_by_the_next() -> None:
+    wheel = dist_info("PyYAML", "6.0.3", site=SITE)
+    history = [
+        "RUN apt-get update && apt-get install -y python3-yaml",
+        "RUN pip install PyYAML",
+        "RUN apt-get install -y curl",
+    ]
+    plan, _ = planned(YAML_LAYER, wheel, {"usr/bin/curl": "c"}, history=history)
+    fetch = InsertCommand(layer=6, after=(), command="apt-get update")
+    assert fetch in of_kind(plan, "bindings").operations
+
+
+def test_a_package_whose_name_on_pypi_is_not_known_stays() -> None:
+    packages: dict[str, Package] = {
+        **debian_python_packages("3.11.2"),
+        "python3-own": {
+            "Depends": "python3",
+            "files": {"usr/lib/python3/dist-packages/own/__init__.py": "#"},
+        },
+    }
+    plan, _ = planned(
+        apt(packages, manual=["python3-own"]), history=["RUN apt-get install -y python3-own"]
+    )
+    assert not [edit for edit in plan.edits if edit.kind == "bindings"]
+
+
+def test_build_tools_that_packages_bring_are_not_taken_out_by_pip() -> None:
+    packages: dict[str, Package] = {
+        **debian_python_packages("3.11.2"),
+        "cython3": {
+            "Depends": "python3",
+            "files": {
+                "usr/lib/python3/dist-packages/Cython-3.0.dist-info/METADATA": (
+                    "Metadata-Version: 2.1\nName: Cython\nVersion: 3.0\n"
+                ),
+                "usr/lib/python3/dist-packages/cython.py": MB,
+            },
+        },
+    }
+    plan, _ = planned(apt(packages, manual=["cython3"]), history=["RUN apt-get install -y cython3"])
+    assert not [edit for edit in plan.edits if edit.kind == "environment"]
+
+
+@pytest.mark.parametrize(
+    ("line", "pip", "command", "runs"),
+    [
+        ("RUN make", True, "/opt/venv/bin/python -m pip uninstall -y cmake", True),
+        ("COPY /opt/venv /opt/venv", True, "/opt/venv/bin/python -m pip uninstall -y cmake", False),
+        ("RUN make <<EOF", True, "/opt/venv/bin/python -m pip uninstall -y cmake", False),
+        # The base's pip is none of the environment's.
+        ("RUN make", False, "", False),
+    ],
+)
+def test_build_tools_are_taken_out_by_the_environments_own_pip(
+    line: str, pip: bool, command: str, runs: bool
+) -> None:
+    cmake = dist_info("cmake", "4.2.0", site=VENV, files={"cmake/data.bin": MB, "cmake/no": "x"})
+    del cmake[f"{VENV}/cmake/no"]  # listed in RECORD, and not there
+    seeds = dist_info("pip", "25.0", site=VENV) if pip else {}
+    plan, _ = planned({**ENVIRONMENT, **seeds, **cmake}, history=[line])
+    edit = of_kind(plan, "environment")
+    assert edit.words == "take cmake out of /opt/venv before it is copied, or after the build"
+    assert (edit.command, edit.packages, edit.layer) == (command, ("cmake",), 4)
+    assert edit.operations == ((AppendCommand(layer=4, command=command),) if runs else ())
+    assert edit.reason == "look whether the application calls any of them"

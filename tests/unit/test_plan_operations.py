@@ -715,6 +715,7 @@ def test_what_is_asked_for_twice_is_left_out_twice() -> None:
         ("-y 'gcc'", True),
         ("-y gcc=$V", False),  # of a variable the text is not what is installed
         ('-y "gcc=${V}"', False),
+        ("-y less gcc=$V", False),
         ("-y -t bookworm-backports gcc", False),
         ("-yt bookworm-backports gcc", False),
         ("-y --target-release=bookworm-backports gcc", False),

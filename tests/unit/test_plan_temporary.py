@@ -14,7 +14,7 @@ from pyimginspect.plan.operations import (
     JoinRuns,
     Operation,
 )
-from tests.images import Content, File, Package, dist_info, image
+from tests.images import Content, File, Package, dist_info, elf, image
 from tests.inventories import apt, on_slim, steps, taken
 
 MAKE = "P:make\nV:4\nA:x86_64\nF:usr/bin\nR:make\n\n"
@@ -279,3 +279,47 @@ def test_the_wheels_of_a_layer_say_whether_it_compiled(
     plan = make_plan(taken(on_slim(*layers, history=history)))
     kinds = [each.kind for each in plan.edits if "gcc" in each.packages]
     assert kinds == ["purge" if needed else "leave-out"]
+
+
+def test_what_stays_of_the_packages_is_not_saved() -> None:
+    packages: dict[str, Package] = {
+        **tool("gcc"),
+        "libpq-dev": {"Depends": "libpq5", "files": {"usr/include/libpq-fe.h": "h" * 5000}},
+        "libpq5": {
+            "files": {"usr/lib/libpq.so.5": elf(soname="libpq.so.5", extra=b"x" * 2_000_000)}
+        },
+    }
+    layers: list[Mapping[str, Content]] = [
+        apt(packages, manual=["gcc", "libpq-dev"]),
+        {f"{SITE}/pq.so": elf(needed=["libpq.so.5"])},
+    ]
+    history = ["RUN apt-get install -y gcc libpq-dev", "RUN make"]
+    plan = make_plan(taken(on_slim(*layers, history=history)))
+    (edit,) = (each for each in plan.edits if each.kind == "purge")
+    assert 505_000 < edit.saving < 520_000
+
+
+@pytest.mark.parametrize("larger", [4, 5])
+def test_what_the_package_manager_notes_is_stored_once(larger: int) -> None:
+    gcc, make = tool("gcc"), tool("make")
+    noted = {"var/lib/dpkg/info/x.md5sums": File(b"n" * 50_000)}
+    layers: list[dict[str, Content]] = [
+        apt(gcc, manual=["gcc"]),
+        apt(make, manual=["gcc", "make"], below=gcc),
+        {"app/r": "r"},
+        {"usr/local/lib/made.so": "m"},
+    ]
+    layers[larger - 4] |= noted
+    history = ["RUN apt-get install -y gcc", "RUN apt-get install -y make"]
+    history += ["COPY r /app/", "RUN ./configure"]
+    inventory = taken(on_slim(*layers, history=history))
+    (edit,) = (each for each in make_plan(inventory).edits if each.kind == "purge")
+    entries = {n: inventory.rootfs.layers[n].index.entries for n in (4, 5)}
+    notes = {
+        n: sum(each.stored for each in found if each.path.startswith("var/lib/"))
+        for n, found in entries.items()
+    }
+    stored = sum(inventory.ledger.layers[n].stored for n in (4, 5))
+    assert notes[larger] > notes[9 - larger]
+    # The notes about the tools themselves go from there, too.
+    assert 0 <= edit.saving - (stored - notes[larger]) < 100
