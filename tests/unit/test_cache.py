@@ -363,6 +363,16 @@ def test_entries_up_to_the_limit_are_kept(
         assert [len(document) for document in found if document] == kept
 
 
+def test_however_many_entries_go_at_once(tmp_path: Path) -> None:
+    with Cache(tmp_path, size=100) as cache:
+        for number in range(50):
+            cache.put_document(bytes([number]))
+    with Cache(tmp_path, size=10) as cache:
+        cache.put_document(b"last")
+        assert cache.info().documents == 6
+        assert cache.get_document(digest_of(b"last")) == b"last"
+
+
 def test_of_several_uses_of_an_entry_the_last_counts(tmp_path: Path) -> None:
     with Cache(tmp_path, size=480_000) as cache:
         for number in range(4):
@@ -414,6 +424,8 @@ def test_uses_that_are_wrong_are_no_error(damage: str, tmp_path: Path) -> None:
         cache._database.execute(damage)
         for document in (b"1", b"22", b"333", b"4444"):
             cache.put_document(document)
+        query = "SELECT count(*) FROM uses WHERE size = 1000000"
+        assert cache._database.execute(query).fetchone() == (0,)
     with Cache(tmp_path) as cache:
         assert cache.get_document(digest_of(b"4444")) in (b"4444", None)
         cache.put_document(b"55555")
