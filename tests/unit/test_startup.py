@@ -425,6 +425,8 @@ APT, DNF = {"usr/bin/apt-get": executable()}, {"usr/bin/dnf": executable()}
         (["sh", "/app/gone.sh"], "copy /app/gone.sh into the image", {}),
         (["sh", "/srv/run.sh"], "copy what the link leads to as well, to /gone.sh",
          {"more": {"srv/run.sh": Link("/gone.sh")}}),
+        (["/app/cr"], "store /app/cr with Unix line endings: *.sh text eol=lf in .gitattributes, or"
+         " RUN sed -i 's/\\r$//' /app/cr", {}),
         (["/app/cr.sh"], "store /app/cr.sh with Unix line endings: *.sh text eol=lf in"
          " .gitattributes, or RUN sed -i 's/\\r$//' /app/cr.sh", {}),
     ],
@@ -538,6 +540,8 @@ def test_where_a_module_may_come_from(tree: Tree, directory: str, likely: bool |
         (["sh", "-c", "while true; do pythonx; done"], {}),
         (["sh", "-c", "echo 'open"], {}),
         (["bash", "-c", "A=/app; A+=/usr; exec $A"], {}),
+        (["sh", "-c", "> /srv/pythonx echo hi; exec /srv/pythonx"], {}),
+        (["sh", "-c", "exec /app/usr > /srv/pythonx; exec /srv/pythonx"], {}),
         (["bash", "-c", "A=/app; A[0]=/app/usr; exec $A"], {}),
         # What the kernel does not execute a shell reads, and so does execvp(3).
         (["sh", "-c", "exec /app/plain"], {}),
