@@ -11,6 +11,7 @@ from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.facts import WastedFile
 from pyimginspect.inventory.imports import Use
 from pyimginspect.inventory.loader import Dependency, Resolution, configured_directories
+from pyimginspect.inventory.official_images import TKINTER
 from pyimginspect.inventory.providers import is_mounted
 from pyimginspect.model import Evidence
 from pyimginspect.report import Finding
@@ -48,8 +49,6 @@ COPY --from=build /deps /usr/local/lib/python3.13/site-packages
 """,
 )
 
-# The official images build tkinter and leave Tk out on purpose (their recipe says so).
-_WITHOUT_TK = "_tkinter."
 _MOUNTED = "it is a library of the NVIDIA driver, which the container runtime mounts"
 _MOST = 8
 
@@ -117,7 +116,7 @@ def _asked(inventory: Inventory) -> Iterator[_Asked]:
     """Yield every file that a loader would be asked for."""
     names = titles(inventory)
     for module in (*inventory.native.modules, *inventory.native.opened):
-        left_out = module.path.rpartition("/")[2].startswith(_WITHOUT_TK)
+        left_out = module.path.rpartition("/")[2].startswith(TKINTER)
         if not left_out and module.use.kind != "nothing":
             user = names.get(module.distribution, f"/{module.path}")
             yield _Asked(user, module.resolution, module.use, module.siblings)

@@ -7,7 +7,11 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["slim_image"]
+__all__ = ["TKINTER", "slim_image"]
+
+TKINTER = "_tkinter."
+"""How the name of tkinter's extension module begins. The slim images have it, and leave out Tk: of
+what their build looks through for libraries to keep, it is left out (Dockerfile-linux.template)."""
 
 # By VERSION_ID of os-release: the release's name, and the minor versions of Python 3, from the
 # first to the last, of which there was a slim image on it. A newer Python is not guessed.

@@ -66,7 +66,7 @@ def fault_of(context: Context, proposals: Sequence[Proposal]) -> str | None:
     official = any(brings_python(proposal) for proposal in proposals)
     faults = (
         *(() if replaced else (of_pythons(context, gone), of_start(context, gone))),
-        of_libraries(context, gone),
+        of_libraries(context, gone, official),
         of_scripts(context, gone, official),
         of_distributions(context, gone),
         of_run_time(context, gone),

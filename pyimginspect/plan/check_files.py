@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import zip_longest
 
+from pyimginspect.inventory.derived.leftovers import tkinter_of_base
 from pyimginspect.inventory.derived.loading import loads_without
 from pyimginspect.inventory.derived.primary_python import primary_python, running_python
 from pyimginspect.inventory.facts import Distribution, Interpreter, Startup
@@ -92,22 +93,24 @@ def _programs(startup: Startup) -> tuple[str, ...]:
     return (*(step.program for step in startup.steps), startup.program)
 
 
-def of_libraries(context: Context, gone: frozenset[str]) -> Iterator[str]:
-    """Yield what would not find a library that it loads now."""
-    native = context.inventory.native
-    for library in native.libraries:
+def of_libraries(context: Context, gone: frozenset[str], official: bool) -> Iterator[str]:
+    """Yield what would not find a library that it loads now; ``official`` as below."""
+    inventory = context.inventory
+    tkinter = tkinter_of_base(inventory) if official else ()
+    for library in inventory.native.libraries:
         if library.path in gone:
-            layer = context.inventory.rootfs[library.path].layer
+            layer = inventory.rootfs[library.path].layer
             users = (
                 user
                 for user in library.loaded_by
                 if user not in gone
-                and not loads_without(context.inventory, user, library.name, layer)
+                and user not in tkinter
+                and not loads_without(inventory, user, library.name, layer)
             )
             user = next(users, None)
             if user is not None:
                 yield f"/{user} loads /{library.path}, which would go"
-    for each in native.dlopens:
+    for each in inventory.native.dlopens:
         if each.found in gone and each.distribution.metadata + "/METADATA" not in gone:
             yield f"{each.distribution.name} opens /{each.found}, which would go"
 

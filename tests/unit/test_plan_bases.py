@@ -37,11 +37,12 @@ def proposed(
     history: Sequence[str],
     python: Layer | None = None,
     config: Mapping[str, object] | None = None,
+    packages: Mapping[str, Package] = FULL,
 ) -> Edit:
     """The edit of the base of an image on a full variant of four layers."""
     base = [
         debian_base(slim=False),
-        apt(FULL, manual=[*FULL]),
+        apt({**packages}, manual=[*packages]),
         python or official_python("3.13.1"),
         {},
     ]
@@ -79,6 +80,28 @@ def test_a_python_that_the_image_itself_brings_stays_as_it_is() -> None:
     edit = proposed(other, history=["COPY python /opt/python"])
     assert edit.adds == 0
     assert edit.saving < LARGE
+
+
+TK_BYTES = 3_000_000
+TK: Package = {"files": {"usr/lib/libtk8.6.so": elf(soname="libtk8.6.so", extra=bytes(TK_BYTES))}}
+TKINTER: Layer = {
+    f"{MODULES}/_tkinter.cpython-313-x86_64-linux-gnu.so": elf(needed=["libtk8.6.so"])
+}
+
+
+@pytest.mark.parametrize(
+    ("own", "needed"),
+    [({"app/x": "x"}, []), ({"app/gui.so": elf(needed=["libtk8.6.so"])}, ["libtk8.6"])],
+)
+def test_a_slim_image_has_no_tk(own: Layer, needed: Sequence[str]) -> None:
+    """Its Python has the module, and no library for it: only the application can need one."""
+    python = {**official_python("3.13.1"), **TKINTER}
+    history = ["RUN pip install x", "COPY . /"]
+    installed_one = dist_info("x", "1", site=SITE)
+    packages = {**FULL, "libtk8.6": TK}
+    edit = proposed(installed_one, own, history=history, python=python, packages=packages)
+    assert installed(edit) == needed
+    assert (edit.saving > TK_BYTES) is (not needed)
 
 
 EXTENSION: Layer = {

@@ -15,6 +15,7 @@ from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.derived.primary_python import starting_packages
 from pyimginspect.inventory.derived.proofs_of_use import Kept, proofs_of_use, used_by_files
 from pyimginspect.inventory.memoize import memoized
+from pyimginspect.inventory.official_images import TKINTER
 from pyimginspect.inventory.packages import Graph, PackageDatabase, dependency_graph
 from pyimginspect.inventory.packages.dpkg import INFO
 from pyimginspect.inventory.packages.graph import dependency_closure
@@ -29,6 +30,7 @@ __all__ = [
     "free_packages",
     "kept_of_full",
     "not_in_slim",
+    "tkinter_of_base",
     "without",
 ]
 
@@ -164,6 +166,14 @@ _OF_SLIM = frozenset({"ca-certificates", "netbase", "tzdata"})
 
 
 @memoized
+def tkinter_of_base(inventory: Inventory) -> frozenset[str]:
+    """Return the extension modules of tkinter that the base image has."""
+    rootfs, layers = inventory.rootfs, inventory.base.layers
+    modules = (path for path in rootfs.elf if path.rpartition("/")[2].startswith(TKINTER))
+    return frozenset(path for path in modules if rootfs[path].layer < layers)
+
+
+@memoized
 def not_in_slim(inventory: Inventory) -> tuple[tuple[str, ...], frozenset[str]]:
     """Return what an official full image has and a slim one would not: packages, and all files.
 
@@ -181,7 +191,8 @@ def not_in_slim(inventory: Inventory) -> tuple[tuple[str, ...], frozenset[str]]:
     ]
     graph = dependency_graph(packages)
     free = graph.nodes.keys() - dependency_closure(graph, roots, recommended=False)
-    roots += [proof.package for proof in used_by_files(inventory, free)]
+    tkinter = tkinter_of_base(inventory)
+    roots += [proof.package for proof in used_by_files(inventory, free, ignored=tkinter)]
     roots += starting_packages(inventory)
     free = graph.nodes.keys() - dependency_closure(graph, roots, recommended=False)
     files = set(files_of_packages(inventory.rootfs, packages, free))

@@ -68,11 +68,17 @@ def _used_to_start(
             yield Kept(package=key, path=path)
 
 
-def used_by_files(inventory: Inventory, free: Collection[str], *, since: int = 0) -> Iterator[Kept]:
+def used_by_files(
+    inventory: Inventory,
+    free: Collection[str],
+    *,
+    since: int = 0,
+    ignored: Collection[str] = (),
+) -> Iterator[Kept]:
     """Yield one proof for each of ``free`` whose library a file that no package owns needs.
 
     Or that a Python distribution opens by name when it runs, which no ELF header tells. Only files
-    count that layer ``since`` or one above it stores.
+    count that layer ``since`` or one above it stores; of what needs libraries, none of ``ignored``.
     """
     packages = inventory.packages
     yield from _called(inventory, free)
@@ -88,7 +94,7 @@ def used_by_files(inventory: Inventory, free: Collection[str], *, since: int = 0
     opened = _opened(inventory, free, since)
     yield from opened.values()
     unproven = {library: key for library, key in libraries.items() if key not in opened}
-    yield from _linked(inventory, unproven, since)
+    yield from _linked(inventory, unproven, since, ignored)
 
 
 def program_on_path(inventory: Inventory, name: str) -> str | None:
@@ -140,13 +146,15 @@ def _opened(inventory: Inventory, free: Collection[str], since: int) -> dict[str
     return proofs
 
 
-def _linked(inventory: Inventory, libraries: Mapping[str, str], since: int) -> Iterator[Kept]:
+def _linked(
+    inventory: Inventory, libraries: Mapping[str, str], since: int, ignored: Collection[str]
+) -> Iterator[Kept]:
     """Yield one proof for each package that has one of ``libraries`` which a file is linked to."""
     packages, elsewhere = inventory.packages, loaded_elsewhere(inventory)
     proven: set[str] = set()
     nodes = inventory.rootfs.nodes
     for path, elf in inventory.rootfs.elf.items():
-        for library in elf.needed if nodes[path].layer >= since else ():
+        for library in elf.needed if nodes[path].layer >= since and path not in ignored else ():
             key = libraries.get(library)
             if key is None or key in proven or packages.owner(path):
                 continue
