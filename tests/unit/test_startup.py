@@ -654,6 +654,12 @@ def test_the_steps_say_how() -> None:
         ("/entry.sh, line 2", "usr/sbin/gosu", "root"),
         ("gosu", "usr/local/bin/python3", "app"),
     ]
+    # What fails is the last of them.
+    steps = startup(cmd=["tini", "--", "pythonx"]).steps
+    assert [(step.how, step.words, step.program) for step in steps] == [
+        ("CMD", ("tini", "--", "pythonx"), "usr/bin/tini"),
+        ("tini", ("pythonx",), ""),
+    ]
 
 
 def test_a_step_has_the_first_words_of_its_command() -> None:
