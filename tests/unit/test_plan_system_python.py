@@ -6,7 +6,13 @@ from typing import Any
 import pytest
 
 from pyimginspect.plan import Edit, make_plan
-from pyimginspect.plan.operations import DropPackages, Operation, ReplaceBase, ReplaceCommand
+from pyimginspect.plan.operations import (
+    DropPackages,
+    InsertCommand,
+    Operation,
+    ReplaceBase,
+    ReplaceCommand,
+)
 from tests.images import (
     Content,
     File,
@@ -139,3 +145,39 @@ def test_the_base_may_have_the_python_already() -> None:
 
 def test_a_python_that_nothing_was_installed_for_stays() -> None:
     assert proposed(FIRST, {"x": "x"}, history=[INSTALL, "COPY x /"]) == []
+
+
+RUN_BY_PYTHON = {"opt/app/run": File("#!/usr/bin/python3\n", mode=0o755)}
+OWNED: dict[str, Package] = {
+    **PYTHON,
+    "python3-pip": {
+        **PYTHON["python3-pip"],
+        "files": {
+            "usr/bin/pip": File("#!/usr/bin/python3\n", mode=0o755),
+            "usr/share/pip/run": File("#!/usr/bin/python3\n", mode=0o755),
+        },
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("base", "first", "stays"),
+    [
+        ({}, {**FIRST, **RUN_BY_PYTHON}, True),
+        # Scripts of the base, and of packages, are not the application's.
+        (RUN_BY_PYTHON, FIRST, False),
+        ({}, apt(OWNED, manual=["python3", "python3-pip"]), False),
+    ],
+)
+def test_only_scripts_of_the_application_count(base: Layer, first: Layer, stays: bool) -> None:
+    history = steps(DEBIAN_STEP, INSTALL, f"RUN {PIP}")
+    one = image([{**debian_base(), **base}, first, FLASK], history=history, cmd=["python3"])
+    (edit,) = (e for e in make_plan(taken(one)).edits if e.rules == ("base-not-official-slim",))
+    assert (edit.reason.startswith("/opt/app/run names the system's Python")) is stays
+    assert bool(edit.operations) is not stays
+
+
+def test_lists_that_a_layer_of_python_fetched_are_fetched_by_the_next() -> None:
+    history = [f"RUN apt-get update && {INSTALL[4:]}", f"RUN {PIP}", "RUN apt-get install -y curl"]
+    (edit,) = proposed(FIRST, FLASK, {"usr/bin/curl": "c"}, history=history)
+    assert InsertCommand(layer=3, after=(), command="apt-get update") in edit.operations
