@@ -26,6 +26,7 @@ from pyimginspect.rootfs import RootFS
 
 __all__ = ["SITES", "find_distributions", "normalized", "read_distributions"]
 
+# PEP 503, "Normalized Names".
 _SEPARATORS = re.compile(r"[-_.]+")
 SITES = ("/site-packages", "/dist-packages")
 _DIRECTORIES = {"METADATA": (".dist-info",), "PKG-INFO": (".egg-info", "/EGG-INFO")}

@@ -29,12 +29,14 @@ _WORDS = (
     "|STOPSIGNAL|USER|VOLUME|WORKDIR"
 )
 _INSTRUCTION = re.compile(rf"({_WORDS})(?=\s|$)\s*")
+# Builders before BuildKit note so what runs no command: moby, builder/dockerfile/dispatchers.go.
 _NOP = re.compile(r"(?:/bin/sh -c|cmd /S /C|powershell -Command .{0,200}?)\s+#\(nop\)\s*")
 _POSIX = re.compile(r"(?:/usr)?(?:/bin/)?(?:ba|da|a|z|k)?sh(?: -[\w-]+| pipefail)*? -\w*c(?:\s+|$)")
 _WINDOWS = re.compile(
     r"(?i:cmd(?:\.exe)? /S /C|(?:powershell|pwsh)(?:\.exe)?(?: -\w+)*? -Command)\s+"
 )
 _PLAIN = re.compile(r"/bin/sh -c(?:\s+|$)")
+# Before the command stand how many build arguments were given, and these: `|1 A=b /bin/sh -c …`.
 _ARGUMENTS = re.compile(r"\|(\d{1,4}) ")
 _SUFFIX = "# buildkit"
 _HASHED = re.compile(r"(--link |--chown=[^\s]*?|)((?:file|dir|multi):.*) in (.*)", re.DOTALL)

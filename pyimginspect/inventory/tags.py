@@ -18,7 +18,9 @@ __all__ = ["MAJOR_MINOR", "cpython_tags", "other_tags", "platforms_of"]
 MAJOR_MINOR = re.compile(r"(\d{1,4})\.(\d{1,4})")
 # What wheels call a machine; for 32-bit ones uname(2) says what the processor could do.
 _ARCHITECTURES = {"i386": "i686", "arm": "armv7l"}
+# PEP 513: of these two there were wheels for glibc 2.5; others began with 2.17 (PEP 599).
 _OLDEST_MANYLINUX = {"x86_64": 5, "i686": 5}
+# The minor version of glibc 2 that each older tag stands for (PEP 600).
 _LEGACY = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
 
 

@@ -17,6 +17,7 @@ from pyimginspect.rootfs import RootFS
 
 __all__ = ["Target", "extension_suffix", "target_of"]
 
+# _sysconfigdata_*.py, which CPython's build writes.
 _EXT_SUFFIX = re.compile(rb"'EXT_SUFFIX': '([^'\n]{1,100})'")
 
 

@@ -27,7 +27,7 @@ from pyimginspect.rootfs import RootFS
 __all__ = ["ThreadStack", "thread_stack"]
 
 _KIB = 1024
-_MUSL_MOST = 8192 * _KIB
+_MUSL_MOST = 8192 * _KIB  # DEFAULT_STACK_MAX of musl, for what a program's PT_GNU_STACK asks
 _MACRO = re.compile(rb"-DTHREAD_STACK_SIZE=(0[xX][0-9a-fA-F]{1,16}|\d{1,18})\b")
 _VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 

@@ -28,6 +28,7 @@ __all__ = [
     "parse_status",
 ]
 
+# dpkg(1), "FILES"; distroless images have a file for each package in status.d; apt-mark(8).
 STATUS = "var/lib/dpkg/status"
 STATUS_D = "var/lib/dpkg/status.d"
 INFO = "var/lib/dpkg/info"

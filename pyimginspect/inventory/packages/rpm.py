@@ -18,7 +18,9 @@ __all__ = [
     "source_name",
 ]
 
+# Fedora since 36, rpm-ostree's systems, and all before them.
 DIRECTORIES = ("usr/lib/sysimage/rpm", "usr/share/rpm", "var/lib/rpm")
+# Azure Linux's distroless images have no database, and this list of packages in its place.
 MANIFEST = "var/lib/rpmmanifest/container-manifest-2"
 DNF5_PACKAGES = "usr/lib/sysimage/libdnf5/packages.toml"
 

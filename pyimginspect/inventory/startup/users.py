@@ -23,6 +23,7 @@ __all__ = [
 ]
 
 _MOST_LINES = 20_000
+# moby/sys, user/user.go: runtimes take no larger number.
 _LARGEST_ID = 2**31 - 1
 _EXECUTE, _READ = 1, 4
 
