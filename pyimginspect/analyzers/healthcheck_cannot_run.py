@@ -25,10 +25,11 @@ RULE = Rule(
     " cannot execute, and nothing is tried in its place: the check fails whatever the application"
     " does. It is followed as ENTRYPOINT and CMD are; a check that another command may still save"
     " (curl URL || wget URL), or that depends on variables, is left alone.",
-    why="A container whose health check fails is unhealthy for good: Docker Swarm and Amazon ECS"
-    " replace it again and again, and docker compose does not start what waits for it"
-    " (condition: service_healthy). The usual cause is curl, which the full official images have"
-    " and the slim ones have not. Kubernetes does not read HEALTHCHECK.",
+    why="A container whose health check fails is unhealthy for good: Docker Swarm replaces it again"
+    " and again, and docker compose does not start what waits for it (condition:"
+    " service_healthy). The usual cause is curl, which the full official images have and the slim"
+    " ones have not. Kubernetes and Amazon ECS do not read HEALTHCHECK: they have checks of their"
+    " own.",
     fix="Let the image's own Python ask: urllib.request raises an error, and Python ends with"
     " status 1, where the connection fails or the answer is 400 or more. Or install the program.",
     example="""# at fault: python:3.13-slim has no curl
