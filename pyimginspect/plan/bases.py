@@ -42,7 +42,7 @@ def edits_of_base(context: Context) -> Iterator[Proposal]:
         estimated=True,
         adds=round(context.contents.size(unstripped) * _STRIPPED),
         operations=_slim_operations(context, image),
-        reason="another base image: look whether anything needs what it does not have, as tkinter",
+        reason="another base image: look whether anything needs what it has not, such as tkinter",
     )
     yield Proposal(edit, context.contents.behind(files) | unstripped, context.behind(keys))
 
