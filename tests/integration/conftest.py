@@ -81,9 +81,10 @@ def corpus() -> BuiltCorpus:
 
 @pytest.fixture(scope="session")
 def engine(corpus: BuiltCorpus) -> Iterator[Engine]:
-    """The engine that built the corpus, running."""
+    """The engine that built the corpus, running. Images without a name go with the last test."""
     reason = why_unavailable()
     if reason is not None:
         missing(reason)
     with Engine(corpus.layout.engine) as running:
         yield running
+        running.docker("image", "prune", "--force")

@@ -9,6 +9,7 @@ also across processes.
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import signal
 import subprocess
@@ -27,6 +28,7 @@ START_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 60.0
 POLL_SECONDS: Final = 0.1
 LOG_TAIL: Final = 4000
+CACHE_KEPT: Final = "10GB"  # of build steps; what images consist of is not counted
 
 
 class EngineError(RuntimeError):
@@ -183,7 +185,10 @@ class Engine:
     def _start(self) -> None:
         log = self.root / "dockerd.log"
         settings = self.root / "daemon.json"
-        settings.write_text("{}\n")  # Those of /etc/docker are for another daemon.
+        # Those of /etc/docker are for another daemon. Unless told to, this one keeps every step
+        # that it ever built.
+        collection = {"enabled": True, "defaultKeepStorage": CACHE_KEPT}
+        settings.write_text(json.dumps({"builder": {"gc": collection}}))
         command = [
             str(DAEMON),
             f"--data-root={self.root / 'data'}",

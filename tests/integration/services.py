@@ -12,6 +12,7 @@ from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
 from tests.certificates import Authority, Issued
+from tests.corpus.command import run
 
 REGISTRY: Final = "/usr/bin/docker-registry"
 PODMAN: Final = "/usr/bin/podman"
@@ -28,17 +29,24 @@ def missing_program(*programs: str) -> str | None:
 
 
 def skopeo_copy(source: str, target: str, *options: str) -> None:
-    """Copy an image without checking signatures, and without TLS where that is not there."""
-    subprocess.run(
+    """Copy an image without checking signatures, and without TLS where that is not there.
+
+    Raises:
+        BuildError: skopeo could not, with what it said.
+    """
+    run(
         [SKOPEO, "copy", "--insecure-policy", "--quiet", "--src-tls-verify=false",
-         "--dest-tls-verify=false", *options, source, target],
-        check=True,
-        capture_output=True,
+         "--dest-tls-verify=false", *options, source, target]
     )  # fmt: skip
 
 
 class Service:
-    """A program that runs for as long as the `with` statement does."""
+    """A program that runs for as long as the `with` statement does.
+
+    What it stores, below `stored` in its directory, goes with it: other tests want the disk.
+    """
+
+    stored = "data"
 
     def __init__(self, root: Path) -> None:
         root.mkdir(parents=True, exist_ok=True)
@@ -74,6 +82,7 @@ class Service:
         self._process.wait(20)
         if self._log is not None:
             self._log.close()
+        shutil.rmtree(self.root / self.stored, ignore_errors=True)
 
 
 class Registry(Service):
@@ -100,7 +109,7 @@ class Registry(Service):
         lines = [
             "version: 0.1",
             f"log: {{level: error, accesslog: {{disabled: {str(not log_requests).lower()}}}}}",
-            f"storage: {{filesystem: {{rootdirectory: {root}/data}}}}",
+            f"storage: {{filesystem: {{rootdirectory: {root}/{self.stored}}}}}",
             f"http: {{addr: '{self.host}'{_tls_settings(tls, clients)}}}",
         ]
         for name, password in (users or {}).items():
@@ -143,6 +152,8 @@ def _tls_settings(tls: Issued | None, clients: Authority | None) -> str:
 class Podman(Service):
     """A Podman service with a store of its own."""
 
+    stored = "store"
+
     def __init__(self, root: Path) -> None:
         super().__init__(root)
         self.socket = root / "podman.sock"
@@ -155,10 +166,10 @@ class Podman(Service):
     @property
     def storage(self) -> str:
         """How `skopeo` names the store; an image's full name follows."""
-        return f"containers-storage:[vfs@{self.root}/store+{self.root}/run]"
+        return f"containers-storage:[vfs@{self.root}/{self.stored}+{self.root}/run]"
 
     def command(self) -> list[str]:
-        where = ["--root", f"{self.root}/store", "--runroot", f"{self.root}/run"]
+        where = ["--root", f"{self.root}/{self.stored}", "--runroot", f"{self.root}/run"]
         return [
             PODMAN,
             *where,
@@ -172,7 +183,3 @@ class Podman(Service):
     def answers(self) -> bool:
         with socket.socket(socket.AF_UNIX) as probe:
             return probe.connect_ex(str(self.socket)) == 0
-
-    def __exit__(self, *rest: object) -> None:
-        super().__exit__(*rest)
-        shutil.rmtree(self.root / "store", ignore_errors=True)
