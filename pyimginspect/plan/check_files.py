@@ -72,7 +72,9 @@ def of_start(context: Context, gone: frozenset[str]) -> Iterator[str]:
     rootfs = PlannedRootFS(inventory.rootfs, gone)
     after = find_startup(inventory.image, rootfs, interpreters, environments)
     if after.problem is not None:
-        yield f"the command would not start: {after.problem.subject}: {after.problem.what}"
+        problem = after.problem
+        named = "" if problem.subject in problem.what else f"{problem.subject}: "
+        yield f"the command would not start: {named}{problem.what}"
         return
     was, now = next(
         (

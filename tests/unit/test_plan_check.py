@@ -154,9 +154,9 @@ def test_another_base_brings_a_python_of_its_own() -> None:
 @pytest.mark.parametrize(
     ("cmd", "gone", "fault"),
     [
-        (["tool"], "usr/bin/tool", "the command would not start"),
-        (["/usr/bin/tool"], "usr/bin/tool", "the command would not start"),
-        (["script"], "usr/bin/perl", "the command would not start"),
+        (["tool"], "usr/bin/tool", "would not start: no directory of PATH has a program tool"),
+        (["/usr/bin/tool"], "usr/bin/tool", "would not start: /usr/bin/tool is in no layer"),
+        (["script"], "usr/bin/perl", "would not start: the first line of /usr/bin/script names"),
         (["/opt/venv/bin/python"], "opt/venv/bin/python", "the command would"),
         (["/opt/venv/bin/python", "-m", "app"], "opt/venv/pyvenv.cfg", "the command would not"),
         (["tool"], "usr/share/doc/a", None),
