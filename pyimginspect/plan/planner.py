@@ -156,7 +156,7 @@ def _with_advice(
         left = claim.frees - saved
         if left:
             saved |= left
-            layer = max(context.contents.by_layer(left), default=0)
+            layer = max(context.contents.by_layer(left))
             yield Proposal(context.edit("advice", layer, claim.fix, rules=(claim.rule,)), left)
 
 
@@ -170,9 +170,9 @@ def _ratios(inventory: Inventory) -> dict[int, float]:
     """Return what part of its length each layer has in a registry, a guess for plain archives."""
     ratios = {}
     for layer in inventory.image.layers:
-        blob, size = layer.blob_size or 0, layer.index.size
+        blob, size = layer.blob_size, layer.index.size
         # A blob about as long as the layer is not compressed, and says nothing.
-        ratios[layer.number] = blob / size if 0 < blob < 0.95 * size else _RATIO
+        ratios[layer.number] = blob / size if blob and blob < 0.95 * size else _RATIO
     return ratios
 
 

@@ -63,8 +63,6 @@ def _bindings_by_layer(context: Context) -> dict[int, _Bindings]:
     found: dict[int, _Bindings] = {}
     for binding in replaceable_bindings(inventory):
         lacking = lacks_twin(inventory, binding)
-        if lacking and not binding.project:
-            continue  # what it is called on PyPI is not known
         layer = context.packages[binding.package].installed_in
         here = found.setdefault(layer, _Bindings([], [], {}))
         here.keys.append(binding.package)

@@ -31,7 +31,7 @@ _BREAK = re.compile(r"\s+--break-system-packages?\b")
 _OFFICIAL = {9: 50, 10: 53, 11: 55, 12: 46, 13: 40, 14: 42}
 """Megabytes that an official slim image stores above Debian's, by the minor version of Python 3:
 those of 3.11 and 3.13 were measured, and the others are estimated from their sources' sizes."""
-_BYTECODE = {"pip": 5_400_000, "library": 5_300_000, "other": 0}
+_BYTECODE = {"pip": 5_400_000, "library": 5_300_000}
 """What the first ``RUN`` that calls pip stores beside them, measured with 3.11: bytecode of pip
 and of what it imports of the standard library. Debian compiles its own as it installs it."""
 _SETUPTOOLS = frozenset({"_distutils_hack", "pkg_resources", "setuptools"})
@@ -135,7 +135,7 @@ def _modules(python: Interpreter, gone: Iterable[str], minor: int) -> list[str]:
     found = set()
     for path in gone:
         directory, _, name = path.removesuffix("/__init__.py").rpartition("/")
-        if not path.endswith(".py") or name == "__init__.py":
+        if not path.endswith(".py"):
             continue
         module = name.removesuffix(".py")
         of_packages = directory in python.site_packages and module not in there

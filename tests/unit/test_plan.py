@@ -5,18 +5,22 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from pyimginspect.api import OpenedImage
 from pyimginspect.formats import layers as layers_format
 from pyimginspect.formats import plan as plan_format
 from pyimginspect.inventory.contents import contents_of
 from pyimginspect.plan import Edit, Plan, break_down_layers, make_plan, reconstruct
+from pyimginspect.plan.layer_breakdown import LAYERS_VERSION, LayersDocument
+from pyimginspect.plan.plan import PLAN_VERSION
 from pyimginspect.report import Finding
 from pyimginspect.rules import Rule
+from pyimginspect.sources.opened import Opened
 from pyimginspect.sources.opening import open_stream
 from pyimginspect.sources.options import Options
 from tests.images import Content, File, Image, Package, debian_base, elf, image, oci_archive
-from tests.inventories import apt, on_slim, taken
+from tests.inventories import apt, on_slim, read, taken
 from tests.reports import finding
 from tests.tars import tar
 
@@ -152,6 +156,44 @@ def test_the_compressed_size_is_that_of_the_blobs_where_there_are_any(
     assert least <= found.plan.compressed_saving <= most
 
 
+@pytest.mark.parametrize(
+    ("percent", "compressed"),
+    [
+        (50, 5000),
+        (94, 9400),
+        # It is no shorter than the layer: then it is not compressed, and says nothing.
+        (96, 4000),
+        (100, 4000),
+        (None, 4000),
+    ],
+)
+def test_a_layer_has_in_a_registry_its_part_of_the_blob(
+    percent: int | None, compressed: int
+) -> None:
+    found = read(image([{"a": File(MB[:10_000])}])).image
+    (layer,) = found.layers
+    blob = percent and layer.index.size * percent // 100
+    one = structs.replace(found, layers=(structs.replace(layer, blob_size=blob),))
+    plan = make_plan(OpenedImage(Opened(image=one)).inventory, [finding("another")])
+    assert plan.size == 10_000
+    assert abs(plan.compressed - compressed) <= 1
+
+
+def test_a_plan_says_its_version_and_cannot_be_changed() -> None:
+    plan = Plan(
+        reference="app:1",
+        size=9,
+        saving=0,
+        compressed=9,
+        compressed_saving=0,
+        edits=(),
+        layers={1: 2},
+    )
+    assert plan.plan_version == PLAN_VERSION == 1, "fields may be added without another version"
+    with pytest.raises(TypeError, match="immutable record"):
+        plan.layers[1] = 3  # type: ignore[index]
+
+
 # --- by findings ----------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("found", "size", "rules"),
@@ -179,7 +221,7 @@ RULE = Rule(
 
 def test_what_only_findings_free_is_advice() -> None:
     one = on_slim(
-        {"app/a": File(MB[:1000]), f"{LISTS}/x": File(MB)},
+        {"app/a": File(MB[:9000]), f"{LISTS}/x": File(MB[:8000])},
         {"app/b": File(MB[:200])},
         {"app/c": File(MB[:30])},
         history=["RUN apt-get update && make", "COPY b /app/", "COPY c /app/"],
@@ -197,8 +239,8 @@ def test_what_only_findings_free_is_advice() -> None:
     cache = finding("package-cache", layers=(4,))
     edits = make_plan(inventory, [*claims, cache]).edits
     assert [(each.kind, each.words, each.layer, each.saving, each.rules) for each in edits] == [
-        ("clean-cache", edits[0].words, 4, 1_000_000, ("package-cache",)),
-        ("advice", "Mend it.", 5, 1200, ("a-rule",)),
+        ("advice", "Mend it.", 5, 9200, ("a-rule",)),
+        ("clean-cache", edits[1].words, 4, 8000, ("package-cache",)),
         ("advice", "Mend it.", 6, 30, ("a-rule",)),
     ]
 
@@ -288,6 +330,12 @@ def test_the_ledger_tells_for_whom_and_by_whom() -> None:
     assert sum(share.stored for share in breakdown.directories) == breakdown.account.stored
     gone = next(share for share in breakdown.files if share.name == "app/a/b/c/d")
     assert (gone.wasted, gone.how, gone.removed_in) == (70, "removed", 5)
+
+
+def test_the_ledger_says_the_version_of_its_document() -> None:
+    """Fields may be added without another one."""
+    layers = break_down_layers(taken(image([{"a": "x"}])))
+    assert LayersDocument(layers=layers).layers_version == LAYERS_VERSION == 1
 
 
 def test_the_largest_parts_of_a_layer_are_broken_down() -> None:

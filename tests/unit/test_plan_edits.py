@@ -561,6 +561,43 @@ def test_a_library_that_a_build_tool_needs_too_goes_with_both() -> None:
     assert 1_000_000 < of_kind(plan, "bindings").saving < 1_100_000
 
 
+def test_a_build_tool_that_somebody_asked_for_stays_without_the_binding_that_needs_it() -> None:
+    """apt installs it all the same, by its name: the edit does not save it."""
+    packages: dict[str, Package] = {
+        **YAML,
+        "python3-yaml": {**YAML["python3-yaml"], "Depends": "python3, libyaml-0-2, gcc"},
+        "gcc": {"files": {"usr/bin/gcc": File(MB, mode=0o755)}},
+    }
+    plan, _ = planned(
+        apt(packages, manual=["python3-yaml", "gcc"]),
+        history=["RUN apt-get install -y python3-yaml gcc"],
+    )
+    assert 0 < of_kind(plan, "bindings").saving < 100_000
+
+
+def test_one_binding_that_pip_has_installed_already_is_reason_enough() -> None:
+    """In the place of wheel nothing is installed: no application asks for it."""
+    wheel: dict[str, Package] = {
+        "python3-wheel": {
+            "Depends": "python3",
+            "files": {
+                "usr/lib/python3/dist-packages/wheel/__init__.py": "#",
+                "usr/lib/python3/dist-packages/wheel-0.38.4.dist-info/METADATA": (
+                    "Metadata-Version: 2.1\nName: wheel\nVersion: 0.38.4\n"
+                ),
+            },
+        }
+    }
+    plan, _ = planned(
+        apt({**YAML, **wheel}, manual=["python3-wheel", "python3-yaml"]),
+        dist_info("PyYAML", "6.0.3", site=SITE),
+        history=["RUN apt-get install -y python3-wheel python3-yaml", "RUN pip install PyYAML"],
+    )
+    assert of_kind(plan, "bindings").words == (
+        "do not install python3-wheel python3-yaml: pip has installed the same already"
+    )
+
+
 ENVIRONMENT: Mapping[str, Content] = {
     "opt/venv/pyvenv.cfg": "home = /usr/local/bin\nversion = 3.13.1\n",
     "opt/venv/bin/python": Link("/usr/local/bin/python3.13"),

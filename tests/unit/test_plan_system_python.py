@@ -181,3 +181,83 @@ def test_lists_that_a_layer_of_python_fetched_are_fetched_by_the_next() -> None:
     history = [f"RUN apt-get update && {INSTALL[4:]}", f"RUN {PIP}", "RUN apt-get install -y curl"]
     (edit,) = proposed(FIRST, FLASK, {"usr/bin/curl": "c"}, history=history)
     assert InsertCommand(layer=3, after=(), command="apt-get update") in edit.operations
+
+
+# --- which Python, and which image ----------------------------------------------------------------
+SETUPTOOLS = ("_distutils_hack", "pkg_resources", "setuptools")
+DIST = "usr/lib/python3/dist-packages"
+OF_SETUPTOOLS: dict[str, Package] = {
+    "python3-setuptools": {
+        "Depends": "python3",
+        "files": {
+            **{f"{DIST}/{name}/__init__.py": "#" for name in SETUPTOOLS},
+            # No modules: a file beside them, and one of a package.
+            f"{DIST}/distutils-precedence.pth": "#",
+            f"{DIST}/setuptools/build_meta.py": "#",
+        },
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("minor", "megabytes", "modules"),
+    [
+        # 3.9, 3.11 and 3.13 are those of Debian 11, 12 and 13, the others of archives beside it.
+        (9, 50, ()),
+        (10, 53, ()),
+        (11, 55, ()),
+        # An official image has no setuptools from 3.12 on.
+        (12, 46, SETUPTOOLS),
+        (13, 40, SETUPTOOLS),
+        (14, 42, SETUPTOOLS),
+    ],
+)
+def test_what_the_official_image_stores_and_lacks_depends_on_the_version(
+    minor: int, megabytes: int, modules: tuple[str, ...]
+) -> None:
+    """The sizes are of the images' layers above Debian's, to a megabyte."""
+    packages = {**debian_python_packages(f"3.{minor}.2"), **OF_SETUPTOOLS}
+    first = apt(packages, manual=["python3", "python3-setuptools"])
+    site = f"usr/local/lib/python3.{minor}/dist-packages"
+    wheel = dist_info("flask", "3.1.0", {"flask/__init__.py": "#"}, site=site)
+    history = ["RUN apt-get install -y python3 python3-setuptools", "COPY /flask /usr/local"]
+    (edit,) = proposed(first, wheel, history=history)
+    assert edit.operations[0] == ReplaceBase(image=f"python:3.{minor}-slim-bookworm")
+    assert (edit.adds, edit.modules) == (megabytes * 1_000_000, modules)
+    lacking = "it does not have Debian's pkg_resources and setuptools"
+    assert (lacking in edit.reason) == bool(modules)
+    assert "_distutils_hack" not in edit.reason, "it is no module to import by name"
+
+
+RELEASE_99 = {"usr/lib/os-release": 'ID=debian\nVERSION_ID="99"\n'}
+MINIMAL = {key: PYTHON[key] for key in ("libpython3.11-minimal", "python3.11-minimal")}
+REST = {key: package for key, package in PYTHON.items() if key not in MINIMAL}
+TOOL: dict[str, Package] = {"tool": {"Depends": "python3, python3-pip"}}
+
+
+@pytest.mark.parametrize(
+    ("base", "first", "minor"),
+    [
+        # No official image is on this release: another would be a change of the system too.
+        ({**debian_base(), **RELEASE_99}, FIRST, 11),
+        # One is, of which it is not known how much it stores.
+        (debian_base(), apt(debian_python_packages("3.8.2"), manual=["python3"]), 8),
+        # Nobody asked for Python, but for a program that needs it.
+        (debian_base(), apt({**PYTHON, **TOOL}, manual=["tool"]), 11),
+        # The base brings a part of it.
+        (
+            {**debian_base(), **apt(MINIMAL)},
+            apt(REST, manual=["python3", "python3-pip"], below=MINIMAL),
+            11,
+        ),
+    ],
+    ids=["release", "version", "dependency", "base"],
+)
+def test_without_a_like_image_or_a_wish_for_python_the_base_stays(
+    base: Layer, first: Layer, minor: int
+) -> None:
+    site = f"usr/local/lib/python3.{minor}/dist-packages"
+    wheel = dist_info("flask", "3.1.0", {"flask/__init__.py": "#"}, site=site)
+    history = steps(DEBIAN_STEP, "RUN apt-get install -y python3 tool", "COPY /flask /usr/local")
+    plan = make_plan(taken(image([base, first, wheel], history=history, cmd=["python3"])))
+    assert not [each for each in plan.edits if each.rules == ("base-not-official-slim",)]
