@@ -124,7 +124,7 @@ def _build_id(content: RandomAccess, form: Form, segment: Segment) -> str:
         start = place + (12 + name_size + align - 1) // align * align
         stop = start + size
         if kind == _NT_GNU_BUILD_ID and data[place + 12 : place + 16] == b"GNU\0":
-            return data[start:stop].hex()
+            return data[start:stop].hex() if stop <= len(data) else ""
         place = (stop + align - 1) // align * align
     return ""
 
@@ -263,13 +263,13 @@ class _Dynamic:
     def _definitions(self, data: Table) -> list[str]:
         """Return the names of DT_VERDEF, without the file's own (VER_FLG_BASE)."""
         offsets = []
-        place, distance = 0, 1
-        while distance:
-            _, flags, _, _, _, first, distance = self.form.definition.unpack_from(data, place)
+        place, step = 0, 1
+        while step:
+            _, flags, _, _, _, first, step = self.form.definition.unpack_from(data, place)
             self._count_versions(1)
             if not flags & _VER_FLG_BASE:
                 offsets.append(self.form.word.unpack_from(data, place + first)[0])
-            place += distance
+            place += step
         return self._texts(offsets)
 
     def _count_versions(self, count: int) -> None:

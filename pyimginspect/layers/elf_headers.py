@@ -219,12 +219,12 @@ def _likely(head: bytes, size: int, mapped: bool) -> Iterator[tuple[int, int]]:
 
     They may overlap, and lie outside of the file.
     """
-    segments, table = _guess_segments(head, size)
+    segments, tables = _guess_segments(head, size)
     loads = [segment for segment in segments if segment[0] == PT_LOAD][:_RANGES]
     read_only = [(s[2], s[2] + s[5]) for s in loads if s[1] == _PF_R]
     yield 0, _FRONT
     yield size - _END, size
-    yield table
+    yield from tables
     yield from [(s[2], s[2] + s[5]) for s in segments if s[5] <= _SMALL][:_RANGES]
     for start, stop in read_only:
         yield start, min(stop, start + _SECOND_FRONT)
@@ -235,25 +235,25 @@ def _likely(head: bytes, size: int, mapped: bool) -> Iterator[tuple[int, int]]:
         yield from ((offset, offset + length) for offset, length in _in_order(loads, size))
 
 
-def _guess_segments(head: bytes, size: int) -> tuple[list[Segment], tuple[int, int]]:
-    """Return the program headers, and where they are if ``head`` does not hold them.
+def _guess_segments(head: bytes, size: int) -> tuple[list[Segment], list[tuple[int, int]]]:
+    """Return the program headers, and where they begin and end if ``head`` does not hold them.
 
     What lies in their usual place is returned then: it tells only what to keep.
     """
     facts: dict[str, Any] = {}
     try:
-        return read_headers(_Bytes(head, size), facts)[1], (0, 0)
+        return read_headers(_Bytes(head, size), facts)[1], []
     except UnreadableError:
-        return [], (0, 0)
+        return [], []
     except LookupError:
         form = _form_of(head)
         if form is None or len(head) < form.header.size:
-            return [], (0, 0)
+            return [], []
         _, _, _, _, offset, _, _, _, entry, count, *_ = form.header.unpack_from(head)
         stop = min(len(head), form.header.size + count * entry)
         whole = (stop - form.header.size) // entry * entry
         old = head[form.header.size : form.header.size + whole]
-        return _segments(form, old), (offset, offset + count * entry)
+        return _segments(form, old), [(offset, offset + count * entry)]
 
 
 def _missing(ranges: list[tuple[int, int]], start: int, stop: int) -> list[tuple[int, int]]:

@@ -1,10 +1,12 @@
 """`read_elf`: tables of built files, hostile files, and what is kept of big ones."""
 
+import os
 import random
 import struct
 import time
 import tracemalloc
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
@@ -14,6 +16,7 @@ from hypothesis import strategies as st
 from pyimginspect.layers import elf as reader
 from pyimginspect.layers import elf_headers
 from pyimginspect.layers.blobs import BytesBlob
+from pyimginspect.layers.cursors import SeekCursor
 from pyimginspect.layers.elf import WHOLE_UP_TO, read_elf, wanted_ranges
 from pyimginspect.layers.elf_headers import loaded_ranges
 from pyimginspect.layers.index import index_layer
@@ -159,7 +162,32 @@ def test_a_machine_without_a_name_has_its_number() -> None:
     assert read(bytes(data)).machine == "EM_4711"
 
 
-def weak(data: bytes) -> bytes:
+@pytest.mark.parametrize(
+    ("number", "bits", "endian", "name"),
+    [
+        (4, 32, "big", "m68k"),
+        (2, 32, "big", "sparc"),
+        (8, 32, "big", "mips"),
+        (8, 64, "big", "mips64"),
+        (8, 32, "little", "mipsel"),
+        (8, 64, "little", "mips64el"),
+        (20, 32, "big", "ppc"),
+        (20, 32, "little", "ppcle"),
+        (43, 64, "big", "sparc64"),
+        (258, 32, "little", "loongarch32"),
+        (258, 64, "little", "loongarch64"),
+        (258, 64, "big", "EM_258"),
+    ],
+)
+def test_rare_machines_have_the_names_that_uname_has_for_them(
+    number: int, bits: Literal[32, 64], endian: Literal["little", "big"], name: str
+) -> None:
+    data = bytearray(elf(static=True, bits=bits, endian=endian))
+    data[18:20] = number.to_bytes(2, endian)
+    assert read(bytes(data)).machine == name
+
+
+def weak(data: bytes, flags: int = 2) -> bytes:
     """Mark the first needed version as weak (`vna_flags`, after a head of 16 and 4 of hash)."""
     facts = read(data)
     assert facts.version_needs
@@ -169,7 +197,7 @@ def weak(data: bytes) -> bytes:
         for i in range(0, len(data), 4)
         if data[i : i + 4] == head[:4] and data[i + 8 : i + 16] == head[8:]
     )
-    return data[: at + 20] + struct.pack("<H", 2) + data[at + 22 :]
+    return data[: at + 20] + struct.pack("<H", flags) + data[at + 22 :]
 
 
 def test_weak_versions() -> None:
@@ -179,6 +207,8 @@ def test_weak_versions() -> None:
             library="libc.so.6", versions=("GLIBC_2.38", "GLIBC_2.2.5"), weak=("GLIBC_2.38",)
         ),
     )
+    other = read(weak(elf(verneed={"libc.so.6": ["GLIBC_2.38"]}), flags=1)).version_needs
+    assert [need.weak for need in other] == [()]
 
 
 # --- hostile files --------------------------------------------------------------------------------
@@ -408,6 +438,10 @@ ID = bytes(range(1, 21))
         (note(3, ID, name=b"GNV\0"), 4, b""),
         (note(4, ID), 4, b""),
         (note(1, b"") + note(3, b""), 4, b""),
+        # No more than 4 KiB are read, and a part of an ID is none.
+        (note(1, bytes(4096 - 2 * 16 - 20)) + note(3, ID), 4, ID),
+        (note(1, bytes(4096 - 2 * 16 - 20)) + note(3, ID + b"1"), 4, b""),
+        (note(3, ID)[:-1], 4, b""),
     ],
 )
 def test_the_build_id_is_found_among_notes(notes: bytes, align: int, found: bytes) -> None:
@@ -435,6 +469,9 @@ def test_of_note_segments_the_first_sixteen_are_read(before: int, found: bool) -
         (b"/lib/ld.so\0", 11, "/lib/ld.so", ""),
         (b"\0", 1, "", ""),
         (b"/lib/ld.so\0", 10, "", "unreadable ELF: the interpreter's name has no end"),
+        # Linux takes no longer one.
+        (b"/" * 4095 + b"\0", 4096, "/" * 4095, ""),
+        (b"/" * 4096 + b"\0", 4097, "", "unreadable ELF: the interpreter's name has no end"),
     ],
 )
 def test_the_interpreter_ends_with_its_segment(
@@ -476,7 +513,8 @@ def test_names_are_found_whatever_the_table_is_said_to_be() -> None:
     for size in (18, 0, 1, 9, 99, 1 << 40):
         facts = dynamic_file([(5, end), (10, size), (1, 1), (1, 9), (14, 0), (0, 0)])
         assert (facts.needed, facts.soname) == (("liba.so", "libb.so"), ""), size
-    for offset in (18, 19, 1 << 63):
+        assert facts.error == ""
+    for offset in (17, 18, 1 << 63):
         facts = dynamic_file([(5, end), (10, 18), (1, offset), (14, 0), (0, 0), (0, 0)])
         assert facts.error == (
             f"unreadable ELF: the name at {offset:#x} of the string table has no end"
@@ -489,8 +527,8 @@ def test_an_address_beyond_what_is_loaded_is_not_in_the_file() -> None:
     assert dynamic_file(entries, loaded=3 * 16 + 1).soname == "liba.so"
     beyond = "unreadable ELF: DT_STRTAB at {:#x} is not in the file"
     assert dynamic_file(entries, loaded=3 * 16).error == beyond.format(0x5030)
-    entries[0] = (5, 0x5000 + 3 * 16 + 18)
-    assert dynamic_file(entries, loaded=1 << 20).error == beyond.format(0x5042)
+    entries[0] = (5, 0x5000 + 3 * 16 + 17)
+    assert dynamic_file(entries, loaded=1 << 20).error == beyond.format(0x5041)
 
 
 def test_a_dynamic_section_without_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -499,6 +537,28 @@ def test_a_dynamic_section_without_an_end(monkeypatch: pytest.MonkeyPatch) -> No
     assert dynamic_file([(5, end), (10, 18), (14, 1)]).soname == "liba.so"
     over = dynamic_file([(5, end), (10, 18), (14, 1), (1, 1), (0, 0)])
     assert over.error == "unreadable ELF: more than 4 dynamic entries"
+
+
+def test_what_one_file_may_have() -> None:
+    """A real library has hundreds of entries and versions, and names of less than 100 bytes."""
+    entries = [(5, 0x5000 + 4096 * 16), (14, 1)] + [(0x70000000, 0)] * 4094
+    assert dynamic_file([*entries[:-1], (0, 0)]).soname == "liba.so"
+    assert dynamic_file(entries).error == "unreadable ELF: more than 4096 dynamic entries"
+    named = [(5, 0x5000 + 3 * 16), (14, 1), (0, 0)]
+    longest = b"\0" + b"x" * 65535 + b"\0"
+    assert len(dynamic_file(named, longest).soname) == 65535
+    assert dynamic_file(named, b"\0x" + longest[1:]).error.endswith("string table has no end")
+    needed = [(5, 0x5000 + 19 * 16), *[(1, 1)] * 16, (1, 65520), (0, 0)]  # a MiB of names
+    assert len(dynamic_file(needed, longest).needed) == 17
+    needed[-2] = (1, 65519)
+    assert dynamic_file(needed, longest).error == "unreadable ELF: more than 1048576 bytes of names"
+    versions = [(0x6FFFFFFE, 0x5000 + 3 * 16), (5, 0x5000 + 3 * 16), (0, 0)]
+    for distance, error in ((65520, ""), (65521, "unreadable ELF: DT_VERNEED leads out of the")):
+        table = struct.pack("<HHIII", 1, 0, 2, 0, distance) + bytes(70_000)
+        facts = dynamic_file(versions, table)
+        assert len(facts.version_needs) == (0 if error else 2)
+        assert facts.error.startswith(error)
+        assert bool(facts.error) == bool(error)
 
 
 def test_the_limits_of_names_and_versions(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -615,6 +675,7 @@ def test_headers_beyond_what_was_seen_are_kept_with_those_that_stood_before(
         ([load(0x10000004, 3000, 10), load(4, 2000, 10)], [(2000, 10), (3000, 10)]),
         ([load(7, 3000, 10), load(6, 2000, 10)], [(2000, 10), (3000, 10)]),
         ([load(4, 1000, 0)], []),
+        ([load(4, 3000, 10), load(5, 2000, 0)], [(3000, 10)]),
         ([load(4, 1000, 100), load(5, 1050, 100)], [(1000, 100), (1100, 50)]),
         ([load(4, 4990, 100)], [(4990, 10)]),
         ([load(4, 6000, 100)], []),
@@ -664,6 +725,33 @@ def test_a_read_only_first_segment_is_kept_for_its_long_string_table() -> None:
     for in_file, kept in ((1 << 20, 16 << 20), (27 << 20, 27 << 20), (500 << 20, 31 << 20)):
         data = patched(head, segment(elf(), 1) + 32, "Q", in_file)
         assert wanted_ranges(data, size) == [(0, kept), (size - (1 << 20), 1 << 20)]
+
+
+def test_how_much_is_kept_of_a_big_file() -> None:
+    size, mib = 1 << 30, 1 << 20
+    ends = [(0, 16 * mib), (size - mib, mib)]
+    small: list[Header] = [(4, 4, (100 + n) * mib, 0, 0, 9, 0, 4) for n in range(21)]
+    for headers, ranges in (
+        ([load(4, 100 * mib, 50 * mib)], [(100 * mib, 8 * mib)]),
+        ([(4, 4, 100 * mib, 0, 0, mib, 0, 4)], [(100 * mib, mib)]),
+        ([(4, 4, 100 * mib, 0, 0, mib + 1, 0, 4)], []),
+        (small, [((100 + n) * mib, 9) for n in range(20)]),
+    ):
+        assert wanted_ranges(handmade(*headers), size) == [ends[0], *ranges, ends[1]]
+
+
+@pytest.mark.parametrize(("more", "whole"), [(0, True), (1, False)])
+def test_a_file_of_24_mib_is_kept_whole(more: int, whole: bool, tmp_path: Path) -> None:
+    path = tmp_path / "layer"
+    path.touch()
+    os.truncate(path, size := (24 << 20) + more)
+    with path.open("rb", buffering=0) as file:
+        content = SeekCursor(file, 0, size).content(size, whole=False)
+        if whole:
+            assert content.read_at(20 << 20, 3) == bytes(3)
+            return
+        with pytest.raises(LookupError):
+            content.read_at(20 << 20, 3)
 
 
 def moved_headers() -> bytes:

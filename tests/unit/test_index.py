@@ -2,7 +2,9 @@
 
 import gzip
 import io
+import lzma
 import random
+import struct
 from pathlib import Path
 from typing import Literal
 from zlib import crc32
@@ -130,6 +132,42 @@ def test_skippable_frames_and_padding_after_members() -> None:
     assert facts(index_layer(BytesBlob(data=skipping)).index) == expected
     padded = compress(LAYER, "gzip", parts=2) + bytes(1000)
     assert facts(index_layer(BytesBlob(data=padded)).index) == expected
+
+
+class Little(io.BytesIO):
+    """A stream that returns three bytes at a time, as a slow network might."""
+
+    def read(self, count: int | None = -1, /) -> bytes:
+        return super().read(3)
+
+
+@pytest.mark.parametrize("compression", ["gzip", "zstd", "xz", "bzip2"])
+def test_a_member_that_follows_is_found_wherever_a_read_ends(
+    compression: Literal["gzip", "zstd", "xz", "bzip2"],
+) -> None:
+    content = b"The quick brown fox jumps over the lazy dog."
+    for padding in range(4):
+        packed = compress(content, compression) + bytes(padding)
+        packed += compress(content, compression) + bytes(99)
+        source = Decompressed(Little(packed), compression, expansion=99, floor=0)
+        assert b"".join(iter(source.read_chunk, b"")) == 2 * content
+        assert (source.consumed, source.produced) == (len(packed), 2 * len(content))
+
+
+@pytest.mark.parametrize(("size", "readable"), [(31, True), (32, False)])
+def test_xz_takes_no_more_memory_than_a_limit(size: int, readable: bool) -> None:
+    """Its dictionary may have 192 MiB, and not 256: 4 GiB would be the most."""
+    one = layer({"a": "1"})
+    packed = bytearray(lzma.compress(one))
+    header = slice(12, 12 + 4 * (packed[12] + 1) - 4)  # of the block, without its checksum
+    assert packed[14:16] == b"\x21\1"  # LZMA2, and its one property (The .xz File Format, 5.3.1)
+    packed[16] = size
+    packed[header.stop : header.stop + 4] = struct.pack("<I", crc32(packed[header]))
+    if readable:
+        assert index_layer(BytesBlob(data=bytes(packed))).index.size == len(one)
+        return
+    with pytest.raises(CorruptLayerError, match="Memory usage limit exceeded"):
+        index_layer(BytesBlob(data=bytes(packed)))
 
 
 def test_without_isal_the_index_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
