@@ -12,7 +12,16 @@ from zlib import crc32
 import pytest
 
 from pyimginspect.errors import CorruptLayerError, LayerError, LimitError, TruncatedError
-from pyimginspect.layers import BytesBlob, FileBlob, Limits, StreamBlob, compression, index_layer
+from pyimginspect.layers import (
+    BytesBlob,
+    FileBlob,
+    Limits,
+    StreamBlob,
+    compression,
+    cursors,
+    elf_headers,
+    index_layer,
+)
 from pyimginspect.layers.compression import Decompressed, sniff
 from pyimginspect.layers.contents import may_identify
 from pyimginspect.layers.elf import RandomAccess
@@ -332,6 +341,11 @@ def test_a_script_is_one_that_anybody_may_execute(mode: int, found: bool) -> Non
     assert index.scripts == ({0: "#!/bin/x"} if found else {})
 
 
+def test_of_a_first_line_no_more_is_kept_than_a_kilobyte() -> None:
+    index = index_of({"bin/a": File("#!/bin/x" + " " * 2000, mode=0o755)})
+    assert index.scripts == {0: "#!/bin/x" + " " * 1016}
+
+
 def test_a_version_is_found_in_files_beyond_the_limit() -> None:
     text = b"GNU C Library (Debian) stable release version 2.36.\n"
     tree: Tree = {"lib/libc.so.6": elf(extra=text), "lib/libc.so.6.1": elf(extra=text[:20])}
@@ -348,17 +362,46 @@ def test_contents_beyond_the_limit_are_not_examined(content: int, examined: bool
     assert index.elf[1].soname == "x"  # of which never all is needed
 
 
-def test_a_probe_that_needs_all_of_a_content_leaves_it_to_the_others() -> None:
-    class Every(Sizes):
-        def wants(self, path: str, size: int, head: bytes) -> bool:
-            return True
+class Sizes:
+    """What a third party's probe may look like."""
 
+    name = "sizes"
+    version = 1
+
+    def wants(self, path: str, size: int, head: bytes) -> bool:
+        return path.endswith(".py") and head == b"xxxx"
+
+    def read(self, path: str, content: RandomAccess) -> object:
+        return {"size": content.size, "end": bytes(content.read_at(content.size - 1, 10))}
+
+
+class Every(Sizes):
+    def wants(self, path: str, size: int, head: bytes) -> bool:
+        return True
+
+
+def test_a_probe_that_needs_all_of_a_content_leaves_it_to_the_others() -> None:
     library = elf(soname="x")
     blob = BytesBlob(data=layer({"lib/libx.so": library, "a": "1"}))
     index = index_layer(blob, probes=(Every(),), limits=Limits(content=len(library) - 1)).index
     assert index.elf[0].soname == "x"
     assert set(index.extra["sizes"]) == {1}
     assert noted(index) == [(f"content of {len(library):,} bytes was not examined", "lib/libx.so")]
+
+
+def test_of_a_content_beyond_the_limit_the_others_have_the_parts_as_without_the_probe(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sizes = {"_FRONT": 240, "_SECOND_FRONT": 100, "_SMALL": 2000, "_END": 10}
+    for name, size in sizes.items():
+        monkeypatch.setattr(elf_headers, name, size)
+    library = elf(soname="x", extra=bytes(90_000))
+    monkeypatch.setattr(cursors, "WHOLE_UP_TO", len(library) - 1)
+    blob = BytesBlob(data=layer({"lib/libx.so": library}))
+    for content, error in ((len(library), ""), (len(library) - 1, "laid out unusually")):
+        index = index_layer(blob, probes=(Every(),), limits=Limits(content=content)).index
+        assert index.elf[0].error.endswith(error)
+        assert bool(index.elf[0].error) == bool(error)
 
 
 TEXTS = {"etc/os-release": "1234567890", "venv/pyvenv.cfg": "1234567890"}
@@ -415,19 +458,6 @@ def test_a_database_that_cannot_be_read_is_a_note() -> None:
 )
 def test_names_of_which_the_content_may_be_looked_at(path: str, expected: bool) -> None:
     assert may_identify(path) is expected
-
-
-class Sizes:
-    """What a third party's probe may look like."""
-
-    name = "sizes"
-    version = 1
-
-    def wants(self, path: str, size: int, head: bytes) -> bool:
-        return path.endswith(".py") and head == b"xxxx"
-
-    def read(self, path: str, content: RandomAccess) -> object:
-        return {"size": content.size, "end": bytes(content.read_at(content.size - 1, 10))}
 
 
 def test_probes_of_third_parties() -> None:

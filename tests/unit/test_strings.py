@@ -111,7 +111,7 @@ def test_a_text_across_two_pieces(shift: int) -> None:
 
 @pytest.mark.parametrize(
     ("size", "before", "version"),
-    [(3000, 1000, "1.2.5"), (3000, 2500, None), (1000, 1000, None), (1006, 1000, "1.2.5")],
+    [(3000, 1994, "1.2.5"), (3000, 1995, None), (1000, 1000, None), (1006, 1000, "1.2.5")],
 )
 def test_a_musl_is_searched_as_far_as_its_segments_and_a_limit(
     size: int, before: int, version: str | None, monkeypatch: pytest.MonkeyPatch
@@ -122,6 +122,45 @@ def test_a_musl_is_searched_as_far_as_its_segments_and_a_limit(
     start = 64 + 2 * 56
     data = handmade(load(4, start, 3000), load(4, start + 3000, size), body=body)
     assert libc_version("lib/ld-musl-x86_64.so.1", Content(data)) == version
+
+
+def test_a_text_may_begin_a_segment_and_ends_with_it() -> None:
+    text, start = b"\x003.11.7\0", 64 + 56
+    for size, version in ((len(text), "3.11.7"), (len(text) - 1, None)):
+        data = handmade(load(4, start, size), body=text)
+        assert python_version("bin/python3.11", Content(data)) == version
+    # Behind it may be anything, such as debugging information.
+    data = handmade(load(4, start, 100), body=bytes(100) + text)
+    assert python_version("bin/python3.11", Content(data)) is None
+
+
+class Zeros:
+    """A file of many zeros, with one text among them."""
+
+    def __init__(self, size: int, at: int, text: bytes) -> None:
+        self.size, self.at, self.text = size, at, text
+        self.head = handmade(load(4, 0, size))
+
+    def read_at(self, offset: int, length: int, /) -> bytes:
+        if not offset:
+            return self.head.ljust(length, b"\0")
+        before = self.at - offset
+        if not -len(self.text) < before < length:
+            return bytes(length)
+        return (bytes(before) + self.text)[:length].ljust(length, b"\0")
+
+
+@pytest.mark.parametrize(
+    ("path", "most", "text", "version"),
+    [
+        ("bin/python3.11", 64 << 20, b"\x003.11.7\0", "3.11.7"),
+        ("lib/ld-musl-x86_64.so.1", 4 << 20, MUSL + b"1.2.5\0", "1.2.5"),
+    ],
+)
+def test_how_far_a_file_is_searched(path: str, most: int, text: bytes, version: str) -> None:
+    for more, found in ((0, version), (1, None)):
+        content = Zeros(100 << 20, most - len(text) + more, text)
+        assert find_version(path, content) == found
 
 
 def test_debugging_information_is_not_looked_at() -> None:
