@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from coverage import CoverageData
 
 from tests.mutations import EQUIVALENT, ROOT, Mutant, equivalent, key, mutants, sample
 
@@ -222,3 +223,19 @@ def test_of_a_module_that_no_test_runs_those_are_tried_that_import_it() -> None:
     tests = naming(ROOT / "pyimginspect" / "layers" / "limits.py")
     assert "tests/unit/test_docs_claims.py" in tests
     assert "tests/unit/test_mutants.py" not in tests
+
+
+def test_the_tests_in_files_that_import_a_module_come_first(tmp_path: Path) -> None:
+    path, line = ROOT / "pyimginspect" / "layers" / "strings.py", 47
+    data = CoverageData(basename=str(tmp_path / "contexts"))
+    tests = [
+        "tests/unit/a.py::test_least",
+        *(f"tests/unit/test_strings.py::test_{n}" for n in "xy"),
+    ]
+    for number, test in enumerate(tests):
+        data.set_context(f"{test}|call")
+        data.add_lines({str(path): range(line - (number > 0), line + 1)})
+    data.write()
+    mutant = Mutant(path, line, "", "", 0, 0, None, frozenset([line]))
+    found = runpy.run_path(str(SCRIPT))["Covering"](tmp_path / "contexts").tests(mutant)
+    assert found == [tests[1], tests[2], tests[0]]

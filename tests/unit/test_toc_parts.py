@@ -15,7 +15,7 @@ import msgspec
 import pytest
 
 from pyimginspect.errors import TruncatedError
-from pyimginspect.layers import BytesBlob, Limits, elf_headers, index_layer
+from pyimginspect.layers import BytesBlob, Limits, cursors, elf_headers, index_layer
 from pyimginspect.layers.toc import fetching, locating, reading
 from pyimginspect.layers.toc.annotations import Place, TocReference, toc_reference
 from pyimginspect.layers.toc.fetching import Chunk, Fetcher, decompress, is_digest_of
@@ -38,7 +38,7 @@ from tests.images import (
     elf,
     layer,
 )
-from tests.unit.test_elf import handmade, load, patched, segment
+from tests.unit.test_elf import handmade, load, note, patched, segment
 
 PACKS: dict[str, Callable[..., Packed]] = {"zstd:chunked": zstd_chunked, "eStargz": estargz}
 
@@ -315,6 +315,22 @@ def test_of_a_big_library_the_parts_are_read_that_are_kept_of_it_in_a_whole_laye
         assert index.elf[0].needed == ("libc.so.6",)
 
 
+def test_of_a_big_library_the_headers_are_looked_for_as_far_as_in_a_whole_layer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("_FRONT", "_SECOND_FRONT", "_SMALL", "_END"):
+        monkeypatch.setattr(elf_headers, name, 100)
+    for module in (reading, cursors):
+        monkeypatch.setattr(module, "WHOLE_UP_TO", 100)
+    build_id = note(3, b"1" * 20)
+    segment = (4, 4, 90_000, 0, 0, len(build_id), 0, 4)  # its header lies behind 64 KiB
+    library = handmade(segment, at=70_000, size=90_000) + build_id + noise(30_000)
+    packed = zstd_chunked(layer({"lib/libx.so": library, "x.npy": noise(600_000)}))
+    index = index_by_toc(Memory(packed.blob), reference(packed)).index
+    assert bare(index) == bare(index_layer(BytesBlob(data=packed.tar)).index)
+    assert index.elf[0].error == UNUSUAL
+
+
 def executables(count: int, size: int) -> bytes:
     return layer({f"opt/{n}": File(noise(size, n), mode=0o755) for n in range(count)})
 
@@ -336,18 +352,62 @@ def test_who_wants_more_than_half_of_a_layer_reads_all_of_it(programs: int) -> N
         index_by_toc(Memory(packed.blob), reference(packed))
 
 
+def test_exactly_half_of_a_layer_may_be_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    packed = zstd_chunked(layer({"run.sh": noise(20_000), "data.npy": noise(20_000)}))
+    toc, blob = reference(packed), Memory(packed.blob)
+    (chunk,) = locating.locate_toc(blob, toc, Limits()).listing.chunks(0)
+    monkeypatch.setattr(reading, "_SMALL_BLOB", 0)
+    for more, usable in ((0, True), (-1, False)):
+        part = (chunk.stop - chunk.start + more) / len(packed.blob)
+        monkeypatch.setattr(reading, "_MOST_OF_BLOB", part)
+        if usable:
+            assert len(index_by_toc(blob, toc).index.entries) == 2
+            continue
+        with pytest.raises(UnusableTocError, match="most of the layer is wanted anyway"):
+            index_by_toc(blob, toc)
+
+
 def test_files_are_read_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     tree = {f"a{n}/{n}.sh": "#!/bin/sh\n" + f"echo {n}\n" * 100 for n in range(9)}
     packed = zstd_chunked(layer({**tree, "big.npy": noise(600_000)}))
     expected = bare(index_layer(BytesBlob(data=packed.tar)).index)
     monkeypatch.setattr(reading, "_SMALL_BLOB", 5000)
-    for batch, requests in ((2000, 5), (900, 9), (1 << 20, 1)):
+    for batch, requests in ((2130, 3), (2129, 5), (709, 9), (1 << 20, 1)):  # of 710 bytes each
         monkeypatch.setattr(reading, "_BATCH", batch)
         blob = Memory(packed.blob)
         forgotten: list[int] = []
         monkeypatch.setattr(Fetcher, "forget", lambda self, to=forgotten: to.append(1))
         assert bare(index_by_toc(blob, reference(packed)).index) == expected
         assert len(forgotten) == requests
+
+
+@pytest.mark.parametrize(("more", "batches"), [(0, 1), (1, 2)])
+def test_a_batch_has_64_mib(more: int, batches: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = {"a": 40 << 20, "b": (24 << 20) + more}
+
+    def fill(document: Document) -> None:
+        for name, size in sizes.items():
+            change(name, size=size, chunkSize=size, chunkType="zeros")(document)
+
+    programs = layer({name: File("x", mode=0o755) for name in sizes})
+    packed = zstd_chunked(programs, edit=fill, tar_split=False)
+    forgotten: list[int] = []
+    monkeypatch.setattr(Fetcher, "forget", lambda self: forgotten.append(1))
+    index = index_by_toc(Memory(packed.blob), reference(packed, size=1)).index
+    assert {entry.path: entry.size for entry in index.entries} == sizes
+    assert len(forgotten) == batches
+
+
+def test_what_was_fetched_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A library is examined in rounds, and in the end all of it is held."""
+    library = elf(soname="libc.so.6", extra=noise(5000) + GLIBC)
+    packed = zstd_chunked(layer({"lib/libc.so.6": library, "big.npy": noise(600_000)}), chunk=500)
+    monkeypatch.setattr(reading, "_BATCH", 20)
+    limits = Limits(content=len(library) - 40)
+    index = index_by_toc(Memory(packed.blob), reference(packed), limits=limits).index
+    assert index.strings == {0: "2.36"}
+    with pytest.raises(UnusableTocError, match="too much of the layer is wanted at a time"):
+        index_by_toc(Memory(packed.blob), reference(packed), limits=Limits(content=3000))
 
 
 def test_too_much_at_a_time_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -517,7 +577,7 @@ def test_chunks_that_do_not_hold(change: dict[str, Any], message: str) -> None:
 
 
 def test_a_frame_has_no_bytes_of_the_next_chunk() -> None:
-    blob, (first, cut, whole) = frames(b"content", b"another", b"third", gap=9)
+    blob, (_, first, cut, whole) = frames(b"unwanted", b"content", b"another", b"third", gap=9)
     cut = cut._replace(stop=cut.stop - 1)
     with pytest.raises(UnusableTocError, match="the compressed layer ends too early"):
         Fetcher(Memory(blob), "zstd").fetch([cut, whole])
@@ -709,6 +769,12 @@ def test_of_what_lies_behind_a_chunk_no_more_is_fetched_than_it_may_take(size: i
     (found,) = read_listing(document, 1 << 40, Limits(), estargz=True).chunks(0)
     stored = 18 + size + 5 * (size // (16 << 10) + 1)
     assert 7 + stored < found.stop < 7 + stored * 1.02 + 5000
+
+
+def test_no_limit_lets_more_than_a_million_and_a_half_be_listed() -> None:
+    for count, message in ((1_500_000, "it is not as specified"), (1_500_001, "lists too much")):
+        with pytest.raises(UnusableTocError, match=message):
+            read_listing(b"{" * count, 9, Limits(entries=1 << 40), estargz=True)
 
 
 def test_more_entries_than_the_limit_are_refused() -> None:
@@ -942,7 +1008,8 @@ def test_a_listing_may_be_as_long_as_the_limit(monkeypatch: pytest.MonkeyPatch) 
 def test_a_blob_of_unknown_length_is_read_whole() -> None:
     memory = Memory(CHUNKED.blob)
     memory.size = None
-    for toc in (reference(CHUNKED), reference(CHUNKED, place=Place(0, 1, 1))):
+    first = reference(CHUNKED, place=Place(0, 1, 1), tar_split=None, size=7)
+    for toc in (reference(CHUNKED), first):
         with pytest.raises(UnusableTocError, match="outside of the blob"):
             index_by_toc(memory, toc)
     with pytest.raises(TruncatedError):

@@ -119,10 +119,8 @@ class Fetcher:
             yield from zip(runs, map(self._read_one, runs), strict=True)
             return
         with ThreadPoolExecutor(_REQUESTS, thread_name_prefix="chunks") as pool:
-            try:
-                yield from zip(runs, pool.map(self._read_one, runs), strict=True)
-            finally:
-                pool.shutdown(cancel_futures=True)
+            # Where one raises, or no more are wanted, `map` cancels the others.
+            yield from zip(runs, pool.map(self._read_one, runs), strict=True)
 
     def _read_one(self, run: list[Chunk]) -> bytes:
         return self._blob.read_range(*_span(run))

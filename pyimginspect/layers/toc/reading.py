@@ -6,6 +6,7 @@ fetched for the next, for all files of the batch together.
 
 from __future__ import annotations
 
+import contextlib
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import cast
@@ -193,7 +194,7 @@ class _Cursor:
         """Return the first bytes of the file."""
         return self.contents.read(0, count)
 
-    def content(self, size: int, *, whole: bool, mapped: bool = False) -> RandomAccess:
+    def content(self, size: int, *, whole: bool, mapped: bool) -> RandomAccess:
         """Return random access to the file, to the same parts as when the layer is read whole."""
         contents = self.contents
         parts = [(0, size)]
@@ -225,7 +226,7 @@ class _Parts:
             return b""
         for start, part in self._parts:
             if start <= offset < start + part:
-                stop = min(offset + max(0, length), start + part)
+                stop = min(offset + length, start + part)
                 return self._contents.read(offset, stop, self._ahead(offset, stop))
         raise LookupError(offset)
 
@@ -335,8 +336,6 @@ def _sums(listing: Listing) -> dict[int, int]:
     sums = {}
     for position, digest in listing.digests.items():
         if len(digest) == _SHA256 and digest.startswith("sha256:"):
-            try:
+            with contextlib.suppress(ValueError):
                 sums[position] = int(digest[7:23], 16) >> 2
-            except ValueError:
-                continue
     return sums
