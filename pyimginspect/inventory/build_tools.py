@@ -192,12 +192,16 @@ def _group(rootfs: RootFS) -> dict[_Group, list[str]]:
             tops.add(top)
             name = top.rpartition("/")[2]
             groups[name, kind, top] = [node.path for node in rootfs.walk(top)]
-    listed = _listed_elsewhere(rootfs)
+    loose: dict[str, _Group] = {}
     for path in _loose(rootfs):
-        if _installed(path, prefixes) or path in listed or _is_within(path, tops):
+        if _installed(path, prefixes) or _is_within(path, tops):
             continue
         found = _loose_kind(path)
         if found is not None and not in_cache(rootfs, path):
+            loose[path] = found
+    listed = _listed_elsewhere(rootfs) if loose else ()
+    for path, found in loose.items():
+        if path not in listed:
             groups.setdefault(found, []).append(path)
     return groups
 
@@ -248,14 +252,14 @@ def _installed(path: str, prefixes: tuple[str, ...]) -> bool:
 
 
 def _listed_elsewhere(rootfs: RootFS) -> frozenset[str]:
-    """Return what distributions list that pip put elsewhere, as ``--target`` does."""
+    """Return what distributions list elsewhere: programs, and all that pip's ``--target`` has."""
     records = [path for path in rootfs.texts if path.endswith(".dist-info/RECORD")]
     return frozenset(
         place
         for record in records
-        if "/site-packages/" not in record and "/dist-packages/" not in record
         for metadata in (record.rpartition("/")[0],)
         for place in recorded(rootfs, metadata.rpartition("/")[0], metadata) or ()
+        if not _installed(place, ())
     )
 
 

@@ -123,7 +123,7 @@ class _Shown:
         for path in _with_parents(sums):
             if path:
                 parent = path.rpartition("/")[0]
-                sums[parent] = sums.get(parent, 0) + sums.get(path, 0)
+                sums[parent] = sums.get(parent, 0) + sums[path]
         self._large = {
             path for path, size in sums.items() if size >= least and path.count("/") < _DEEPEST
         }
@@ -143,9 +143,9 @@ class _Shown:
 
 def _with_parents(paths: Iterable[str]) -> list[str]:
     """Return directories and all above them, the deepest first."""
-    found = set()
+    found = {_TOP}
     for path in paths:
-        while path and path not in found:
+        while path not in found:
             found.add(path)
             path = path.rpartition("/")[0]
     return sorted(found, key=lambda path: path.count("/"), reverse=True)

@@ -4,13 +4,16 @@ from typing import Any
 
 import pytest
 
+from pyimginspect.inventory.build_tools import loose_files
 from pyimginspect.inventory.derived.leftovers import find_leftovers
-from pyimginspect.inventory.facts import Distribution, OsPackage
+from pyimginspect.inventory.facts import BaseImage, Distribution, OsPackage
+from pyimginspect.inventory.packages import PackageDatabase
 from pyimginspect.inventory.runtimes import _by_program, callers
 from pyimginspect.inventory.tool_names import kind_of_package, users_at_run_time
 from tests.images import Content, File, HardLink, Link, Package, debian_base, dist_info
 from tests.inventories import apt, on_slim, taken
 from tests.pythons import inventory
+from tests.systems import rootfs
 
 GCC: dict[str, Package] = {
     "gcc-12": {
@@ -129,6 +132,18 @@ def test_what_a_runtime_package_depends_on_is_kept_by_it() -> None:
     }
 
 
+def test_who_needs_a_tool_on_two_ways_is_named_once() -> None:
+    more: dict[str, Package] = {
+        **GCC,
+        "g++-12": {"Depends": "gcc-12"},
+        "r-base-core": {"Depends": "gcc-12, g++-12"},
+    }
+    found = taken(on_slim(apt(more, manual=["r-base-core"]), history=["RUN apt-get install r"]))
+    assert {tool.name: tool.kept_by for tool in found.build_tools} == dict.fromkeys(
+        ("gcc-12", "g++-12", "binutils"), ("r-base-core",)
+    )
+
+
 def test_another_build_tool_keeps_nothing() -> None:
     more: dict[str, Package] = {**GCC, "build-essential": {"Depends": "gcc-12"}}
     found = taken(on_slim(apt(more, manual=["build-essential"]), history=["RUN apt-get install"]))
@@ -147,6 +162,8 @@ def test_files_without_a_package_are_found_by_their_place() -> None:
         "usr/local/include/boost/a.hpp": "h",
         "usr/local/include/boost/sub/b.hpp": "hh",
         "usr/local/include/python3.13/pyconfig.h": "the build's own",
+        "usr/local/include/pythonic/c.hpp": "hhhhh",
+        "usr/local/bin/old/cmake": "below a directory of programs, where no PATH leads",
         "app/.git/HEAD": "ref",
         "app/.git/objects/ab/cd": "12345",
         "root/.cargo/bin/cargo": "c",
@@ -160,6 +177,7 @@ def test_files_without_a_package_are_found_by_their_place() -> None:
         ("cmake", "build-system", "usr/local/bin/cmake", 50, 1, 4),
         ("go", "toolchain", "usr/local/go", 4, 1, 4),
         ("libz.a", "static-library", "usr/local/lib/libz.a", 4, 1, 4),
+        ("pythonic", "headers", "usr/local/include/pythonic", 5, 1, 4),
         (
             "x86_64-linux-musl-gcc-13.2",
             "compiler",
@@ -170,6 +188,13 @@ def test_files_without_a_package_are_found_by_their_place() -> None:
         ),
         ("zlib.h", "headers", "usr/local/include/zlib.h", 3, 1, 4),
     ]
+
+
+def test_a_tool_of_several_layers_is_of_the_one_that_stores_most_of_it() -> None:
+    lower: dict[str, Content] = {"usr/local/include/boost/a.hpp": "h" * 9}
+    upper: dict[str, Content] = {"usr/local/include/boost/b.hpp": "h"}
+    assert tools(lower, upper) == [("boost", "headers", "usr/local/include/boost", 10, 2, 4)]
+    assert tools(upper, lower) == [("boost", "headers", "usr/local/include/boost", 10, 2, 5)]
 
 
 def test_what_a_wheel_or_conda_brings_is_part_of_it() -> None:
@@ -326,3 +351,19 @@ def test_what_a_distribution_lists_is_no_leftover_wherever_pip_put_it() -> None:
     }
     found = taken(on_slim(tree, history=["RUN pip install --target /app numpy"]))
     assert [tool.path for tool in found.build_tools] == ["app/lib/libother.a"]
+    base = BaseImage(family="unknown")
+    assert loose_files(rootfs(tree), PackageDatabase(), base) == {
+        ("libother.a", "app/lib/libother.a"): ["app/lib/libother.a"]
+    }
+
+
+def test_the_program_of_a_distribution_is_a_part_of_it() -> None:
+    """It is a build tool as that is one, or none where something installed requires that."""
+    site = "usr/local/lib/python3.13/site-packages"
+    tree: dict[str, Content] = {
+        f"{site}/ninja-1.13.dist-info/METADATA": "Name: ninja\nVersion: 1.13\n",
+        f"{site}/ninja-1.13.dist-info/RECORD": "../../../bin/ninja,,\n",
+        "usr/local/bin/ninja": File(b"n" * 70, mode=0o755),
+        "usr/local/bin/make": File(b"m" * 70, mode=0o755),
+    }
+    assert [path for _, _, path, *_ in tools(tree)] == ["usr/local/bin/make"]

@@ -81,6 +81,16 @@ EGG = "Metadata-Version: 1.0\nName: Egg\nVersion: 0.9\n\nName: not this\n"
             len(EGG) + 9 + 5 + 3,
             4,
         ),
+        # Names of modules are asked for: a path is none.
+        (
+            {
+                f"{SITE}/Egg.egg-info/PKG-INFO": EGG,
+                f"{SITE}/Egg.egg-info/top_level.txt": "own/egg\n",
+                f"{SITE}/own/egg/__init__.py": "12345",
+            },
+            len(EGG) + 8,
+            2,
+        ),
         (
             {
                 f"{SITE}/Egg.egg-info/PKG-INFO": EGG,
@@ -110,7 +120,7 @@ def test_eggs(tree: Tree, size: int, files: int) -> None:
     assert (found.interpreters, found.installer, found.requested) == ((LOCAL,), "", None)
 
 
-@pytest.mark.parametrize(("sharing", "files"), [(3, 3), (60, 2)])
+@pytest.mark.parametrize(("sharing", "files"), [(3, 3), (50, 3), (51, 2)])
 def test_a_namespace_that_very_many_share_is_of_none(sharing: int, files: int) -> None:
     """To walk through one for each would take the square of the time."""
     tree: dict[str, Content] = {f"{SITE}/ns/x.py": "12345"}
@@ -424,6 +434,25 @@ def test_no_record_is_too_strange(data: bytes) -> None:
         assert not place_of("a/b", row.path).startswith("/")
 
 
+@pytest.mark.parametrize(
+    ("location", "path", "place"),
+    [
+        ("lib", "a/b.py", "lib/a/b.py"),
+        ("", "a/b.py", "a/b.py"),
+        ("lib", "a//b.py", "lib/a/b.py"),
+        ("lib", "./a/./b.py", "lib/a/b.py"),
+        ("lib", "a/", "lib/a"),
+        ("lib", "a/.", "lib/a"),
+        ("lib", "..", ""),
+        ("lib", "../bin/run", "bin/run"),
+        ("lib", "/bin/run", "bin/run"),
+        ("lib", "...", "lib/..."),
+    ],
+)
+def test_the_place_of_what_a_record_lists(location: str, path: str, place: str) -> None:
+    assert place_of(location, path) == place
+
+
 @given(st.text(alphabet="ab./", min_size=1, max_size=20))
 def test_a_place_is_never_above_the_root(path: str) -> None:
     place = place_of("usr/lib", path)
@@ -437,6 +466,10 @@ def test_a_place_is_never_above_the_root(path: str) -> None:
         (b"a.py,,\nb.py\n", [Row("a.py"), Row("b.py")]),
         (b'"a ""b"".py",,-3\n', [Row('a "b".py')]),
         (b"a.py,x," + b"9" * 4000 + b"\n", [Row("a.py", "x")]),
+        # No file is as long as a number of 19 digits.
+        (b"a.py,x," + b"9" * 19 + b"\n", [Row("a.py", "x")]),
+        (b"a.py,x," + b"9" * 18 + b"\n", [Row("a.py", "x", 10**18 - 1)]),
+        (b"a.py,x\n", [Row("a.py", "x")]),
     ],
 )
 def test_rows(data: bytes, expected: list[Row]) -> None:

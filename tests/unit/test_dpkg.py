@@ -1,5 +1,7 @@
 """dpkg's files: what counts as installed, which paths are named, what apt was asked for."""
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,12 +14,18 @@ from pyimginspect.inventory.packages.dpkg import (
     parse_md5sums,
     parse_status,
 )
+from pyimginspect.inventory.packages.from_apk import installed_by_apk
+from pyimginspect.inventory.packages.from_dpkg import installed_by_dpkg
+from pyimginspect.inventory.packages.from_rpm import installed_by_rpm
+from pyimginspect.inventory.packages.installation import Installation
 from pyimginspect.inventory.packages.relations import (
     Relation,
     compare_versions,
     names,
     read_relations,
 )
+from pyimginspect.rootfs import RootFS
+from tests.systems import rootfs
 
 STATUS = b"""\
 Package: python3
@@ -185,6 +193,16 @@ def test_relations(text: str, expected: list[tuple[Relation, ...]]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "clauses", "alternatives"), [("a," * 5001, 5000, 1), ("a|" * 101, 1, 100)]
+)
+def test_of_a_field_as_no_package_has_the_first_relations_are_read(
+    text: str, clauses: int, alternatives: int
+) -> None:
+    for found in (list(read_relations(text)), names(text)):
+        assert (len(found), len(found[0])) == (clauses, alternatives)
+
+
+@pytest.mark.parametrize(
     "ordered",
     [
         # The examples of deb-version(7), and of Debian Policy 5.6.12.
@@ -202,6 +220,20 @@ def test_versions_in_order(ordered: list[str]) -> None:
             assert compare_versions(one, other) < 0 < compare_versions(other, one)
 
 
-@pytest.mark.parametrize(("one", "other"), [("1.0", "1.0-0"), ("0:1", "1"), ("1.01", "1.1")])
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("1.0", "1.0-0"),
+        ("0:1", "1"),
+        ("1.01", "1.1"),
+        # No version has a number of more than 64 digits: the rest of it is passed over.
+        ("1" * 64, "1" * 65),
+    ],
+)
 def test_equal_versions(one: str, other: str) -> None:
     assert compare_versions(one, other) == 0 == compare_versions(other, one)
+
+
+@pytest.mark.parametrize("read", [installed_by_dpkg, installed_by_apk, installed_by_rpm])
+def test_without_a_database_nothing_is_installed(read: Callable[[RootFS], Installation]) -> None:
+    assert read(rootfs({"etc/os-release": "ID=none\n"})) == Installation()

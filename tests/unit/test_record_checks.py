@@ -28,6 +28,7 @@ TREE: Mapping[str, Content] = {
     [
         ({"lib/a.py": "5", "lib/b.py": ""}, 8, 2, [], [], []),
         ({"lib/a.py": "", "lib/same.py": ""}, 5, 2, [], [], []),
+        ({"lib/same.py": ""}, 5, 1, [], [], []),
         ({"lib/link.py": "3"}, 5, 1, [], [], []),
         ({"lib/folder": "", "lib/to-folder": "", "bin/tool": "1"}, 1, 1, [], [], []),
         ({"lib/dead.py": ""}, 0, 0, ["lib/dead.py"], [], ["lib/dead.py"]),

@@ -110,6 +110,29 @@ def test_areas(
     assert areas(map_sizes(rootfs(*layers), uses)) == expected
 
 
+@pytest.mark.parametrize(
+    ("sizes", "shown"),
+    [
+        # All in all nine million bytes, of which three thousand are one part of three thousand.
+        ([1500, 1500], "v"),
+        ([1500, 1499], ""),
+    ],
+)
+def test_a_directory_is_shown_from_one_part_of_three_thousand_on(
+    sizes: list[int], shown: str
+) -> None:
+    first, second = sizes
+    files = {"big": 9_000_000 - first - second, "v/a/x": first, "v/b/y": second}
+    assert (0, shown, first + second, "live", 2) in areas(map_sizes(rootfs(files), {}))
+
+
+def test_below_sixteen_directories_all_is_summed_up() -> None:
+    deepest = "/".join(["d"] * 16)
+    files = {"big": 8_997_000, f"{deepest}/e/a": 1500, f"{deepest}/e/b": 1500}
+    found = areas(map_sizes(rootfs(files), {}))
+    assert found == [(0, "big", 8_997_000, "live", 0), (0, deepest, 3000, "live", 2)]
+
+
 def test_deep_trees_are_summed_up_and_end() -> None:
     deep = "d/" * 5_000
     assert areas(map_sizes(rootfs({f"{deep}a": 1, f"{deep}b": 2, "big": 900_000}), {})) == [
@@ -146,19 +169,24 @@ def test_the_areas_of_a_layer_add_up_to_what_it_stores(
     )
 
 
-def test_uses_of_facts() -> None:
+@pytest.mark.parametrize(("primary", "effective"), [(True, False), (False, True)])
+def test_uses_of_facts(primary: bool, effective: bool) -> None:
+    """The first Python is the primary one, whatever PATH leads to; else that which it leads to."""
     first = Interpreter(
         path="usr/local/bin/python3",
         version="3.13.1",
         layer=0,
-        effective=True,
+        primary=primary,
+        effective=effective,
         stdlib="usr/local/lib/python3.13",
+        libpython="usr/local/lib/libpython3.13.so.1.0",
         site_packages=("shared",),
     )
     second = Interpreter(
         path="usr/bin/python3.11",
         version="3.11.2",
         layer=1,
+        effective=not effective,
         stdlib="usr/lib/python3.11",
         site_packages=("shared", "usr/lib/dist"),
         packages=("python3.11-minimal",),

@@ -111,7 +111,9 @@ _NOTHING: _Part = ([0], 0)
 def _compare(one: str, other: str) -> int:
     for first, second in zip_longest(_parts(one), _parts(other), fillvalue=_NOTHING):
         if first != second:
-            return -1 if first < second else 1
+            if first < second:
+                return -1
+            return 1
     return 0
 
 

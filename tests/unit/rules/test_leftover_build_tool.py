@@ -119,6 +119,25 @@ def test_build_tools_from_pypi_are_found_unless_something_requires_them() -> Non
     assert found.fix.endswith("pip uninstall -y cmake")
 
 
+def test_a_program_that_pip_installed_is_left_only_if_its_distribution_is() -> None:
+    """ninja's wheel has the program itself, which pip puts where PATH leads."""
+
+    def wheel(name: str) -> dict[str, Content]:
+        info = f"{SITE}/{name}-1.0.dist-info"
+        return {
+            f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n",
+            f"{info}/RECORD": f"../../../bin/{name},,\n",
+            f"usr/local/bin/{name}": File(b"x" * 5000, mode=0o755),
+        }
+
+    user = dist_info("deepspeed", "0.18", site=SITE, requires=["ninja"])
+    (found,) = findings(
+        leftover_build_tool.ANALYZER.run, {**wheel("cmake"), **wheel("ninja"), **user}
+    )
+    assert found.message == f"cmake: build tools from PyPI are left in /{SITE}"
+    assert found.saving == 5000, "the one program, once"
+
+
 def test_a_script_for_the_base_s_own_python_needs_no_package_s() -> None:
     python: dict[str, Package] = {
         "python3-yaml": {"Depends": "python3.13", "files": {"usr/lib/python3/yaml.py": "y"}},
