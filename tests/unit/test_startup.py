@@ -84,6 +84,12 @@ APP: dict[str, Content] = {
 PIP: dict[str, Content] = {
     f"usr/bin/{name}": executable() for name in ("pip", "uv", "sleep", "sudo", "nsjail")
 }
+BUSYBOX: dict[str, Content] = {"usr/bin/busybox": executable()}
+PROJECT: dict[str, Content] = {
+    **{f"usr/bin/{name}": executable() for name in ("uv", "pdm", "conda", "mamba")},
+    **venv("srv/.venv", "/usr/local/bin"),
+    "srv/main.py": "",
+}
 BASE: tuple[Tree, ...] = (
     {**debian_base(), **SYSTEM},
     official_python("3.13.1"),
@@ -201,6 +207,86 @@ def startup(
         (["poetry", "run", "python", "-V"], "srv/.venv/bin/python", LOCAL,
          {"working_dir": "/srv", "more": {"usr/bin/poetry": py("#!/usr/bin/python3"),
                                           **venv("srv/.venv", "/usr/local/bin")}}),
+        (["sh", "-c", "exec ~/run"], "usr/bin/python3", USR,
+         {"user": "app", "more": {"home/app/run": py("#!/usr/bin/python3")}}),
+        (["gosu", "app", "sh", "-c", "exec ~/run"], "usr/bin/python3", USR,
+         {"more": {"home/app/run": py("#!/usr/bin/python3")}}),
+        # Who runs it is not known, and it starts whoever that is.
+        (["/app/usr"], "usr/bin/python3", USR,
+         {"more": {"etc/passwd": Link("/data/users"), "data/users": PASSWD}}),
+        # Root looks things up in directories that let nobody in.
+        (["/priv/usr"], "usr/bin/python3", USR,
+         {"more": {"priv/": Directory(mode=0o600, uid=1000),
+                   "priv/usr": py("#!/usr/bin/python3")}}),
+        (["busybox", "sh", "-c", "exec /app/usr"], "usr/bin/python3", USR, {"more": BUSYBOX}),
+        (["sh", "-c", 'exec busybox "$X"'], "usr/bin/busybox", "", {"more": BUSYBOX}),
+        (["busybox"], "usr/bin/busybox", "", {"more": BUSYBOX}),
+        # A tool by another path than its own, whose first line leads on.
+        (["/srv/poetry", "run", "python", "-V"], "srv/.venv/bin/python", LOCAL,
+         {"working_dir": "/srv", "more": {"srv/poetry": Link("/opt/tool/poetry"), **PROJECT,
+                                          "opt/tool/poetry": py("#!/usr/bin/env python3")}}),
+        (["uv", "--quiet", "run", "--no-sync", "python", "-V"], "srv/.venv/bin/python", LOCAL,
+         {"working_dir": "/srv", "more": PROJECT}),
+        # What the project's environment lacks the tool may bring.
+        (["uv", "run", "python", "gone.py"], "srv/.venv/bin/python", LOCAL,
+         {"working_dir": "/srv", "more": PROJECT}),
+        (["uv", "run", "main.py"], "srv/.venv/bin/python", LOCAL,
+         {"working_dir": "/srv", "more": PROJECT}),
+        (["uv", "run", "python", "-V"], "opt/venv/bin/python", LOCAL,
+         {"working_dir": "/srv", "env": ["UV_PROJECT_ENVIRONMENT=/opt/venv"], "more": PROJECT}),
+        (["pdm", "run", "python", "-V"], "srv/.venv/bin/python", LOCAL,
+         {"working_dir": "/srv", "env": ["UV_PROJECT_ENVIRONMENT=/opt/venv"], "more": PROJECT}),
+        (["pdm", "-p", "/srv", "run", "python", "-V"], "srv/.venv/bin/python", LOCAL,
+         {"working_dir": "/srv", "more": PROJECT}),
+        (["conda", "run", "-p", "/opt/venv", "python", "-V"], "opt/venv/bin/python", LOCAL,
+         {"more": PROJECT}),
+        (["mamba", "run", "-p", "/opt/venv", "python", "-V"], "opt/venv/bin/python", LOCAL,
+         {"more": PROJECT}),
+        (["env", "-", "PATH=/usr/bin", "python3", "-V"], "usr/bin/python3", USR, {}),
+        (["sudo", "-En", "/app/usr"], "usr/bin/python3", USR, {"more": PIP}),
+        (["sudo", "-u", "ops", "/app/usr"], "usr/bin/python3", USR, {"user": "app", "more": PIP}),
+        # An unknown program is no Python, whatever it is given but a Python's path or name.
+        (["nsjail", "/usr/bin/env"], "usr/bin/nsjail", "", {"more": PIP}),
+        (["nsjail", "usr/bin/python3.11"], "usr/bin/nsjail", "", {"more": PIP}),
+        (["sh", "-c", 'exec nsjail "$X"'], "usr/bin/nsjail", "", {"more": PIP}),
+        (["sh", "--", "/app/run.sh"], "usr/bin/python3", USR,
+         {"more": {"app/run.sh": "exec /app/usr\n"}}),
+        (["bash", "--norc", "-c", "/app/usr"], "usr/bin/python3", USR, {}),
+        (["sh", "-c", '"$@"', "sh", "/srv/a b"], "usr/bin/python3", USR,
+         {"more": {"srv/a b": py("#!/usr/bin/python3")}}),
+        (["sh", "-c", "cd /opt; . venv/bin/activate; exec serve"],
+         "opt/venv/bin/python", LOCAL, {}),
+        (["sh", "-c", '. /opt/venv/bin/activate; export PATH="$PATH:/x"; exec serve'],
+         "opt/venv/bin/python", LOCAL, {}),
+        # What fails beside the text, in a condition or in a loop does not end it.
+        (["sh", "-ec", "pythonx & exec /app/usr"], "usr/bin/python3", USR, {}),
+        (["sh", "-c", "exit & exec /app/usr"], "usr/bin/python3", USR, {}),
+        (["sh", "-c", "exec nginx & exec /app/usr"], "usr/bin/python3", USR, {}),
+        (["sh", "-c", "/app/usr & exec python3 -V"], "usr/local/bin/python3", LOCAL, {}),
+        (["sh", "-ec", "! pythonx\nexec /app/usr"], "usr/bin/python3", USR, {}),
+        (["sh", "-ec", "if pythonx; then echo; fi\nexec /app/usr"], "usr/bin/python3", USR, {}),
+        (["sh", "-ec", "for i in $X; do pythonx; done\nexec /app/usr"],
+         "usr/bin/python3", USR, {}),
+        (["sh", "-c", "[ -f /x ] && set -e; pythonx; exec /app/usr"], "usr/bin/python3", USR, {}),
+        (["sh", "-c", "while true; do /app/usr; done"], "usr/bin/python3", USR, {}),
+        (["sh", "-c", "if [ -f /x ]; then echo; else echo; fi; exec /app/usr"],
+         "usr/bin/python3", USR, {}),
+        # What is the same whichever way was taken is known.
+        (["sh", "-c", "X=/app/usr; if [ -f /x ]; then Y=1; fi; exec $X"],
+         "usr/bin/python3", USR, {}),
+        (["sh", "-c", 'if [ -f /x ]; then Y=1; fi; exec "$@"', "sh", "/app/usr"],
+         "usr/bin/python3", USR, {}),
+        (["sh", "-c", "if [ -f /x ]; then Y=1; fi; exec python3 -V"],
+         "usr/local/bin/python3", LOCAL, {}),
+        (["sh", "-c", "if [ -f /x ]; then Y=1; fi; exec ./usr"], "usr/bin/python3", USR,
+         {"working_dir": "/app"}),
+        (["sh", "-c", "f() { exec /app/usr; }; command echo; f"], "usr/bin/python3", USR, {}),
+        (["sh", "-c", "set -o nounset /app/usr x; exec $1"], "usr/bin/python3", USR, {}),
+        (["sh", "-c", "set /app/usr; exec $1"], "usr/bin/python3", USR, {}),
+        (["sh", "-c", "set - /app/usr; exec $1"], "usr/bin/python3", USR, {}),
+        (["sh", "-c", 'shift 2; exec "$@"', "sh", "x", "y", "/app/usr"],
+         "usr/bin/python3", USR, {}),
+        (["sh", "-c", 'shift; exec "${1:-/app/usr}"', "sh", "x"], "usr/bin/python3", USR, {}),
     ],
 )  # fmt: skip
 def test_what_starts(
@@ -288,6 +374,22 @@ def test_what_starts(
         (["/app/usr"], "", "USER who names who, which neither", {"user": "who"}),
         (["/app/usr"], "", "names crew, which neither", {"user": "app:crew"}),
         (["/app/usr"], "ENOTDIR", "WORKDIR /app/tool is a file", {"working_dir": "/app/tool"}),
+        (["/app/owned"], "EACCES", "user app may not execute /app/owned (mode 0601",
+         {"user": "app", "more": {"app/owned": File(elf(static=True), mode=0o601, uid=1000)}}),
+        (["/srv/x"], "ENOENT", "names /ddd", {"more": {"srv/x": py("#!/" + "d" * 252)}}),
+        (["nginx"], "EACCES", "which may not be executed",
+         {"more": {"lib64/ld-linux-x86-64.so.2": File(elf(static=True), mode=0o644)}}),
+        (["nginx"], "EACCES", "which may not be executed",
+         {"more": {"lib64/ld-linux-x86-64.so.2/": None}}),
+        (["/app/musl"], "ELOOP", "of musl (Alpine), and more than",
+         {"more": {"lib/ld-musl-x86_64.so.1": Link("ld-musl-x86_64.so.1")}}),
+        # These leave the file system as it is: what comes after them is missing for certain.
+        (["sh", "-c", "python3 -V; exec pythonx"], "ENOENT", "program pythonx", {}),
+        (["sh", "-c", "exec pythonx 2>&1"], "ENOENT", "program pythonx", {}),
+        (["sh", "-c", "echo > /dev/null; exec pythonx"], "ENOENT", "program pythonx", {}),
+        (["sh", "-c", "cat < /etc/passwd; exec pythonx"], "ENOENT", "program pythonx", {}),
+        (["sh", "-c", "X=$(id -u); exec pythonx"], "ENOENT", "program pythonx", {}),
+        (["sh", "-c", "case $X in a|*) pythonx;; esac"], "ENOENT", "program pythonx", {}),
     ],
 )  # fmt: skip
 def test_what_cannot_start(
@@ -589,6 +691,38 @@ def test_where_a_module_may_come_from(tree: Tree, directory: str, likely: bool |
         (["nsjail", "--", "/usr/bin/python3"], {"more": PIP}),
         (["sudo", "-u", "app", "pythonx"], {"more": PIP}),
         (["sh", "-c", "gosu app pythonx || true; sleep 1"], {"more": PIP}),
+        # Subshells, what runs beside, and substitutions change files as well.
+        (["sh", "-c", "(pip install x; ls); exec pythonx"], {"more": PIP}),
+        (["sh", "-c", "(pip install x; exit 0); exec pythonx"], {"more": PIP}),
+        (["sh", "-c", "(exec pip install x); exec pythonx"], {"more": PIP}),
+        (["sh", "-c", "(. /app/plain); exec pythonx"], {}),
+        (["sh", "-c", "(ls > /usr/bin/pythonx; ls); exec pythonx"], {}),
+        (["sh", "-c", "((pip install x); ls); exec pythonx"], {"more": PIP}),
+        (["sh", "-c", "pip install x & wait; exec pythonx"], {"more": PIP}),
+        (["sh", "-c", "echo $(pip install x); exec pythonx"], {"more": PIP}),
+        (["sh", "-c", 'X="$(pip install x)"; exec pythonx'], {"more": PIP}),
+        (["sh", "-c", 'export X="$(pip install x)"; exec pythonx'], {"more": PIP}),
+        (["bash", "-c", "cat <(pip install x); exec pythonx"], {"more": PIP}),
+        (["sh", "-c", "echo $(eval $X); exec pythonx"], {}),
+        (["sh", "-c", "nsjail x; exec pythonx"], {"more": PIP}),
+        (["sh", "-c", "if pip install x; then :; fi; exec pythonx"], {"more": PIP}),
+        (["sh", "-c", "if [ -f /x ]; then pip install x; fi; exec pythonx"], {"more": PIP}),
+        (["sh", "-c", "pip install x; exec gosu nobody /app/usr"], {"more": PIP}),
+        (["sh", "-c", "echo > /usr/bin/pythonx 2>&1; exec pythonx"], {}),
+        (["sh", "-c", ". /etc/profile; exec /srv/pythonx"], {}),
+        (["sh", "-c", '. "$X"; exec pythonx'], {}),
+        (["sh", "-c", "cd $X; . venv/bin/activate; exec pythonx"], {}),
+        (["sh", "-c", ". /app/bin/activate; exec pythonx"], {"more": {"app/bin/activate": ""}}),
+        (["sh", "-c", "export PATH=$X; . /opt/venv/bin/activate; exec pythonx"], {}),
+        # Who asks first starts it only if it is there.
+        (["sh", "-c", "command -v pythonx && exec pythonx"], {}),
+        (["sh", "-c", "[ -f /x ] && exec pythonx"], {}),
+        (["sh", "-c", "if [ -f /x ]; then pythonx && nginx; fi"], {}),
+        (["sh", "-c", "if [ -f /x ]; then (exec pythonx); fi"], {}),
+        (["sh", "-c", "nginx -t && exec pythonx; exec /app/usr"], {}),
+        (["sh", "-c", "if [ -f /x ]; then PATH=/opt; fi; exec pythonx"], {}),
+        (["sh", "-ec", "pythonx | nginx"], {}),
+        (["uv", "run"], {"more": PIP}),
     ],
 )  # fmt: skip
 def test_what_is_left_alone(command: list[str], config: Mapping[str, Any]) -> None:
@@ -596,6 +730,94 @@ def test_what_is_left_alone(command: list[str], config: Mapping[str, Any]) -> No
     assert found.problem is None
     assert found.status in ("unknown", "starts")
     assert found.reason
+
+
+FIVE = ("nginx", "/app/static", "/app/i386", "/app/group", "python3")
+
+
+@pytest.mark.parametrize(
+    ("command", "reason"),
+    [
+        (["uv", "run", "gunicorn"], "uv decides which Python runs gunicorn"),
+        (["nsjail", "python3"], "what nsjail does with python3 is not known"),
+        (["nsjail", "/usr/bin/python3.11"], "what nsjail does with /usr/bin/python3.11"),
+        (["sudo", "-Ez", "/app/usr"], "sudo has an option -Ez"),
+        (["sudo", "-zE", "/app/usr"], "sudo has an option -zE"),
+        (["gosu", "ops", "/app/usr"], "gosu may not change the user"),
+        (["env", "-S", "python3 '-V'"], "env -S is given a string with quotes"),
+        (["sh", "-c", "if [ -f /x ]; then exec nginx; else exec /app/static; fi"],
+         "it may run one of several commands (lines 1, 1)"),
+        (["sh", "-c", "\n".join(f"[ -f /x ] && exec {each}" for each in FIVE)],
+         "(lines 1, 2, 3, 4)"),
+        (["sh", "-c", "if [ -f /x ]; then exec /app/usr; elif [ -f /y ]; then exec python3 -V; fi"
+          "; exec /app/usr"], "one of several commands"),
+        (["sh", "-c", "if [ -f /x ]; then X=nginx; else X=/app/usr; fi; exec $X"], "run time"),
+        (["sh", "-c", 'if [ -f /x ]; then set -- nginx; fi; exec "$@"', "sh", "/app/usr"],
+         "run time"),
+        (["sh", "-c", "if [ -f /x ]; then cd /app; fi; exec ./usr"], "working directory"),
+        (["sh", "-c", "X=/app/usr; for i in a; do X=nginx; done; exec $X"], "run time"),
+        (["sh", "-c", "X=/app/usr; for X in a; do :; done; exec $X"], "run time"),
+        (["sh", "-c", "X=/app/usr; unset X; exec $X"], "run time"),
+        (["sh", "-c", "set $X; shift; exec $1"], "run time"),
+        (["sh", "-c", "if nginx -t; then :; fi"], "runs no program that stays"),
+        (["sh", "-c", "command -v python3"], "runs no program that stays"),
+        (["sh", "-c", "command -p nginx; exec /app/usr"], "a PATH of its own"),
+        (["sh", "-c", "/app/usr & python3 -V & wait"], "more than one Python"),
+        (["sh", "-c", "exec python3 -V <<EOF | cat\nx\nEOF"], "gives a text to a pipeline"),
+    ],
+)  # fmt: skip
+def test_what_is_not_known_and_why(command: list[str], reason: str) -> None:
+    found = startup(cmd=command, user="app" if command[0] == "gosu" else "", more=PIP)
+    assert (found.status, reason in found.reason) == ("unknown", True), found.reason
+
+
+@pytest.mark.parametrize(
+    ("command", "text", "most"),
+    [
+        # Programs that execute one another, by themselves and from a shell's text.
+        (["tini", "--"], "", 23),
+        (["/e.sh"], "exec {}/app/usr", 22),
+        # Statements in one another, and functions; commands of a text, one step or two of each.
+        (["/e.sh"], "{}exec /app/usr{}", 23),
+        (["/e.sh"], "{}exec /app/usr", 23),
+        (["/e.sh"], "{}exec /app/usr", 3999),
+        # Commands that may be the last.
+        (["/e.sh"], "{}", 16),
+    ],
+)
+def test_what_is_too_much_is_not_known(command: list[str], text: str, most: int) -> None:
+    for number, status in ((most, "starts"), (most + 1, "unknown")):
+        if not text:
+            found = startup(cmd=[*command * number, "/app/usr"])
+        else:
+            found = startup(cmd=command, more={"e.sh": sh(repeated(text, number, most))})
+        assert found.status == status, found.reason
+        assert "end" in found.reason or "nested" in found.reason or status == "starts"
+
+
+def repeated(text: str, number: int, most: int) -> str:
+    """A text with so many of what the limit is for."""
+    before = {22: "tini -- ", 23: "command ", 3999: "true\n"}
+    if most == 16:
+        return "\n".join(f"[ -f /{n} ] && exec /app/usr {n}" for n in range(number - 1)) + (
+            "\nexec /app/usr"
+        )
+    if text.endswith("{}"):
+        return text.format("{ " * number, "; }" * number)
+    return text.format(before[most] * number)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "command " * 3000 + "python3",
+        "if [ -f /x ]; then exec /e.sh a; fi; if [ -f /x ]; then exec /e.sh b; fi; exec /e.sh",
+        "set -e\n/e.sh\n/e.sh\n/e.sh",
+        "set -e\n" + "nginx\n" * 60 + "/e.sh",
+    ],
+)
+def test_scripts_that_lead_to_one_another_cost_little(text: str) -> None:
+    assert startup(entrypoint=["/e.sh"], more={"e.sh": sh(text)}).status == "unknown"
 
 
 @pytest.mark.parametrize(

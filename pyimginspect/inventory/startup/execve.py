@@ -30,7 +30,6 @@ __all__ = ["execute", "find_program"]
 
 _BUFFER = 255  # bytes of a first line: BINPRM_BUF_SIZE without the NUL
 _DEEPEST = 5  # scripts that lead to scripts: exec_binprm()
-_LINE_KEPT = 1024  # bytes: see layers/index.py
 _MACHINES = {
     "amd64": {"x86_64", "i386"},
     "386": {"i386", "x86_64"},
@@ -43,9 +42,7 @@ _MACHINES = {
 """What runs on a platform, or may do so: a 64-bit kernel runs 32-bit programs."""
 
 
-def find_program(
-    context: Context, process: Process, word: str, *, runtime: bool = False
-) -> list[str]:
+def find_program(context: Context, process: Process, word: str, *, runtime: bool) -> list[str]:
     """Return the paths that execvp(3) would try for a program's name, the first that fits first.
 
     A container's ``runtime`` takes the first that may be executed. Raises :class:`CannotStartError`
@@ -104,14 +101,14 @@ def execute(
     arguments: tuple[Word, ...],
     *,
     subject: str,
-    text_runs: bool = False,
+    text_runs: bool,
 ) -> Program:
     """Return the program that executing ``path`` leads to, first lines of scripts followed.
 
     ``text_runs`` is for callers that give a file without a format to ``/bin/sh``: shells, and
     execvp(3) of glibc. Raises :class:`CannotStartError` and :class:`NotKnownError`.
     """
-    rootfs = context.rootfs
+    rootfs, behind = context.rootfs, arguments[1:]
     scripts: list[str] = []
     interpreters: list[str] = []
     while True:
@@ -123,6 +120,7 @@ def execute(
                 path=_spelled(context, path),
                 real=real,
                 arguments=arguments,
+                given=behind,
                 scripts=tuple(scripts),
                 interpreters=tuple(interpreters),
             )

@@ -60,7 +60,7 @@ def find_health_problem(
         try:
             route.start(command, process_of(context), HEALTH_CHECK, runtime=command[0] == words[0])
         except NotKnownError:
-            continue
+            pass
         except CannotStartError as error:
             return HealthProblem(problem=error.problem, words=command, steps=tuple(route.steps))
     return None
@@ -94,12 +94,12 @@ def _of_item(script: Script, number: int) -> Iterator[Command]:
     """Yield the commands of an element that have to succeed; none of a group or a condition."""
     inside = [command for command in script.commands if command.item == number]
     item = script.items[number]
-    words = script.text[item.start : item.end].split(maxsplit=1)
+    words = script.text[item.start : item.end].split()
     pipeline = all(command.operator == "|" for command in inside[1:])
     if not inside or not pipeline or words[0] in _RESERVED or not words[0][0].isalnum():
         return
     yield inside[-1]
-    if len(inside) > 1 and all(map(_finds_nothing_in_nothing, inside[1:])):
+    if inside[1:] and all(map(_finds_nothing_in_nothing, inside[1:])):
         yield inside[0]
 
 

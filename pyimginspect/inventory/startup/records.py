@@ -46,22 +46,23 @@ class Process(Struct, frozen=True, kw_only=True):
     directory: str | None = "/"
     variables: Mapping[str, str] = {}
     path: str | None = DEFAULT_PATH
-    settled: bool = True
+    settled: bool
 
 
 class Program(Struct, frozen=True, kw_only=True):
     """What the kernel ends up executing.
 
     ``path`` is the file as it was found, links in its directory resolved, ``arguments`` its
-    arguments, its own name first. ``scripts`` are the scripts on the way, by path, and
-    ``interpreters`` what their first lines name.
+    arguments, its own name first. ``scripts`` are the scripts on the way, by path,
+    ``interpreters`` what their first lines name, and ``given`` the arguments of the first.
     """
 
     path: str
     real: str
     arguments: tuple[Word, ...]
-    scripts: tuple[str, ...] = ()
-    interpreters: tuple[str, ...] = ()
+    given: tuple[Word, ...]
+    scripts: tuple[str, ...]
+    interpreters: tuple[str, ...]
 
     def applet(self) -> tuple[str, tuple[Word, ...]]:
         """Return the last part of the name and the arguments: ``busybox sh -c …`` is ``sh``."""
@@ -69,13 +70,6 @@ class Program(Struct, frozen=True, kw_only=True):
         if name == "busybox" and arguments and arguments[0] is not None:
             return arguments[0], arguments[1:]
         return name, arguments
-
-    def behind_script(self) -> tuple[Word, ...]:
-        """Return the arguments that the first of the scripts was given: those behind its path."""
-        for number, word in enumerate(self.arguments[:-1], 1):
-            if word is not None and word.lstrip("/") == self.scripts[0]:
-                return self.arguments[number:]
-        return self.arguments[1 + len(self.scripts) :]
 
 
 class Context(Struct, frozen=True, kw_only=True):
@@ -90,8 +84,8 @@ class Context(Struct, frozen=True, kw_only=True):
     config: ImageConfig
     pythons: Mapping[str, str]
     sites: Mapping[str, tuple[str, ...]] = {}
-    architecture_known: bool = True
-    complete: bool = True
+    architecture_known: bool
+    complete: bool
     """Whether the files of every layer are known: base layers of an archive may be absent."""
 
     def python(self, path: str) -> str | None:

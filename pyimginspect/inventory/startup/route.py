@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import count
+
 import msgspec
 
 from pyimginspect.dockerfile.shell import SHELLS
@@ -30,6 +32,8 @@ from pyimginspect.inventory.startup.wrappers import is_wrapper, unwrap
 __all__ = ["Route", "shown"]
 
 _MOST_STEPS = 24
+_MOST_TEXTS, _MOST_COMMANDS = 64, 4000
+"""Of all forks together: each text may lead to several, and each of those to several more."""
 _MOST_SHOWN = 12
 
 
@@ -46,6 +50,7 @@ class Route:
         self._context = context
         self.steps = steps if steps is not None else []
         self._deep = 0
+        self._texts, self._commands = count(1), count(1)
         self._dialect = ""
 
     def start(
@@ -66,7 +71,7 @@ class Route:
         running container tells.
         """
         self._deep += 1
-        if self._deep > _MOST_STEPS:
+        if self._deep > _MOST_STEPS or next(self._commands) > _MOST_COMMANDS:
             raise NotKnownError("one program leads to the next without end")
         word = words[0]
         if word is None:
@@ -123,7 +128,7 @@ class Route:
         script = program.scripts[0] if program.scripts else ""
         outer = (script or program.path).rpartition("/")[2]
         if script and is_wrapper(outer):
-            return self._wrapped(program, outer, program.behind_script(), process, word)
+            return self._wrapped(program, outer, program.given, process, word)
         python = self._context.python(program.path)
         if python is not None:
             return self._python(program, python, word, process, origin)
@@ -206,9 +211,7 @@ class Route:
         """Follow a command in a project's environment; where that is not ready, it is made."""
         try:
             return self.start(words, inside, name)
-        except CannotStartError as error:
-            raise NotKnownError(f"{name} decides which Python runs {words[0]}") from error
-        except NotKnownError as error:
+        except (CannotStartError, NotKnownError) as error:
             raise NotKnownError(f"{name} decides which Python runs {words[0]}") from error
 
     # --- shells ---
@@ -303,6 +306,8 @@ class Route:
                 self.steps = tried.steps
                 raise
 
+        if next(self._texts) > _MOST_TEXTS:
+            raise NotKnownError("too many scripts lead to one another")
         if strict:
             text = b"set -e; " + text
         ends = read_shell(self._context, process, text, zero, arguments, check, self._dialect)
@@ -310,7 +315,7 @@ class Route:
 
     def _fork(self) -> Route:
         other = Route(self._context, list(self.steps))
-        other._deep = self._deep + 1
+        other._deep, other._texts, other._commands = self._deep, self._texts, self._commands
         return other
 
     def _ended(self, ends: Ends, how: str, origin: str) -> Result:
@@ -344,7 +349,7 @@ class Route:
         found: dict[str, Result] = {}
         for call in ends.background:
             try:
-                result = self._fork().start(call.words, call.process, how, text_runs=True)
+                result = self._fork().start(call.words, call.process, how)
             except (CannotStartError, NotKnownError) as error:
                 raise NotKnownError(
                     f"what line {call.line} leaves in the background is not known"

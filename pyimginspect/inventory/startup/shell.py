@@ -15,7 +15,6 @@ from msgspec import Struct
 from pyimginspect.dockerfile.shell import parse_shell
 from pyimginspect.inventory.startup.conditions import holds
 from pyimginspect.inventory.startup.records import NotKnownError, Process, Word
-from pyimginspect.inventory.startup.shell_builtins import is_harmless
 from pyimginspect.inventory.startup.shell_commands import Commands
 from pyimginspect.inventory.startup.shell_state import (
     Call,
@@ -26,8 +25,8 @@ from pyimginspect.inventory.startup.shell_state import (
     merged,
     not_replacing,
     statements_of,
+    substitutions_of,
     succeeds,
-    unsettled,
     writes,
 )
 from pyimginspect.inventory.startup.words import Values, line_of, matches, one_word
@@ -54,8 +53,8 @@ class Ends(Struct, frozen=True, kw_only=True):
     """
 
     calls: tuple[Call, ...]
-    others: bool = False
-    background: tuple[Call, ...] = ()
+    others: bool
+    background: tuple[Call, ...]
 
 
 def read_shell(
@@ -82,7 +81,7 @@ def read_shell(
         raise NotKnownError("its syntax could not be read")
     reader = _Reader(context, name, check, shell)
     first = State(process=process, arguments=arguments)
-    state = reader.run(statements_of(tree.root_node), first, 0, top=True)
+    state = reader.run(statements_of(tree.root_node), first, top=True)
     if state is not None:
         reader.calls += state.last
         reader.others = reader.others or state.nothing
@@ -100,124 +99,142 @@ class _Reader(Commands):
         self,
         statements: Sequence[tuple[Node, bool]],
         state: State,
-        depth: int,
         *,
         top: bool = False,
     ) -> State | None:
         """Run statements one after the other; ``None`` where none of the ways goes on."""
         current: State | None = state
         for number, (node, background) in enumerate(statements):
-            self.count(depth)
             if current is None:
                 return None
             if background:
-                aside = current.copy(certain=False)
-                inner = self.statement(node, aside, depth + 1)
-                self.background += inner.last if inner is not None else ()
+                self.beside(node, current, ends=False)
                 continue
             ends = top and number == len(statements) - 1
-            current = self.statement(node, current, depth + 1, ends=ends)
+            current = self.statement(node, current, ends=ends)
         return current
 
-    def statement(
-        self, node: Node, state: State, depth: int, *, ends: bool = False
-    ) -> State | None:
+    def statement(self, node: Node, state: State, *, ends: bool = False) -> State | None:
         """Follow one statement. ``ends``: it is the last one, and its status that of the shell."""
-        self.count(depth)
         handler = _HANDLERS.get(node.type)
-        if handler is not None:
-            return handler(self, node, state, depth, ends)
-        raise NotKnownError(f"line {line_of(node)} is of a kind that is not followed")
+        if handler is None:
+            raise NotKnownError(f"line {line_of(node)} is of a kind that is not followed")
+        with self.deeper():
+            return handler(self, node, state, ends)
 
     # --- definitions and assignments ---
-    def ignored(self, node: Node, state: State, depth: int, ends: bool) -> State | None:
+    def ignored(self, node: Node, state: State, ends: bool) -> State | None:
         return state
 
-    def defined(self, node: Node, state: State, depth: int, ends: bool) -> State | None:
+    def defined(self, node: Node, state: State, ends: bool) -> State | None:
         name, body = node.child_by_field_name("name"), node.child_by_field_name("body")
         if name is not None and body is not None:
             state.functions[(name.text or b"").decode(errors="replace")] = body
         return state
 
-    def assignment(self, node: Node, state: State, depth: int, ends: bool) -> State | None:
+    def assignment(self, node: Node, state: State, ends: bool) -> State | None:
+        self.substituted(node, state)
         state.process = self.assigned(node, state)
         return state
 
-    def assignments(self, node: Node, state: State, depth: int, ends: bool) -> State | None:
+    def assignments(self, node: Node, state: State, ends: bool) -> State | None:
         """``a=1 b=2``, and ``export a=1 b``: a name without a value keeps its own."""
+        self.substituted(node, state)
         for each in node.named_children:
             if each.type == "variable_assignment":
                 state.process = self.assigned(each, state)
         return state
 
-    def unset(self, node: Node, state: State, depth: int, ends: bool) -> State | None:
+    def unset(self, node: Node, state: State, ends: bool) -> State | None:
         for each in node.named_children:
             state.process = forget(state.process, (each.text or b"").decode(errors="replace"))
         return state
 
     # --- compounds ---
-    def block(self, node: Node, state: State, depth: int, ends: bool) -> State | None:
-        return self.run(statements_of(node), state, depth + 1, top=ends)
+    def block(self, node: Node, state: State, ends: bool) -> State | None:
+        return self.run(statements_of(node), state, top=ends)
 
-    def redirected(self, node: Node, state: State, depth: int, ends: bool) -> State | None:
+    def redirected(self, node: Node, state: State, ends: bool) -> State | None:
         body = node.child_by_field_name("body")
         redirects = [child for child in node.named_children if child.type.endswith("redirect")]
         if any(inner.type == "pipeline" for each in redirects for inner in each.named_children):
             raise NotKnownError(f"line {line_of(node)} gives a text to a pipeline")
         if any(map(writes, redirects)):
-            state.process = unsettled(state.process)
-        return self.statement(body, state, depth + 1, ends=ends) if body is not None else state
+            self.unsettle(state)
+        return self.statement(body, state, ends=ends) if body is not None else state
 
-    def subshell(self, node: Node, state: State, depth: int, ends: bool) -> State | None:
+    def subshell(self, node: Node, state: State, ends: bool) -> State | None:
         """A subshell's commands: what it sets is lost."""
         statements = statements_of(node)
         copy = state.copy(certain=state.must_succeed(ends=ends))
-        self.in_subshell(state, lambda: self.run(statements, copy, depth + 1, top=ends), ends)
-        if not all(is_harmless(call.words) for call in state.last):
-            state.process = unsettled(state.process)
+        self.in_subshell(state, lambda: self.run(statements, copy, top=ends), ends)
         return state
 
-    def pipeline(self, node: Node, state: State, depth: int, ends: bool) -> State | None:
+    def pipeline(self, node: Node, state: State, ends: bool) -> State | None:
         *first, last = node.named_children
         for each in first:
-            beside = state.copy(certain=False)
-            self.in_subshell(beside, partial(self.statement, each, beside.copy(), depth + 1), ends)
-            self.background += beside.last
+            self.beside(each, state, ends=ends)
         copy = state.copy(certain=ends)
-        self.in_subshell(state, lambda: self.statement(last, copy, depth + 1), ends)
-        state.process = unsettled(state.process)
+        self.in_subshell(state, lambda: self.statement(last, copy), ends)
+        self.unsettle(state)
         return state
+
+    def beside(self, node: Node, state: State, *, ends: bool) -> None:
+        """Follow a statement that a subshell runs beside what comes after it."""
+        aside = state.copy(certain=False)
+        self.in_subshell(aside, lambda: self.statement(node, aside.copy()), ends)
+        self.background += aside.last
+        if not aside.process.settled:
+            self.unsettle(state)
+
+    def substituted(self, node: Node, state: State) -> None:
+        """Follow the commands whose output words take: ``$(…)`` may change files."""
+        for inner in substitutions_of(node):
+            aside = state.copy(certain=False)
+            follow = partial(self.run, statements_of(inner), aside.copy())
+            try:
+                self.in_subshell(aside, follow, ends=False)
+            except NotKnownError:
+                self.unsettle(aside)
+            if not aside.process.settled:
+                self.unsettle(state)
 
     def in_subshell(self, state: State, follow: Callable[[], State | None], ends: bool) -> None:
         """Note in ``state`` which calls a subshell may end with: its ``exec`` ends it alone."""
-        outside = self.calls, self.others, self.ended
-        self.calls, self.others = [], False
-        after = follow()
-        calls = (*self.calls, *(after.last if after is not None else ()))
-        state.nothing = self.others or not calls or (after is not None and after.nothing)
+        outside = self.calls, self.others, self.ended, self.changed
+        self.calls, self.others, self.changed = [], False, False
+        try:
+            after = follow()
+            calls = (*self.calls, *(after.last if after is not None else ()))
+            nothing = self.others or not calls or (after is not None and after.nothing)
+            changed = self.changed
+        finally:
+            self.calls, self.others, self.ended, self.changed = outside
+        state.nothing = nothing
         # Where the text goes on, it does so whatever comes of the call.
         state.last = calls if ends else tuple(map(not_replacing, calls))
-        self.calls, self.others, self.ended = outside
+        if changed:
+            self.unsettle(state)
 
-    def negated(self, node: Node, state: State, depth: int, ends: bool) -> State | None:
+    def negated(self, node: Node, state: State, ends: bool) -> State | None:
         aside = state.copy(certain=False)
-        self.statement(node.named_children[-1], aside, depth + 1)
-        state.process = unsettled(state.process)
+        self.statement(node.named_children[-1], aside)
+        self.unsettle(state)
         return state
 
-    def chain(self, node: Node, state: State, depth: int, ends: bool) -> State | None:
+    def chain(self, node: Node, state: State, ends: bool) -> State | None:
         """``a && b`` and ``a || b``. A first command at the end is taken to do what it should."""
         if len(node.named_children) != 2:
             raise NotKnownError(f"line {line_of(node)} is of a kind that is not followed")
         left, right = node.named_children
-        both = any(child.type == "&&" for child in node.children if not child.is_named)
+        both = node.children[1].type == "&&"
         decided = holds(left, self.values(state))
         if decided is not None:
-            return self.statement(right, state, depth + 1, ends=ends) if decided == both else state
+            return self.statement(right, state, ends=ends) if decided == both else state
         # With "set -e" a failure within the list does not end the shell, at its end it does.
         guarded, state.guarded = state.guarded, True
         certain, state.certain = state.certain, state.certain and both
-        after = self.statement(left, state, depth + 1, ends=ends and both)
+        after = self.statement(left, state, ends=ends and both)
         if after is None:
             return None
         after.guarded, after.certain = guarded, certain
@@ -225,23 +242,21 @@ class _Reader(Commands):
         # A cd that may have failed leaves no directory that is known.
         surely = succeeds(left) and after.process.directory is not None
         if both and not question and (ends or surely):
-            return self.statement(right, after, depth + 1, ends=ends)
-        return self.either(right, after, depth)
+            return self.statement(right, after, ends=ends)
+        return self.either(right, after)
 
-    def either(self, node: Node, state: State, depth: int) -> State | None:
+    def either(self, node: Node, state: State) -> State | None:
         """Follow what may be run, or not."""
-        taken = self.statement(node, state.copy(certain=False), depth + 1)
+        taken = self.statement(node, state.copy(certain=False))
         return merged([state, *([taken] if taken is not None else [])], state)
 
-    def branches(self, node: Node, state: State, depth: int, ends: bool) -> State | None:
-        return self.first_true(self.ways_of_if(node, state, depth), state, depth, ends)
+    def branches(self, node: Node, state: State, ends: bool) -> State | None:
+        return self.first_true(self.ways_of_if(node, state), state, ends)
 
-    def cases(self, node: Node, state: State, depth: int, ends: bool) -> State | None:
-        return self.first_true(self.ways_of_case(node, state), state, depth, ends)
+    def cases(self, node: Node, state: State, ends: bool) -> State | None:
+        return self.first_true(self.ways_of_case(node, state), state, ends)
 
-    def first_true(
-        self, ways: Iterator[_Way], state: State, depth: int, ends: bool
-    ) -> State | None:
+    def first_true(self, ways: Iterator[_Way], state: State, ends: bool) -> State | None:
         """Follow the way that is certain, or all that may be taken before it."""
         after: list[State] = []
         doubt = False
@@ -249,7 +264,7 @@ class _Reader(Commands):
             if truth is False:
                 continue
             copy = state.copy(certain=truth is True and not doubt)
-            reached = self.run(statements, copy, depth + 1, top=ends)
+            reached = self.run(statements, copy, top=ends)
             if reached is not None:
                 after.append(reached)
             if truth is True:
@@ -259,7 +274,7 @@ class _Reader(Commands):
             after.append(state)
         return merged(after, state)
 
-    def ways_of_if(self, node: Node, state: State, depth: int) -> Iterator[_Way]:
+    def ways_of_if(self, node: Node, state: State) -> Iterator[_Way]:
         """Yield the branches of ``if``. A condition runs once those before it were not true."""
         conditions = [each for each in node.children_by_field_name("condition") if each.is_named]
         body = [
@@ -267,20 +282,20 @@ class _Reader(Commands):
             for each in statements_of(node)
             if each[0] not in conditions and each[0].type not in ("elif_clause", "else_clause")
         ]
-        yield _Way(self.truth(conditions[0], state, depth) if len(conditions) == 1 else None, body)
+        yield _Way(self.truth(conditions[0], state) if len(conditions) == 1 else None, body)
         for clause in node.named_children:
             if clause.type == "elif_clause":
                 (condition, _), *statements = statements_of(clause)
-                yield _Way(self.truth(condition, state, depth), statements)
+                yield _Way(self.truth(condition, state), statements)
             elif clause.type == "else_clause":
                 yield _Way(True, statements_of(clause))
 
-    def truth(self, condition: Node, state: State, depth: int) -> bool | None:
+    def truth(self, condition: Node, state: State) -> bool | None:
         """Decide a condition; what it runs where it cannot be decided may change files."""
         truth = holds(condition, self.values(state))
         if truth is None and condition.type != "test_command":
-            self.statement(condition, state.copy(certain=False), depth + 1)
-            state.process = unsettled(state.process)
+            self.statement(condition, state.copy(certain=False))
+            self.unsettle(state)
         return truth
 
     def ways_of_case(self, node: Node, state: State) -> Iterator[_Way]:
@@ -294,15 +309,15 @@ class _Reader(Commands):
                 body = [each for each in statements_of(item) if each[0] not in patterns]
                 yield _Way(_fits(word, patterns, values), body)
 
-    def loop(self, node: Node, state: State, depth: int, ends: bool) -> State | None:
+    def loop(self, node: Node, state: State, ends: bool) -> State | None:
         aside = state.copy(certain=False)
         variable = node.child_by_field_name("variable")
         if variable is not None:
             name = (variable.text or b"").decode(errors="replace")
             state.process = aside.process = forget(state.process, name)
         body = node.child_by_field_name("body")
-        reached = self.statement(body, aside, depth + 1) if body is not None else None
-        state.process = unsettled(state.process)
+        reached = self.statement(body, aside) if body is not None else None
+        self.unsettle(state)
         return merged([state, *([reached] if reached is not None else [])], state)
 
 
@@ -316,7 +331,7 @@ def _fits(word: Word, patterns: list[Node], values: Values) -> bool | None:
 
 # By the kinds of nodes that tree-sitter-bash makes of statements. A test_command is ``[ … ]`` that
 # stands alone: its status is asked by nothing. test(1) by its other name is a builtin.
-_HANDLERS: dict[str, Callable[[_Reader, Node, State, int, bool], State | None]] = {
+_HANDLERS: dict[str, Callable[[_Reader, Node, State, bool], State | None]] = {
     "comment": _Reader.ignored,
     "test_command": _Reader.ignored,
     "function_definition": _Reader.defined,

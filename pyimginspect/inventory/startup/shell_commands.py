@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -38,7 +39,8 @@ class Commands:
     """The part of a pass that follows simple commands; ``calls`` are those that may end it.
 
     ``background`` are those that run beside, ``others`` tells whether it may end without any.
-    ``ended`` is true once ``exec`` or ``exit`` was met, perhaps where it may not be reached.
+    ``ended`` is true once ``exec`` or ``exit`` was met, perhaps where it may not be reached,
+    ``changed`` once files may have been changed, of a subshell by what it ran itself.
     """
 
     def __init__(
@@ -48,26 +50,40 @@ class Commands:
         self._shell = shell
         self._name = name
         self._check = check
-        self._steps = 0
+        self._steps = self._depth = 0
         self._returns: list[list[State]] = []
         self.calls: list[Call] = []
         self.background: list[Call] = []
         self.others = False
         self.ended = False
+        self.changed = False
 
-    def count(self, depth: int) -> None:
+    @contextmanager
+    def deeper(self) -> Iterator[None]:
         """Raise :class:`NotKnownError` where a text goes too deep, or on for too long."""
         self._steps += 1
-        if depth > _DEEPEST or self._steps > _MOST_STEPS:
+        self._depth += 1
+        if self._depth > _DEEPEST or self._steps > _MOST_STEPS:
             raise NotKnownError("it is too long, or too deeply nested, to be read")
+        try:
+            yield
+        finally:
+            self._depth -= 1
+
+    def unsettle(self, state: State) -> None:
+        """Note that a command may have changed files, be it in a subshell."""
+        state.process = unsettled(state.process)
+        self.changed = True
+
+    def substituted(self, node: Node, state: State) -> None:
+        """Follow the commands whose output words take: of whoever knows subshells."""
+        raise NotImplementedError
 
     def values(self, state: State) -> Values:
         """Return what expansions are replaced by."""
         return Values(variables=state.process.variables, arguments=state.arguments, name=self._name)
 
-    def statement(
-        self, node: Node, state: State, depth: int, *, ends: bool = False
-    ) -> State | None:
+    def statement(self, node: Node, state: State, *, ends: bool) -> State | None:
         """Follow any statement: of whoever knows the others too."""
         raise NotImplementedError
 
@@ -86,8 +102,9 @@ class Commands:
         path = text if name == "PATH" else state.process.path
         return msgspec.structs.replace(state.process, variables=variables, path=path)
 
-    def command(self, node: Node, state: State, depth: int, ends: bool) -> State | None:
+    def command(self, node: Node, state: State, ends: bool) -> State | None:
         """Follow a command with its assignments and redirections."""
+        self.substituted(node, state)
         process = state.process
         words: list[Word] = []
         values = self.values(state)
@@ -100,20 +117,20 @@ class Commands:
             else:
                 words += expand_words(child, values)
         if changes:
-            state.process = unsettled(state.process)
+            self.unsettle(state)
         if not words:
             return state
         call = Call(words=tuple(words), process=process, line=line_of(node))
-        return self.call(call, state, depth, ends)
+        return self.call(call, state, ends)
 
-    def call(self, call: Call, state: State, depth: int, ends: bool) -> State | None:
+    def call(self, call: Call, state: State, ends: bool) -> State | None:
         """Follow a simple command: a function, a builtin, or a program."""
         name = call.words[0]
         if name is not None and name in state.functions:
-            return self.function(call, state.functions[name], state, depth, ends)
+            return self.function(call, state.functions[name], state, ends)
         prefixes = ("exec", "command") if self._shell == "dash" else _PREFIXES
         if name in prefixes and call.words[1:2]:
-            return self.prefixed(call, state, depth, ends)
+            return self.prefixed(call, state, ends)
         if name == "return" and self._returns:
             self._returns[-1].append(state)
             return None
@@ -126,7 +143,7 @@ class Commands:
             self._check(call)
         state.last, state.nothing = (call,), False
         if not is_harmless(call.words):
-            state.process = unsettled(state.process)
+            self.unsettle(state)
         return state
 
     def _may_have_left(self) -> bool:
@@ -143,6 +160,7 @@ class Commands:
             state.arguments = shifted(call, state)
         elif name in (".", "source"):
             state.process = activate(self._context, state.process, call.words)
+            self.changed = self.changed or not state.process.settled
         elif name == "cd":
             needed = state.must_succeed(ends=ends)
             state.process = change_directory(self._context, call, state.process, needed=needed)
@@ -150,7 +168,7 @@ class Commands:
             state.process = unsettled(state.process)
         return state
 
-    def prefixed(self, call: Call, state: State, depth: int, ends: bool) -> State | None:
+    def prefixed(self, call: Call, state: State, ends: bool) -> State | None:
         """Follow ``exec``, ``command`` and what else stands before a command."""
         name, words = call.words[0] or "", list(call.words[1:])
         # dash's exec has no options: the first word is the program.
@@ -160,23 +178,23 @@ class Commands:
         inner = msgspec.structs.replace(call, words=tuple(words))
         if name != "exec":
             without = msgspec.structs.replace(state, functions={})
-            after = self.call(inner, without, depth + 1, ends)
+            with self.deeper():
+                after = self.call(inner, without, ends)
             if after is not None:
                 after.functions = state.functions
             return after
         self.calls.append(msgspec.structs.replace(inner, replaces=True))
         self.ended = True
+        self.changed = self.changed or not is_harmless(inner.words)
         return None
 
-    def function(
-        self, call: Call, body: Node, state: State, depth: int, ends: bool
-    ) -> State | None:
+    def function(self, call: Call, body: Node, state: State, ends: bool) -> State | None:
         """Follow a function's body, up to where it returns."""
         arguments = state.arguments
         state.arguments = call.words[1:]
         before = state.copy()
         self._returns.append([])
-        reached = self.statement(body, state, depth + 1, ends=ends)
+        reached = self.statement(body, state, ends=ends)
         ways = [*self._returns.pop(), *([reached] if reached is not None else [])]
         after = merged(ways, before)
         if after is not None:

@@ -35,13 +35,14 @@ __all__ = [
     "set_options",
     "shifted",
     "statements_of",
+    "substitutions_of",
     "succeeds",
     "unsettled",
     "writes",
 ]
 
 MOST_ENDS = 16
-"""Commands that may be a text's last: more are not distinguished."""
+"""Commands that may be a text's last: of more, nothing is said."""
 
 
 class Call(Struct, frozen=True, kw_only=True):
@@ -89,11 +90,14 @@ def not_replacing(call: Call) -> Call:
 
 
 def distinct(calls: Iterable[Call]) -> tuple[Call, ...]:
-    """Return calls without repetition, as many as are distinguished."""
+    """Return calls without repetition; :class:`NotKnownError` where they are too many."""
     found: list[Call] = []
     for call in calls:
-        if len(found) < MOST_ENDS and call not in found:
-            found.append(call)
+        if call in found:
+            continue
+        if len(found) == MOST_ENDS:
+            raise NotKnownError(f"it may end in more than {MOST_ENDS} commands")
+        found.append(call)
     return tuple(found)
 
 
@@ -147,11 +151,13 @@ def forget(process: Process, name: str) -> Process:
 def set_options(call: Call, state: State) -> State:
     """Return the state after ``set``: options of the shell, and its arguments."""
     words = call.words[1:]
-    while words and words[0] is not None and words[0][:1] in ("-", "+") and len(words[0]) > 1:
+    while words and words[0] is not None and words[0][:1] in ("-", "+") and words[0] != "+":
         word, words = words[0], words[1:]
         if word == "--":
             state.arguments = words
             return state
+        if word == "-":
+            break
         if "e" in word[1:] and not word.startswith("--"):
             state.strict = word[0] == "-"
         if word.endswith("o"):
@@ -244,4 +250,17 @@ def statements_of(node: Node) -> list[tuple[Node, bool]]:
             found[-1] = found[-1][0], True
         elif child.is_named and child.type != "comment":
             found.append((child, False))
+    return found
+
+
+def substitutions_of(node: Node) -> list[Node]:
+    """Return the outermost ``$(…)`` and ``<(…)`` of a command."""
+    found: list[Node] = []
+    todo = [node]
+    while todo:
+        each = todo.pop()
+        if each.type in ("command_substitution", "process_substitution"):
+            found.append(each)
+        else:
+            todo += each.named_children
     return found

@@ -139,9 +139,10 @@ def _fields(text: bytes) -> Iterator[list[str]]:
 
 
 def _number(text: str) -> int | None:
-    if not (text.isascii() and text.isdigit()) or len(text) > 10:
+    digits = text.lstrip("0")
+    if not (text.isascii() and text.isdigit()) or len(digits) > 10:
         return None
-    number = int(text)
+    number = int(digits or "0")
     return number if number <= _LARGEST_ID else None
 
 

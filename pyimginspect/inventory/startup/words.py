@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Values", "expand_words", "line_of", "matches", "one_word", "whole_number"]
 
-_DEEPEST = 24
 _MOST_WORDS = 512
 _NAME = re.compile(r"[A-Za-z_]\w*|\d+|[@*#?](?=$|[:%#-])", re.ASCII)
 _QUOTED = re.compile(r'"\$(?:@|\{@(?:(:?)-([^$`"\\]*))?\})"')
@@ -53,7 +52,8 @@ class Values(Struct, frozen=True, kw_only=True):
 
 def expand_words(node: Node, values: Values) -> list[Word]:
     """Return the words that one word of the text becomes."""
-    return list(islice(_pieces(node, values, 0), _MOST_WORDS))
+    found = list(islice(_pieces(node, values), _MOST_WORDS))
+    return found if len(found) < _MOST_WORDS else [*found[:-1], None]
 
 
 def one_word(node: Node, values: Values) -> Word:
@@ -62,19 +62,17 @@ def one_word(node: Node, values: Values) -> Word:
     return found[0] if len(found) == 1 else ("" if not found else None)
 
 
-def _pieces(node: Node, values: Values, depth: int) -> Iterator[Word]:
+def _pieces(node: Node, values: Values) -> Iterator[Word]:
     kind = node.type
-    if depth > _DEEPEST:
-        yield None
-    elif kind == "command_name" and node.named_child_count == 1:
-        yield from _pieces(node.named_children[0], values, depth + 1)
+    if kind == "command_name":
+        yield from _pieces(node.named_children[0], values)
     elif (words := _arguments(node, values)) is not None:
         for word in words:
             yield from (word,) if kind == "string" else _split(word)
     elif kind in ("simple_expansion", "expansion"):
         yield from _split(_value(_text(node), values))
     else:
-        yield _joined(node, values, depth)
+        yield _joined(node, values)
 
 
 def _split(value: Word) -> Iterator[Word]:
@@ -107,11 +105,9 @@ def _text(node: Node) -> str:
     return (node.text or b"").decode("utf-8", "surrogateescape")
 
 
-def _joined(node: Node, values: Values, depth: int = 0) -> Word:
+def _joined(node: Node, values: Values) -> Word:
     """Return the text of what is one word whatever it holds."""
     kind, text = node.type, _text(node)
-    if depth > _DEEPEST:
-        return None
     if kind == "raw_string":
         return text[1:-1]
     if kind in ("word", "number", "extglob_pattern", "regex", "test_operator", "variable_name"):
@@ -120,9 +116,9 @@ def _joined(node: Node, values: Values, depth: int = 0) -> Word:
         value = _value(text, values)  # without quotes it may become several words, or a pattern
         return None if value is None or _SPLITS.search(value) or _has_pattern(value) else value
     if kind == "string":
-        return _quoted(node, values, depth)
-    if kind in ("concatenation", "command_name"):
-        parts = [_joined(child, values, depth + 1) for child in node.children]
+        return _quoted(node, values)
+    if kind == "concatenation":
+        parts = [_joined(child, values) for child in node.children]
         return None if None in parts else "".join(part or "" for part in parts)
     return None  # command substitution, arithmetic, processes, $'…'
 
@@ -150,7 +146,7 @@ def _without_backslashes(text: str) -> str:
     return "".join(found)
 
 
-def _quoted(node: Node, values: Values, depth: int) -> Word:
+def _quoted(node: Node, values: Values) -> Word:
     """Return what stands between double quotes.
 
     The grammar counts blanks between expansions to the second: what is text is recognized by the

@@ -127,7 +127,7 @@ def _user_of(
 ) -> str | None:
     """Return the user that a wrapper changes to; ``None`` where it leaves that be."""
     if isinstance(wrapper.user, int):
-        who = skipped[wrapper.user] if wrapper.user < len(skipped) else None
+        who = skipped[wrapper.user]
         if who is None:
             raise NotKnownError(f"the user that {name} is given is not known")
         return who
