@@ -1717,6 +1717,28 @@ def test_torch_for_the_cpu_is_offered_where_nothing_says_a_gpu(
     assert [list(each.operations) for each in edits] == ([] if operations is None else [operations])
 
 
+@pytest.mark.parametrize(
+    ("layer", "least", "offered"),
+    [
+        (TORCH, 1_000_000, True),
+        (TORCH, 1_000_001, False),
+        # Something else than torch brought the libraries.
+        ({path: file for path, file in TORCH.items() if "torch" not in path}, 1, False),
+    ],
+)
+def test_torch_for_the_cpu_is_offered_where_it_brought_as_much(
+    layer: dict[str, Content], least: int, offered: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = sum(
+        len(file)
+        for path, file in TORCH.items()
+        if "nvidia" in path and isinstance(file, str)  # its metadata
+    )
+    monkeypatch.setattr(wheels, "_LARGE", least + own)
+    edits = make_plan(taken(on_slim(layer, history=["RUN pip install torch"]))).edits
+    assert bool([each for each in edits if each.kind == "wheels"]) is offered
+
+
 def test_what_torch_for_cuda_brings_is_all_that_goes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wheels, "_LARGE", 1_000_000)
     beside = {
