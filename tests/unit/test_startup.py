@@ -456,6 +456,9 @@ def test_the_longest_path_name_and_chain_of_links() -> None:
     ):
         found = startup(cmd=[command], more=tree)
         assert (found.problem.errno if found.problem else None) == errno, command
+    whole = startup(cmd=["/" + "a/" * 2047 + "a"], more=tree).problem
+    assert whole is not None
+    assert whole.path == ("a/" * 100)[:199]  # so much of it is shown
 
 
 @pytest.mark.parametrize(
@@ -531,6 +534,14 @@ APT, DNF = {"usr/bin/apt-get": executable()}, {"usr/bin/dnf": executable()}
          " RUN sed -i 's/\\r$//' /app/cr", {}),
         (["/app/cr.sh"], "store /app/cr.sh with Unix line endings: *.sh text eol=lf in"
          " .gitattributes, or RUN sed -i 's/\\r$//' /app/cr.sh", {}),
+        (["/app/musl"], "take a build of it for glibc, or begin with a base image that has musl"
+         " (Alpine)", {}),
+        (["/srv/nix"], "copy the closure of the program from the Nix store as well",
+         {"more": {"srv/nix": File(elf(needed=["libc.so.6"], interp="/nix/store/x/ld.so"),
+                                   mode=0o755)}}),
+        (["/x.sh"], "store /x.sh with Unix line endings: *.sh text eol=lf in .gitattributes, or"
+         " RUN sed -i 's/\\r$//' /x.sh",
+         {"more": {"x.sh": sh("exec 'python3\r'")}}),
     ],
 )  # fmt: skip
 def test_what_to_do_about_a_program_that_is_not_there(
@@ -575,14 +586,21 @@ LIB: dict[str, Content] = {"srv/lib/web.py": "", "srv/web.zip": "PK"}
         (["sh", "-c", "export PYTHONHOME=$X; python3 -m web"], [], False),
         (["python3", "-m", "no-module"], [], False),
         (["/srv/python3", "-m", "web"], [], True),
+        (["python3", "-m", "web"], ["PYTHONPATH=/srv/web.zip"], False),
+        # A program without a standard library of its own: where it imports from is not known.
+        (["/srv/bin/python3.13", "-m", "web"], [], False),
     ],
 )
 def test_a_module_from_where_variables_say(
     command: list[str], env: list[str], missing: bool
 ) -> None:
-    more = {**LIB, "srv/python3": Link("/usr/local/bin/python3.13")}
+    more = {
+        **LIB,
+        "srv/python3": Link("/usr/local/bin/python3.13"),
+        "srv/bin/python3.13": executable("3.13.1"),
+    }
     found = startup(cmd=command, env=env, working_dir="/app", more=more)
-    assert found.python == LOCAL
+    assert found.python == (LOCAL if "/srv/bin/" not in command[0] else "srv/bin/python3.13")
     assert (found.problem is not None) is missing
 
 
@@ -781,6 +799,7 @@ def test_what_is_not_known_and_why(command: list[str], reason: str) -> None:
         (["/e.sh"], "{}exec /app/usr{}", 23),
         (["/e.sh"], "{}exec /app/usr", 23),
         (["/e.sh"], "{}exec /app/usr", 3999),
+        (["/e.sh"], "set -e\n{}exec /app/usr", 498),
         # Commands that may be the last.
         (["/e.sh"], "{}", 16),
     ],
@@ -797,14 +816,25 @@ def test_what_is_too_much_is_not_known(command: list[str], text: str, most: int)
 
 def repeated(text: str, number: int, most: int) -> str:
     """A text with so many of what the limit is for."""
-    before = {22: "tini -- ", 23: "command ", 3999: "true\n"}
+    before = {22: "tini -- ", 23: "command ", 3999: "true\n", 498: "nginx\n"}
     if most == 16:
-        return "\n".join(f"[ -f /{n} ] && exec /app/usr {n}" for n in range(number - 1)) + (
-            "\nexec /app/usr"
-        )
+        return ways("/app/usr", number)
     if text.endswith("{}"):
         return text.format("{ " * number, "; }" * number)
     return text.format(before[most] * number)
+
+
+def test_so_many_scripts_are_read() -> None:
+    tree = {"one.sh": sh("exec /app/usr $1"), "six.sh": sh(ways("/one.sh", 6))}
+    for more, status in ((0, "starts"), (1, "unknown")):  # 1 + 9 + 9 * 6, and one more
+        text = ways("/one.sh", more) + "\n" + ways("/six.sh", 9)
+        found = startup(cmd=["/e.sh"], more={**tree, "e.sh": sh(text)})
+        assert found.status == status, found.reason
+
+
+def ways(program: str, number: int) -> str:
+    """A text that may end in so many calls of a program."""
+    return "\n".join(f"[ -f /{n} ] && exec {program} {n}" for n in range(number))
 
 
 @pytest.mark.parametrize(
@@ -813,7 +843,6 @@ def repeated(text: str, number: int, most: int) -> str:
         "command " * 3000 + "python3",
         "if [ -f /x ]; then exec /e.sh a; fi; if [ -f /x ]; then exec /e.sh b; fi; exec /e.sh",
         "set -e\n/e.sh\n/e.sh\n/e.sh",
-        "set -e\n" + "nginx\n" * 60 + "/e.sh",
     ],
 )
 def test_scripts_that_lead_to_one_another_cost_little(text: str) -> None:
@@ -846,6 +875,7 @@ def test_scripts_that_lead_to_one_another_cost_little(text: str) -> None:
         ("A=1 /app/usr | nginx", [], USR),
         ("function f { return 0; }\nf\nexec /app/usr", [], USR),
         ("trap 'kill 1' TERM\numask 022\nexec /app/usr", [], USR),
+        ("#".ljust(5000, "x") + "\nexec /app/usr\r", [], None),
     ],
 )  # fmt: skip
 def test_which_python_an_entry_script_leads_to(
@@ -876,6 +906,17 @@ def test_the_steps_say_how() -> None:
         ("/entry.sh, line 2", "usr/sbin/gosu", "root"),
         ("gosu", "usr/local/bin/python3", "app"),
     ]
+    assert found.reason.endswith(", by /entry.sh, line 2")
+    assert found.working_dir == "/"
+    assert startup(cmd=["/app/usr"], working_dir="/app").working_dir == "/app"
+    # Whom a wrapper changes to, by either form of its option.
+    for command, user in (
+        (["setpriv", "--reuid=app", "/app/usr"], "app"),
+        (["sudo", "-u", "ops", "/app/usr"], "ops"),
+        (["sudo", "--user=app", "/app/usr"], "app"),
+        (["tini", "/app/usr"], "root"),
+    ):
+        assert startup(cmd=command, more=PIP).steps[1].user == user
     # What fails is the last of them.
     steps = startup(cmd=["tini", "--", "pythonx"]).steps
     assert [(step.how, step.words, step.program) for step in steps] == [
@@ -911,6 +952,19 @@ def test_a_shell_for_people_and_no_command_show_what_path_leads_to() -> None:
         assert (found.on_path, found.python, found.reason) == ("", "", reason)
 
 
+def test_which_python_is_first_on_path() -> None:
+    links = ("bin/python", "bin/python3")
+    only = {k: v for k, v in cpython("opt/a", "3.13.1").items() if not k.endswith(links)}
+    found = startup(debian_base(), only, env=["PATH=/srv:/opt/a/bin"])
+    assert (found.on_path, found.reason) == (
+        "opt/a/bin/python3.13",
+        "the first Python on PATH, /opt/a/bin/python3.13",
+    )
+    # A python3 that is none hides the one behind it, and python is what is found.
+    found = startup(env=["PATH=/srv:/usr/local/bin"], more={"srv/python3": sh("true")})
+    assert found.reason == "the first python on PATH: /usr/local/bin/python"
+
+
 def test_files_that_a_volume_may_bring_are_not_missing() -> None:
     layers = rootfs(*BASE)
     config = ImageConfig(cmd=("python3", "/data/app.py"), volumes=("/data",), env=())
@@ -943,7 +997,10 @@ def test_a_missing_base_layer_makes_nothing_missing() -> None:
     from pyimginspect.inventory.startup import find_startup
     from pyimginspect.model import LayerIndex
 
-    layers = (Layer(number=0, index=LayerIndex(size=0), absent=True),)
+    layers = (
+        Layer(number=0, index=LayerIndex(size=0), absent=True),
+        Layer(number=1, index=LayerIndex(size=0)),
+    )
     image = Image(reference="x", source="oci", config=ImageConfig(cmd=("python3",)), layers=layers)
     assert find_startup(image, apply_layers(layers), (), ()).status == "unknown"
 

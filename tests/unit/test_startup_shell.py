@@ -110,6 +110,7 @@ def run(shell: str, text: str) -> subprocess.CompletedProcess[bytes]:
         ('[[ $1 == ?e? ]]', True),
         ('[ 999999999 -gt 1 ]', True),
         ('[ 1 -gt "$ONE" ]', False),
+        (f"[[ $1 == {'w' * 200} ]]", False),
     ],
 )  # fmt: skip
 def test_a_condition_is_decided_as_shells_decide_it(condition: str, expected: bool) -> None:
@@ -157,6 +158,7 @@ def test_a_condition_is_decided_as_shells_decide_it(condition: str, expected: bo
         "[ x -gt 1 ]",
         "pip check",
         "[[ web == $STAR ]]",
+        "[ 1000000000 -gt 1 ]",
     ],
 )  # fmt: skip
 def test_a_condition_that_only_a_container_decides(condition: str) -> None:
@@ -353,6 +355,17 @@ def test_all_arguments(word: str, arguments: tuple[str, ...], expected: list[str
         assert said.decode().split("\0")[:-1] == expected, shell
 
 
+def test_what_is_set_stays_where_there_are_no_arguments() -> None:
+    values = Values(variables={"WEB": "web"}, arguments=())
+    assert expanded("${WEB-x}", values) == ["web"]
+
+
+def test_of_many_words_the_rest_is_not_known() -> None:
+    for number, last in ((511, "a"), (512, None)):
+        values = Values(variables={}, arguments=("a",) * number)
+        assert expanded('"$@"', values)[-1] == last
+
+
 def test_what_is_unset_is_replaced_by_its_default() -> None:
     for word in ("${X:-a}", "${X-a}", "${X:=a}", "${X=a}"):
         assert expanded(word, UNKNOWN) == ["a"], word
@@ -376,8 +389,10 @@ PASSWD = (
     "homeless:x:7:8\n"
     "word:x:none:9::/w:\n"
     "42:x:1042:1042::/home/42:\n"
+    "five:x:9:9:of five fields\n"
+    "six:x:10:10::/six\n"
 )
-GROUP = "root:x:0:\nstaff:x:50:twin,app\nword:x:none:app\nhomeless:x:8\n77:x:78:\n"
+GROUP = "pair:x\nroot:x:0:\nstaff:x:50:twin,app\nword:x:none:app\nhomeless:x:8\n77:x:78:\n"
 
 
 @pytest.mark.parametrize(
@@ -399,6 +414,10 @@ GROUP = "root:x:0:\nstaff:x:50:twin,app\nword:x:none:app\nhomeless:x:8\n77:x:78:
         ("4711", 4711, {0}, "", "/"),
         ("2147483647", 2147483647, {0}, "", "/"),
         ("42", 42, {0}, "", "/"),
+        ("1001", 1001, {0}, "", "/"),
+        ("five", 9, {9}, "five", "/"),
+        ("six", 10, {10}, "six", "/six"),
+        ("00000000005", 5, {0}, "", "/"),
     ],
 )  # fmt: skip
 def test_whom_user_names(spec: str, uid: int, groups: set[int], name: str, home: str) -> None:
@@ -473,3 +492,25 @@ APP = User(uid=1000, groups=frozenset({1000, 50}))
 def test_what_a_mode_allows(mode: int, user: User, execute: bool, read: bool) -> None:
     system = rootfs({"app": File("x", mode=mode, uid=1000, gid=50)})
     assert (may_execute(system, "app", user), may_read(system, "app", user)) == (execute, read)
+
+
+def test_an_access_control_list_may_say_more_than_the_mode() -> None:
+    acl = {"SCHILY.xattr.system.posix_acl_access": "x"}
+    system = rootfs({"app": File("x", mode=0o600, pax=acl), "other": File("x", mode=0o600)})
+    for user in (ROOT_USER, APP):
+        assert may_execute(system, "app", user)
+        assert not may_execute(system, "other", user)
+
+
+def test_who_has_no_name_is_shown_by_number() -> None:
+    assert [str(User(uid=uid)) for uid in (0, 1)] == ["root", "1"]
+
+
+def test_so_many_lines_of_passwd_are_read() -> None:
+    for before, found in ((19_999, True), (20_000, False)):
+        system = rootfs({"etc/passwd": "#\n" * before + "last:x:5:5::/:\n"})
+        try:
+            user = find_user(system, "last")
+        except NoSuchUserError:
+            user = None
+        assert (user is not None) is found

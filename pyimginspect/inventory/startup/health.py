@@ -54,7 +54,7 @@ def find_health_problem(
     context = context_of(image, rootfs, interpreters, environments)
     text = _shell_text(image.config.healthcheck)
     shell = (rootfs.resolve(words[0] or "") or "").rpartition("/")[2]
-    commands = [words] if text is None else [words[:1], *_needed_commands(text, shell)]
+    commands = [words] if text is None else [(words[0],), *_needed_commands(text, shell)]
     for command in commands:
         route = Route(context)
         try:

@@ -32,7 +32,7 @@ from pyimginspect.inventory.startup.wrappers import is_wrapper, unwrap
 __all__ = ["Route", "shown"]
 
 _MOST_STEPS = 24
-_MOST_TEXTS, _MOST_COMMANDS = 64, 4000
+_MOST_TEXTS, _MOST_COMMANDS = 64, 500
 """Of all forks together: each text may lead to several, and each of those to several more."""
 _MOST_SHOWN = 12
 
@@ -274,7 +274,7 @@ class Route:
             text = b""
         if text is None:
             raise NotKnownError(f"/{real} decides, and its text was not kept")
-        if b"\r\n" in text[:4096]:
+        if b"\r\n" in text:
             raise NotKnownError(f"/{real} decides, and has Windows line endings")
         try:
             return self._text(text, f"/{real}", word, arguments, process, strict, origin)

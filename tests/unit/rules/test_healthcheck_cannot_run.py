@@ -19,6 +19,8 @@ SYSTEM: Mapping[str, Content] = {
     "usr/bin/wget": executable(),
     "etc/passwd": "root:x:0:0::/root:/bin/sh\napp:x:1000:1000::/:/bin/sh\n",
     "app/check.sh": File("#!/bin/sh\ncurl -f http://localhost/\n", mode=0o755),
+    "usr/local/bin/tool": File("#!/opt/gone\n", mode=0o755),
+    "usr/bin/tool": executable(),
     "app/private": File(executable().data, mode=0o700),
 }
 
@@ -88,6 +90,9 @@ def shown(test: Sequence[str]) -> Sequence[str]:
         ["CMD-SHELL", "test -S /run/app.sock"],
         ["CMD-SHELL", "/app/check.sh || exit 1"],  # what a script does is not followed so far
         ["CMD-SHELL", "curl ((("],
+        ["CMD-SHELL", "echo $(curl -f http://localhost/)"],
+        ["CMD-SHELL", "curl -s http://localhost/ | wc -l | grep -q 3"],
+        ["CMD-SHELL", "tool"],  # a shell tries the second of that name
     ],
 )
 def test_a_check_that_may_succeed_is_no_finding(test: Sequence[str]) -> None:
@@ -102,6 +107,8 @@ def test_a_check_that_may_succeed_is_no_finding(test: Sequence[str]) -> None:
         (["CMD", "python3", "/app/health.py"], {}, "/app/health.py is in no layer"),
         (["CMD-SHELL", "true"], {"Shell": ["/bin/bash", "-c"]}, "/bin/bash is in no layer"),
         (["CMD-SHELL", "source x"], {"Shell": ["/bin/sh", "-c"]}, "has a program source"),
+        # A runtime takes the first of that name.
+        (["CMD", "tool"], {}, "names /opt/gone"),
     ],
 )
 def test_it_is_followed_as_the_command_is(
