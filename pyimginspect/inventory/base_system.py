@@ -50,7 +50,7 @@ class System(Struct, frozen=True, kw_only=True):
     distribution: str = ""
     codename: str = ""
     layers: int = 0
-    recorded: bool = False
+    recorded: bool
     evidence: tuple[Evidence, ...] = ()
 
     @property
@@ -126,13 +126,14 @@ def _own_layers(
     if own:
         evidence.append(Evidence(what=f"history: {making[0].line[:80]}", layer=0))
         return own, True
-    first = making[0] if making else None
-    if first is not None and layer == 0:
-        if first.word == "ADD" and _ROOT_FILE_SYSTEM.search(first.text):
-            evidence.append(Evidence(what=f"history: {first.line[:80]}", layer=0))
-            return 1, True
-        if family == "ubi" and count > 1:
-            return 1, False
+    if (
+        making
+        and layer == 0
+        and making[0].word == "ADD"
+        and _ROOT_FILE_SYSTEM.search(making[0].text)
+    ):
+        evidence.append(Evidence(what=f"history: {making[0].line[:80]}", layer=0))
+        return 1, True
     if count == 1:
         what = "one layer contains both the base image and everything above it: squashed"
         evidence.append(Evidence(what=what, layer=0))

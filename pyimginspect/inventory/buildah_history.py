@@ -74,7 +74,7 @@ def without_flags(command: str) -> str:
     flags = _FLAGS.match(command)
     if flags:
         command = command[flags.end() :]
-        digests = list(_DIGESTS.finditer(command, max(0, command.rfind("\n"))))
+        digests = list(_DIGESTS.finditer(command))
         if "type=bind" in flags[0] and digests and digests[-1].end() == len(command):
             command = command[: digests[-1].start()]
     heredoc = _HEREDOC.match(command)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import msgspec
@@ -111,10 +112,8 @@ def _read(data: bytes, path: str) -> Iterator[Bundled]:
 
 def _as(kind: type[_T], items: Iterable[Any]) -> Iterator[_T]:
     for item in list(items)[:_MOST]:
-        try:
+        with suppress(msgspec.ValidationError):
             yield from_builtins(item, kind)
-        except msgspec.ValidationError:
-            continue
 
 
 def _kept(name: str, version: str, kind: str, purl: str, path: str) -> Iterator[Bundled]:

@@ -111,7 +111,7 @@ def read_step(history: History, layer: int | None = None) -> Step:
             shell="sh",
             arguments=step.arguments,
         )
-    if nop or line.startswith("#"):
+    if nop:
         return Step(word="", text=line, layer=layer)
     return _read_run(line, layer, said=False)
 

@@ -259,7 +259,9 @@ def test_the_name_of_a_system_is_made_up_of_what_its_files_say(
     ("trees", "lines", "layers", "confidence"),
     [
         # all that there is was made by the tool that makes bases
-        ([os_release("wolfi", "1"), {"a": "x"}], ["apko", "apko"], 2, "certain"),
+        ([os_release("wolfi", "1"), {"a": "x"}], ["apko", "apko 2"], 2, "certain"),
+        ([os_release("wolfi", "1"), APP], ["apko " + "x" * 80, PIP], 1, "certain"),
+        ([ALPINE, APP], ["ADD alpine-minirootfs-" + "3" * 80 + ".tar.gz / ", PIP], 1, "certain"),
         # Bazel below a system that it did not make
         ([debian_base(), APP], ["bazel build ...", "COPY app / # buildkit"], 1, "likely"),
         # the steps of the base, of which one made no layer
@@ -278,8 +280,47 @@ def test_the_name_of_a_system_is_made_up_of_what_its_files_say(
 def test_the_layers_of_a_system(trees: Trees, lines: Lines, layers: int, confidence: str) -> None:
     base = base_of(image(trees, history=steps(*lines)))
     assert (base.layers, base.confidence) == (layers, confidence)
-    history = [each.what for each in base.evidence if each.what.startswith("history: ")]
-    assert bool(history) == (confidence == "certain")
+    history = [each for each in base.evidence if each.what.startswith("history: ")]
+    assert {(each.what, each.layer) for each in history} == (
+        {(f"history: {made_by(lines)}", 0)} if confidence == "certain" else set()
+    )
+    squashed = [each.layer for each in base.evidence if each.what.endswith("squashed")]
+    assert squashed == ([0] if confidence == "guess" else [])
+
+
+def made_by(lines: Lines) -> str:
+    """The first step that made a layer, as far as evidence quotes it."""
+    first = next(line for line in lines if isinstance(line, str)).strip()
+    return first.replace("file:1 in ", "file:1 ")[:80]
+
+
+def test_evidence_of_debian_s_slim_variant() -> None:
+    one = image([APP, debian_base(), APP], history=())
+    assert [
+        (each.path, each.layer)
+        for each in base_of(one).evidence
+        if each.what == "Debian's slim variant"
+    ] == [("etc/dpkg/dpkg.cfg.d/docker", 1)]
+
+
+@pytest.mark.parametrize(
+    ("lines", "layers", "variant", "confidence"),
+    [
+        (["Apply image 10.0", "COPY a C:/", "COPY b C:/"], 1, "", "certain"),
+        (["Apply image 10.0", "Install update 10.1", "COPY a C:/"], 2, "", "certain"),
+        (["Apply image 10.0", "Install update 10.1", "Install update 10.2"], 3, "", "certain"),
+        (["COPY a C:/", "COPY b C:/", "COPY c C:/"], 0, "", "guess"),
+        (["Apply image 10.0", {"created_by": "ENV A=b", "empty_layer": True}, "Install update 10.1",
+          "RUN cmd /S /C python.exe -V"], 2, "windowsservercore", "certain"),
+    ],
+)  # fmt: skip
+def test_layers_of_windows_are_those_that_no_instruction_made(
+    lines: Lines, layers: int, variant: str, confidence: str
+) -> None:
+    one = image([{}, {}, {}], history=steps(*lines), platform="windows/amd64")
+    base = base_of(one)
+    assert (base.family, base.variant, base.layers) == ("windows", variant, layers)
+    assert base.confidence == confidence
 
 
 OFFICIAL: tuple[Mapping[str, Content], ...] = (debian_base(), {}, official_python("3.13.1"), {})

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pyimginspect.inventory.distributions import normalized
 from pyimginspect.inventory.facts import Distribution
-from pyimginspect.inventory.installers import direct_url
+from pyimginspect.inventory.installers import conda_prefixes, direct_url
 from pyimginspect.inventory.packages.from_dpkg import installed_by_dpkg
 from pyimginspect.inventory.records import Row, place_of, read_record, recorded, rows_of
 from tests.images import (
@@ -81,15 +81,17 @@ EGG = "Metadata-Version: 1.0\nName: Egg\nVersion: 0.9\n\nName: not this\n"
             len(EGG) + 9 + 5 + 3,
             4,
         ),
-        # Names of modules are asked for: a path is none.
+        # names that are no names of modules, and would stand for all that lies there
         (
             {
                 f"{SITE}/Egg.egg-info/PKG-INFO": EGG,
-                f"{SITE}/Egg.egg-info/top_level.txt": "own/egg\n",
-                f"{SITE}/own/egg/__init__.py": "12345",
+                f"{SITE}/Egg.egg-info/top_level.txt": "egg\n.\n..\ndata/egg\n",
+                f"{SITE}/egg/__init__.py": "12345",
+                f"{SITE}/data/egg/other.py": "123",
+                f"{SITE}/another.py": "123",
             },
-            len(EGG) + 8,
-            2,
+            len(EGG) + 18 + 5,
+            3,
         ),
         (
             {
@@ -309,6 +311,15 @@ def test_a_package_with_several_distributions_shares_no_files_among_them() -> No
     assert found.records.shared == {}
 
 
+def test_conda_installs_where_it_keeps_a_history() -> None:
+    tree = {
+        "opt/conda/conda-meta/history": "",
+        "opt/other/conda-meta/x-1.0-0.json": "{}",
+        "root/log/history": "",
+    }
+    assert conda_prefixes(rootfs(tree)) == ("opt/conda/",)
+
+
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b'{"files": 1}', b"[" * 100_000, b"\xff"])
 def test_broken_records_of_conda(data: bytes) -> None:
     tree = {**conda("pip"), "opt/conda/conda-meta/foo-1.0-0.json": data}
@@ -425,6 +436,29 @@ def test_a_record_of_too_many_rows(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_path_that_is_listed_twice_with_different_sizes_has_none(quote: str) -> None:
     record = f"{quote}a{quote},,1\n\n,,5\nb,,2\na,,3\nb,,2\nc,,\n"
     assert rows_of(record.encode(), "x") == {"x/a": "", "x/b": "2", "x/c": ""}
+
+
+def test_of_a_record_200_000_rows_are_read() -> None:
+    assert list(rows_of(b"a,,\n" * 199_999 + b"b,,\nc,,\n", "x")) == ["x/a", "x/b"]
+
+
+@pytest.mark.parametrize(
+    ("location", "path", "place"),
+    [
+        ("usr/lib", "foo/a.py", "usr/lib/foo/a.py"),
+        ("", "foo/a.py", "foo/a.py"),
+        ("usr/lib", "foo//a.py", "usr/lib/foo/a.py"),
+        ("usr/lib", "./a.py", "usr/lib/a.py"),
+        ("usr/lib", "../bin/foo", "usr/bin/foo"),
+        ("usr/lib", "foo/", "usr/lib/foo"),
+        ("usr/lib", "foo/.", "usr/lib/foo"),
+        ("usr/lib", "foo/..", "usr/lib"),
+        ("usr/lib", "foo.", "usr/lib/foo."),
+        ("usr/lib", "/etc/foo", "etc/foo"),
+    ],
+)
+def test_the_place_of_a_path_in_a_record(location: str, path: str, place: str) -> None:
+    assert place_of(location, path) == place
 
 
 @given(st.binary(max_size=300))

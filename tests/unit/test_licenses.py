@@ -23,6 +23,15 @@ FORMAT = "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/
         ("License: UNKNOWN\nClassifier: License :: OSI Approved :: MIT\n", ("MIT",)),
         ("License: a\n        b\nClassifier: License :: Public Domain\n", ("Public Domain",)),
         ("License: " + "x" * 300 + "\n", ()),
+        ("License: " + "x" * 200 + "\n", ("x" * 200,)),
+        ("License: MIT\nLicense: BSD\n", ("MIT",)),
+        ("Classifier: Programming Language :: Python\n"
+         "Classifier: License :: OSI Approved :: MIT License\n", ("MIT License",)),
+        # the first 64 KiB and fifty classifiers are read
+        ("Summary: " + "x" * ((64 << 10) - 10) + "\nLicense: MIT\n", ()),
+        ("Summary: " + "x" * ((64 << 10) - 23) + "\nLicense: MIT\n", ("MIT",)),
+        ("".join(f"Classifier: License :: {n}\n" for n in range(100, 151)),
+         tuple(str(n) for n in range(100, 150))),
         (
             "Classifier: License :: OSI Approved\n"
             "Classifier: License :: OSI Approved :: BSD License\n"
@@ -99,6 +108,7 @@ def test_an_image_of_debian() -> None:
     )  # fmt: skip
     licences = {package.name: package.licenses for package in found.packages.packages}
     assert licences["libc6"] == ("LGPL-2.1+",)
+    assert licences["dash"] == ("LGPL-2.1+",)
     assert licences.get("base-files", ()) == ()
     (distribution,) = (each for each in found.distributions if each.name == "x")
     assert distribution.licenses == ("MIT",)

@@ -18,6 +18,17 @@ from pyimginspect.inventory.official_images import slim_image
         ("3.6.15", "debian 12", "python:3.6-slim"),
         ("3.8.20", "debian 13", "python:3.8-slim"),
         ("3.99.0", "debian 13", "python:3.99-slim"),
+        # the first and the last Python of which there was an image, and what lies beyond
+        ("3.6.15", "debian 9", "python:3.6-slim-stretch"),
+        ("3.7.9", "debian 9", "python:3.7-slim-stretch"),
+        ("3.8.0", "debian 9", "python:3.8-slim"),
+        ("3.6.15", "debian 10", "python:3.6-slim-buster"),
+        ("3.6.15", "debian 11", "python:3.6-slim-bullseye"),
+        ("3.7.17", "debian 12", "python:3.7-slim-bookworm"),
+        ("3.14.0", "debian 12", "python:3.14-slim-bookworm"),
+        ("3.15.0", "debian 12", "python:3.15-slim"),
+        ("3.9.24", "debian 13", "python:3.9-slim-trixie"),
+        ("3.15.0", "debian 13", "python:3.15-slim"),
         ("2.7.18", "debian 11", "python:2.7-slim"),
         ("2.7.18", "debian 10", "python:2.7-slim"),
         ("3.13.1", "debian", "python:3.13-slim"),  # testing has no VERSION_ID
