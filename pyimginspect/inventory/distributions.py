@@ -241,8 +241,6 @@ def _name_and_version(rootfs: RootFS, found: _Found) -> tuple[str, str]:
             name = name or value.strip()
         elif key == "Version":
             version = version or value.strip()
-        if name and version:
-            break
     if not name or not version:
         place = found.metadata.removesuffix("/EGG-INFO").rpartition("/")[2]
         parts = place.rpartition(".")[0].split("-")

@@ -66,8 +66,7 @@ def libc_of_program(rootfs: RootFS, path: str, packages: Iterable[OsPackage] = (
     """Return the C library of one executable, by its loader (PT_INTERP) or what it links."""
     elf = rootfs.elf[path]
     flavor, why = wanted_libc(elf)
-    node = rootfs.get(path)
-    layer = node.layer if node else None
+    layer = rootfs[path].layer
     if flavor in ("none", "unknown"):
         return Libc(flavor=flavor, evidence=(Evidence(what=why, path=path, layer=layer),))
     evidence = [Evidence(what=f"the executable's {why}", path=path, layer=layer)]

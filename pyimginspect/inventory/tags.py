@@ -23,6 +23,8 @@ _OLDEST_MANYLINUX = {"x86_64": 5, "i686": 5}
 # The minor version of glibc 2 that each older tag stands for (PEP 600).
 _LEGACY = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
 
+_MOST_KEPT = 50
+
 
 def platforms_of(elf: ElfFile, libc: Libc) -> tuple[str, ...]:
     """Return the platform tags of a machine with that C library, of pip's own order."""
@@ -44,7 +46,7 @@ def _manylinux(machine: str, libc: Libc, version: re.Match[str]) -> Iterator[str
                 yield f"{_LEGACY[older]}_{machine}"
 
 
-@lru_cache(50)
+@lru_cache(_MOST_KEPT)
 def cpython_tags(
     release: tuple[int, int], threaded: str, platforms: tuple[str, ...]
 ) -> frozenset[str]:
@@ -64,7 +66,7 @@ def cpython_tags(
     )
 
 
-@lru_cache(50)
+@lru_cache(_MOST_KEPT)
 def other_tags(
     release: tuple[int, int], implementation: str, suffix: str, platforms: tuple[str, ...]
 ) -> frozenset[str]:

@@ -171,6 +171,11 @@ def test_source_to_image_runs_its_script_in_a_container() -> None:
         (f"{NOP}ENV A=x|force-mtime=soon", "ENV A=x|force-mtime=soon"),
         (f"{NOP}ENV A=x|inheritLabels=true", "ENV A=x|inheritLabels=true"),
         ("/bin/sh -c echo a|force-mtime=0 | cat", "RUN echo a|force-mtime=0 | cat"),
+        # sixteen are tried
+        (f"/bin/sh -c {'a|force-mtime=0 | ' * 15}b|force-mtime=0",
+         f"RUN {'a|force-mtime=0 | ' * 15}b"),
+        (f"/bin/sh -c {'a|force-mtime=0 | ' * 16}b|force-mtime=0",
+         f"RUN {'a|force-mtime=0 | ' * 16}b|force-mtime=0"),
         ("RUN /bin/sh -c echo a|force-mtime=0 # buildkit", "RUN echo a|force-mtime=0"),
         ("/bin/sh -c tar c a|b|c", "RUN tar c a|b|c"),
         (f"{NOP}LABEL a=b org.opencontainers.image.title=x",

@@ -3,12 +3,13 @@
 import pytest
 
 from pyimginspect.analyzers import BUILTIN, package_cache
+from pyimginspect.inventory.cache_places import in_cache
 from pyimginspect.inventory.caches import INFORMATION, edit_of
 from pyimginspect.inventory.facts import Cache
 from tests.images import Content, File, HardLink, Link, dist_info, elf
 from tests.inventories import on_slim, taken
 from tests.pythons import venv
-from tests.systems import X86
+from tests.systems import X86, rootfs
 
 SITE = "usr/local/lib/python3.13/site-packages"
 
@@ -39,7 +40,10 @@ def caches(*layers: dict[str, Content]) -> tuple[Cache, ...]:
         # put elsewhere, and known by what the tool makes there
         ("xdg/pip/http-v2/a", "pip", "xdg/pip"),
         ("root/micromamba/pkgs/urls.txt", "conda", "root/micromamba/pkgs"),
+        ("srv/tools/pkgs/urls", "conda", "srv/tools/pkgs"),
         ("mamba/pkgs/six-1.17-0/info/index.json", "conda", "mamba/pkgs"),
+        # a cache in a cache is a part of it
+        ("root/.cache/pip/home/.cache/uv/a", "pip", "root/.cache/pip"),
     ],
 )
 def test_every_cache_has_its_place(path: str, kind: str, top: str) -> None:
@@ -123,6 +127,7 @@ UV = {
     ("tree", "expected"),
     [
         (UV, [("uv", "opt/uv")]),
+        ({"srv/uv/CACHEDIR.TAG": "Signature:", "srv/uv/archive-v0/a": "1"}, [("uv", "srv/uv")]),
         # among other things, only what is uv's
         ({**UV, "opt/uv/bin/uv": "x"},
          [("uv", "opt/uv/archive-v0"), ("uv", "opt/uv/simple-v16")]),
@@ -136,6 +141,7 @@ UV = {
         ({"app/hashes/a": "1", "app/metadata/a": "1", "app/x": "1"}, []),
         ({"app/selfcheck/a": "1"}, []),
         ({"app/pkgs/a/b.py": "1"}, []),
+        ({"app/pkgs/a/b.py": "1", "app/conda-meta/a.json": "{}"}, []),
     ],
 )  # fmt: skip
 def test_caches_elsewhere_go_by_what_is_in_them(
@@ -163,6 +169,13 @@ def test_a_cache_is_nothing_else() -> None:
     assert (found.environments, found.build_tools) == ((), ())
     findings = [f for each in BUILTIN for f in each.run(found) if each.rule.id != "package-cache"]
     assert findings == []
+
+
+@pytest.mark.parametrize("homes", [1, 21])
+def test_what_is_in_a_cache_of_however_many(homes: int) -> None:
+    system = rootfs({f"home/user{n}/.cache/pip/http/a": "1" for n in range(homes)})
+    asked = ("home/user0/.cache/pip", "home/user0/.cache/pip/http/a", "home/user0/a", "usr/lib/a")
+    assert [in_cache(system, path) for path in asked] == [True, True, False, False]
 
 
 def test_environments_of_poetry_are_no_cache() -> None:

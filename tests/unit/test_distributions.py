@@ -232,6 +232,50 @@ def test_what_comes_first_on_the_path_hides_the_rest() -> None:
     ]
 
 
+def test_what_lies_in_the_standard_library_is_seen_by_environments_too() -> None:
+    """As PyPy has some there."""
+    egg = {"usr/local/lib/python3.13/Egg.egg-info": EGG}
+    assert distribution(egg).interpreters == (LOCAL,)
+    assert distribution({**venv("env", "/usr/local/bin"), **egg}).interpreters == ("env", LOCAL)
+
+
+def test_distributions_are_sorted_by_name_wherever_they_are() -> None:
+    sites = ("opt/a/site-packages", "opt/b/site-packages")
+    found = distributions(dist_info("zoo", site=sites[0]), dist_info("foo", site=sites[1]))
+    assert [(each.name, each.location) for each in found] == [("foo", sites[1]), ("zoo", sites[0])]
+
+
+@pytest.mark.parametrize("mark", ["RECORD", "INSTALLER"])
+def test_either_mark_of_an_installer_makes_it_an_installed_one(mark: str) -> None:
+    info = "srv/deps/app-1.0.dist-info"
+    found = distribution({f"{info}/METADATA": "Name: app\n", f"{info}/{mark}": "x\n"})
+    assert (found.name, found.location) == ("app", "srv/deps")
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        ("/var/uv/x.dist-info/METADATA", ("foo", "3")),
+        # what cannot be read is named by its directory
+        ("/var/uv", ("named", "1.5")),
+        ("/nowhere", ("named", "1.5")),
+    ],
+)
+def test_metadata_that_is_a_link(target: str, expected: tuple[str, str]) -> None:
+    """As uv makes one with UV_LINK_MODE=symlink."""
+    info = f"{SITE}/named-1.5.dist-info"
+    tree: dict[str, Content] = {
+        "var/uv/x.dist-info/METADATA": "Name: Foo\nVersion: 3\n",
+        "var/uv/x.dist-info/WHEEL": "Tag:py3-none-any\n",
+        f"{info}/METADATA": Link(target),
+        f"{info}/WHEEL": Link("/var/uv/x.dist-info/WHEEL"),
+    }
+    assert distributions({**tree, f"{info}/INSTALLER": "uv\n"}) == [], "nothing lists its files"
+    found = distribution({**tree, f"{info}/RECORD": "x.py,,\n"})
+    assert (found.name, found.version) == expected
+    assert found.tags == ("py3-none-any",)
+
+
 def test_two_versions_in_one_directory_are_both_there() -> None:
     found = distributions(dist_info("foo", "1.0"), dist_info("foo", "2.0"))
     assert [each.version for each in found] == ["1.0", "2.0"]
@@ -358,6 +402,8 @@ def test_direct_urls(data: bytes, expected: str) -> None:
         ("Name: Foo\r\nVersion: 3\r\n\r\nName: bar\r\n", "foo", "3"),
         ("Summary: x\n\nName: bar\n", "named", "1.5"),
         ("Name: Foo\n", "foo", "1.5"),
+        ("Version: 3\n", "named", "3"),
+        ("Name: Foo\nName: bar\nVersion: 3\nVersion: 4\n", "foo", "3"),
         ("", "named", "1.5"),
         ("\0\x1b[31m\n", "named", "1.5"),
     ],

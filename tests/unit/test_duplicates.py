@@ -84,6 +84,15 @@ def test_sboms(document: object, expected: list[tuple[str, str]]) -> None:
     assert [(each.name, each.version) for each in found] == expected
 
 
+def test_of_an_sbom_2_000_components_are_read_and_500_characters_of_each_field() -> None:
+    components = [{"name": f"x{n}"} for n in range(2_001)]
+    found = list(read_sbom(json.dumps({"components": components}).encode(), "x.json"))
+    assert (len(found), found[-1].name) == (2_000, "x1999")
+    long = {"components": [{"name": "n" * 501, "version": "1" * 501}]}
+    (one,) = read_sbom(json.dumps(long).encode(), "x.json")
+    assert (one.name, one.version) == ("n" * 500, "1" * 500)
+
+
 @pytest.mark.parametrize("data", [b"", b"{", b"\xff", b"[" * 100_000])
 def test_sboms_that_are_none(data: bytes) -> None:
     assert list(read_sbom(data, "x.json")) == []
@@ -91,10 +100,16 @@ def test_sboms_that_are_none(data: bytes) -> None:
 
 def test_what_a_distribution_bundles_is_a_fact_of_it() -> None:
     info = f"{SITE}/psycopg2_binary-1.0.dist-info/sboms/auditwheel.cdx.json"
-    tree = {**BINARY, info: json.dumps(AUDITWHEEL)}
+    crate = {"type": "library", "name": "serde", "purl": "pkg:cargo/serde@1"}
+    beside = info.replace("auditwheel", "cargo")
+    tree = {**BINARY, info: json.dumps(AUDITWHEEL), beside: json.dumps({"components": [crate]})}
     found = taken(on_slim(apt(PQ, manual=ALL), tree, history=["RUN a", "RUN b"]))
     (distribution,) = (each for each in found.distributions if each.bundled)
     (bundled,) = distribution.bundled
+    assert [(each.name, each.path) for each in distribution.components] == [
+        ("psycopg2_binary", info),  # the distribution itself is among them
+        ("serde", beside),
+    ]
     assert (distribution.name, bundled.name, bundled.purl, bundled.path) == (
         "psycopg2-binary", "libpq", "pkg:rpm/almalinux/libpq@17.4", info,
     )  # fmt: skip

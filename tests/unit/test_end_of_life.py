@@ -2,8 +2,10 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
+from pyimginspect.inventory import end_of_life
 from pyimginspect.inventory.end_of_life import newest, python_end, system_end
 from pyimginspect.inventory.tables import read_table
 from pyimginspect.model import Image, ImageConfig
@@ -67,6 +69,15 @@ def test_distributions(name: str, version: str, date: str | None) -> None:
 )
 def test_the_newest_is_one_that_is_supported(name: str, phrase: str) -> None:
     assert newest(name) == phrase
+
+
+def test_what_ends_on_the_day_of_the_table_is_not_recommended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    document: dict[str, Any] = {**TABLE, "date": max(TABLE["python"].values())}
+    table = msgspec.convert(document, type(end_of_life._table()))
+    monkeypatch.setattr(end_of_life, "_table", lambda: table)
+    assert newest("python") == ""
 
 
 def test_every_date_is_one() -> None:

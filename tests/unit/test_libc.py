@@ -57,7 +57,12 @@ def test_gcompat_is_musl_under_another_name() -> None:
         "bin/sh": BUSYBOX,
     }
     system = rootfs(files)
-    assert libc_of_program(system, "opt/tool").flavor == "musl"
+    libc = libc_of_program(system, "opt/tool")
+    assert libc.flavor == "musl"
+    assert [(each.what, each.path) for each in libc.evidence[:2]] == [
+        ("the executable's loader /lib64/ld-linux-x86-64.so.2", "opt/tool"),
+        ("that loader is linked to musl", "lib/ld-linux-x86-64.so.2"),
+    ]
     assert find_libc(system).foreign_loaders == ("lib/ld-linux-x86-64.so.2",)
 
 
@@ -223,6 +228,8 @@ def test_loaders_of_every_kind_are_found_once() -> None:
         "usr/lib/x86_64-linux-musl/libc.so": elf(),
         "opt/lib/ld-linux-x86-64.so.2": elf(),
         "usr/lib/ld-linux-broken.so.2": Link("nowhere"),
+        "usr/lib/ld-linux-text.so.2": "no ELF file",
+        "usr/share/ld-linux.so.2": elf(),
     }
     assert find_loaders(rootfs(files)) == {
         "usr/lib/i386-linux-gnu/ld-linux.so.2": "glibc",
@@ -264,6 +271,11 @@ def test_os_release_behind_its_link() -> None:
         ({"usr/lib/os-release": "ID=wolfi\nVERSION_ID=20230201\n"}, "wolfi", "20230201"),
         ({"etc/os-release": 'ID="a\\"b"\n'}, 'a"b', ""),
         ({"etc/os-release": "NAME=x\n"}, "linux", ""),
+        # as a shell reads it: nothing is escaped in single quotes, and one quote is none
+        ({"etc/os-release": "ID='a\\b'\nVERSION_ID=\"a\\b\"\n"}, "a\\b", "ab"),
+        ({"etc/os-release": 'ID="\nVERSION_ID=""\n'}, '"', ""),
+        ({"etc/os-release": "ID=\"\"\nVERSION_ID=''\n"}, "", ""),
+        ({"etc/os-release/": None, "etc/debian_version": "12.4\n"}, "debian", "12.4"),
         ({"etc/alpine-release": "3.20.3\n"}, "alpine", "3.20.3"),
         ({"etc/debian_version": "12.4\n"}, "debian", "12.4"),
         ({"etc/os-release": Link("nowhere")}, "", ""),

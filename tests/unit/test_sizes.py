@@ -39,9 +39,6 @@ def _entry(path: str, size: int) -> Entry:
     )
 
 
-SIXTEEN = "/".join("abcdefghijklmnop")
-
-
 def areas(found: tuple[Area, ...]) -> list[tuple[int, str, int, str, int]]:
     return [(area.layer, area.path, area.size, area.use, area.files) for area in found]
 
@@ -68,25 +65,6 @@ def areas(found: tuple[Area, ...]) -> list[tuple[int, str, int, str, int]]:
             {},
             [(0, "big", 9_000_000, "live", 0), (0, "v", 3_200, "live", 4)],
             id="a directory is as large as all that is below it",
-        ),
-        # a three-thousandth of 9,000 bytes is three: less is not shown by itself
-        pytest.param(
-            [{"big": 8_996, "d/a": 1, "d/b": 1, "e/f/a": 1, "e/f/b": 1}],
-            {},
-            [(0, "", 4, "live", 4), (0, "big", 8_996, "live", 0)],
-            id="directories of less than the least",
-        ),
-        pytest.param(
-            [{"big": 8_994, "d/a": 1, "d/b": 2, "e/f/a": 1, "e/f/b": 2}],
-            {},
-            [(0, "big", 8_994, "live", 0), (0, "d", 3, "live", 2), (0, "e/f", 3, "live", 2)],
-            id="directories of just the least",
-        ),
-        pytest.param(
-            [{"big": 8_996, f"{SIXTEEN}/d/a": 2, f"{SIXTEEN}/d/b": 2}],
-            {},
-            [(0, SIXTEEN, 4, "live", 2), (0, "big", 8_996, "live", 0)],
-            id="the seventeenth directory of a path is not shown",
         ),
         pytest.param(
             [{"usr/lib/gcc/cc1": 7, "usr/lib/x": 8}],
@@ -234,13 +212,3 @@ def test_uses_of_facts(primary: bool, effective: bool) -> None:
         "opt/cc": "build-tool",
         "root/.cache/pip": "cache",
     }
-
-
-def test_the_primary_python_comes_first_whichever_a_container_starts() -> None:
-    primary = Interpreter(
-        path="usr/bin/python3", version="3.11.2", layer=0, primary=True, libpython="usr/lib/libp.so"
-    )
-    other = Interpreter(path="opt/python", version="3.13.1", layer=0, effective=True)
-    for order in ([primary, other], [other, primary]):
-        # the other has no library of its own: nothing is said of the root for that
-        assert uses_of(PackageDatabase(), [], [], order) == {"opt/python": "second-python"}
