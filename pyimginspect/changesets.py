@@ -139,10 +139,9 @@ class LayerStack:
         todo = self._opaque
         while todo:
             top = todo.pop()
-            if top in seen:
-                continue
+            below = [] if top in seen else list(self.children.get(top, ()))
             seen.add(top)
-            for path in list(self.children.get(top, ())):
+            for path in below:
                 node = self.nodes[path]
                 if node.layer != layer:
                     self._remove(path, layer, "removed")

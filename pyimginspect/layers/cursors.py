@@ -112,7 +112,7 @@ class SeekCursor(ContentCursor):
         self._at = 0
         wanted = min(max(count, _WINDOW), self._size - self._base)
         self._file.seek(self._start + self._base)
-        window = self._file.read(wanted) if wanted > 0 else b""
+        window = b""
         while len(window) < wanted:  # a read may return less than there is
             more = self._file.read(wanted - len(window))
             if not more:
@@ -135,12 +135,12 @@ class SeekCursor(ContentCursor):
     def take_at(self, position: int, count: int) -> bytes:
         """Move on to ``position``, and return the next ``count`` bytes."""
         at = position - self._base
-        end = at + count
-        if end > len(self._window):
+        stop = at + count
+        if stop > len(self._window):
             self.advance_to(position)
             return self.take(count)
-        self._at = end
-        return self._window[at:end]
+        self._at = stop
+        return self._window[at:stop]
 
     def peek(self, count: int) -> bytes:
         """Return up to ``count`` bytes, and stay."""

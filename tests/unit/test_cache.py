@@ -20,9 +20,9 @@ from msgspec.structs import replace
 
 from pyimginspect.cli import main
 from pyimginspect.errors import CacheError, DigestMismatchError
-from pyimginspect.layers import BytesBlob, Limits, index_layer
+from pyimginspect.layers import BytesBlob, Limits, cache_file, index_layer
 from pyimginspect.layers.cache import Cache, cache_directory
-from pyimginspect.layers.cache_file import open_database
+from pyimginspect.layers.cache_file import open_database, open_unchanging
 from pyimginspect.layers.cache_settings import DEFAULT_SIZE, cache_size
 from pyimginspect.layers.cache_upkeep import cache_info, clear_cache
 from pyimginspect.layers.digests import digest_of
@@ -431,6 +431,15 @@ def test_uses_that_are_wrong_are_no_error(damage: str, tmp_path: Path) -> None:
         cache.put_document(b"55555")
     with Cache(tmp_path) as cache:
         assert cache.get_document(digest_of(b"55555")) == b"55555"
+
+
+def test_what_is_put_after_an_error_is_kept(tmp_path: Path) -> None:
+    with Cache(tmp_path, size=10) as cache:
+        cache._database.execute("INSERT INTO uses VALUES ('layers', 999, 'many', 0)")
+        for number in range(4):
+            cache.put_document(bytes([number]) * 5)
+    with Cache(tmp_path, size=10) as cache:
+        assert cache.get_document(digest_of(b"\3" * 5)) is not None
 
 
 def test_a_put_looks_at_no_other_entry(tmp_path: Path) -> None:
@@ -851,6 +860,29 @@ def test_a_file_that_cannot_be_written_is_read(
     assert info is not None
     assert info.layers == 1
     assert [path.name for path in tmp_path.iterdir()] == [FILE]
+
+
+@pytest.mark.parametrize("application", ["another", "ours"])
+@pytest.mark.parametrize("opening", [open_database, open_unchanging])
+def test_a_file_that_is_no_cache_is_refused_and_closed(
+    opening: Callable[[Path], sqlite3.Connection],
+    application: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is moved aside then, which Windows refuses of a file that is open."""
+    Cache(tmp_path).close()
+    path = tmp_path / FILE
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        if application == "ours":
+            database.execute("ALTER TABLE layers RENAME TO sheets")
+        else:
+            database.execute("PRAGMA application_id = 4711")
+    closed: list[str] = []
+    monkeypatch.setattr(cache_file._Connection, "close", lambda _: closed.append("closed"))
+    with pytest.raises(sqlite3.DatabaseError):
+        opening(path)
+    assert closed == ["closed"]
 
 
 def test_damage_in_a_file_that_cannot_be_written(

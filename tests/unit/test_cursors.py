@@ -88,7 +88,7 @@ def test_every_step_is_that_of_the_plain_bytes(way: str, seed: int) -> None:
     at = 0
     while at < len(DATA):
         assert cursor.position == at
-        count = min(dice.choice([0, 1, 5, 16, 90, 130, 170]), len(DATA) - at)
+        count = min(dice.choice([0, 1, 5, 16, 90, 100, 130, 170]), len(DATA) - at)
         assert cursor.peek(min(count, 90)) == DATA[at:][: min(count, 90)]
         what = dice.choice(["take", "pass", "sum", "whole", "parts", "mapped"])
         here = DATA[at : at + count]
@@ -135,9 +135,21 @@ def test_a_file_that_is_shorter_than_the_layer() -> None:
         cursor.advance_to(190)
         with pytest.raises(TruncatedError, match="the file ends within the layer"):
             cursor.take(11)
-        cursor = SeekCursor(file(DATA[:300]), 100, 200)
-        cursor.advance_to(90)
-        assert cursor.take(120) == DATA[190:300]
+        for after in (0, 100):
+            cursor = SeekCursor(file(DATA[: 300 + after]), 100, 200)
+            cursor.advance_to(90)
+            assert cursor.take(120) == DATA[190:300]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_position_is_one_in_the_layer_wherever_what_is_held_begins(way: str) -> None:
+    for step in (0, 1, 5, 20):
+        cursor = WAYS[way](DATA, 1)
+        cursor.take(step)
+        cursor.peek(90)
+        cursor.advance_to(step + 5)
+        assert cursor.take(3) == DATA[step + 5 :][:3]
+        assert cursor.take_at(step + 20, 3) == DATA[step + 20 :][:3]
 
 
 def test_a_stream_is_taken_as_it_lies() -> None:

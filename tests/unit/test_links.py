@@ -141,6 +141,7 @@ def chain(links: int, end: str = "a") -> dict[str, str | None]:
         ({"a/x": "kf", "a/kf": None}, "a/x", "a/kf"),
         ({"a/x": "/kf", "kf": None}, "a/x", "kf"),
         ({"a/b/x": "../kf", "a/kf": None}, "a/b/x", "a/kf"),
+        ({"l": "a/b/x", "a/b/x": "../kf", "a/kf": None, "kf": None}, "l", "a/kf"),
         ({"a/x": ".k", "a/.k": None}, "a/x", "a/.k"),
         ({"a/x": "b//f", "a/b/f": None}, "a/x", "a/b/f"),
         ({"a/x": "/"}, "a/x", ""),
@@ -157,13 +158,22 @@ def test_links_upon_links(tree: dict[str, str | None], path: str, real: str | No
         assert rootfs.resolve(path) == real, "another answer after others were asked"
 
 
+DEEP = "a/" * 2047 + "ff"  # 4,096 bytes
+
+
 @pytest.mark.parametrize(
     ("target", "real"),
-    [("", None), ("a/" + "./" * 2046 + "b/", None), ("ä" * 2048, None), ("\udcff" * 4096, None)],
-    ids=["nothing", "4096 bytes", "4096 bytes of two each", "no UTF-8"],
+    [
+        ("", None),
+        ("a/" + "./" * 2046 + "b/", None),
+        ("ä" * 2048, None),
+        ("\udcff" * 4096, None),
+        (DEEP, None),
+    ],
+    ids=["nothing", "4096 bytes", "4096 bytes of two each", "no UTF-8", "a file far below"],
 )
 def test_a_link_that_no_kernel_could_make_leads_nowhere(target: str, real: str | None) -> None:
-    tree: Tree = {"a/b/": None, "x": Link(target), f"{'ä' * 100}": "x"}
+    tree: Tree = {"a/b/": None, "x": Link(target), f"{'ä' * 100}": "x", DEEP: "x"}
     assert applied(tree).resolve("x") == real
 
 
