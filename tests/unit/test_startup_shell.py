@@ -7,16 +7,18 @@ import pytest
 
 from pyimginspect.dockerfile.shell import parse_shell
 from pyimginspect.inventory.startup.conditions import holds
+from pyimginspect.inventory.startup.paths import problem
 from pyimginspect.inventory.startup.users import (
     ROOT_USER,
     NoSuchUserError,
     User,
     find_user,
+    may_enter,
     may_execute,
     may_read,
 )
 from pyimginspect.inventory.startup.words import Values, expand_words
-from tests.images import Content, File, Link
+from tests.images import Content, Directory, File, Link
 from tests.systems import rootfs
 
 VARIABLES = {
@@ -185,6 +187,8 @@ def test_a_condition_too_deep_is_left_undecided() -> None:
         assert decided("[[ " + "( " * deep + "a == a" + " )" * deep + " ]]", VALUES) is expected
         assert decided(f"[[ {' && '.join(['a == a'] * deep)} ]]", VALUES) is expected
         assert decided(" && ".join(["true"] * deep), VALUES) is expected
+    for deep, expected in ((15, True), (16, None)):
+        assert decided("[[ " + "( " * deep + "a == a" + " )" * deep + " ]]", VALUES) is expected
     for deep, expected in ((6, True), (40, None)):
         assert decided("[[ " + "! ( " * deep + "a == a" + " )" * deep + " ]]", VALUES) is expected
         nested = "a == a && ( " * deep + "a == a" + " )" * deep
@@ -361,9 +365,9 @@ def test_what_is_set_stays_where_there_are_no_arguments() -> None:
 
 
 def test_of_many_words_the_rest_is_not_known() -> None:
-    for number, last in ((511, "a"), (512, None)):
+    for number, last in ((511, "a"), (512, None), (513, None)):
         values = Values(variables={}, arguments=("a",) * number)
-        assert expanded('"$@"', values)[-1] == last
+        assert expanded('"$@"', values) == [*["a"] * min(number - 1, 511), last]
 
 
 def test_what_is_unset_is_replaced_by_its_default() -> None:
@@ -500,6 +504,16 @@ def test_an_access_control_list_may_say_more_than_the_mode() -> None:
     for user in (ROOT_USER, APP):
         assert may_execute(system, "app", user)
         assert not may_execute(system, "other", user)
+
+
+def test_root_enters_what_lets_nobody_in() -> None:
+    system = rootfs({"app/": Directory(mode=0o600, uid=1000, gid=50)})
+    assert may_enter(system, "app", ROOT_USER)
+    assert not may_enter(system, "app", APP)
+
+
+def test_an_error_says_what_is_amiss() -> None:
+    assert str(problem("ENOENT", "x", "there is no x")) == "there is no x"
 
 
 def test_who_has_no_name_is_shown_by_number() -> None:

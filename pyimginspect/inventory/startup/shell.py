@@ -108,7 +108,7 @@ class _Reader(Commands):
             if current is None:
                 return None
             if background:
-                self.beside(node, current, ends=False)
+                self.beside(node, current)
                 continue
             ends = top and number == len(statements) - 1
             current = self.statement(node, current, ends=ends)
@@ -173,31 +173,30 @@ class _Reader(Commands):
     def pipeline(self, node: Node, state: State, ends: bool) -> State | None:
         *first, last = node.named_children
         for each in first:
-            self.beside(each, state, ends=ends)
+            self.beside(each, state)
         copy = state.copy(certain=ends)
-        self.in_subshell(state, lambda: self.statement(last, copy), ends)
-        self.unsettle(state)
+        self.in_subshell(state, lambda: self.statement(last, copy, ends=ends), ends)
         return state
 
-    def beside(self, node: Node, state: State, *, ends: bool) -> None:
+    def beside(self, node: Node, state: State) -> None:
         """Follow a statement that a subshell runs beside what comes after it."""
-        aside = state.copy(certain=False)
-        self.in_subshell(aside, lambda: self.statement(node, aside.copy()), ends)
-        self.background += aside.last
-        if not aside.process.settled:
-            self.unsettle(state)
+        self.background += self.apart(state, partial(self.statement, node))
 
     def substituted(self, node: Node, state: State) -> None:
         """Follow the commands whose output words take: ``$(…)`` may change files."""
         for inner in substitutions_of(node):
-            aside = state.copy(certain=False)
-            follow = partial(self.run, statements_of(inner), aside.copy())
             try:
-                self.in_subshell(aside, follow, ends=False)
+                self.apart(state, partial(self.run, statements_of(inner)))
             except NotKnownError:
-                self.unsettle(aside)
-            if not aside.process.settled:
                 self.unsettle(state)
+
+    def apart(self, state: State, follow: Callable[[State], State | None]) -> tuple[Call, ...]:
+        """Follow a subshell whose end decides nothing, and return what it may end with."""
+        aside = state.copy(certain=False)
+        self.in_subshell(aside, lambda: follow(aside.copy()), ends=False)
+        if not aside.process.settled:
+            self.unsettle(state)
+        return aside.last
 
     def in_subshell(self, state: State, follow: Callable[[], State | None], ends: bool) -> None:
         """Note in ``state`` which calls a subshell may end with: its ``exec`` ends it alone."""
