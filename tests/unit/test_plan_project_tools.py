@@ -112,7 +112,11 @@ MADE = "RUN poetry install"
         (["RUN pip install --upgrade pip poetry", MADE], environment()),
         (["RUN pip install poetry flask", MADE], environment()),
         (["RUN pip install -r requirements.txt", MADE], environment()),
+        (["RUN pip install $TOOL", MADE], environment()),
+        ([BRINGS, "RUN python -m venv /app/.venv"], environment()),  # the tool has no part in it
         ([BRINGS, MADE], {**environment(), "opt/data": "x"}),  # no file of the tool's
+        # No requirement of the tool's: it is in another place.
+        ([BRINGS, MADE], {**environment(), **dist_info("own", "1", site="opt/own")}),
         (  # uv --link-mode=symlink
             [BRINGS, MADE],
             {
@@ -144,6 +148,14 @@ def test_what_stays_between_needs_neither_tool_nor_environment(between: str, off
     layers: list[Layer] = [installed("poetry"), environment(), {}, {"app/.venv/x": "x"}]
     plan = planned(layers, [BRINGS, "RUN poetry install --no-root", between, MADE])
     assert len(stages(plan)) == offered
+    plan = planned([installed("poetry"), {}, environment()], [BRINGS, between, MADE])
+    assert len(stages(plan)) == offered
+
+
+def test_a_directory_that_is_made_between_stays_in_the_final_image() -> None:
+    layers: list[Layer] = [installed("poetry"), {"srv/data/": None}, environment()]
+    (stage,) = stages(planned(layers, [BRINGS, "RUN mkdir /srv/data", MADE]))
+    assert stage.only == (4, 6)
 
 
 @pytest.mark.parametrize(
@@ -247,6 +259,7 @@ def test_only_an_environment_that_is_whole_is_copied(made: Layer, offered: int) 
     [
         # Something else comes with the tool, or is done where it is called.
         ("COPY /uv /x /bin/", "RUN uv sync", {**UV, "bin/x": "x"}),
+        ("COPY / /", "RUN uv sync", {**UV, "tmp/x": "x"}),
         ("ADD uv uvx /bin/", "RUN uv sync", UV),
         ("RUN pip install uv", "RUN uv venv && uv pip install --system x", installed("uv")),
         ("RUN pip install uv", "RUN uv sync <<EOF", installed("uv")),
