@@ -82,7 +82,7 @@ def _tools_by_layer(context: Context, recommended: Collection[str]) -> dict[int,
         removed = not left.isdisjoint(keys)
         keys = [key for key in keys if key not in recommended and key not in left]
         # Dependencies of packages that are removed by name are that removal's affair.
-        if keys and not (removed and all(context.packages[key].automatic for key in keys)):
+        if not (removed and all(context.packages[key].automatic for key in keys)):
             chosen[layer] = keys
     return chosen
 

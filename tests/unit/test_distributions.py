@@ -318,7 +318,15 @@ def conda(installer: str = "conda", **record: object) -> dict[str, Content]:
         (conda("pip", requested_spec="foo"), "conda", "", True),
         (conda("pip", requested_spec="None"), "conda", "", None),
         ({**CONDA, **dist_info("foo", site=CONDA_SITE)}, "pip", "", True),
-        (dist_info("foo", direct_url='{"files": ["/METADATA"]}'), "pip", "", True),
+        (
+            {
+                **dist_info("foo"),
+                f"{SITE}/foo-1.0.dist-info/direct_url.json": '{"files": ["/METADATA"]}',
+            },
+            "pip",
+            "",
+            True,
+        ),
         (dist_info("foo", installer="x" * 101), "x" * 100, "", None),
         (
             {
