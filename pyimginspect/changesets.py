@@ -162,8 +162,8 @@ class LayerStack:
         if known is not None:
             return known
         there = self.nodes.get(parent)
-        in_known = parent.rpartition("/")[0] in self._literal
-        if in_known and there is not None and there.kind == "directory" and there.layer == layer:
+        # What the file system has is at its real path: no link leads to it.
+        if there is not None and there.kind == "directory" and there.layer == layer:
             self._literal.add(parent)
             return parent
 
@@ -181,9 +181,7 @@ class LayerStack:
             raise CorruptLayerError(
                 "the entry's directory is a symbolic link loop", layer=str(layer), entry=entry.path
             )
-        if real == parent:
-            self._literal.add(parent)
-        else:
+        if real != parent:
             self._through_links[parent] = real
         return real
 

@@ -35,7 +35,7 @@ class ContentCursor(Cursor):
         """Return up to ``count`` bytes, and stay."""
         raise NotImplementedError
 
-    def content(self, size: int, *, whole: bool, mapped: bool = False) -> RandomAccess:
+    def content(self, size: int, *, whole: bool, mapped: bool) -> RandomAccess:
         """Return random access to the next ``size`` bytes; valid until the cursor moves.
 
         Unless the ``whole`` is asked for, only those parts of a big file are there that
@@ -148,7 +148,7 @@ class SeekCursor(ContentCursor):
             self._fill(count)
         return self._window[self._at : self._at + count]
 
-    def content(self, size: int, *, whole: bool, mapped: bool = False) -> RandomAccess:
+    def content(self, size: int, *, whole: bool, mapped: bool) -> RandomAccess:
         """Return random access to the next ``size`` bytes.
 
         All could be read; but a layer has the same index, whatever the way through it.
@@ -294,7 +294,7 @@ class StreamCursor(ContentCursor):
             yield data if len(data) <= count else memoryview(data)[:count]
             count -= min(count, len(data))
 
-    def content(self, size: int, *, whole: bool, mapped: bool = False) -> RandomAccess:
+    def content(self, size: int, *, whole: bool, mapped: bool) -> RandomAccess:
         """Return random access to the next ``size`` bytes; of a big file, maybe to parts."""
         if size > WHOLE_UP_TO and not whole:
             return self._parts(size, mapped)

@@ -115,7 +115,6 @@ def _harden(connection: sqlite3.Connection) -> None:
     connection.text_factory = bytes
     connection.execute("PRAGMA trusted_schema = OFF")
     connection.execute("PRAGMA cell_size_check = ON")
-    connection.execute("PRAGMA mmap_size = 0")
     connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_HEADER)
     connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
     calls = iter(range(_MOST_CALLS))

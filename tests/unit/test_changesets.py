@@ -838,3 +838,9 @@ def test_one_checksum_alone_does_not_tell(known: str) -> None:
         layers.append(msgspec.structs.replace(each, index=index))
     (wasted,) = build_ledger(apply_layers(layers)).wasted_files
     assert wasted.account == ("unchanged" if known == "both" else "not_compared")
+
+
+def test_what_a_whiteout_stores_is_lost_and_nothing_takes_its_place() -> None:
+    (removal,) = applied({"b": "1"}, {".wh.a": "12"}).removals
+    assert (removal.layer, removal.removed_in, removal.how) == (1, 1, "removed")
+    assert removal.successor == -1

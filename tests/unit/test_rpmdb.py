@@ -190,6 +190,7 @@ def raw(data: bytes, *tags: tuple[int, int, int, int]) -> bytes:
 def test_a_header_may_end_with_empty_words() -> None:
     assert read_header(header({"name": "x", "provides": ["", ""]}), ROOM).provides == ("",)
     assert read_header(raw(b"1.2\0", (1001, 6, 2, 3)), ROOM).version == "1.2"  # one, whatever
+    assert read_header(raw(b"1.2", (1001, 6, 2, 3)), ROOM).version == "1.2"
     assert read_header(raw(b"", (1047, 8, 2, 0)), ROOM).provides == ()
 
 
@@ -405,6 +406,20 @@ def test_hostile_schemas(script: str, reason: str) -> None:
         read_rpmdb(PATH, database(script))
 
 
+def test_what_a_database_of_strangers_may_not() -> None:
+    """Beside what the statements above ask for: sqlite.org/security.html."""
+    with closing(sqlite3.connect(":memory:")) as connection:
+        rpmdb._harden(connection)
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+        for statement in ("SELECT abs(1)", "PRAGMA trusted_schema", "CREATE TABLE x (y)"):
+            with pytest.raises(sqlite3.DatabaseError, match="not authorized"):
+                connection.execute(statement)
+        assert connection.getlimit(sqlite3.SQLITE_LIMIT_ATTACHED) == 0
+        connection.set_authorizer(None)
+        for setting, value in (("trusted_schema", 0), ("cell_size_check", 1)):
+            assert connection.execute(f"PRAGMA {setting}").fetchone() == (value,)
+
+
 def test_a_python_that_cannot_read_a_database_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """`deserialize()` is there where the sqlite that Python was built with had it."""
     connection = types.SimpleNamespace(close=lambda: None)
@@ -416,7 +431,7 @@ def test_a_python_that_cannot_read_a_database_in_memory(monkeypatch: pytest.Monk
 
 
 def test_slots_that_share_a_header_are_limited() -> None:
-    blob = header({"name": "x", "version": "1" * 3000})
+    blob = header({"name": "x", "version": "1" * 5000})
     data = ndb_database([blob, blob])
     shared = data[48 : 48 + 16]
     assert shared.startswith(b"Slot")
@@ -427,6 +442,23 @@ def test_slots_that_share_a_header_are_limited() -> None:
     )
     with pytest.raises(LimitError):
         read_rpmdb(PATH, twice)
+    # Together they may be as long as the file.
+    one = b"Slot" + struct.pack("<I", 1) + data[40:48]
+    both = data[:32] + one * 2 + data[64 : 4096 + 16 + len(blob)]
+    padded = both + bytes(2 * len(blob) - len(both))
+    assert len(read_rpmdb(PATH, padded)) == 2
+    with pytest.raises(LimitError):
+        read_rpmdb(PATH, padded[:-1])
+
+
+def test_a_page_that_claims_more_than_it_can_hold() -> None:
+    """By a byte that is the next page's; the page after it has one less, so the sum is right."""
+    data = bytearray(bdb_database([header({"name": "x", "vendor": "v" * 600})]))
+    for place, more in ((2 * 512 + 22, 1), (3 * 512 + 22, -1)):
+        (used,) = struct.unpack_from("<H", data, place)
+        struct.pack_into("<H", data, place, used + more)
+    with pytest.raises(CorruptLayerError, match=INCONSISTENT):
+        read_rpmdb(PATH, bytes(data))
 
 
 def test_overflow_pages_in_a_circle_end() -> None:

@@ -250,8 +250,8 @@ def test_fields_without_an_end_of_their_own() -> None:
     assert (entry.mode, entry.uid, entry.gid) == (0o7654, 0o12345670, 0o76543210)
     (large,) = entries(changed(108, b"\x81" + bytes(7)) + END)
     assert large.uid == 1 << 56
-    (device,) = entries(changed(329, b"1000000120000003", kind=b"3") + END)
-    assert device.device == (0o10000001, 0o20000003)
+    (device,) = entries(changed(329, b"1000000120000003d", kind=b"3") + END)
+    assert (device.path, device.device) == ("d/x", (0o10000001, 0o20000003))
     (link,) = entries(raw_header(kind=b"2", link=b"t" * 100) + END)
     assert link.target == "t" * 100
     (long,) = entries(changed(500, b"x", tail=b"p" * 155) + END)
