@@ -131,6 +131,8 @@ UV = {
         # among other things, only what is uv's
         ({**UV, "opt/uv/bin/uv": "x"},
          [("uv", "opt/uv/archive-v0"), ("uv", "opt/uv/simple-v16")]),
+        ({"mamba/pkgs/six/info/index.json": "{}", "mamba/pkgs/tmp/a": "1"},
+         [("conda", "mamba/pkgs")]),
         ({"var/pc/artifacts/a": "1", "var/pc/cache/repositories/b": "1"}, [("poetry", "var/pc")]),
         ({"srv/c/hashes/a": "1", "srv/c/metadata/b": "1", "srv/c/wheels/b": "1"},
          [("pdm", "srv/c")]),
@@ -141,6 +143,7 @@ UV = {
         ({"app/hashes/a": "1", "app/metadata/a": "1", "app/x": "1"}, []),
         ({"app/selfcheck/a": "1"}, []),
         ({"app/pkgs/a/b.py": "1"}, []),
+        ({"app/pkgs/": None}, []),
         ({"app/pkgs/a/b.py": "1", "app/conda-meta/a.json": "{}"}, []),
     ],
 )  # fmt: skip

@@ -109,7 +109,9 @@ GOOD = new_cache([("libx.so.1", "/lib/libx.so.1", 0x303), ("liby.so.1", "/lib/li
         GOOD[:20] + b"\xff\xff\xff\x7f" + GOOD[24:],
         GOOD[:-20].replace(b"\0/lib", b"xxxxx"),
         GOOD[:28] + b"\x03" + GOOD[29:],
-        new_cache([("l" * 5000, "/lib/x", 0x303)]),
+        new_cache([("l" * 4096, "/lib/x", 0x303)]),
+        new_cache([("libx.so.1", "/lib/x", 0x303)], ">", 2),
+        new_cache([("libx.so.1", "/lib/x", 0x303)], "<", 3),
     ],
 )
 def test_what_ld_so_would_not_take_is_no_cache(data: bytes) -> None:
@@ -120,6 +122,20 @@ def test_what_ld_so_would_not_take_is_no_cache(data: bytes) -> None:
 def test_any_bytes_are_read_without_an_exception(noise: bytes, at: int) -> None:
     read_cache(GOOD[:at] + noise + GOOD[at + len(noise) :])
     read_cache(b"ld.so-1.7.0\0" + noise)
+
+
+def test_a_path_has_at_most_4095_bytes_as_on_linux() -> None:
+    (entry,) = read_cache(new_cache([("l" * 4095, "/lib/x", 0x303)]))
+    assert entry.name == "l" * 4095
+
+
+@pytest.mark.parametrize(("length", "read"), [(2048, 4096), (2049, 0)])
+def test_all_strings_together_have_at_most_16_mib(length: int, read: int) -> None:
+    count = 4096  # entries of two strings each
+    first = 48 + 24 * count
+    record = struct.pack("<iIIIQ", 0x303, first, first, 0, 0)
+    header = b"glibc-ld.so.cache1.1" + struct.pack("<IIB3x4I", count, length, 2, 0, 0, 0, 0)
+    assert len(read_cache(header + record * count + b"x" * length + b"\0")) == read
 
 
 def test_overlapping_strings_do_not_add_up() -> None:
@@ -135,16 +151,19 @@ def test_overlapping_strings_do_not_add_up() -> None:
 EXTENSION = 1 << 62  # DL_CACHE_HWCAP_EXTENSION; the low half is the number of the subdirectory
 
 
-def with_hwcaps(hwcap: int, names: int = 2, magic: int = 0xEAA42174, tag: int = 1) -> bytes:
+def with_hwcaps(
+    hwcap: int, names: int = 2, magic: int = 0xEAA42174, tag: int = 1, others: int = 1
+) -> bytes:
     """A new cache of one library, and the extension that names so many subdirectories."""
     texts = b"libx.so.1\0/lib/libx.so.1\0v2\0v3\0"
     text = 48 + 24
     offsets = [text + texts.index(b"v2"), text + texts.index(b"v3")]
     table = struct.pack(f"<{names}I", *(offsets * names)[:names])
     extension = -(-(text + len(texts)) // 4) * 4
-    first = extension + 8 + 2 * 16
-    sections = struct.pack("<II", magic, 2)
-    sections += struct.pack("<IIII", 0, 0, first, 4)  # the generator comes first, as by ldconfig
+    first = extension + 8 + (others + 1) * 16
+    sections = struct.pack("<II", magic, others + 1)
+    generator = struct.pack("<IIII", 0, 0, first, 4)
+    sections += generator * others  # it comes first, as by ldconfig
     sections += struct.pack("<IIII", tag, 0, first, len(table))
     header = b"glibc-ld.so.cache1.1" + struct.pack("<IIB3x4I", 1, len(texts), 2, extension, 0, 0, 0)
     record = struct.pack("<iIIIQ", 0x303, text, text + 10, 0, hwcap)
@@ -166,6 +185,8 @@ def with_hwcaps(hwcap: int, names: int = 2, magic: int = 0xEAA42174, tag: int = 
         (with_hwcaps(EXTENSION, names=1024), ["v2"]),
         (with_hwcaps(EXTENSION, names=1025), []),  # more than any ldconfig writes
         (with_hwcaps(0, names=1025), [""]),
+        (with_hwcaps(EXTENSION, others=15), ["v2"]),
+        (with_hwcaps(EXTENSION, others=16), []),  # the seventeenth section
     ],
 )
 def test_subdirectories_for_a_processor(data: bytes, hwcaps: list[str]) -> None:

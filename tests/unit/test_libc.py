@@ -48,6 +48,17 @@ def test_the_interpreter_decides_in_a_mixed_image() -> None:
     assert libc.foreign_loaders == ("usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2",)
 
 
+def test_a_loader_of_the_same_library_is_no_foreign_one() -> None:
+    other: dict[str, Content] = {"usr/lib/ld-linux.so.2": elf(machine="i386", bits=32)}
+    assert find_libc(rootfs({**glibc(), **other, "bin/sh": SHELL})).foreign_loaders == ()
+
+
+def test_a_linker_s_script_is_no_library() -> None:
+    script: dict[str, Content] = {"usr/lib/x86_64-linux-gnu/libc.so.6": "/* GNU ld script */"}
+    libc = find_libc(rootfs({**glibc(), **script, "bin/sh": SHELL}))
+    assert (libc.flavor, libc.path, libc.version) == ("glibc", "", None)
+
+
 def test_gcompat_is_musl_under_another_name() -> None:
     files = {
         **MUSL_FILES,

@@ -6,6 +6,7 @@ import pytest
 
 from pyimginspect.inventory.derived.loading import loads_without
 from pyimginspect.inventory.loader import TOO_MUCH, Loader, Resolution
+from pyimginspect.inventory.loader.alike import likeness_of
 from pyimginspect.inventory.loader.cache import CacheEntry
 from pyimginspect.inventory.loader.glibc import GlibcSearch
 from pyimginspect.inventory.loader.search import Found, Loaded
@@ -980,6 +981,21 @@ def test_programs_that_are_alike_load_as_each_does_alone(name: str, env: dict[st
     for order in (programs, programs[::-1], [*originals[::-1], *programs]):
         loader = Loader(system, env)
         assert {path: loader.library(path) for path in order} == alone
+
+
+@pytest.mark.parametrize(
+    ("content", "alike"),
+    [
+        (program("liba.so.1"), True),
+        (program("liba.so.1", runpath="/opt/one"), True),
+        (program("liba.so.1", runpath="/opt/one:$ORIGIN"), False),
+        (program("liba.so.1", soname="app"), False),
+        (program("liba.so.1")[:200], False),
+    ],
+)
+def test_what_names_itself_or_where_it_lies_is_like_no_other(content: bytes, alike: bool) -> None:
+    found = rootfs({"bin/app": content}).elf["bin/app"]
+    assert (likeness_of(found) is not None) == alike
 
 
 def test_of_programs_that_are_alike_one_is_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 from msgspec import Struct
 
@@ -43,13 +44,11 @@ class _InvalidError(Exception):
 def read_cache(data: bytes) -> tuple[CacheEntry, ...]:
     """Return the entries of a cache in their order; nothing where ``ld.so`` would ignore it."""
     for order in "<>":
-        try:
+        with suppress(_InvalidError, struct.error):
             if data.startswith(_NEW):
                 return tuple(_read_new(data, 0, order))
             if data.startswith(_OLD):
                 return tuple(_read_old(data, order))
-        except (_InvalidError, struct.error):
-            continue
     return ()
 
 
@@ -113,7 +112,7 @@ def _texts(data: bytes, base: int) -> Callable[[int], str]:
         start = base + offset
         end = data.find(b"\0", start, start + _PATH)
         left -= end - start
-        if end < 0 or left < 0:
+        if end == -1 or left < 0:
             raise _InvalidError
         return data[start:end].decode("utf-8", "surrogateescape")
 
