@@ -794,6 +794,7 @@ FIVE = ("nginx", "/app/static", "/app/i386", "/app/group", "python3")
         (["sh", "-c", "X=/app/usr; unset X; exec $X"], "run time"),
         (["sh", "-c", "set $X; shift; exec $1"], "run time"),
         (["sh", "-c", "if nginx -t; then :; fi"], "runs no program that stays"),
+        (["sh", "/app/empty"], "runs no program that stays"),
         (["sh", "-c", "command -v python3"], "runs no program that stays"),
         (["sh", "-c", "command -p nginx; exec /app/usr"], "a PATH of its own"),
         (["sh", "-c", "/app/usr & python3 -V & wait"], "more than one Python"),
@@ -971,6 +972,7 @@ def test_a_shell_for_people_and_no_command_show_what_path_leads_to() -> None:
 def test_which_python_is_first_on_path() -> None:
     links = ("bin/python", "bin/python3")
     only = {k: v for k, v in cpython("opt/a", "3.13.1").items() if not k.endswith(links)}
+    only |= {"srv/python3.9": sh("true")}  # by its name alone
     found = startup(debian_base(), only, env=["PATH=/srv:/opt/a/bin"])
     assert (found.on_path, found.reason) == (
         "opt/a/bin/python3.13",
@@ -979,6 +981,15 @@ def test_which_python_is_first_on_path() -> None:
     # A python3 that is none hides the one behind it, and python is what is found.
     found = startup(env=["PATH=/srv:/usr/local/bin"], more={"srv/python3": sh("true")})
     assert found.reason == "the first python on PATH: /usr/local/bin/python"
+
+
+def test_the_python_that_starts_is_marked() -> None:
+    for command, path in ((["/app/usr"], USR), (["sh"], LOCAL), (["nginx"], None)):
+        found = inventory(*BASE, cmd=command)
+        marked = [
+            (each.path, each.effective_reason) for each in found.interpreters if each.effective
+        ]
+        assert marked == ([(path, found.startup.reason)] if path else [])
 
 
 def test_files_that_a_volume_may_bring_are_not_missing() -> None:
