@@ -45,12 +45,26 @@ def test_the_history_tells_what_make_was_given() -> None:
     )
 
 
-def test_a_linker_flag_asks_for_more_stack() -> None:
+@pytest.mark.parametrize(
+    ("asked", "size", "why"),
+    [
+        (64 << 10, 128, "musl 1.2.5 gives 128 KiB"),
+        (128 << 10, 128, "musl 1.2.5 gives 128 KiB"),
+        (192 << 10, 192, "PT_GNU_STACK requests 192 KiB"),
+        (2 << 20, 0, ""),
+    ],
+)
+def test_a_linker_flag_asks_for_more_stack(asked: int, size: int, why: str) -> None:
     libpython = elf(
         soname="libpython3.13.so.1.0",
         needed=["libc.musl-x86_64.so.1"],
-        stack_size=2 << 20,
+        stack_size=asked,
         extra=b"\x003.13.1\0",
     )
     tree = {**COMPILED, "usr/local/lib/libpython3.13.so.1.0": libpython}
-    assert "small-thread-stack" not in {f.rule for f in findings(alpine(stack=False), tree)}
+    found = {f.rule: f for f in findings(alpine(stack=False), tree)}
+    if not size:
+        assert "small-thread-stack" not in found
+        return
+    assert f" get {size} KiB of stack" in found["small-thread-stack"].message
+    assert found["small-thread-stack"].evidence[0].what == why
