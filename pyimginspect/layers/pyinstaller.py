@@ -40,5 +40,5 @@ def frozen_python(content: RandomAccess) -> str:
     name = _LIBPYTHON.match(end, place + _COOKIE.size)
     if name is not None:
         return name[1].decode()
-    major, minor = divmod(version, 100 if version >= 100 else 10)
+    major, minor = divmod(version, 10 if version <= 99 else 100)
     return f"{major}.{minor}" if major in (2, 3) else ""

@@ -39,6 +39,7 @@ END = program("3.11", before=0)[-88:]
         (program("3.10", library=False), "3.10"),
         (program("3.11", before=0), "3.11"),
         (program("3.11", before=4096 - 88), "3.11"),
+        (program("3.11", before=4096 - 87), ""),
         (program("3.11", before=4096), ""),
         (program("3.11", before=0)[:-66], ""),  # cut off
         (program("3.11", before=0)[:-64], "3.11"),  # before there were names, at the very end

@@ -104,6 +104,13 @@ def test_a_header_over_many_pages(build: Callable[[list[bytes]], bytes]) -> None
     assert package.files == tuple(f"opt/{name}" for name in names)
 
 
+def test_features_of_rpm_and_weak_requirements_are_none() -> None:
+    """By RPMSENSE_MISSINGOK and RPMSENSE_RPMLIB (rpm's rpmds.h)."""
+    flags = {f"bit-{bit}": 1 << bit for bit in (18, 19, 20, 23, 24, 25)}
+    blob = header({"name": "x", "requireflags": [*flags.values()], "requires": [*flags]})
+    assert read_header(blob, ROOM).requires == ("bit-18", "bit-20", "bit-23", "bit-25")
+
+
 def test_old_file_names_and_long_sizes() -> None:
     blob = header({"name": "old", "oldfilenames": ["/bin/a", "/etc/b\udcff"], "size": 5})
     assert read_header(blob, ROOM) == RpmPackage(
@@ -139,8 +146,10 @@ def test_what_is_no_database(data: bytes) -> None:
     [
         (b"", CorruptLayerError),
         (b"\0" * 8, CorruptLayerError),
-        (struct.pack(">2I", 1 << 20, 0), LimitError),
-        (struct.pack(">2I", 1, 1 << 30), LimitError),
+        (struct.pack(">2I", 65535, 0), CorruptLayerError),  # what rpm itself takes at most
+        (struct.pack(">2I", 65536, 0), LimitError),
+        (struct.pack(">2I", 1, (1 << 28) - 1), CorruptLayerError),
+        (struct.pack(">2I", 1, 1 << 28), LimitError),
         (struct.pack(">2I", 1, 0), CorruptLayerError),
         (struct.pack(">2I", 1, 4) + struct.pack(">4I", 1000, 6, 5, 1) + b"abc\0", LayerError),
         (struct.pack(">2I", 1, 4) + struct.pack(">4I", 1000, 8, 0, 9) + b"abc\0", LayerError),
@@ -347,6 +356,14 @@ def test_pages_and_files_without_a_byte_to_spare() -> None:
     assert len(long) == 512 - 26 + 1  # the last byte is on a page of its own
     assert read_rpmdb(PATH, bdb_database([long]))[0].vendor == "v" * 444
     assert len(read_rpmdb(PATH, NDB[: NDB.rindex(TINY) + len(TINY)])) == 2
+
+
+def test_pages_that_are_sorted_and_that_are_not() -> None:
+    """P_HASH_UNSORTED, as Berkeley DB wrote them up to 4.5, and P_HASH (dbinc/db_page.h)."""
+    for kind, packages in ((2, 1), (13, 1), (3, 0), (12, 0)):
+        data = bytearray(BDB)
+        data[512 + 25] = kind
+        assert len(read_rpmdb(PATH, bytes(data))) == packages
 
 
 def test_a_key_without_a_value_is_passed() -> None:
