@@ -443,6 +443,9 @@ def test_an_official_image_by_what_is_in_its_layers(
         ([debian_base(slim=False), official_python("3.13.1"), GCC, APP], ["GPG_KEY=A"],
          ("python", "", 2)),
         ([debian_base(), APP], ["GPG_KEY=A"], ("debian", "slim", 1)),
+        # all of it in the lowest layer
+        ([{**debian_base(), **official_python("3.13.1")}, APP, APP], ["GPG_KEY=A"],
+         ("python", "slim", 1)),
     ],
 )  # fmt: skip
 def test_an_official_image_without_a_history(
@@ -450,6 +453,15 @@ def test_an_official_image_without_a_history(
 ) -> None:
     base = base_of(image(trees, history=(), env=["PYTHON_VERSION=3.13.1", *env]))
     assert (base.family, base.variant, base.layers) == expected
+
+
+def test_an_official_build_in_the_lowest_layer() -> None:
+    """As a squashed base has it: what that layer has besides was not there before the build."""
+    lowest = {**debian_base(slim=False), **official_python("3.13.1"), **GCC}
+    one = image([lowest, {}, APP], history=[*OFFICIAL_STEPS[5:], *steps(PIP)], env=official_env())
+    base = base_of(one)
+    assert (base.family, base.variant, base.layers) == ("python", "slim", 2)
+    assert base.confidence == "certain"
 
 
 def test_windows_has_layers_of_its_own_below_python() -> None:
@@ -479,7 +491,20 @@ def test_what_the_user_says_is_believed() -> None:
     base = find_base(found.image, found.rootfs, layers=5, name="acme/python:3")
     assert (base.layers, base.name, base.confidence) == (5, "acme/python:3", "certain")
     assert base.family == "python"
-    assert base.evidence[-1].what == "given by the user: the lowest 5 layers"
+    assert [each.what for each in base.evidence[-2:]] == [
+        "given by the user: acme/python:3",
+        "given by the user: the lowest 5 layers",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("layers", "what"),
+    [(0, "the lowest 0 layers"), (1, "the lowest layer"), (6, "the lowest 6 layers")],
+)
+def test_how_many_layers_the_user_says(layers: int, what: str) -> None:
+    found = taken(on_slim(APP, APP, history=["COPY a /", "COPY b /"]))
+    base = find_base(found.image, found.rootfs, layers=layers)
+    assert (base.layers, base.evidence[-1].what) == (layers, f"given by the user: {what}")
 
 
 @pytest.mark.parametrize(("layers", "name"), [(4, "python:3.13.1-slim-bookworm"), (5, ""), (1, "")])

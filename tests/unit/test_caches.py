@@ -63,11 +63,17 @@ def test_conda_keeps_packages_beside_its_metadata() -> None:
         {"var/lib/apt/lists/lock": "", "var/lib/apt/lists/partial/": None},
         {"var/cache/apt/archives/lock": ""},
         {"root/.cache/pip/": None},
+        {"srv/app/__pycache__/main.cpython-313.pyc": "x"},  # no library
         {"app/pip/cache": "x"},
     ],
 )
 def test_no_cache(tree: dict[str, Content]) -> None:
     assert caches(tree) == ()
+
+
+def test_lists_beside_signed_files_are_lists() -> None:
+    (found,) = caches({f"var/lib/apt/lists/deb_{name}": "12" for name in ("InRelease", "Packages")})
+    assert (found.kind, found.size) == ("apt-lists", 4)
 
 
 def test_bytes_are_those_of_the_layers_that_store_what_is_live() -> None:

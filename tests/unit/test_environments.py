@@ -83,6 +83,8 @@ def test_the_base_that_an_environment_rests_on(tree: Tree, base: str) -> None:
     [
         (venv("env", "/build/bin"), None,
          "bin/python leads to /build/bin/python, which is not in the image"),
+        (venv("srv/app/env", "/build/bin"), None,
+         "bin/python leads to /build/bin/python, which is not in the image"),
         ({"opt/py/": None,
           **venv("env", "/opt/py", program=Link("python3")), "env/bin/python3": Link("py"),
           "env/bin/py": Link("/opt/py/python3.13")}, None,

@@ -15,6 +15,7 @@ from pyimginspect.inventory.facts import (
     StartProblem,
     Startup,
 )
+from pyimginspect.inventory.modules import MissingModules
 from tests.inventories import on_slim, taken
 from tests.pythons import cpython
 
@@ -30,6 +31,7 @@ from tests.pythons import cpython
         Distribution(name="x", version="1", location="a", metadata="a/x", layer=1),
         BuildTool(name="x", category="compiler", layer=1),
         BaseImage(family="debian"),
+        MissingModules(modules=("x",), paths=("x.py",)),
         Area(layer=1, path="x", size=1),
     ],
     ids=lambda record: type(record).__name__,

@@ -905,6 +905,15 @@ def test_names_that_are_not_utf_8() -> None:
     assert missing.name == "lib\udcff\udcfe.so.1"
 
 
+def test_musl_compares_no_versions() -> None:
+    program = elf(
+        needed=["liba.so.1", "libc.musl-x86_64.so.1"], interp=MUSL, verneed={"liba.so.1": ["V9"]}
+    )
+    files = {**MUSL_FILES, "usr/lib/liba.so.1": A1, "bin/app": program}
+    found = Loader(rootfs(files), {}).library("bin/app")
+    assert (found.loads, found.mismatches) == (True, ())
+
+
 # --- programs that are alike ----------------------------------------------------------------------
 def versioned(*wanted: str) -> bytes:
     return program("liba.so.1", verneed={"liba.so.1": wanted})  # type: ignore[arg-type]
