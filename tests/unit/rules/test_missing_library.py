@@ -150,6 +150,44 @@ def test_a_library_that_a_later_layer_deletes() -> None:
     assert (finding.layers, finding.packages) == ((1, 2), ("libpq5",))
 
 
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        (f"_curses{SUFFIX}", True),
+        (f"_curses{SUFFIX[:-3]}_failed.so", False),  # what could not be imported as it was built
+        (f"_curses{SUFFIX}.txt", False),
+    ],
+)
+def test_modules_of_the_standard_library(path: str, found: bool) -> None:
+    where = f"usr/local/lib/python3.13/lib-dynload/{path}"
+    facts = inventory(debian(), {where: module(["libncursesw.so.6"])})
+    own = f"usr/local/lib/python3.13/lib-dynload/_struct{SUFFIX}"
+    modules = [(each.path, each.python, each.siblings) for each in facts.native.modules]
+    assert modules == [(each, "usr/local/bin/python3.13", 1) for each in [where] * found + [own]]
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        ("usr/local/bin/tool", True),
+        ("opt/lib/libtool.so.1", False),  # a library that says its version when it is run
+        ("opt/lib/tool.so.1", True),
+        ("root/.cache/pip/x/tool", False),  # it is run from where it is installed
+    ],
+)
+def test_programs_that_are_looked_at(path: str, found: bool) -> None:
+    program = File(elf(needed=["libxml2.so.2", "libc.so.6"], interp=X86), mode=0o755)
+    facts = inventory(debian(), {path: program, "usr/local/bin/other": program})
+    paths = [each.path for each in facts.native.programs]
+    assert paths == sorted(["usr/local/bin/other", *[path] * found])
+
+
+def test_exactly_as_many_unreadable_elf_files_as_are_noted() -> None:
+    broken = module(["libpq.so.5"])[:200]
+    facts = inventory(debian(), {f"opt/{number:02}/libx.so": broken for number in range(50)})
+    assert [note.path for note in facts.native.notes] == [f"opt/{n:02}/libx.so" for n in range(50)]
+
+
 def test_unreadable_elf_files_are_noted_and_no_finding() -> None:
     broken = module(["libpq.so.5"])[:200]
     tree: dict[str, Content] = {f"opt/{number:02}/libx.so": broken for number in range(60)}
