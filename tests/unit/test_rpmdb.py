@@ -203,6 +203,15 @@ def test_a_header_may_end_with_empty_words() -> None:
     assert read_header(raw(b"", (1047, 8, 2, 0)), ROOM).provides == ()
 
 
+def test_values_of_every_type() -> None:
+    """Lengths of 1 to 8 bytes, and a text in several languages, of which the first counts."""
+    long = read_header(raw(struct.pack(">Q", 5 << 32), (5009, 5, 2, 1)), ROOM)
+    assert long.size == 5 << 32
+    assert read_header(raw(b"\x07\1\2", (1003, 2, 2, 1)), ROOM).epoch == 7
+    assert read_header(raw(b"\1\2", (1003, 3, 2, 1)), ROOM).epoch == 0x102
+    assert read_header(raw(b"Acme\0Akme\0", (1011, 9, 2, 2)), ROOM).vendor == "Acme"
+
+
 @pytest.mark.parametrize(
     ("data", "tag"),
     [
