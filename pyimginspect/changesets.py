@@ -53,7 +53,7 @@ def apply_layers(layers: Iterable[Layer]) -> RootFS:
 
 
 class LayerStack:
-    """The fold's state: the file system so far, and what it has lost.
+    """The fold's state: the file system so far, and what was removed from it.
 
     What a copy does leaves the original alone, so that several images may be built on one base.
     """

@@ -88,7 +88,7 @@ class ReplacedLink(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class RootFS:
-    """A read-only view of the final file system, and of what its layers lost on the way.
+    """A read-only view of the final file system, and of what was removed on the way.
 
     ``nodes`` maps every path to its :class:`Node`; the root is the path ``""``.
     """

@@ -51,7 +51,7 @@ class Contents:
     def freed(self, *paths: Iterable[str], wasted: Iterable[Content] = ()) -> Freed:
         """Return what goes when all of ``paths`` go: content with another name stays.
 
-        ``lost`` are contents that no path leads to, and that go with them. This is what every
+        ``wasted`` are contents that no path leads to, and that go with them. This is what every
         finding and every edit counts by.
         """
         contents = self.behind(path for each in paths for path in each).union(wasted)

@@ -114,7 +114,7 @@ def build_stage(
         operations=operations,
         reason=reason,
     )
-    # What is made and lost within the stage stays there too, and bytecode of the base's modules.
+    # What is made and removed within the stage stays there too, and bytecode of the base's modules.
     wasted = context.wasted(
         lambda removal, _: first <= removal.layer and removal.removed_in <= last
     )

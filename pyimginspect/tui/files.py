@@ -144,12 +144,12 @@ class Layers:
         """
         before, after = self._around(number)
         found: dict[str, File] = {}
-        wasted = self.wasted(number)
+        all_wasted = self.wasted(number)
         for path, node in after.items():
             change = _change(before.get(path), node, number)
             if path and change in changes and (wanted is None or wanted(path)):
-                lost = wasted.get(path) if change != "unchanged" else None
-                found[path] = _file(path, node, change, lost)
+                wasted = all_wasted.get(path) if change != "unchanged" else None
+                found[path] = _file(path, node, change, wasted)
         if "removed" in changes:
             for path in before.keys() - after.keys():
                 if wanted is None or wanted(path):

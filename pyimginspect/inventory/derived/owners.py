@@ -63,7 +63,7 @@ def by_owner(
     """Share out what layer ``removed_in`` took away among those who owned it, most bytes first.
 
     A package or a distribution owns its files where the layer removed or replaced it; what else
-    was lost belongs to the highest directory that went as a whole, or else to the directory.
+    was removed belongs to the highest directory that went as a whole, or else to the directory.
     """
     packages = _packages_of(inventory, removed_in)
     files = _package_files(inventory, packages, removed_in)
@@ -263,7 +263,7 @@ def _installed_by(inventory: Inventory, layer: int) -> dict[tuple[str, str], str
 def _without_record(distributions: Mapping[_Distribution, Mapping[str, Owner]]) -> dict[str, Owner]:
     """Return by directory the one distribution there that has no list of its files, if it is one.
 
-    What else was lost there is its.
+    What else was removed there is its.
     """
     found: dict[str, list[Owner]] = {}
     for each, files in distributions.items():

@@ -125,7 +125,7 @@ def spared(inventory: Inventory, wasted: WastedContent) -> Content | None:
     """Return which of two copies is not stored when a file is stored once; ``None`` for neither.
 
     Of what the base stores only the second copy can be spared, and so it is where the second is
-    the same again; else the first. A copy that is lost itself takes none with it.
+    the same again; else the first. A copy that is wasted itself takes none with it.
     """
     if wasted.copy is None:
         return wasted.content if wasted.layer >= inventory.base.layers else None
