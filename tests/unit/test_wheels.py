@@ -95,6 +95,7 @@ def wheel_of(
         ("cp311-cp311-manylinux_2_36_x86_64", True),
         ("cp311-cp311-manylinux_2_37_x86_64", False),
         ("cp311-cp311-manylinux2014_x86_64", True),
+        ("cp311-cp311-manylinux2010_x86_64", True),
         ("cp311-cp311-manylinux1_x86_64", True),
         ("cp311-cp311-manylinux_2_17_aarch64", False),
         ("cp311-cp311-musllinux_1_2_x86_64", False),

@@ -38,11 +38,12 @@ def test_the_history_tells_what_make_was_given() -> None:
     )
     tree = {**alpine(stack=False), **COMPILED}
     assert [f.rule for f in findings(tree, steps=[make.format("0x100000")])] == ["musl-base"]
-    found = {f.rule: f for f in findings(tree, steps=[make.format("0x20000")])}
-    assert found["small-thread-stack"].message == (
-        "threads of Python 3.13.1 in /usr/local/bin/python3.13 get 128 KiB of stack,"
-        " also for the native code of uwsgi"
-    )
+    for size in ("0x20000", "0X20000", "131072"):
+        found = {f.rule: f for f in findings(tree, steps=[make.format(size)])}
+        assert found["small-thread-stack"].message == (
+            "threads of Python 3.13.1 in /usr/local/bin/python3.13 get 128 KiB of stack,"
+            " also for the native code of uwsgi"
+        )
 
 
 @pytest.mark.parametrize(
