@@ -28,6 +28,8 @@ from tests.integration.engine import Engine
 
 # Settings of pip that say how to reach an index; the others are the machine's own business.
 PIP_SETTINGS: Final = ("index-url", "extra-index-url", "trusted-host", "proxy", "default-timeout")
+# Bytes of the disk, with what the engine keeps of builds: 14 GB were measured.
+TAKEN_BY_TESTS: Final = 15_000_000_000
 CERTIFICATES: Final = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
@@ -51,6 +53,10 @@ def build(corpus: Corpus, names: Sequence[str]) -> None:
         if stamp is not None:
             size = corpus.archive(name).stat().st_size
             say(f"{name}: {size / 1e6:,.0f} MB, {stamp['entries']:,} entries, {stamp['id']}")
+    free = shutil.disk_usage(corpus.root).free
+    if free < TAKEN_BY_TESTS:
+        wanted = f"the integration tests take up to {TAKEN_BY_TESTS / 1e9:.0f}"
+        say(f"only {free / 1e9:.0f} GB are free in {corpus.root}: {wanted}")
 
 
 def load_image(corpus: Corpus, engine: Engine, name: str) -> str:
