@@ -27,7 +27,7 @@ class Use(Struct, frozen=True, kw_only=True):
 
     ``import`` fails for it; it is ``optional``: other files do without it; or it is ``preloaded``,
     because another distribution has what it needs and loads that first; or ``nothing`` opens it.
-    ``because`` says how that is known, as a sentence without an end.
+    ``reason`` says how that is known, as a sentence without an end.
     """
 
     kind: Literal["import", "optional", "preloaded", "nothing"] = "import"

@@ -8,6 +8,7 @@ from pyimginspect.inventory.os_release import find_os
 from pyimginspect.layers.elf import read_elf
 from tests.elf import elf
 from tests.images import Content, Link
+from tests.pythons import cpython, inventory
 from tests.systems import MUSL, MUSL_FILES, X86, glibc, rootfs
 from tests.unit.test_elf import Content as Bytes
 
@@ -296,3 +297,9 @@ def test_os_release_behind_its_link() -> None:
 def test_operating_systems(files: dict[str, Content], name: str, version: str) -> None:
     system = find_os(rootfs(files))
     assert (system.id, system.version_id) == (name, version)
+
+
+@pytest.mark.parametrize(("top", "flavor"), [("usr/local", "glibc"), ("opt/py", "musl")])
+def test_of_two_pythons_the_one_that_starts_decides(top: str, flavor: str) -> None:
+    tree = {**cpython("usr/local", "3.12.1"), **cpython("opt/py", "3.12.1", musl=True)}
+    assert inventory(tree, cmd=[f"/{top}/bin/python3", "-V"]).libc.flavor == flavor

@@ -304,3 +304,54 @@ def test_a_library_that_ctypes_opens_without_metadata() -> None:
     )
     data = {path: content for path, content in tree.items() if path.endswith(".so")}
     assert findings(debian(), data) == []
+
+
+# --- what an import makes of files that do not load -----------------------------------------------
+GOOD, BAD = module(["libyes.so.1"]), module(["libnot.so.1"])  # of one size
+Y_LIBS = wheel("y", {"y.libs/liby-1.so": elf(soname="liby-1.so"), "y/__init__.py": b"1"})
+
+
+@pytest.mark.parametrize(
+    ("files", "kind", "reason"),
+    [
+        (
+            {f"x/_a{SUFFIX}": BAD, f"x/_b{SUFFIX}": GOOD, f"x/_c{SUFFIX}": GOOD},
+            "optional",
+            f"2 of its 3 extension modules load, /{SITE}/x/_b{SUFFIX} among them",
+        ),
+        # as many bytes load as do not, or fewer
+        (
+            {f"x/_a{SUFFIX}": BAD, f"x/_b{SUFFIX}": GOOD},
+            "optional",
+            f"1 of its 2 extension modules load, /{SITE}/x/_b{SUFFIX} among them",
+        ),
+        ({f"x/_a{SUFFIX}": BAD + b"\0", f"x/_b{SUFFIX}": GOOD}, "import", ""),
+        # one of those that fail is imported by its own name
+        (
+            {f"_x{SUFFIX}": BAD, f"x/_a{SUFFIX}": BAD, f"x/_b{SUFFIX}": GOOD + bytes(9999)},
+            "import",
+            "",
+        ),
+        # what another distribution brings, and what none does
+        (
+            {f"x/_a{SUFFIX}": module(["liby-1.so"])},
+            "preloaded",
+            "a distribution of this image has that library, and may load it first",
+        ),
+        ({f"x/_a{SUFFIX}": module(["liby-1.so", "libnot.so.1"])}, "import", ""),
+        # a library that code of its own may open
+        ({"x/libx.so": BAD, "x/__init__.py": b""}, "nothing", ""),
+        ({"x/libx.so": BAD, "x/__init__.py": b"", "x/a.py": b"import ctypes"}, "import", ""),
+    ],
+)
+def test_what_an_import_makes_of_what_does_not_load(
+    files: dict[str, bytes], kind: str, reason: str
+) -> None:
+    there: dict[str, Content] = {f"{LIB}/libyes.so.1": elf(soname="libyes.so.1")}
+    native = inventory(debian(), {**wheel("x", files), **Y_LIBS, **there}).native
+    found = {
+        each.use
+        for each in (*native.modules, *native.opened)
+        if "/x-1.0" in each.distribution and not each.resolution.loads
+    }
+    assert {(use.kind, use.reason) for use in found} == {(kind, reason)}
