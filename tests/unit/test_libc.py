@@ -301,5 +301,6 @@ def test_operating_systems(files: dict[str, Content], name: str, version: str) -
 
 @pytest.mark.parametrize(("top", "flavor"), [("usr/local", "glibc"), ("opt/py", "musl")])
 def test_of_two_pythons_the_one_that_starts_decides(top: str, flavor: str) -> None:
-    tree = {**cpython("usr/local", "3.12.1"), **cpython("opt/py", "3.12.1", musl=True)}
-    assert inventory(tree, cmd=[f"/{top}/bin/python3", "-V"]).libc.flavor == flavor
+    pythons = {**cpython("usr/local", "3.12.1"), **cpython("opt/py", "3.12.1", musl=True)}
+    facts = inventory({**glibc(), **MUSL_FILES}, pythons, cmd=[f"/{top}/bin/python3", "-V"])
+    assert (facts.startup.status, facts.libc.flavor) == ("starts", flavor)
