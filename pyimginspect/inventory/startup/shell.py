@@ -126,6 +126,11 @@ class _Reader(Commands):
     def ignored(self, node: Node, state: State, ends: bool) -> State | None:
         return state
 
+    def tested(self, node: Node, state: State, ends: bool) -> State | None:
+        """``[ … ]`` and ``[[ … ]]``."""
+        self.substituted(node, state)
+        return state
+
     def defined(self, node: Node, state: State, ends: bool) -> State | None:
         name, body = node.child_by_field_name("name"), node.child_by_field_name("body")
         if name is not None and body is not None:
@@ -159,6 +164,8 @@ class _Reader(Commands):
         redirects = [child for child in node.named_children if child.type.endswith("redirect")]
         if any(inner.type == "pipeline" for each in redirects for inner in each.named_children):
             raise NotKnownError(f"line {line_of(node)} gives a text to a pipeline")
+        for each in redirects:  # a here-document too
+            self.substituted(each, state)
         if any(map(writes, redirects)):
             self.unsettle(state)
         return self.statement(body, state, ends=ends) if body is not None else state
@@ -253,6 +260,9 @@ class _Reader(Commands):
         return self.first_true(self.ways_of_if(node, state), state, ends)
 
     def cases(self, node: Node, state: State, ends: bool) -> State | None:
+        value = node.child_by_field_name("value")
+        if value is not None:
+            self.substituted(value, state)
         return self.first_true(self.ways_of_case(node, state), state, ends)
 
     def first_true(self, ways: Iterator[_Way], state: State, ends: bool) -> State | None:
@@ -292,7 +302,9 @@ class _Reader(Commands):
     def truth(self, condition: Node, state: State) -> bool | None:
         """Decide a condition; what it runs where it cannot be decided may change files."""
         truth = holds(condition, self.values(state))
-        if truth is None and condition.type != "test_command":
+        if truth is None and condition.type == "test_command":
+            self.substituted(condition, state)
+        elif truth is None:
             self.statement(condition, state.copy(certain=False))
             self.unsettle(state)
         return truth
@@ -332,7 +344,7 @@ def _fits(word: Word, patterns: list[Node], values: Values) -> bool | None:
 # stands alone: its status is asked by nothing. test(1) by its other name is a builtin.
 _HANDLERS: dict[str, Callable[[_Reader, Node, State, bool], State | None]] = {
     "comment": _Reader.ignored,
-    "test_command": _Reader.ignored,
+    "test_command": _Reader.tested,
     "function_definition": _Reader.defined,
     "variable_assignment": _Reader.assignment,
     "variable_assignments": _Reader.assignments,
