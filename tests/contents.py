@@ -65,6 +65,7 @@ def _zstd(data: bytes) -> bytes:
     return compress(data, "zstd")
 
 
+@lru_cache(maxsize=64)
 def zstd_chunked(
     tar: bytes, *, chunk: int = 1 << 16, edit: Edit = _leave, tar_split: bool = True
 ) -> Packed:
@@ -121,6 +122,7 @@ def zstd_chunked(
     return Packed(tar, bytes(out), annotations, "zstd")
 
 
+@lru_cache(maxsize=64)
 def estargz(tar: bytes, *, chunk: int = 1 << 16, edit: Edit = _leave, size: bool = True) -> Packed:
     """The layer as `estargz` converts it: with landmark and listing, so another `tar`."""
     out = bytearray()

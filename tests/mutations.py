@@ -11,7 +11,7 @@ import copy
 import functools
 import random
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -60,8 +60,8 @@ def parsed(source: str) -> ast.Module:
     return ast.parse(source)
 
 
-def mutants(path: Path) -> Iterator[Mutant]:
-    """Every change of a module, by line."""
+def mutants(path: Path, of: Container[str] | None = None) -> Iterator[Mutant]:
+    """Every change of a module, by line, or of the lines that read so."""
     source = path.read_text(encoding="utf-8")
     lines = source.splitlines()
     tree = parsed(source)
@@ -70,10 +70,12 @@ def mutants(path: Path) -> Iterator[Mutant]:
         line = getattr(node, "lineno", 0)
         if not line or id(node) in without:
             continue
+        text = lines[line - 1].strip()
+        if of is not None and text not in of:
+            continue
         for way, new in enumerate(changed(node)):
             after = _first_line(new) if new is not None else "(nothing)"
             change = f"{_first_line(node)}  ->  {after}"
-            text = lines[line - 1].strip()
             lines_of_uses = frozenset(uses.get(id(node), ())) or frozenset([line])
             yield Mutant(path, line, text, change, number, way, inside.get(id(node)), lines_of_uses)
 
@@ -86,11 +88,11 @@ _CHANGEABLE = (
 
 def changed(node: ast.AST) -> Iterator[ast.AST | None]:
     """What may stand in the place of a node; None to delete it."""
-    if not isinstance(node, _CHANGEABLE):  # or whole classes would be copied for nothing
+    if not isinstance(node, _CHANGEABLE):
         return
-    new = copy.deepcopy(node)
+    new = copy.copy(node)
     if isinstance(new, ast.Compare) and type(new.ops[0]) in COMPARISONS:
-        new.ops[0] = COMPARISONS[type(new.ops[0])]()
+        new.ops = [COMPARISONS[type(new.ops[0])](), *new.ops[1:]]
         yield new
     elif isinstance(new, ast.BinOp) and type(new.op) in OPERATORS:
         new.op = OPERATORS[type(new.op)]()

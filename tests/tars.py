@@ -190,7 +190,7 @@ def compress(
     size = max(1, -(-len(data) // parts))
     pieces = [data[start : start + size] for start in range(0, len(data), size)] or [b""]
     if compression == "gzip":
-        return b"".join(gzip.compress(piece, compresslevel=6, mtime=0) for piece in pieces)
+        return b"".join(gzip.compress(piece, compresslevel=1, mtime=0) for piece in pieces)
     if compression == "xz":
         return b"".join(lzma.compress(piece, preset=0) for piece in pieces)
     if compression == "bzip2":

@@ -5,6 +5,7 @@ import random
 import struct
 import time
 import tracemalloc
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
@@ -754,19 +755,22 @@ def test_a_file_of_24_mib_is_kept_whole(more: int, whole: bool, tmp_path: Path) 
             content.read_at(20 << 20, 3)
 
 
+@cache
 def moved_headers() -> bytes:
     """As BOLT leaves a file: new program headers at the end, the old ones in their place."""
     small = elf(needed=["libc.so.6"], rpath="$ORIGIN", sections=False)
-    dynamic = segment(small, 2)
+    dynamic, load = segment(small, 2), segment(small, 1)
     offset, address, _, length = struct.unpack_from("<4Q", small, dynamic + 8)
-    far = (20 << 20) - len(small)  # out of what is kept in any case
-    data = small + bytes(far) + small[offset : offset + length] + bytes(20 << 20)
-    place = len(small) + far
-    load = segment(small, 1)
-    data = patched(data, load + 32, "QQ", len(data), len(data))
-    data = patched(data, dynamic + 8, "QQ", place, address - offset + place)
-    headers = data[64 : 64 + 56 * struct.unpack_from("<H", data, 56)[0]]
-    return patched(data + headers, 32, "Q", len(data))
+    place, end = 20 << 20, 40 << 20  # out of what is kept in any case
+    count = struct.unpack_from("<H", small, 56)[0]
+    data = bytearray(end + 56 * count)
+    data[: len(small)] = small
+    data[place : place + length] = small[offset : offset + length]
+    struct.pack_into("<QQ", data, load + 32, end, end)
+    struct.pack_into("<QQ", data, dynamic + 8, place, address - offset + place)
+    data[end:] = data[64 : 64 + 56 * count]
+    struct.pack_into("<Q", data, 32, end)
+    return bytes(data)
 
 
 def test_headers_that_were_moved_away() -> None:

@@ -102,6 +102,7 @@ def test_a_tag_that_moves_in_the_middle(method: str, tmp_path: Path) -> None:
 
 
 # --- a disk that is full --------------------------------------------------------------------------
+@pytest.mark.slow
 @pytest.mark.usefixtures("in_threads")
 def test_a_disk_that_fills_up_stops_the_run_and_it_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -21,6 +21,7 @@ from pyimginspect.errors import PyimginspectError
 from pyimginspect.fleet.references.catalog import registry_images
 from pyimginspect.fleet.references.choice import Choice, Skipped
 from pyimginspect.sources.bodies import SLOWEST, Pace
+from tests.certificates import authority
 from tests.contract import one_line
 from tests.effort import WHOLE
 from tests.images import digest, docker_archive, image
@@ -41,6 +42,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Credentials for the hosts of these tests, and no waiting before another attempt."""
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority().certificate))  # all take 20 ms
     for name in ("REGISTRY_AUTH_FILE", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "DOCKER_AUTH_CONFIG"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("pyimginspect.sources.hosts.wait", lambda *_: None)

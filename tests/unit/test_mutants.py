@@ -131,8 +131,10 @@ def test_a_sample_is_the_same_for_the_same_seed(tmp_path: Path) -> None:
 def test_equivalent_changes_are_of_modules_that_exist_and_have_reasons() -> None:
     assert EQUIVALENT.exists()
     reasons = equivalent()
-    modules = sorted({ROOT / module for module, _, _ in reasons})
-    named = Counter(key(mutant) for module in modules for mutant in mutants(module))
+    lines: dict[str, set[str]] = {}
+    for module, line, _ in reasons:
+        lines.setdefault(module, set()).add(line)
+    named = Counter(key(each) for module in lines for each in mutants(ROOT / module, lines[module]))
     for (module, line, change), why in reasons.items():
         assert named[module, line, change] == 1, "which change is meant, and is it still one?"
         assert (ROOT / module).exists()

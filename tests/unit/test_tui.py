@@ -513,7 +513,11 @@ def test_the_golden_screens(name: str, size: tuple[int, int], keys: tuple[str, .
 # --- through a pseudo-terminal --------------------------------------------------------------------
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
 @pytest.mark.parametrize(
-    ("keys", "status", "end"), [(b"q", 0, ""), (b"\x03", 130, "pyimginspect: interrupted")]
+    ("keys", "status", "end"),
+    [
+        (b"q", 0, ""),
+        pytest.param(b"\x03", 130, "pyimginspect: interrupted", marks=pytest.mark.slow),
+    ],
 )
 def test_the_command_on_a_terminal(keys: bytes, status: int, end: str, tmp_path: Path) -> None:
     import fcntl

@@ -31,7 +31,10 @@ def zipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", ["table", "json", "html"])
+@pytest.mark.parametrize(
+    "name",
+    ["table", *(pytest.param(name, marks=pytest.mark.slow) for name in ("json", "html"))],
+)
 def test_it_runs_from_one_file(name: str, zipped: Path, tmp_path: Path) -> None:
     (tmp_path / "x.tar").write_bytes(
         docker_archive(image([debian_base(), official_python("3.13.1")]))
