@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.facts import Distribution, Interpreter
 from pyimginspect.inventory.loader import Dependency
-from pyimginspect.inventory.packages.commands import install_and_clean, tool_of
+from pyimginspect.inventory.packages.commands import can_install, install_and_clean, tool_of
 from pyimginspect.inventory.providers import advice, provider
 from pyimginspect.inventory.wheels import Wheel
 from pyimginspect.model import Evidence
@@ -118,12 +118,21 @@ def remedies(inventory: Inventory, sonames: Iterable[str]) -> list[str]:
 
 
 def install_line(inventory: Inventory, packages: Iterable[str]) -> str:
-    """Return the instruction that installs OS packages here, or nothing."""
+    """Return the instruction that installs OS packages here, or nothing.
+
+    An image that cannot install packages gets their files by a COPY.
+    """
     managers = {package.manager for package in inventory.packages.packages}
     names = [*packages]
     if not names or len(managers) != 1:
         return ""
-    return f"RUN {' && '.join(install_and_clean(tool_of(inventory.rootfs, managers.pop()), names))}"
+    (manager,) = managers
+    if not can_install(inventory.rootfs, manager):
+        return (
+            f"Install {listed(names)} in a build stage, and COPY its files with those of its"
+            " dependencies: this image has nothing to install packages with"
+        )
+    return f"RUN {' && '.join(install_and_clean(tool_of(inventory.rootfs, manager), names))}"
 
 
 def fits(wheel: Wheel) -> bool:

@@ -7,19 +7,19 @@ from collections.abc import Iterable
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.derived.bindings import INSTALLERS, Binding, find_bindings, twin_of
 from pyimginspect.inventory.facts import Distribution, Interpreter, OsPackage
+from pyimginspect.inventory.packages.commands import tool_of
 from pyimginspect.inventory.packages.ownership import stored_by_layer
 from pyimginspect.text import listed
 
 __all__ = [
     "brought_in",
     "bytecode",
-    "command_of",
     "described",
+    "line_of",
     "replacement",
     "replacements",
 ]
 
-_COMMANDS = {"dpkg": "apt-get", "apk": "apk add", "rpm": "dnf"}
 _IMPLEMENTATIONS = {"cpython": "Python", "pypy": "PyPy"}
 _ORIGINS = {
     "alpine": "Alpine's",
@@ -49,11 +49,6 @@ def brought_in(inventory: Inventory, python: Interpreter) -> int:
     return inventory.packages[owners[0]].installed_in if owners else python.layer
 
 
-def command_of(package: OsPackage) -> str:
-    """Return the command that installs packages of this manager."""
-    return _COMMANDS[package.manager]
-
-
 def replacement(
     inventory: Inventory, key: str, binding: Binding | None, twin: Distribution | None = None
 ) -> str:
@@ -61,7 +56,7 @@ def replacement(
 
     ``twin`` is what the started interpreter has already.
     """
-    line = _line(inventory, key)
+    line = line_of(inventory, inventory.packages[key])
     if twin is not None:
         return f"drop {key} from {line}: {twin.name} {twin.version} is installed without it"
     if binding is None or binding.project in INSTALLERS:
@@ -83,7 +78,7 @@ def replacements(inventory: Inventory, keys: Iterable[str]) -> list[str]:
     for key in keys:
         binding = bindings.get(key)
         if binding is None or binding.project in INSTALLERS:
-            dropped.setdefault(_line(inventory, key), []).append(key)
+            dropped.setdefault(line_of(inventory, inventory.packages[key]), []).append(key)
         else:
             edits.append(replacement(inventory, key, binding, twin_of(inventory, binding)))
     for line, names in dropped.items():
@@ -92,9 +87,10 @@ def replacements(inventory: Inventory, keys: Iterable[str]) -> list[str]:
     return edits
 
 
-def _line(inventory: Inventory, key: str) -> str:
-    package = inventory.packages[key]
-    return f"the {command_of(package)} line of layer {package.installed_in}"
+def line_of(inventory: Inventory, package: OsPackage) -> str:
+    """Return which line of the Dockerfile installed a package, by its program and its layer."""
+    tool = tool_of(inventory.rootfs, package.manager)
+    return f"the {tool} line of layer {package.installed_in}"
 
 
 def bytecode(inventory: Inventory, keys: Iterable[str]) -> int:

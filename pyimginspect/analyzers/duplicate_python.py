@@ -11,8 +11,8 @@ from msgspec import Struct
 from pyimginspect.analyzers._pythons import (
     brought_in,
     bytecode,
-    command_of,
     described,
+    line_of,
     replacements,
 )
 from pyimginspect.analyzers.rule import Analyzer, Rule
@@ -224,7 +224,7 @@ def _from_lines(inventory: Inventory, keys: list[str]) -> str:
     lines: dict[str, list[str]] = {}
     for key in keys:
         package = inventory.packages[key]
-        line = f"the {command_of(package)} line of layer {package.installed_in}"
+        line = line_of(inventory, package)
         lines.setdefault(line, []).append(key)
     return listed([f"{listed(names)} from {line}" for line, names in lines.items()])
 

@@ -156,7 +156,7 @@ def _finding(page: Page, report: Report, finding: Finding, most: int) -> None:
     room = page.width - _INDENT
     width = room - (len(saving) + 2 if saving else 0)
     lines = _fitted(page, finding.message, width, max(2, most))
-    fix = " ".join(f"fix: {finding.fix}".split()) if finding.fix else ""
+    fix = f"fix: {_in_one_line(finding.fix)}" if finding.fix else ""
     below = fix and (len(lines) == 1 or most > len(lines))
     left = (width if len(lines) == 1 else room) - _columns.width(lines[-1]) - 2
     if fix and not below and left >= _SHORTEST_FIX:
@@ -171,6 +171,14 @@ def _finding(page: Page, report: Report, finding: Finding, most: int) -> None:
     if below:
         fixes = _fitted(page, fix, room, max(1, most - len(lines) + 1))
         page.lines += [" " * _INDENT + line for line in fixes]
+
+
+def _in_one_line(fix: str) -> str:
+    """Return the lines of a fix, all of which are needed, one after the other."""
+    lines = [" ".join(line.split()) for line in fix.splitlines() if line.strip()]
+    if len(lines) == 1:
+        return lines[0]
+    return " ".join(f"({number}) {line}" for number, line in enumerate(lines, 1))
 
 
 def _fitted(page: Page, text: str, width: int, most: int) -> list[str]:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Literal
 from urllib.parse import unquote
 
 import msgspec
 
 from pyimginspect.attestations import Attestation
 from pyimginspect.inventory.collect import Inventory
+from pyimginspect.inventory.facts import PackageManager
 
 __all__ = ["compared"]
 
 _MOST_NAMED = 3
 _PURL = re.compile(r"pkg:(?P<type>deb|apk|rpm)/(?:[^@?#]*/)?(?P<name>[^/@?#]+)@(?P<version>[^?#]+)")
-_MANAGERS: dict[str, Literal["dpkg", "apk", "rpm"]] = {"deb": "dpkg", "apk": "apk", "rpm": "rpm"}
+_MANAGERS: dict[str, PackageManager] = {"deb": "dpkg", "apk": "apk", "rpm": "rpm"}
 # Images whose name says which system they have; other names say nothing.
 _SYSTEMS = {
     "alpine": ("alpine",), "debian": ("debian",), "ubuntu": ("ubuntu",), "fedora": ("fedora",),

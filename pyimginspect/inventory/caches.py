@@ -14,6 +14,7 @@ from pyimginspect.inventory.contents import contents_of
 from pyimginspect.inventory.facts import Cache
 from pyimginspect.inventory.memoize import memoized
 from pyimginspect.inventory.packages.apt_conf import APT_LISTS
+from pyimginspect.inventory.packages.commands import Tool, clean_caches, install
 from pyimginspect.rootfs import RootFS
 
 __all__ = [
@@ -91,18 +92,21 @@ def links_into_caches(rootfs: RootFS) -> Mapping[str, tuple[str, ...]]:
     return {top: tuple(links) for top, links in found.items()}
 
 
+_AT_THE_END: dict[str, Tool] = {
+    "apt-lists": "apt-get", "dnf": "dnf", "yum": "yum", "zypper": "zypper",
+}  # fmt: skip
 _EDITS = {
-    "apt-lists": "End the RUN with && rm -rf /var/lib/apt/lists/*",
     "apt-archives": "End the RUN with && apt-get clean",
     "apt-index": "End the RUN with && rm -f /var/cache/apt/*.bin",
-    "apk": "apk add --no-cache",
+    "apk": install("apk", ()),
     "pip": "pip install --no-cache-dir",
     "uv": "uv pip install --no-cache",
     "npm": "End the RUN with && npm cache clean --force",
     "conda": "End the RUN with && conda clean -afy",
-    "dnf": "End the RUN with && dnf clean all",
-    "yum": "End the RUN with && yum clean all",
-    "zypper": "End the RUN with && zypper clean --all",
+    **{
+        kind: f"End the RUN with && {' && '.join(clean_caches(tool))}"
+        for kind, tool in _AT_THE_END.items()
+    },
 }
 
 

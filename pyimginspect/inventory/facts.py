@@ -30,12 +30,16 @@ __all__ = [
     "OperatingSystem",
     "OsPackage",
     "PackageEvent",
+    "PackageManager",
     "StartProblem",
     "StartStep",
     "Startup",
     "Use",
     "WastedFile",
 ]
+
+PackageManager = Literal["dpkg", "apk", "rpm"]
+"""A package manager of operating systems, by the name of its database."""
 
 LibcFlavor = Literal["glibc", "musl", "ucrt", "none", "unknown"]
 """``ucrt`` on Windows, ``none`` where nothing in the image is dynamically linked."""
@@ -92,7 +96,7 @@ class OsPackage(Struct, frozen=True, kw_only=True):
     ``copyright`` has (dpkg).
     """
 
-    manager: Literal["dpkg", "apk", "rpm"]
+    manager: PackageManager
     key: str = ""
     name: str
     version: str

@@ -9,6 +9,7 @@ from functools import cache
 from msgspec import Struct
 
 from pyimginspect.inventory.facts import OperatingSystem
+from pyimginspect.inventory.packages.commands import install
 from pyimginspect.inventory.tables import read_table
 
 __all__ = [
@@ -159,7 +160,7 @@ def advice(soname: str, system: OperatingSystem, bits: int = 64) -> str:
     if families & _DEBIAN:
         how = f" (apt-file search {soname})"
     elif families & _ALPINE:
-        how = f" (apk add --no-cache so:{soname})"
+        how = f" ({install('apk', [f'so:{soname}'])})"
     elif families & _FEDORA:
         marked = f"'{soname}()(64bit)'" if bits == 64 else soname
         how = f" (dnf provides {marked})"

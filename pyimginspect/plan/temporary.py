@@ -14,6 +14,7 @@ from pyimginspect.inventory.contents import Content
 from pyimginspect.inventory.derived.purging import purge_command
 from pyimginspect.inventory.facts import OsPackage
 from pyimginspect.inventory.journals import is_journal
+from pyimginspect.inventory.packages.commands import TOOLS, update_and_install
 from pyimginspect.plan.context import Context
 from pyimginspect.plan.lists import clean, fetch_again
 from pyimginspect.plan.operations import (
@@ -161,8 +162,8 @@ def install_again(context: Context, groups: Sequence[Temporary], virtual: str = 
     say more than names: a variable, a release, a repository.
     """
     words: dict[str, None] = {}
-    lean, program = True, "dnf"
     manager = groups[0].manager
+    lean, tool = True, TOOLS.get(manager, "apt-get")
     for group in groups:
         names, found = {*group.names}, set[str]()
         for each in installs(context.command(group.layer) or "", manager):
@@ -177,17 +178,12 @@ def install_again(context: Context, groups: Sequence[Temporary], virtual: str = 
                 words.update(dict.fromkeys(mine))
                 found.update(mine.values())
                 lean &= any(word.text == "--no-install-recommends" for word in each.options)
-                program = each.command.program
+                tool = TOOLS.get(each.command.program, tool)
         if found < names:
             return None
-    named = shlex.join(words)
-    if manager == "apk":
-        option = f"--virtual {virtual} " if virtual else ""
-        return f"apk add --no-cache {option}{named}"
-    if manager == "dnf":
-        return f"{program} install -y {named}"
-    option = "--no-install-recommends " if lean else ""
-    return f"apt-get update && apt-get install -y {option}{named}"
+    recommended = manager == "dnf" or not lean
+    commands = update_and_install(tool, tuple(words), recommended=recommended, virtual=virtual)
+    return " && ".join(commands)
 
 
 def _says_more(installation: Installation) -> bool:

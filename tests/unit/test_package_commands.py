@@ -6,16 +6,21 @@ import pytest
 
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.derived.purging import purge_command
+from pyimginspect.inventory.facts import PackageManager
+from pyimginspect.inventory.packages import commands
 from pyimginspect.inventory.packages.commands import (
     Tool,
+    can_install,
     install,
     install_and_clean,
     remove,
     remove_alone,
+    tool_in,
     tool_of,
+    update_and_install,
     without_recommended,
 )
-from tests.images import Content, File, Package, image
+from tests.images import Content, File, Link, Package, image
 from tests.inventories import apt, on_slim, taken
 from tests.rpms import header, sqlite_database
 from tests.systems import rootfs
@@ -57,6 +62,68 @@ def test_installing(tool: Tool, words: list[str]) -> None:
     assert list(install_and_clean(tool, ["a", "b c"])) == words
     assert install(tool, ["a", "b c"]) in words
     assert without_recommended(tool) in install(tool, ["a"])
+
+
+@pytest.mark.parametrize(
+    ("tool", "recommended", "virtual", "words"),
+    [
+        ("apt-get", False, "", ["apt-get update", "apt-get install -y --no-install-recommends a"]),
+        ("apt-get", True, "", ["apt-get update", "apt-get install -y a"]),
+        ("apk", False, "", ["apk add --no-cache a"]),
+        ("apk", True, "a b", ["apk add --no-cache --virtual 'a b' a"]),
+        ("dnf", True, "", ["dnf install -y a"]),
+        ("microdnf", False, "", ["microdnf install -y --setopt=install_weak_deps=False a"]),
+    ],
+)
+def test_installing_what_others_cleaned_up_after(
+    tool: Tool, recommended: bool, virtual: str, words: list[str]
+) -> None:
+    found = update_and_install(tool, ["a"], recommended=recommended, virtual=virtual)
+    assert list(found) == words
+
+
+SHELL = {"bin/sh": "x"}
+
+
+@pytest.mark.parametrize(
+    ("manager", "files", "can"),
+    [
+        ("dpkg", {**SHELL, "var/lib/dpkg/status": ""}, True),
+        ("dpkg", {"var/lib/dpkg/status": ""}, False),
+        ("dpkg", {**SHELL, "var/lib/dpkg/status.d/libc6": ""}, False),  # distroless:debug
+        ("apk", SHELL, True),
+        ("apk", {}, False),
+        ("rpm", {**SHELL, "usr/bin/microdnf": ""}, True),
+        ("rpm", SHELL, False),  # ubi-micro
+        ("rpm", {"usr/bin/dnf": ""}, False),
+        ("apk", {"bin": Link("usr/bin"), "usr/bin/sh": ""}, True),
+        ("apk", {"bin/sh": Link("/nowhere")}, False),
+    ],
+)
+def test_images_that_can_install_packages(
+    manager: PackageManager, files: Mapping[str, Content], can: bool
+) -> None:
+    assert can_install(rootfs(files), manager) is can
+
+
+@pytest.mark.parametrize(
+    ("files", "tool"),
+    [
+        ([], None),
+        (["sbin/apk"], "apk"),
+        (["usr/bin/apt-get", "usr/bin/dnf"], "apt-get"),
+        (["usr/bin/microdnf", "usr/bin/yum"], "microdnf"),
+        (["usr/bin/zypper"], "zypper"),
+        (["usr/bin/dnf5"], "dnf"),
+    ],
+)
+def test_the_tool_that_is_there(files: list[str], tool: Tool | None) -> None:
+    assert tool_in(rootfs(dict.fromkeys(files, ""))) == tool
+
+
+def test_every_tool_by_its_word() -> None:
+    words = ["apt-get", "apk", "dnf", "microdnf", "yum", "tdnf", "zypper"]
+    assert list(commands.TOOLS) == list(commands.TOOLS.values()) == words
 
 
 @pytest.mark.parametrize(

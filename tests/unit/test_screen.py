@@ -40,6 +40,12 @@ def test_a_clean_image() -> None:
     )
 
 
+def test_the_lines_of_a_fix_are_numbered_where_they_are_one_paragraph() -> None:
+    found = finding("r", "s", severity="error", message="wrong", fix="RUN a &&\\ b\n\nENV C=d\n")
+    page = render(bad_report(findings=(found,)), "table", width=80)
+    assert "fix: (1) RUN a &&\\ b (2) ENV C=d\n" in page
+
+
 def many(number: int, message: str = "s{n} of r") -> Report:
     found = tuple(
         finding("r", f"s{n}", message=message.format(n=n), saving=n * 1000, fix="Do it. " * 40)

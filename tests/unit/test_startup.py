@@ -493,6 +493,7 @@ def test_a_shell_form_without_the_shell(shell: str) -> None:
 
 
 APT, DNF = {"usr/bin/apt-get": executable()}, {"usr/bin/dnf": executable()}
+APK, MICRODNF = {"sbin/apk": executable()}, {"usr/bin/microdnf": executable()}
 
 
 @pytest.mark.parametrize(
@@ -520,8 +521,11 @@ APT, DNF = {"usr/bin/apt-get": executable()}, {"usr/bin/dnf": executable()}
         (["/srv/x/python3"], "copy /srv/x/python3 into the image, to that same path, or start"
          " /usr/local/bin/python3", {}),
         (["zsh"], "start sh in its place", {}),
-        (["zsh"], "start sh in its place, or apt-get install --no-install-recommends zsh",
+        (["zsh"], "start sh in its place, or apt-get install -y --no-install-recommends zsh",
          {"more": APT}),
+        (["zsh"], "start sh in its place, or apk add --no-cache zsh", {"more": APK}),
+        (["zsh"], "start sh in its place, or microdnf install -y"
+         " --setopt=install_weak_deps=False zsh", {"more": MICRODNF}),
         (["fish"], "install the package that provides fish, or copy it to a directory of PATH", {}),
         (["/app/.venv/bin/python"],
          "copy /app/.venv into the image, to that same path, or start /usr/local/bin/python", {}),
@@ -529,7 +533,8 @@ APT, DNF = {"usr/bin/apt-get": executable()}, {"usr/bin/dnf": executable()}
         (["/srv/x/tool"], "copy /srv/x/tool into the image, to that same path", {}),
         (["/app/gone"], "let the first line of /app/gone name a program that the image has, or"
          " bring /opt/gone/bin/python", {}),
-        (["/x"], "begin /x with #!/bin/sh, if it uses no feature of zsh, or dnf install zsh",
+        (["/x"], "begin /x with #!/bin/sh, if it uses no feature of zsh, or dnf install"
+         " -y --setopt=install_weak_deps=False zsh",
          {"more": {"x": py("#!/opt/zsh"), **DNF}}),
         (["/x"], "begin /x with #!/bin/sh, if it uses no feature of zsh",
          {"more": {"x": py("#!/opt/zsh")}}),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator
-from typing import Literal
 
 from msgspec import Struct
 
@@ -12,7 +11,7 @@ from pyimginspect.dockerfile.installs import Installation, Manager, installation
 from pyimginspect.dockerfile.shell import commands
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.derived.uses import Use, uses_of
-from pyimginspect.inventory.facts import OsPackage
+from pyimginspect.inventory.facts import OsPackage, PackageManager
 from pyimginspect.inventory.instructions import read_steps
 from pyimginspect.inventory.memoize import memoized
 from pyimginspect.inventory.packages import Graph, dependency_graph
@@ -43,7 +42,7 @@ class RecommendedInLayer(Struct, frozen=True, kw_only=True):
     """
 
     layer: int
-    manager: Literal["dpkg", "apk", "rpm"]
+    manager: PackageManager
     asked: tuple[str, ...]
     complete: bool
     roots: tuple[RecommendedBy, ...]

@@ -9,25 +9,32 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 from msgspec import Struct
 
+from pyimginspect.inventory.facts import PackageManager
 from pyimginspect.rootfs import RootFS
 
 __all__ = [
+    "TOOLS",
     "Tool",
+    "can_install",
     "clean_caches",
     "install",
     "install_and_clean",
     "remove",
     "remove_alone",
+    "tool_in",
     "tool_of",
+    "update_and_install",
     "without_recommended",
 ]
 
 Tool = Literal["apt-get", "apk", "dnf", "microdnf", "yum", "tdnf", "zypper"]
 """A package manager by the name of its program, as a Dockerfile calls it."""
+TOOLS: Mapping[str, Tool] = {tool: tool for tool in get_args(Tool)}
+"""Each of them, by the word that a command begins with."""
 
 
 class _Words(Struct, frozen=True, kw_only=True):
@@ -95,22 +102,45 @@ _WORDS: Mapping[Tool, _Words] = {
 # Those of an image that has rpm's database; the first that is there counts.
 _RPM_TOOLS: tuple[Tool, ...] = ("dnf", "microdnf", "tdnf", "zypper", "yum")
 _PROGRAMS = ("usr/bin/{}", "usr/bin/{}5", "usr/bin/{}-3")
+_OTHERS: Mapping[str, Tool] = {"sbin/apk": "apk", "usr/bin/apt-get": "apt-get"}
 
 
-def tool_of(rootfs: RootFS, manager: Literal["dpkg", "apk", "rpm"]) -> Tool:
+def can_install(rootfs: RootFS, manager: PackageManager) -> bool:
+    """Whether a ``RUN`` of the image can install packages: distroless and micro images cannot.
+
+    They have no shell, or no program that installs; distroless not even dpkg's own database.
+    """
+    if rootfs.resolve("bin/sh") is None:
+        return False
+    if manager == "dpkg":
+        return "var/lib/dpkg/status" in rootfs
+    return manager == "apk" or _rpm_tool_in(rootfs) is not None
+
+
+def tool_of(rootfs: RootFS, manager: PackageManager) -> Tool:
     """Return the program that changes the packages of ``manager`` in this image.
 
     Of several for rpm it is the one that Dockerfiles call; dnf where the image has none.
     """
     if manager != "rpm":
         return "apt-get" if manager == "dpkg" else "apk"
+    return _rpm_tool_in(rootfs) or "dnf"
+
+
+def tool_in(rootfs: RootFS) -> Tool | None:
+    """Return the program of the image that installs packages; ``None`` where it has none."""
+    others = (tool for path, tool in _OTHERS.items() if rootfs.resolve(path) is not None)
+    return next(others, None) or _rpm_tool_in(rootfs)
+
+
+def _rpm_tool_in(rootfs: RootFS) -> Tool | None:
     return next(
         (
             tool
             for tool in _RPM_TOOLS
             if any(pattern.format(tool) in rootfs for pattern in _PROGRAMS)
         ),
-        "dnf",
+        None,
     )
 
 
@@ -119,16 +149,31 @@ def without_recommended(tool: Tool) -> str:
     return _WORDS[tool].option
 
 
-def install(tool: Tool, names: Sequence[str]) -> str:
-    """Return the command that installs packages and no more than they need."""
+def install(
+    tool: Tool, names: Sequence[str], *, recommended: bool = False, virtual: str = ""
+) -> str:
+    """Return the command that installs packages and no more than they need.
+
+    With ``recommended``, what they recommend as well. apk makes them the dependencies of a package
+    ``virtual``, if that is given.
+    """
     words = _WORDS[tool]
-    return " ".join(filter(None, (words.install, words.option, shlex.join(names))))
+    option = "" if recommended else words.option
+    group = f"--virtual {shlex.quote(virtual)}" if virtual else ""
+    return " ".join(filter(None, (words.install, option, group, shlex.join(names))))
+
+
+def update_and_install(
+    tool: Tool, names: Sequence[str], *, recommended: bool = False, virtual: str = ""
+) -> tuple[str, ...]:
+    """Return the commands that install packages where the lists of packages may be gone."""
+    before = ("apt-get update",) if tool == "apt-get" else ()
+    return (*before, install(tool, names, recommended=recommended, virtual=virtual))
 
 
 def install_and_clean(tool: Tool, names: Sequence[str]) -> tuple[str, ...]:
     """Return the commands of a ``RUN`` that installs packages and leaves no cache behind."""
-    before = ("apt-get update",) if tool == "apt-get" else ()
-    return (*before, install(tool, names), *clean_caches(tool))
+    return (*update_and_install(tool, names), *clean_caches(tool))
 
 
 def clean_caches(tool: Tool) -> tuple[str, ...]:

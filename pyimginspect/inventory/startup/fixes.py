@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 from pyimginspect.inventory.interpreters.executables import python_name
+from pyimginspect.inventory.packages.commands import install, tool_in
 from pyimginspect.inventory.startup.records import Context
 from pyimginspect.model import DEFAULT_PATH
 
 __all__ = ["installs", "instead_of", "line_endings", "missing_file", "other_interpreter"]
 
-_MANAGERS = {
-    "sbin/apk": "apk add --no-cache",
-    "usr/bin/apt-get": "apt-get install --no-install-recommends",
-    "usr/bin/dnf": "dnf install",
-    "usr/bin/microdnf": "microdnf install",
-}
 _SHELLS = ("bash", "dash", "ash", "zsh", "ksh")
 _BIN = ("bin", "sbin")
 
 
 def installs(context: Context, package: str) -> str:
     """Return the command that installs a package in the image, or nothing where it has none."""
-    for manager, command in _MANAGERS.items():
-        if context.rootfs.resolve(manager) is not None:
-            return f"{command} {package}"
-    return ""
+    tool = tool_in(context.rootfs)
+    return install(tool, [package]) if tool is not None else ""
 
 
 def instead_of(context: Context, word: str) -> str:

@@ -5,6 +5,7 @@ from importlib import import_module
 import pytest
 
 from pyimginspect.analyzers import count_once
+from pyimginspect.analyzers._pythons import line_of
 from pyimginspect.analyzers.rule import Analyzer
 from pyimginspect.inventory.contents import contents_of
 from tests.images import (
@@ -26,6 +27,7 @@ from tests.pythons import (
     stored,
     venv,
 )
+from tests.rpms import header, sqlite_database
 from tests.systems import MUSL_FILES, glibc, rootfs
 from tests.unit.rules.pythons import (
     BASE,
@@ -165,6 +167,14 @@ def test_a_recommended_python_says_so() -> None:
     assert "drop tool from the apt-get line of layer 2, or keep it to a build stage" in finding.fix
 
 
+def test_the_line_is_named_by_the_program_that_the_image_has() -> None:
+    packages = [header({"name": "python3-yaml", "version": "6", "arch": "x"})]
+    tree = {"usr/lib/sysimage/rpm/rpmdb.sqlite": sqlite_database(packages)}
+    for program, line in (("microdnf", "microdnf"), ("zypper", "zypper"), ("nothing", "dnf")):
+        found = inventory({**tree, f"usr/bin/{program}": ""})
+        assert line_of(found, found.packages["python3-yaml"]) == f"the {line} line of layer 0"
+
+
 def test_a_second_python_from_apk() -> None:
     tree = {
         **apk_database(
@@ -187,7 +197,7 @@ def test_a_second_python_from_apk() -> None:
     (finding,) = judge("duplicate_python", *trees, **SLIM)
     assert finding.packages == ("py3-yaml", "python3")
     assert finding.message == "py3-yaml pulled in a second Python, Alpine's Python 3.12.12"
-    assert "pip install pyyaml in place of py3-yaml in the apk add line" in finding.fix
+    assert "pip install pyyaml in place of py3-yaml in the apk line" in finding.fix
 
 
 def test_many_chains_and_what_nothing_needed_before() -> None:

@@ -31,6 +31,15 @@ def test_a_missing_library_and_its_package() -> None:
     )
 
 
+def test_an_image_that_cannot_install_packages_gets_their_files() -> None:
+    """Distroless images have neither a shell, without which RUN fails, nor apt-get."""
+    tree = {path: data for path, data in debian().items() if not path.endswith(("bin/sh", "dash"))}
+    assert only(tree, NEEDS_PQ).fix == (
+        "Install libpq5 in a build stage, and COPY its files with those of its dependencies: this"
+        " image has nothing to install packages with"
+    )
+
+
 @pytest.mark.parametrize(
     "more",
     [
