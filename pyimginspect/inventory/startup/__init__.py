@@ -13,6 +13,7 @@ import msgspec
 from pyimginspect.inventory.facts import Environment, Interpreter, Startup
 from pyimginspect.inventory.interpreters.executables import python_name
 from pyimginspect.inventory.pyvenv import home_programs, pyvenv_directories
+from pyimginspect.inventory.startup.fixes import adds_account
 from pyimginspect.inventory.startup.paths import problem, walk
 from pyimginspect.inventory.startup.records import (
     CannotStartError,
@@ -210,9 +211,10 @@ def process_of(context: Context) -> Process:
     except NoSuchUserError as error:
         if not context.complete:
             raise NotKnownError(f"whether there is a user {error} is not known") from error
-        what = f"USER {config.user} names {error}, which neither /etc/passwd nor /etc/group has"
-        fix = f"add the user before USER, such as RUN useradd {error}, or name it by its number"
-        raise problem("", "USER", what, "etc/passwd", fix) from error
+        what = f"USER {config.user} names {error}, which /{error.file} does not have"
+        fix = adds_account(context, str(error), error.file)
+        fix += " before USER, or name it by its number"
+        raise problem("", "USER", what, error.file, fix) from error
     settled = user is not None
     directory = config.working_dir or "/"
     if not directory.startswith("/"):

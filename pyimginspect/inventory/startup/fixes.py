@@ -2,15 +2,40 @@
 
 from __future__ import annotations
 
+import shlex
+
 from pyimginspect.inventory.interpreters.executables import python_name
 from pyimginspect.inventory.packages.commands import install, tool_in
 from pyimginspect.inventory.startup.records import Context
+from pyimginspect.inventory.startup.users import GROUPS
 from pyimginspect.model import DEFAULT_PATH
 
-__all__ = ["installs", "instead_of", "line_endings", "missing_file", "other_interpreter"]
+__all__ = [
+    "adds_account",
+    "installs",
+    "instead_of",
+    "line_endings",
+    "missing_file",
+    "other_interpreter",
+]
 
 _SHELLS = ("bash", "dash", "ash", "zsh", "ksh")
 _BIN = ("bin", "sbin")
+
+
+def adds_account(context: Context, name: str, file: str) -> str:
+    """Return how to add a user or a group to its ``file``, by a program that the image has.
+
+    Debian and Red Hat have ``useradd`` and ``groupadd`` (shadow), Alpine busybox's ``adduser`` and
+    ``addgroup``; without a shell there is no ``RUN`` that could call one.
+    """
+    kind = "group" if file == GROUPS else "user"
+    programs = (f"usr/sbin/{kind}add", f"usr/sbin/add{kind}")
+    found = next((path for path in programs if context.rootfs.resolve(path)), None)
+    if found is None or context.rootfs.resolve("bin/sh") is None:
+        return f"bring a /{file} that has the {kind} {name}"
+    option = " -D" if found == "usr/sbin/adduser" else ""
+    return f"add the {kind}: RUN {found.rpartition('/')[2]}{option} {shlex.quote(name)}"
 
 
 def installs(context: Context, package: str) -> str:

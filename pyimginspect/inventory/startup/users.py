@@ -13,7 +13,9 @@ from msgspec import Struct
 from pyimginspect.rootfs import RootFS
 
 __all__ = [
+    "GROUPS",
     "ROOT_USER",
+    "USERS",
     "NoSuchUserError",
     "User",
     "find_user",
@@ -22,6 +24,7 @@ __all__ = [
     "may_read",
 ]
 
+USERS, GROUPS = "etc/passwd", "etc/group"
 _MOST_LINES = 20_000
 # moby/sys, user/user.go: runtimes take no larger number.
 _LARGEST_ID = 2**31 - 1
@@ -29,7 +32,11 @@ _EXECUTE, _READ = 1, 4
 
 
 class NoSuchUserError(Exception):
-    """A name that neither ``/etc/passwd`` nor ``/etc/group`` has."""
+    """A name that the ``file`` of users, or that of groups, does not have."""
+
+    def __init__(self, name: str, file: str) -> None:
+        super().__init__(name)
+        self.file = file
 
 
 class User(Struct, frozen=True, kw_only=True):
@@ -66,8 +73,8 @@ def find_user(rootfs: RootFS, spec: str) -> User | None:
     :class:`NoSuchUserError` with the name that has no entry.
     """
     name, _, group = spec.partition(":")
-    passwd = _lines(rootfs, "etc/passwd")
-    groups = _lines(rootfs, "etc/group")
+    passwd = _lines(rootfs, USERS)
+    groups = _lines(rootfs, GROUPS)
     if passwd is None or groups is None:
         return None
     account = _account(passwd, name)
@@ -89,7 +96,7 @@ def _account(passwd: list[list[str]], name: str) -> _Account:
             home = fields[5] if len(fields) > 5 else _usual_home(uid)
             return _Account(uid=uid, gid=_number(fields[3]) or 0, name=fields[0], home=home)
     if number is None:
-        raise NoSuchUserError(name)
+        raise NoSuchUserError(name, USERS)
     return _Account(uid=number, home=_usual_home(number))
 
 
@@ -111,7 +118,7 @@ def _group_id(groups: list[list[str]], group: str) -> int:
     )
     found = next(numbers, _number(group))
     if found is None:
-        raise NoSuchUserError(group)
+        raise NoSuchUserError(group, GROUPS)
     return found
 
 

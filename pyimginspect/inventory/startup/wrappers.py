@@ -9,9 +9,10 @@ from functools import cache
 import msgspec
 from msgspec import Struct
 
+from pyimginspect.inventory.startup.fixes import adds_account
 from pyimginspect.inventory.startup.paths import absolute, problem
 from pyimginspect.inventory.startup.records import Context, NotKnownError, Process, Word
-from pyimginspect.inventory.startup.users import NoSuchUserError, find_user
+from pyimginspect.inventory.startup.users import USERS, NoSuchUserError, find_user
 from pyimginspect.inventory.tables import read_table
 
 __all__ = ["Wrapped", "is_wrapper", "unwrap"]
@@ -207,8 +208,10 @@ def _as_user(context: Context, process: Process, name: str, spec: str) -> Proces
     except NoSuchUserError as error:
         if not context.complete or not process.settled:
             raise NotKnownError(f"whether there is a user {error} is not known") from error
-        what = f"{name} is to run it as user {error}, who is not in /etc/passwd or /etc/group"
-        raise problem("", name, what, "etc/passwd", f"add the user: RUN useradd {error}") from error
+        whom = f"as user {error}, who" if error.file == USERS else f"in group {error}, which"
+        what = f"{name} is to run it {whom} is not in /{error.file}"
+        fix = adds_account(context, str(error), error.file)
+        raise problem("", name, what, error.file, fix) from error
     if user is None:
         raise NotKnownError(f"which rights user {spec} has is not known")
     variables = {**process.variables, **({"HOME": user.home} if user.home else {})}
