@@ -72,6 +72,10 @@ def packages(*trees: dict[str, Content]) -> PackageDatabase:
     )
 
 
+def test_what_a_record_leaves_out_is_empty() -> None:
+    assert parse_installed(b"P:x\nV:1\n") == [ApkPackage(name="x", version="1", origin="x")]
+
+
 def test_a_record_becomes_a_package() -> None:
     assert parse_installed(MUSL.encode()) == [
         ApkPackage(

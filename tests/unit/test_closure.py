@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import pytest
 
 from pyimginspect.changesets import apply_layers
+from pyimginspect.inventory.facts import OsPackage
 from pyimginspect.inventory.packages import (
     RemovalPlan,
     dependency_graph,
@@ -14,7 +15,8 @@ from pyimginspect.inventory.packages import (
     why,
 )
 from pyimginspect.inventory.packages.apt_conf import AutoRemove, parse_auto_remove
-from pyimginspect.inventory.packages.graph import dependency_closure
+from pyimginspect.inventory.packages.graph import Node, dependency_closure
+from pyimginspect.inventory.packages.needed import needed_by_apk, needed_by_apt
 from pyimginspect.layers import BytesBlob, index_layer
 from pyimginspect.model import Layer
 from pyimginspect.rootfs import RootFS
@@ -247,6 +249,17 @@ def test_the_only_package_of_a_name_is_what_an_installed_one_depends_on(depends:
     """dpkg was forced, or the database is of another time: the other is there all the same."""
     tree = dpkg("root user", root={}, user={"Depends": depends})
     assert plan(rootfs(tree), "root").dependents == ("user",)
+
+
+def test_a_node_of_which_no_more_is_said_is_kept_by_nothing_and_preferred_by_nobody() -> None:
+    app, a, b = (OsPackage(manager="apk", name=x, version="1", layer=0) for x in ("app", "a", "b"))
+    nodes = {
+        "app": Node(package=app, requires=((("a", "b"),),)),
+        "a": Node(package=a),
+        "b": Node(package=b, priority=1),
+    }
+    assert needed_by_apt(nodes, (), AutoRemove()) == set()
+    assert needed_by_apk(nodes, {"app"}) == {"app", "b"}
 
 
 def test_all_that_a_package_leans_on() -> None:
@@ -563,6 +576,35 @@ NO_SUGGESTS = 'APT::AutoRemove::SuggestsImportant "0";'
 )  # fmt: skip
 def test_what_a_configuration_settles(texts: dict[str, str], expected: str) -> None:
     assert said(**texts) == expected
+
+
+def test_without_a_configuration_apt_keeps_all_that_something_wants() -> None:
+    assert parse_auto_remove({}) == AutoRemove(recommends=True, suggests=True, required=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        # what stands behind scopes deeper than anyone writes is not read
+        ("a {" * 32 + "};" * 32 + NO_SUGGESTS, "r"),
+        ("a {" * 33 + "};" * 33 + NO_SUGGESTS, "r s"),
+        # nor is what stands behind the first mebibyte, not even the end of a statement
+        (NO_SUGGESTS.rjust(1 << 20), "r"),
+        (NO_SUGGESTS.rjust((1 << 20) + 1), "r s"),
+    ],
+    ids=["deep", "too deep", "long", "too long"],
+)
+def test_how_much_of_a_configuration_is_read(text: str, expected: str) -> None:
+    assert said(main=text) == expected
+
+
+def test_how_long_expressions_and_names_may_be() -> None:
+    long = {CONF: f'APT::NeverAutoRemove {{ "{"a" * 200}"; "{"b" * 201}"; }};'.encode()}
+    settings = parse_auto_remove(long)
+    assert [len(pattern.pattern) for pattern in settings.never] == [200]
+    assert len(settings.notes) == 1
+    spares = parse_auto_remove({CONF: b'APT::NeverAutoRemove { "b$"; };'}).spares
+    assert (spares("a" * 199 + "b"), spares("a" * 200 + "b")) == (True, False)
 
 
 def test_names_and_sections_that_a_configuration_spares() -> None:

@@ -111,6 +111,12 @@ def test_a_distroless_stanza_has_no_status() -> None:
     assert (package.name, package.version) == ("libc6", "2.36-9")
 
 
+def test_what_a_stanza_leaves_out_is_empty() -> None:
+    assert parse_status(b"Package: x\nVersion: 1\n") == [
+        DpkgPackage(name="x", version="1", source="x", source_version="1")
+    ]
+
+
 def test_folded_relations_are_joined() -> None:
     text = b"Package: x\nVersion: 1\nDepends: a,\n b (>= 2),\n c:any,\n\td\nSection: x\n"
     (package,) = parse_status(text)

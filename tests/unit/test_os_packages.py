@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from pyimginspect.changesets import apply_layers
-from pyimginspect.inventory.packages import PackageDatabase, apk, find_os_packages
-from pyimginspect.inventory.packages import database as packages_module
-from pyimginspect.inventory.packages.limits import MOST_PACKAGES
+from pyimginspect.inventory.packages import PackageDatabase, find_os_packages, limits
+from pyimginspect.inventory.packages.limits import split_records
 from pyimginspect.layers import BytesBlob, index_layer
 from pyimginspect.model import Layer
 from pyimginspect.rootfs import RootFS
 from tests.images import Content, HardLink, Link, layer
+from tests.rpms import header, sqlite_database
 from tests.trees import BASE_PACKAGES, debian_base, debian_python, dpkg_status
 
 
@@ -199,26 +199,85 @@ def test_distroless() -> None:
     assert database.owner("etc/debian_version") == ("base-files",)
 
 
+def test_checksums_are_no_stanza_whatever_they_say() -> None:
+    database = packages(
+        {
+            f"{DISTROLESS}/base": "Package: base-files\nVersion: 12\n",
+            f"{DISTROLESS}/base.md5sums": "Package: x\nVersion: 1\n",
+        }
+    )
+    assert [package.key for package in (*database.packages, *database.removed)] == ["base-files"]
+
+
+@pytest.mark.parametrize(
+    ("architecture", "recorded", "automatic"),
+    [
+        ("amd64", "amd64", True),
+        ("amd64", "i386", False),  # that is the other libc6, which somebody's game brought
+        ("all", "amd64", True),  # apt records it under the architecture of the system
+        ("all", "", False),
+    ],
+)
+def test_what_apt_recorded_as_automatic(architecture: str, recorded: str, automatic: bool) -> None:
+    name = "a" if recorded else "b"
+    states = f"Package: {name}\nArchitecture: {recorded}\nAuto-Installed: 1\n\n"
+    tree = dpkg_status({"a": {"Architecture": architecture}})
+    database = packages({**tree, "var/lib/apt/extended_states": states})
+    assert database["a"].automatic is automatic
+
+
 @pytest.mark.slow
 def test_a_database_without_end_is_cut_off_and_told() -> None:
-    stanzas = "\n\n".join(f"Package:{number}" for number in range(MOST_PACKAGES + 10))
+    stanzas = "\n\n".join(f"Package:{number}" for number in range(50_010))
     database = packages({"var/lib/dpkg/status": stanzas})
-    assert len(database.packages) == MOST_PACKAGES
+    assert len(database.packages) == 50_000
     assert [note.what for note in database.notes] == [
-        "only 50,000 packages of the database were read"
+        "only the first 50,000 records of the package database were read"
     ]
 
 
-@pytest.mark.parametrize(("number", "notes"), [(1, []), (3, ["only 2 packages of the database"])])
+def test_how_many_records_are_read() -> None:
+    assert len(split_records(b"\n\n" * 60_000)) == 50_000
+
+
+RECORDS = {
+    "var/lib/dpkg/status": "Package: {}\nStatus: install ok installed\nVersion: 1\n",
+    "lib/apk/db/installed": "P:{}\nV:1\n",
+    "usr/lib/apk/db/installed": "P:{}\nV:1\n",
+}
+
+
+@pytest.mark.parametrize("path", RECORDS)
+# Empty lines at the end are no record: apk writes one, and a database may just fit.
+@pytest.mark.parametrize("end", ["", "\n", "\n\n\n"])
+@pytest.mark.parametrize("number", [1, 2, 3])
 def test_what_is_cut_off_is_noted(
-    number: int, notes: list[str], monkeypatch: pytest.MonkeyPatch
+    path: str, end: str, number: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (apk, packages_module):
-        monkeypatch.setattr(module, "MOST_PACKAGES", 2)
-    records = "\n".join(f"P:{name}\nV:1\n" for name in range(number))
-    database = packages({"lib/apk/db/installed": records})
-    assert len(database.packages) == min(number, 2)
-    assert [note.what for note in database.notes] == [f"{note} were read" for note in notes]
+    monkeypatch.setattr(limits, "_MOST_PACKAGES", 2)
+    records = "\n".join(RECORDS[path].format(f"p{n}") for n in range(number))
+    database = packages({path: records + end})
+    assert [package.name for package in database.packages] == ["p0", "p1"][:number]
+    told = [(path, "only the first 2 records of the package database were read")]
+    assert [(note.path, note.what) for note in database.notes] == (told if number > 2 else [])
+
+
+def test_packages_that_are_no_longer_installed_are_records_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "_MOST_PACKAGES", 2)
+    gone = "Package: gone\nStatus: deinstall ok config-files\nVersion: 1\n"
+    stanzas = [gone, *(RECORDS["var/lib/dpkg/status"].format(name) for name in "ab")]
+    database = packages({"var/lib/dpkg/status": "\n".join(stanzas)})
+    assert [package.name for package in database.packages] == ["a"]
+    assert len(database.notes) == 1
+
+
+def test_rpm_reads_what_the_layer_found_however_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "_MOST_PACKAGES", 2)
+    rows = [header({"name": name, "version": "1"}) for name in "abc"]
+    database = packages({"var/lib/rpm/rpmdb.sqlite": sqlite_database(rows)})
+    assert (len(database.packages), database.notes) == (3, ())
 
 
 def test_without_a_database_there_is_nothing() -> None:

@@ -12,7 +12,7 @@ import re
 
 from msgspec import Struct
 
-from pyimginspect.inventory.packages.limits import MOST_PACKAGES
+from pyimginspect.inventory.packages.limits import split_records
 
 __all__ = ["INSTALLED", "WORLD", "ApkPackage", "capability", "parse_installed", "parse_world"]
 
@@ -50,8 +50,7 @@ def parse_installed(
     """Return the packages of ``installed``; ``known`` remembers records read before."""
     known = {} if known is None else known
     packages = []
-    records = data.decode("utf-8", "surrogateescape").split("\n\n", MOST_PACKAGES)
-    for record in records[:MOST_PACKAGES]:
+    for record in split_records(data):
         try:
             package = known[record]
         except KeyError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 from msgspec import Struct
@@ -13,7 +13,6 @@ from pyimginspect.inventory.packages.from_apk import installed_by_apk
 from pyimginspect.inventory.packages.from_dpkg import installed_by_dpkg
 from pyimginspect.inventory.packages.from_rpm import installed_by_rpm
 from pyimginspect.inventory.packages.installation import Installation, Record
-from pyimginspect.inventory.packages.limits import MOST_PACKAGES
 from pyimginspect.inventory.packages.ownership import LiveFiles, own
 from pyimginspect.model import Note
 from pyimginspect.rootfs import RootFS
@@ -80,19 +79,12 @@ def find_os_packages(rootfs: RootFS) -> PackageDatabase:
     return PackageDatabase(
         packages=packages,
         removed=_removed(installations),
-        notes=tuple(_notes(installations)),
+        notes=tuple(note for installation in installations for note in installation.notes),
         by_key=dict(zip(keys, packages, strict=True)),
         files_by_key=files,
         owners=own(files),
         records={key: claim.record for key, claim in zip(keys, claims, strict=True)},
     )
-
-
-def _notes(installations: Iterable[Installation]) -> Iterator[Note]:
-    for installation in installations:
-        yield from installation.notes
-        if len(installation.claims) >= MOST_PACKAGES:
-            yield Note(what=f"only {MOST_PACKAGES:,} packages of the database were read")
 
 
 def _removed(installations: Iterable[Installation]) -> tuple[OsPackage, ...]:

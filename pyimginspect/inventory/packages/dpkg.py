@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from pyimginspect.inventory.memoize import memoized_text
-from pyimginspect.inventory.packages.limits import MOST_PACKAGES
+from pyimginspect.inventory.packages.limits import split_records
 
 __all__ = [
     "DIVERSIONS",
@@ -73,8 +73,7 @@ def parse_status(
     """
     known = {} if known is None else known
     packages = []
-    stanzas = data.decode("utf-8", "surrogateescape").split("\n\n", MOST_PACKAGES)
-    for stanza in stanzas[:MOST_PACKAGES]:
+    for stanza in split_records(data):
         try:
             package = known[stanza]
         except KeyError:

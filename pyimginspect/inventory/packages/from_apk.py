@@ -15,6 +15,7 @@ from pyimginspect.inventory.packages.history import (
     past,
 )
 from pyimginspect.inventory.packages.installation import Claim, Installation
+from pyimginspect.inventory.packages.limits import left_out
 from pyimginspect.rootfs import RootFS
 
 __all__ = ["installed_by_apk"]
@@ -60,7 +61,8 @@ def installed_by_apk(rootfs: RootFS) -> Installation:
         for identity, package in live.items()
     )
     removed = (_describe(package, events[identity], None) for identity, package in gone.items())
-    return Installation(claims=tuple(claims), removed=tuple(removed))
+    notes = (note for path in apk.INSTALLED for note in left_out(path, texts.get(path, b"")))
+    return Installation(claims=tuple(claims), removed=tuple(removed), notes=tuple(notes))
 
 
 def _snapshots(rootfs: RootFS, known: _Known) -> Iterator[tuple[int, _Packages]]:

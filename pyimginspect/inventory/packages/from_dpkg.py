@@ -18,6 +18,7 @@ from pyimginspect.inventory.packages.history import (
     past,
 )
 from pyimginspect.inventory.packages.installation import Claim, Installation
+from pyimginspect.inventory.packages.limits import left_out
 from pyimginspect.inventory.packages.relations import names
 from pyimginspect.rootfs import Node, RootFS
 
@@ -63,7 +64,11 @@ def installed_by_dpkg(rootfs: RootFS) -> Installation:
         for identity, package in live.items()
     )
     removed = (_describe(package, events[identity], None) for identity, package in gone.items())
-    return Installation(claims=tuple(claims), removed=tuple(removed))
+    return Installation(
+        claims=tuple(claims),
+        removed=tuple(removed),
+        notes=tuple(left_out(dpkg.STATUS, texts.get(dpkg.STATUS, b""))),
+    )
 
 
 def _snapshots(rootfs: RootFS, known: _Known) -> Iterator[tuple[int, _Packages]]:
