@@ -182,10 +182,12 @@ class OpenedImage:
     def _judge(self, chosen: tuple[Analyzer, ...] | None, *, areas: bool, plan: bool) -> Report:
         from pyimginspect.analyzers import count_once, run_analyzers
         from pyimginspect.inventory.contents import contents_of
-        from pyimginspect.reporting import areas_of, make_report
+        from pyimginspect.reporting import areas_of, make_report, with_edits
 
         claims = self._claims if chosen is None else run_analyzers(chosen, self.inventory)
         findings = count_once(claims, contents_of(self.rootfs))
+        if any(finding.saving or finding.shared for finding in findings):
+            findings = with_edits(findings, self.plan)
         report = make_report(self.inventory, sorted(findings, key=lambda finding: finding.order))
         return msgspec.structs.replace(
             report,

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+import msgspec
+
 from pyimginspect.inventory.attested import compared
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.derived.primary_python import marked_interpreters
 from pyimginspect.inventory.facts import Area
 from pyimginspect.inventory.sizes import map_sizes, uses_of
 from pyimginspect.model import Image, Note
+from pyimginspect.plan import Plan
 from pyimginspect.report import Finding, ImageFacts, LayerFacts, Report, Waste
 from pyimginspect.version import VERSION
 
-__all__ = ["areas_of", "image_facts", "make_report"]
+__all__ = ["areas_of", "image_facts", "make_report", "with_edits"]
 
 _LARGEST_LOSSES = 20
 _TOLD_VARIABLES = ("PATH", "PYTHON", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "LANG")
@@ -53,6 +58,24 @@ def make_report(inventory: Inventory, findings: list[Finding]) -> Report:
         startup=inventory.startup,
         attestations=compared(inventory),
     )
+
+
+def with_edits(findings: Iterable[Finding], plan: Plan) -> list[Finding]:
+    """Return the findings, with the text of the plan's edits as the fix of those they answer.
+
+    An analyzer sees its own facts; whether a later instruction builds, what calls a package before
+    it is removed, which edits would break the image: that is what the plan works out.
+    """
+    fixes: dict[str, list[str]] = {}
+    for edit in plan.edits:
+        for fingerprint in edit.findings:
+            fixes.setdefault(fingerprint, []).append(edit.fix)
+    return [
+        msgspec.structs.replace(finding, fix="\n".join(dict.fromkeys(fixes[finding.fingerprint])))
+        if finding.fingerprint in fixes
+        else finding
+        for finding in findings
+    ]
 
 
 def areas_of(inventory: Inventory) -> tuple[Area, ...]:

@@ -38,6 +38,7 @@ def edits_of_base(context: Context) -> Iterator[Proposal]:
         0,
         f"begin with the slim variant; {full} brings {counted(len(keys), 'package')} more",
         command=f"FROM {image}",
+        keep=kept_of_full(context.inventory),
         rules=_RULES,
         estimated=True,
         adds=round(context.contents.size(unstripped) * _STRIPPED),

@@ -35,6 +35,12 @@ __all__ = ["make_plan"]
 _NOTABLE = 64 << 10
 """Bytes from which an edit is worth a line though it fixes no finding."""
 
+_MOST_EDITS = 3
+"""Edits that are one finding's fix: more of them are a plan, which its own fix says in short."""
+
+_LITTLE = 0.05
+"""The part of a finding's bytes that its edits may leave, or be too little to be a part of it."""
+
 _RATIO = 0.4
 """Compressed bytes for each byte of content where no layer is compressed: what gzip made of the
 layers of a Debian image with Python, 0.37 to 0.42."""
@@ -80,7 +86,7 @@ def make_plan(inventory: Inventory, findings: Iterable[Finding] = ()) -> Plan:
             for each in cited
             if each.edit.rules or context.contents.size(each.contents) >= _NOTABLE
         ]
-    for proposal in _with_advice(context, offered, findings):
+    for proposal in _with_advice(context, _answering(context, offered, findings), findings):
         layers = context.contents.by_layer(proposal.contents)
         figured.append((_figured(proposal, layers, ratios), proposal.contents))
         sums.update(layers)
@@ -143,6 +149,34 @@ def _cited(proposal: Proposal, findings: Sequence[Finding]) -> Proposal:
     return proposal._replace(edit=msgspec.structs.replace(edit, rules=rules))
 
 
+def _answering(
+    context: Context, proposals: Sequence[Proposal], findings: Iterable[Finding]
+) -> list[Proposal]:
+    """Return the proposals with the findings that they answer: few of them free all its bytes."""
+    size = context.contents.size
+    answered: dict[int, list[str]] = {}
+    for claim in findings:
+        if not isinstance(claim, Claim) or not claim.frees:
+            continue
+        whole = size(claim.frees)
+        numbers = [n for n, each in enumerate(proposals) if claim.rule in each.edit.rules]
+        numbers.sort(key=lambda n: -size(claim.frees & proposals[n].contents))
+        left, chosen = claim.frees, []
+        for number in numbers[:_MOST_EDITS]:
+            if size(left & proposals[number].contents) > whole * _LITTLE:
+                left -= proposals[number].contents
+                chosen.append(number)
+        if size(left) <= whole * _LITTLE:
+            for number in chosen:
+                answered.setdefault(number, []).append(claim.fingerprint)
+    return [
+        each._replace(edit=msgspec.structs.replace(each.edit, findings=tuple(answered[number])))
+        if number in answered
+        else each
+        for number, each in enumerate(proposals)
+    ]
+
+
 def _with_advice(
     context: Context, proposals: Iterable[Proposal], findings: Iterable[Finding]
 ) -> Iterator[Proposal]:
@@ -157,7 +191,10 @@ def _with_advice(
         if left:
             saved |= left
             layer = max(context.contents.by_layer(left))
-            yield Proposal(context.edit("advice", layer, claim.fix, rules=(claim.rule,)), left)
+            edit = context.edit("advice", layer, claim.fix, rules=(claim.rule,))
+            # What others free of it, they say in other words.
+            whole = (claim.fingerprint,) if left == claim.frees else ()
+            yield Proposal(msgspec.structs.replace(edit, findings=whole), left)
 
 
 def _figured(proposal: Proposal, layers: dict[int, int], ratios: dict[int, float]) -> Edit:

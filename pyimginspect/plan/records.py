@@ -7,6 +7,7 @@ from typing import Literal
 from msgspec import Struct
 
 from pyimginspect.plan.operations import Operation
+from pyimginspect.text import listed
 
 __all__ = [
     "Edit",
@@ -44,11 +45,17 @@ given as files are made (``--chown``, ``--chmod``); packages taken out of a copi
 wheels from another index; words only."""
 
 
+# The commands of other kinds are what several instructions ran, all over again.
+_PASTED: frozenset[EditKind] = frozenset({"base", "purge", "no-recommends", "clean-cache"})
+
+
 class Edit(Struct, frozen=True, kw_only=True):
     """One edit of the instruction that made ``layer``.
 
     ``words`` say what to do, ``command`` is what to paste: an option, a command to end a ``RUN``
-    with, names to leave out. ``rules`` are the findings that it fixes. ``saving`` is in bytes of
+    with, names to leave out. ``rules`` are those whose findings it fixes, ``findings`` the
+    fingerprints of those whose bytes it frees: their fix in the report is this edit's text.
+    ``saving`` is in bytes of
     file content, as if this were the only edit; ``compressed`` an estimate of the same bytes in a
     registry. ``estimated`` is true where ``saving`` is no count of bytes but an estimate too.
     ``adds`` are the bytes that it brings in their place, an estimate, which ``saving`` leaves out.
@@ -69,6 +76,7 @@ class Edit(Struct, frozen=True, kw_only=True):
     keep: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
     rules: tuple[str, ...] = ()
+    findings: tuple[str, ...] = ()
     saving: int = 0
     compressed: int = 0
     estimated: bool = False
@@ -78,6 +86,15 @@ class Edit(Struct, frozen=True, kw_only=True):
     level: Level = "review"
     reason: str = ""
     alternative: str = ""
+
+    @property
+    def fix(self) -> str:
+        """The edit as the fix of a finding: its words, what to paste, and what has to stay."""
+        pasted = self.kind in _PASTED and self.command and self.command not in self.words
+        text = f"{self.words} ({self.command})" if pasted else self.words
+        if self.keep:
+            text += f"; keep {listed(self.keep, 12)}, which files in use need"
+        return text
 
 
 class NotOffered(Struct, frozen=True, kw_only=True):
