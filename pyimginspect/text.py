@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sized
 
-__all__ = ["counted", "listed", "nearest", "sized"]
+__all__ = ["counted", "listed", "nearest", "pronoun", "sized"]
 
 
 def listed(names: Iterable[str], most: int = 4) -> str:
@@ -21,6 +21,11 @@ def listed(names: Iterable[str], most: int = 4) -> str:
 def counted(number: int, noun: str, plural: str = "") -> str:
     """Return a number with its noun: ``1 file``, ``2,014 files``, ``3 more entries``."""
     return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
+
+
+def pronoun(names: Sized) -> str:
+    """Return what stands for names that a sentence has said already: ``it``, or ``them``."""
+    return "it" if len(names) == 1 else "them"
 
 
 def sized(number: int) -> str:

@@ -24,6 +24,7 @@ from pyimginspect.plan.operations import BuildStage, StageCopy
 from pyimginspect.plan.stages import is_generated, is_scripted, stray_bytecode
 from pyimginspect.plan.temporary import Temporary, merged
 from pyimginspect.rootfs import RootFS
+from pyimginspect.text import pronoun
 
 __all__ = ["build_stage"]
 
@@ -92,7 +93,8 @@ def build_stage(
         kept = _runtime_packages(context, first, last)
         tool = tool_of(context.inventory.rootfs, groups[0].asked[0].manager)
         if kept:
-            words += f"; install {' '.join(kept)} in the final stage: files that stay need them"
+            words += f"; install {' '.join(kept)} in the final stage: files that stay need"
+            words += f" {pronoun(kept)}"
         operations = (
             BuildStage(
                 first=first,

@@ -25,6 +25,7 @@ from pyimginspect.plan.removals import Removal, find_removals, may_use, orphans_
 from pyimginspect.plan.runs import calls, removed_packages
 from pyimginspect.plan.spans import join_runs, late_causes
 from pyimginspect.plan.temporary import emptied_by, install_again
+from pyimginspect.text import pronoun
 
 __all__ = ["edits_of_removed", "left_by_removals"]
 
@@ -64,9 +65,9 @@ def edits_of_removed(context: Context) -> tuple[list[Cause], list[Proposal]]:
 
 
 def _deleted_of(context: Context, layers: Collection[int]) -> Iterator[Cause]:
-    """Yield the causes that are deletions of what ``layers`` alone made."""
+    """Yield the causes that are deletions, or replacements, of what ``layers`` alone made."""
     for cause in late_causes(context):
-        if cause.kind == "deleted" and {*layers}.issuperset(cause.makers):
+        if {*layers}.issuperset(cause.makers):
             yield cause
 
 
@@ -145,7 +146,7 @@ def _change(context: Context, removal: Removal) -> _Change | None:
     _, kept = orphans_of(context, removal)
     emptied = _emptied(context, removal, kept)
     drops = _without_installs(context, removal, emptied, kept)
-    them = _them(removal)
+    them = pronoun(removal.names)
     words = (
         f"do not install {' '.join(removal.names)}: nothing before layer {removal.layer}, which"
         f" removes {them}, calls {them}"
@@ -153,10 +154,6 @@ def _change(context: Context, removal: Removal) -> _Change | None:
     if kept:
         words += f"; install {' '.join(kept)} by name, which files that stay need"
     return _Change((*drops, *_without_removal(context, removal)), words, emptied)
-
-
-def _them(removal: Removal) -> str:
-    return "it" if len(removal.names) == 1 else "them"
 
 
 def _without_installs(
@@ -200,7 +197,7 @@ def _moved(context: Context, removal: Removal, first: int, last: int) -> _Change
     text = context.command(removal.layer) or ""
     if groups[0].manager == "apt" and "apt/lists" not in text:
         operations += clean(context, last, [*(group.layer for group in groups), removal.layer])
-    them = _them(removal)
+    them = pronoun(removal.names)
     words = f"install {' '.join(removal.names)} and remove {them} again in the RUN of layer {first}"
     return _Change(tuple(operations), words, emptied, first)
 

@@ -68,9 +68,8 @@ def find_spans(context: Context, causes: Iterable[Cause]) -> list[Span]:
     """Return the spans that fix ``causes``; those that have a layer in common are one."""
     spans: list[Span] = []
     for cause in sorted(causes, key=lambda cause: (cause.makers[0], cause.removed_in)):
-        if any(span.covers(cause) for span in spans):
-            continue
-        span = _span(context, cause)
+        covered = any(span.covers(cause) for span in spans)
+        span = None if covered else _span(context, cause)
         # What a deletion that moves away makes is not made by its instruction any more.
         if span is None or any(span.first in each.moved for each in spans):
             continue

@@ -27,6 +27,7 @@ from pyimginspect.plan.temporary import (
     one_run,
 )
 from pyimginspect.plan.tool_groups import LOOK, find_tool_groups, kept_of
+from pyimginspect.text import listed, pronoun
 
 __all__ = ["edits_of_tools"]
 
@@ -77,7 +78,9 @@ def _builds_itself(context: Context, group: Temporary) -> bool:
 
 
 def _rules(group: Temporary) -> tuple[str, ...]:
-    return _VIRTUAL_RULES if group.virtual else _TOOL_RULES
+    """Return the rules whose findings are mended when all these packages go."""
+    tools = () if group.all_virtual else _TOOL_RULES
+    return (*tools, *_VIRTUAL_RULES) if group.virtual else tools
 
 
 def _purged(context: Context, group: Temporary) -> Proposal:
@@ -86,7 +89,7 @@ def _purged(context: Context, group: Temporary) -> Proposal:
     command = purge_command(context.inventory, group.asked, group.keys, kept)
     words = "purge the build tools in the RUN that used them"
     if group.virtual:
-        words = f"delete {' '.join(group.names)} in the RUN that added it"
+        words = f"delete {' '.join(group.names)} in the RUN that added {pronoun(group.names)}"
     again = asked_again(context, group.names, group.manager, group.layer)
     simple = is_sequence(context.command(group.layer) or "<<")
     operations = (_purge(context, group.layer, command), *again) if simple else ()
@@ -150,21 +153,23 @@ def _for_builds(context: Context, building: Sequence[tuple[Temporary, Sequence[i
     kept = kept_of(context, [group.layer for group in groups])
     operations, why = one_run(context, groups, builds, kept)
     if not operations:
-        return build_stage(context, groups, builds[-1], why, _TOOL_RULES)
+        return build_stage(context, groups, builds[-1], why, _rules(every))
     first, last = builds[0], builds[-1]
     where = f"layer {first}" if first == last else f"layers {first} to {last}"
     words = (
-        f"install {' '.join(every.names)} and purge them again in one RUN ({where}), which builds"
+        f"install {' '.join(every.names)} and purge {pronoun(every.names)} again in one RUN"
+        f" ({where}), which builds"
     )
     if kept:
-        words += f"; {' '.join(kept)} stays: files in use need it"
+        stay = "stays" if len(kept) == 1 else "stay"
+        words += f"; {listed(kept)} {stay}: files in use need {pronoun(kept)}"
     edit = context.edit(
         "purge",
         first,
         words,
         command=next(each.command for each in operations if isinstance(each, AppendCommand)),
         packages=every.names,
-        rules=_rules(groups[0]),
+        rules=_rules(every),
         others=sorted({*(group.layer for group in groups), *context.runs(first, last)} - {first}),
         operations=(*operations, *asked_again(context, every.names, every.manager, last)),
         reason=LOOK,
@@ -185,7 +190,6 @@ def _loose(context: Context) -> Iterator[Proposal]:
             layers.setdefault(tool.layer, []).extend(files.get((tool.name, tool.path), ()))
             tops.setdefault(tool.layer, []).append(f"/{tool.path}")
     for layer, paths in sorted(layers.items()):
-        words = f"do not bring {', '.join(tops[layer][:4])}"
-        words += f" and {len(tops[layer]) - 4} more" if len(tops[layer]) > 4 else ""
+        words = f"do not bring {listed(tops[layer])}"
         edit = context.edit("advice", layer, words, rules=_TOOL_RULES)
         yield Proposal(edit, context.contents.behind(paths), frozenset(paths))

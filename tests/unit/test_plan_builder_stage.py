@@ -171,18 +171,20 @@ EXTENSION: Layer = {f"{VENV_SITE}/pq.so": elf(needed=["libpq.so.5"])}
 
 
 @pytest.mark.parametrize(
-    ("made", "kept"),
+    ("made", "kept", "them"),
     [
         # Somebody asked for curl, and an extension loads libpq.
-        ({**PYVENV, **EXTENSION}, "curl libpq5"),
-        (PYVENV, "curl"),
+        ({**PYVENV, **EXTENSION}, "curl libpq5", "them"),
+        (PYVENV, "curl", "it"),
     ],
 )
-def test_the_final_stage_installs_what_stays_of_the_packages(made: Layer, kept: str) -> None:
+def test_the_final_stage_installs_what_stays_of_the_packages(
+    made: Layer, kept: str, them: str
+) -> None:
     edit = proposed({"x": "x"}, TOOLS, made)
     assert edit.words == (
         "build in a stage of its own (layers 5 to 6), install gcc there alone, and copy the"
-        f" result; install {kept} in the final stage: files that stay need them"
+        f" result; install {kept} in the final stage: files that stay need {them}"
     )
     assert stage_of(edit).install == (
         "apt-get update",

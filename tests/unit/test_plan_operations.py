@@ -1575,6 +1575,31 @@ def test_lists_of_what_is_left_out_are_not_deleted_earlier_by_another_edit() -> 
     )
 
 
+def test_lists_of_what_is_left_out_are_no_reason_to_join_runs() -> None:
+    edit, done = found(
+        [
+            LISTS,
+            apt(tools("git"), manual=["git"]),
+            {"var/lib/apt/lists/.wh.a_Packages": ""},
+            {"app/r": "x"},
+            {**purged("git"), "app/x": "x"},
+        ],
+        [
+            "RUN apt-get update",
+            "RUN apt-get install -y git",
+            f"RUN {CLEAN}",
+            "COPY r /app/",
+            "RUN apt-get purge -y git && touch /app/x",
+        ],
+    )
+    assert edit.kind == "leave-out"
+    assert done == (
+        DropPackages(layer=5, manager="apt", names=("git",)),
+        DropCommand(layer=8, words=("apt-get", "purge", "-y", "git")),
+        DropInstruction(layer=4),
+    )
+
+
 def test_lists_are_fetched_where_the_first_installation_that_stays_reads_them() -> None:
     plan = planned(
         [

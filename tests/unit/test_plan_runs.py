@@ -209,6 +209,7 @@ def test_what_leaves_its_shell_as_it_was(script: str, expected: bool) -> None:
         ("rm x", True),
         ("set -e; rm x && true", True),
         ("rm x && make", False),
+        ("rm x || rm y", False),  # behind others, y would go where one of those fails
         ("if a; then rm x; fi", False),
         ("find / -name x -delete", True),
         ("find / -name x", False),

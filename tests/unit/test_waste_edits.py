@@ -135,15 +135,21 @@ def test_what_is_copied_again_is_named_by_what_differs() -> None:
     assert plan.edits[0].command == "cp -a --parents app/l app/new /"
 
 
-@pytest.mark.parametrize(("count", "named"), [(3, True), (8, True), (9, False)])
-def test_site_packages_are_better_copied_from_an_environment(count: int, named: bool) -> None:
-    """Nobody writes a COPY for each distribution."""
+@pytest.mark.parametrize(
+    ("count", "script", "named"), [(3, "", True), (8, "", True), (9, "", False), (9, "s", False)]
+)
+def test_site_packages_are_better_copied_from_an_environment(
+    count: int, script: str, named: bool
+) -> None:
+    """Nobody writes a COPY for each distribution, whatever else is copied with them."""
     base: Tree = {f"{SITE}/big/data.py": File(MB)}
     new = {f"{SITE}/new{n}/x.py": "x" for n in range(count)}
+    scripts = {f"usr/local/bin/{script}": "#!/usr/local/bin/python3\n"} if script else {}
+    top = "usr/local" if script else SITE
     plan, _ = planned(
         base,
-        {**base, **new, f"{SITE}/big/data.py": File(MB, mtime=7)},
-        steps=["RUN pip install big", f"COPY /{SITE} /{SITE}"],
+        {**base, **new, **scripts, f"{SITE}/big/data.py": File(MB, mtime=7)},
+        steps=["RUN pip install big", f"COPY /{top} /{top}"],
     )
     (edit,) = plan.edits
     assert bool(edit.operations) == named

@@ -12,7 +12,7 @@ import pyimginspect
 from pyimginspect.analyzers import deleted_but_shipped, leftover_build_tool
 from pyimginspect.formats._text import base_words, instruction_and_others, ranges
 from pyimginspect.inventory.facts import BaseImage
-from pyimginspect.text import counted, listed, nearest, sized
+from pyimginspect.text import counted, listed, nearest, pronoun, sized
 from tests.images import Content, File, Package, elf
 from tests.inventories import apt, on_slim, taken
 from tests.reports import clean_report, finding, layer
@@ -86,6 +86,10 @@ def test_sizes(number: int, words: str) -> None:
 )
 def test_lists_of_names(number: int, most: int, words: str) -> None:
     assert listed((f"n{n}" for n in range(1, number + 1)), most) == words
+
+
+def test_what_stands_for_names() -> None:
+    assert [pronoun("a"), pronoun(["a", "b"])] == ["it", "them"]
 
 
 @pytest.mark.parametrize(
