@@ -163,6 +163,7 @@ class OpenedImage:
         page; with ``plan`` what the edits of the :attr:`plan` save together. By the built-in
         analyzers, an image that was opened with a cache is not judged again.
         """
+        # Those of third parties may ask the clock or a network (docs/decisions/kept-reports.md).
         if analyzers is not None or self._kept is None or third_party_analyzers():
             return self._judge(analyzers, areas=areas, plan=plan)
         key = self._report_key(areas, plan)
@@ -238,6 +239,7 @@ def open_image(
         from pyimginspect.inventory.base import layers_shared
         from pyimginspect.sources.reference import pulled_as
 
+        # Without `arrived`: the layers of the base are not those that are applied here.
         below = open_reference(base, options).image
         name, count = pulled_as(base, below), layers_shared(opened.image, below)
     # What was made with probes of others is theirs to vouch for; who verifies wants it made again.

@@ -152,6 +152,7 @@ def _changes(
                 where=thing.where,
             )
         )
+    # By name as well: the order of a set of keys changes from run to run.
     return tuple(sorted(changes, key=lambda c: (-abs(c.growth), c.name, c.where)))
 
 

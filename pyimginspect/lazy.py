@@ -30,6 +30,7 @@ def loader(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
         from importlib import import_module
 
         value = getattr(import_module(home, package), name)
+        # A module's __getattr__ is asked for names that are not found otherwise: now this one is.
         setattr(sys.modules[package], name, value)
         return value
 

@@ -29,6 +29,7 @@ class FrozenDict(dict[_K, _V]):
     def __hash__(self) -> int:  # type: ignore[override]
         return hash(frozenset(self.items()))
 
+    # Pickled as other dicts are, it would get its items by __setitem__, which refuses.
     def __reduce__(self) -> tuple[Any, ...]:
         return FrozenDict, (dict(self),)
 

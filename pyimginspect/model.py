@@ -126,6 +126,8 @@ class Platform(Struct, frozen=True, kw_only=True):
         )
 
 
+# There may be millions. Nothing that they refer to can refer back, so the garbage collector may
+# pass over them (gc); MessagePack has their fields without names (array_like).
 class Entry(Struct, frozen=True, kw_only=True, gc=False, array_like=True, omit_defaults=True):
     """One member of a layer's tar archive, as its header describes it.
 
@@ -364,5 +366,6 @@ def decode_json(data: bytes, what: str) -> Any:
     """Decode JSON that an image brought; raise :class:`ManifestError` where it is none."""
     try:
         return msgspec.json.decode(data)
+    # What is nested too deeply is a RecursionError, text that is no UTF-8 no DecodeError.
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise ManifestError(f"{what} is not JSON: {exc}") from exc

@@ -25,6 +25,7 @@ class _Place:
         self, path: str, parent: _Place | None, *, directory: bool, target: str | None = None
     ) -> None:
         self.path = path
+        # `..` of the root is the root (path_resolution(7)).
         self.parent = parent or self
         self.directory = directory
         self.target = target
@@ -99,6 +100,7 @@ class PathResolver:
                     return _Walk(start, step.target.split("/")[::-1], step, 1)
                 walk.hops += step.hops
                 step = step.real if walk.hops <= MAX_LINKS else None
+            # ENOTDIR. A slash at the end leaves an empty name to do: `file/` leads nowhere.
             if step is not None and todo and not step.directory:
                 step = None
             walk.place = place = step

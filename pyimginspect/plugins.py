@@ -18,6 +18,7 @@ from pyimginspect.errors import PluginError, PyimginspectError
 __all__ = ["load_all"]
 
 _METADATA = (".dist-info", ".egg-info")
+# How the sections of entry_points.txt begin: `[pyimginspect.probes]`.
 _OURS = b"[pyimginspect."
 
 
@@ -67,11 +68,14 @@ def _declared() -> bool:
     Loading ``importlib.metadata`` and asking it takes longer than judging a small image, so
     where distributions lie in directories, as pip puts them, their files are examined first.
     """
+    # Finders other than PathFinder may know of distributions that are in no directory
+    # (importlib.metadata, "Extending the search algorithm").
     for finder in sys.meta_path:
         if finder is not PathFinder and hasattr(finder, "find_distributions"):
             return True
     for place in sys.path:
         try:
+            # An empty entry of sys.path is the working directory.
             names = os.listdir(place or ".")
         except NotADirectoryError:
             return True  # an archive, say

@@ -195,6 +195,7 @@ class TerminalProgress(_Progress):
                 line = _line(self._counts)
             columns = shutil.get_terminal_size().columns
             # One column less: a full row would have some terminals begin another one.
+            # The sequence clears the rest of the row: EL in ECMA-48.
             self._write(f"\r{line[: max(1, columns - 1)]}\x1b[K")
             self._drawn = True
             if self._over.wait(_TICK_SECONDS):

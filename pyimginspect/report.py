@@ -103,6 +103,7 @@ class Finding(Struct, frozen=True, kw_only=True):
         """16 hexadecimal digits that stay the same from build to build of an image."""
         # A name that is no UTF-8 counts as it is spelled in a report that was written and read.
         name = f"{self.rule}\0{self.subject}".encode("utf-8", "backslashreplace")
+        # 64 bits are enough for the thousands of findings that a baseline has at most.
         return hashlib.sha256(name).hexdigest()[:16]
 
     @property
@@ -313,6 +314,7 @@ _Document = TypeVar("_Document", bound="Report | Reports")
 
 def _read(text: str | bytes, kind: type[_Document]) -> _Document:
     try:
+        # First the version alone, since a report of another one may lack fields, or have others.
         version = from_json(text, _Versioned).schema_version
         if version != SCHEMA_VERSION:
             raise ReportError(
@@ -329,6 +331,7 @@ def as_json(record: Struct, *, indent: int = 2) -> str:
     Bytes of names that are no UTF-8 are spelled out, as ``\\udcff``.
     """
     try:
+        # Few reports have such names; only they are gone through once more.
         data = msgspec.json.encode(record)
     except UnicodeEncodeError:
         data = msgspec.json.encode(_plain(record))
@@ -336,6 +339,7 @@ def as_json(record: Struct, *, indent: int = 2) -> str:
 
 
 def _plain(record: Struct) -> dict[str, Any]:
+    # JSON has no numbers as keys, which `savings` has.
     plain: dict[str, Any] = _encodable(msgspec.to_builtins(record, str_keys=True))
     return plain
 

@@ -111,11 +111,13 @@ def code_identity() -> str | None:
     count = 0
     try:
         for place, folders, files in os.walk(root):
+            # os.walk has the order of the disk, which is another one in another copy.
             folders[:] = sorted(name for name in folders if name != "__pycache__")
             for name in sorted(files):
                 path = os.path.join(place, name)
                 with open(path, "rb", buffering=0) as file:
                     data = file.read()
+                # Name and length, so that no bytes can move from one file to the next unseen.
                 sums.update(repr((path[len(root) :], len(data))).encode())
                 sums.update(data)
                 count += 1

@@ -19,6 +19,7 @@ from pyimginspect.version import VERSION
 __all__ = ["areas_of", "image_facts", "make_report", "with_edits"]
 
 _LARGEST_LOSSES = 20
+# How names begin. Other variables may be secrets, and reports are passed on.
 _TOLD_VARIABLES = ("PATH", "PYTHON", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "LANG")
 
 

@@ -191,6 +191,7 @@ class RootFS:
                 directory, rest = "", rest[1:]
             while rest.startswith("../"):
                 directory, rest = directory.rpartition("/")[0], rest[3:]
+            # Names that begin with a dot, `.` and `..` among them, go the long way.
             if not rest or rest.startswith((".", "/")) or "//" in rest or "/." in rest:
                 return None
             path = f"{directory}/{rest}" if directory else rest
@@ -229,6 +230,7 @@ class RootFS:
     @cached_property
     def symlinks(self) -> tuple[str, ...]:
         """The paths of all symbolic links, sorted; hard links to one among them."""
+        # Both remember paths that a higher layer took away.
         named = [path for path in self._links | self._moved if path in self.nodes]
         return tuple(sorted(path for path in named if self.nodes[path].kind == "symlink"))
 
@@ -275,6 +277,7 @@ class RootFS:
 
 def implied_directory(path: str, layer: int) -> Node:
     """Return a node for a directory that entries imply and none describes, as Docker makes it."""
+    # ImpliedDirectoryMode of moby's pkg/archive; no header says an owner or a time.
     entry = Entry(
         path=path, kind="directory", mode=0o755, uid=0, gid=0, size=0, stored=0, offset=0, mtime=0
     )

@@ -94,6 +94,7 @@ class _Section(io.RawIOBase, BinaryIO):
         left = self._size - self._position
         count = left if count is None or count < 0 else min(count, left)
         data = self._file.read(count) if count > 0 else b""
+        # What describes the blob promises these bytes: a shorter file must not look like its end.
         if count > 0 and not data:
             raise TruncatedError("the file ends within the layer")
         self._position += len(data)

@@ -46,6 +46,7 @@ from pyimginspect.model import Digest, LayerIndex
 
 __all__ = ["DEFAULT_SIZE", "Cache", "CacheInfo", "cache_directory", "cache_file", "said"]
 
+# Bytes of a SHA-256. They show damage; who may write the file may change anything in it.
 _SEAL = 8
 _PUT_LAYER = """INSERT INTO layers (diff_id, versions, data) VALUES (?, ?, ?)
     ON CONFLICT (diff_id, versions) DO UPDATE SET data = excluded.data"""
@@ -53,6 +54,7 @@ _PUT_DOCUMENT = """INSERT INTO documents (digest, data) VALUES (?, ?)
     ON CONFLICT (digest) DO UPDATE SET data = excluded.data"""
 _PUT_REPORT = """INSERT INTO reports (key, data) VALUES (?, ?)
     ON CONFLICT (key) DO UPDATE SET data = excluded.data"""
+# A unary plus keeps sqlite from answering by an index (https://sqlite.org/optoverview.html).
 # The digest is read from the row itself: a damaged index may lead to the row of another blob.
 _DIFF_ID_OF_BLOB = """SELECT diff_id FROM blobs
     WHERE rowid = (SELECT rowid FROM blobs WHERE digest = ?) AND +digest = ?"""
@@ -240,6 +242,7 @@ class Cache:
                 for table in (*SIZED, "blobs"):
                     self._database.execute(f"DELETE FROM {table}")
                 self._database.execute("VACUUM")
+                # VACUUM writes the new file to the log: this moves it over, and empties the log.
                 self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         except sqlite3.Error as exc:
             hint = "deleting the file does as well, where nothing else uses it"
@@ -269,6 +272,7 @@ class Cache:
             except sqlite3.Error:
                 raise exc from None
             self._writable = False
+            # A cache that is mounted read-only, as CI systems do, is meant to be so.
             if os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK):
                 self._warn(f"the cache {self.path} cannot be written: {exc}")
             return database
@@ -278,6 +282,7 @@ class Cache:
         number = 1
         while (aside := Path(f"{self.path}.damaged-{number}")).exists():
             number += 1
+        # sqlite would apply a log that stays behind to the new file.
         for suffix in ("", "-wal", "-shm"):
             with contextlib.suppress(FileNotFoundError):
                 os.replace(f"{self.path}{suffix}", f"{aside}{suffix}")

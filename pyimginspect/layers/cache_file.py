@@ -118,6 +118,8 @@ def open_database(path: Path) -> sqlite3.Connection:
     database = sqlite3.connect(
         path,
         timeout=_BUSY_SECONDS,
+        # The module would begin transactions by itself, which keep other processes waiting.
+        # Cache has a lock of its own for the threads that share the connection.
         isolation_level=None,
         check_same_thread=False,
         factory=_Connection,
@@ -130,7 +132,10 @@ def open_database(path: Path) -> sqlite3.Connection:
         if database.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
             with contextlib.suppress(sqlite3.OperationalError):  # others are using it: next time
                 database.execute("PRAGMA journal_mode = WAL")
+        # With a write-ahead log a power failure may take the last entries, and damages nothing
+        # (https://sqlite.org/pragma.html#pragma_synchronous).
         database.execute("PRAGMA synchronous = NORMAL")
+        # A damaged schema shows when a statement needs it, not when the file is opened.
         database.execute("SELECT count(*) FROM layers WHERE diff_id = ''").fetchone()
     except BaseException:
         database.close()
@@ -144,6 +149,8 @@ def open_unchanging(path: Path) -> sqlite3.Connection:
     What they have not yet moved from their log to the file is not seen, and what they move
     meanwhile may look like damage. Raises ``sqlite3.Error``.
     """
+    # A file in WAL mode needs a -shm file beside it, unless it is said to be immutable
+    # (https://sqlite.org/wal.html, "Read-Only Databases").
     address = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
     database = sqlite3.connect(
         address, uri=True, isolation_level=None, check_same_thread=False, factory=_Connection

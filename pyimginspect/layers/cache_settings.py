@@ -42,6 +42,7 @@ def cache_directory(directory: str | os.PathLike[str] | None = None) -> Path:
     from platformdirs import user_cache_path
 
     try:
+        # Windows has a directory for the author too, which would have the same name once more.
         path = user_cache_path("pyimginspect", appauthor=False)
     except RuntimeError:
         path = Path("~")

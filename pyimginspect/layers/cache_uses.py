@@ -15,6 +15,7 @@ _LATER_SECONDS = 10.0
 _AT_ONCE = 32  # entries examined, when some have to go
 _FREE = 0.9  # of the limit is what is filled again after that
 _PATIENCE_MS = 100  # a use is not worth waiting for a lock as long as an entry is
+# A count and no time, since clocks are set back.
 _LAST = "(SELECT max(used) + 1 FROM uses)"
 
 
@@ -78,8 +79,10 @@ class Uses:
                 for kind, identity, size in oldest:
                     if total <= self.limit * _FREE:
                         break
+                    # A column of sqlite holds values of any type: damage can make one of another.
                     if not isinstance(size, int):
                         raise sqlite3.DatabaseError("a size is no number")
+                    # `kind` is read from the file: only a table of ours is put into a statement.
                     if kind in SIZED:
                         database.execute(f"DELETE FROM {kind} WHERE id = ?", (identity,))
                     database.execute("DELETE FROM uses WHERE kind = ? AND id = ?", (kind, identity))
@@ -99,6 +102,8 @@ def _total(database: sqlite3.Connection) -> int:
 
 @contextlib.contextmanager
 def _transaction(database: sqlite3.Connection) -> Iterator[None]:
+    # Begun by reading, a transaction may fail at once where it would have to wait for a lock to
+    # write (https://sqlite.org/lang_transaction.html).
     database.execute("BEGIN IMMEDIATE")
     try:
         yield

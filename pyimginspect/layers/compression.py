@@ -31,6 +31,7 @@ bytes(8 << 20)
 
 def sniff(head: bytes) -> Compression:
     """Tell the compression of a stream from its first six bytes."""
+    # Method 8 is deflate, the only one that RFC 1952 defines.
     if head.startswith(b"\x1f\x8b\x08"):
         return "gzip"
     if head.startswith(b"\x28\xb5\x2f\xfd"):
@@ -64,6 +65,7 @@ class _Zlib:
     """The interface of ``bz2.BZ2Decompressor`` around ``zlib.decompressobj``."""
 
     def __init__(self) -> None:
+        # 16 for gzip's header and trailer, whose sum is verified then; 15 for the largest window.
         self._object = zlib.decompressobj(wbits=31)
         self.needs_input = True
 
@@ -106,6 +108,7 @@ def zstd_module() -> Any:
 def _xz() -> _Decompressor:
     import lzma  # few layers are in xz or bzip2
 
+    # What `xz -9` makes takes 65 MiB to decompress (xz(1)); a stream may ask for gigabytes.
     return cast(_Decompressor, lzma.LZMADecompressor(memlimit=1 << 28))
 
 
@@ -189,6 +192,7 @@ class Decompressed:
     def _begin_next(self, rest: bytes) -> None:
         """Look whether another member or frame follows; zeros after the last one are padding."""
         while True:
+            # gzip passes over them as well (GNU gzip's manual, "Using gzip on tapes").
             rest = rest.lstrip(b"\0")
             more = self._stream.read(_INPUT) if len(rest) < MAGIC_LENGTH else b""
             self.consumed += len(more)
@@ -199,5 +203,6 @@ class Decompressed:
         self._input = rest
         if not rest:
             self._ended = True
+        # Go's compress/gzip refuses such a stream too, where gzip(1) only warns.
         elif sniff(rest[:MAGIC_LENGTH]) == "none":
             raise CorruptLayerError("the compressed layer is followed by other bytes")

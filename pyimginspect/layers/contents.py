@@ -26,7 +26,7 @@ __all__ = [
     "may_identify",
 ]
 
-_SMALLEST_ELF = 52
+_SMALLEST_ELF = 52  # bytes: Elf32_Ehdr, the shorter of the two headers
 _NAMES = texts.NAMES.union(rpmdb.NAMES)
 _BEGINNINGS = (*texts.BEGINNINGS, *strings.BEGINNINGS)
 
@@ -140,6 +140,8 @@ class Texts(Reader):
 
     def wants(self, file: File) -> bool:
         """Whether the file has the name of one."""
+        # Most copyright files are prose, and each package has one: four bytes are enough to leave
+        # those unread.
         return wants_text(file.path) and (
             file.head == licenses.HEAD or not licenses.is_copyright(file.path)
         )
@@ -182,6 +184,7 @@ class Scripts(Reader):
 
     def read(self, file: File, content: RandomAccess) -> None:
         """Keep the script."""
+        # Of scripts that are too long, or too many, there is no note: their first lines are kept.
         self._left -= file.size
         self._texts.facts[file.position] = bytes(content.read_at(0, file.size))
 

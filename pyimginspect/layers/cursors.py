@@ -23,7 +23,10 @@ except ImportError:  # no wheel for this machine: slower, and the same sums
 
 __all__ = ["Buffered", "ContentCursor", "SeekCursor", "StreamCursor"]
 
+# Bytes that `wanted_ranges` is shown, as many as in toc/reading.py: what is kept of a file must
+# not depend on the way through the layer.
 _HEAD = 1 << 16
+# Bytes; with 8 KiB it takes longer (docs/decisions/reading-archives.md).
 _WINDOW = 1 << 12
 _SMALL = 1 << 15  # bytes; a copy takes less time than a view that saves it
 
@@ -310,6 +313,7 @@ class StreamCursor(ContentCursor):
 
     def _parts(self, size: int, mapped: bool) -> RandomAccess:
         parts: list[tuple[int, bytes | memoryview]] = []
+        # What lies between the parts is summed up as well, and not kept.
         crc = at = 0
         for offset, length in wanted_ranges(self.peek(_HEAD), size, mapped=mapped):
             crc = self._sum(offset - at, crc)
@@ -350,6 +354,7 @@ class StreamCursor(ContentCursor):
     def finish(self) -> int:
         """Read what is left after the archive, and return the length of the whole layer."""
         self._at = len(self._chunk)
+        # A diff ID covers what follows the end blocks: GNU tar fills up records of 10 KiB.
         while self._next():
             self._at = len(self._chunk)
         return self.position

@@ -47,12 +47,14 @@ _STRING = 64 << 10  # bytes
 _ALL_STRINGS = 1 << 20  # bytes
 _SMALL_STRING_TABLE = 32 << 10  # bytes; copying as much is cheaper than a read for each string
 
+# d_tag (elf.h). DT_RPATH is searched before LD_LIBRARY_PATH, DT_RUNPATH after it (ld.so(8)).
 _DT_NULL, _DT_NEEDED, _DT_STRTAB, _DT_STRSZ, _DT_SONAME = 0, 1, 5, 10, 14
 _DT_RPATH, _DT_RUNPATH, _DT_FLAGS_1 = 15, 29, 0x6FFFFFFB
 _DT_VERDEF, _DT_VERNEED = 0x6FFFFFFC, 0x6FFFFFFE
+# Their values are offsets into the string table, or lead to such.
 _NAMING = (_DT_NEEDED, _DT_SONAME, _DT_RPATH, _DT_RUNPATH, _DT_VERDEF, _DT_VERNEED)
-_VER_FLG_BASE, _VER_FLG_WEAK = 1, 2
-_NT_GNU_BUILD_ID = 3
+_VER_FLG_BASE, _VER_FLG_WEAK = 1, 2  # vd_flags and vna_flags
+_NT_GNU_BUILD_ID = 3  # n_type of the note that `ld --build-id` writes
 
 
 Table = bytes | memoryview
@@ -80,6 +82,8 @@ def _read(content: RandomAccess, facts: dict[str, Any]) -> None:
     """Fill ``facts`` with the fields of :class:`ElfFile`, in an order that keeps the most."""
     form, segments = read_headers(content, facts)
     loads, dynamic, notes = [], None, 0
+    # Linux takes the first PT_INTERP (load_elf_binary in fs/binfmt_elf.c); the last PT_DYNAMIC
+    # counts, for glibc's ld.so and for musl's.
     for segment in segments:
         kind = segment[0]
         if kind == PT_LOAD:
@@ -99,6 +103,7 @@ def _read(content: RandomAccess, facts: dict[str, Any]) -> None:
     if dynamic is not None and dynamic[5]:
         facts["dynamic"] = True
         _Dynamic(content, form, loads).read(dynamic, facts)
+    # A position-independent program is ET_DYN as a library is; only the program has PT_INTERP.
     if facts["kind"] == "executable" or "interpreter" in facts:
         facts["frozen_python"] = frozen_python(content)
 
@@ -117,6 +122,8 @@ def _build_id(content: RandomAccess, form: Form, segment: Segment) -> str:
     """Return the build ID among the notes of a PT_NOTE, in hexadecimal, or nothing."""
     _, _, offset, _, _, in_file, _, align = segment
     data = bytes(content.read_at(offset, min(in_file, _NOTES))) if offset < content.size else b""
+    # The gABI has words of 8 bytes in 64-bit files; GNU's notes have 4 in both, and 8 only where
+    # the segment is aligned so (.note.gnu.property).
     align = 8 if align == 8 else 4
     place = 0
     while place + 12 <= len(data):
@@ -224,6 +231,7 @@ class _Dynamic:
 
     def _table(self, address: int, what: str, parse: Callable[[Table], list[T]]) -> list[T]:
         """Return what ``parse`` makes of a table whose length nothing tells."""
+        # ld.so follows vn_next and vd_next and does not count (elf/dl-version.c of glibc).
         place = self._place(address, what)
         for length in (_USUAL_VERSION_TABLE, _VERSION_TABLE):
             try:
@@ -245,6 +253,7 @@ class _Dynamic:
             while count and step:
                 _, flags, _, name, step = read_version(data, version_at)
                 offsets.append(name)
+                # Such a version may be missing (match_symbol in elf/dl-version.c of glibc).
                 if flags & _VER_FLG_WEAK:
                     weak.append(name)
                 version_at += step

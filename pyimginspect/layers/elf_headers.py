@@ -39,9 +39,11 @@ _PF_X, _PF_W, _PF_R = 1, 2, 4
 _HEAD = 1024  # bytes; one read that nearly always holds all program headers
 _FRONT, _SECOND_FRONT, _SMALL, _END = 16 << 20, 8 << 20, 1 << 20, 1 << 20  # bytes
 _MOST = 32 << 20  # bytes that are kept of one file: layers are read side by side
+# Segments of one kind: a real file has about ten program headers in all.
 _RANGES = 20
 _PROGRAM_HEADERS = 64 << 10  # bytes; Linux refuses more too (load_elf_phdrs in fs/binfmt_elf.c)
 
+# e_type: ET_REL, ET_EXEC, ET_DYN, ET_CORE.
 _KINDS: dict[int, Literal["executable", "shared", "relocatable", "core"]] = {
     1: "relocatable",
     2: "executable",
@@ -51,6 +53,7 @@ _KINDS: dict[int, Literal["executable", "shared", "relocatable", "core"]] = {
 
 # What `uname -m` says on such a machine, where it is one name: (big-endian, bits) tell the rest.
 _MACHINES = {
+    # e_machine: EM_386, EM_68K, EM_ARM, EM_X86_64, EM_AARCH64.
     3: "i386",
     4: "m68k",
     40: "arm",
@@ -58,6 +61,7 @@ _MACHINES = {
     183: "aarch64",
 }
 _MACHINES_BY_FORM = {
+    # EM_SPARC, EM_MIPS, EM_PPC, EM_PPC64, EM_S390, EM_SPARCV9, EM_RISCV, EM_LOONGARCH.
     2: {("big", 32): "sparc"},
     8: {
         ("big", 32): "mips",
@@ -113,9 +117,12 @@ def _form(bits: Literal[32, 64], endian: Literal["little", "big"]) -> Form:
     return Form(
         bits=bits,
         endian=endian,
+        # After e_ident: e_type, e_machine; e_version, e_entry, e_phoff, e_shoff, e_flags; e_ehsize,
+        # e_phentsize, e_phnum, e_shentsize, e_shnum, e_shstrndx.
         header=struct.Struct(order + ("16xHHI3QIHHHHHH" if bits == 64 else "16xHHI3IIHHHHHH")),
         segment=struct.Struct(order + ("IIQQQQQQ" if bits == 64 else "IIIIIIII")),
         words=order + "%d" + ("Q" if bits == 64 else "I"),
+        # Verneed, Vernaux, Verdef and Nhdr have fields of 16 and 32 bits in both classes.
         need=struct.Struct(order + "HHIII"),
         need_version=struct.Struct(order + "IHHII"),
         definition=struct.Struct(order + "HHHHIII"),
@@ -228,6 +235,7 @@ def _likely(head: bytes, size: int, mapped: bool) -> Iterator[tuple[int, int]]:
     yield from [(s[2], s[2] + s[5]) for s in segments if s[5] <= _SMALL][:_RANGES]
     for start, stop in read_only:
         yield start, min(stop, start + _SECOND_FRONT)
+    # One that begins the file has symbols and then strings: the whole of it, if there is room.
     yield from (segment for segment in read_only if not segment[0])
     if mapped:
         # PyPy has the text of its version at the beginning of what it writes to.
@@ -291,6 +299,8 @@ def loaded_ranges(content: RandomAccess) -> list[tuple[int, int]]:
 
 
 def _in_order(loads: list[Segment], size: int) -> list[tuple[int, int]]:
+    # Texts are read-only data, which binutils puts apart from code on x86 since 2.31
+    # (`ld -z separate-code`); older linkers have both in one segment.
     order = {_PF_R: 0, _PF_R | _PF_X: 1}
     ranges = sorted(
         (order.get(flags & 7, 2), offset, min(offset + in_file, size))

@@ -35,6 +35,7 @@ from pyimginspect.model import Entry, LayerIndex
 
 __all__ = ["Collector", "Indexed", "Progress", "index_layer"]
 
+# Bytes: Linux reads 256 of a first line (BINPRM_BUF_SIZE); a second one may say the interpreter.
 _SCRIPT_HEAD = 1024
 _USUAL = Algorithms()
 
@@ -88,6 +89,8 @@ def _seek_through(
     progress: Progress | None,
 ) -> Indexed:
     if isinstance(blob, FileBlob):
+        # SeekCursor has a window of its own; a buffer beside it costs a third more time
+        # (docs/decisions/reading-archives.md).
         file: BinaryIO = open(blob.path, "rb", buffering=0)  # noqa: SIM115 - closed below
         start = blob.offset
     else:

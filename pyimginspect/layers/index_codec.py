@@ -27,6 +27,7 @@ __all__ = [
 _PLAIN = b"\x01"
 _ESCAPED = b"\x02"  # with names that are no UTF-8, which MessagePack's strings must be
 _RAW_NAME = 1  # MessagePack extension type of such a name
+# zstd's own default, ZSTD_CLEVEL_DEFAULT.
 _LEVEL = 3
 
 _encoder = msgspec.msgpack.Encoder()

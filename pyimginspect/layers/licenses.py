@@ -14,7 +14,10 @@ HEAD = b"Form"
 """The first bytes of a machine-readable file: it begins with its ``Format`` field."""
 
 _COPYRIGHT = re.compile(r"usr/share/doc/[^/]+/copyright")
+# Drafts before 1.0 called the field Format-Specification, or had DEP 5 in the address.
 _FORMAT = re.compile(rb"Format(-Specification)?:[ \t]*\S*copyright-format|Format[^\n]*dep5?", re.I)
+# The short name on the first line. Field names are not case-sensitive (Debian Policy, "Syntax of
+# control files").
 _LICENSE = re.compile(rb"^License:[ \t]*([^\n]{1,200})", re.MULTILINE | re.I)
 
 

@@ -19,9 +19,14 @@ class Limits(Struct, frozen=True, kw_only=True):
     bound the shell scripts of which the whole text is kept; of longer ones the first line is.
     """
 
+    # All are far beyond what images of programs have (docs/sources.md, "Limits").
     entries: int = 5_000_000
+    # PATH_MAX of Linux. An extended header may be as long as for Go's archive/tar and libarchive.
     path: int = 4096
     header: int = _MIB
+    # Programs shrink to a third or so, zeros by deflate to a thousandth
+    # (https://zlib.net/zlib_tech.html), by zstd to less. Up to the floor it may be an honest file
+    # of zeros, such as a disk image.
     expansion: int = 200
     expansion_floor: int = 4096 * _MIB
     text: int = 16 * _MIB

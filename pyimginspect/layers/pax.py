@@ -16,9 +16,11 @@ def pax_records(data: bytes) -> Iterator[tuple[str, bytes]]:
     """Yield the ``length key=value`` records of an extended header."""
     position = 0
     while position < len(data):
+        # Eleven digits are more than any header of a megabyte (Limits.header) can need.
         space = data.find(b" ", position, position + 12)
         digits = data[position:space]
         end = position + int(digits) if space > position and digits.isdigit() else -1
+        # The length counts its own digits and the newline (POSIX, pax, "pax Extended Header").
         if end <= space or end > len(data) or data[end - 1] != 0x0A:
             raise CorruptLayerError("an extended header's record is invalid")
         key, equals, value = data[space + 1 : end - 1].partition(b"=")
@@ -34,6 +36,8 @@ def decimal(extended: dict[str, bytes], key: str, otherwise: int) -> int:
     if value is None:
         return otherwise
     whole = value.partition(b".")[0]
+    # 64 bits have 20 digits, or 19 and a sign. Of thousands int() raises a ValueError of its own
+    # (CVE-2020-10735).
     if not whole.removeprefix(b"-").isdigit() or len(whole) > 20:
         raise CorruptLayerError(f"'{key}' of an extended header is no number")
     number = int(whole)

@@ -20,7 +20,8 @@ __all__ = ["frozen_python"]
 _MAGIC = b"MEI\014\013\012\013\016"
 _END = 4096  # bytes at the end of a file; the cookie is usually 2,200 before it
 _COOKIE = struct.Struct("!8sIIII")
-_NAME = 64  # bytes
+_NAME = 64  # bytes of the field for the name of libpython
+# The letters are ABI flags: libpython3.7m, libpython3.13t.
 _LIBPYTHON = re.compile(rb"libpython(\d\.\d{1,2})[a-z]{0,3}\.so")
 
 

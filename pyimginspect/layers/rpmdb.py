@@ -27,7 +27,7 @@ _DIRECTORIES: Final = ("var/lib/rpm", "usr/lib/sysimage/rpm", "usr/share/rpm")
 
 _MOST_PACKAGES: Final = 100_000
 _MOST_PATHS: Final = 256 << 20
-_LONGEST_HEADER: Final = 256 << 20
+_LONGEST_HEADER: Final = 256 << 20  # rpm's HEADER_DATA_MAX is one byte less
 
 
 def wants(path: str) -> bool:
@@ -77,8 +77,12 @@ def _blobs(data: bytes) -> Iterator[bytes]:
 
 # --- sqlite -------------------------------------------------------------------------------------
 _SQLITE_MAGIC: Final = b"SQLite format 3\0"
+# Read and write version, bytes 18 and 19 of the file: 1 for a rollback journal, 2 for a log
+# (https://sqlite.org/fileformat.html, "File format version numbers").
 _WAL_MODE: Final = b"\2\2"
 _ROLLBACK_MODE: Final = b"\1\1"
+# In all 20 million instructions of sqlite's virtual machine. A row takes a few; pages of a
+# hostile file may lead to each other without end.
 _STEPS_A_CALL: Final = 10_000
 _MOST_CALLS: Final = 2_000
 
@@ -112,6 +116,7 @@ def _sqlite_blobs(data: bytes) -> Iterator[bytes]:
 
 def _harden(connection: sqlite3.Connection) -> None:
     """Make ready for a database from strangers (https://sqlite.org/security.html)."""
+    # A name that is no UTF-8 would raise an error where it is fetched.
     connection.text_factory = bytes
     connection.execute("PRAGMA trusted_schema = OFF")
     connection.execute("PRAGMA cell_size_check = ON")
@@ -129,11 +134,15 @@ def _only_reading(action: int, *_: object) -> int:
 
 # --- NDB ----------------------------------------------------------------------------------------
 _NDB_MAGIC: Final = b"RpmP\0\0\0\0"
+# Magic number, version, generation, pages of slots; what follows up to byte 32 is not needed.
 _NDB_HEADER: Final = struct.Struct("<4s3I")
 _NDB_PAGE: Final = 4096
+# "Slot", number of the package, first block, number of blocks.
 _NDB_SLOT: Final = struct.Struct("<4s3I")
+# SLOT_START: the header takes the place of two slots.
 _NDB_FIRST_SLOT: Final = 2
 _NDB_BLOCK: Final = 16
+# "BlbS", number of the package, time, length.
 _NDB_BLOB: Final = struct.Struct("<4s3I")
 
 
@@ -163,14 +172,19 @@ def _ndb_blobs(data: bytes) -> Iterator[bytes]:
 # --- Berkeley DB --------------------------------------------------------------------------------
 # Hash databases of version 8 to 10, in the byte order of the machine that wrote them.
 _BDB_ORDER: Final = {b"\x61\x15\x06\x00": "<", b"\x00\x06\x15\x61": ">"}
+# P_HASHMETA; P_HASH_UNSORTED (before 4.6) and P_HASH; P_OVERFLOW; H_KEYDATA and H_OFFPAGE.
+# A page's header has 26 bytes: next page at 16, number of entries at 20, on overflow pages
+# length of the content at 22, type at 25.
 _BDB_META_PAGE: Final = 8
 _BDB_HASH_PAGES: Final = frozenset({2, 13})
 _BDB_OVERFLOW_PAGE: Final = 7
 _BDB_KEY_OR_DATA, _BDB_OFF_PAGE = 1, 3
+# Bytes of a page: DB_MIN_PGSIZE and DB_MAX_PGSIZE.
 _BDB_SMALLEST, _BDB_LARGEST = 512, 65536
 
 
 def _bdb_blobs(data: bytes, order: str) -> Iterator[bytes]:
+    # Byte 24 names how the database is encrypted, 0 for not at all (encrypt_alg).
     if len(data) < 512 or data[25] != _BDB_META_PAGE or data[24]:
         raise CorruptLayerError("the rpm database is no Berkeley DB hash, or an encrypted one")
     (page_size,) = struct.unpack_from(f"{order}I", data, 20)
@@ -197,6 +211,7 @@ def _bdb_page(data: bytes, start: int, page_size: int, order: str) -> Iterator[b
         if kind == _BDB_KEY_OR_DATA:
             yield data[start + value + 1 : start + key]
         elif kind == _BDB_OFF_PAGE and key - value >= 12:
+            # HOFFPAGE: type, three bytes unused, first page, total length.
             page, length = struct.unpack_from(f"{order}2I", data, start + value + 4)
             yield _bdb_overflow(data, page, length, page_size, order)
         else:

@@ -23,6 +23,7 @@ _LONGEST_DIRECTORY: Final = 4096
 _NAME, _VERSION, _RELEASE, _EPOCH = 1000, 1001, 1002, 1003
 _INSTALL_TIME, _SIZE, _LONG_SIZE, _VENDOR, _ARCHITECTURE = 1008, 1009, 5009, 1011, 1022
 _LICENSE = 1014
+# Old names are whole paths, as rpm wrote them before rpmlib(CompressedFileNames).
 _OLD_FILE_NAMES, _FILE_STATES, _SOURCE_RPM = 1027, 1029, 1044
 _PROVIDES, _REQUIRE_FLAGS, _REQUIRES, _RECOMMENDS = 1047, 1048, 1049, 5046
 _DIRECTORY_INDEXES, _BASE_NAMES, _DIRECTORY_NAMES = 1116, 1117, 1118
@@ -43,12 +44,14 @@ _WANTED: Final = frozenset(
 )
 
 _INT32, _INT64, _STRING, _STRING_ARRAY, _I18N_STRING = 4, 5, 6, 8, 9
-_NUMBERS: Final = {2: "B", 3: "H", _INT32: "I", _INT64: "Q"}
+_NUMBERS: Final = {2: "B", 3: "H", _INT32: "I", _INT64: "Q"}  # INT8, INT16
 _INDEX: Final = struct.Struct(">4I")
 _LENGTHS: Final = struct.Struct(">2I")
 
 # Features of rpm itself (RPMSENSE_RPMLIB), and weak requirements of old (RPMSENSE_MISSINGOK).
 _NO_REQUIREMENT: Final = 1 << 24 | 1 << 19
+# RPMFILE_STATE_NORMAL. Others were replaced by another package, not installed, or are of the
+# wrong color, of another architecture in a multilib system.
 _STATE_NORMAL: Final = 0
 
 _Entries = dict[int, tuple[int, int, int]]
@@ -138,6 +141,7 @@ def _package(tags: _Tags, room: int) -> RpmPackage:
         requires = [
             need for need, flag in zip(requires, flags, strict=True) if not flag & _NO_REQUIREMENT
         ]
+    # Instead of the other tag in packages of 4 GiB and more.
     size = tags.number(_LONG_SIZE)
     return RpmPackage(
         name=name,

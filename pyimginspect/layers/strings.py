@@ -18,9 +18,11 @@ __all__ = ["BEGINNINGS", "find_version", "libc_version", "python_version", "want
 _PIECE = 256 << 10  # bytes
 _OVERLAP = 512  # bytes; longer than any of the texts
 _MOST = 64 << 20  # bytes of one file
-_MOST_OF_MUSL = 4 << 20
+_MOST_OF_MUSL = 4 << 20  # bytes; all of musl is less than one megabyte
 
+# musl's loader and its library are one file, called libc.so where musl itself installs it.
 _MUSL = re.compile(r"ld-musl-[\w-]+\.so\.\d|libc\.musl-[\w-]+\.so\.\d|libc\.so")
+# platform-python is RHEL 8's. The letters are ABI flags: python3.7m, python3.13t.
 _PYTHON = re.compile(
     r"(?:libpython|python|platform-python)([23])\.(\d{1,2})[a-z]{0,3}(?:\.so(?:\.\d+){0,2})?"
 )

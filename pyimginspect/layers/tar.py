@@ -28,9 +28,9 @@ _ADLER = 65521
 _EIGHT_SPACES = 8 * ord(" ")
 _KINDS: dict[bytes, Kind] = {
     b"0": "file",
-    b"\0": "file",
-    b"7": "file",
-    b"S": "file",
+    b"\0": "file",  # V7's, which POSIX keeps for old archives
+    b"7": "file",  # contiguous: without a meaning here, by POSIX as a regular file
+    b"S": "file",  # sparse, GNU tar's own format
     b"1": "hardlink",
     b"2": "symlink",
     b"3": "character",
@@ -38,7 +38,7 @@ _KINDS: dict[bytes, Kind] = {
     b"5": "directory",
     b"6": "fifo",
 }
-_LARGEST = 1 << 60
+_LARGEST = 1 << 60  # bytes: no layer stores as many
 _NO_SIZE = -1  # where a file has no length but that of its content
 
 
@@ -181,6 +181,7 @@ def _number(field: bytes, name: bytes) -> int:
 
 
 def _owner(field: bytes, name: bytes) -> tuple[int, int, int]:
+    # Go before 1.9 wrote the file's type, S_IFMT, into the mode as well.
     mode = _number(field[:8], name) & 0o7777
     return mode, _number(field[8:16], name), _number(field[16:], name)
 
@@ -257,6 +258,8 @@ def _entry(
     xattrs: tuple[str, ...] = ()
     if extended:
         raw, size, owner, mtime = _overridden(extended, raw, size, owner, mtime)
+        # realsize is of version 1.0, size of 0.0 and 0.1 (GNU tar's manual, "Storing Sparse
+        # Files").
         logical = decimal(extended, "GNU.sparse.realsize", logical)
         logical = decimal(extended, "GNU.sparse.size", logical)
         xattrs = xattrs_of(extended)
@@ -265,8 +268,10 @@ def _entry(
     if kind is None or (kind != "directory" and (not path or raw.endswith(b"/"))):
         kind = _unusual_kind(flag, raw, path)
     if flag == b"S":
+        # realsize of oldgnu_header (tar.h); isextended is at 482, and at 504 in further blocks.
         logical = _number(block[483:495], name)
         _skip_sparse_map(cursor, block)
+    # No content follows the header of anything else, whatever size it states, as in Go's reader.
     stored = size if kind == "file" else 0
     if not 0 <= stored <= _LARGEST or logical > _LARGEST:
         claimed = size if size < 0 else max(size, logical)
@@ -296,6 +301,7 @@ def _entry(
 
 def _with_prefix(block: bytes, raw: bytes) -> bytes:
     """Return a name with what comes before it in ustar, if the header is one."""
+    # GNU's magic number is `ustar` and two spaces, and its headers have atime and ctime there.
     if block[257:263] != b"ustar\0":
         return raw
     return block[345:500].partition(b"\0")[0] + b"/" + raw

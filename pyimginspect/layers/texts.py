@@ -26,16 +26,16 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "RECORD": _DIST_INFO,
     "WHEEL": _METADATA,
     "INSTALLER": _METADATA,
-    "REQUESTED": _METADATA,
-    "direct_url.json": _METADATA,
+    "REQUESTED": _METADATA,  # PEP 376: a user asked for it, and no dependency
+    "direct_url.json": _METADATA,  # PEP 610
     "top_level.txt": _METADATA,
     "entry_points.txt": _METADATA,
     "PKG-INFO": _EGG_INFO,
     "installed-files.txt": _EGG_INFO,
     "pyvenv.cfg": (),
-    "build-details.json": (),
-    "EXTERNALLY-MANAGED": (),
-    "patchlevel.h": (),
+    "build-details.json": (),  # PEP 739
+    "EXTERNALLY-MANAGED": (),  # PEP 668
+    "patchlevel.h": (),  # PY_VERSION, in Python's headers
     "os-release": ("etc/", "usr/lib/"),
     "alpine-release": ("etc/",),
     "debian_version": ("etc/",),
@@ -44,16 +44,16 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "ld.so.cache": ("etc/",),
     "passwd": ("etc/",),
     "group": ("etc/",),
-    "world": ("etc/apk/",),
-    "docker": ("etc/dpkg/dpkg.cfg.d/",),
+    "world": ("etc/apk/",),  # what apk was asked to install
+    "docker": ("etc/dpkg/dpkg.cfg.d/",),  # says which images of Debian are slim
     "installed": ("lib/apk/db/",),
     "status": ("var/lib/dpkg/",),
     "diversions": ("var/lib/dpkg/",),
-    "extended_states": ("var/lib/apt/",),
+    "extended_states": ("var/lib/apt/",),  # what apt installed as a dependency
     "apt.conf": ("etc/apt/",),
     "sources.list": ("etc/apt/",),
-    "container-manifest-2": ("var/lib/rpmmanifest/",),
-    "packages.toml": ("usr/lib/sysimage/libdnf5/",),
+    "container-manifest-2": ("var/lib/rpmmanifest/",),  # of distroless images of Azure Linux
+    "packages.toml": ("usr/lib/sysimage/libdnf5/",),  # why dnf5 installed what
     "copyright": ("usr/share/doc/",),  # of each package: see is_copyright
 }
 # A file's ending, and what its whole path must match.
@@ -75,6 +75,7 @@ DIRECTORIES = ("var/lib/dpkg/status.d/", "etc/apt/apt.conf.d/")
 # What the files' names have of which anything is kept here: quick to ask of every file.
 NAMES = frozenset(_NAMES)
 ENDINGS = frozenset({*_ENDINGS, _SCRIPT[1:]})
+# `#!/bin/sh`, `#! /usr/bin/env -S bash -e`, `#!/bin/busybox sh`.
 _SHELL = re.compile(
     rb"#![ \t]*(?:/[^\s]*/)?(?:env[ \t]+(?:-\S+[ \t]+)*)?(?:/[^\s]*/)?(?:busybox[ \t]+)?"
     rb"(?:ba|da|a|k|z|mk)?sh(?:\s|$)"

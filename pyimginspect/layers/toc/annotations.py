@@ -19,9 +19,12 @@ from pyimginspect.model import Digest, parse_digest
 __all__ = ["Place", "TocReference", "toc_reference"]
 
 _ESTARGZ_DIGEST = "containerd.io/snapshot/stargz/toc.digest"
+# For stargz-store, since no OCI descriptor says it (estargz/types.go).
 _UNCOMPRESSED_SIZE = "io.containers.estargz.uncompressed-size"
 _CHUNKED = "io.github.containers.zstd-chunked."
+# offset:length:uncompressed length, and for the listing :type (ManifestInfoKey, TarSplitInfoKey).
 _NUMBERS = re.compile(r"\d{1,18}(?::\d{1,18}){0,3}", re.ASCII)
+# ManifestTypeCRFS of compression.go.
 _LISTING = 1  # the one type of manifest that zstd:chunked has so far
 
 

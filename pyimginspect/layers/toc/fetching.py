@@ -20,6 +20,7 @@ _GAP = 16 << 10  # where each range is a request of its own
 _GAP_TOGETHER = 256  # where it is a part of an answer, with headers of its own
 _LONGEST = 8 << 20  # bytes of one request, for several to run beside each other
 _REQUESTS = 4  # at a time for one layer
+# eStargz has chunks of 4 MiB unless told otherwise, zstd:chunked of 64 KiB on average.
 _LARGEST_CHUNK = 64 << 20  # bytes, uncompressed
 _LARGEST = 128 << 20  # bytes that anything here may become
 _KNOWN = {"sha256": hashlib.sha256, "sha512": hashlib.sha512}
@@ -51,6 +52,7 @@ def decompress(data: bytes, size: int, kind: Compression) -> bytes:
 
     Raises :class:`UnusableTocError` where there are fewer.
     """
+    # What comes out is known, so that the ratio says nothing: zeros become as small as they like.
     source = Decompressed(io.BytesIO(data), kind, expansion=1, floor=_LARGEST)
     parts: list[bytes] = []
     left = size

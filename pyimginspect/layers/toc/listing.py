@@ -109,6 +109,7 @@ class Listing:
         chunks = []
         left = self.entries[position].stored
         for item in self._parts[position]:
+            # 0 for the last chunk of a file, and for the one of a file in one (docs/estargz.md).
             size = item.chunk_size or left
             start = stop = 0
             if item.chunk_type != "zeros":
@@ -127,12 +128,15 @@ def read_listing(data: bytes, end: int, limits: Limits, *, estargz: bool) -> Lis
 
     Raises :class:`UnusableTocError`.
     """
+    # Counted before they are decoded, since each object becomes a record. Braces in names count
+    # as well, which makes the number no smaller.
     if data.count(b"{") > min(_MOST_OBJECTS, limits.entries):
         raise UnusableTocError("it lists too much")
     try:
         document = from_json(data, _Document)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
         raise UnusableTocError(f"it is not as specified: {exc}") from exc
+    # "This value MUST be 1" (docs/estargz.md).
     if document.version != 1:
         raise UnusableTocError(f"it is of version {document.version}")
     return _Reader(document, limits, estargz=estargz).read(end)
@@ -189,6 +193,7 @@ class _Contents:
         at = self._at
         left = self._size - at
         size = item.chunk_size or left
+        # With an inner offset several files share one gzip member.
         if item.chunk_offset != at or not 0 < size <= left or item.inner_offset:
             raise UnusableTocError(_UNEVEN)
         self._at = at + size
@@ -225,6 +230,7 @@ class _Reader:
                 if dropped != name:
                     contents.go_on(item)
                 continue
+            # They are listed like files (docs/estargz.md, "Prioritized Files and Landmark Files").
             if estargz and name.removeprefix("./") in LANDMARKS:
                 dropped = name
                 continue
@@ -268,6 +274,7 @@ class _Reader:
         return Entry(
             path=path,
             kind=kind,
+            # eStargz has the type in it: 16877 of a directory is 0o40755.
             mode=item.mode & 0o7777,
             uid=item.uid,
             gid=item.gid,

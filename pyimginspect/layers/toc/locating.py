@@ -35,6 +35,8 @@ _LARGEST = 96 << 20  # bytes of a listing, or of what stands around the files, u
 _LARGEST_STORED = 32 << 20  # bytes, compressed
 _BIG = 8 << 20  # bytes of a listing; of such ones only one at a time is read
 _one_big_listing = threading.Lock()
+# An empty gzip member: a header with FEXTRA and XLEN 26; a subfield `SG` of 22 bytes, the offset
+# of the listing in hexadecimal and `STARGZ`; an empty block, a sum and a length.
 _FOOTER = 51
 _FOOTER_TEXT = re.compile(
     rb"\x1f\x8b\x08\x04.{6}\x1a\0SG\x16\0([0-9a-f]{16})STARGZ.{13}", re.DOTALL
@@ -80,6 +82,7 @@ def _zstd_chunked(blob: Ranges, toc: TocReference, limits: Limits) -> Located:
     stop = place.offset + place.length
     if around is not None:
         _check(around, blob)
+        # It is the next skippable frame, whose header has 8 bytes (WriteZstdChunkedManifest).
         if not stop <= around.offset <= stop + BLOCK:
             raise UnusableTocError("what belongs to it lies elsewhere in the blob")
         stop = around.offset + around.length
@@ -127,6 +130,7 @@ def _size_around(text: bytes, listing: Listing) -> int:
         raise UnusableTocError("what belongs to it has other files")
     if not _is_closed(_tail(records), files[-1][1] if files else 0):
         raise UnusableTocError("the archive is not closed")
+    # The length of base64 undecoded: three bytes for four characters, less the padding.
     size = sum(len(part) // 4 * 3 - part.count("=", -2) for part in around)
     return size + sum(size for _, size in files)
 
@@ -177,6 +181,7 @@ def _estargz(blob: Ranges, toc: TocReference, limits: Limits) -> Located:
 
 def _member(stored: bytes, limits: Limits) -> bytes:
     """Return the content of the one file in the small archive that a listing is packed as."""
+    # Beside the content a header, what fills up the last block, and two blocks of zeros.
     source = Decompressed(io.BytesIO(stored), "gzip", expansion=1, floor=_LARGEST + BLOCK * 4)
     cursor = StreamCursor(source)
     try:

@@ -35,6 +35,7 @@ _HEAD = 1 << 10  # bytes of a file that are examined first
 _WINDOW = 1 << 16  # bytes that `wanted_ranges` is shown
 _AHEAD = 256 << 10  # bytes fetched beyond those asked for, where a file is searched for a version
 _BATCH = 64 << 20  # bytes of contents, uncompressed, that are held at a time
+# Four to six are enough for real files (docs/decisions/table-of-contents.md).
 _MOST_ROUNDS = 200
 _MOST_OF_BLOB = 0.5  # of which more is wanted to begin with, the blob is better read whole
 _SHA256 = 71  # characters of such a digest
@@ -261,6 +262,7 @@ class _Reading:
         if self._collector.is_nearly_full:
             raise UnusableTocError("what is kept of it depends on the order")
         index = self._collector.index(self._size, self._listing.entries, _sums(self._listing))
+        # In the order of the entries, as of a layer read whole: rounds end in another one.
         return msgspec.structs.replace(
             index,
             elf=dict(sorted(index.elf.items())),
