@@ -15,6 +15,8 @@ from pyimginspect.inventory.facts import PackageManager
 __all__ = ["compared"]
 
 _MOST_NAMED = 3
+# purl-spec: pkg:type/namespace/name@version?qualifiers#subpath. The namespace names the vendor
+# (debian, alpine), by which nothing is compared.
 _PURL = re.compile(r"pkg:(?P<type>deb|apk|rpm)/(?:[^@?#]*/)?(?P<name>[^/@?#]+)@(?P<version>[^?#]+)")
 _MANAGERS: dict[str, PackageManager] = {"deb": "dpkg", "apk": "apk", "rpm": "rpm"}
 # Images whose name says which system they have; other names say nothing.
@@ -53,12 +55,15 @@ def _base(name: str, inventory: Inventory) -> Iterator[str]:
         yield f"it names {name} as the base, and the layers have {os}"
     if repository != "python":
         return
+    # `3.12.1` and `3.12-slim` have a version; `3.13.0rc1` and `latest` are not compared.
     version = re.match(r"\d+(?:\.\d+)*(?=-|$)", tag)
     found = inventory.base.version
     if version is not None and inventory.base.family == "python" and found:
+        # A tag may name a series: 3.12 stands for every 3.12.x.
         wanted = version[0].split(".")
         if found.split(".")[: len(wanted)] != wanted:
             yield f"it names {name} as the base, and the layers have Python {found}"
+    # Alpine's variants all say so in their tag; without it an image is on Debian or Windows.
     if os and ("alpine" in tag) != (os == "alpine") and tag:
         yield f"it names {name} as the base, and the layers have {os}"
 

@@ -21,6 +21,7 @@ from pyimginspect.rootfs import RootFS
 
 __all__ = ["find_base", "layers_shared"]
 
+# A key that the OCI image specification defines (annotations.md).
 _NAMED = "org.opencontainers.image.base.name"
 
 
@@ -63,6 +64,8 @@ def layers_shared(image: Image, base: Image) -> int:
     Raises :class:`InvalidReferenceError` unless the lowest layers of ``image`` are all of those of
     ``base``.
     """
+    # diff IDs, of uncompressed layers: digests of blobs differ with the compression of each
+    # registry.
     own: Sequence[str] = image.config.diff_ids
     other: Sequence[str] = base.config.diff_ids
     same = 0
@@ -81,6 +84,7 @@ def layers_shared(image: Image, base: Image) -> int:
 
 def _of_python(python: OfficialPython, system: System) -> BaseImage:
     if python.variant == "alpine":
+        # Tags have Alpine's release without its last part: 3.12.1-alpine3.19.
         suffix = f"alpine{'.'.join(system.version.split('.')[:2])}"
     elif python.variant == "slim":
         suffix = f"slim-{system.codename}" if system.codename else "slim"
@@ -108,6 +112,7 @@ def _of_system(system: System) -> BaseImage:
         variant=system.variant,
         version=system.version,
         distribution=system.distribution,
+        # Of the families only these are Docker Official Images; the others are their vendors' own.
         official=system.recorded and system.family in ("debian", "ubuntu", "alpine"),
         layers=system.layers,
         name=system.name,

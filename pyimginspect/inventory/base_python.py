@@ -22,15 +22,18 @@ from pyimginspect.rootfs import Node, RootFS
 
 __all__ = ["OfficialPython", "find_official_python"]
 
+# A history has the step as it was written: the shell expands the variable, no builder does.
 _BUILD = re.compile(r"Python-\$(?:PYTHON_VERSION|\{PYTHON_VERSION\})\.t(?:ar\.xz|gz)|python-\$url")
 # The first ones, of 2014, had the version in the step alone.
 _FIRST_BUILD = re.compile(r"python\.org/ftp/python/([\d.]+)/Python-([23][\d.]+)\.tar\.xz")
+# The gap has a bound so that no history, however long, takes the square of its length.
 _WINDOWS_BUILD = re.compile(r"python\.org/ftp/python/.{0,200}[-.]amd64\.(?:exe|msi)")
 _LINKS = ("for src in idle3", "ln -s idle3 idle")
 _PIP = ("get-pip.py", "pip install --upgrade pip==", "ensurepip")
 _VIRTUALENV = re.compile(r"pip install (?:--no-cache-dir )?virtualenv")
 _MAKE = "make install"
 _END = ('["python3"]', '["python2"]', '["python"]')
+# Three parts: Red Hat's s2i images set a PYTHON_VERSION too, of two (`3.11`).
 _VERSION = re.compile(r"[23]\.\d{1,3}\.\d{1,3}(?:(?:a|b|rc)\d{1,2})?")
 # Systems that no official image was ever built on, whatever their steps look like.
 _OTHER_SYSTEMS = frozenset(("ubi", "ubuntu", "wolfi", "distroless", "unknown"))
@@ -90,10 +93,13 @@ def _without_history(
 ) -> OfficialPython | None:
     """Tell an official build by what its Dockerfile leaves in the environment."""
     names = image.config.environment().keys()
+    # PYTHON_VERSION alone proves nothing. Official images had GPG_KEY up to Python 3.13, and have
+    # PYTHON_SHA256 since 2024-10.
     if not names & {"PYTHON_SHA256", "GPG_KEY"}:
         return None
     link = rootfs.get("usr/local/bin/python")
     top = max(executable.content.layer, link.layer if link is not None else 0) + 1
+    # With nothing above it the layers were merged: no number of them is the base's.
     layers = top if top < len(image.layers) else 0
     what = f"PYTHON_VERSION={version} and its checksum in the environment, and no history"
     return OfficialPython(
@@ -155,6 +161,8 @@ def _variant(build: Step | None, rootfs: RootFS, below: int, system: System) -> 
     if "usr/bin/gcc" in stored and "usr/bin/git" in stored:
         return "full"
     if build is not None:
+        # Alpine's Dockerfile names the packages to build with `.build-deps`; that of slim, which
+        # uses apt, has no such name.
         return "alpine" if ".build-deps" in build.text else "slim"
     return ""
 

@@ -20,8 +20,10 @@ from pyimginspect.rootfs import RootFS
 __all__ = ["System", "find_system", "lowest_text"]
 
 _DOCKER_CFG = "etc/dpkg/dpkg.cfg.d/docker"
+# debuerreotype begins this file so in the slim variant alone.
 _SLIM = b'# This is the "slim" variant'
 _FIELD = re.compile(r"""([A-Z_]+)=(["']?)(.*?)\2""")
+# `ADD file:4c1f… /` of the classic builder, `ADD alpine-minirootfs-….tar.gz /` of BuildKit.
 _ROOT_FILE_SYSTEM = re.compile(r"(?:file:|multi:|alpine-minirootfs-|\S+\.tar\b)\S* /$")
 
 # What os-release calls a distribution, and the family that its images are.
@@ -69,6 +71,7 @@ def find_system(image: Image, rootfs: RootFS, steps: Sequence[Step]) -> System:
     """Tell the system by the lowest ``os-release`` and by the first steps of the history."""
     if image.platform.os == "windows":
         return _windows(image, steps)
+    # Not the file that a container sees: a layer above may have upgraded the release.
     found = lowest_text(rootfs, OS_RELEASE)
     if found is None:
         what = "no layer has an os-release"
@@ -81,6 +84,7 @@ def find_system(image: Image, rootfs: RootFS, steps: Sequence[Step]) -> System:
     }
     name, version = fields.get("ID", "linux"), fields.get("VERSION_ID", "")
     family = _FAMILIES.get(name, "unknown")
+    # Distroless images have Debian's ID and a PRETTY_NAME of their own.
     if "distroless" in fields.get("PRETTY_NAME", "").lower():
         family = "distroless"
     evidence = [

@@ -31,6 +31,7 @@ __all__ = ["find_build_tools", "loose_files"]
 _NO_CONFIG = ImageConfig()
 _HEADERS = ("usr/include/", "usr/local/include/")
 # Directories that belong to one thing, in any place: its kind, and a file that must be in them.
+# For HEAD see gitrepository-layout(5); `requires` is Mercurial's, `wc.db` Subversion's since 1.7.
 _MARKS: Mapping[str, tuple[BuildToolKind, str]] = {
     "/.git": ("version-control", "HEAD"),
     "/.hg": ("version-control", "requires"),
@@ -58,6 +59,7 @@ def find_build_tools(
     contents = contents_of(rootfs)
     tools = [*_from_packages(packages, base.layers)]
     tools += _from_files(rootfs, packages, contents, base.layers)
+    # Only then are scripts, commands and distributions read for what they call.
     if any(runtime_of(tool.name) for tool in tools):
         used = used_runtimes(rootfs, config, packages, distributions)
         tools = [tool for tool in tools if not _is_used(tool, used)]
@@ -93,11 +95,14 @@ def _is_used(tool: BuildTool, used: Mapping[str, str]) -> bool:
     by = used.get(runtime_of(tool.name) or "")
     if tool.name != "node_modules" or by is None:
         return by is not None
+    # `npm install -g` puts modules into lib/node_modules; others are a project's own, which a build
+    # may have left.
     return by == COMMAND or tool.path.endswith("lib/node_modules")
 
 
 def _most_telling(files: Sequence[str]) -> str:
     """A program, if there is one, or a header or library; documentation only for want of those."""
+    # cc1 is the C compiler proper, which gcc keeps outside of bin.
     for part in ("/bin/", "cc1", "/include/", "/lib/"):
         found = next((path for path in files if part in f"/{path}"), None)
         if found is not None:
@@ -119,6 +124,7 @@ def _keepers(graph: Graph, kinds: Mapping[str, BuildToolKind], key: str) -> tupl
             package = graph.nodes[other].package
             if other in kinds:
                 continue  # a tool keeps nothing by itself, but may be kept itself
+            # None where the package manager keeps no record: then somebody may have asked for it.
             if package.automatic is not True or package.essential:
                 found.append(other)
     return tuple(sorted(found))
@@ -222,6 +228,7 @@ def _marked(rootfs: RootFS) -> list[tuple[str, BuildToolKind]]:
 def _loose(rootfs: RootFS) -> Iterable[str]:
     for directory in rootfs.directories:
         place = f"{directory}/"
+        # GCC has cc1 and collect2 in lib/gcc/TARGET/VERSION or libexec/gcc/TARGET/VERSION.
         if "bin/" in place or "/gcc/" in place or place.startswith(_HEADERS):
             yield from rootfs.children(directory)
     yield from (path for path in rootfs.nodes if path.endswith(".a"))
@@ -238,6 +245,7 @@ def _loose_kind(path: str) -> _Group | None:
             return first, "headers", f"{top}{first}"
     if name.endswith(".a"):
         return name, "static-library", path
+    # By their names and only in these places: `ld` or `make` elsewhere may be anything.
     in_bin = directory.endswith("bin") or "/gcc/" in f"{directory}/"
     if in_bin and tool_patterns().any_file.fullmatch(name):
         for kind, pattern in tool_patterns().files.items():

@@ -27,6 +27,7 @@ _FIRST = re.compile(
     r"\|(?:unsetLabel=|unsetAnnotation=|inherit(?:Labels|Annotations)=false"
     r"|(?:force|clamp)-mtime=-?\d)"
 )
+# Each try reads to the end of the line; a real step has few places that look like an option.
 _MOST_TRIES = 16
 _NOP = "/bin/sh -c #(nop) "
 _GAP = " " * 6  # between the places of five options that are not there

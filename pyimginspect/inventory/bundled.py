@@ -26,6 +26,8 @@ _MOST = 2_000
 """Components of one document that are examined."""
 # Crates, modules of other languages and the distribution itself are no native libraries.
 _OTHERS = frozenset({"cargo", "gem", "golang", "hackage", "maven", "npm", "nuget", "pypi", "swift"})
+# CycloneDX's `type` is in lower case, SPDX's `primaryPackagePurpose` in upper; SPDX 2.2 has no such
+# field.
 _KINDS = frozenset({"", "library", "framework", "LIBRARY", "FRAMEWORK"})
 _PURL = re.compile(r"pkg:([a-z0-9.+-]+)/")
 _LONGEST = 500
@@ -111,6 +113,7 @@ def _read(data: bytes, path: str) -> Iterator[Bundled]:
 
 
 def _as(kind: type[_T], items: Iterable[Any]) -> Iterator[_T]:
+    # One by one, so that a component of another shape takes no other with it.
     for item in list(items)[:_MOST]:
         with suppress(msgspec.ValidationError):
             yield from_builtins(item, kind)

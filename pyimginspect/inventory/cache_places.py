@@ -22,13 +22,16 @@ __all__ = ["cache_places", "files_in", "in_cache"]
 _PLACES = {
     "var/cache/apk": "apk",
     "etc/apk/cache": "apk",
+    # dnf.conf(5) of dnf 4 for the first, dnf5.conf(5) for the second: `cachedir` of the system.
     "var/cache/dnf": "dnf",
     "var/cache/libdnf5": "dnf",
     "var/cache/yum": "yum",
     "var/cache/zypp": "zypper",
     "var/cache/pip": "pip",
+    # Yarn 1 takes /usr/local/share for the home directory of root (user-home-dir.js).
     "usr/local/share/.cache/yarn": "yarn",
 }
+# The XDG Base Directory Specification has ~/.cache unless XDG_CACHE_HOME names another.
 _IN_HOMES = {
     "/.cache/pip": "pip",
     "/.cache/uv": "uv",
@@ -42,8 +45,10 @@ _IN_HOMES = {
     "/.cache/yarn": "yarn",
     "/.ccache": "ccache",
     "/.conda/pkgs": "conda",
+    # npm-cache(1): the data are in _cacache, within the cache's directory ~/.npm.
     "/.npm/_cacache": "npm",
     "/.cargo/registry": "cargo",
+    # `go env GOMODCACHE`: GOPATH/pkg/mod, and GOPATH is ~/go or, in the official image, /go.
     "/go/pkg/mod/cache": "go",
 }
 _ENDS = tuple(_IN_HOMES)
@@ -51,16 +56,20 @@ _ENDS = tuple(_IN_HOMES)
 # them.
 _NO_CACHE = {"poetry": "virtualenvs"}
 
-# A directory that tells whose cache it is in, what else may be there, and how many of those must.
+# uv-cache's lib.rs: all buckets are named NAME-vN; the rest are its markers and its lock.
 _UV = re.compile(r"[a-z]+(-[a-z]+)*-v\d+|CACHEDIR\.TAG|\.git(ignore)?|\.lock")
+# pip 23.3 went from http to http-v2 and leaves the old one; depcache-….json is of pip-tools.
 _PIP = re.compile(r"http(-v2)?|wheels|selfcheck|depcache-.*\.json")
+# A directory that tells whose cache it is in, what else may be there, and how many of those must.
 _LAYOUTS = {
+    # `http-v2` is pip's alone; the other names are also other programs', and need company.
     "archive-v": ("uv", _UV, 2),
     "http-v2": ("pip", _PIP, 1),
     "selfcheck": ("pip", _PIP, 2),
     "artifacts": ("poetry", re.compile(r"artifacts|cache|virtualenvs"), 2),
     "hashes": ("pdm", re.compile(r"hashes|http|metadata|packages|wheels|.*\.json"), 3),
 }  # fmt: skip
+# Up to so many, one test of all prefixes is quicker than a look at each directory above a path.
 _FEW = 20
 _MARKS = tuple(f"/{name}" for name in ("http-v2", "selfcheck", "artifacts", "hashes", "pkgs"))
 _UV_BUCKET = re.compile(r"(.+)/archive-v\d+")
@@ -76,6 +85,7 @@ def cache_places(rootfs: RootFS) -> Mapping[str, str]:
     for directory in rootfs.directories:
         for top, kind in _shown_by(rootfs, directory):
             found.setdefault(top, kind)
+    # What lies in another cache counts with that one, and once.
     inner = {top for top in found if any(above in found for above in _above(top))}
     return {top: found[top] for top in sorted(found.keys() - inner)}
 
@@ -84,6 +94,7 @@ def _shown_by(rootfs: RootFS, directory: str) -> Iterator[tuple[str, str]]:
     """Yield the caches that a directory is, or is the mark of, with their tools."""
     if directory.endswith(_ENDS):
         yield directory, next(kind for end, kind in _IN_HOMES.items() if directory.endswith(end))
+    # conda's own test for a prefix: PREFIX_MAGIC_FILE of conda/base/constants.py.
     elif directory.endswith("/conda-meta") and f"{directory}/history" in rootfs:
         pkgs = directory.removesuffix("conda-meta") + "pkgs"
         if pkgs in rootfs:

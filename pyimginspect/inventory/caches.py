@@ -87,6 +87,7 @@ def links_into_caches(rootfs: RootFS) -> Mapping[str, tuple[str, ...]]:
     for link in rootfs.symlinks:
         real = rootfs.resolve(link)
         if real and in_cache(rootfs, real) and not in_cache(rootfs, link):
+            # Caches are not nested here (see cache_places), so that at most one holds the path.
             top = next(top for top in places if f"{real}/".startswith(f"{top}/"))
             found.setdefault(top, []).append(link)
     return {top: tuple(links) for top, links in found.items()}
@@ -135,11 +136,14 @@ def _apt(rootfs: RootFS) -> Iterator[tuple[str, str, list[str]]]:
     # lest an attacker could roll them back: apt-get(8).
     if any(not path.endswith(("Release", "Release.gpg", "/lock")) for path in lists):
         yield "apt-lists", APT_LISTS, lists
+    # Without `lock`, which apt keeps there for good.
     archives = [
         path for path in files_in(rootfs, f"{_APT_CACHE}/archives") if path.endswith(".deb")
     ]
     if archives:
         yield "apt-archives", f"{_APT_CACHE}/archives", archives
+    # pkgcache.bin and srcpkgcache.bin, which apt makes again from its lists: apt.conf(5),
+    # Dir::Cache.
     binary = [path for path in rootfs.children(_APT_CACHE) if path.endswith(".bin")]
     if binary:
         yield "apt-index", _APT_CACHE, binary
@@ -152,6 +156,7 @@ def _information(rootfs: RootFS) -> Iterator[tuple[str, str, list[str]]]:
     for directory in rootfs.directories:
         place = f"{directory}/"
         compiled = "/__pycache__/" in place
+        # CPython's own suite is in `test`; of packages some have the one, some the other.
         tested = "/tests/" in place or "/test/" in place
         top = _library(place) if compiled or tested else ""
         if not top:

@@ -88,6 +88,7 @@ def take_inventory(
     interpreters = find_interpreters(rootfs, image.config, packages)
     environments = find_environments(rootfs, interpreters, image.config)
     startup = find_startup(image, rootfs, interpreters, environments)
+    # Only now: what starts may be an environment's Python, and those are found by the interpreters.
     interpreters = effective_interpreters(rootfs, interpreters, startup)
     base = find_base(image, rootfs, base_layers, base_name)
     distributions, records = read_distributions(rootfs, packages, interpreters, environments)
@@ -101,6 +102,7 @@ def take_inventory(
         os=find_os(rootfs),
         libc=find_libc(
             rootfs,
+            # The Python that runs decides: another one may be linked to another C library.
             [python.path for python in sorted(interpreters, key=lambda p: not p.effective)],
             packages.packages,
         ),

@@ -29,9 +29,11 @@ __all__ = ["SITES", "find_distributions", "normalized", "read_distributions"]
 # PEP 503, "Normalized Names".
 _SEPARATORS = re.compile(r"[-_.]+")
 SITES = ("/site-packages", "/dist-packages")
+# METADATA is of wheels. PKG-INFO is setuptools': in NAME.egg-info, or in the EGG-INFO of an egg.
 _DIRECTORIES = {"METADATA": (".dist-info",), "PKG-INFO": (".egg-info", "/EGG-INFO")}
 _MOST_FILES = 2_000_000
 """Files of all distributions together that are examined; large images have a tenth of that."""
+# Python 2.7 had Python-2.7….egg-info in lib-dynload, wsgiref.egg-info and argparse.egg-info.
 _STANDARD = frozenset({"python", "wsgiref", "argparse"})
 """Parts of the standard library that once had metadata of their own."""
 
@@ -119,6 +121,7 @@ def _read_files(
     surveys: dict[str, Survey] = {}
     notes = []
     left = _MOST_FILES
+    # A package with several distributions does not say which of its files is whose.
     together = Counter(each.package for each in installed_by.values())
     for each in found:
         package = installed_by[each.metadata].package
@@ -234,6 +237,7 @@ def _name_and_version(rootfs: RootFS, found: _Found) -> tuple[str, str]:
     text = rootfs.texts[found.text].decode("utf-8", "replace")
     for line in text.split("\n"):
         line = line.rstrip("\r")
+        # Core metadata is email headers: the description follows the first empty line.
         if not line:
             break
         key, _, value = line.partition(":")
@@ -243,6 +247,7 @@ def _name_and_version(rootfs: RootFS, found: _Found) -> tuple[str, str]:
             version = version or value.strip()
     if not name or not version:
         place = found.metadata.removesuffix("/EGG-INFO").rpartition("/")[2]
+        # NAME-VERSION[-pyX.Y]: hyphens within either part are written as underscores.
         parts = place.rpartition(".")[0].split("-")
         name = name or parts[0]
         version = version or (parts[1] if len(parts) > 1 else "")
@@ -294,6 +299,7 @@ def _describe(
 ) -> Distribution:
     metadata = found.metadata
     origin = direct_url(_text(rootfs, f"{metadata}/direct_url.json"))
+    # The layer of the link, if it is one: what it leads to may be a cache of a lower layer.
     node = rootfs.get(f"{metadata}/METADATA") or rootfs[found.text]
     return Distribution(
         name=name[0],
@@ -316,6 +322,7 @@ def _describe(
 
 
 def _text(rootfs: RootFS, path: str) -> bytes:
+    # Through links too: uv makes them with UV_LINK_MODE=symlink.
     text = rootfs.texts.get(path)
     return text if text is not None else rootfs.texts.get(rootfs.resolve(path) or "", b"")
 
@@ -325,6 +332,7 @@ def _editable(rootfs: RootFS) -> set[str]:
     found = set()
     for path, text in rootfs.texts.items():
         if path.endswith(".egg-link"):
+            # The second line leads from there to setup.py and is not for imports.
             line = text.decode("utf-8", "surrogateescape").partition("\n")[0].strip()
             real = rootfs.resolve(line) if line.startswith("/") else None
             if real:
@@ -333,5 +341,6 @@ def _editable(rootfs: RootFS) -> set[str]:
 
 
 def _tags(wheel: bytes) -> tuple[str, ...]:
+    # The specification of wheels has compressed tags expanded here, one to a line.
     lines = wheel.decode("utf-8", "replace").splitlines()
     return tuple(line[4:].strip() for line in lines if line.startswith("Tag:"))

@@ -49,6 +49,8 @@ def python_end(version: str, image: Image) -> EndOfLife | None:
 def system_end(name: str, version: str, image: Image) -> EndOfLife | None:
     """Return the end of a distribution, by ``ID`` and ``VERSION_ID`` of its ``os-release``."""
     versions = _table().systems.get(name, {})
+    # Releases of Ubuntu and Alpine have two parts; Debian's and RHEL's point releases share one
+    # end.
     date = versions.get(_first(version, 2)) or versions.get(_first(version, 1))
     return _judge(name, date, image)
 

@@ -17,6 +17,7 @@ from pyimginspect.rootfs import RootFS
 __all__ = ["find_environments"]
 
 _MOST_LINKS = 40  # as Linux: path_resolution(7)
+# `python3.13t` is of a free-threaded build; PyPy names its directory pypy3.10.
 _LIBRARY = re.compile(r"(?:python|pypy)\d\.\d{1,2}t?")
 
 
@@ -27,6 +28,7 @@ def find_environments(
 
     Those that a package manager keeps in its cache to build in (uv's ``builds-v0``) are none.
     """
+    # PYTHONPATH holds for environments as well, and comes before their own directories.
     everywhere = tuple(python_path(config.environment(), config.working_dir))
     by_name: dict[str, Interpreter] = {}
     for interpreter in interpreters:
@@ -56,6 +58,7 @@ def _describe(
     places = list(everywhere)
     places += [f"{library}/site-packages" for library in _used(libraries, base)]
     if pyvenv.system_site_packages and base is not None:
+        # After the environment's own, as site.py has them.
         places += base.site_packages
     return Environment(
         path=directory,
@@ -75,7 +78,9 @@ def _base(
     rootfs: RootFS, programs: list[str], pyvenv: Pyvenv, by_name: Mapping[str, Interpreter]
 ) -> Interpreter | None:
     """Return the interpreter that the links lead to, or that ``home`` says copies are of."""
+    # Whatever they are called: of a base from `make altinstall` there is only python3.X.
     names = [program.rpartition("/")[2] for program in programs] or ["python"]
+    # `venv --copies` leaves no links to follow: a program of that name in `home` is the original.
     copies = [path for name in names for path in home_programs(pyvenv, name)]
     for path in (*programs, *copies):
         found = by_name.get(rootfs.resolve(path) or "")
@@ -120,6 +125,7 @@ def _fault(
         return f"home is {pyvenv.home}, which is not in the image"
     if base is None:
         return f"there is no Python in {pyvenv.home}"
+    # The base was upgraded to another minor version: its path has no lib/python3.X of the old one.
     if libraries and not _used(libraries, base):
         made_for = ", ".join(path.rpartition("/")[2] for path in libraries)
         return f"it was made for {made_for}, and {base.path} is {base.version}"

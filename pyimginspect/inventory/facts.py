@@ -71,6 +71,7 @@ class Libc(Struct, frozen=True, kw_only=True):
     evidence: tuple[Evidence, ...] = ()
 
 
+# gc=False: a record of scalars cannot be part of a cycle, and there are thousands of them.
 class PackageEvent(Struct, frozen=True, kw_only=True, gc=False):
     """A change of one OS package between the databases of successive layers."""
 
@@ -121,6 +122,7 @@ class OsPackage(Struct, frozen=True, kw_only=True):
     @property
     def installed_in(self) -> int:
         """The layer that installed the package, whichever upgraded it since."""
+        # The last one: a package may have been removed and installed again.
         installed = (event.layer for event in self.history[::-1] if event.action == "installed")
         return next(installed, self.layer)
 
@@ -319,6 +321,7 @@ class Cache(Struct, frozen=True, kw_only=True):
     layers: Mapping[int, int]
 
     def __post_init__(self) -> None:
+        # msgspec freezes the attributes of a record, not a dictionary that one of them is.
         freeze(self, "layers")
 
 

@@ -64,6 +64,7 @@ def unneeded(wheel: Wheel, paths: Collection[str]) -> Use | None:
     rows = _guards().get(wheel.distribution.name.lower().replace("_", "-"), ())
     reason = ""
     for path in paths:
+        # `x/_c.cpython-311-….so` is `x/_c` in the table, which holds for every Python.
         inside = path.removeprefix(f"{wheel.distribution.location}/").partition(".")[0]
         row = next((row for row in rows if inside in row.modules), None)
         if row is None:
@@ -109,7 +110,9 @@ def _of_modules(rootfs: RootFS, wheel: Wheel, failing: list[str], others: list[s
     compiled, or imported by their own names.
     """
     location = wheel.distribution.location
+    # A module beside the packages, as cffi's _cffi_backend is, gets imported by its own name.
     own = any(path.rpartition("/")[0] == location for path in failing)
+    # A rule that was tried on 67 distributions: docs/decisions/imports.md.
     if not others or own or _bytes(rootfs, failing) > _bytes(rootfs, others):
         return Use()
     return _others_load(failing, others, "extension modules")
@@ -149,4 +152,5 @@ def _has_code(rootfs: RootFS, wheel: Wheel) -> bool:
     """Whether a distribution has Python code of its own, to open its libraries."""
     paths = files_of(rootfs, wheel.distribution.location, wheel.distribution.metadata)
     sources = (rootfs.get(path) for path in paths if path.endswith(".py"))
+    # An empty __init__.py opens no library.
     return any(node is not None and node.size for node in sources)

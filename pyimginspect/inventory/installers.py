@@ -22,7 +22,9 @@ __all__ = ["Installation", "Installers", "conda_prefixes", "direct_url"]
 _NAMES = {"debian": "dpkg"}
 """What INSTALLER says, where the package manager goes by another name here."""
 
+# PEP 610 asks installers to leave them out; a report must not pass on what one of them wrote.
 _CREDENTIALS = re.compile(r"(?<=://)[^/@]*@")
+# All that the specification of direct_url.json registers.
 _VERSION_CONTROL = frozenset({"git", "hg", "svn", "bzr"})
 
 
@@ -62,6 +64,7 @@ class Installers:
         installer = said.decode("utf-8", "replace").strip().lower()[:100]
         installer = _NAMES.get(installer, installer)
         requested = None
+        # Both write REQUESTED (PEP 376); of an installer that does not, its absence means nothing.
         if installer in ("pip", "uv"):
             requested = f"{metadata}/REQUESTED" in self._rootfs
         return Installation(installer=installer, requested=requested)
@@ -79,6 +82,7 @@ class Installers:
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 continue
             prefix = directory.removesuffix("conda-meta")
+            # What came as a dependency may have the text `None` there.
             asked = bool(record.requested_spec) and record.requested_spec != "None"
             for file in record.files:
                 if file.endswith(("/METADATA", "/PKG-INFO", ".egg-info")):

@@ -31,6 +31,7 @@ _WORDS = (
 _INSTRUCTION = re.compile(rf"({_WORDS})(?=\s|$)\s*")
 # Builders before BuildKit note so what runs no command: moby, builder/dockerfile/dispatchers.go.
 _NOP = re.compile(r"(?:/bin/sh -c|cmd /S /C|powershell -Command .{0,200}?)\s+#\(nop\)\s*")
+# With options before the text, as SHELL ["/bin/bash", "-o", "pipefail", "-c"] gives them.
 _POSIX = re.compile(r"(?:/usr)?(?:/bin/)?(?:ba|da|a|z|k)?sh(?: -[\w-]+| pipefail)*? -\w*c(?:\s+|$)")
 _WINDOWS = re.compile(
     r"(?i:cmd(?:\.exe)? /S /C|(?:powershell|pwsh)(?:\.exe)?(?: -\w+)*? -Command)\s+"
@@ -38,7 +39,9 @@ _WINDOWS = re.compile(
 _PLAIN = re.compile(r"/bin/sh -c(?:\s+|$)")
 # Before the command stand how many build arguments were given, and these: `|1 A=b /bin/sh -c …`.
 _ARGUMENTS = re.compile(r"\|(\d{1,4}) ")
+# Of the steps that run or copy something: commitToHistory in BuildKit's dockerfile2llb/convert.go.
 _SUFFIX = "# buildkit"
+# The classic builder records checksums in place of the sources; `multi:` is that of several.
 _HASHED = re.compile(r"(--link |--chown=[^\s]*?|)((?:file|dir|multi):.*) in (.*)", re.DOTALL)
 # How Go prints lists and maps: `VOLUME [/a /b]`, `EXPOSE map[80/tcp:{}]`, later `[80/tcp]`.
 _PRINTED = re.compile(r"(?:map)?\[([^\[\]\"]*)\]")
@@ -138,6 +141,8 @@ def _split_arguments(line: str) -> tuple[str, str]:
     if not count:
         return line, ""
     rest = line[count.end() :]
+    # The first shell ends the values: BuildKit joins all by spaces and quotes none
+    # (runCommandString).
     ends = [
         found
         for mark in (" /bin/sh -c", " /bin/bash ", " /bin/ash ", " cmd /S /C", " powershell ")
@@ -145,6 +150,7 @@ def _split_arguments(line: str) -> tuple[str, str]:
     ]
     if ends:
         return rest[min(ends) + 1 :], rest[: min(ends)]
+    # An exec form: a value with a space in it cannot be distinguished from the command.
     parts = rest.split(" ", int(count[1]))
     return parts[-1], " ".join(parts[:-1])
 

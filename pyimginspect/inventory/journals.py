@@ -8,10 +8,15 @@ __all__ = ["is_journal"]
 # running them less often.
 _JOURNALS = (
     "etc/apk/world",
+    # ldconfig(8) rewrites this and the aux-cache in var/cache/ldconfig whenever a package has
+    # libraries.
     "etc/ld.so.cache",
     "lib/apk/db/",
+    # Emptied when a system starts: file-hierarchy(7).
     "run/",
     "usr/lib/apk/db/",
+    # The database of rpm on Fedora and SUSE, and what libdnf5 notes of packages that were asked
+    # for.
     "usr/lib/sysimage/",
     "var/cache/apt/",
     "var/cache/debconf/",

@@ -14,10 +14,15 @@ __all__ = ["find_libc", "find_loaders", "libc_of_program", "wanted_libc"]
 
 # What a shell or a base system brings: who is asked where there is no Python.
 _PROGRAMS = ("bin/sh", "bin/busybox", "usr/bin/env", "bin/ls", "usr/bin/perl", "sbin/init")
+# lib64 is of Fedora and RHEL, lib32 and libx32 of Debian's multilib, lib/TRIPLET of its multiarch.
 _LOADER_DIRECTORIES = re.compile(r"(?:usr/)?lib(?:32|64|x32)?(?:/[\w-]+-linux-\w+)?")
+# ld64.so.1 on s390x and big-endian ppc64, ld64.so.2 on ppc64le, ld.so.1 on mips and 32-bit ppc;
+# before glibc 2.34 a link led to ld-2.XX.so.
 _GLIBC_LOADER = re.compile(r"ld-linux[\w.-]*\.so\.\d|ld64\.so\.[12]|ld\.so\.1|ld-\d+\.\d+\.so")
 _MUSL_LOADER = re.compile(r"ld-musl-[\w-]+\.so\.\d")
+# libc6.1 is Debian's package on alpha and ia64.
 _PACKAGES = {"musl": ("musl",), "glibc": ("libc6", "libc6.1", "glibc")}
+# deb-version(7): an epoch, the version of upstream, and Debian's revision, which is left out.
 _PACKAGED = re.compile(r"(?:\d+:)?(\d+\.\d+(?:\.\d+)*)")
 
 
@@ -54,6 +59,7 @@ def find_libc(
 
 def _windows(rootfs: RootFS, programs: Iterable[str]) -> Evidence | None:
     """Return what shows that this is Windows; its own layers are often absent."""
+    # Layers of Windows have the file system below Files, beside Hives and UtilityVM.
     if "Files/Windows/System32" in rootfs:
         return Evidence(what="a Windows system directory", path="Files/Windows/System32")
     for path in programs:
@@ -87,10 +93,14 @@ def wanted_libc(elf: ElfFile | None) -> tuple[LibcFlavor, str]:
     if _GLIBC_LOADER.fullmatch(name):
         return "glibc", f"loader {elf.interpreter}"
     for needed in elf.needed:
+        # musl's own build sets no soname, and its file is libc.so; Alpine's sets
+        # libc.musl-ARCH.so.1.
         if needed.startswith("libc.musl-") or needed == "libc.so":
             return "musl", f"dependency on {needed}"
         if GLIBC_NAMES.fullmatch(needed) or _GLIBC_LOADER.fullmatch(needed):
             return "glibc", f"dependency on {needed}"
+    # A library may need libm and not libc: its symbols have the same versions, and musl's have
+    # none.
     for need in elf.version_needs:
         for version in need.versions:
             if version.startswith("GLIBC_"):
@@ -111,6 +121,8 @@ def find_loaders(rootfs: RootFS) -> dict[str, LibcFlavor]:
             if _MUSL_LOADER.fullmatch(name):
                 loaders[real] = "musl"
             elif _GLIBC_LOADER.fullmatch(name):
+                # Alpine's libc6-compat linked names of glibc's to musl's loader: musl's name
+                # decides.
                 loaders.setdefault(real, "glibc")
     return dict(sorted(loaders.items()))
 

@@ -10,10 +10,12 @@ from pyimginspect.rootfs import RootFS
 
 __all__ = ["debian_licenses", "distribution_licenses", "one_license"]
 
+# No expression or name of a licence is as long: what is longer is the text of one.
 _LONGEST = 200
 _MOST = 50
 _MOST_HEADERS = 64 << 10  # bytes of METADATA: the description behind them is no matter
 _CLASSIFIER = "License ::"
+# setuptools wrote UNKNOWN for a field without a value, and rpm prints (none).
 _NOTHING = frozenset({"", "unknown", "none", "(none)"})
 
 
@@ -34,6 +36,7 @@ def distribution_licenses(metadata: bytes) -> tuple[str, ...]:
         line = line.rstrip("\r")
         if not line:
             break
+        # Core metadata is email headers, which may be folded: the field above goes on.
         if line[0] in " \t":
             last.append(line.strip())
             continue
@@ -47,6 +50,7 @@ def distribution_licenses(metadata: bytes) -> tuple[str, ...]:
         value_lines = fields.get(key, [])
         if len(value_lines) == 1 and (found := one_license(value_lines[0])):
             return found
+    # `License :: OSI Approved` alone names a group of licences and none of them.
     names = [each.rpartition("::")[2].strip() for each in fields.get("Classifier", ())]
     return tuple(sorted({each for each in names if each and each != "OSI Approved"})[:_MOST])
 
@@ -57,5 +61,6 @@ def debian_licenses(rootfs: RootFS, package: str) -> tuple[str, ...]:
     text = rootfs.texts.get(path)
     if text is None:
         text = rootfs.texts.get(rootfs.resolve(path) or "", b"")
+    # Of such a file the index keeps the names alone, one to a line.
     names = text.decode("utf-8", "replace").split("\n")
     return tuple(name[:_LONGEST] for name in names if name)[:_MOST]

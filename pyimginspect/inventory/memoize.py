@@ -20,6 +20,7 @@ def memoized(function: Callable[[_S], _T]) -> Callable[[_S], _T]:
 
     The record must have a ``__dict__`` (a plain class, or a ``Struct`` with ``dict=True``).
     """
+    # With the module's name, as two modules may have a function of one name.
     name = f"_memoized_{function.__module__}.{function.__qualname__}"
 
     @wraps(function)
@@ -58,6 +59,8 @@ def memoized_text(
                 if key in kept:
                     result = kept[key] = kept.pop(key)
                     return result
+            # Outside of the lock: two threads that read one text at once lose time, and nothing
+            # else.
             result = function(text, *args, **kwargs)
             with lock:
                 kept[key] = result

@@ -66,6 +66,7 @@ def find_missing_modules(
     missing = {
         name: paths
         for name, paths in _removed(rootfs, location, files, gone).items()
+        # A directory that lost its __init__ would count as a namespace package in its own place.
         if not module_at(rootfs, location, name, namespaces=False)
         and not any(module_at(rootfs, place, name) for place in places)
     }
@@ -88,6 +89,7 @@ def _removed(
 ) -> Mapping[str, Sequence[str]]:
     """Return the public modules that nothing is left of, by name, and the files they had."""
     units = _units(location, files)
+    # What has private modules alone is imported by those.
     public = {name: u for name, u in units.items() if not _is_private(name)} or units
     removed: dict[str, Sequence[str]] = {
         name: paths
@@ -125,6 +127,7 @@ def module_at(rootfs: RootFS, directory: str, name: str, *, namespaces: bool = T
             continue
         _, dot, ending = path.rpartition("/")[2].partition(".")
         if dot:
+            # `cpython-311-x86_64-linux-gnu.so`, `abi3.so` or `so`.
             if ending in ("py", "pyc") or ending.endswith("so"):
                 return True
         elif rootfs[target].kind == "directory" and _is_package(rootfs, target, namespaces):
@@ -172,6 +175,7 @@ def _units(location: str, files: Iterable[str]) -> dict[str, list[str]]:
             continue
         directory, _, file = path[len(prefix) :].rpartition("/")
         stem = file.partition(".")[0]
+        # Nothing below `numpy.libs` or `../../bin` can be named in an import statement.
         if not all(part.isidentifier() for part in (*filter(None, directory.split("/")), stem)):
             continue
         if stem == "__init__" and directory:

@@ -28,6 +28,7 @@ __all__ = ["Dlopen", "Library", "Module", "Native", "find_native"]
 Origin = Literal["wheel", "package", "python", "copied"]
 
 _MOST_NOTES = 50
+# What sonames look like; modules and plugins have none, or another kind of name.
 _SONAME = re.compile(r"lib[^/]+\.so(?:\.\d+)*")
 _HASHED = re.compile(r"-[0-9a-f]{8}(?=[.\-])")  # what auditwheel adds to a name, each time it runs
 _BUNDLED = re.compile(r"\w\.libs/[^/]+$")  # the directory that auditwheel makes, wherever it lies
@@ -175,6 +176,7 @@ def _of_wheels(
     wheels = tuple(wheels)
     brought: set[str] = set()
     for path in {path for wheel in wheels for path in wheel.files}:
+        # DT_NEEDED has the soname, which need not be the name of the file.
         brought.update((path.rpartition("/")[2], rootfs.elf[path].soname))
     modules: list[Module] = []
     opened: list[Module] = []

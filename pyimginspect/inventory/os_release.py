@@ -24,6 +24,7 @@ def find_os(rootfs: RootFS) -> OperatingSystem:
         if found is not None:
             fields = _fields(found[0])
             return OperatingSystem(
+                # os-release(5) has this default for ID.
                 id=fields.get("ID", "linux"),
                 version_id=fields.get("VERSION_ID", ""),
                 codename=fields.get("VERSION_CODENAME", ""),
@@ -57,6 +58,7 @@ def _fields(text: str) -> dict[str, str]:
         name, value = match.groups()
         if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
             quote, value = value[0], value[1:-1]
+            # A shell keeps backslashes in single quotes.
             fields[name] = value if quote == "'" else _ESCAPE.sub(r"\1", value)
         else:
             fields[name] = _ESCAPE.sub(r"\1", value)

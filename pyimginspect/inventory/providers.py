@@ -23,9 +23,11 @@ __all__ = [
 ]
 
 _DEBIAN = frozenset({"debian", "ubuntu"})
+# Not Ubuntu: of its packages a short table says which releases have them.
 _WITH_DEBIANS_NAMES = frozenset({"debian", "raspbian"})
 _FEDORA = frozenset({"fedora", "rhel", "centos", "rocky", "almalinux", "ol", "amzn"})
 _ALPINE = frozenset({"alpine", "wolfi", "chainguard"})
+# The two forms of sonames that Debian's policy (8.1) names packages after: libz.so.1, libdb-5.3.so.
 _SONAME = re.compile(r"lib(.+?)(?:\.so\.(\d[\w.]*)|-(\d[\d.]*)\.so)")
 _BUNDLED = re.compile(r"-[0-9a-f]{8,}(?=[.\-])")  # what auditwheel adds to a name
 _64BIT_TIME = {
@@ -117,6 +119,7 @@ def provider(soname: str, system: OperatingSystem) -> str:
     lists of the release must have a package of that name. Of Ubuntu's there is but a short table.
     """
     if (
+        # ld.so(8): a name with a slash is opened as a path, and not searched for.
         "/" in soname
         or is_mounted(soname)
         or _BUNDLED.search(soname)
@@ -162,6 +165,7 @@ def advice(soname: str, system: OperatingSystem, bits: int = 64) -> str:
     elif families & _ALPINE:
         how = f" ({install('apk', [f'so:{soname}'])})"
     elif families & _FEDORA:
+        # rpm's own capability for a library: the soname, `()`, and `(64bit)` on 64-bit machines.
         marked = f"'{soname}()(64bit)'" if bits == 64 else soname
         how = f" (dnf provides {marked})"
     return f"Install the package that has {soname}{how}."
@@ -169,6 +173,7 @@ def advice(soname: str, system: OperatingSystem, bits: int = 64) -> str:
 
 def _of_debian(soname: str, system: OperatingSystem) -> str:
     number = system.version_id.partition(".")[0]
+    # No release has more digits; int() raises ValueError for thousands of them.
     release = int(number) if number.isascii() and number.isdigit() and len(number) < 4 else 0
     renaming = _64BIT_TIME.get(system.id)
     newer = renaming is not None and release >= renaming
@@ -209,5 +214,7 @@ def policy_name(soname: str) -> str:
     if not match:
         return ""
     name, version = match[1], match[2] or match[3]
+    # The policy sets the number apart from a name that ends in a digit.
     hyphen = "-" if name[-1].isdigit() else ""
+    # Names of Debian's packages have no capitals and no underscores.
     return f"lib{name}{hyphen}{version}".lower().replace("_", "-")

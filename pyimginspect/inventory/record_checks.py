@@ -159,6 +159,7 @@ def _changes(files: Iterable[Node], sizes: Mapping[str, str], record: Node | Non
     changes = []
     for node in files:
         recorded = sizes[node.path]
+        # Eighteen digits are below 2**63; RECORD may have anything in this column.
         if not (recorded.isascii() and recorded.isdecimal() and len(recorded) < 19):
             continue
         if node.path.endswith(_UNCOMPARED) or (record is not None and _is_older(node, record)):

@@ -22,6 +22,7 @@ _MOST_ROWS = 200_000
 """Of one RECORD; the longest there are have a tenth of that."""
 
 
+# More than the parts of any namespace package that come without a list of their files.
 _MOST_SHARING = 50
 
 
@@ -35,6 +36,7 @@ class Row(Struct, frozen=True, gc=False):
 
 def read_record(data: bytes) -> Iterator[Row]:
     """Yield the rows of a RECORD; what is no row is left out."""
+    # csv raises an error for NUL before Python 3.11; names of files need not be UTF-8.
     text = data.decode("utf-8", "surrogateescape").replace("\0", "")
     # A reader in strict mode would raise at the first bad quote, this one goes on.
     rows = csv.reader(text.splitlines()[:_MOST_ROWS])
@@ -62,6 +64,7 @@ def rows_of(
     there = nodes or {}
     text = data.decode("utf-8", "surrogateescape").replace("\r\n", "\n")
     rows: dict[str, str] = {}
+    # Only a comma or a quote in a name needs quotes; without any, csv finds no more, and is slower.
     if '"' in text:
         for row in read_record(data):
             size = "" if row.size is None else str(row.size)
@@ -127,6 +130,8 @@ def files_of(rootfs: RootFS, location: str, metadata: str) -> tuple[str, ...]:
     listed = rootfs.texts.get(f"{metadata}/installed-files.txt")
     if listed is not None:
         lines = listed.decode("utf-8", "surrogateescape").splitlines()
+        # pip wrote these paths relative to the metadata, not to the directory that is imported
+        # from.
         return tuple(place_of(metadata, line) for line in lines if line)
     return tuple(_by_names(rootfs, location, metadata))
 

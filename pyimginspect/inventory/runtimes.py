@@ -39,9 +39,11 @@ HEALTH_CHECK = "HEALTHCHECK"
 _WORD = re.compile(r"[^\s;&|()<>`\"'$]+")
 # What package managers of Node bring for themselves.
 _OF_NODE = re.compile(r"/node_modules/(?:npm|corepack|yarn|pnpm|node-gyp|n)/|/yarn-v\d|/pnpm/")
+# Jars that come with a JDK, or that build tools of Java keep for themselves.
 _JARS = re.compile(r"/(?:jvm|maven|\.m2|gradle|\.gradle|ant|sbt|kotlinc?)[^/]*/")
 _MOST_TEXT = 100_000
 _MOST_SCRIPTS = 20
+# Options of a shell may stand in one word: `-lc`, `-exc`.
 _TEXT_OPTION = re.compile(r"-[a-z]*c")
 
 
@@ -140,6 +142,7 @@ def interpreted_programs(
 def _interpreter(line: str) -> str:
     """Return what a ``#!`` line calls the program that it starts, ``env`` left out."""
     words = line.removeprefix("#!").split()
+    # env(1): options such as -S, and NAME=VALUE, stand before the program.
     names = [word for word in words if not word.startswith("-") and "=" not in word]
     if names and names[0].rpartition("/")[2] == "env":
         names = names[1:]

@@ -35,10 +35,13 @@ def site_directories(
     builds that have their standard library there (``sys.platlibdir``).
     """
     name = f"{'pypy' if implementation == 'pypy' else 'python'}{series}"
+    # site.py of 3.13: free-threaded builds have directories of their own, lib/python3.13t.
     if "t" in abi:
         name += "t"
     base = f"{prefix}/" if prefix else ""
     if manager == "dpkg":
+        # Debian's site.py: pip's packages in /usr/local, and one directory of dpkg's for all of
+        # Python 3.
         yield f"usr/local/lib/{name}/dist-packages"
         yield f"{base}lib/python{series[:1]}/dist-packages"  # PyPy shares it
         if implementation == "cpython":
@@ -46,6 +49,7 @@ def site_directories(
         return
     libraries = ("lib64", "lib") if "lib64" in stdlib.split("/") else ("lib",)
     if manager == "rpm" and prefix == "usr":
+        # Fedora's Python has pip install to /usr/local, so as not to mix with what rpm installs.
         yield from (f"usr/local/{library}/{name}/site-packages" for library in libraries)
     yield from (f"{base}{library}/{name}/site-packages" for library in libraries)
     if implementation == "pypy":
@@ -58,6 +62,7 @@ def home_of(user: str, environment: Mapping[str, str]) -> str:
     if home:
         return home
     name = user.partition(":")[0]
+    # Engines take HOME from the container's /etc/passwd; these are the places by custom.
     return "root" if name in ("", "0", "root") else f"home/{name}"
 
 
@@ -122,6 +127,7 @@ def expand(rootfs: RootFS, directories: Iterable[str]) -> tuple[str, ...]:
             # Python 3.13 and newer leave hidden files out.
             if path.endswith(".pth") and not path.rpartition("/")[2].startswith("."):
                 for added in _pth_directories(rootfs, real, path):
+                    # site.py only appends these: .pth files in them are not read.
                     found.setdefault(added)
     return tuple(found)
 
@@ -131,6 +137,7 @@ def pth_lines(data: bytes) -> Iterator[str]:
     text = data.decode("utf-8", "surrogateescape")
     for line in text.split("\n", _MOST_LINES)[:_MOST_LINES]:
         line = line.rstrip()
+        # The test of site.py itself, which executes such lines.
         if line and not line.startswith(("#", "import ", "import\t")):
             yield line
 

@@ -17,8 +17,9 @@ def shebang_program(rootfs: RootFS, path: str) -> str | None:
     """
     first, _, second = rootfs.scripts.get(rootfs.resolve(path) or "", "").partition("\n")
     try:
+        # distlib, which pip vendors, writes that for a path with spaces or of more than 127 bytes.
         words = shlex.split(second.partition("'''exec'")[2] if second else first[2:])
-    except ValueError:
+    except ValueError:  # a quote that is not closed
         words = first[2:].split()
     if words and words[0].rpartition("/")[2] == "env":
         words = [word for word in words[1:] if not word.startswith("-") and "=" not in word]

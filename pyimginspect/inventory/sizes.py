@@ -40,6 +40,7 @@ def uses_of(
             uses[path] = "second-python"
         for package in python.packages:
             uses.update(dict.fromkeys(packages.files(package), "second-python"))
+    # Pythons of one package manager may share a directory: it is live if the first one has it.
     for python in pythons[:1]:
         for path in (python.path, python.stdlib, python.libpython, *python.site_packages):
             uses.pop(path, None)

@@ -37,6 +37,7 @@ def platforms_of(elf: ElfFile, libc: Libc) -> tuple[str, ...]:
 def _manylinux(machine: str, libc: Libc, version: re.Match[str]) -> Iterator[str]:
     major, minor = int(version[1]), int(version[2])
     if libc.flavor == "musl":
+        # PEP 656: wheels for any earlier minor version of musl work too.
         for older in range(minor, -1, -1):
             yield f"musllinux_{major}_{older}_{machine}"
     elif libc.flavor == "glibc" and major == 2:
@@ -54,6 +55,7 @@ def cpython_tags(
     from packaging import tags
 
     interpreter = f"cp{release[0]}{release[1]}"
+    # PEP 3149: `m` marked pymalloc, with which CPython was built by default; 3.8 dropped the mark.
     malloc = "m" if release < (3, 8) else ""
     abis = [f"{interpreter}{threaded or malloc}"]
     return frozenset(

@@ -42,12 +42,14 @@ def target_of(rootfs: RootFS, python: Interpreter) -> Target | None:
         return None
     release = (int(version[1]), int(version[2]))
     libc = libc_of_program(rootfs, python.path)
+    # Nothing but the names of the library and the program shows that here: libpython3.13t.so.
     threaded = "t" * bool(re.search(r"\d\.\d+t(?:\.so|$)", f"{python.libpython}\n{python.path}"))
     platforms = platforms_of(elf, libc)
     suffix = extension_suffix(rootfs, python)
     suffixes = [suffix] if suffix else []
     if python.implementation == "cpython":
         tags = cpython_tags(release, threaded, platforms)
+        # Free-threaded builds import no abi3 modules.
         if not threaded:
             suffixes.append(".abi3.so")
         elif release >= (3, 15):  # PEP 803
@@ -74,6 +76,8 @@ def extension_suffix(rootfs: RootFS, python: Interpreter) -> str:
     names = [path.rpartition("/")[2] for path in rootfs.children(f"{python.stdlib}/lib-dynload")]
     endings = Counter(name[name.index(".") :] for name in names if name.endswith(".so"))
     if endings:
+        # The most common, as somebody may have put another module there; sorted, for the same one
+        # each time.
         return max(sorted(endings), key=lambda ending: endings[ending])
     for path in rootfs.children(python.stdlib) if python.stdlib else ():
         if "/_sysconfigdata_" in path:

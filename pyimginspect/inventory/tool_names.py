@@ -24,6 +24,7 @@ __all__ = [
     "users_at_run_time",
 ]
 
+# `.python-rundeps` of the official images has the libraries that Python is linked to.
 _RUNTIME = re.compile(r"run|rt$")
 _TEMPORARY = re.compile(r"build|dev|te?mp|make|compil|fetch")
 
@@ -127,6 +128,7 @@ def required_names(rootfs: RootFS, distributions: Iterable[Distribution]) -> set
     for one in distributions:
         metadata = rootfs.texts.get(f"{one.metadata}/METADATA", b"")
         for name, condition in _REQUIRES.findall(metadata):
+            # Core metadata: the marker of a requirement that only an extra has names that extra.
             if b"extra ==" not in condition:
                 required.add(re.sub(r"[-_.]+", "-", name.decode()).lower())
     return required

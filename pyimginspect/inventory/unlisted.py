@@ -71,6 +71,7 @@ def _importable(path: str) -> str:
         return ""
     if directories:
         return directories[0]
+    # `libx.so` beside Python code is there to be linked to, or for ctypes.
     return stem if stem.isidentifier() and ".so" in name and not stem.startswith("lib") else ""
 
 

@@ -23,7 +23,9 @@ from pyimginspect.rootfs import RootFS
 
 __all__ = ["Wheel", "find_wheels", "glibc_version", "is_opened"]
 
+# GLIBC_PRIVATE and GLIBC_ABI_DT_RELR, which files may need too, are no versions.
 _GLIBC_NEED = re.compile(r"GLIBC_(\d+)\.(\d+)(?:\.\d+)?")
+# CPython's by PEP 3149, abi3 by PEP 384 and abi3t by PEP 803; PyPy's and GraalPy's are alike.
 _ABI_SUFFIX = re.compile(r"\.(?:cpython-\d+\w*|pypy\d+-\w+|graalpy\w+|cp\d+|abi3t?)[\w-]*\.so")
 # What wheels for macOS and for Windows have: no ELF files, and no name that Linux imports.
 _OTHER_SYSTEMS = re.compile(r"\.(?:cpython-\d+\w*-darwin\.so|(?:cp\d+\w*-\w+\.)?pyd)$")
@@ -33,6 +35,7 @@ _SHARED = re.compile(r"\.so(?:\.[\w.]+)?")
 _NEVER_OPENED = re.compile(
     r"(?:^|/)(?:(?:tests?|testing|testdata|test_data|fixtures|[^/]+\.libs)/|_test[^/]*$)"
 )
+# Each full stop of a tag multiplies what it stands for; real ones have a few.
 _DOTS = 16
 
 
@@ -172,6 +175,7 @@ def _check(
         files=files,
         modules=tuple(p for p in fitting if p not in libc and _importable(p, target)),
         compatible=_compatible(distribution.tags, target) if distribution.tags else None,
+        # PyPI takes no such tags (PEP 513): that was built in place, or in another stage.
         local=any(_platform(tag).startswith("linux_") for tag in distribution.tags),
         glibc=glibc,
         glibc_file=glibc_file,
@@ -268,6 +272,7 @@ def _foreign_abi(
     every = tuple(files)
     names = ((path, path.rpartition("/")[2]) for path in every)
     marked = [p for p, name in names if _ABI_SUFFIX.search(name) or _OTHER_SYSTEMS.search(name)]
+    # The ending that this Python has for its own modules is not known, and `.so` fits all.
     if len(target.suffixes) < 2 or any(_importable(path, target) for path in marked):
         return ()
     there = {_without_ending(path) for path in every if _importable(path, target)}

@@ -92,6 +92,7 @@ def _modules(packages: PackageDatabase) -> dict[str, set[tuple[str, str]]]:
             continue
         head, mark, rest = path.partition(_MARK)
         module = rest.partition("/")[0].partition(".")[0]
+        # The mark is the end of other names too, such as `my-packages/`.
         if head.endswith(("/site", "/dist")) and module and module not in _NO_MODULE:
             for key in keys:
                 modules.setdefault(key, set()).add((head + mark[:-1], module))

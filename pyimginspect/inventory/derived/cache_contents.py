@@ -31,6 +31,7 @@ def contents_of_caches(
     around = caches_around(caches)
     overwritten: dict[tuple[str, str], set[Content]] = {}
     for wasted in find_wasted(inventory) if caches else ():
+        # What a later layer deletes is a cause of its own, see find_causes.
         if wasted.layer >= base and wasted.account != "removed":
             for cache in around(wasted.path):
                 if wasted.path.endswith(_ENDINGS.get(cache.kind, "")):

@@ -28,6 +28,7 @@ CauseKind = Literal["deleted", "base-deleted", "replaced", "overwritten", "again
 """Deleted after layers above the base stored it, or after the base did; another version of the
 same package or distribution; other content; the same content once more; other metadata alone."""
 
+# Each becomes a finding: docs/decisions/savings-counted-once.md has what the rest becomes.
 _MOST_OWNERS = 20
 """Owners of one layer and kind that are distinguished: those that wasted most."""
 
@@ -95,6 +96,8 @@ def _causes(
             kind = _kind(wasted, owner, in_base=wasted.layer < inventory.base.layers)
             if kind is not None:
                 changed = sorted(changes(inventory, wasted)) if kind == "rewritten" else []
+                # By what was changed as well: `chmod` and `chown` of one layer have different
+                # edits.
                 share = shares.setdefault((kind, tuple(changed)), {})
                 share.setdefault(owner, []).append(wasted)
     for kind, what in sorted(shares):
@@ -143,6 +146,7 @@ def _cause(
     wasted_files: Sequence[WastedContent],
     what: frozenset[Change] = frozenset(),
 ) -> Cause:
+    # A set: of three copies of a file, two wasted ones may spare the same one.
     contents = {spared(inventory, wasted) for wasted in wasted_files} - {None}
     return Cause(
         kind=kind,

@@ -27,6 +27,8 @@ from pyimginspect.inventory.tool_names import required_names
 
 __all__ = ["CudaPair", "CudaSource", "find_cuda_pairs", "is_cuda"]
 
+# The components of the toolkit, with cuDNN, NCCL and TensorRT (nvinfer). Without libcuda and
+# libnvidia-…: those are the driver's, and a runtime mounts them.
 _LIBRARY = re.compile(
     r"(lib(?:cublas(?:Lt)?|cudart|cudnn\w*|cufftw?|cufile\w*|cupti|curand|cusolver(?:Mg)?"
     r"|cusparse(?:Lt)?|cutensor\w*|nccl|npp\w+|nvblas|nvinfer\w*|nvjpeg|nvJitLink"
@@ -34,7 +36,9 @@ _LIBRARY = re.compile(
 )
 _MOST_SOURCES = 8
 _WHEEL = re.compile(r"nvidia-.+?(?:-cu(\d+))?")
+# /usr/local/cuda is a link to the directory of a version, cuda-12.4.
 _TOOLKIT = re.compile(r"(.*?/cuda(?:-[\d.]+)?)/")
+# NVIDIA's names for Debian and for RHEL alike; gds-tools is of GPUDirect Storage.
 _PACKAGE = re.compile(r"(?:cuda|libcu|libnv|libnpp|libnccl|nvidia-|nsight|gds-tools).*")
 
 
@@ -118,6 +122,7 @@ def _place(library: Library, distribution: Distribution | None) -> tuple[str, st
 def _source(inventory: Inventory, key: tuple[str, str], libraries: Iterable[Library]) -> CudaSource:
     kind, title = key
     every = tuple(libraries)
+    # CUDA's libraries load each other: that is no use of a source.
     mine = {library.path for library in every}
     owners = {library.owner for library in every if library.owner}
     users = {f"/{user}" for library in every for user in library.loaded_by if user not in mine}

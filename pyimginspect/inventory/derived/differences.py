@@ -18,6 +18,7 @@ def differing_paths(inventory: Inventory, cause: Cause) -> list[str]:
     layer = inventory.rootfs.layers[cause.removed_in]
     below = _below(inventory, cause.removed_in)
     again = {wasted.successor for wasted in cause.wasted_files}
+    # A hard link is again what its target is: it has no content of its own.
     names = {layer.index.entries[position].path for position in again}
     kept = {""}  # directories with something that the layers below have
     new = []
@@ -63,9 +64,11 @@ def _below(inventory: Inventory, number: int) -> dict[str, Entry]:
 
 def _is_same(entry: Entry, old: Entry | None) -> bool:
     """Whether a link, a device or an empty file is what the layers below have."""
+    # What stores bytes has been compared already, by its checksum.
     if old is None or entry.kind != old.kind or entry.stored or old.stored:
         return False
     same = (entry.size, entry.target, entry.device) == (old.size, old.target, old.device)
+    # Linux ignores the mode of a symbolic link: symlink(7).
     return same and (entry.kind == "symlink" or _access(entry) == _access(old))
 
 

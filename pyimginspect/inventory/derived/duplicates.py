@@ -21,6 +21,7 @@ from pyimginspect.inventory.packages import dependency_graph
 
 __all__ = ["Duplicate", "find_duplicates", "library_key"]
 
+# The first number is that of the interface; the others change from release to release.
 _VERSIONED = re.compile(r"(lib.+?)\.so(?:\.(\d+))?(?:[.\d]*)")
 _MOST = 20
 
@@ -94,6 +95,7 @@ def _same(libraries: Iterable[Library]) -> Iterator[list[Library]]:
             continue
         key = library_key(library.name)
         if library.build_id:
+            # A copy has the build ID of its original, under whatever name: ld(1), --build-id.
             key = builds.setdefault(library.build_id, key)
         groups.setdefault(key, []).append(library)
     yield from (groups[key] for key in sorted(groups))

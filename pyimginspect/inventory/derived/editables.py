@@ -26,8 +26,12 @@ from pyimginspect.rootfs import RootFS
 
 __all__ = ["Editable", "find_missing_editables"]
 
+# `MAPPING: dict[str, str] = {…}` on one line, by repr(): setuptools' editable_wheel.py. Older ones
+# have no annotation.
 _MAPPING = re.compile(rb"^MAPPING\b[^=\n]{0,100}=[ ]*(\{[^\n]{0,65536}\})[ ]*\r?$", re.MULTILINE)
+# `name = package.module:function`, as the entry points specification has it.
 _ENTRY_POINT = re.compile(rb"^[^=#\[\n]{1,200}=[ \t]*([A-Za-z_][\w.]{0,200})", re.MULTILINE)
+# setuptools writes __editable__.NAME-TAG.pth and __editable___NAME_finder.py.
 _HOOK = "__editable__"
 _MOST = 50
 """Names of modules of one distribution that are looked for."""
@@ -85,6 +89,7 @@ def find_missing_editables(inventory: Inventory) -> tuple[Editable, ...]:
 def _of_distribution(inventory: Inventory, each: Distribution, hooks: set[str]) -> Editable | None:
     rootfs = inventory.rootfs
     rows = recorded(rootfs, each.location, each.metadata)
+    # PEP 660 installs a wheel, which has a RECORD; without one it is an egg-link's.
     if rows is None:
         return None
     project = _project(rootfs.texts.get(f"{each.metadata}/direct_url.json", b""))
@@ -171,6 +176,7 @@ def _project(data: bytes) -> str:
         found = from_json(data, _DirectUrl) if data else _DirectUrl()
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return ""
+    # PEP 610: only a local directory can be editable.
     if not found.dir_info.editable or not found.url.startswith("file://"):
         return ""
     try:
@@ -191,6 +197,7 @@ def _mapping(source: bytes) -> dict[str, str]:
     if match is None:
         return {}
     try:
+        # Nothing of an image is executed. Deep nesting raises the last two errors below.
         found = ast.literal_eval(match[1].decode("utf-8"))
     except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
         return {}
@@ -232,6 +239,7 @@ def _egg_links(inventory: Inventory) -> Iterable[Editable]:
         name = file.removesuffix(".egg-link")
         if not target.startswith("/") or rootfs.resolve(target) is not None:
             continue
+        # Nothing lists the modules of an egg-link: they are mostly named as the project is.
         module = re.sub(r"[-.]+", "_", name)
         modules = sorted({module, module.lower()})
         if _place_with(rootfs, modules, seen) is not None:

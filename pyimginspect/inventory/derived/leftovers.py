@@ -109,11 +109,13 @@ def without(
         for package in inventory.packages.packages
         if package.key not in dropped
         and (
+            # None, where no record is kept, may be a package that somebody asked for.
             package.installed_in < base.layers or package.essential or package.automatic is not True
         )
     ]
     free = graph.nodes.keys() - dependency_closure(graph, roots, recommended=False)
     kept = tuple(proofs_of_use(inventory, graph, free, dropped))
+    # What is in use needs its own dependencies as well.
     if kept:
         roots += [proof.package for proof in kept]
         free = graph.nodes.keys() - dependency_closure(graph, roots, recommended=False)
@@ -152,6 +154,7 @@ def kept_of_full(inventory: Inventory) -> tuple[str, ...]:
     """
     base, packages = inventory.base, inventory.packages
     of_base = {each.key for each in packages.packages if each.installed_in < base.layers}
+    # Debian's own layer is the lowest; those of buildpack-deps and of Python lie above it.
     roots = [each.key for each in packages.packages if each.installed_in == 0]
     graph = dependency_graph(packages)
     own = dependency_closure(graph, roots, recommended=False)
@@ -202,6 +205,7 @@ def not_in_slim(inventory: Inventory) -> tuple[tuple[str, ...], frozenset[str]]:
         if path.startswith(_DOCUMENTS)
         and node.layer < base.layers
         and node.kind == "file"
+        # .slimify-excludes keeps these: Debian's policy (12.5) wants one of each package.
         and not path.endswith("/copyright")
     )
     return tuple(sorted(free)), frozenset(files)
@@ -261,6 +265,8 @@ def _notes(rootfs: RootFS) -> dict[str, list[str]]:
     """Return dpkg's notes about each package, by its name: ``NAME[:ARCHITECTURE].KIND``."""
     notes: dict[str, list[str]] = {}
     for path in rootfs.children(INFO):
+        # With the architecture where a package is `Multi-Arch: same`, which may be there for
+        # several.
         stem = path[len(INFO) + 1 :].rpartition(".")[0]
         notes.setdefault(stem.partition(":")[0], []).append(path)
     return notes
@@ -275,5 +281,6 @@ def bytecode_of(rootfs: RootFS, owned: Iterable[str]) -> Iterator[str]:
             sources.setdefault(directory, set()).add(name[:-3])
     for directory, stems in sources.items():
         for path in rootfs.children(f"{directory}/__pycache__"):
+            # PEP 3147: STEM.TAG.pyc, with `.opt-1` and the like behind the tag.
             if path.rpartition("/")[2].partition(".")[0] in stems:
                 yield path

@@ -36,4 +36,5 @@ def loaded_elsewhere(inventory: Inventory) -> set[tuple[str, str]]:
     for library in inventory.native.libraries:
         users = loaded[library.origin == "package"]
         users.update((user, library.name) for user in library.loaded_by)
+    # A file that several processes load may get a package's library in one of them: that counts.
     return loaded[False] - loaded[True]

@@ -25,11 +25,15 @@ __all__ = ["Owner", "by_owner"]
 
 OwnerKind = Literal["package", "distribution", "directory"]
 
+# Hyphens within a name or a version are written as underscores; eggs add the Python.
 _METADATA = re.compile(
     r"(?:(.*)/)?(([^/]+?)-([^/-]+)(?:-py[\d.]+)?\.(?:dist-info|egg-info))(?:/[^/]+)?"
 )
+# PEP 3147: __pycache__/STEM.TAG.pyc.
 _COMPILED = re.compile(r"(.*/)__pycache__/([^/]+?)\.[^/]*\.pyc")
+# Databases list paths as packages have them; with a merged /usr the layers store them below it.
 _MERGED = ("bin/", "lib/", "lib32/", "lib64/", "libx32/", "sbin/")
+# /usr/local/lib and /opt/app/data say where; deeper ones are too many to list.
 _DEPTH = 3
 
 
@@ -123,6 +127,7 @@ def _packages_of(inventory: Inventory, removed_in: int) -> dict[str, Owner]:
         if any(event.layer == removed_in and event.action == "removed" for event in package.history)
     }
     provided = {name: package.name for package in removed.values() for name in package.provides}
+    # A package's own name goes before one that another provides.
     provided.update({name: name for name in removed})
     needs = {
         name: {provided[need] for needs in package.depends for need in needs if need in provided}
@@ -181,6 +186,8 @@ def _package_files(
                     files.update(dict.fromkeys(_merged(dpkg.parse_list(text)), name))
             elif path in apk.INSTALLED:
                 database = text
+        # rpm has had its database in several places: one that it no longer uses may be there,
+        # empty.
         records = max(layer.index.rpm.values(), key=len, default=records)
     owned = [(package.name, package.files) for package in apk.parse_installed(database)]
     owned += [(package.name, package.files) for package in records]

@@ -56,6 +56,7 @@ def primary_python(inventory: Inventory) -> Primary | None:
     running = running_python(inventory)
     official = next((each for each in pythons if _is_official(inventory, each)), None)
     if official is not None and (names := application_of(inventory, official)):
+        # Before what runs: that may be supervisor, with the system's Python.
         reason = f"the base image's, which has {_some(names)}"
         return Primary(python=official, reason=reason)
     if running is not None and _runs_application(inventory, running, official):
@@ -109,6 +110,7 @@ def _applications(inventory: Inventory) -> dict[str, tuple[Distribution, ...]]:
     for each in inventory.distributions:
         if each.package or each.name in _SEEDS or each.layer < inventory.base.layers:
             continue
+        # A set: an interpreter and its environment may both see a distribution.
         for path in {bases.get(path) or path for path in each.interpreters}:
             found.setdefault(path, []).append(each)
     return {path: tuple(each) for path, each in found.items()}
@@ -121,6 +123,7 @@ def _is_official(inventory: Inventory, python: Interpreter) -> bool:
         and python.prefix == "usr/local"
         and (
             inventory.base.family == "python"
+            # Squashing drops the history and leaves the environment as it was.
             or "PYTHON_VERSION" in inventory.image.config.environment()
         )
     )
@@ -155,6 +158,7 @@ def _named_files(inventory: Inventory) -> tuple[str, ...]:
     steps = inventory.startup.steps
     paths = [word for step in steps for word in step.words if word.startswith("/")]
     found = [real for path in paths if (real := rootfs.resolve(path)) is not None]
+    # The last step is the Python itself; before it may stand a shell, tini or `env`.
     words = steps[-1].words if steps else ()
     if running is not None and "-m" in words[:-1]:
         package = words[words.index("-m") + 1].partition(".")[0]

@@ -60,6 +60,7 @@ def _used_to_start(
     others = {*free} - {*dropped}
     whole = {key: dependency_closure(graph, [key], recommended=False) for key in others}
     able = [key for key, found in whole.items() if needed <= found]
+    # The one that brings least besides: python3, and not python3-venv.
     keys = [min(able, key=lambda key: (len(whole[key]), key))] if able else sorted(needed)
     for key in keys:
         if able or needed.isdisjoint(graph.required_by[key]):
@@ -85,6 +86,8 @@ def used_by_files(
     yield from _programs(inventory, free, since)
     libraries = {
         path.rpartition("/")[2]: key
+        # Of packages with a library of one name the last counts: sorted, that is the same one each
+        # time.
         for key in sorted(free)
         for path in packages.files_by_key.get(key, ())
         if ".so" in path
@@ -178,6 +181,8 @@ def _programs(inventory: Inventory, free: Collection[str], since: int) -> Iterat
             continue
         owners = {*packages.owner(started)}
         if owners or not started:  # else it is a program that no package brought
+            # The package that is named after the program: `perl` has modules, perl-base the
+            # program.
             owners.add(program)
         owners &= set(free)
         for owner in sorted(owners - proven):

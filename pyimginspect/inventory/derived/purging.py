@@ -41,6 +41,7 @@ def _would_go(
     """Return what ``--auto-remove`` would take besides: recommended by something that stays."""
     graph = dependency_graph(inventory.packages)
     gone = {package.key for package in asked}
+    # The marks are apt's alone: a package of another manager needs none of them.
     stay = {
         key: node
         for key, node in graph.nodes.items()

@@ -20,13 +20,16 @@ from pyimginspect.inventory.packages.recommends import RecommendedBy, recommende
 
 __all__ = ["RecommendedInLayer", "find_recommended"]
 
+# `in` is dnf's alias of `install`.
 _INSTALLS = re.compile(
     r"\b(?:apt(?:-get)?|aptitude|dnf|microdnf|yum)\b[^;&|\n]*\s(?:install|in)\b([^;&|\n]*)"
 )
+# -R is aptitude's. The words for false are those of StringToBool in apt-pkg.
 _APT_WITHOUT = re.compile(
     r"--no-install-recommends|--without-recommends|(?:^|\s)-R(?=\s|$)"
     r"|(?i:apt::install-recommends)\s*=\s*\W?(?i:0|no|false|without|off|disable)\b"
 )
+# dnf.conf(5), also by --setopt.
 _DNF_WITHOUT = re.compile(r"install_weak_deps\s*=\s*(?i:0|no|false|off)\b")
 _WITHOUT: dict[Manager, re.Pattern[str]] = {"apt": _APT_WITHOUT, "dnf": _DNF_WITHOUT}
 
@@ -86,6 +89,7 @@ def find_recommended(inventory: Inventory) -> tuple[RecommendedInLayer, ...]:
     if not extra:
         return ()
     in_use = tuple(uses_of(inventory, graph, extra))
+    # What is in use keeps its own dependencies too.
     extra -= required_by(graph, (use.package for use in in_use))
     found_in = (
         _in_layer(graph, layer, new[layer], asked[layer], extra, in_use) for layer in sorted(asked)

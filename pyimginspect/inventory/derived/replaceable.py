@@ -12,6 +12,7 @@ from pyimginspect.model import DEFAULT_PATH
 
 __all__ = ["lacks_twin", "replaceable_bindings"]
 
+# Of one RUN; what is longer has a here-document full of data.
 _MOST_WORDS = 4000
 
 
@@ -49,6 +50,7 @@ def lacks_twin(inventory: Inventory, binding: Binding) -> bool:
 def _has_pip(inventory: Inventory) -> bool:
     """Whether pip, as ``RUN pip install`` finds it, installs for the image's own Python."""
     primary = primary_python(inventory)
+    # PEP 668: pip refuses to install there.
     if primary is None or primary.python.externally_managed:
         return False
     return any(

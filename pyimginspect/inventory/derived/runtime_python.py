@@ -45,6 +45,7 @@ def runtime_python(inventory: Inventory) -> RuntimePython | None:
         return found.get(path)
     if not primary.certain:
         return None
+    # An application may be in an environment of that Python: the one with most of it is meant.
     owners = Counter(
         owner for each in application_of(inventory, primary.python) for owner in each.interpreters
     )
@@ -74,6 +75,7 @@ def _pythons(inventory: Inventory) -> Iterator[tuple[RuntimePython, str | None]]
 def started_in(inventory: Inventory) -> frozenset[str]:
     """Return the directories that Python puts on its path for the program that it is given."""
     config, rootfs = inventory.image.config, inventory.rootfs
+    # `python -m` and `python -c` put the working directory first, a script its own.
     places = {config.working_dir}
     for word in (*config.entrypoint, *config.cmd):
         place = word if word.startswith("/") else f"{config.working_dir}/{word}"

@@ -64,6 +64,7 @@ def _called(inventory: Inventory) -> Iterator[Use]:
             continue
         for command in commands(step.text):
             for use in _uses(inventory, command.program, f"the RUN of layer {step.layer}"):
+                # An earlier step called another program of that name, or failed to.
                 if inventory.packages[use.package].installed_in <= step.layer:
                     yield use
 

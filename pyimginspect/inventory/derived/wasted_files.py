@@ -28,6 +28,7 @@ __all__ = [
 Change = Literal["owner", "mode", "xattrs", "time"]
 """What a layer changed of a file whose content it left alone."""
 
+# As deep as a person who reads it needs: /usr/local/lib, /root/.cache/pip.
 _DEPTH = 3
 
 
@@ -143,6 +144,7 @@ def spared(inventory: Inventory, wasted: WastedContent) -> Content | None:
 
 def _all_names_below(inventory: Inventory, wasted: WastedContent, copy: Content) -> bool:
     """Whether all names of the second copy are names of the first: else it is needed still."""
+    # For a further name of the copy the layer has to store the content all the same.
     names = inventory.rootfs.hard_links.get(copy)
     if names is None:
         return True
