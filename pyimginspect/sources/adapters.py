@@ -16,6 +16,8 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 __all__ = ["Adapter", "Check"]
 
+# Of one host. urllib3 throws away what is beyond the size of its pool, and the handshake with it;
+# by default ten are kept.
 _CONNECTIONS = 16
 
 Check = Callable[[str, int | None, str | None], None]
@@ -47,6 +49,7 @@ class Adapter(HTTPAdapter):
 
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
         """Leave it at the context: ``requests`` would load ``certifi``'s roots into it."""
+        # That of HTTP, which has no certificates to verify.
         if self._context is None:
             super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
         else:

@@ -36,10 +36,12 @@ _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052, 2.1
 
 def _meant(text: str) -> _Address:
     """Return an address; of one that carries an IPv4 address, that."""
+    # "fe80::1%eth0": the zone of a link-local address is no part of it (RFC 4007, 11).
     address = ipaddress.ip_address(text.partition("%")[0])
     if isinstance(address, ipaddress.IPv6Address):
         if address in _NAT64:
             return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+        # ::ffff:a.b.c.d reaches a.b.c.d itself, and 2002::/16 by a relay (RFC 3056).
         return address.ipv4_mapped or address.sixtofour or address
     return address
 

@@ -19,6 +19,8 @@ from pyimginspect.sources.statements import read_statement
 
 __all__ = ["descriptors_in", "read_attestations"]
 
+# Larger than any real one: BuildKit attaches one manifest of two documents to each image. Whoever
+# may push to the repository may attach more.
 _MOST_MANIFESTS = 16  # of one image
 _MOST_DOCUMENTS = 32  # of one image
 _MOST_BYTES = 4 * LARGEST_DOCUMENT  # of one image
@@ -120,6 +122,7 @@ def _read_manifest(listed: _Document, selection: Selection, store: Store) -> Ite
         return
     by_docker = REFERENCE_TYPE in (descriptor.annotations or {})
     subject = manifest.subject.digest if manifest.subject is not None else ""
+    # BuildKit's manifests have no subject, but an annotation of their descriptor that says it.
     if subject != selection.digest and not (by_docker and not subject):
         if found == "referrers":  # who was asked for them says that it is about this image
             yield _ignored(descriptor, found, "it is about another image")

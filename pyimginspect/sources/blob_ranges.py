@@ -15,7 +15,9 @@ from pyimginspect.sources.transport import ATTEMPTS, BROKEN, Transport, wait
 
 __all__ = ["read_range", "read_together"]
 
+# RFC 9110, 14.4. More than nineteen digits are no length of any file.
 _RANGE = re.compile(r"bytes (\d{1,19})-(\d{1,19})/(?:\d+|\*)", re.ASCII)
+# RFC 2046, 5.1.1: up to seventy of these characters, in quotes where one is special in MIME.
 _BOUNDARY = re.compile(
     r"multipart/byteranges\s*;\s*boundary=\"?([\w'()+,./:=?-]{1,70})\"?", re.ASCII
 )
@@ -72,11 +74,14 @@ def _parts(body: bytes, boundary: bytes, ranges: Sequence[tuple[int, int]]) -> l
     found = []
     place = 0
     for start, stop in ranges:
+        # Not split at the boundary: a blob is any bytes, and may have it in them. One is looked
+        # for only where a part has ended.
         place = body.find(b"--" + boundary, place, place + _HEAD)
         end = body.find(b"\r\n\r\n", place, place + _HEAD) if place >= 0 else -1
         if end < 0:
             return None
         head = body[place:end].decode("latin-1")
+        # Each part has this header of its own (RFC 9110, 15.3.7.2), in whatever case.
         said = re.search(r"(?im)^content-range:\s*(.*?)\s*$", head)
         span = _RANGE.fullmatch(said[1]) if said is not None else None
         if span is None or (int(span[1]), int(span[2])) != (start, stop - 1):
@@ -104,6 +109,7 @@ def read_range(transport: Transport, path: str, start: int, stop: int) -> bytes:
             cause = exc
         if len(data) == stop - start:
             break
+        # Every byte that comes is worth more patience: a large range may break many times.
         failures = 0 if len(data) > before else failures + 1
         if failures == ATTEMPTS:
             why = reason(cause) if cause is not None else "nothing more comes"

@@ -14,6 +14,7 @@ from pyimginspect.errors import ManifestError, RegistryError
 
 __all__ = ["SLOWEST", "Pace", "read_body"]
 
+# Slower than any real line: a layer of 100 MB would take seven hours.
 SLOWEST = 4096
 """Bytes a second that a host must send, on average over as long as it may be silent."""
 
@@ -37,10 +38,12 @@ class Pace:
         ``urllib3`` raises where a connection breaks.
         """
         start = time.monotonic()
+        # read1() returns what has come; read() would wait until there are count bytes.
         data: bytes = response.raw.read1(count, decode_content=decode)
         self._waited += time.monotonic() - start
         self._count += len(data)
         if self._waited >= self._seconds:
+            # The end of a body is no sign of slowness.
             if data and self._count < SLOWEST * self._waited:
                 raise RegistryError(
                     f"its answer comes too slowly: fewer than {SLOWEST:,} bytes a second",

@@ -47,6 +47,7 @@ def by_contents(
     try:
         return index_by_toc(blob, toc, limits=options.limits, progress=advance)
     except (UnusableTocError, PyimginspectError) as exc:
+        # Whatever is wrong with the table, the layer counts: read whole, it is verified.
         import logging  # for layers that a table of contents says nonsense of
 
         logging.getLogger(__name__).info("layer %d is read whole: %s", ref.number, exc)
@@ -60,6 +61,7 @@ def cached_index(ref: LayerRef, options: Options) -> LayerIndex | None:
         return None
     found = options.cache.get(ref.diff_id, ref.digest)
     if found is None and ref.toc is not None:
+        # No digest beside the key: none of the blob has been computed.
         found = options.cache.get(ref.toc.key, None)
     return found
 

@@ -56,6 +56,7 @@ def find_certificates(registry: str, directories: Sequence[Path] | None = None) 
     Of several clients' certificates the first by name is taken. Raises
     :class:`RegistryError` for a certificate without its key, or a directory that cannot be read.
     """
+    # Windows allows no colon in a name: moby, registry/config_windows.go, cleanPath.
     name = registry.replace(":", "") if sys.platform == "win32" else registry
     for directory in certificate_directories() if directories is None else directories:
         folder = directory / name
@@ -88,12 +89,14 @@ def trusting_context(certificates: Certificates, *, client: bool) -> ssl.SSLCont
     no good.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    # A Python built with --with-ssl-default-suites=openssl leaves it to OpenSSL's configuration.
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     # As other clients of registries: whatever certificate the user trusts ends the chain.
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     environment = os.environ
     bundle = environment.get("REQUESTS_CA_BUNDLE") or environment.get("CURL_CA_BUNDLE")
     if bundle:
+        # As requests has it: the variable says it all, and the system's roots do not count.
         load_roots(context, Path(bundle), RegistryError)
     else:
         context.load_default_certs()

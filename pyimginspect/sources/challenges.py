@@ -29,6 +29,7 @@ __all__ = [
 
 Challenge = dict[str, str]
 
+# Larger than any real one: a realm, a service and a scope.
 _LONGEST_HEADER = 8192  # characters
 _LARGEST_TOKEN = 1 << 20  # bytes of the answer that has it
 # What the token server is given of a challenge (distribution, docs/spec/auth/token.md).
@@ -72,6 +73,7 @@ def fetch_token(
             stream=True,
             allow_redirects=False,
         ) as response:
+            # Some services say 400 to credentials, as OAuth2 does of a grant (RFC 6749, 5.2).
             if response.status_code in (400, 401, 403):
                 return None
             if response.status_code != 200:
@@ -105,6 +107,7 @@ def _question(challenge: Challenge, credentials: Credentials | None) -> dict[str
 def _token_in(document: object) -> str | None:
     if not isinstance(document, dict):
         return None
+    # token.md: "access_token" means the same, for OAuth2's sake.
     found = (document.get(name) for name in ("token", "access_token"))
     return next((each for each in found if isinstance(each, str) and _TOKEN.fullmatch(each)), None)
 
@@ -125,4 +128,5 @@ class Authorization(requests.auth.AuthBase):
 def bypass(url: str) -> dict[str, str]:
     """Return the ``proxies`` for a request: the environment's, but none to this machine."""
     netloc = urlsplit(url).netloc
+    # requests has no other way to go past a proxy that the environment names for one request.
     return {"no_proxy": urlsplit(url).hostname or ""} if is_loopback(netloc) else {}

@@ -42,6 +42,7 @@ class Connections:
 
         ``insecure`` is what registries.conf means by it: any certificate will do, or none.
         """
+        # Not at the top: requests is slow to import, and images in files do without.
         from pyimginspect.sources.hosts import Host
         from pyimginspect.sources.transport import Transport
 

@@ -71,10 +71,13 @@ def find_credentials(
     """
     if (own := _from_variables(registry)) is not None:
         return Search(own)
+    # Old clients wrote an address, Docker and Podman now write the host alone.
     names = [registry, f"https://{registry}", f"https://{registry}/v1/"]
     if registry in _HUB:
+        # docker/cli still keeps Docker Hub's under the address of the first version of its API.
         names = ["https://index.docker.io/v1/", *_HUB]
     parts = repository.split("/")
+    # The longest first: the most specific entry counts (containers-auth.json(5)).
     scopes = [f"{registry}/{'/'.join(parts[:end])}" for end in range(len(parts), 0, -1)]
     hints: list[str] = []
     for document in _documents():
@@ -225,6 +228,7 @@ def _by_host(auths: dict[str, Any]) -> dict[str, Any]:
 
 def _written(entry: dict[str, Any]) -> Credentials | None:
     """Return the credentials that an entry of ``auths`` has in it (Docker's ``AuthConfig``)."""
+    # Before "auth", which then has a name and no password.
     if token := entry.get("identitytoken"):
         return Credentials(username=_REFRESH, secret=str(token))
     if auth := entry.get("auth"):
@@ -241,4 +245,5 @@ def _decoded(text: str) -> Credentials:
         raise AuthenticationError("the credentials stored for it are not base64") from exc
     if not colon:
         raise AuthenticationError("the credentials stored for it are no name and password")
+    # As docker/cli does (cli/config/configfile/file.go, decodeAuth).
     return Credentials(username=username, secret=secret.rstrip("\0"))

@@ -50,6 +50,7 @@ _S = TypeVar("_S", bound="StreamStore")
 # An engine writes the whole image to a disk of its own before it sends the first byte.
 _TIMEOUT = 600.0
 _CHUNK = 1 << 19  # bytes
+# The engine writes them all to its disk before it sends anything.
 _MOST_TOGETHER = 8 << 30  # bytes of images that are saved at once, shared layers counted for each
 
 
@@ -85,6 +86,7 @@ def resolve_podman(text: str, options: Options, *, reference: str) -> Resolved:
     with _translated("Podman"):
         from docker.errors import ImageNotFound
 
+        # Rootless Podman and root's have images of their own, so the next may have it.
         for last, address in zip([*[False] * (len(addresses) - 1), True], addresses, strict=True):
             with _connected(address, _asked(options)) as client:
                 try:
@@ -177,6 +179,7 @@ def _listed(client: Client) -> list[tuple[str, tuple[str, ...]]]:
     if not isinstance(listed, list):
         raise DaemonError("what answers there is no engine: it lists no images")
     images = [_inspected(each) for each in listed]
+    # What the Engine API had for an image without a name before version 1.43.
     unnamed = "<none>:<none>"
     return [
         (image.identity, tuple(name for name in image.tags or () if name != unnamed))
@@ -187,6 +190,7 @@ def _listed(client: Client) -> list[tuple[str, tuple[str, ...]]]:
 def podman_addresses() -> list[str]:
     """Return where a Podman service may listen: ``CONTAINER_HOST`` alone where it is set."""
     if host := os.environ.get("CONTAINER_HOST"):
+        # "unix://run/podman.sock" has the first part of the path where a URL has the host.
         return [host.replace("unix://", "unix:///", 1) if host.count("/") < 3 else host]
     found = []
     if runtime := os.environ.get("XDG_RUNTIME_DIR"):
@@ -215,6 +219,7 @@ def _connected(
     """Speak to a service for as long as the ``with`` statement lasts."""
     from pyimginspect.sources.engines import Client
 
+    # The SDK's own signature wants whole seconds, and 0 would not wait at all.
     timeout = math.ceil(time_limits(seconds, default=(_TIMEOUT, _TIMEOUT))[1])
     try:
         client = Client(base_url=address, tls=tls, version="auto", timeout=timeout)
@@ -268,6 +273,7 @@ def _no_answer(service: str, exc: Exception) -> DaemonError:
 
 def _open(client: Client, text: str, options: Options, reference: str, source: str) -> Resolved:
     known = _inspected(client.inspect_image(text))  # type: ignore[no-untyped-call]
+    # By its ID: the name may lead to another image by the time that layers are read again.
     again = f"{source}:{known.identity or text}"
     carrier = StreamCarrier(reference=again)
     found = image_in_cache(known.identity, carrier, options, reference=reference, source=source)
@@ -281,6 +287,7 @@ def _open(client: Client, text: str, options: Options, reference: str, source: s
         if options.cache is not None:
             for data in recorded.documents:
                 options.cache.put_document(data)
+        # As the next time, when the cache has it and no archive is read.
         found = without_archive(found, known.identity)
     return msgspec.structs.replace(found, names=tuple(sorted(known.tags or ())))
 

@@ -15,6 +15,7 @@ from pyimginspect.layers.tar import BLOCK, read_entries
 
 __all__ = ["HEAD", "Contents", "contents_of", "is_tar", "looks_like_rootfs"]
 
+# Enough for a few hundred headers: a root file system may begin with small files of any name.
 HEAD = 1 << 18
 """Bytes at the beginning of an archive that tell what it is."""
 
@@ -55,6 +56,8 @@ def is_tar(block: bytes) -> bool:
     """Whether 512 bytes are the header of a tar archive's member, by their checksum."""
     if len(block) < BLOCK:
         return False
+    # The field ``chksum`` of POSIX's ustar format, in octal; the sum counts its own eight bytes as
+    # spaces. Archives older than POSIX have no magic "ustar", but they have this.
     digits = block[148:156].strip(b" \0")
     try:
         return int(digits, 8) == sum(block[:148]) + sum(block[156:BLOCK]) + 8 * ord(" ")

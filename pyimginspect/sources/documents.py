@@ -32,9 +32,11 @@ _T = TypeVar("_T")
 # OCI image specification, annotations.md; containerd has the whole name beside it.
 _REF_NAME = "org.opencontainers.image.ref.name"
 _CONTAINERD_NAME = "io.containerd.image.name"
+# BuildKit, docs/attestations/attestation-storage.md.
 REFERENCE_TYPE = "vnd.docker.reference.type"
 
 
+# Fields may be null as well as missing: Go writes an empty slice or map so, without omitempty.
 class _Platform(Struct):
     os: str = ""
     architecture: str = ""
@@ -65,6 +67,7 @@ class Descriptor(Struct, frozen=True, rename="camel"):
         """Whether this is no image, but something said about one (BuildKit's attestations)."""
         if self.artifact_type or REFERENCE_TYPE in (self.annotations or {}):
             return True
+        # BuildKit gives attestations the platform unknown/unknown, so that no runtime chooses them.
         return self.platform is not None and self.platform.os == "unknown"
 
     def on(self) -> Platform | None:
@@ -98,6 +101,7 @@ class DockerImage(Struct, frozen=True, rename="pascal"):
     config: str
     layers: list[str] | None = None
     repo_tags: list[str] | None = None
+    # moby, image/tarexport/tarexport.go, manifestItem.
     layer_sources: dict[str, Descriptor] | None = None  # of foreign layers, by diff ID
 
     @property
@@ -137,6 +141,7 @@ class _HealthCheck(Struct, rename="pascal"):
     test: list[str] | None = None
 
 
+# Shell and Healthcheck are of Docker's specification; OCI's config.md gives them no meaning.
 class _Settings(Struct, rename="pascal"):
     env: list[str] | None = None
     entrypoint: list[str] | None = None
@@ -188,6 +193,7 @@ def _decode(data: bytes, kind: Any, what: str) -> Any:
 def parse_document(data: bytes, what: str) -> Manifest:
     """Read an image manifest or an image index; schema 1 is refused as unsupported."""
     document: Manifest = _decode(data, Manifest, what)
+    # It has neither a configuration nor diff IDs: the history of each layer is JSON within JSON.
     if document.schema_version == 1:
         raise UnsupportedError(
             f"{what} is of Docker's schema 1", hint="push the image again with a current client"
@@ -197,6 +203,7 @@ def parse_document(data: bytes, what: str) -> Manifest:
 
 def parse_docker_manifest(data: bytes, what: str) -> list[DockerImage]:
     """Read ``manifest.json`` of a ``docker save`` archive."""
+    # The same file name, but docker save's is an array of images.
     if isinstance(decode_json(data, what), dict):
         raise UnsupportedError(
             f"{what} is that of a directory as skopeo's dir: makes it, which is not read",
@@ -245,6 +252,7 @@ def check_layer_type(media_type: str) -> None:
     """
     if media_type.endswith("json") or media_type.startswith("text/"):
         raise ArtifactError(f"this is no image, but an artifact of type {media_type}")
+    # ocicrypt appends "+encrypted" to the usual type.
     if "encrypted" in media_type:
         raise UnsupportedError("the layer is encrypted", hint="decrypt the image first")
     if "erofs" in media_type or "squashfs" in media_type:

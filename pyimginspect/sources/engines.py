@@ -38,6 +38,7 @@ __all__ = ["Client", "Engine", "find_docker"]
 
 _LARGEST_ANSWER = 64 << 20  # bytes: the list of all images of an engine
 _LONGEST_ERROR = 300  # characters
+# A socket of this machine, or a connection that SSH protects: TLS is for TCP.
 _WITHOUT_TLS = ("unix:", "http+unix:", "npipe:", "ssh:")
 
 
@@ -84,6 +85,7 @@ class Client(docker.APIClient):
     def get_images(self, images: Iterable[str], chunk_size: int) -> Any:
         """Return the pieces of several images that are saved together (``/images/get``)."""
         self._without_chunks()
+        # The SDK has no method for it. ``names`` repeats for each image (Engine API, ImageGetAll).
         response = self.get(
             f"{self.base_url}/v{self.api_version}/images/get",
             params={"names": list(images)},
@@ -99,6 +101,7 @@ class Client(docker.APIClient):
     def _without_chunks(self) -> None:
         usual = self.get_adapter(self.base_url)
         if isinstance(usual, UnixHTTPAdapter):
+            # The SDK mounts one adapter for all requests; from here on this one takes its place.
             self.mount(self.base_url, _WithoutChunks(usual.socket_path, usual.timeout))
 
     def merge_environment_settings(
@@ -155,6 +158,7 @@ class _OldConnection(UnixHTTPConnection):
     Transfer-Encoding unless the corresponding request indicates HTTP/1.1".
     """
 
+    # http.client's own attributes for the version that it asks in.
     _http_vsn = 10
     _http_vsn_str = "HTTP/1.0"
 
@@ -184,6 +188,7 @@ def find_docker() -> Engine:
     config = Path(environment.get("DOCKER_CONFIG") or os.path.expanduser("~/.docker"))
     if host := environment.get("DOCKER_HOST"):
         return _from_environment(host, environment, config)
+    # "default" is no context that is stored, but docker's name for having none.
     name = environment.get("DOCKER_CONTEXT") or _current_context(config)
     if name == "default":
         local = DEFAULT_NPIPE if IS_WINDOWS_PLATFORM else DEFAULT_UNIX_SOCKET
@@ -193,9 +198,11 @@ def find_docker() -> Engine:
 
 def _from_environment(host: str, environment: Mapping[str, str], config: Path) -> Engine:
     named = environment.get("DOCKER_CERT_PATH")
+    # Any value counts, even "0": docker only asks whether it is empty.
     verify = bool(environment.get("DOCKER_TLS_VERIFY"))
     if host.startswith(_WITHOUT_TLS) or not (named or verify):
         return Engine(url=host)
+    # docker's own default for DOCKER_CERT_PATH is the directory of config.json.
     folder = Path(named) if named else config
     if verify and not (folder / "ca.pem").is_file():
         raise DaemonError(
@@ -242,6 +249,8 @@ def _current_context(config: Path) -> str:
 
 
 def _from_context(name: str, folder: Path) -> Engine:
+    # docker/cli, cli/context/store: a context's directory is the digest of its name, so that any
+    # name will do.
     identity = hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()
     path = folder / "meta" / identity / "meta.json"
     try:

@@ -16,6 +16,8 @@ def innermost(exc: BaseException) -> BaseException:
     """Return the error that all others of a chain are about."""
     while True:
         deeper = exc.__cause__ or exc.__context__
+        # urllib3's urlopen() makes a ProtocolError("Connection aborted.", cause) that it does
+        # not raise itself: of the cause there is the argument alone.
         if deeper is None and exc.args and isinstance(exc.args[-1], BaseException):
             deeper = exc.args[-1]
         if deeper is None:
@@ -34,9 +36,11 @@ def reason(exc: BaseException) -> str:
     inner = innermost(exc)
     if isinstance(inner, ssl.SSLCertVerificationError):
         return inner.verify_message
+    # By the name of the class, since http.client and urllib3 have an IncompleteRead each.
     if isinstance(inner, ssl.SSLEOFError) or "IncompleteRead" in type(inner).__name__:
         return "the connection broke"
     if isinstance(inner, ssl.SSLError) and inner.reason:
+        # OpenSSL's own names, such as WRONG_VERSION_NUMBER.
         return inner.reason.replace("_", " ").lower()
     if isinstance(inner, OSError) and inner.strerror:
         return inner.strerror

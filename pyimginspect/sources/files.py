@@ -35,6 +35,7 @@ def resolve_path(
             with open(path, "rb", buffering=0) as once:
                 return _stream(once, options, name, reference, form)
         with open(path, "rb") as file:
+            # Compressed as a whole, an archive cannot be sought through: it goes by like a pipe.
             if sniff(file.read(MAGIC_LENGTH)) == "none":
                 file.seek(0)
                 return _plain(file, path, options, name, reference, form)
@@ -104,6 +105,7 @@ def _plain(
             store, options, name=name, reference=reference, found_as="oci-archive", form=form
         )
     except NoDocumentError:
+        # Its first members told nothing, as files at the root that are called anything.
         if form is None and looks_like_rootfs(store.members()):
             return _rootfs(whole, options, reference)
         raise

@@ -28,6 +28,8 @@ __all__ = ["resolve_directory", "resolve_rootfs"]
 
 _NAME = "root file system"
 _LABEL = f"0 ({_NAME})"
+# ELF's machine to Go's GOARCH, which images have. Of 64-bit PowerPC there are only images of the
+# little-endian one.
 _ARCHITECTURES = {
     "x86_64": ("amd64", ""),
     "aarch64": ("arm64", ""),
@@ -97,9 +99,11 @@ def _resolved(indexed: Indexed, carrier: Carrier, options: Options, reference: s
 
 def _platform_of(index: LayerIndex) -> Platform | None:
     """Return the platform that most programs are built for, or ``None`` without any."""
+    # Layers of Windows keep the file system in Files/, the registry in Hives/.
     if any(entry.path.startswith("Files/Windows") for entry in index.entries[:1000]):
         return Platform(os="windows")
     machines = Counter(elf.machine for elf in index.elf.values() if elf.kind != "other")
+    # By name where two are as frequent, so that every run says the same.
     for machine, _ in sorted(machines.items(), key=lambda item: (-item[1], item[0])):
         if machine in _ARCHITECTURES:
             architecture, variant = _ARCHITECTURES[machine]

@@ -25,9 +25,11 @@ from pyimginspect.model import Digest
 
 __all__ = ["Outcome", "Reading", "read_by_processes"]
 
+# "<" leaves out padding: the head of a frame has 13 bytes.
 _FRAME = struct.Struct("<BIQ")  # what happened; to which layer; a count of bytes
 _BEGUN, _ADVANCED, _READ, _FAILED = range(4)
 _NUMBER = struct.Struct("<I")
+# 16 KiB of a pipe's 64 (pipe(7)), so that all are written before anybody reads.
 _MOST_LAYERS = 4096  # their numbers have to fit into a pipe
 _PIPE = 1 << 20  # bytes; what any process may ask for (pipe(7))
 _OFTEN = 4 << 20  # bytes after which progress is reported
@@ -103,6 +105,7 @@ def _frames(buffer: bytearray) -> Iterator[tuple[int, int, int, bytes]]:
     while at + _FRAME.size <= len(buffer):
         what, number, size = _FRAME.unpack_from(buffer, at)
         start = at + _FRAME.size
+        # Of progress the count is no length: only an index has a body.
         end = start + (size if what == _READ else 0)
         if end > len(buffer):
             break
@@ -143,6 +146,7 @@ def _loaded(data: bytes) -> Indexed:
 def _queue(count: int) -> int:
     """Return a pipe that each of the numbers up to ``count`` can be read from by one process."""
     queue, end = os.pipe()
+    # A read of four bytes gets one number whole, whoever else reads.
     os.write(end, b"".join(map(_NUMBER.pack, range(count))))
     os.close(end)
     return queue
@@ -153,6 +157,8 @@ def _fork(reading: Reading, queue: int) -> tuple[int, int]:
     reader, writer = os.pipe()
     try:
         with contextlib.suppress(OSError):
+            # So that an index fits as a whole, and its process goes on with the next layer.
+            # It stays smaller where the user's pipes have had their share.
             fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, _PIPE)
         # Interrupted between the two processes, the new one would take itself for the old one.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -174,6 +180,7 @@ def _end(child: int, reader: int) -> None:
     """End a process that may be at work still."""
     os.close(reader)
     os.kill(child, signal.SIGKILL)
+    # Else it stays in the process table as a zombie for as long as this process lives.
     os.waitpid(child, 0)
 
 
@@ -197,6 +204,7 @@ def _read(reading: Reading, number: int, writer: int, parent: int) -> None:
         nonlocal counted
         counted += count
         if counted >= _OFTEN:
+            # The parent is gone, and the process has been given another.
             if os.getppid() != parent:
                 os._exit(1)
             _send(writer, _ADVANCED, number, counted)

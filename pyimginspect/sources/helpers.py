@@ -27,10 +27,13 @@ __all__ = ["HELPER_SECONDS", "HelperAnswer", "ask_helper", "cloud_helpers"]
 HELPER_SECONDS = 30.0
 """How long a helper may take, unless the caller sets another limit of time."""
 
+# Bytes: a token of a cloud has a few thousand.
 _LARGEST_ANSWER = 1 << 20
 _PREFIX = "docker-credential-"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # no path: the program is looked for in PATH
 
+# Registries whose helpers know credentials without being named in a config.json. ECR's hosts
+# begin with the account's twelve digits; dkr-ecr.REGION.on.aws are its dual-stack endpoints.
 _CLOUDS: tuple[tuple[re.Pattern[str], tuple[str, ...]], ...] = (
     (
         re.compile(r"\d{12}\.dkr[.-]ecr(-fips)?\.[a-z0-9-]+\.(amazonaws\.com(\.cn)?|on\.aws)"),
@@ -98,10 +101,12 @@ def _output_of(path: str, registry: str, seconds: float) -> tuple[int, bytes]:
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=subprocess.DEVNULL,
+            # The process group that is ended with it, and no terminal to ask for a password at.
             start_new_session=True,
         )
         with _ended(process):
             assert process.stdin is not None
+            # A helper for one registry alone may end without reading which one is meant.
             with contextlib.suppress(BrokenPipeError), process.stdin as stream:
                 stream.write(registry.encode())
             status = process.wait(seconds)

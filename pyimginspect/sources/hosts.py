@@ -43,6 +43,7 @@ _UNFIT = (requests.RequestException, TypeError, ValueError)
 def wait(attempt: int, response: requests.Response | None = None) -> None:
     """Sleep before another attempt: as long as the registry asks, else ever longer."""
     asked = _seconds_asked(response) if response is not None else 0.0
+    # A quarter of a second to four, for as many as ATTEMPTS; a registry may ask for an hour.
     time.sleep(min(asked or 0.25 * 2**attempt, _LONGEST_WAIT))
 
 
@@ -94,6 +95,7 @@ class Host:
         :mod:`.certificates`. ``timeout`` is that of :func:`time_limits`.
         """
         self.registry = registry
+        # docker.io itself serves the web site (moby, registry/config.go, DefaultV2Registry).
         self._host = "registry-1.docker.io" if registry == "docker.io" else registry
         self._wants_plain = plain or insecure
         self._insecure = insecure and not plain
@@ -104,6 +106,7 @@ class Host:
         self._lock_of_tls = threading.Lock()
         self._pause = threading.Lock()
         self.session = _Session()
+        # Digests and ranges are of the bytes as stored; requests would ask for gzip.
         self.session.headers.update({"User-Agent": "pyimginspect", "Accept-Encoding": "identity"})
         self.session.mount("http://", Adapter(self._check_address))
         self._directories = directories
@@ -174,6 +177,7 @@ class Host:
         if not self._unsure:
             return False
         self._unsure = False
+        # Go's net/http: "Client sent an HTTP request to an HTTPS server".
         if status in (None, 400):
             self._scheme = "https"
             return True
@@ -230,6 +234,7 @@ class Host:
         Before there is a connection, all addresses that the host has are examined.
         """
         own = urlsplit(f"//{self._host}")
+        # The registry itself may be anywhere: the user has named it.
         if host == own.hostname and port in (own.port, None, 80, 443):
             return
         found = addresses_of(host) if address is None else {address}
@@ -256,8 +261,11 @@ class Host:
             own = trusting_context(found, client=True) if found.pair is not None else others
             if self._insecure:
                 own = ssl.create_default_context()
+                # In this order: a context refuses CERT_NONE for as long as it checks the name.
                 own.check_hostname, own.verify_mode = False, ssl.CERT_NONE
             self.session.mount("https://", Adapter(self._check_address, others))
+            # requests takes the adapter of the longest prefix. Without the slash this one would
+            # be for https://HOST.example as well, and show the certificate there.
             self.session.mount(f"https://{self._host}/", Adapter(self._check_address, own))
             self._secured = True
 

@@ -60,6 +60,7 @@ def locate(
         toc = usable_toc(given, options) if remote else None
         ref = msgspec.structs.replace(given, number=number, toc=toc)
         known = first.get((ref.name, ref.digest))
+        # By place and not by diff ID: two blobs of one diff ID may be compressed differently.
         if known is None:
             try:
                 got = fetch(ref)
@@ -151,6 +152,7 @@ def _run(jobs: list[_Job], arrivals: _Arrivals, options: Options) -> dict[int, I
     jobs = [job for job in jobs if job.number not in done]
     serial = [job for job in jobs if _is_plain(job.blob)]
     parallel = [job for job in jobs if not _is_plain(job.blob)]
+    # Whatever is begun last ends last, and should be short.
     parallel.sort(key=lambda job: -(job.blob.size or 0))
     workers = min(options.workers or default_workers(), len(parallel))
     if workers > 1:
@@ -228,6 +230,7 @@ class _Apart:
 
 def _apart(jobs: list[_Job], arrivals: _Arrivals, options: Options) -> dict[int, Indexed]:
     """Return what other processes made of the layers in files, the largest first."""
+    # A third party's probe need not survive a fork, and who says how many workers means threads.
     if options.probes or options.workers:
         return {}
     files = [job for job in jobs if isinstance(job.blob, FileBlob)]
@@ -263,6 +266,7 @@ def _at_once(jobs: list[_Job], workers: int, options: Options) -> dict[int, Inde
         finally:
             stop.set()  # nothing is left to do, or nobody will want it
             pool.shutdown(wait=True, cancel_futures=True)
+    # The error of the lowest layer that failed, whichever came first: the same on every run.
     for _, future in sorted(futures.items()):
         if not future.cancelled() and not isinstance(future.exception(), _Stopped | None):
             future.result()
@@ -343,6 +347,7 @@ def check_digests(indexed: Indexed, ref: LayerRef, *, required: bool) -> None:
     ):
         if claimed is None or not computed or claimed in computed:
             continue
+        # A stream is summed up before its documents tell the algorithm, so there may be several.
         name = algorithm(claimed)
         for digest in computed:
             if algorithm(digest) == name:

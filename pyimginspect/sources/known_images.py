@@ -77,6 +77,7 @@ def _known(identity: str, options: Options) -> Selection | None:
     images in containerd's store; either leads to the diff IDs, and these to the indexes.
     """
     cache = options.cache
+    # What is to be verified has to go by: an engine's ID vouches for no byte that it would send.
     if cache is None or options.verify:
         return None
     try:
@@ -101,6 +102,7 @@ class _Kept:
 
 
 def _select(data: bytes, identity: Digest, cache: LayerCache, options: Options) -> Selection | None:
+    # A configuration: a manifest or an index has no such field.
     if "rootfs" in decode_json(data, "the configuration"):
         config: ImageConfig = parse_config(data, "the configuration")
         layers = tuple(LayerRef(name=d, diff_id=d) for d in config.diff_ids)

@@ -26,6 +26,7 @@ __all__ = ["Place", "find_places"]
 _SYSTEM = Path("/etc/containers")
 _LARGEST = 1 << 20  # bytes of a file
 
+# The manual's values of pull-from-mirror; left out it is "all".
 Pulls = Literal["", "all", "digest-only", "tag-only"]
 
 
@@ -101,6 +102,7 @@ def find_places(name: Name, *, plain: bool = False) -> list[Place]:
 
 def _serves(mirror: _Mirror, registry: _Registry, name: Name) -> bool:
     pulls = mirror.pull_from_mirror
+    # The older switch, which holds for all mirrors of the table.
     if registry.mirror_by_digest_only:
         pulls = "digest-only"
     if name.digest is not None:
@@ -116,6 +118,7 @@ def _chosen(
     best: tuple[int, str] | None = None
     for prefix in known:
         matched = _matched(full, prefix, name.registry)
+        # Of two that cover as much, a name is preferred to a wildcard: "*" sorts before letters.
         if matched and (best is None or (matched, prefix) > best):
             best = (matched, prefix)
     return known[best[1]] if best is not None else None
@@ -124,7 +127,9 @@ def _chosen(
 def _matched(full: str, prefix: str, host: str) -> int:
     """Return how much of a name a prefix covers; 0 where it is for others."""
     if prefix.startswith("*."):
+        # "*.example.com" is for subdomains alone, not for example.com itself.
         return len(prefix) if host.partition(":")[0].endswith(prefix[1:]) else 0
+    # A prefix ends where a part of the name does: "host/foo" is not for "host/foobar".
     covers = full.startswith(prefix) and full[len(prefix) : len(prefix) + 1] in ("", "/", ":", "@")
     return len(prefix) if covers else 0
 
@@ -136,6 +141,7 @@ def _moved(name: Name, registry: _Registry, location: str, path: Path) -> Name:
         return name
     full = str(name)
     prefix = registry.key
+    # A wildcard has no path of its own, so a location takes the place of the host alone.
     rest = full[len(name.registry) :] if prefix.startswith("*.") else full[len(prefix) :]
     try:
         return parse_name(location + rest)
@@ -161,6 +167,7 @@ def _paths() -> list[Path]:
     then of the two directories as well.
     """
     config = Path(os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config"))
+    # The second name is the one that older releases of Buildah and Podman know.
     named = os.environ.get("CONTAINERS_REGISTRIES_CONF") or os.environ.get("REGISTRIES_CONFIG_PATH")
     if named:
         return [Path(named)]
@@ -173,6 +180,7 @@ def _paths() -> list[Path]:
 
 def _dropped_in(folder: Path) -> Iterable[Path]:
     try:
+        # In the order of their names, other suffixes left out (containers-registries.conf.d(5)).
         return sorted(path for path in folder.iterdir() if path.suffix == ".conf")
     except OSError:
         return ()

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 __all__ = ["near_file", "near_prefix", "near_tag"]
 
 _MOST_NAMES = 2_000  # of a directory that are compared
+# Of difflib's ratio, whose default is 0.6: a hint that is wrong misleads more than none.
 _ALIKE = 0.75
 _ALIKE_FILES = 0.7  # a suffix may be missing
 
@@ -16,6 +17,7 @@ _ALIKE_FILES = 0.7  # a suffix may be missing
 def _near(name: str, known: Iterable[str], cutoff: float = _ALIKE) -> str | None:
     import difflib  # for mistakes alone
 
+    # No file system's names are longer, and comparing takes time by the product of the lengths.
     found = difflib.get_close_matches(name[:255], list(known), n=1, cutoff=cutoff)
     return found[0] if found else None
 

@@ -73,6 +73,7 @@ def assemble(resolved: Resolved, indexes: Mapping[int, LayerIndex]) -> Opened:
     if isinstance(resolved.carrier, FileCarrier):
         for ref, index in zip(resolved.layers, put, strict=True):
             blob = resolved.carrier.blobs.get(ref.place)
+            # Layers that were sought through: their content has not been read.
             if index.checksums is None and blob is not None:
                 blobs[ref.number] = blob
     tocs = {}
@@ -111,5 +112,6 @@ def assemble(resolved: Resolved, indexes: Mapping[int, LayerIndex]) -> Opened:
 
 def _steps(config: ImageConfig, count: int) -> list[History | None]:
     """Return the step of the history behind each layer; history is optional, and may be short."""
+    # config.md: an "empty_layer" step made none, so the others are the layers in their order.
     steps: list[History | None] = [step for step in config.history if not step.empty_layer]
     return (steps + [None] * count)[:count]

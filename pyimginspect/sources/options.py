@@ -83,6 +83,7 @@ class NoProgress:
         """Say nothing."""
 
 
+# Threads share one interpreter, and each holds its decompressor's buffers: more gain little.
 def default_workers() -> int:
     """Return how many layers to read at once: as many as there are processors, up to 8."""
     return max(1, min(8, os.cpu_count() or 1))

@@ -24,6 +24,8 @@ class PassingStore(StreamStore):
         super().__init__(stream, options)
         assert options.cache is not None
         for data in self._documents.values():
+            # Manifests, indexes and configurations are objects. Nothing asks for others by digest:
+            # docker save's manifest.json is an array, its VERSION plain text.
             if data.lstrip()[:1] == b"{":
                 options.cache.put_document(data)
 
@@ -33,5 +35,6 @@ class PassingStore(StreamStore):
         if cache is not None and isinstance(found, Indexed):
             for diff_id, digest in zip(found.diff_ids, found.digests, strict=True):
                 cache.put(diff_id, digest, found.index)
+            # Up to fifty images go by at once: their decoded indexes need not stay in memory.
             nothing = LayerIndex(size=found.index.size)
             self._layers[entry.path] = Indexed(index=nothing, blob_size=found.blob_size)

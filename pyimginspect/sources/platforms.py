@@ -13,6 +13,8 @@ __all__ = ["host_platform", "no_platform"]
 def host_platform() -> Platform:
     """Return the platform of images that this machine would run."""
     machine = host.machine().lower()
+    # uname's names and Go's (GOARCH), which images have. Linux everywhere: engines on macOS and
+    # Windows run these images in a virtual machine.
     known = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
     return Platform(os="linux", architecture=known.get(machine, machine or "amd64"))
 

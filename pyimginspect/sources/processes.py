@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 
 __all__ = ["allow", "load_meanwhile", "loading_meanwhile", "meanwhile", "processes_for"]
 
+# Both limits: docs/decisions/processes.md.
 _LEAST_BYTES = 32 << 20  # less is read sooner than two processes are begun
 _MOST_PROCESSES = 8
 _TRIES, _TRY_SECONDS = 10, 0.001
@@ -43,6 +44,7 @@ def processes_for(sizes: Sequence[int]) -> int:
         return 0
     if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:  # whoever ends is not waited for
         return 0
+    # Not cpu_count(), which also counts processors that taskset or a cpuset keeps from us.
     workers = min(len(os.sched_getaffinity(0)), len(sizes), _MOST_PROCESSES)
     return workers if workers > 1 and _is_alone() else 0
 
@@ -51,6 +53,7 @@ def _is_alone() -> bool:
     """Whether no other thread runs, those of libraries included."""
     for _ in range(_TRIES):
         try:
+            # Not active_count() alone, which knows Python's own threads and none of a library's.
             if len(os.listdir("/proc/self/task")) == 1:
                 return True
         except OSError:

@@ -21,12 +21,16 @@ from pyimginspect.sources.untrusted import items, mapping, text
 
 __all__ = ["BuildFacts", "build_facts"]
 
+# Larger than any real ones; only hostile input has more.
 _MOST_STEPS = 5_000
 _MOST_LINES = 1_000  # layers with lines of a Dockerfile
 _MOST_OF_ONE = 200  # lines of one instruction
 _LARGEST_DOCKERFILE = 1 << 20  # characters
+# Where BuildKit puts what SLSA has no field for.
 _EXTENSION = "https://mobyproject.org/buildkit@v1#metadata"
+# "# syntax=docker/dockerfile:1" makes the frontend's image a material, too: no base.
 _FRONTENDS = ("docker/dockerfile", "docker/dockerfile-upstream")
+# containerd's label for the diff ID (labels.LabelUncompressed), here as an annotation.
 _UNCOMPRESSED = "containerd.io/uncompressed"
 
 
@@ -120,6 +124,8 @@ class _Graph:
 
     def __init__(self, steps: list[Any]) -> None:
         self._steps = {text(step.get("id")): step for step in map(mapping, steps[:_MOST_STEPS])}
+        # The last step has no operation and names the result (BuildKit, toBuildSteps). Of a
+        # list that is cut off it is not known.
         self._last = text(mapping(steps[-1]).get("id")) if 0 < len(steps) <= _MOST_STEPS else ""
 
     def base(self) -> str:
@@ -136,6 +142,7 @@ class _Graph:
             below = _below(operation, output, len(inputs))
             if below is None or not 0 <= below < len(inputs):
                 return ""
+            # "step3:0": an input is an output of another step, by its number.
             name, _, number = text(inputs[below]).partition(":")
             output = int(number) if number.isdecimal() and len(number) < 6 else 0
         return ""
@@ -148,6 +155,7 @@ class _Graph:
 
 def _below(operation: dict[str, Any], output: int, inputs: int) -> int | None:
     """Return which of a step's inputs is the file system that it changes (BuildKit, ops.proto)."""
+    # A RUN is executed with its root file system as the mount at "/".
     if "exec" in operation:
         mounts = map(mapping, items(mapping(operation["exec"]).get("mounts"))[:1000])
         return next(
@@ -163,11 +171,13 @@ def _below(operation: dict[str, Any], output: int, inputs: int) -> int | None:
             # Beyond the step's own inputs are the outputs of earlier actions.
             at = below - inputs if below - inputs < at else None
         return None
+    # A step without an operation only passes its input on.
     return 0 if not operation else None
 
 
 def _operation(step: dict[str, Any]) -> dict[str, Any]:
     outer = mapping(step.get("op"))
+    # The oneof of pb.Op, which Go's encoding/json writes as a field called Op.
     return mapping(outer.get("Op") or outer.get("op"))
 
 
@@ -205,6 +215,7 @@ def _images(materials: list[Any]) -> Iterator[tuple[str, str]]:
         uri = text(each.get("uri"))
         if not uri.startswith("pkg:docker/"):
             continue
+        # A package URL: pkg:docker/NAME@VERSION?platform=…, or with the tag among its qualifiers.
         path, _, query = uri.removeprefix("pkg:docker/").partition("?")
         repository, at, tag = path.rpartition("@")
         name = unquote(repository if at else path)
@@ -219,6 +230,7 @@ def _base_layers(
     chains: dict[str, Any], step: str, layers: tuple[LayerRef, ...], name: str
 ) -> tuple[int | None, tuple[str, ...]]:
     """Return how many layers the base has by its step, and whether the image begins with them."""
+    # Output 0 of the step: of each of its layer chains the lowest layer is first.
     chain = next((c for c in map(items, items(chains.get(f"{step}:0")))), []) if step else []
     if not chain:
         return None, ()
@@ -243,6 +255,7 @@ def _differs(descriptor: dict[str, Any], layer: LayerRef) -> bool:
 
 def _form(media_type: str) -> str:
     """Return how a layer is compressed, whoever names it."""
+    # "tar.gzip" of Docker and "tar+gzip" of OCI are the same form.
     return media_type.rpartition(".")[2].rpartition("+")[2]
 
 
@@ -253,6 +266,7 @@ def _lines(
     locations = mapping(source.get("locations"))
     infos = list(map(mapping, items(source.get("infos"))[:100]))
     numbers: dict[str, int] = {ref.digest: n for n, ref in enumerate(layers) if ref.digest}
+    # A diff ID counts more than a blob's digest, which another compression changes.
     numbers |= {ref.diff_id: n for n, ref in enumerate(layers) if ref.diff_id}
     made: dict[int, str] = {}
     for key, outputs in list(chains.items())[:_MOST_STEPS]:
@@ -260,6 +274,7 @@ def _lines(
             top = mapping(chain[-1]) if chain else {}
             uncompressed = text(mapping(top.get("annotations")).get(_UNCOMPRESSED))
             number = numbers.get(uncompressed, numbers.get(text(top.get("digest"))))
+            # The step made a layer that lies where this one does, not an equal one elsewhere.
             if number is not None and number == len(chain) - 1:
                 made.setdefault(number, text(key).partition(":")[0])
     texts: dict[int, list[str]] = {}

@@ -14,6 +14,7 @@ from typing import BinaryIO, Self
 __all__ = ["ReadAhead"]
 
 _PIECE = 1 << 19  # small pieces are put together: every one costs the reader as much as a big one
+# 3 MiB: enough for either side to go on while the other is held up, and no weight in memory.
 _AHEAD = 6  # pieces
 _PATIENCE_SECONDS = 0.2
 
@@ -43,6 +44,7 @@ class ReadAhead(io.RawIOBase, BinaryIO):
     def close(self) -> None:
         """Stop reading ahead, as soon as the piece that is being read has come."""
         self._stopped.set()
+        # Not for ever: it may be waiting for a packet, and as a daemon it holds up no exit.
         self._thread.join(_PATIENCE_SECONDS)
         super().close()
 
@@ -83,6 +85,7 @@ class ReadAhead(io.RawIOBase, BinaryIO):
                 parts.append(part)
                 length += len(part)
         except BaseException:
+            # What came before the error is still to be read: the error has its place after it.
             if parts:
                 self._put(b"".join(parts))
             raise

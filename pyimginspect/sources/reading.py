@@ -97,6 +97,7 @@ def _from_stream(
     if not carrier.reference:
         raise ArchiveError("its layers were read from a stream, and cannot be read again")
     again = resolve(carrier.reference, options)
+    # By the diff ID as well: another image may have been saved to the same path since.
     places = {(ref.place, ref.diff_id): ref.number for ref in again.layers}
     for ref in layers:
         number = places.get((ref.place, ref.diff_id))

@@ -17,11 +17,15 @@ from pyimginspect.model import Digest, Image, parse_digest
 
 __all__ = ["Name", "parse_name", "pulled_as", "without_userinfo"]
 
+# Separators are a dot, one or two underscores, or any number of dashes (regexp.go).
 _PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _REPOSITORY = re.compile(rf"{_PART}(?:/{_PART})*")
 _LABEL = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
+# An IPv6 address stands in brackets, as in URLs (RFC 3986, 3.2.2).
 _HOST = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-fA-F:]+\])(?::[0-9]+)?")
+# ASCII, as ``\w`` is in Go's regular expressions.
 _TAG = re.compile(r"\w[\w.-]{0,127}", re.ASCII)
+# RepositoryNameTotalLengthMax of reference.go: of the path alone, without the host.
 _LONGEST_REPOSITORY = 255
 _USERINFO = re.compile(r"//[^/@]*@")
 _HUB = "docker.io"
@@ -68,6 +72,7 @@ def parse_name(text: str) -> Name:
         raise InvalidReferenceError(
             "the name of an image is no URL", hint="registry:HOST/NAME asks a registry"
         )
+    # The digest is taken off first, since it has a colon of its own.
     rest, at, digest_text = text.partition("@")
     digest = None
     if at:
@@ -79,6 +84,7 @@ def parse_name(text: str) -> Name:
         except UnsupportedError as exc:
             raise _invalid(exc.message) from exc
     tag: str | None = None
+    # A colon before the last slash is that of the host's port.
     colon = rest.rfind(":")
     if colon > rest.rfind("/"):
         rest, tag = rest[:colon], rest[colon + 1 :]
@@ -92,6 +98,7 @@ def parse_name(text: str) -> Name:
             raise _invalid("names of images are lowercase")
         raise _invalid("it is neither a path that exists nor the name of an image")
     if tag is None and digest is None:
+        # A digest is enough: TagNameOnly of normalize.go leaves it alone, too.
         tag = "latest"
     return Name(registry=registry, repository=repository, tag=tag, digest=digest)
 
@@ -99,9 +106,11 @@ def parse_name(text: str) -> Name:
 def _split(text: str) -> tuple[str, str]:
     """Split host and repository: a first part is a host by its dot, colon or capitals."""
     first, slash, rest = text.partition("/")
+    # normalize.go, splitDockerDomain: repositories are lowercase, so capitals can only be a host's.
     is_host = first == "localhost" or first.lower() != first or bool(set(".:[") & set(first))
     if not slash or not is_host:
         first, rest = _HUB, text
+    # legacyDefaultDomain of normalize.go, which old configurations still have.
     elif first == "index.docker.io":
         first = _HUB
     if first == _HUB and "/" not in rest:

@@ -47,6 +47,7 @@ __all__ = [
     "resolve_registry",
 ]
 
+# Without these a registry may send schema 1.
 _ACCEPT = ", ".join(
     [
         "application/vnd.oci.image.index.v1+json",
@@ -211,6 +212,7 @@ class _Repository:
         algorithm_, _, encoded = digest.partition(":")
         found = self._document(f"referrers/{digest}")
         if found is None:
+            # The schema's own limits, so that the result is a tag.
             found = self._document(f"manifests/{algorithm_[:32]}-{encoded[:64]}")
         return descriptors_in(found[0]) if found is not None else ()
 

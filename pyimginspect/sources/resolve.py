@@ -28,6 +28,8 @@ _LONGEST_SHOWN = 300
 
 _Resolve = Callable[[str, Options, str], Resolved]
 
+# Names that can only be of a file, so that no engine and no registry is asked for a misspelled
+# one; a tag may follow.
 _ARCHIVE = re.compile(r".*\.(tar|tgz|tbz2?|txz|tzst)(\.(gz|zst|zstd|xz|bz2))?(:[^/]*)?", re.DOTALL)
 
 
@@ -72,6 +74,7 @@ def resolve(reference: str, options: Options) -> Resolved:
             return _NAMED[prefix](rest, options, reference)
         if colon and prefix in _FORMS:
             return _saved(rest, options, reference, _FORMS[prefix])
+        # A path before a name: a directory called "python" is what is meant where there is one.
         if reference == "-" or reference.startswith("-:") or _exists(reference):
             return _saved(reference, options, reference, None)
         return _search(reference, options)
@@ -132,6 +135,7 @@ def _why_not_there(path: str) -> str:
 
 def _search(reference: str, options: Options) -> Resolved:
     """Ask every place that may know an image by its name, one after the other."""
+    # A leading dot, slash or tilde begins no name of an image either.
     if "\0" in reference or _ARCHIVE.fullmatch(reference) or reference.startswith((".", "/", "~")):
         raise ImageNotFoundError(_why_not_there(reference), hint=near_file(reference) or None)
     parse_name(reference)
@@ -145,6 +149,7 @@ def _search(reference: str, options: Options) -> Resolved:
             last = exc
     hint = near_prefix(reference, PREFIXES) or near_file(reference)
     hint = hint or "save it with docker save, or name the source: docker:, podman:, registry:"
+    # The registry is asked last, and its error is the one that has a status and a hint.
     if isinstance(last, RegistryError):
         raise type(last)("; ".join(said), hint=last.hint or hint) from last
     raise ImageNotFoundError(

@@ -76,6 +76,7 @@ Carrier = FileCarrier | RegistryCarrier | StreamCarrier
 
 def in_place(blob: FileBlob) -> FileBlob:
     """Return a blob whose path means the same in whatever directory a process works."""
+    # Not abspath(): it takes ".." away with the part before it, which may be a symbolic link.
     return msgspec.structs.replace(blob, path=os.path.join(os.getcwd(), blob.path))
 
 

@@ -69,6 +69,7 @@ def resolve_store(
         for number, blob in located.found.items()
         if isinstance(blob, FileBlob)
     }
+    # One blob that is not in a file, such as a layer that went by in a stream, makes it a stream.
     if len(files) == len({located.layers[number].place for number in located.found}):
         carrier: Carrier = FileCarrier(blobs=files)
         indexed = {}
@@ -97,6 +98,8 @@ def _select(
     docker = store.document("manifest.json") if form in (None, "docker-archive") else None
     if index is not None:
         selection = select_oci(index, store, name=name, platform=options.platform)
+        # Docker 25 and later write both. Where the index leads to a manifest without layers,
+        # manifest.json still names them.
         if selection is not None and (selection.layers or docker is None):
             return selection, _called(found_as) if docker is not None else found_as
     if docker is not None:

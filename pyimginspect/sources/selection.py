@@ -40,8 +40,10 @@ __all__ = [
 
 _T = TypeVar("_T")
 
+# An OCI layout of a multi-platform image nests two: index.json, then the image's own index.
 _MAX_DEPTH = 4
 _MAX_MANIFESTS = 1000
+# Engines mount fewer: moby's layer store takes 125 (maxLayerDepth).
 _MAX_LAYERS = 1000
 
 
@@ -86,6 +88,7 @@ def _same_name(wanted: str, name: str) -> bool:
         text = text.removeprefix("docker.io/").removeprefix("library/")
         return text if ":" in text.rpartition("/")[2] or "@" in text else f"{text}:latest"
 
+    # The tag alone will do on either side: OCI's annotation ref.name often is no more than that.
     return wanted == name or full(wanted) == full(name) or name.endswith(f":{wanted}")
 
 
@@ -123,12 +126,14 @@ def _called(images: list[DockerImage], name: str | None) -> list[DockerImage]:
     chosen = images
     if name is not None:
         chosen = [i for i in images if any(_same_name(name, tag) for tag in i.tags)]
+    # An archive may list an image once for each of its tags.
     if len({i.members for i in chosen}) != 1:
         raise _not_one(name, [tag for i in images for tag in i.tags or ("(no tag)",)])
     return chosen
 
 
 def _digest_in_name(member: str) -> Digest | None:
+    # DIGEST.json of docker save, sha256:DIGEST of kaniko, blobs/sha256/DIGEST of Docker 25.
     name = member.rpartition("/")[2].removesuffix(".json").rpartition(":")[2]
     try:
         return parse_digest(f"{'sha512' if len(name) == 128 else 'sha256'}:{name}")
@@ -233,6 +238,7 @@ def _expand(document: Manifest, store: Store) -> tuple[list[_Candidate], tuple[D
     """List the image manifests below an index, and what is listed beside them."""
     found: list[_Candidate] = []
     attached: list[Descriptor] = []
+    # A stack, so reversed: manifests are found in the order in which they are listed.
     todo = [(d, d.names, d.digest, 0) for d in reversed(document.manifests or [])]
     while todo:
         descriptor, names, top, depth = todo.pop()
@@ -251,6 +257,8 @@ def _expand(document: Manifest, store: Store) -> tuple[list[_Candidate], tuple[D
 
 def _nested(descriptor: Descriptor, store: Store) -> Manifest | None:
     kind = descriptor.media_type
+    # Docker's "manifest.list.v2" is what OCI calls an index. Without a media type the document
+    # itself has to tell.
     if kind and "index" not in kind and "list" not in kind:
         return None
     what = f"the document {descriptor.digest[:19]}"
@@ -288,6 +296,7 @@ def _chosen(
         wanted = host_platform()
     chosen = [c for c, on in named if wanted is None or on is None or wanted.accepts(on)]
     data = _manifest(chosen[0], store) if chosen else None
+    # docker save of one platform keeps the index of all, without the others' blobs.
     if data is None and platform is None:
         chosen, data = _only_one_there(candidates, store)
     if not chosen:
@@ -349,6 +358,7 @@ def _layer_ref(descriptor: Descriptor, diff_id: Digest) -> LayerRef:
         diff_id=diff_id,
         media_type=kind,
         size=descriptor.size if descriptor.size >= 0 else None,
+        # Docker's "rootfs.foreign.diff", OCI's "layer.nondistributable": of Windows' base images.
         foreign="foreign" in kind or "nondistributable" in kind,
         toc=toc_reference(descriptor.annotations or {}),
     )

@@ -21,9 +21,12 @@ from pyimginspect.sources.untrusted import items, mapping, text
 
 __all__ = ["read_statement"]
 
+# in-toto's predicate types. SPDX and CycloneDX append their version to theirs, as in
+# https://spdx.dev/Document/v2.3, so those are compared by their beginning.
 _PROVENANCE = ("https://slsa.dev/provenance/v0.2", "https://slsa.dev/provenance/v1")
 _SPDX = "https://spdx.dev/Document"
 _CYCLONEDX = "https://cyclonedx.org/bom"
+# Larger than any real one: a build has some tens of materials, an image some thousand packages.
 _MOST_MATERIALS = 500
 _MOST_PURLS = 20_000
 
@@ -43,6 +46,7 @@ def read_statement(
         document = _unwrapped(document)
     except ManifestError as exc:
         return msgspec.structs.replace(known, ignored=exc.message)
+    # A bill of materials as it is, without a statement around it, as registries' tools attach it.
     if "predicateType" not in document:
         return _bill(document, known)
     kind = text(document["predicateType"])
@@ -85,6 +89,7 @@ def _bill(document: dict[str, Any], known: Attestation) -> Attestation:
     if text(document.get("bomFormat")) == "CycloneDX":
         parts = items(document.get("components"))
         purls = [text(mapping(part).get("purl")) for part in parts]
+        # An object with components since CycloneDX 1.5; before, an array, which is not read.
         tools = mapping(mapping(document.get("metadata")).get("tools")).get("components")
         tool = next((text(mapping(each).get("name")) for each in items(tools)), "")
         kind = known.predicate_type or _CYCLONEDX
@@ -92,6 +97,7 @@ def _bill(document: dict[str, Any], known: Attestation) -> Attestation:
         parts = items(document.get("packages"))
         purls = [_purl(mapping(part)) for part in parts]
         creators = items(mapping(document.get("creationInfo")).get("creators"))
+        # SPDX 2: each creator begins with "Tool: ", "Person: " or "Organization: ".
         named = [text(each) for each in creators]
         tool = next((n.removeprefix("Tool: ") for n in named if n.startswith("Tool: ")), "")
         kind = known.predicate_type or _SPDX
@@ -108,6 +114,7 @@ def _bill(document: dict[str, Any], known: Attestation) -> Attestation:
 
 
 def _purl(package: dict[str, Any]) -> str:
+    # A package of SPDX has one purl, beside CPEs that syft guesses by the dozen.
     for reference in map(mapping, items(package.get("externalRefs"))[:50]):
         if reference.get("referenceType") == "purl":
             return text(reference.get("referenceLocator"))

@@ -30,8 +30,10 @@ __all__ = [
     "resolve_member",
 ]
 
+# As many as Linux follows (path_resolution(7)).
 _MAX_LINKS = 40
 
+# An engine's archive of 50 images has a few thousand members; only hostile input has more.
 OUTER_LIMITS = Limits(entries=200_000)
 """Of the archive itself, whose members are layers and documents."""
 
@@ -47,6 +49,7 @@ def resolve_member(name: str, links: dict[str, str]) -> str:
     for _ in range(_MAX_LINKS):
         if name not in links:
             return name
+        # Within the archive: a target that climbs out of it names no member.
         name = posixpath.normpath(posixpath.join(posixpath.dirname(name), links[name]))
     raise ArchiveError(f"the member '{name}' is a symbolic link loop")
 
@@ -80,6 +83,7 @@ class ArchiveStore:
         self._links: dict[str, str] = {}
         size = os.path.getsize(path)
         try:
+            # Headers lie a layer apart: a larger buffer would mostly read content that is skipped.
             with open(path, "rb", buffering=1 << 12) as file:
                 for entry in read_entries(SeekCursor(file, 0, size), OUTER_LIMITS):
                     self._note(entry)
@@ -91,6 +95,7 @@ class ArchiveStore:
             self._files[entry.path] = entry
             self._links.pop(entry.path, None)
         elif entry.kind in ("symlink", "hardlink"):
+            # A hard link's target is a path from the root of the archive, wherever the link is.
             target = entry.target if entry.kind == "symlink" else f"/{entry.target}"
             self._links[entry.path] = target
             self._files.pop(entry.path, None)
@@ -133,6 +138,7 @@ class LayoutStore:
 
     def _path(self, name: str) -> Path | None:
         """Return a regular file of the layout; its name cannot lead out of it."""
+        # manifest.json names members as it likes, "../../etc/passwd" included.
         path = self._root / normalise(name.encode("utf-8", "surrogateescape"))
         return path if path.is_file() else None
 

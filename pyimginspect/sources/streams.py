@@ -34,6 +34,8 @@ from pyimginspect.sources.stores import (
 
 __all__ = ["Peeked", "StreamStore", "decompressed"]
 
+# Bytes of all small members together, which stay in memory until the manifest says what counts.
+# Old docker save has a json and a VERSION of about a kilobyte for each layer.
 _ALL_DOCUMENTS = 64 << 20
 # Docker 25 and skopeo name a member by its diff ID, OCI archives and kaniko by its blob's digest.
 _DIGEST = re.compile(
@@ -58,6 +60,7 @@ class StreamStore:
         self._layers: dict[str, Indexed | LayerError] = {}
         self._links: dict[str, str] = {}
         self._named: dict[str, Digest] = {}  # of layers taken from the cache
+        # Not compressed: what comes out is as long as what goes in, so these limits never apply.
         cursor = StreamCursor(Decompressed(stream, "none", expansion=1, floor=0))
         try:
             for entry in read_entries(cursor, OUTER_LIMITS):
@@ -71,13 +74,17 @@ class StreamStore:
         if entry.kind == "symlink":
             self._links[name] = entry.target
         elif entry.kind == "hardlink":
+            # A hard link's target is a path from the root of the archive, wherever the link is.
             self._links[name] = f"/{entry.target}"
         elif entry.kind == "file":
+            # A member of the same name takes the place of an earlier one, as when tar extracts.
             self._links.pop(name, None)
             self._documents.pop(name, None)
             self._layers.pop(name, None)
             self._named.pop(name, None)
             head = cursor.peek(BLOCK)[: entry.stored]
+            # By content and not by name: the manifest, which says what each is, may come last.
+            # A member without a byte is an empty layer.
             if not head or is_tar(head) or sniff(head[:MAGIC_LENGTH]) != "none":
                 self._index(entry, cursor)
             elif entry.stored <= LARGEST_DOCUMENT:
@@ -92,6 +99,7 @@ class StreamStore:
 
     def _index(self, entry: Entry, cursor: StreamCursor) -> None:
         options = self._options
+        # Old docker save keeps each layer as ID/layer.tar, so the directory is the telling part.
         label = entry.path.removesuffix("/layer.tar").rpartition("/")[2][:19]
         named = _digest_in_name(entry.path)
         if named is not None and self._take_cached(entry, named):
@@ -102,6 +110,8 @@ class StreamStore:
         try:
             self._layers[entry.path] = index_layer(
                 blob,
+                # Else nothing compares them, and SHA-256 alone takes a second for 1.5 GB
+                # (docs/decisions/engine-transport.md).
                 digests=options.verify or options.cache is not None,
                 algorithms=_EITHER if named and algorithm(named) == "sha512" else Algorithms(),
                 probes=options.probes,
@@ -117,6 +127,7 @@ class StreamStore:
         cache = self._options.cache
         if cache is None or self._options.verify:
             return False
+        # A name of 64 digits does not say of what it is the digest: of the layer or of its blob.
         index = cache.get(digest, None) or cache.get(None, digest)
         if index is None:
             return False
@@ -182,6 +193,7 @@ class Peeked(io.RawIOBase, BinaryIO):
         """Return the first ``count`` bytes, fewer where the stream ends before; and stay."""
         parts = [self._held]
         length = len(self._held)
+        # A pipe gives what is there, which may be less than was asked for.
         while length < count and (more := self._stream.read(count - length)):
             parts.append(more)
             length += len(more)

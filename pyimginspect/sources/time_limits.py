@@ -9,8 +9,11 @@ from pyimginspect.errors import InvalidReferenceError
 
 __all__ = ["seconds_from", "time_limits"]
 
+# A host that takes no connection within ten seconds most likely is not there. A registry may
+# need a minute to have a blob from its store before it sends the first byte.
 _TIMEOUT = (10.0, 60.0)
 _VARIABLE = "PYIMGINSPECT_TIMEOUT"
+# A day. Much larger numbers do not fit into what sockets take.
 _LONGEST = 86400.0
 
 
@@ -18,6 +21,7 @@ def seconds_from(text: str, what: str) -> float:
     """Read a limit of time. Raises :class:`InvalidReferenceError`, naming ``what`` is set so."""
     with contextlib.suppress(ValueError):
         seconds = float(text)
+        # Which "nan" and "inf" are not, although float() takes them.
         if 0 < seconds <= _LONGEST:
             return seconds
     raise InvalidReferenceError(

@@ -20,6 +20,7 @@ def checksum_in_registry(carrier: RegistryCarrier, ref: LayerRef, position: int)
     """
     if ref.toc is None:
         return None
+    # Connections of its own: those that the image was read by are closed by now.
     with shared(None) as connections:
         transport = connections.to(
             carrier.registry, carrier.repository, plain=carrier.plain, insecure=carrier.insecure

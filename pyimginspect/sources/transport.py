@@ -20,6 +20,7 @@ __all__ = ["ATTEMPTS", "BROKEN", "Transport", "wait"]
 BROKEN = (requests.RequestException, urllib3.exceptions.HTTPError, OSError)
 """What is raised where a connection breaks: before an answer, or in the middle of its body."""
 
+# RFC 6585, 4 (429), and the errors of RFC 9110, 15.6 that proxies and stores give for a moment.
 _BUSY = frozenset({429, 500, 502, 503, 504})
 
 
@@ -73,6 +74,8 @@ class Transport:
             response = self._host.send(method, path, asked, used, attempt)
             if response is None:
                 continue
+            # Not only the first time: tokens are good for as little as a minute (distribution,
+            # docs/spec/auth/token.md, "expires_in"), and a large layer takes longer.
             if response.status_code == 401:
                 challenge = response.headers.get("WWW-Authenticate", "")
                 dismiss(response)
@@ -107,6 +110,7 @@ class Transport:
     def _answer(self, header: str, used: str | None) -> None:
         """Get what the registry wants to see, unless another thread just did."""
         with self._lock:
+            # The token that was refused has been replaced since.
             if self._authorization != used:
                 return
             challenges = parse_challenges(header)
@@ -114,17 +118,20 @@ class Transport:
                 seconds = min(HELPER_SECONDS, self._host.timeout[1])
                 search = find_credentials(self.registry, self._repository, seconds=seconds)
                 self._credentials, self._hint = search
+            # Before basic authentication: the password is then shown to the token service alone.
             if bearer := challenges.get("bearer"):
                 self._authorization = self._bearer(bearer, used)
             elif self._credentials is None:
                 said = f"{self.registry} wants credentials"
                 raise AuthenticationError(said, hint=self._who_knows())
+            # The same user and password would be refused once more.
             elif used is not None or "basic" not in challenges:
                 raise self._refused()
             else:
                 self._authorization = self._credentials.basic
 
     def _bearer(self, challenge: Challenge, used: str | None) -> str:
+        # The token was good, but does not reach this far (RFC 6750, 3.1): another is no better.
         if used is not None and challenge.get("error") in ("insufficient_scope", "access_denied"):
             raise self._refused()
         realm = challenge.get("realm", "")

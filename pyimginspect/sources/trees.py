@@ -55,6 +55,8 @@ class Tree:
                 continue
             if info is None:
                 continue
+            # PAX: names may be longer than ustar's 255 bytes, files larger than its 8 GiB. Names
+            # need not be UTF-8.
             yield info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
             if info.isreg():
                 yield from self._content(path, info.size)
@@ -62,6 +64,7 @@ class Tree:
                 self.notes.append(Note(what="what is mounted there is not read", path=path))
             elif info.isdir():
                 pending += self._children(path)
+        # The end of an archive is two blocks of zeros (POSIX, pax, "ustar Interchange Format").
         yield bytes(2 * tarfile.BLOCKSIZE)
 
     def _children(self, path: str) -> list[str]:
@@ -81,6 +84,7 @@ class Tree:
         info.uid, info.gid, info.mtime = status.st_uid, status.st_gid, int(status.st_mtime)
         mode = status.st_mode
         if stat.S_ISREG(mode):
+            # Names of one inode are hard links, whose content an archive has but once.
             first = self._seen.setdefault((status.st_dev, status.st_ino), path)
             if status.st_nlink > 1 and first != path:
                 info.type, info.linkname = tarfile.LNKTYPE, first
@@ -103,6 +107,8 @@ class Tree:
     def _content(self, path: str, size: int) -> Iterator[bytes]:
         left = size
         try:
+            # A link may have taken the file's place since it was examined. On Windows a file is
+            # else opened as text.
             flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
             with open(os.open(os.path.join(self._root, path), flags), "rb", buffering=0) as file:
                 while left and (data := file.read(min(left, _CHUNK))):
@@ -113,6 +119,7 @@ class Tree:
         except OSError as exc:
             self._note("its content could not be read", path, exc)
         while left:
+            # The header has promised the size: whatever is missing has to be made up.
             zeros = bytes(min(left, _CHUNK))
             left -= len(zeros)
             yield zeros

@@ -35,14 +35,17 @@ def _respelled(entry: Entry, known: dict[str, str]) -> Entry:
 
 
 def _spelling(path: str, known: dict[str, str]) -> str:
+    # Not casefold(), which makes one of "ß" and "ss": NTFS compares character by character.
     folded = path.lower()
     if (found := known.get(folded)) is not None:
         return found
     parent, slash, name = path.rpartition("/")
     above = _spelling_above(parent, known)
+    # Two prefixes are a marker, such as ``.wh..wh..opq``, and no name that is hidden.
     if name.startswith(WHITEOUT) and not name.startswith(WHITEOUT * 2):
         hidden = f"{parent}{slash}{name.removeprefix(WHITEOUT)}".lower()
         if hidden in known:
+            # A whiteout hides a file however the layer that has it spells the name.
             name = WHITEOUT + known[hidden].rpartition("/")[2]
     spelled = known[folded] = f"{above}{slash}{name}"
     return spelled
