@@ -26,6 +26,7 @@ from pyimginspect.errors import DockerfileError, printable
 
 __all__ = ["KEYWORDS", "parse"]
 
+# `heredocDirectives` in parser.go: those whose words may begin a here-document.
 _FILES = {"ADD", "COPY", "RUN"}
 _SETTINGS = {"CMD", "ENTRYPOINT", "ENV", "EXPOSE", "HEALTHCHECK", "LABEL", "MAINTAINER", "SHELL"}
 _MORE_SETTINGS = {"ARG", "FROM", "ONBUILD", "STOPSIGNAL", "USER", "VOLUME", "WORKDIR"}
@@ -33,11 +34,17 @@ KEYWORDS = frozenset(_FILES | _SETTINGS | _MORE_SETTINGS)
 """The instructions that BuildKit knows."""
 
 _LONGEST = 4 << 20  # characters
+# `reWhitespace` in parser.go, which ends the keyword. Lines are stripped by more than that (SPACE).
 _BLANK = " \t\v\f\r"
+# `directiveRegexp` and `validDirectives` in directives.go; names are compared in lower case.
 _DIRECTIVE = re.compile(r"#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*")
 _DIRECTIVES = ("syntax", "escape", "check")
+# What `dispatch` in parser.go gives to parseMaybeJSON or parseMaybeJSONToList. HEALTHCHECK has a
+# JSON form too, but only behind its own CMD.
 _JSON = _FILES | {"CMD", "ENTRYPOINT", "SHELL", "VOLUME"}
+# `reHeredoc` in parser.go: a descriptor, `<<` or `<<-`, a name; bash's `<<<` does not match.
 _HEREDOC = re.compile(r"\d*<<(-?)\s*([^<]+)")
+# `validStageName` in instructions/parse.go, which is matched against the name in lower case.
 _NAME = re.compile(r"[a-z][a-z0-9_.-]*", re.ASCII)
 
 
@@ -56,6 +63,7 @@ def parse(text: str, *, strict: bool = True, escape: str = "\\") -> Document:
     document = Document(
         text=text,
         escape=reader.escape,
+        # Lines that edits add end as the first one does; the others keep what they have.
         newline="\r\n" if first > 0 and text[first - 1] == "\r" else "\n",
         instructions=instructions,
         stages=tuple(_stages(instructions)),
@@ -78,6 +86,7 @@ class _Reader:
             stop = text.find("\n", start)
             stop = len(text) if stop < 0 else stop
             end = stop
+            # `trimNewline` in parser.go takes every carriage return off the end.
             while end > start and text[end - 1] == "\r":
                 end -= 1
             self.lines.append((start, end))
@@ -112,6 +121,8 @@ class _Reader:
         """Read the directives at the top; return the number of the line after them."""
         seen = set()
         for number, (start, end) in enumerate(self.lines):
+            # A blank line, another comment or an unknown name ends the directives: an `escape=`
+            # below any of these is a comment like others.
             match = _DIRECTIVE.fullmatch(self.text[start:end].strip(SPACE))
             name = match[1].lower() if match else ""
             if match is None or name not in _DIRECTIVES:
@@ -128,6 +139,8 @@ class _Reader:
 
     def _pattern(self) -> re.Pattern[str]:
         mark = re.escape(self.escape)
+        # `lineContinuationRegex` in parser.go. Of `\\` and of `\\\` at the end neither continues
+        # the line: Go's expressions cannot look further back, and BuildKit leaves it at that.
         return re.compile(rf"(?:^|(?<=[^{mark}])){mark}[ \t]*$")
 
     def _logical_line(self, number: int) -> tuple[list[tuple[int, int]], int]:
@@ -138,6 +151,7 @@ class _Reader:
             start, end = self.lines[number]
             number += 1
             content = self.text[start:end].lstrip(SPACE)
+            # BuildKit warns of blank lines here (NoEmptyContinuation), and reads on.
             if number - 1 > first and (not content or content.startswith("#")):
                 continue
             match = self._continued.search(self.text[start:end])
@@ -156,6 +170,8 @@ class _Reader:
             match = _HEREDOC.fullmatch(word)
             if match is None:
                 continue
+            # The name is read with a backslash for escape whatever `# escape=` says:
+            # `heredocFromMatch` in parser.go makes a lexer of its own.
             name, begin = unquoted(match[2], word_quoting("\\")), number
             while number < len(self.lines) and not self._is_end(number, name, bool(match[1])):
                 number += 1
@@ -179,6 +195,7 @@ class _Reader:
         start, end = self.lines[number]
         if self.text.startswith("\t", start) and chomp:
             return self.text[start:end].lstrip("\t") == name
+        # Compared in place: a long here-document would be copied line by line otherwise.
         return end - start == len(name) and self.text.startswith(name, start)
 
     def _instruction(
@@ -203,6 +220,7 @@ class _Reader:
         flags, offset = read_flags(line, end, self.escape)
         argument = line.part(offset, max(len(text.rstrip(SPACE)), offset))
         trigger = None
+        # BuildKit refuses `ONBUILD ONBUILD`, and so this is never deeper than one.
         if keyword == "ONBUILD" and argument.text and not nested:
             trigger = self._instruction(line, heredocs, lines, above, offset, nested=True)
         return Instruction(
@@ -229,6 +247,7 @@ def _stages(instructions: tuple[Instruction, ...]) -> Iterator[Stage]:
     for number, begin in enumerate(begins):
         end = begins[number + 1] if number + 1 < len(begins) else len(instructions)
         words = instructions[begin].argument.text.split()
+        # `parseBuildStageName` takes AS in any case, and turns the name into lower case.
         named = len(words) == 3 and words[1].lower() == "as"
         yield Stage(
             number=number,
@@ -245,6 +264,7 @@ def _check(document: Document) -> None:
     for instruction in document.instructions:
         if instruction.keyword == "FROM":
             break
+        # The Dockerfile reference, "FROM": nothing but ARG may precede the first one.
         if instruction.keyword != "ARG":
             raise DockerfileError(
                 f"line {instruction.line}: {instruction.keyword} before the first FROM"

@@ -47,6 +47,7 @@ def add_option(run: Run, manager: Manager, option: str) -> str:
         given = {word.text.partition("=")[0] for word in each.options} | {
             word.text for word in each.options
         }
+        # A long option that is there with another value was meant so; two values contradict.
         if option in given or (name.startswith("--") and name in given):
             continue
         place = run.end(_after_options(run, each))
@@ -59,6 +60,7 @@ def _installations(run: Run, manager: Manager) -> list[Installation]:
     return [each for each in found if each is not None and each.manager == manager]
 
 
+# pip joins short options, and `-e` takes the next word: in `-qe .` it has to be the last.
 _EDITABLE = re.compile(r"-[a-z]*e|--editable")
 
 
@@ -154,6 +156,7 @@ def _without_words(run: Run, shortened: _Shortened) -> Iterator[tuple[int, int, 
 def _without_installations(run: Run, manager: Manager, gone: Sequence[Command]) -> str:
     numbers = {_item_of(run, command) for command in gone}
     left = [e for e in _installations(run, manager) if e.command.item not in numbers]
+    # An installation that stays still reads the lists that these fetch.
     if not left and manager == "apt":
         numbers |= {
             command.item
@@ -223,6 +226,7 @@ def _extent(run: Run, number: int, kept: Sequence[int]) -> tuple[int, int]:
     after = items[number + 1].operator if number + 1 < len(items) else ""
     if operator in _CONDITIONAL or after in _CONDITIONAL:
         raise NotEditableError("what is to go decides whether another command runs")
+    # `a; b && c` without b is `a; c`, not `a && c`: a failure of a was passed over before.
     joins = bool(behind) and after == "&&" and operator != "&&"
     if not before or joins:
         return run.start(items[number].start), run.start(behind[0].start)
@@ -249,6 +253,7 @@ def append(run: Run, command: str) -> str:
         return _inserted(run, last, command)
     if added is not None and added.strict:
         apart = run.script.strict and items[-1].operator != "&&"
+        # `exit` without an operand gives the status of the command before it (POSIX, `exit`).
         return _inserted(run, last, command, between="" if apart else " || exit; ")
     if any(map(_ends_at_failure, run.script.commands)):
         raise NotEditableError("after set -e what is added would end at its first failure")
@@ -272,6 +277,7 @@ def insert(run: Run, after: Sequence[str], command: str) -> str:
     """Put a command after the last one whose words begin with ``after``; at the start for none."""
     if after:
         return _inserted(run, _item_of(run, _find(run, after)[-1]), command)
+    # Behind a leading `set -e`, so that what is added is under it, too.
     first = next((n for n in range(len(run.script.items)) if not _is_setting(run, n)), None)
     if first is None:
         raise NotEditableError("there is no command in it")
@@ -317,6 +323,8 @@ def _inserted(run: Run, number: int, command: str, between: str = "") -> str:
     return replaced(run.text, [(place, place, between + command)])
 
 
+# `AddStrings` of BuildKit lets a flag be given several times; --device and --exclude are never
+# added here. Two mounts of one target would hide each other.
 _REPEATED = ("mount",)
 
 
@@ -338,4 +346,5 @@ def add_flag(text: str, instruction: Instruction, flag: str) -> str:
 
 def _target(mount: str) -> str:
     fields = dict(part.partition("=")[::2] for part in mount.split(","))
+    # Three names of one field (Dockerfile reference, "RUN --mount=type=bind").
     return fields.get("target") or fields.get("dst") or fields.get("destination") or ""

@@ -17,6 +17,8 @@ __all__ = ["Pattern", "assignments", "expand", "fits", "is_known", "joined"]
 Pattern = tuple[str | None, ...]
 """A text in parts; ``None`` stands for any text at all."""
 
+# `$NAME`, or `${NAME}` with `-`, `:-`, `+` or `:+` and a word. Other modifiers of lex.go (`#`, `%`,
+# `/`, `?`) are in the last group without one in the third.
 _VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)(:?[-+])?([^{}]*)\})", re.ASCII)
 
 
@@ -31,6 +33,7 @@ def expand(
     reader = QuoteReader(text, word_quoting(escape))
     parts: list[str | None] = []
     while not reader.ended:
+        # `processSingleQuote` in lex.go expands nothing.
         match = _VARIABLE.match(text, reader.position) if reader.quote != "'" else None
         if match is not None:
             parts += _value(match, values, guess)
@@ -45,8 +48,10 @@ def _value(match: re.Match[str], values: Mapping[str, str | None], guess: bool) 
     value = values.get(name)
     if not match[3]:
         return (value if not match[4] else None,)  # ${name#pattern} and its like
+    # A name with the value None is set, only not known to what: its default would be wrong.
     if value is None and not (guess and name not in values):
         return (None,)
+    # With a colon an empty value counts as none (POSIX.1-2024, Shell Command Language, 2.6.2).
     there = bool(value) if match[3].startswith(":") else value is not None
     if match[3].endswith("+"):
         return expand(match[4], values, guess=guess) if there else ("",)
@@ -99,6 +104,7 @@ def fits(pattern: Pattern, text: str) -> bool:
         if not text.endswith(last) or end - len(last) < start:
             return False
         end -= len(last)
+    # Each part at its first place leaves most room for the rest: there is no need to go back.
     for part in pattern[1:-1] if len(pattern) > 1 else ():
         if part is not None:
             found = text.find(part, start, end)
@@ -113,6 +119,7 @@ def assignments(keyword: str, text: str, escape: str = "\\") -> list[tuple[str, 
 
     ``ENV NAME VALUE`` is the old form of one; ``ARG NAME`` has no value, and gets ``None``.
     """
+    # `parseNameVal` in line_parsers.go takes the first word without `=` for the old form.
     words = read_words(text, escape) or text.split()
     if keyword != "ARG" and words and "=" not in words[0]:
         return [(words[0], text.partition(words[0])[2].strip())]

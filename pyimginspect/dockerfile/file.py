@@ -65,6 +65,7 @@ class Dockerfile(Struct, frozen=True, kw_only=True, dict=True):
         """The comments that waive findings, in the order of their lines."""
         instructions = self.document.instructions
         found, position = [], 0
+        # Not splitlines(): to BuildKit a form feed, or U+2028, ends no line.
         for number, line in enumerate(self.text.split("\n"), 1):
             match = _IGNORE.fullmatch(line.strip())
             if match is None:
@@ -96,6 +97,7 @@ def _texts(instruction: Instruction, text: str) -> list[str]:
     whole = f"{instruction.keyword} {instruction.argument.text}"
     if not instruction.heredocs:
         return [whole]
+    # BuildKit's history has the script in the place of `<<EOF` where that is all (`dispatchRun`).
     script = "".join(text[each.start : each.end] for each in instruction.heredocs)
     lines = text[instruction.heredocs[0].start : instruction.end]
     return [f"{whole}\n{lines}", f"{instruction.keyword} {script}", whole]

@@ -30,6 +30,8 @@ _PROGRAMS: dict[str, Manager] = {
     "yum": "dnf",
     "npm": "npm",
 }
+# With the aliases that dnf(8) and npm-install(1) list. What installs without naming packages,
+# `apt-get upgrade` say, is no installation here: there is nothing to take out of it.
 _VERBS: dict[Manager, frozenset[str]] = {
     "apt": frozenset({"install"}),
     "apk": frozenset({"add"}),
@@ -38,6 +40,7 @@ _VERBS: dict[Manager, frozenset[str]] = {
     "uv": frozenset({"install"}),
     "npm": frozenset({"install", "i", "add", "ci"}),
 }
+# The versioned names that pip and Python install beside the plain one. pipx is another program.
 _PIP = re.compile(r"pip(?:3|[23]\.\d+)?")
 _PYTHON = re.compile(r"python(?:3|[23]\.\d+)?|pypy3?")
 _OF_PIP = (
@@ -95,12 +98,14 @@ def manager_of(command: Command) -> tuple[Manager | None, tuple[Word, ...]]:
         first = next((n for n, text in enumerate(texts) if not _is_flag_of_python(text)), 0)
         if texts[first : first + 2] == ("-m", "pip"):
             return "pip", arguments[first + 2 :]
+    # Options for all of uv may stand before it: `uv --no-cache pip install`.
     if program == "uv" and "pip" in texts[:3]:
         return "uv", arguments[texts.index("pip") + 1 :]
     return None, arguments
 
 
 def _is_flag_of_python(text: str) -> bool:
+    # Those without a value (`python --help`): after -W or -X the next word is theirs.
     return re.fullmatch(r"-[BEIOPRSbdhiqsuv]+", text) is not None
 
 
@@ -135,10 +140,13 @@ def installation_of(command: Command) -> Installation | None:
 def package_name(text: str, manager: Manager) -> str:
     """Return the name in a word that asks for a package: ``gcc`` in ``gcc:amd64=4:12.2.0-3``."""
     if manager == "apt":
+        # apt-get(8), "install": `name=version`, `name:architecture`, `name/release`.
         return re.split(r"[=:/]", text)[0]
     if manager == "apk":
+        # apk-world(5): versions by `=`, `<`, `>` and `~`, a tagged repository by `@`.
         return re.split(r"[=<>~@]", text)[0]
     if manager in ("pip", "uv"):
+        # PEP 508: extras, versions, a marker after `;`, a URL after `@`.
         name = re.split(r"[\s\[=<>~!;@(]", text)[0]
         return re.sub(r"[-_.]+", "-", name).lower()  # PEP 503
     return text

@@ -35,11 +35,13 @@ class Logical(Struct, frozen=True):
 
     def origin(self, offset: int) -> int:
         """Return where the character at ``offset`` stands in the file."""
+        # Of pieces that begin at one offset only the last has text, and bisect_right finds it.
         number = max(bisect_right(self.starts, offset) - 1, 0)
         return self.origins[number] + offset - self.starts[number] if self.origins else 0
 
     def origin_end(self, offset: int) -> int:
         """Return where what ends at ``offset`` ends in the file, before any continuation."""
+        # By the last character: after a continuation the next one is in another line.
         return self.origin(offset - 1) + 1 if offset else self.origin(0)
 
     def part(self, start: int, end: int) -> Logical:

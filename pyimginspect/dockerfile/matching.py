@@ -28,8 +28,11 @@ __all__ = ["FIXED", "Match", "match"]
 FIXED = "# pyimginspect: fixes "
 """What the comment above an instruction begins with that a plan has changed."""
 
+# The alignment takes their product in time and memory. Docker refuses more than 125 layers
+# (`maxLayerDepth`).
 _MOST = 2000  # instructions, and steps
 _FILES = ("RUN", "COPY", "ADD")
+# A build argument before a RUN's text. Only declared names count, since a value may have any text.
 _NAME = re.compile(r"(?:^| )(\w+)=", re.ASCII)
 
 
@@ -63,6 +66,7 @@ class Match(Struct, frozen=True, kw_only=True, dict=True):
         end = -1
         for number, each in enumerate(self.instructions):
             marked = FIXED in text[each.comments : each.start]
+            # One fix may write several instructions below one comment, line after line.
             below = number - 1 in found and not text[end : each.start].strip(" \t\r\n")
             below = below and text.count("\n", end, each.start) == 1
             if self.steps[number] is None and (marked or below):
@@ -104,6 +108,7 @@ def _stage(document: Document, target: str) -> Stage:
 def _is_likely(tried: Match) -> bool:
     counted = [n for n in range(len(tried.instructions)) if n not in tried.fixed]
     files = [n for n in counted if tried.instructions[n].keyword in _FILES]
+    # Half of all, and half of what stores files: WORKDIR and ENV are alike in unrelated images.
     for numbers in (counted, files):
         if 2 * sum(tried.steps[n] is not None for n in numbers) < len(numbers):
             return False
@@ -131,6 +136,7 @@ def _match_stage(document: Document, stage: Stage, steps: Sequence[StepLike]) ->
         if instruction.keyword == "FROM":
             break
         scope.see(instruction, top=True)
+    # ARGs before the first FROM are for FROM alone, until a stage declares them again.
     scope.guessed.clear()
     scope.sure.clear()
     instructions: list[Instruction] = []
@@ -140,6 +146,7 @@ def _match_stage(document: Document, stage: Stage, steps: Sequence[StepLike]) ->
             if instruction.keyword in ("ONBUILD", "FROM"):
                 continue  # BuildKit writes no step for it
             instructions.append(instruction)
+            # An ARG is written with its own value, other instructions by what was set before.
             scope.see(instruction) if instruction.keyword == "ARG" else None
             looked_for.append(wanted(instruction, scope, document.text))
             scope.see(instruction) if instruction.keyword != "ARG" else None
@@ -163,6 +170,7 @@ def _chain(document: Document, stage: Stage) -> list[Stage]:
     chain = [stage]
     while True:
         base = chain[0].base.lower()
+        # Only earlier stages count: below them the name is that of an image.
         before = [s for s in document.stages[: chain[0].number] if s.name and s.name == base]
         if not before:
             return chain
@@ -200,6 +208,8 @@ def _aligned(looked_for: Sequence[Wanted], steps: Sequence[StepLike]) -> list[in
         best.append(current)
     pairs: list[int | None] = [None] * len(looked_for)
     i, j = len(looked_for), len(steps)
+    # From the end, so that of equal alignments the one with the later steps is found: those of the
+    # base image come first, and may be alike.
     while i and j:
         value = likeness[i - 1][j - 1]
         if value and best[i][j] == best[i - 1][j - 1] + value:

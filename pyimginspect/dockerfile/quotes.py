@@ -14,6 +14,7 @@ from typing import NamedTuple
 __all__ = ["SHELL", "QuoteReader", "Quoting", "flag_quoting", "unquoted", "word_quoting"]
 
 _MARKS = frozenset("'\"")
+# An escape means nothing within single quotes, neither in a Dockerfile's words nor in a shell.
 _NEVER = re.compile(r"(?!)")
 
 
@@ -34,6 +35,8 @@ class Quoting(NamedTuple):
 def word_quoting(escape: str) -> Quoting:
     """Return how the words of a Dockerfile's instructions are quoted."""
     mark = re.escape(escape)
+    # `processDoubleQuote` in lex.go: within double quotes only `"`, `$` and the escape character
+    # itself can be escaped.
     plain, double = rf"{mark}(.)", rf'{mark}(["${mark}])'
     return Quoting(escape, re.compile(plain, re.DOTALL), re.compile(double))
 
@@ -41,10 +44,12 @@ def word_quoting(escape: str) -> Quoting:
 @cache
 def flag_quoting(escape: str) -> Quoting:
     """Return how the flags of an instruction are quoted: an escape works in all quotes."""
+    # `.?`, since `extractBuilderFlags` skips an escape that ends the line.
     anywhere = re.compile(rf"{re.escape(escape)}(.?)", re.DOTALL)
     return Quoting(escape, anywhere, anywhere, anywhere)
 
 
+# 2.2.1 and 2.2.3 of POSIX: any character can be escaped outside quotes, these within double ones.
 SHELL = Quoting("\\", re.compile(r"\\(?:\n|(.))", re.DOTALL), re.compile(r'\\(?:\n|(["\\$`]))'))
 """How a POSIX shell's words are quoted; a continued line is nothing."""
 

@@ -20,6 +20,8 @@ __all__ = [
     "script_of",
 ]
 
+# The whole argument. BuildKit hands its lines to the shell as the script, or starts them as a file
+# where they begin with `#!` (`dispatchRun` in convert.go).
 HEREDOC_ALONE = re.compile(r"<<-?\s*\S+")
 _INDENT = "    "
 _SHELL_SCRIPT = re.compile(r"#!\s*(?:\S*/)?(?:env\s+)?(?:ba|da|a)?sh\b")
@@ -46,6 +48,7 @@ def script_of(instruction: Instruction, text: str) -> Logical:
     position = body.start
     while position < body.end:
         end = text.find("\n", position, body.end) + 1 or body.end
+        # `ChompHeredocContent` in parser.go: every tab that leads a line, and no blanks.
         while body.chomp and position < end and text[position] == "\t":
             position += 1
         spans.append((position, end))
@@ -95,6 +98,7 @@ class Run:
 
         ``strict``: a failure ends the script in any case, and ``&&`` would keep it from that.
         """
+        # In a here-document a line break ends a command, and `&&` at its end continues the list.
         if self.instruction.heredocs:
             line = f"{self.newline}{self._indent(number)}"
             return line if strict else f" &&{line}    "

@@ -37,6 +37,8 @@ Operator = Literal["", "&&", "||", ";", "&", "|", "\n"]
 SHELLS = frozenset({"sh", "bash", "dash", "ash", "ksh", "mksh", "zsh"})
 """The names of shells whose texts are read: those that take POSIX's language."""
 
+# Linux gives a program no argument of more than 32 pages, 128 KiB (execve(2), MAX_ARG_STRLEN), and
+# so no `sh -c` a longer text. Entry scripts are files, and may be longer.
 LONGEST_SCRIPT = 256 << 10
 """Bytes of a shell's text that are examined."""
 
@@ -49,11 +51,14 @@ _OPENING = (b"|", b"(", b")", b"{", b"<<")
 _LITERAL = frozenset({"word", "number", "raw_string", "string_content", "string", "concatenation"})
 _LITERAL_PARTS = _LITERAL | {"command_name", '"'}
 _WRAPPERS = frozenset({"command", "eatmydata", "env", "exec", "nohup", "sudo", "time"})
+# Nodes of the grammar in which blanks are content.
 _WHOLE = frozenset({"string", "raw_string", "ansi_c_string", "heredoc_body", "comment", "regex"})
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*\+?=", re.ASCII)
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
+# What POSIX calls a simple command; `export A=b`, `[ -f x ]` and `unset A` have nodes of their own.
 _SIMPLE = frozenset({"command", "declaration_command", "test_command", "unset_command"})
 _OPERATORS: dict[str, Operator] = {"&&": "&&", "||": "||", ";": ";", "&": "&", "\n": "\n"}
+# bash's `a |& b` is short for `a 2>&1 | b`.
 _OPERATORS |= {"|": "|", "|&": "|"}
 
 
@@ -132,6 +137,8 @@ class Command(Struct, frozen=True):
                 while after < len(self.words) and self.words[after].text.startswith("-"):
                     after += 2 if self.words[after].text in ("-u", "-g") else 1
             following = self.words[after].text if after < len(self.words) else "-"
+            # Options of wrappers may take a value (`env -u NAME`), which only their manuals tell
+            # from the program: then the wrapper counts as the program.
             if name not in _WRAPPERS or following.startswith("-"):
                 return number
             number = after
@@ -226,6 +233,7 @@ def _items(root: Node) -> Iterator[_Found]:
             operator = _OPERATORS.get(child.type, ";")
             mark = child.start_byte
         elif child.is_named and child.type != "comment":
+            # The grammar has no node for a line break between two statements.
             if statements and not operator:
                 operator = "\n"
             statements.append((child, operator if statements else "", mark))
@@ -236,6 +244,7 @@ def _items(root: Node) -> Iterator[_Found]:
 
 def _elements(node: Node, operator: Operator, mark: int, always: bool) -> Iterator[_Found]:
     """Yield the parts of a list of ``&&`` and ``||``, from the left to the right."""
+    # Lists nest to the left, one level for each command: recursion would end at a thousand.
     parts: list[tuple[Node, Operator, int, int]] = []
     end = node.end_byte
     current: Node | None = node
@@ -249,6 +258,8 @@ def _elements(node: Node, operator: Operator, mark: int, always: bool) -> Iterat
         current, end = left, left.end_byte
     doubt = False
     for part, sign_before, place, stop in reversed(parts):
+        # `&&` and `||` have equal precedence and associate to the left (POSIX.1-2024, 2.9.3): what
+        # follows a `||` may be skipped, and all after it with it.
         doubt = doubt or sign_before == "||"
         start = part.start_byte
         certain = always and not doubt
@@ -301,6 +312,7 @@ def _is_body(item: Node, node: Node) -> bool:
 
 def _words(text: str, node: Node) -> Iterator[Word]:
     for child in node.children:
+        # Redirections are file_redirect, heredoc_redirect and herestring_redirect.
         if child.type == "variable_assignment" or child.type.endswith("redirect"):
             continue
         source, literal = text[child.start_byte : child.end_byte], _is_literal(child)

@@ -31,6 +31,7 @@ def read_flags(line: Logical, offset: int, escape: str) -> tuple[tuple[Flag, ...
             return tuple(flags), offset
         start = offset
         word, offset = _flag_word(text, offset, escape)
+        # `--` alone is dropped, as in BuildKit: what follows is the argument, were it `--x`.
         if word == "--":
             return tuple(flags), offset
         name, _, value = word[2:].partition("=")
@@ -75,6 +76,7 @@ def read_words(text: str, escape: str = "\\") -> list[str]:
         if space:
             words.append(text[start:position])
             start = reader.position
+    # `heredocsFromLine` passes over the lexer's error, and so finds no here-documents.
     if reader.quote:
         return []
     return [word for word in (*words, text[start:]) if word]
@@ -90,6 +92,8 @@ def read_json(text: str) -> tuple[str, ...] | None:
         return None
     try:
         values = msgspec.json.decode(_SURROGATES.sub("\ufffd", text))
+    # What encoding/json refuses is a shell's text: `[ -f x ] && make`. msgspec recurses at
+    # brackets, and raises RecursionError at the interpreter's limit.
     except (msgspec.DecodeError, RecursionError):
         return None
     if not isinstance(values, list) or not all(isinstance(value, str) for value in values):

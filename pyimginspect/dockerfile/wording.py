@@ -22,14 +22,20 @@ from pyimginspect.dockerfile.syntax import read_words
 
 __all__ = ["HASHED", "Likeness", "Scope", "StepLike", "Wanted", "comparable", "wanted"]
 
+# BuildKit writes some flags of COPY and ADD (`dispatchCopy`), and none of RUN; kaniko writes all.
 _FLAGS = re.compile(r"(?:--[a-z][a-z-]*(?:=(?:\"[^\"]*\"|\S)*)?\s+)+")
+# What the classic builder writes in the place of sources: a hash of all of them.
 HASHED = re.compile(r"(?:file|dir|multi):[0-9a-f]{32,}")
+# The marks of JSON in a Dockerfile, and those that Go's %q and %v print lists with.
 _MARKS = re.compile(r"[\[\]\",\\\s]+")
 _LISTS = frozenset({"CMD", "ENTRYPOINT", "SHELL", "VOLUME", "HEALTHCHECK", "ONBUILD"})
 _ENDS = re.compile(r"\s*(&&|\|\||;)\s*")
 _BLANKS = re.compile(r"\s+")
+# What `withShell` in convert.go puts before the shell form: the default, or that of a SHELL with
+# `-o pipefail`. A Dockerfile has none of it.
 _SHELL = re.compile(r"(?:/usr)?/bin/(?:ba|da|a)?sh (?:-\w+ |pipefail )*-\w*c ")
 
+# In an alignment a pair that fits in every word outweighs three that fit by what is not known.
 Likeness = Literal[0, 1, 4]
 """How well a step fits: not at all; by what is not known alone; in every word."""
 
@@ -72,14 +78,19 @@ class Scope:
             for name, text in assignments("ARG", instruction.argument.text, self.escape):
                 value = _text(self.expand(text, guess=True)) if text is not None else None
                 if text is None:
+                    # The reference, "Understand how ARG and FROM interact": without a value it
+                    # takes the one that an ARG before the first FROM gave it.
                     value = self.globals.get(name)
                 if top:
                     self.globals[name] = value
+                # `--build-arg` comes before a default; what RUNs were given is in the history.
                 self.guessed[name] = self.given.get(name, value)
                 self.sure[name] = self.given.get(name)
         elif instruction.keyword == "ENV":
             pairs = assignments("ENV", instruction.argument.text, self.escape)
             for guess, values in ((True, self.guessed), (False, self.sure)):
+                # All values of one ENV are expanded by what was set before it ("Environment
+                # replacement").
                 new = {k: _text(self.expand(v or "", guess=guess)) for k, v in pairs}
                 values.update(new)
         elif instruction.keyword == "SHELL":
@@ -125,6 +136,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
                 return 4 if is_known(pattern) else 1
         if any(fits(pattern, seen) for pattern in self.loose):
             return 1
+        # The hash says nothing of the sources' names: only the target can be compared.
         if self.places and HASHED.search(seen):
             target = seen.rpartition(" ")[2]
             targets = (target, posixpath.normpath(target or "."))
@@ -179,6 +191,7 @@ def _assigned(keyword: str, name: str, value: str | None, scope: Scope, guess: b
     """Return what is written for one name: with its value, or of an ``ARG`` that of the build."""
     name = name.strip("\"'")
     known = scope.guessed.get(name)
+    # `dispatchArg` in convert.go writes the value that the build was given, not the default.
     if keyword == "ARG" and known is not None and guess is (value is None):
         return (f"{name}={known}",)
     if value is None:
@@ -195,6 +208,7 @@ def _runs(instruction: Instruction, text: str) -> list[str]:
         return [argument]
     first = instruction.heredocs[0]
     texts = [f"{argument}\n{text[first.start : instruction.end]}"]
+    # `dispatchRun` in convert.go: the script alone, or the file that it is mounted as.
     if HEREDOC_ALONE.fullmatch(argument):
         body = text[first.start : first.end]
         texts.append(f"/dev/pipes/{first.name}" if body.startswith("#!") else body)
@@ -220,6 +234,7 @@ def _folded(text: str, keyword: str) -> str:
         # Where a command ends, blanks mean nothing, and tools that rewrite a history put others.
         text = _ENDS.sub(r"\1", text)
     if keyword == "EXPOSE":
+        # Builders write the protocol of every port, in an order of their own.
         return " ".join(sorted(port.removesuffix("/tcp") for port in text.split()))
     return " ".join(text.split())
 
