@@ -234,7 +234,8 @@ def test_packages_of_apk_are_owners_too() -> None:
     assert causes(found) == [("deleted", "git", 1_000_000), ("deleted", "jq", 500)]
 
 
-def test_packages_of_rpm_are_owners_too() -> None:
+@pytest.mark.parametrize("emptied", [False, True])
+def test_packages_of_rpm_are_owners_too(emptied: bool) -> None:
     db = "usr/lib/sysimage/rpm/rpmdb.sqlite"
 
     def rpm(name: str) -> bytes:
@@ -251,6 +252,8 @@ def test_packages_of_rpm_are_owners_too() -> None:
     made: dict[str, Content] = {
         "usr/bin/git": File(MB), db: sqlite_database([rpm("bash"), rpm("git")])
     }  # fmt: skip
+    if emptied:  # one at the old place, as dnf leaves it behind
+        made["var/lib/rpm/rpmdb.sqlite"] = sqlite_database([])
     gone = {"usr/bin/.wh.git": "", db: base[db]}
     found = taken(image([base, made, gone], history=["ADD fedora /", "RUN in", "RUN out"]))
     assert ("deleted", "git", 1_000_000) in causes(found)

@@ -304,6 +304,10 @@ BROUGHT = debian_python(
     "3.11.2", more={**program("supervisor"), "app": {"Depends": "supervisor"}}, manual=["app"]
 )
 INSTALL = "RUN apt-get install -y supervisor"
+ALTERNATIVE = {
+    "usr/bin/super": Link("/etc/alternatives/super"),
+    "etc/alternatives/super": Link("/usr/bin/supervisord"),
+}
 
 
 @pytest.mark.parametrize(
@@ -326,6 +330,10 @@ INSTALL = "RUN apt-get install -y supervisor"
         ((apt("supervisor"), {}), [INSTALL, "RUN /usr/bin/supervisord -n"], {}, False),
         ((apt("supervisor"), {}), [INSTALL, "RUN /opt/supervisord -n"], {}, True),
         ((apt("supervisor"), {}), [INSTALL, "RUN echo supervisor"], {}, True),
+        # By another name, and at the end of more words than any step has.
+        (({**apt("supervisor"), **ALTERNATIVE}, {}), [INSTALL, "RUN super -n"], {}, False),
+        ((apt("supervisor"), {}), [INSTALL, f"RUN {'x ' * 3999}supervisord"], {}, False),
+        ((apt("supervisor"), {}), [INSTALL, f"RUN {'x ' * 4000}supervisord"], {}, True),
         ((apt("supervisor"), {}), [INSTALL, "COPY supervisord /"], {}, True),
         ((apt("supervisor"),), [f"{INSTALL} && supervisord -v"], {}, True),
     ],

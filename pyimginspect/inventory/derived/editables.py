@@ -128,12 +128,9 @@ def _judge(
     targets = {**directories, **modules}
     missing = [path for path in directories if rootfs.resolve(path) is None]
     missing += [path for path in modules if not _module_exists(rootfs, path)]
-    if len(missing) < len(targets):
-        # Some of it is there. That the rest is needed is certain only of modules by their name.
-        places = [path for path in directories if path not in missing]
-        is_broken = missing if modules else names and _place_with(rootfs, names, places) is None
-        if not is_broken:
-            return None
+    # Where some of it is there, that the rest is needed is certain only of modules by their name.
+    if len(missing) < len(targets) and not (missing if modules else names):
+        return None
     known = names or {each.name.replace("-", "_").replace(".", "_")}
     if _place_with(rootfs, known, _sight(inventory, each)) is not None:
         return None

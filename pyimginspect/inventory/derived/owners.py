@@ -31,6 +31,7 @@ _METADATA = re.compile(
 )
 # PEP 3147: __pycache__/STEM.TAG.pyc.
 _COMPILED = re.compile(r"(.*/)__pycache__/([^/]+?)\.[^/]*\.pyc")
+_LIST = re.compile(rf"{dpkg.INFO}/([^:/]+)(?::[^/]*)?\.list")
 # Databases list paths as packages have them; with a merged /usr the layers store them below it.
 _MERGED = ("bin/", "lib/", "lib32/", "lib64/", "libx32/", "sbin/")
 # /usr/local/lib and /opt/app/data say where; deeper ones are too many to list.
@@ -180,10 +181,9 @@ def _package_files(
         entries = layer.index.entries
         for position, text in layer.index.texts.items():
             path = entries[position].path
-            if path.startswith(f"{dpkg.INFO}/") and path.endswith(".list"):
-                name = path[len(dpkg.INFO) + 1 : -5].partition(":")[0]
-                if name in packages:
-                    files.update(dict.fromkeys(_merged(dpkg.parse_list(text)), name))
+            listed = _LIST.fullmatch(path)
+            if listed is not None and listed[1] in packages:
+                files.update(dict.fromkeys(_merged(dpkg.parse_list(text)), listed[1]))
             elif path in apk.INSTALLED:
                 database = text
         # rpm has had its database in several places: one that it no longer uses may be there,

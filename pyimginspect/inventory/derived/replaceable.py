@@ -5,10 +5,9 @@ from __future__ import annotations
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.derived.bindings import INSTALLERS, Binding, find_bindings, twin_of
 from pyimginspect.inventory.derived.primary_python import needed_packages, primary_python
-from pyimginspect.inventory.facts import OsPackage
-from pyimginspect.inventory.instructions import Step, read_steps
+from pyimginspect.inventory.derived.proofs_of_use import program_on_path
+from pyimginspect.inventory.instructions import read_steps
 from pyimginspect.inventory.memoize import memoized
-from pyimginspect.model import DEFAULT_PATH
 
 __all__ = ["lacks_twin", "replaceable_bindings"]
 
@@ -20,14 +19,13 @@ _MOST_WORDS = 4000
 def replaceable_bindings(inventory: Inventory) -> tuple[Binding, ...]:
     """Return the bindings that layers above the base asked for, and that an edit can replace.
 
-    What starts must not be of the package, and be known; no later step may run a program of it;
+    What starts must not be of the package, and be known; no later step may name a program of it;
     and a pip must be there to install what takes its place, by a name that is known.
     """
     if inventory.startup.status == "unknown":
         return ()
     packages, needed = inventory.packages, needed_packages(inventory)
     can_install = _has_pip(inventory)
-    steps = read_steps(inventory.image.config.history)
     found = []
     for binding in find_bindings(inventory):
         package = packages[binding.package]
@@ -36,7 +34,7 @@ def replaceable_bindings(inventory: Inventory) -> tuple[Binding, ...]:
             and package.installed_in >= inventory.base.layers
             and package.key not in needed
             and ((can_install and binding.project) or not lacks_twin(inventory, binding))
-            and not _is_used(inventory, package, steps)
+            and package.key not in _called(inventory)
         ):
             found.append(binding)
     return tuple(found)
@@ -59,23 +57,18 @@ def _has_pip(inventory: Inventory) -> bool:
     )
 
 
-def _is_used(inventory: Inventory, package: OsPackage, steps: tuple[Step, ...]) -> bool:
-    """Whether a step of the Dockerfile runs a program of the package (``pipx install …``)."""
-    owners = inventory.packages
-    programs = {
-        path.rpartition("/")[2]
-        for path in owners.files(package.key)
-        if path.rpartition("/")[0].endswith("bin")
-    }
-    path = inventory.image.config.environment().get("PATH", DEFAULT_PATH).split(":")
-    for step in steps:
-        if step.word != "RUN" or step.layer is None or step.layer <= package.installed_in:
+@memoized
+def _called(inventory: Inventory) -> frozenset[str]:
+    """Return the packages of programs that later steps of the Dockerfile name (``pipx install …``).
+
+    A program may have another name by a link, as alternatives have.
+    """
+    packages, called = inventory.packages, set[str]()
+    for step in read_steps(inventory.image.config.history):
+        if step.word != "RUN" or step.layer is None:
             continue
-        for word in step.text.split()[:_MOST_WORDS]:
-            if word.rpartition("/")[2] not in programs:
-                continue
-            places = [word] if "/" in word else [f"{directory}/{word}" for directory in path]
-            reals = filter(None, map(inventory.rootfs.resolve, places))
-            if package.key in owners.owner(next(reals, "")):
-                return True
-    return False
+        for word in set(step.text.split()[:_MOST_WORDS]):
+            for key in packages.owner(program_on_path(inventory, word) or ""):
+                if packages[key].installed_in < step.layer:
+                    called.add(key)
+    return frozenset(called)

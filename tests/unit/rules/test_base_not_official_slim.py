@@ -95,6 +95,42 @@ def test_what_a_slim_image_would_not_have(
     assert found.fix == "FROM python:3.13-slim-bookworm" + (install if "own" in packages else "")
 
 
+FULL: dict[str, Package] = {
+    "git": {"files": {"usr/bin/git": File(bytes(MB), mode=0o755)}},
+    "libxml2": {"files": {"usr/lib/libxml2.so.2": elf(soname="libxml2.so.2")}},
+}
+NEW: dict[str, Package] = {"new": {"files": {"usr/lib/libnew.so.1": elf(soname="libnew.so.1")}}}
+
+
+@pytest.mark.parametrize(
+    ("above", "command", "left", "install"),
+    [
+        # Python's own tkinter may stay without its libraries; the application's may not.
+        ({"app/_tkinter.so": elf(needed=["libxml2.so.2"])}, "/bin/sh", ["git"], "libxml2"),
+        ({}, "/usr/bin/git", ["libxml2"], "git"),
+        # What a RUN of the application installs is installed on the slim base as well.
+        (
+            {**apt(NEW, manual=["new"], below=FULL), "app/own.so": elf(needed=["libnew.so.1"])},
+            "/bin/sh", ["git", "libxml2"], "",
+        ),
+    ],
+)  # fmt: skip
+def test_what_the_application_needs_of_a_full_base(
+    above: dict[str, Content], command: str, left: list[str], install: str
+) -> None:
+    tools = {**apt(FULL, manual=[*FULL]), "usr/bin/gcc": Link("gcc-12")}
+    one = image(
+        [debian_base(slim=False), tools, official_python("3.13.1"), {}, above],
+        history=[*OFFICIAL_STEPS, "COPY a /"],
+        env=official_env("3.13.1"),
+        cmd=[command],
+    )
+    (found,) = base_not_official_slim.ANALYZER.run(taken(one))
+    assert list(found.packages) == left
+    assert (f" install -y --no-install-recommends {install} " in found.fix) is bool(install)
+    assert ("apt-get" in found.fix) is bool(install)
+
+
 def test_the_full_variant_is_the_choice_of_a_base() -> None:
     """What it brings is reported once, as far as nothing needs it."""
     system = debian_base(slim=False)

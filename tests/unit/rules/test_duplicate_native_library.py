@@ -7,6 +7,8 @@ import pytest
 
 from pyimginspect.analyzers import duplicate_native_library
 from pyimginspect.api import OpenedImage
+from pyimginspect.inventory.derived.cuda import find_cuda_pairs
+from pyimginspect.inventory.derived.duplicates import find_duplicates
 from pyimginspect.plan import make_plan
 from pyimginspect.report import Finding
 from pyimginspect.sources.opening import open_stream
@@ -149,6 +151,14 @@ def test_a_package_that_something_else_needs(
     assert finding.saving == 0
 
 
+def test_of_those_that_need_a_package_twenty_are_named() -> None:
+    packages = {**PQ, **{f"client-{n:02}": {"Depends": "libpq5"} for n in range(21)}}
+    manual = [*ALL, *packages.keys() - PQ.keys()]
+    (found,) = find_duplicates(taken(on_slim(apt(packages, manual=manual), BINARY)))
+    named = tuple(f"the package client-{n:02}" for n in range(20))
+    assert found.needed_by == (("libpq5", named),)
+
+
 @pytest.mark.parametrize(
     "layers",
     [
@@ -257,6 +267,13 @@ def test_what_two_sources_of_cuda_have_in_common() -> None:
     # One of another major version makes them two versions of CUDA.
     toolkit["usr/local/cuda-12.4/lib64/libcublasLt.so.11"] = library("libcublasLt.so.11")
     assert "are in the image in two versions" in only(toolkit, {**CU12, **TORCH}).message
+
+
+def test_of_the_sources_of_cuda_eight_are_compared() -> None:
+    toolkits = {
+        f"opt/cuda-{n}.0/lib64/libcublas.so.{n}": library(f"libcublas.so.{n}") for n in range(1, 10)
+    }
+    assert len(find_cuda_pairs(taken(on_slim(toolkits)))) == 8 * 7 // 2
 
 
 def test_a_copy_of_cuda_beside_packages_that_were_asked_for() -> None:

@@ -159,6 +159,14 @@ def test_a_develop_link_whose_module_the_working_directory_has() -> None:
     assert (finding.severity, finding.subject) == ("warning", "example")
 
 
+@pytest.mark.parametrize(("missing", "found"), [(50, True), (51, False)])
+def test_of_one_finder_fifty_modules_are_looked_for(missing: int, found: bool) -> None:
+    mapping = {f"m{number}": f"/app/m{number}" for number in range(1, 52)}
+    finder = {"__editable___example_1_0_finder.py": f"MAPPING: dict = {mapping}\n"}
+    there = {f"app/m{number}.py": "" for number in range(1, 52) if number != missing}
+    assert bool(judge("editable_install_missing", {**editable(finder), **there})) is found
+
+
 @pytest.mark.parametrize(
     "mapping",
     ["{", "{'a': 1}", "{1: '/x'}", "{**x}", "{'a': '/x'" + "}" * 70_000, "{" + "(" * 60_000 + "}"],
@@ -179,6 +187,7 @@ def test_finders_that_nobody_wrote(mapping: str) -> None:
         '{"url": "http://x", "dir_info": {"editable": true}}',
         '{"url": "file://[", "dir_info": {"editable": true}}',
         '{"url": "file:///app", "dir_info": {"editable": false}}',
+        '{"url": "file:///app", "dir_info": {}}',
         '{"dir_info": {"editable": true}}',
     ],
 )

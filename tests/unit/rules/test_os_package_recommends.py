@@ -185,6 +185,10 @@ def test_the_base_image_is_not_judged() -> None:
         ),
         ({}, [], {"cmd": ["/usr/sbin/mail", "-f"]}, ("mailer", "what starts needs it")),
         (
+            {}, [], {"cmd": ["/usr/bin/curl", "--pager", "extra"]},
+            ("extra", "the image's command or health check calls extra"),
+        ),
+        (
             {"run.sh": File("#!/bin/sh\nextra &\nexec curl x\n", mode=0o755)}, [],
             {"cmd": ["/run.sh"]}, ("extra", "/run.sh needs extra"),
         ),
