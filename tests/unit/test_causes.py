@@ -252,7 +252,7 @@ def test_packages_of_rpm_are_owners_too(emptied: bool) -> None:
     made: dict[str, Content] = {
         "usr/bin/git": File(MB), db: sqlite_database([rpm("bash"), rpm("git")])
     }  # fmt: skip
-    if emptied:  # one at the old place, as dnf leaves it behind
+    if emptied:
         made["var/lib/rpm/rpmdb.sqlite"] = sqlite_database([])
     gone = {"usr/bin/.wh.git": "", db: base[db]}
     found = taken(image([base, made, gone], history=["ADD fedora /", "RUN in", "RUN out"]))

@@ -31,6 +31,7 @@ _METADATA = re.compile(
 )
 # PEP 3147: __pycache__/STEM.TAG.pyc.
 _COMPILED = re.compile(r"(.*/)__pycache__/([^/]+?)\.[^/]*\.pyc")
+# NAME.list, and NAME:ARCHITECTURE.list of packages that several architectures may have.
 _LIST = re.compile(rf"{dpkg.INFO}/([^:/]+)(?::[^/]*)?\.list")
 # Databases list paths as packages have them; with a merged /usr the layers store them below it.
 _MERGED = ("bin/", "lib/", "lib32/", "lib64/", "libx32/", "sbin/")
