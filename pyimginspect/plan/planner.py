@@ -41,6 +41,9 @@ _MOST_EDITS = 3
 _LITTLE = 0.05
 """The part of a finding's bytes that its edits may leave, or be too little to be a part of it."""
 
+_OF_FINDINGS = frozenset({"owner", "narrow-copy"})
+"""Kinds of edits of which a finding says more: which files, from which instruction."""
+
 _RATIO = 0.4
 """Compressed bytes for each byte of content where no layer is compressed: what gzip made of the
 layers of a Debian image with Python, 0.37 to 0.42."""
@@ -152,29 +155,46 @@ def _cited(proposal: Proposal, findings: Sequence[Finding]) -> Proposal:
 def _answering(
     context: Context, proposals: Sequence[Proposal], findings: Iterable[Finding]
 ) -> list[Proposal]:
-    """Return the proposals with the findings that they answer: few of them free all its bytes."""
-    size = context.contents.size
-    answered: dict[int, list[str]] = {}
+    """Return the proposals with the findings that they answer, and that they share a text with."""
+    answered: dict[int, list[Claim]] = {}
     for claim in findings:
-        if not isinstance(claim, Claim) or not claim.frees:
-            continue
-        whole = size(claim.frees)
-        numbers = [n for n, each in enumerate(proposals) if claim.rule in each.edit.rules]
-        numbers.sort(key=lambda n: -size(claim.frees & proposals[n].contents))
-        left, chosen = claim.frees, []
-        for number in numbers[:_MOST_EDITS]:
-            if size(left & proposals[number].contents) > whole * _LITTLE:
-                left -= proposals[number].contents
-                chosen.append(number)
-        if size(left) <= whole * _LITTLE:
-            for number in chosen:
-                answered.setdefault(number, []).append(claim.fingerprint)
+        if isinstance(claim, Claim) and claim.frees:
+            numbers = _answers(context, proposals, claim)
+            if len(numbers) == 1 or not any(_finding_says_more(proposals[n].edit) for n in numbers):
+                for number in numbers:
+                    answered.setdefault(number, []).append(claim)
     return [
-        each._replace(edit=msgspec.structs.replace(each.edit, findings=tuple(answered[number])))
-        if number in answered
-        else each
+        each._replace(edit=_with_findings(each.edit, answered.get(number, ())))
         for number, each in enumerate(proposals)
     ]
+
+
+def _answers(context: Context, proposals: Sequence[Proposal], claim: Claim) -> list[int]:
+    """Return which proposals free the bytes of a finding, those that free most of them first."""
+    size = context.contents.size
+    little = size(claim.frees) * _LITTLE
+    numbers = [n for n, each in enumerate(proposals) if claim.rule in each.edit.rules]
+    numbers.sort(key=lambda n: -size(claim.frees & proposals[n].contents))
+    left, chosen = claim.frees, []
+    for number in numbers[:_MOST_EDITS]:
+        if size(left & proposals[number].contents) > little:
+            left -= proposals[number].contents
+            chosen.append(number)
+    return chosen if size(left) <= little else []
+
+
+def _finding_says_more(edit: Edit) -> bool:
+    """Whether the finding, which looks at the files, says more than the edit does."""
+    return edit.kind in _OF_FINDINGS or (edit.kind == "advice" and not edit.packages)
+
+
+def _with_findings(edit: Edit, claims: Sequence[Claim]) -> Edit:
+    """Return an edit with what it answers, in the words of the finding if that says more."""
+    if _finding_says_more(edit):
+        if len(claims) != 1:
+            return edit
+        edit = msgspec.structs.replace(edit, words=claims[0].fix)
+    return msgspec.structs.replace(edit, findings=tuple(each.fingerprint for each in claims))
 
 
 def _with_advice(

@@ -1,6 +1,8 @@
 """The fix of a finding is the text of the edits that answer it, so that report and plan agree."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -92,11 +94,15 @@ def caches(sizes: Mapping[int, int]) -> Inventory:
     return taken(on_slim(*trees, history=["RUN make"] * len(trees)))
 
 
-def an_edit_for_each_layer(context: Context) -> Iterator[Proposal]:
-    for path in context.inventory.rootfs.children("app"):
+def an_edit_for_each_layer(
+    context: Context, kinds: Sequence[EditKind] = (), **more: Any
+) -> Iterator[Proposal]:
+    """For each layer with a file below /app, but for /app/kept."""
+    for number, path in enumerate(context.inventory.rootfs.children("app")):
         layer = context.inventory.rootfs[path].layer
         if not path.endswith("kept"):
-            edit = context.edit("clean-cache", layer, f"edit {layer}", rules=("package-cache",))
+            kind = kinds[number] if kinds else "clean-cache"
+            edit = context.edit(kind, layer, f"edit {layer}", rules=("package-cache",), **more)
             yield Proposal(edit, context.contents.behind([path]))
 
 
@@ -139,6 +145,44 @@ def test_edits_that_free_its_bytes(
     found = taken(on_slim(*trees, history=["RUN make"] * len(trees)))
     paths = [path for path in found.rootfs.children("app") if found.rootfs[path].entry.size]
     assert answering(found, [claim(found, paths)]) == layers
+
+
+@pytest.mark.parametrize(
+    ("kinds", "more", "claims", "said"),
+    [
+        # A finding looks at the files: it says more of them than the edit of the instruction.
+        (["owner"], {}, [["app/0"]], {4: "Mend it."}),
+        (["narrow-copy"], {}, [["app/0"]], {4: "Mend it."}),
+        (["advice"], {}, [["app/0"]], {4: "Mend it."}),
+        # What the plan asks of packages, no finding knows.
+        (["advice"], {"packages": ("git",)}, [["app/0"]], {4: "edit 4"}),
+        (["delete-early"], {}, [["app/0"]], {4: "edit 4"}),
+        # One edit is not several findings' own text, nor is one finding's that of several.
+        (["owner"], {}, [["app/0"], ["app/0"]], {}),
+        (["owner", "owner"], {}, [["app/0", "app/1"]], {}),
+        (["delete-early", "owner"], {}, [["app/0", "app/1"]], {}),
+        (["delete-early"], {}, [["app/0"], ["app/0"]], {4: "edit 4"}),
+    ],
+)
+def test_whose_words_they_share(
+    kinds: Sequence[EditKind],
+    more: dict[str, Any],
+    claims: list[list[str]],
+    said: dict[int, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    edits = partial(an_edit_for_each_layer, kinds=kinds, **more)
+    monkeypatch.setattr("pyimginspect.plan.planner._EDITS", (edits,))
+    trees = [{f"app/{n}": File(b"x" * 1000)} for n in range(len(kinds))]
+    found = taken(on_slim(*trees, history=["RUN make"] * len(trees)))
+    named = [replace(claim(found, paths), subject=f"s{n}") for n, paths in enumerate(claims)]
+    plan = make_plan(found, named)
+    assert {each.layer: each.words for each in plan.edits if each.findings} == said
+    for each in plan.edits:
+        assert each.layer in said or each.words == f"edit {each.layer}"
+        assert len(each.findings) == (len(named) if each.layer in said else 0)
+    fixes = {each.fix for each in with_edits(named, plan)}
+    assert fixes == ({*said.values()} or {"Mend it."})
 
 
 def test_an_edit_for_another_rule_is_no_answer() -> None:
