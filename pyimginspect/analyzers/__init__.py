@@ -45,6 +45,8 @@ def third_party_analyzers() -> tuple[Analyzer, ...]:
 
     Raises :class:`PluginError` for one that cannot be loaded.
     """
+    # Entry points come in the order of sys.path and of directories, which is not the same on every
+    # machine; the order of findings must be.
     return tuple(sorted(load_all(GROUP, ("rule", "run")), key=lambda analyzer: analyzer.rule.id))
 
 
@@ -61,6 +63,7 @@ def run_analyzers(analyzers: Iterable[Analyzer], inventory: Inventory) -> tuple[
 
     findings: list[Finding] = []
     for each in analyzers:
+        # A fault of a built-in one keeps its own traceback; it is no plug-in that has to be named.
         if each in BUILTIN:
             findings += each.run(inventory)
         else:

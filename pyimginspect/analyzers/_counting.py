@@ -17,7 +17,9 @@ from pyimginspect.text import sized
 
 __all__ = ["count_once"]
 
+# A dozen findings may have bytes in common; the largest few lead to the cause.
 _MOST = 3
+# Without ``frees``: sets of contents are for this sum alone, and no report has them.
 _PLAIN = Finding.__struct_fields__
 
 
@@ -27,6 +29,7 @@ def count_once(findings: Iterable[Finding], contents: Contents) -> list[Finding]
     What an earlier finding counts is ``shared`` by the later ones, and their evidence says where
     it is counted. Findings of analyzers that do not say what they free are left as they are.
     """
+    # sorted() is stable: what is equal in both stays as analyzers yielded it, causes first.
     ranked = sorted(findings, key=lambda each: (SEVERITIES.index(each.severity), -each.saving))
     counted: dict[Content, int] = {}
     return [

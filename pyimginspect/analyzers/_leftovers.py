@@ -40,6 +40,7 @@ def left_by_layer(
 
     Left out is what a runtime package depends on, and what a virtual package holds.
     """
+    # `apk del NAME` takes these, so leftover-virtual-package alone reports them.
     virtual = {key for keys in leftovers.virtual.values() for key in keys}
     found: dict[int, list[BuildTool]] = {}
     for tool in inventory.build_tools:
@@ -77,6 +78,7 @@ def left_in_layer(
     recommended = _recommendations(inventory, layer, keys)
     if recommended:
         evidence += recommended
+        # A purge would be half the fix: the option spares the download, and what is not a tool too.
         fix = "Install no recommended packages: see the finding os-package-recommends"
     elif asked:
         names = {inventory.packages[proof.package].name for proof in kept}
@@ -86,6 +88,7 @@ def left_in_layer(
     contents = contents_of(inventory.rootfs)
     return rule.finding(
         subject=subject,
+        # Triton and its like call a compiler at run time: to remove it would break them.
         severity="note" if users else None,
         message=message,
         evidence=evidence,
@@ -114,6 +117,7 @@ def asked_for(inventory: Inventory, layer: int, tools: Iterable[BuildTool]) -> l
         if tool.package and tool.layer == layer
     ]
     for packages in (own, others):
+        # Not `not`: None is a package manager that keeps no record of what was asked for.
         asked = [package for package in packages if package.automatic is False]
         if asked and own:
             return sorted(asked, key=lambda package: package.name)
@@ -128,6 +132,7 @@ def _recommendations(inventory: Inventory, layer: int, keys: Collection[str]) ->
             f" {inventory.packages[each.lower].name}; no remaining package depends on it"
         )
         for found in find_recommended(inventory)
+        # The option is the whole answer only where all of them came as recommendations.
         if found.layer == layer and keys and {*keys} <= {*found.packages}
         for root in found.roots
         for each in root.recommendations

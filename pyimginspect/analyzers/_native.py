@@ -28,6 +28,7 @@ __all__ = [
     "titles",
 ]
 
+# Wheels such as SciPy's have a hundred compiled files, with one fault in common.
 _MOST = 5
 
 
@@ -66,6 +67,7 @@ class Owners:
 
     def subject(self, owner: Owner) -> str:
         """Return a name that survives another version."""
+        # Waivers and baselines go by the subject: an upgrade must not make a new finding of it.
         return self._titles[owner.name].split()[0] if owner.kind == "distribution" else owner.name
 
 
@@ -77,6 +79,7 @@ def titled(distribution: Distribution) -> str:
 def titles(inventory: Inventory) -> dict[str, str]:
     """Return what to call distributions, and compiled files without metadata, by metadata."""
     found = {each.distribution.metadata: titled(each.distribution) for each in inventory.wheels}
+    # The right side wins: metadata has a name and a version, a lone file only its directory.
     return found | {each.metadata: titled(each) for each in inventory.distributions}
 
 
@@ -112,6 +115,7 @@ def remedies(inventory: Inventory, sonames: Iterable[str]) -> list[str]:
     Only packages that are known to exist are named.
     """
     wanted = tuple(sonames)
+    # One line for all: each further RUN would update the package lists again.
     line = install_line(inventory, providers(inventory, wanted))
     unknown = wanted if not line else [s for s in wanted if not provider(s, inventory.os)]
     return ([line] if line else []) + [advice(soname, inventory.os) for soname in unknown]
@@ -124,6 +128,7 @@ def install_line(inventory: Inventory, packages: Iterable[str]) -> str:
     """
     managers = {package.manager for package in inventory.packages.packages}
     names = [*packages]
+    # With two databases (rpm installed on Debian, say) which one to ask is not known.
     if not names or len(managers) != 1:
         return ""
     (manager,) = managers

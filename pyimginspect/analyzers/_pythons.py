@@ -21,6 +21,7 @@ __all__ = [
 ]
 
 _IMPLEMENTATIONS = {"cpython": "Python", "pypy": "PyPy"}
+# By the ID of os-release(5), which is the origin of a Python that the system's packages own.
 _ORIGINS = {
     "alpine": "Alpine's",
     "amzn": "Amazon Linux's",
@@ -59,6 +60,7 @@ def replacement(
     line = line_of(inventory, inventory.packages[key])
     if twin is not None:
         return f"drop {key} from {line}: {twin.name} {twin.version} is installed without it"
+    # An image that has a Python of its own has pip with it: there is nothing to put in place.
     if binding is None or binding.project in INSTALLERS:
         return f"drop {key} from {line}, or keep it to a build stage"
     if binding.project:
@@ -100,6 +102,7 @@ def bytecode(inventory: Inventory, keys: Iterable[str]) -> int:
     for key in keys:
         sources = (path for path in packages.files(key) if path.endswith(".py"))
         for directory in {path.rpartition("/")[0] for path in sources}:
+            # py3compile writes these when dpkg configures a package, so no .list file has them.
             cache = rootfs.children(f"{directory}/__pycache__")
             compiled.update(path for path in cache if not packages.owner(path))
     return sum(stored_by_layer(rootfs, compiled).values())

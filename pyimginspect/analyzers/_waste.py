@@ -22,13 +22,16 @@ __all__ = [
     "stored_in",
 ]
 
+# Enough to see what kind of files they are; the counts and sums are of all.
 MOST = 8
+# A waiver has to name them one by one.
 _MOST_PLACES = 20
 
 
 def largest(wasted_files: Sequence[WastedContent]) -> list[WastedContent]:
     """Return the largest losses, each path once."""
     ordered = sorted(wasted_files, key=lambda wasted: (-wasted.size, wasted.path, wasted.layer))
+    # A dict keeps the last value of a key: reversed, that is the largest of its path.
     return list({wasted.path: wasted for wasted in ordered[::-1]}.values())[::-1][:MOST]
 
 
@@ -40,6 +43,7 @@ def covering(wasted_files: Sequence[WastedContent]) -> list[str]:
     few = largest(wasted_files)
     if len(few) == len({wasted.path for wasted in wasted_files}):
         return [wasted.path for wasted in few]
+    # A file of the root has no directory, and an empty path would cover the whole image.
     places = {wasted.path.rpartition("/")[0] or wasted.path for wasted in wasted_files}
     depth = max(place.count("/") for place in places)
     while len(places) > _MOST_PLACES and depth:
@@ -62,12 +66,14 @@ def owned_packages(cause: Cause) -> list[str]:
         if owner.kind != "directory"
         for name in owner.names or (owner.name,)
     ]
+    # To allow the packages alone would let the files of the directories pass with them.
     complete = all(owner.kind != "directory" for owner in cause.owners)
     return list(dict.fromkeys(names)) if complete else []
 
 
 def shortened(instruction: str) -> str:
     """Return an instruction as a sentence can have it."""
+    # RUN lines of official images have some thousand characters; the beginning tells which.
     return instruction if len(instruction) <= 100 else f"{instruction[:99]}…"
 
 

@@ -43,16 +43,19 @@ FROM python:3.13-slim-bookworm
 def run(inventory: Inventory) -> Iterator[Finding]:
     """Judge the base image of an image with a Python, where the base is known."""
     base = inventory.base
+    # What is no more than a guess is the affair of unknown-base.
     if not inventory.interpreters or base.family == "unknown" or base.confidence == "guess":
         return
     if base.family == "python" and base.variant == "slim":
         return
     name = base.name or " ".join(filter(None, (base.family, base.version)))
+    # A distribution's release says nothing of Python: the first interpreter does.
     version = base.version if base.family == "python" else inventory.interpreters[0].version
     evidence = list(base.evidence)
     packages: tuple[str, ...] = ()
     freed = None
     fix = f"FROM {slim_image(version, base.distribution)}"
+    # Only the full variant is the slim one and more; of other bases nothing can be estimated.
     if base.variant == "full":
         packages, files = not_in_slim(inventory)
         freed = contents_of(inventory.rootfs).freed(files)
@@ -72,6 +75,7 @@ def run(inventory: Inventory) -> Iterator[Finding]:
 
 
 _OTHER = "not an official python image"
+# Variants as in the tags of docker-library/python.
 _WORDS = {
     "full": "the full variant, with compilers and headers",
     "alpine": "musl, for which wheels may be missing; see the findings about its C library",

@@ -91,8 +91,12 @@ def _strays(inventory: Inventory, environment: Environment) -> dict[str, list[st
     own = rootfs.resolve(f"{environment.path}/bin")
     for script in rootfs.children(f"{environment.path}/bin"):
         program = shebang_program(rootfs, script)
+        # What env looks up on PATH may well be the right one; scripts for sh are bound to no
+        # Python.
         if program is None or not program.startswith("/") or python_name(program) is None:
             continue
+        # By directories: python, python3 and python3.13 of one environment are links to each other,
+        # and all of them lead out of it to the base.
         if rootfs.resolve(program.rpartition("/")[0]) != own:
             strays.setdefault(program, []).append(script)
     return strays

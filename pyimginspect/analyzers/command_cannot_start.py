@@ -13,6 +13,7 @@ from pyimginspect.report import Finding
 
 __all__ = ["ANALYZER", "command_cannot_start"]
 
+# tini, an entry script, gosu, env and the program are five; longer chains are generated.
 _MOST_STEPS = 6
 
 RULE = Rule(
@@ -66,6 +67,7 @@ def command_cannot_start(inventory: Inventory) -> Iterator[Finding]:
     layers = () if node is None else (node.layer,)
     yield RULE.finding(
         subject=problem.subject,
+        # A bind mount or a volume may bring the script: Compose files for development do that.
         severity="warning" if problem.likely else None,
         message=f"{how} {verb}: {problem.what}{errno}",
         evidence=_evidence(inventory, problem, startup.steps),
@@ -88,6 +90,7 @@ def _evidence(
             what += f", which is /{step.program}"
         yield Evidence(what=what, path=step.program)
     config = inventory.image.config
+    # Where the image has no PATH, engines set one of their own (DEFAULT_PATH).
     if "directory of PATH" in problem.what:
         path = config.environment().get("PATH")
         yield Evidence(what=f"the image sets PATH={path}" if path else "the image sets no PATH")

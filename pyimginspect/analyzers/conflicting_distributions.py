@@ -13,6 +13,7 @@ from pyimginspect.text import counted, listed
 
 __all__ = ["ANALYZER", "conflicting_distributions"]
 
+# opencv-python and its headless twin share some hundred; the counts are of all.
 _MOST_PATHS = 50
 
 RULE = Rule(
@@ -50,6 +51,7 @@ def conflicting_distributions(inventory: Inventory) -> Iterator[Finding]:
             yield _versions(inventory, name, location, versions)
     together: dict[tuple[str, ...], list[str]] = {}
     for path, claimants in inventory.records.shared.items():
+        # One finding for each group of rivals: each file by itself would be hundreds.
         together.setdefault(claimants, []).append(path)
     by_metadata = {each.metadata: each for each in inventory.distributions}
     for claimants, paths in sorted(together.items()):
@@ -87,6 +89,7 @@ def _versions(
 def _stale(versions: list[Distribution]) -> str:
     """Return what a lower layer left, or all of it where one layer brought both."""
     last = max(each.layer for each in versions)
+    # Layers have no order within: which of two in one layer came first is not known.
     stale = [each for each in versions if each.layer < last] or versions
     return listed([f"/{each.metadata}" for each in stale])
 
@@ -99,6 +102,7 @@ def _files(inventory: Inventory, rivals: list[Distribution], paths: list[str]) -
         for each in rivals
         for change in inventory.records.changed.get(each.metadata, ())
     }
+    # Of two that wrote one file only the last has it as its RECORD says.
     losers = {changed[path].name for path in paths if path in changed}
     evidence = [
         Evidence(what=f"{each.name} {each.version} lists it", path=paths[0], layer=each.layer)

@@ -52,6 +52,7 @@ def run(inventory: Inventory) -> Iterator[Finding]:
     for cause in find_causes(inventory):
         if cause.kind == "deleted":
             yield _finding(inventory, cause)
+        # Nothing frees these: the layers of the base are not the user's to change.
         elif cause.kind == "base-deleted" and cause.size >= NOTABLE:
             yield RULE.finding(
                 subject=f"base image: {cause.owner.name}",
@@ -89,6 +90,8 @@ def _fix(layer: int, instruction: str) -> str:
     where = f"layer {layer}: {shortened(instruction)}" if instruction else f"layer {layer}"
     word = instruction.partition(" ")[0]
     if word in ("ADD", "COPY"):
+        # The bind mount of a build stage or the context leaves no bytes in a layer (Dockerfile
+        # reference, RUN --mount).
         get = "download it and remove it" if word == "ADD" else "read it through --mount=type=bind"
         return f"Do not {word} what only a RUN needs ({where}); that RUN can {get}."
     made = "RUN that creates them" if word == "RUN" else "step that creates them"

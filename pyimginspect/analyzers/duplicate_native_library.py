@@ -119,6 +119,7 @@ def _evidence(inventory: Inventory, libraries: tuple[Library, ...]) -> Iterator[
         if named is not None:
             what += f"; the distribution's SBOM says that it is {named.name} {named.version}"
         if library.build_id:
+            # Eight bytes of SHA-1's twenty (ld --build-id): enough to tell builds apart by eye.
             what += f"; build ID {library.build_id[:16]}"
         package = library.owner if library.origin == "package" else ""
         yield Evidence(what=what, path=library.path, layer=library.layer, package=package)
@@ -146,6 +147,7 @@ def _cuda(inventory: Inventory, pair: CudaPair) -> Finding:
         ],
         layers=layers,
         instruction=inventory.instruction(max(layers)),
+        # A CUDA toolkit has dozens of libraries.
         paths=[each.path for each in libraries][:50],
         packages=(*first.packages, *second.packages),
         frees=contents_of(inventory.rootfs).freed(pair.gone),
@@ -156,6 +158,7 @@ def _cuda(inventory: Inventory, pair: CudaPair) -> Finding:
 def _versions(pair: CudaPair, name: str) -> str:
     majors = (pair.first.majors[name], pair.second.majors[name])
     if majors[0] == majors[1]:
+        # Where a library has no number in its name, none is left after the dot.
         return f"{name}.so.{majors[0]}".rstrip(".")
     return f"{name} ({majors[0]} and {majors[1]})"
 
@@ -173,6 +176,7 @@ def _source(source: CudaSource, size: int) -> Iterator[Evidence]:
 
 def _cuda_fix(pair: CudaPair) -> str:
     gone = pair.superfluous
+    # Neither can go as it is; which sentence is true depends on who uses the two.
     if gone is None:
         if pair.first.users and pair.second.users:
             return (

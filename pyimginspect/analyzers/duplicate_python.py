@@ -43,6 +43,7 @@ from pyimginspect.text import counted, listed, sized
 
 __all__ = ["ANALYZER", "duplicate_python"]
 
+# Of a package that half the system depends on there are hundreds of chains.
 _MOST_CHAINS = 5
 
 RULE = Rule(
@@ -97,6 +98,8 @@ def duplicate_python(inventory: Inventory) -> Iterator[Finding]:
         return
     main = primary.python
     base = inventory.base.layers
+    # By the layer of the owning package: a later upgrade of it stores the executable again, and
+    # that does not make it the application's.
     main_in_base = brought_in(inventory, main) < base
     graph = None
     for python in inventory.interpreters:
@@ -105,6 +108,7 @@ def duplicate_python(inventory: Inventory) -> Iterator[Finding]:
             continue
         reason = None
         if python.packages and not in_base:
+            # Reading all dependencies takes time that images with one Python need not spend.
             graph = graph or dependency_graph(inventory.packages)
             reason = _reason(inventory, graph, python)
         yield _finding(inventory, primary, python, reason, in_base=in_base)
@@ -148,6 +152,7 @@ def _reason(inventory: Inventory, graph: Graph, python: Interpreter) -> _Reason 
         plan=plan_removal(inventory.rootfs, inventory.packages, graph, roots),
         fixes=tuple(replacements(inventory, roots)),
         recommended=any(
+            # Chains follow Recommends too, since apt does; a link that nothing requires is one.
             upper not in graph.required_by[lower]
             for chain in chains
             for upper, lower in pairwise(chain)
@@ -215,6 +220,7 @@ def _are_replaceable(inventory: Inventory, keys: Iterable[str]) -> bool:
 def _script(inventory: Inventory) -> str:
     """Return the script that the image's command runs, whose first line names its Python."""
     steps = inventory.startup.steps
+    # The last step alone: an entry script before it may well have another interpreter.
     before, _, path = steps[-1].how.partition("the first line of ") if steps else ("", "", "")
     return path if not before else ""
 
@@ -248,6 +254,7 @@ def _moved(inventory: Inventory, main: Interpreter, python: Interpreter, edits: 
 
 def _gone(plan: RemovalPlan) -> tuple[str, ...]:
     """Return what goes because the roots go, and would not go anyway."""
+    # apt's next autoremove would take the orphans whatever is done here.
     return tuple(sorted({*plan.packages} - {*plan.already_orphaned}))
 
 

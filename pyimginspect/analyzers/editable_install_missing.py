@@ -44,6 +44,8 @@ COPY --from=build /venv /venv
 """,
 )
 
+# By INSTALLER's first word. Poetry has no option for it: it installs the project itself editable
+# only, so a wheel is built.
 _COMMANDS = {
     "pip": "pip install {} (without -e)",
     "uv": "uv sync --no-editable (or uv pip install {}, without -e)",
@@ -86,9 +88,11 @@ def _finding(inventory: Inventory, each: Editable) -> Finding:
         what = "the module is here, on the path of a program that is started from this directory"
         evidence.append(Evidence(what=what, path=each.elsewhere))
     source = each.project or (each.missing or each.targets)[0]
+    # Poetry adds its version to its name ("Poetry 1.8.3": poetry/installation/wheel_installer.py).
     command = _COMMANDS.get(each.installer.partition(" ")[0], _COMMANDS["pip"]).format(source)
     return RULE.finding(
         subject=each.name,
+        # `python -m` puts the working directory on sys.path, a console script its own directory.
         severity="warning" if each.elsewhere else None,
         message=f"{title} in /{each.location} is an editable install of {fault}, so that {effect}",
         evidence=evidence,

@@ -48,6 +48,7 @@ def run(inventory: Inventory) -> Iterator[Finding]:
             *system.evidence,
             Evidence(what=f"end of life {end.date}: {end.source}"),
         ],
+        # os-release may be rewritten by an upgrade; the release comes with the lowest layer.
         layers=[0] if inventory.image.layers else [],
         fix=f"Move to a base image on a supported release, such as {system.id} {supported}."
         if supported

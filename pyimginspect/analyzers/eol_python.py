@@ -34,6 +34,7 @@ FROM python:3.13-slim
 def run(inventory: Inventory) -> Iterator[Finding]:
     """Judge every CPython by its series."""
     for python in inventory.interpreters:
+        # The table is that of CPython; PyPy and GraalPy have releases, and support, of their own.
         if python.implementation != "cpython":
             continue
         end = python_end(python.version, inventory.image)
@@ -42,6 +43,8 @@ def run(inventory: Inventory) -> Iterator[Finding]:
         series = ".".join(python.version.split(".")[:2])
         yield RULE.finding(
             subject=f"{series} {python.path}",
+            # Debian and Red Hat fix the Python of a release for as long as they support the
+            # release.
             severity="note" if python.packages and not python.effective else None,
             message=f"Python {python.version} is past its end of life: {end.date}",
             evidence=[

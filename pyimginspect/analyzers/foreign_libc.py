@@ -64,6 +64,7 @@ def _distributions(inventory: Inventory) -> Iterator[Finding]:
             continue
         wanted, why = wanted_libc(inventory.rootfs.elf[wheel.foreign_libc[0]])
         python = python_of(inventory, wheel.python)
+        # PT_INTERP, which a Python that is linked statically does not have.
         loader = inventory.rootfs.elf[wheel.python].interpreter
         layer = wheel.distribution.layer
         spared = unneeded(wheel, wheel.foreign_libc)
@@ -93,10 +94,12 @@ def _programs(inventory: Inventory) -> Iterator[Finding]:
     by_loader: dict[str, list[str]] = {}
     for resolution in inventory.native.programs:
         loader = inventory.rootfs.elf[resolution.path].interpreter
+        # Other problems of programs are missing-library's; this is about the loader alone.
         if resolution.problem and inventory.rootfs.resolve(loader) is None:
             by_loader.setdefault(loader, []).append(resolution.path)
     for loader, paths in sorted(by_loader.items()):
         layers = [inventory.rootfs[path].layer for path in paths]
+        # What the base image has, no line of this Dockerfile can change.
         if max(layers) < inventory.base.layers:
             continue
         yield RULE.finding(

@@ -39,6 +39,7 @@ COPY --from=build /deps /usr/local/lib/python3.13/site-packages
 
 _NUMBERS = re.compile(r"\d+")
 _VERSION = re.compile(r"(\d+)\.(\d+)")
+# All files of a wheel are built on one system, and most of them want the same.
 _MOST = 5
 
 
@@ -65,6 +66,7 @@ def run(inventory: Inventory) -> Iterator[Finding]:
     groups: dict[tuple[Owner, str], _Wanted] = {}
     for resolution, use in _asked(inventory):
         for mismatch in resolution.mismatches:
+            # libm, libpthread and ld-linux define versions of their own: for people they are glibc.
             of_glibc = glibc_version([mismatch.version]) is not None
             library = inventory.libc.path if of_glibc and inventory.libc.path else mismatch.path
             wanted = groups.setdefault((owners.of(mismatch.needed_by), library), _Wanted())
@@ -159,15 +161,19 @@ def _newest_defined(inventory: Inventory, wanted: str, path: str) -> str:
     """Return the newest version of the same family that a library defines."""
     family = _family(wanted)
     defined = [v for v in inventory.rootfs.elf[path].version_definitions if _family(v) == family]
+    # GLIBC_PRIVATE has no number, and is newer than nothing.
     numbered = [version for version in defined if _NUMBERS.search(version)]
     return max(numbered, key=_order) if numbered else f"no {family} version"
 
 
 def _family(version: str) -> str:
+    # GLIBC, GLIBCXX, CXXABI, OPENSSL, …: versions of different families have no order.
     return version.partition("_")[0]
 
 
 def _order(version: str) -> tuple[list[int], str]:
+    # As numbers: GLIBC_2.9 is older than GLIBC_2.10. Real versions have three or four; a hostile
+    # name may have thousands.
     return [int(number) for number in _NUMBERS.findall(version)[:8]], version
 
 

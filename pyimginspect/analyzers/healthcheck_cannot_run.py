@@ -43,6 +43,8 @@ HEALTHCHECK CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://
 )
 
 _CLIENTS = frozenset({"curl", "wget"})
+# Of RFC 3986 what needs no quoting: no quotes, spaces, `$` or backslashes, since the address goes
+# into Python source within JSON within a Dockerfile.
 _ADDRESS = re.compile(r"https?://[\w.:/?&=%~+\[\]-]+")
 # Options that change nothing of what is asked, and their values: curl(1), wget(1).
 _PLAIN = re.compile(
@@ -89,11 +91,15 @@ def _with_python(inventory: Inventory, found: HealthProblem) -> str:
         return ""
     others = [word or "" for word in found.words[1:]]
     addresses = [word for word in others if _ADDRESS.fullmatch(word)]
+    # python3 first: Debian's packages have no `python`.
     name = next((n for n in ("python3", "python") if program_on_path(inventory, n)), "")
+    # Where a header, a method or a certificate matters, this code would not ask the same.
     known = all(word in addresses or _PLAIN.fullmatch(word) for word in others)
     if len(addresses) != 1 or not known or not name:
         return ""
+    # urlopen() has no timeout by default, and HEALTHCHECK's own is 30 s.
     code = f"import urllib.request as r; r.urlopen('{addresses[0]}', timeout=3)"
+    # The exec form, which is JSON, needs no shell and no quoting for one.
     return f"HEALTHCHECK CMD {json.dumps([name, '-c', code])}"
 
 

@@ -46,10 +46,12 @@ FROM python:3.11-slim-bookworm
 
 def hijacked_libpython(inventory: Inventory) -> Iterator[Finding]:
     """Report interpreters whose libpython is not theirs, or is not there."""
+    # With the image's environment: LD_LIBRARY_PATH comes before RUNPATH and the cache (ld.so(8)).
     loader = Loader(inventory.rootfs, inventory.image.config.environment())
     for python in inventory.interpreters:
         elf = inventory.rootfs.elf.get(python.path)
         for name in elf.needed if elf is not None else ():  # Windows' programs are no ELF files
+            # libpython3.13.so.1.0, and libpython3.so for the stable ABI.
             if name.startswith("libpython"):
                 yield from _check(inventory, loader, python, name)
 

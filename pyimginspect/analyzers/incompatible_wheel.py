@@ -40,6 +40,7 @@ def run(inventory: Inventory) -> Iterator[Finding]:
     """Report wheels by their tags, unless their files tell of something worse."""
     for wheel in inventory.wheels:
         # What the OS packages was no wheel that pip chose, and Debian shares it with its PyPy.
+        # `is not False`: None is a wheel without tags, of which nothing can be said.
         if wheel.compatible is not False or not fits(wheel) or wheel.distribution.package:
             continue
         python = python_of(inventory, wheel.python)
@@ -48,6 +49,7 @@ def run(inventory: Inventory) -> Iterator[Finding]:
         libc = f"{python.libc} {python.libc_version or ''}".strip()
         evidence = [
             Evidence(what=f"Tag: {tag}", path=wheel.distribution.metadata, layer=layer)
+            # A wheel has two or three as a rule; a hostile WHEEL may have any number.
             for tag in tags[:5]
         ]
         evidence.append(Evidence(what=f"Python {python.version} on {libc}", path=wheel.python))

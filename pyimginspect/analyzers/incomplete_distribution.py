@@ -18,9 +18,11 @@ from pyimginspect.text import counted, listed
 
 __all__ = ["ANALYZER", "incomplete_distribution"]
 
+# Some distributions have ten thousand files; the counts are of all.
 _MOST_PATHS = 50
 # What images are slimmed by on purpose once all is installed.
 _INSTALLERS = frozenset({"pip", "setuptools", "uv", "wheel"})
+# As the names of PEP 508 begin: what else stands after `uninstall` are options and variables.
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 
 RULE = Rule(
@@ -175,6 +177,8 @@ def _dangling(
 
 def _cache_of(target: str) -> str:
     """Return the directory that links lead into, as far as it is the same for all of them."""
+    # uv unpacks into archive-v0/HASH of its cache, PDM into packages/NAME of its own: the part
+    # after is another one for each wheel.
     for part in ("/archive-v", "/packages/"):
         head, found, _ = target.partition(part)
         if found:
@@ -188,7 +192,9 @@ def _uninstalled(step: str, name: str) -> list[str]:
     for command in commands(step.removeprefix("RUN ")):
         if "uninstall" in command.texts:
             words += command.texts[command.texts.index("uninstall") + 1 :]
+    # pip uninstall takes NAME==VERSION too, and looks at the name alone.
     names = [word.partition("=")[0] for word in words if _NAME.fullmatch(word.partition("=")[0])]
+    # Normalised as PEP 503 has it, as metadata's names are.
     return sorted({re.sub(r"[-_.]+", "-", each).lower() for each in names} - {name})
 
 

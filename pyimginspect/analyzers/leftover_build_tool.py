@@ -46,6 +46,7 @@ COPY --from=builder /opt/venv /opt/venv
 """,
 )
 
+# leftover-headers has those two.
 _CATEGORIES = frozenset(get_args(BuildToolKind)) - {"headers", "static-library"}
 
 
@@ -72,6 +73,7 @@ def _from_pypi(inventory: Inventory) -> Iterator[Finding]:
     """Find build tools that pip installed, one finding for each layer and place."""
     found: dict[tuple[int, str], list[Distribution]] = {}
     for tool in python_build_tools(inventory.rootfs, inventory.distributions):
+        # Those of OS packages are in the findings about packages.
         if tool.layer >= inventory.base.layers and not tool.package:
             found.setdefault((tool.layer, tool.location), []).append(tool)
     for (layer, location), tools in sorted(found.items()):

@@ -48,6 +48,7 @@ def run(inventory: Inventory) -> Iterator[Finding]:
     for layer, tools in left_by_layer(inventory, leftovers, _CATEGORIES).items():
         asked = asked_for(inventory, layer, tools)
         wanted = [tool.name for tool in tools if tool.package in {one.key for one in asked}]
+        # What no one asked for by name came with something; then all of them are named.
         names = sorted(wanted) or [tool.name for tool in tools]
         yield left_in_layer(
             RULE,

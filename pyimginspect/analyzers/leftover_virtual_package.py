@@ -42,6 +42,7 @@ def run(inventory: Inventory) -> Iterator[Finding]:
     virtual = [
         package
         for package in inventory.packages.packages
+        # The official images' .python-rundeps is virtual too, and there to stay.
         if package.virtual and kind_of_package(package) == "meta"
     ]
     if not virtual:
@@ -50,6 +51,7 @@ def run(inventory: Inventory) -> Iterator[Finding]:
     for package in virtual:
         layer = package.installed_in
         keys = leftovers.virtual.get(layer, ())
+        # apk's dependencies have no alternatives, so each tuple has one name.
         members = [name for names in package.depends for name in names[:1]]
         going = [key for key in keys if key != package.key]
         members_text = f"contains {listed(members, 12)}" if members else "contains no package"

@@ -46,6 +46,7 @@ def run(inventory: Inventory) -> Iterator[Finding]:
     for _, opened in sorted(missing.items()):
         distribution, python = opened[0].distribution, python_of(inventory, opened[0].python)
         names = [each.names[0] for each in opened]
+        # cffi code tries one name after the other, with the names of other systems among them.
         wanted = [_available(inventory, each.names) for each in opened if not each.found]
         wanted += [failure.name for each in opened for failure in each.failures]
         packages = providers(inventory, wanted)

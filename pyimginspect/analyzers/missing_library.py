@@ -50,6 +50,7 @@ COPY --from=build /deps /usr/local/lib/python3.13/site-packages
 )
 
 _MOUNTED = "it is a library of the NVIDIA driver, which the container runtime mounts"
+# One missing libGL.so.1 of a Qt wheel fails dozens of files.
 _MOST = 8
 
 
@@ -99,6 +100,7 @@ def _wants(inventory: Inventory) -> dict[tuple[str, bool], list[_Want]]:
     wants: dict[tuple[str, str, bool], _Want] = {}
     for user, resolution, use, siblings in _asked(inventory):
         for each in resolution.failures:
+            # The NVIDIA Container Toolkit mounts libcuda.so.1 and others from the host at run time.
             mounted = is_mounted(each.name)
             key = (each.needed_by, each.name, mounted or use.kind != "import")
             want = wants.setdefault(key, _Want(each, set(), {}, set()))
@@ -107,6 +109,7 @@ def _wants(inventory: Inventory) -> dict[tuple[str, bool], list[_Want]]:
             want.reason.update({_MOUNTED if mounted else use.reason} - {""})
     by_file: dict[tuple[str, bool], list[_Want]] = {}
     for (needed_by, name, optional), want in sorted(wants.items(), key=lambda each: each[0]):
+        # What one import can do without and another cannot is needed.
         if not (optional and (needed_by, name, False) in wants):
             by_file.setdefault((needed_by, optional), []).append(want)
     return by_file
@@ -116,6 +119,7 @@ def _asked(inventory: Inventory) -> Iterator[_Asked]:
     """Yield every file that a loader would be asked for."""
     names = titles(inventory)
     for module in (*inventory.native.modules, *inventory.native.opened):
+        # Slim images have _tkinter and no Tk on purpose: it is missing in each of them.
         left_out = module.path.rpartition("/")[2].startswith(TKINTER)
         if not left_out and module.use.kind != "nothing":
             user = names.get(module.distribution, f"/{module.path}")
@@ -241,6 +245,8 @@ def _deleted(inventory: Inventory, sonames: Iterable[str]) -> dict[str, WastedFi
         if wasted.account == "removed":
             name = wasted.path.rpartition("/")[2]
             for soname in wanted:
+                # The soname is most often a link, and what was deleted is what it leads to:
+                # libpq.so.5 and libpq.so.5.15.
                 if name == soname or name.startswith(f"{soname}."):
                     found[soname] = wasted
     return found
@@ -269,6 +275,7 @@ def _elsewhere(inventory: Inventory, soname: str) -> str | None:
 
 def _found_elsewhere(inventory: Inventory, soname: str, path: str) -> str:
     directory = f"/{path.rpartition('/')[0]}"
+    # ld.so reads the cache and never ld.so.conf, which is ldconfig's alone (ld.so(8)).
     if directory in configured_directories(inventory.rootfs):
         return f"RUN ldconfig: {soname} is in {directory}, and not in /etc/ld.so.cache"
     return f"ENV LD_LIBRARY_PATH={directory}: {soname} is there, where no loader looks by itself"

@@ -44,9 +44,12 @@ def run(inventory: Inventory) -> Iterator[Finding]:
     """Report each interpreter on musl with distributions that are no musllinux wheels."""
     for path in sorted({wheel.python for wheel in inventory.wheels}):
         python = python_of(inventory, path)
+        # By the interpreter: gcompat puts glibc's loader path on Alpine, and pip refuses manylinux
+        # all the same.
         if python.libc != "musl":
             continue
         compiled = [each for each in inventory.wheels if each.python == path]
+        # Tagged linux_*, as pip tags what it builds in place.
         local = [each for each in compiled if each.local]
         foreign = [each for each in compiled if each.foreign_libc]
         if local or foreign:

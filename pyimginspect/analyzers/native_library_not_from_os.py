@@ -39,11 +39,14 @@ def run(inventory: Inventory) -> Iterator[Finding]:
     groups: dict[tuple[str, int], list[Library]] = {}
     for library in inventory.native.libraries:
         if library.origin == "copied" and library.layer >= inventory.base.layers:
+            # By layer too, as each COPY is another line of the Dockerfile.
             place = (library.path.rpartition("/")[0], library.layer)
             groups.setdefault(place, []).append(library)
     for (directory, layer), libraries in sorted(groups.items()):
         paths = [library.path for library in libraries]
         names = sorted({library.name for library in libraries})
+        # A directory of many was most often built from source on purpose (FFmpeg, GDAL): packages
+        # of the system would be another version of all of it.
         packages = providers(inventory, names) if len(names) <= 4 else []
         yield RULE.finding(
             subject=directory,

@@ -13,6 +13,7 @@ from pyimginspect.text import counted, listed
 
 __all__ = ["ANALYZER", "os_files_overwritten"]
 
+# An upgrade of pip over Alpine's py3-pip replaces several hundred; the counts are of all.
 _MOST_PATHS = 50
 
 RULE = Rule(

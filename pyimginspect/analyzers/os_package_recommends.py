@@ -129,9 +129,11 @@ def _fix(inventory: Inventory, found: RecommendedInLayer) -> str:
     kept = [inventory.packages[use.package].name for use in found.in_use]
     tool = tool_of(inventory.rootfs, found.manager)
     option = without_recommended(tool)
+    # The words of the RUN are known in part only (variables, files): no whole line to offer.
     if not found.complete:
         also = f", and ask for {listed(kept, 8)} by name" if kept else ""
         return f"Add {option} to the {tool} install of layer {found.layer}{also}"
+    # In the Dockerfile's own order, each once: the line is to be compared with the old one.
     names = list(dict.fromkeys([*found.asked, *kept]))
     return f"In the RUN of layer {found.layer}: {install(tool, names)}"
 

@@ -63,6 +63,7 @@ def os_python_binding(inventory: Inventory) -> Iterator[Finding]:
     if not bindings:
         return
     graph = dependency_graph(packages)
+    # The largest get the exact answer: there it matters most.
     by_size = sorted(bindings, key=lambda key: (-packages[key].size, key))
     exact = {*by_size[: max(_LEAST_EXACT, _WORK // len(packages.packages))]}
     for root, brought in _by_root(inventory, graph, bindings).items():
@@ -112,6 +113,7 @@ def _behind(graph: Graph, root: str, seen: set[str]) -> Iterator[str]:
     todo = [root]
     while todo:
         node = graph.nodes[todo.pop()]
+        # apt installs Recommends by default, so they may have come that way.
         for key in members((*node.requires, *node.recommends)):
             if key not in seen and graph.nodes[key].package.automatic is not False:
                 seen.add(key)

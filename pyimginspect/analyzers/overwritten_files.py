@@ -55,6 +55,7 @@ COPY --from=build /usr/local/lib/app /usr/local/lib/app
 """,
 )
 
+# ld.so.cache, /etc/passwd and logs are written again by many a RUN; that is no fault.
 _LEAST = 65_536
 _MOST_PLACES = 8
 
@@ -111,6 +112,7 @@ def _again_evidence(inventory: Inventory, cause: Cause) -> Iterator[Evidence]:
 def _again_fix(inventory: Inventory, cause: Cause) -> str:
     instruction, rootfs = inventory.instructions[cause.removed_in], inventory.rootfs
     word = instruction.partition(" ")[0]
+    # In a RUN it is chown, chmod or touch: overlayfs copies the whole file up for each of them.
     if word not in ("COPY", "ADD"):
         return (
             f"Restrict chown, chmod or touch in layer {cause.removed_in} to the files that need it."
@@ -127,6 +129,7 @@ def _again_fix(inventory: Inventory, cause: Cause) -> str:
     more = len(paths) - _MOST_PLACES
     rest = f" and {more:,} more" if more > 0 else ""
     links = any(node is not None and node.kind == "symlink" for node in map(rootfs.get, paths))
+    # COPY takes what a link in its source leads to, so copies of links need the other way.
     how = "; COPY follows the links among them, cp -a in a RUN --mount=from=… does not"
     return (
         f"{word} only the files that the layers below do not have, in place of"
@@ -152,6 +155,7 @@ def _replaced(inventory: Inventory, cause: Cause) -> Finding:
         )
     return RULE.finding(
         subject=subject,
+        # An upgrade in a later layer is often wanted, and a small one costs little.
         severity="warning" if size >= 10 * NOTABLE else None,
         message=message,
         evidence=_replaced_evidence(inventory, cause),

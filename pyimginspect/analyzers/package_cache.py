@@ -43,15 +43,19 @@ def run(inventory: Inventory) -> Iterator[Finding]:
     """Find them, one finding for each cache."""
     contents = contents_of(inventory.rootfs)
     for cache in inventory.caches:
+        # Bytecode and tests are no caches of a tool: without the first, each start compiles again.
         if cache.kind in INFORMATION:
             continue
         live, wasted = contents_of_caches(inventory)[cache.kind, cache.path]
         stored, overwritten = contents.by_layer(live), contents.by_layer(wasted)
+        # A cache mount leaves an empty directory behind, and so does a cache that was deleted in
+        # its RUN.
         if not stored:
             continue
         freed = contents.freed(wasted=live | wasted)
         saving = freed.size
         layers = sorted({*stored, *overwritten})
+        # Of equal ones the lowest, which filled the cache first.
         heaviest = max(layers, key=lambda n: (stored.get(n, 0) + overwritten.get(n, 0), -n))
         what = _WORDS.get(cache.kind, f"the cache of {cache.kind}")
         links = links_into_caches(inventory.rootfs).get(cache.path, ())

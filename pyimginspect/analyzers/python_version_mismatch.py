@@ -119,6 +119,7 @@ def _absent_python(inventory: Inventory, script: str) -> str | None:
     if program is None or not program.startswith("/") or python_name(program) is None:
         return None
     there = rootfs.resolve(program) is not None
+    # broken-venv judges environments; a package's scripts have a dependency to answer for.
     if there or inventory.packages.owner(script) or environment_of(rootfs, script) is not None:
         return None
     return program
@@ -128,6 +129,7 @@ def _scripts(inventory: Inventory) -> Iterator[Finding]:
     """Report scripts outside of environments, and of packages, that name an absent Python."""
     rootfs = inventory.rootfs
     absent: dict[str, list[str]] = {}
+    # Templates and test data begin with such lines too; only what can be called by name counts.
     places = _program_directories(inventory)
     for script in rootfs.scripts:
         # PROGRAM-gdb.py is what gdb loads with a program, wherever its directories are mirrored.

@@ -14,6 +14,7 @@ from pyimginspect.text import counted, listed
 
 __all__ = ["ANALYZER", "record_mismatch"]
 
+# A package whose data was deleted may miss thousands; the counts are of all.
 _MOST_PATHS = 50
 _MOST_NAMES = 8
 # Their packagers edit files after they were recorded, prefixes for one.
@@ -54,10 +55,13 @@ def record_mismatch(inventory: Inventory) -> Iterator[Finding]:
         changed = [
             change
             for change in records.changed.get(each.metadata, ())
+            # Another distribution wrote these: conflicting-distributions reports them.
             if change.path not in records.shared
         ]
+        # dpkg --verify and rpm -V are for these: packagers edit files after RECORD was written.
         if each.package or each.installer in _EDITED_BY_PACKAGERS:
             continue
+        # A base may have installed what a later layer edits: the layer of the change decides.
         layers = {inventory.rootfs[change.path].layer for change in changed} | {each.layer}
         if max(layers) < inventory.base.layers:
             continue

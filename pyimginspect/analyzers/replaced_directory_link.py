@@ -50,6 +50,7 @@ def replaced_directory_link(inventory: Inventory) -> Iterator[Finding]:
 
 def _finding(inventory: Inventory, link: ShadowedLink) -> Finding:
     path, layer = link.path, link.layer
+    # Without /bin/sh no RUN in shell form works: where it is gone, no other name says as much.
     first = sorted(link.wanted) or sorted(link.code, key=lambda name: (name != "bin/sh", name))
     itself = link.entry == path
     made = "is a directory" if itself else f"contains {link.entry[len(path) + 1 :]}"

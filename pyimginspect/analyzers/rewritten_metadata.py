@@ -49,6 +49,7 @@ COPY --chmod=755 run.sh /usr/local/bin/
 """,
 )
 
+# As in overwritten-files: less is noise that many a RUN makes.
 _LEAST = 65_536
 _WORDS: dict[Change, str] = {
     "owner": "owner",
@@ -56,6 +57,8 @@ _WORDS: dict[Change, str] = {
     "xattrs": "extended attributes",
     "time": "time of modification",
 }
+# chown [OPTION]... OWNER[:GROUP] FILE: the names, since the layer has the numbers alone, and COPY
+# --chown looks up both in the image.
 _CHOWN = re.compile(r"\bchown\s+(?:-\S+\s+)*([\w.-]+(?::[\w.-]*)?)\s")
 
 
@@ -70,6 +73,7 @@ def _finding(inventory: Inventory, cause: Cause) -> Finding:
     tops = places_of(cause.wasted_files)
     what = _changed(cause)
     whose = [owner for owner in cause.owners if owner.kind != "directory"]
+    # dpkg and rpm unpack every file of a new version, changed or not, with its build's time.
     upgraded = cause.changes == {"time"} and bool(whose)
     subject = whose[0].name if upgraded else tops[0]
     about = named(whose) if upgraded else listed(tops)
@@ -90,6 +94,7 @@ def _finding(inventory: Inventory, cause: Cause) -> Finding:
 
 
 def _changed(cause: Cause) -> str:
+    # In the table's order: the changes are a set, whose order differs from run to run.
     words = [_WORDS[change] for change in _WORDS if change in cause.changes]
     return listed(words) or "time of modification"
 
@@ -154,6 +159,7 @@ def _fix(inventory: Inventory, cause: Cause) -> str:
 
 def _options(inventory: Inventory, cause: Cause, removed_in: str) -> str:
     """Return the options of ``COPY`` that do what the later layer did; empty for no such ones."""
+    # COPY has no option for these: what setcap(8) writes is made in a RUN.
     if "xattrs" in cause.changes:
         return ""
     new = [_entries(inventory, wasted)[1] for wasted in cause.wasted_files]

@@ -37,6 +37,7 @@ RUN ./configure && make EXTRA_CFLAGS=-DTHREAD_STACK_SIZE=0x100000 && make instal
 """,
 )
 
+# What the official Alpine images give: THREAD_STACK_SIZE=0x100000.
 _ENOUGH = 1 << 20
 _UNLESS = ", unless its build asked for more"
 _MAIN = Evidence(what="the main thread has what ulimit -s allows, 8 MiB unless it was changed")
@@ -49,8 +50,10 @@ def run(inventory: Inventory) -> Iterator[Finding]:
         compiled = sorted(
             {w.distribution.name for w in inventory.wheels if w.python == python.path and w.files}
         )
+        # A program of Windows is no ELF file, and its stack is of another kind.
         if not compiled or python.path not in inventory.rootfs.elf:
             continue
+        # musl takes the largest PT_GNU_STACK of the objects loaded at the start (ldso/dynlink.c).
         started = loader.program(python.path).resolution
         step = inventory.instruction(python.layer)
         stack = thread_stack(inventory.rootfs, python, started, step)

@@ -37,6 +37,7 @@ def run(inventory: Inventory) -> Iterator[Finding]:
     if base.family != "unknown" and base.confidence != "guess":
         return
     what = base.name or base.distribution or base.family
+    # FROM scratch has no name that the image may have been built from.
     known = base.family not in ("unknown", "scratch")
     yield RULE.finding(
         subject="base image",

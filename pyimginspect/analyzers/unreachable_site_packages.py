@@ -20,7 +20,10 @@ from pyimginspect.text import listed
 
 __all__ = ["ANALYZER", "unreachable_site_packages"]
 
+# lib/python3.13t is of the free-threaded build. Debian's python3/dist-packages has no minor
+# version, as all Pythons 3 of the system share it.
 _SERIES = re.compile(r"/(?:python|pypy)(\d\.\d{1,2})t?/(?:site|dist)-packages$")
+# The user site, which Python's site module adds for the user who runs it.
 _USER = re.compile(r"(.*)/\.local/lib/[^/]+/site-packages")
 
 RULE = Rule(
@@ -77,6 +80,7 @@ def _directories(inventory: Inventory, reached: set[str]) -> set[str]:
     for path in rootfs.nodes:
         if not path.endswith(SITES) or path in reached or rootfs[path].kind != "directory":
             continue
+        # A site-packages within another is vendored, and its own code's to find.
         inside = any(f"{site}/" in path for site in SITES) or in_cache(rootfs, path)
         if not inside and any(
             node.path.endswith(CODE) and not inventory.packages.owner(node.path)
@@ -95,6 +99,7 @@ def _finding(inventory: Inventory, path: str, unreachable: list[Distribution]) -
     layer = max(layers, key=lambda number: layers[number])
     contents = contents_of(rootfs)
     freed = contents.freed(
+        # What the base image stores stays stored whatever a later layer does.
         wasted={each for each in contents.behind(files) if each[0] >= inventory.base.layers}
     )
     names = [f"{each.name} {each.version}".strip() for each in unreachable]

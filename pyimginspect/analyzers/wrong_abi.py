@@ -41,6 +41,7 @@ def run(inventory: Inventory) -> Iterator[Finding]:
     """Report distributions of which no extension module has a name that can be imported."""
     fit = {wheel.distribution.metadata for wheel in inventory.wheels if wheel.modules}
     for wheel in inventory.wheels:
+        # What is for another machine or C library fails sooner, and has findings about that.
         if not wheel.foreign_abi or wheel.foreign_machine or wheel.foreign_libc:
             continue
         python = python_of(inventory, wheel.python)
@@ -48,6 +49,7 @@ def run(inventory: Inventory) -> Iterator[Finding]:
             continue  # PYTHONPATH is for all Pythons, and this is for another of them
         if wheel.distribution.package and python.packages:
             continue  # Debian's PyPy and CPython share a directory: their packages' own affair
+        # The file's name has it all: "_x.cpython-311-x86_64-linux-gnu.so" (PEP 3149).
         name = wheel.foreign_abi[0].rpartition("/")[2]
         ending = extension_suffix(inventory.rootfs, python)
         layer = wheel.distribution.layer
