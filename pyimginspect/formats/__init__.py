@@ -56,6 +56,8 @@ MANY_FORMATS = ("table", "json", "markdown", "sarif", "junit", "github", "gitlab
 COMPARISON_FORMATS = ("table", "json", "markdown", "html")
 """The names that :func:`render_comparison` knows."""
 
+# In this order: the first that a name ends with counts, so the longer ones come first. The name of
+# GitLab's artifact is that of its documentation.
 _SUFFIXES = {
     ".cdx.json": "cyclonedx",
     ".spdx.json": "spdx",
@@ -122,6 +124,7 @@ def render_many(
     if format_name == "json":
         return Reports(reports=tuple(reports), errors=tuple(failures)).to_json()
     texts = [render(report, format_name, **options) for report in reports]
+    # One image gives the same document whether it was asked for by itself or in a list.
     if len(texts) == 1 and not failures:
         return texts[0]
     if format_name not in MANY_FORMATS:

@@ -11,6 +11,8 @@ from pyimginspect.text import counted
 __all__ = ["add_attestations", "attested_base", "attested_rows", "lines_of"]
 
 _KINDS = {"provenance": "provenance", "sbom": "SBOM", "other": "attestation"}
+# Attestations come with the image and may be of any length; real ones have some dozen materials and
+# as many layers as the image.
 _MOST_NAMED = 10
 _MOST_SHOWN = 10
 _MOST_LAYERS = 40
@@ -77,6 +79,7 @@ def lines_of(said: Attestation) -> list[tuple[int, str, str]]:
         (
             each.layer,
             f"{name}, {_span(each.first, each.last)}",
+            # A backslash at a line's end joins it to the next, as the Dockerfile reference has it.
             " ".join(each.text.replace("\\\n", " ").split()),
         )
         for each in said.lines

@@ -16,6 +16,7 @@ _PLAIN = re.compile(r"[\x00-\x7f…·→█]*")
 
 
 def _is_plain(text: str) -> bool:
+    # Not isprintable() alone: East Asian characters are printable and two columns wide.
     return text.isprintable() and (text.isascii() or _PLAIN.fullmatch(text) is not None)
 
 
@@ -53,6 +54,7 @@ def wrap(text: str, columns: int, *, indent: str = "", further: str = "") -> lis
         columns,
         initial_indent=indent,
         subsequent_indent=further,
+        # Names of packages and options have hyphens, and must stay whole to be copied.
         break_on_hyphens=False,
     )
     return [line.rstrip() for line in lines]

@@ -18,6 +18,7 @@ from pyimginspect.report import Finding
 __all__ = ["fixes_by_edit", "is_about", "patch_alone"]
 
 _Fix = dict[str, Any]
+# Twenty times the lines of a long Dockerfile; only generated ones have more.
 _LARGE = 2_000  # lines
 
 
@@ -35,6 +36,7 @@ def patch_alone(plan: Plan, edit: Edit, dockerfile: Dockerfile, path: str = "") 
     ``path`` is what the difference calls the file, its own path if empty. Raises
     :class:`~pyimginspect.errors.DockerfileError` as :meth:`~pyimginspect.plan.Plan.patch` does.
     """
+    # A reader may take any one of SARIF's fixes alone, so none may need another's changes.
     alone = msgspec.structs.replace(plan, edits=(edit,))
     return alone.patch(dockerfile.text, path or dockerfile.path, target=dockerfile.target)
 
@@ -65,6 +67,7 @@ def _fixes(plan: Plan, dockerfile: Dockerfile) -> Iterator[tuple[Edit, _Fix]]:
                     "description": {"text": printable(words)},
                     "artifactChanges": [
                         {
+                            # A URI has slashes, also where Windows wrote the path (RFC 3986).
                             "artifactLocation": {"uri": quote(dockerfile.path.replace("\\", "/"))},
                             "replacements": replacements,
                         }

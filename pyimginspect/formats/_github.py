@@ -17,6 +17,7 @@ def failed(failure: Failure) -> str:
 def workflow_command(name: str, properties: dict[str, str], text: str) -> str:
     """Return one command: nothing in ``text`` can end it or begin another."""
     words = ",".join(
+        # A comma ends a property and a colon begins the text; in the text itself neither does.
         f"{key}={_data(value).replace(':', '%3A').replace(',', '%2C')}"
         for key, value in properties.items()
     )
@@ -24,4 +25,5 @@ def workflow_command(name: str, properties: dict[str, str], text: str) -> str:
 
 
 def _data(text: str) -> str:
+    # The percent sign first, or it would escape the escapes.
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")

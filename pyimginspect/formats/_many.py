@@ -17,6 +17,7 @@ __all__ = ["COMBINERS"]
 
 _LONGEST_COMMENT = 65_536
 """Characters that GitHub takes for a comment on a pull request."""
+# For the last line, which says how many reports were left out.
 _ROOM_FOR_THE_REST = 100
 
 
@@ -41,6 +42,7 @@ def _markdown(texts: Sequence[str], failures: Sequence[Failure]) -> str:
     ]
     room, shown = _LONGEST_COMMENT - _ROOM_FOR_THE_REST, []
     for text in [*errors, *texts]:
+        # Whole reports alone: cut in the middle, <details> and code would stay open.
         room -= len(text) + 1
         if room < 0:
             break
@@ -85,6 +87,8 @@ def _gitlab_failure(failure: Failure) -> dict[str, object]:
     return {
         "description": f"could not be inspected: {printable(failure.message)}",
         "check_name": "not-inspected",
+        # By the name alone: the message may have a time or a port in it, and would be new each
+        # time.
         "fingerprint": hashlib.sha256(f"not-inspected\0{reference}".encode()).hexdigest()[:16],
         "severity": "blocker",
         "location": {"path": reference, "lines": {"begin": 1}},
@@ -99,6 +103,7 @@ def _junit(texts: Sequence[str], failures: Sequence[Failure]) -> str:
         first.extend(other)
         for name in ("tests", "failures", "errors"):
             first.set(name, str(int(first.get(name, "0")) + int(other.get(name, "0"))))
+    # The suites of texts are indented, those of failures are not: this does both alike.
     ElementTree.indent(first)
     text = ElementTree.tostring(first, encoding="unicode")
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{text}\n'

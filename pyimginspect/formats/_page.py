@@ -13,11 +13,13 @@ from pyimginspect.formats import _columns
 
 __all__ = ["WIDEST", "Column", "Page"]
 
+# Longer lines are hard to read, and below sixty columns no table has room for its words.
 WIDEST = 100
 _NARROWEST = 60
 _GAP = 2  # columns between columns
 _LONGEST = 1000  # columns of a paragraph
 _LEAST = 24  # what an elastic column keeps as long as others have more
+# SGR parameters (ECMA-48, 8.3.117): the eight basic colours follow the terminal's own theme.
 _COLOURS = {"bold": "1", "error": "31", "warning": "33", "note": "36", "good": "32", "dim": "2"}
 
 # A plug-in says where its rules' pages are.
@@ -88,12 +90,14 @@ class Page:
         Source: https://gist.github.com/egmontkob/eb114294efbcd5adb1944c9f3cb5feda.
         """
         address = self._links.get(name, "")
+        # An escape or a control character in it would end the sequence and begin another.
         if not _ADDRESS.fullmatch(address):
             return text
         return f"\x1b]8;;{address}\x1b\\{text}\x1b]8;;\x1b\\"
 
     def shorten(self, text: str, room: int, keep: Literal["start", "end"] = "start") -> str:
         """Return clean text in at most ``room`` columns, with an ellipsis for the rest."""
+        # Cut first: what an image brings may be megabytes, and to measure columns takes time.
         text = self.clean(text[:_LONGEST] if keep == "start" else text[-_LONGEST:])
         taken = _columns.width(text)
         if taken <= room:
@@ -138,6 +142,7 @@ class Page:
         text = tabulate(
             head + cells,
             tablefmt="plain",
+            # Versions are no numbers: 3.10 must not become 3.1.
             disable_numparse=True,
             colalign=["right" if column.right else "left" for column in columns],
         )
@@ -158,6 +163,7 @@ class Page:
         excess = sum(widths) + _GAP * (len(widths) - 1) - self.width
         while excess > 0:
             elastic = [n for n, c in enumerate(columns) if c.elastic and widths[n] > _LEAST]
+            # A number that is cut is another number.
             others = [n for n, c in enumerate(columns) if not c.right]
             widest = max(elastic or others, key=lambda n: widths[n])
             widths[widest] -= 1

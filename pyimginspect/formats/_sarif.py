@@ -23,6 +23,7 @@ def failed_run(failure: Failure) -> dict[str, Any]:
     text = f"{printable(failure.reference)} could not be inspected: {printable(failure.message)}"
     return {
         "tool": {"driver": {"name": "pyimginspect"}},
+        # As in a log with findings, where the category ends with a slash (§3.17.3).
         "automationDetails": {"id": f"pyimginspect/{printable(failure.reference)}/"},
         "invocations": [
             {

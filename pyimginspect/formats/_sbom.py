@@ -33,8 +33,10 @@ IMAGE, SYSTEM = "image", "operating-system"
 EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 """The date of an image that has none, in a format that demands one."""
 
+# The types of the package URL specification, which are by format and not by program.
 _PURL_TYPES = {"dpkg": "deb", "apk": "apk", "rpm": "rpm"}
 _LONGEST_VERSION = 1024  # characters, since CycloneDX 1.6
+# Any fixed one will do (RFC 9562, version 5); another would give every image a new serial number.
 _NAMESPACE = uuid.UUID("6f5bd0a8-2c1c-5f0e-9a53-0f2b8f0f7a61")  # of this package's serial numbers
 
 Kind = Literal["container", "operating-system", "application", "library"]
@@ -70,6 +72,7 @@ def created(report: Report) -> datetime.datetime | None:
         time = datetime.datetime.fromisoformat(report.image.created or "")
     except ValueError:
         return None
+    # An image's time is RFC 3339 with a zone; without one it is taken as UTC.
     return time.replace(tzinfo=time.tzinfo or datetime.UTC)
 
 
@@ -118,6 +121,7 @@ def _version(text: str) -> str:
 def _image(report: Report) -> Part:
     image = report.image
     reference = image.names[0] if image.names else image.reference
+    # A colon before a slash is a registry's port, no tag.
     name, _, tag = reference.partition("@")[0].rpartition(":")
     if not name or "/" in tag:
         name, tag = reference, ""
@@ -262,6 +266,7 @@ def _distribution_ref(found: Distribution) -> str:
 
 
 def _bundled_ref(each: Bundled) -> str:
+    # One SBOM may list a name twice, in two versions: a path and a name would be no reference.
     known = f"{each.name}@{each.version} {each.purl}"
     digest = hashlib.sha256(known.encode("utf-8", "surrogateescape")).hexdigest()[:12]
     return f"bundled:{printable(each.path)}#{digest}"
@@ -299,6 +304,7 @@ def _providers(report: Report) -> dict[str, set[str]]:
     providers: dict[str, set[str]] = {}
     for package in report.os_packages:
         for name in (package.name, package.key, *package.provides):
+            # Virtual packages too: mail-transport-agent is a name that several may have.
             providers.setdefault(name, set()).add(_package_ref(package))
     return providers
 
@@ -326,6 +332,7 @@ def _needs_of_distributions(report: Report) -> dict[str, set[str]]:
 
 def _cpe(implementation: str, version: str) -> str | None:
     """Return the name under which CPython's vulnerabilities are listed (NIST IR 7695, 6.2)."""
+    # The update is a component of its own in the NVD: python:3.14.0:alpha1, python:3.14.0:rc2.
     match = re.fullmatch(r"(\d+(?:\.\d+)*)((?:a|b|rc)\d+)?", version)
     if implementation != "cpython" or match is None:
         return None

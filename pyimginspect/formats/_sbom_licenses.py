@@ -34,6 +34,7 @@ def declared(licenses: Sequence[str]) -> Declared | None:
         if known is None:
             known = _reference(text)
             others[known] = printable(text)
+        # OR binds less tightly than AND (SPDX 2.3, annex D).
         compound = len(licenses) > 1 and (" OR " in known or " AND " in known)
         terms.append(f"({known})" if compound else known)
     return Declared(" AND ".join(terms), others) if terms else None
@@ -56,6 +57,7 @@ def _licensing() -> Licensing:
 
 def _reference(text: str) -> str:
     """Return a name that SPDX does not know as a ``LicenseRef`` (SPDX 2.3, annex D)."""
+    # An idstring has letters, digits, `-` and `.`; GPL-2+ and GPL-2 must stay different.
     plain = re.sub(r"[^A-Za-z0-9.]+", "-", text.replace("+", "-plus ")).strip("-")
     if plain.lower() != text.lower():  # what was left out tells it from others
         digest = hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:8]

@@ -25,6 +25,7 @@ __all__ = ["add_screen", "summary_line"]
 
 _LINES = 40
 """What a screen has; a report of many findings ends there and says how many more there are."""
+# A few layers have nearly all of the waste; the line after them has the sum of the others.
 _MOST_LAYERS = 4
 _BAR = 12  # columns of a bar
 _LABEL = 9
@@ -46,6 +47,7 @@ def add_screen(page: Page, report: Report, *, evidence: bool = False) -> None:
     _head(page, report)
     wasted = list(_wasted(page, report))
     contradicting = sum(bool(each.contradictions) for each in report.attestations)
+    # The four are blank lines and the last line, which says what to type next.
     room = _LINES - len(page.lines) - len(wasted) - 4 - bool(report.notes) - bool(contradicting)
     if evidence:
         for finding in report.findings:
@@ -90,6 +92,7 @@ def summary_line(report: Report) -> str:
 
 def _head(page: Page, report: Report) -> None:
     image = report.image
+    # A long path says least at its beginning, and the title has the image's name as well.
     name = image.reference if len(image.reference) <= page.width // 2 else ""
     name = name or PurePosixPath(image.reference).name
     names = [other for other in image.names if other != image.reference]
@@ -132,6 +135,7 @@ def _findings(page: Page, report: Report, room: int) -> None:
     errors = sum(finding.severity == "error" for finding in report.findings)
     kept = min(_FOR_AN_ERROR * errors, room // 3)
     shown = min(len(report.findings), max(1, (room - 1 - kept) // 2))
+    # "and 1 more" takes a line, in which the finding itself has room.
     if shown == len(report.findings) - 1 and 2 * len(report.findings) <= room:
         shown = len(report.findings)
     findings = report.findings[:shown]
@@ -232,6 +236,7 @@ def _wasted(page: Page, report: Report) -> Iterator[str]:
 
 def _bar(page: Page, layer: LayerFacts, most: int) -> str:
     mark = "█" if page.clean("█") == "█" else "#"
+    # At least one mark, as no bar would look like no waste.
     filled = max(1, round(_BAR * layer.account.waste / most))
     bar = (mark * filled).ljust(_BAR)
     return f"{layer.number:>5}  {bar} {sized(layer.account.waste):>9}"

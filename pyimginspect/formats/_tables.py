@@ -12,6 +12,7 @@ from pyimginspect.text import counted, sized
 
 __all__ = ["ALL", "SIZE", "add_rows", "add_tables"]
 
+# Lists for a terminal, where a page or two is all that is read; ALL names what has the rest.
 _MOST_LOSSES = 8
 _MOST_ROWS = 15
 _MOST_LAYERS = 128  # as many as an engine stacks

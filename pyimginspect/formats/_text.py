@@ -40,6 +40,7 @@ def ranges(numbers: Iterable[int], most: int = 6) -> str:
         else:
             runs.append([number])
     words = ", ".join(
+        # A range of two is longer than the two.
         f"{run[0]} to {run[-1]}" if len(run) > 2 else ", ".join(map(str, run))
         for run in runs[:most]
     )

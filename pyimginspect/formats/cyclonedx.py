@@ -42,6 +42,7 @@ def render(report: Report) -> str:
         metadata=BomMetaData(
             component=next(_component(part) for part in parts if part.ref == IMAGE),
             tools=ToolRepository(components=[_tool(report)]),
+            # Bom wants a time in any case; it is taken out again below.
             timestamp=time or datetime.datetime.now(datetime.UTC),
         ),
         components=[_component(part) for part in parts if part.ref != IMAGE],
@@ -80,6 +81,7 @@ def _licenses(names: tuple[str, ...]) -> list[License]:
         return [LicenseExpression(known.expression, acknowledgement=how)]
     licenses: list[License] = []
     for text in names:
+        # Names of the SPDX list are ids; the schema refuses any other word there.
         known_id = fixup_id(text)
         name = None if known_id else printable(text)
         licenses.append(DisjunctiveLicense(id=known_id, name=name, acknowledgement=how))

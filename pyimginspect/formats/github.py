@@ -15,6 +15,7 @@ __all__ = ["render"]
 # (actions/toolkit, docs/problem-matchers.md, "Limitations").
 _MOST_OF_A_KIND = 10
 
+# Workflow commands have debug, notice, warning and error.
 _COMMANDS = {"error": "error", "warning": "warning", "note": "notice"}
 
 
@@ -27,6 +28,7 @@ def render(report: Report, *, dockerfile: Dockerfile | None = None) -> str:
     """
     failed = report.verdict is not None and not report.verdict.passed
     verdict = "error" if failed else "notice"
+    # The verdict is an annotation too, and takes one of the ten of its kind.
     room = {command: _MOST_OF_A_KIND - (command == verdict) for command in _COMMANDS.values()}
     lines = []
     for finding in report.findings:

@@ -34,6 +34,7 @@ def _issue(report: Report, finding: Finding, dockerfile: Dockerfile | None) -> d
     text = printable(finding.message)
     if finding.saving:
         text += f" (saves {sized(finding.saving)})"
+    # The format has no issue without a path and a line.
     path, line = next(iter(finding.paths), report.image.reference), 1
     if dockerfile is not None:
         path = dockerfile.path

@@ -43,9 +43,12 @@ def _schema(kind: type[Struct], field: str, version: int) -> dict[str, Any]:
     definitions: dict[str, dict[str, Any]] = document["$defs"]
     for definition in definitions.values():
         if "description" in definition:
+            # Before Python 3.13 docstrings keep their indentation, and the file would differ with
+            # the version.
             definition["description"] = inspect.cleandoc(definition["description"])
     top = definitions[kind.__name__]
     top["properties"][field] = {"const": version}
+    # The field has a default, and so is optional to msgspec; a document must have it.
     top["required"] = [field, *top["required"]]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -24,6 +24,7 @@ def render(report: Report, *, rules: Mapping[str, Rule] | None = None) -> str:
     verdict = report.verdict
     failures = 0
     for finding in report.findings:
+        # By rule and subject, which stay the same: readers follow a test case over its runs.
         case = _case(suite, finding.rule, finding.subject)
         if verdict.fails(finding) if verdict is not None else finding.severity != "note":
             failures += 1
@@ -44,6 +45,7 @@ def render(report: Report, *, rules: Mapping[str, Rule] | None = None) -> str:
         _case(suite, rule, "")
     counts = {"tests": len(suite), "failures": failures, "errors": 0, "skipped": len(aside)}
     suite.attrib.update({key: str(value) for key, value in counts.items()})
+    # Readers expect a time; a real one would make each run's document another one.
     suite.set("time", "0")
     suites = ElementTree.Element("testsuites", name="pyimginspect")
     suites.attrib.update({key: str(counts[key]) for key in ("tests", "failures", "errors")})

@@ -11,6 +11,7 @@ from pyimginspect.text import sized
 
 __all__ = ["as_json", "render"]
 
+# Of each kind and layer; the sums in the table above are of everything.
 _MOST = 5
 _NUMBERS = (
     "stored",

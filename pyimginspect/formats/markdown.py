@@ -20,6 +20,7 @@ from pyimginspect.text import counted, sized
 
 __all__ = ["render"]
 
+# With the shares of characters below the whole stays under GitHub's 65,536 for a comment.
 _MOST_FINDINGS = 20
 _MOST_PATHS = 10
 _LONGEST = 300  # characters of a line of a fix
@@ -124,6 +125,7 @@ def _aside(report: Report) -> list[str]:
 def _layers(report: Report) -> list[str]:
     lines = ["<details>", "<summary>Layers</summary>", ""]
     lines += ["| # | size | wasted | instruction |", "|--:|--:|--:|---|"]
+    # The last ones: those below are the base image's, which few pull requests change.
     for layer in report.layers[-_MOST_FINDINGS:]:
         wasted = sized(layer.account.waste) if layer.account.waste else ""
         instruction = f"{cell(layer.instruction)}{' (base)' if layer.base else ''}"

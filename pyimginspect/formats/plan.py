@@ -44,6 +44,7 @@ def _edit(page: Page, number: int, edit: Edit) -> None:
     layers = f"layer {edit.layer}"
     if edit.others:
         layers += f", and {ranges(edit.others, 20)}"
+    # RUN lines of official images have some thousand characters.
     page.paragraph(f"{layers}: {edit.instruction}"[:400], indent=_INDENT, label="in", hang=6)
     if edit.command:
         page.paragraph(edit.command, indent=_INDENT, label=_LABELS.get(edit.kind, "add"), hang=6)

@@ -70,6 +70,7 @@ def render(
         # What stands before the last slash is the category (§3.17.3): the same for every tag and
         # digest of an image, lest the alerts of each tag stay open for ever.
         "automationDetails": {"id": f"pyimginspect/{category or _repository(report)}/"},
+        # Python counts code points; the other choice is UTF-16 code units.
         "columnKind": "unicodeCodePoints",
         "results": results,
     }
@@ -119,6 +120,8 @@ def _rule(rule: Rule) -> dict[str, Any]:
     example = f"\n\n```dockerfile\n{rule.example.strip()}\n```" if rule.example else ""
     return {
         "id": rule.id,
+        # A name is for people and has no hyphens: the Microsoft SARIF validator asks for Pascal
+        # case.
         "name": "".join(word.capitalize() for word in rule.id.split("-")),
         "shortDescription": {"text": rule.title},
         "fullDescription": {"text": rule.what},
@@ -169,6 +172,8 @@ def _location(report: Report, finding: Finding, dockerfile: Dockerfile | None) -
         }
         for path in paths[:1]
     ]
+    # GitHub takes no result without a location, though a path in an image is no file of the
+    # repository.
     uri, region = _uri(paths[0] if paths else _image(report)), {"startLine": 1}
     if dockerfile is not None:
         uri = _uri(dockerfile.path)

@@ -59,6 +59,7 @@ class _Package(Struct, frozen=True, rename="camel", kw_only=True):
     version_info: str | msgspec.UnsetType = msgspec.UNSET
     description: str | msgspec.UnsetType = msgspec.UNSET
     download_location: str = _NOT_SAID
+    # True would demand a verification code over the files (clause 7.9).
     files_analyzed: bool = False
     license_declared: str = _NOT_SAID
     license_concluded: str = _NOT_SAID
@@ -86,6 +87,7 @@ class _CreationInfo(Struct, frozen=True, rename="camel", kw_only=True):
 
 class _Document(Struct, frozen=True, rename="camel", kw_only=True):
     spdx_version: str = "SPDX-2.3"
+    # The one value that clause 6.2 allows.
     data_license: str = "CC0-1.0"
     spdx_id: str = msgspec.field(name="SPDXID", default="SPDXRef-DOCUMENT")
     name: str
@@ -104,6 +106,7 @@ def render(report: Report) -> str:
     """
     parts = parts_of(report)
     time = (created(report) or EPOCH).astimezone(datetime.UTC)
+    # The specification has UTC with a Z and no fractions of a second (6.9).
     date = time.strftime("%Y-%m-%dT%H:%M:%SZ")
     tool = f"Tool: pyimginspect-{report.tool_version}"
     others = {}
@@ -189,4 +192,5 @@ def _id(ref: str) -> str:
     if plain == ref:
         return f"SPDXRef-{ref}"
     digest = hashlib.sha256(ref.encode("utf-8", "surrogateescape")).hexdigest()[:12]
+    # By a digest, as two references may differ in what was left out alone.
     return f"SPDXRef-{plain[:80]}-{digest}"

@@ -48,9 +48,11 @@ class _Writer:
         self._base = f"https://spdx.org/spdxdocs/pyimginspect-{identity(report)}"
         self._elements: list[Any] = []
         self._licenses: dict[str, Any] = {}
+        # A blank node: CreationInfo is no Element, and needs no IRI.
         self._info = spdx.CreationInfo(_id="_:creation")
         self._info.specVersion = "3.0.1"
         time = (created(report) or EPOCH).astimezone(datetime.UTC)
+        # DateTime of SPDX 3 has seconds and no fractions.
         self._info.created = time.replace(microsecond=0)
         tool = self._add("Tool", "tool", name="pyimginspect")
         agent = self._add("SoftwareAgent", "agent", name=f"pyimginspect-{report.tool_version}")
@@ -66,6 +68,7 @@ class _Writer:
                     self._relate(ref, kind, parts[ref], [parts[each] for each in sorted(some)])
         bom = self._add("software_Sbom", "sbom", rootElement=[parts[IMAGE]])
         bom.software_sbomType = [spdx.software_SbomType.analyzed]
+        # All but itself, which was added last.
         bom.element = list(self._elements[:-1])
         document = self._add("SpdxDocument", "document", rootElement=[bom])
         document.profileConformance = [
@@ -122,6 +125,7 @@ class _Writer:
         known = declared(names)
         if known is None:
             return None
+        # One element for each expression: hundreds of packages have the same licence.
         if known.expression not in self._licenses:
             element = self._add("simplelicensing_LicenseExpression", _key(known.expression))
             element.simplelicensing_licenseExpression = known.expression

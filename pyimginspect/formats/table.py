@@ -125,6 +125,7 @@ def _head(page: Page, report: Report) -> None:
     names = [name for name in image.names if name != image.reference]
     place = [word for word in (*names[:1], image.platform, image.source) if word]
     rest = "".join(f" · {word}" for word in place)
+    # The end of a path tells more than its beginning, as in tables.
     room = max(_SHORTEST_NAME, page.width - _columns.width(page.clean(rest)))
     name = page.shorten(image.reference, room, "end")
     page.lines.append(page.colour(page.shorten(name + rest, page.width), "bold"))

@@ -41,6 +41,8 @@ FROM finding ORDER BY finding.image, finding.id
 
 def pack(data: dict[str, Any]) -> str:
     """Return data as text that may stand in a script element."""
+    # Base64 has no `<`, so nothing can end the element; level 9, since it is made once and sent
+    # often.
     return base64.b64encode(zlib.compress(msgspec.json.encode(data), 9)).decode()
 
 
@@ -69,6 +71,8 @@ def page_data(fleet: Fleet, group_by: str, pages: str = "") -> dict[str, Any]:
 
 
 def _text(text: str, longest: int = _LONGEST) -> str:
+    # One more, to know whether anything is left out; and cut first, as printable() looks at each
+    # character.
     text = printable(text[: longest + 1])
     return text if len(text) <= longest else f"{text[:longest]}…"
 
@@ -78,6 +82,7 @@ def _layers(fleet: Fleet) -> tuple[list[list[Any]], dict[str, int]]:
     layers = fleet.layers()
     rows = [
         [
+            # sha256: and twelve digits, as `docker images` shows them.
             *(layer.diff_id[:19], _text(layer.instruction), layer.stored, layer.blob_size or 0),
             *(layer.wasted, layer.wasted_anywhere, layer.images),
         ]
@@ -123,6 +128,7 @@ def _images(
             continue
         image = images[places[row["image"]]]
         if row["chain"] in chains:
+            # Layers come from the lowest up, so the deepest is the last to be written.
             image[7] = chains[row["chain"]]
         if row["wasted"]:
             image[9].append([len(image[8]), row["wasted"]])
@@ -140,6 +146,7 @@ def _findings(
     for row in fleet.query(_FINDINGS):
         if row["image"] not in places:
             continue
+        # group_concat() gives text, and NULL for a finding about no layer.
         layers = [numbers[known[int(layer)]] for layer in (row["layers"] or "").split(",") if layer]
         finding = (
             rules.setdefault(row["rule"], len(rules)),

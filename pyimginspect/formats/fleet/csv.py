@@ -24,10 +24,12 @@ def render(fleet: Fleet) -> Iterator[bytes]:
 
 def _harmless(text: str) -> str:
     """Return text that comes from an image so that no spreadsheet calculates it."""
+    # An apostrophe makes it text for spreadsheets, and is what OWASP recommends.
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def _line(values: object) -> bytes:
     text = io.StringIO()
+    # RFC 4180, section 2: lines end with CRLF.
     csv.writer(text, lineterminator="\r\n").writerow(values)  # type: ignore[arg-type]
     return text.getvalue().encode("utf-8", "backslashreplace")

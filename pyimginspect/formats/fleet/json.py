@@ -21,6 +21,7 @@ from pyimginspect.fleet.summary import (
 
 __all__ = ["FleetSummary", "render"]
 
+# A base of ten thousand images would be listed with each of its fixes and layers.
 _MOST_NAMED = 100
 _T = TypeVar("_T", Fix, Base, SharedPython)
 

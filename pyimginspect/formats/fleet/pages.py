@@ -22,6 +22,7 @@ GROUP BY image.id ORDER BY 2, 3
 def page_name(key: str, reference: str) -> str:
     """Return the name of an image's file: another for another image, code, policy or name."""
     what = f"{key} {reference}".encode("utf-8", "backslashreplace")
+    # References have slashes and colons, which are no part of a file's name on Windows.
     return f"{hashlib.sha256(what).hexdigest()[:16]}.html"
 
 
@@ -36,6 +37,7 @@ def render_pages(
 
     ``judge`` applies the policy to a report; ``rules`` is the catalogue.
     """
+    # A list: judging and rendering take long, and an open cursor would hold the database.
     for row in list(fleet.query(_IMAGES)):
         name = page_name(row["key"], row["name"])
         if not is_there(name):

@@ -15,6 +15,7 @@ from pyimginspect.formats.fleet._findings import COLUMNS, rows
 
 __all__ = ["render"]
 
+# A few megabytes at a time; Arrow's default is a million rows, all of which would be in memory.
 _BATCH = 50_000  # rows of a row group
 
 

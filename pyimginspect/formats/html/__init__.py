@@ -72,6 +72,8 @@ def render(
 def _embed(data: object) -> Markup:
     """Return JSON for within a script element: nothing in it can end the element or a string."""
     text = msgspec.json.encode(data).decode()
+    # `</script` and `<!--` would end or change the element (HTML standard, script data states).
+    # U+2028 and U+2029 end lines in older JavaScript, and stand in JSON as they are.
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return Markup(text)

@@ -12,6 +12,7 @@ __all__ = ["Arrow", "Box", "Chain", "chains_of"]
 
 _WIDTH, _HEIGHT, _ACROSS, _DOWN = 190, 36, 50, 14  # pixels of a box, and between boxes
 _LONGEST = 24  # characters that a box has room for
+# More make no picture; the words of the finding have the chains too.
 _MOST_BOXES = 40
 _MOST_ROOTS = 8
 _MOST_PROVIDERS = 100  # of one name, as the graph of dependencies has it
@@ -160,6 +161,7 @@ def _draw(path: str, version: str, edges: list[tuple[str, str]], asked: set[str]
 def _depths(path: str, edges: list[tuple[str, str]]) -> dict[str, int]:
     """Return how many steps each package is away from the interpreter at ``path``."""
     depth = {path: 0}
+    # Breadth first: the first distance found is the shortest.
     todo = [path]
     for name in todo:  # grows while we look
         for upper, lower in edges:

@@ -18,6 +18,7 @@ from pyimginspect.report import Finding
 __all__ = ["Difference", "Edits", "ShownEdit", "edits_about", "edits_of"]
 
 _MOST_SHOWN = 100_000  # characters of one difference; --diff prints all of it
+# A copy from a stage that only the rest of the edit makes.
 _FRAGMENT = "COPY --from="
 _KINDS = {"+": "plus", "-": "minus", "@": "place"}
 
@@ -128,6 +129,7 @@ def _difference(diff: str) -> Difference | None:
     for number, line in enumerate(split_lines(diff[:_MOST_SHOWN])):
         text = line.removesuffix("\n")
         ending = "\r" if text.endswith("\r") else ""
+        # Tabs stay, since printable() would spell them out and no patch would fit.
         shown = "\t".join(map(printable, text.removesuffix("\r").split("\t"))) + ending
         exact = exact and shown == text
         # HTML takes a carriage return for a line feed, unless a reference stands for it.

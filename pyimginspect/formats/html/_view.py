@@ -18,6 +18,7 @@ _USES = ("live", "build-tool", "cache", "second-python", "overwritten", "removed
 
 _MOST_OWNERS = 40  # of one finding
 _LONGEST_OWNER = 80
+# A list of thousands of names is of no use, and slows browsers.
 _MOST_OPTIONS = 300  # of one filter
 
 
@@ -75,6 +76,7 @@ def bars_of(report: Report) -> dict[int, Bar]:
         for use in _USES:
             size = sums.get(layer.number, Counter())[use]
             if size:
+                # Three places: less would leave gaps between pieces, more is noise in the file.
                 width = round(100 * size / largest, 3)
                 pieces.append((use, round(begin, 3), width, size))
                 begin += width
@@ -102,6 +104,7 @@ def map_of(report: Report) -> dict[str, Any]:
     """
     return {
         "uses": _USES,
+        # For tooltips; the page has the whole instruction elsewhere.
         "layers": {layer.number: printable(layer.instruction)[:200] for layer in report.layers},
         "areas": [
             [layer, printable(path), size, _USES.index(use), files]
