@@ -176,6 +176,7 @@ class OpenedImage:
 
     def _report_key(self, *settings: object) -> Digest | None:
         dlopen = sorted((self._dlopen or {}).items())
+        # An image is opened later only where the cache has all its layers.
         cached = isinstance(self._source, Later)
         asked = (dlopen, self._base_layers, self._base_name, *settings)
         return report_key(self._source.image, *asked, cached=cached)
@@ -233,6 +234,7 @@ def open_image(
     arriving = ArrivingLayers()
     opened = open_or_later(reference, msgspec.structs.replace(options, arrived=arriving.add))
     name, count = "", None
+    # A longer number is no count of layers: it is taken for a name.
     if isinstance(base, int) or (base is not None and base.isdecimal() and len(base) < 10):
         count = int(base)
     elif base is not None:

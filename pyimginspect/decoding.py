@@ -45,6 +45,7 @@ def from_msgpack(data: bytes | memoryview, kind: type[_T]) -> _T:
     decoder: msgspec.msgpack.Decoder[_T] | None = _msgpack.get(kind)
     if decoder is None:
         with _lock:
+            # Another thread may have made it while this one waited.
             decoder = _msgpack.setdefault(kind, msgspec.msgpack.Decoder(kind))
     return decoder.decode(data)
 

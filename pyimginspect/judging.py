@@ -32,6 +32,7 @@ def judge(
     """
     if report.verdict is not None:
         raise ValueError("the report has a verdict already: judge the one that inspect() returned")
+    # Before a file of that name: what `strict` means does not depend on the working directory.
     if isinstance(policy, str) and policy in BUILTIN:
         policy = BUILTIN[policy]
     elif not isinstance(policy, Policy):

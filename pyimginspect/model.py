@@ -97,6 +97,7 @@ class Platform(Struct, frozen=True, kw_only=True):
     os: str = "linux"
     architecture: str = "amd64"
     variant: str = ""
+    # The build of Windows, by which images of one platform differ (OCI image-index.md).
     os_version: str = ""
 
     def __str__(self) -> str:

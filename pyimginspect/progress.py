@@ -193,6 +193,7 @@ class TerminalProgress(_Progress):
         while True:
             with self._lock:
                 line = _line(self._counts)
+            # Asked for each time, since windows change their size.
             columns = shutil.get_terminal_size().columns
             # One column less: a full row would have some terminals begin another one.
             # The sequence clears the rest of the row: EL in ECMA-48.

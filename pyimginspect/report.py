@@ -347,6 +347,7 @@ def _plain(record: Struct) -> dict[str, Any]:
 def _encodable(value: Any) -> Any:
     """Return plain data with undecodable bytes of names, which no JSON can hold, spelled out."""
     if isinstance(value, str):
+        # CPython keeps with each string whether it is ASCII (PEP 393), as nearly all names are.
         return value.encode("utf-8", "backslashreplace").decode() if not value.isascii() else value
     if isinstance(value, dict):
         return {_encodable(key): _encodable(item) for key, item in value.items()}

@@ -272,6 +272,7 @@ class RootFS:
                     found[path] = fact
                 for other in self._linked.get((layer.number, position), ()):
                     found[other] = fact
+        # By path, whichever layer brought what: reports are the same from run to run.
         return dict(sorted(found.items()))
 
 

@@ -18,6 +18,8 @@ __all__ = ["CHUNK", "MAGIC_LENGTH", "Compression", "Decompressed", "sniff", "zst
 
 Compression = Literal["none", "gzip", "zstd", "xz", "bzip2"]
 
+# Smaller pieces make threads wait for the interpreter, larger ones gain next to nothing
+# (docs/decisions/reading-compressed-layers.md).
 CHUNK = 1 << 19  # bytes, decompressed
 _INPUT = 1 << 18  # bytes, compressed
 MAGIC_LENGTH = 6  # bytes: of xz, the longest (The .xz File Format, 2.1.1.1)

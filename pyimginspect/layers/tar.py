@@ -146,6 +146,7 @@ def _check_open_end(
 def _check_end(cursor: Cursor, extended: dict[str, bytes]) -> None:
     if extended:
         raise CorruptLayerError("an extended header at the end describes no entry")
+    # POSIX ends an archive with two such blocks. GNU tar, with a warning, and Go's reader take one.
     block = cursor.take(BLOCK)
     if block.strip(b"\0"):
         # One zero block in the middle would otherwise hide all that follows.

@@ -33,6 +33,7 @@ __all__ = ["checksum_by_toc", "index_by_toc"]
 
 _HEAD = 1 << 10  # bytes of a file that are examined first
 _WINDOW = 1 << 16  # bytes that `wanted_ranges` is shown
+# As many as strings.py searches at a time.
 _AHEAD = 256 << 10  # bytes fetched beyond those asked for, where a file is searched for a version
 _BATCH = 64 << 20  # bytes of contents, uncompressed, that are held at a time
 # Four to six are enough for real files (docs/decisions/table-of-contents.md).
@@ -76,6 +77,7 @@ def checksum_by_toc(
         fetcher = Fetcher(blob, _compression(toc))
         checksum = 0
         for chunk in listing.chunks(position):
+            # One by one, since all chunks of a file may be more than memory holds.
             checksum = sum_(fetcher.fetch([chunk])[chunk], checksum)
     except (UnusableTocError, PyimginspectError, LookupError):
         return None
@@ -247,6 +249,7 @@ class _Reading:
         self._fetcher = fetcher
         self._limits = limits
         self._cursor = _Cursor()
+        # No probes of third parties, which may want any file: with them layers are read whole.
         self._collector = Collector(cast(ContentCursor, self._cursor), (), limits)
 
     def index(self, blob_size: int, toc: TocReference) -> LayerIndex:
@@ -300,6 +303,7 @@ class _Reading:
     def _fetch(self, batch: dict[int, _Contents]) -> None:
         wanted = {chunk for contents in batch.values() for chunk in contents.wanted}
         held = sum(contents.held for contents in batch.values())
+        # Batches are divided by what is wanted at first; later rounds may want more.
         if held + sum(chunk.size for chunk in wanted) > 2 * _BATCH + self._limits.content:
             raise UnusableTocError("too much of the layer is wanted at a time")
         found = self._fetcher.fetch(wanted)
