@@ -22,6 +22,7 @@ __all__ = ["System", "find_system", "lowest_text"]
 _DOCKER_CFG = "etc/dpkg/dpkg.cfg.d/docker"
 # debuerreotype begins this file so in the slim variant alone.
 _SLIM = b'# This is the "slim" variant'
+# os-release(5), without the escapes of a shell, which none of the fields that are asked for has.
 _FIELD = re.compile(r"""([A-Z_]+)=(["']?)(.*?)\2""")
 # `ADD file:4c1f… /` of the classic builder, `ADD alpine-minirootfs-….tar.gz /` of BuildKit.
 _ROOT_FILE_SYSTEM = re.compile(r"(?:file:|multi:|alpine-minirootfs-|\S+\.tar\b)\S* /$")

@@ -59,7 +59,6 @@ def find_build_tools(
     contents = contents_of(rootfs)
     tools = [*_from_packages(packages, base.layers)]
     tools += _from_files(rootfs, packages, contents, base.layers)
-    # Only then are scripts, commands and distributions read for what they call.
     if any(runtime_of(tool.name) for tool in tools):
         used = used_runtimes(rootfs, config, packages, distributions)
         tools = [tool for tool in tools if not _is_used(tool, used)]
@@ -245,7 +244,6 @@ def _loose_kind(path: str) -> _Group | None:
             return first, "headers", f"{top}{first}"
     if name.endswith(".a"):
         return name, "static-library", path
-    # By their names and only in these places: `ld` or `make` elsewhere may be anything.
     in_bin = directory.endswith("bin") or "/gcc/" in f"{directory}/"
     if in_bin and tool_patterns().any_file.fullmatch(name):
         for kind, pattern in tool_patterns().files.items():

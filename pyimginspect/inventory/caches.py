@@ -103,6 +103,7 @@ _EDITS = {
     "pip": "pip install --no-cache-dir",
     "uv": "uv pip install --no-cache",
     "npm": "End the RUN with && npm cache clean --force",
+    # conda-clean: -a leaves the packages that environments are linked from, -f takes those too.
     "conda": "End the RUN with && conda clean -afy",
     **{
         kind: f"End the RUN with && {' && '.join(clean_caches(tool))}"

@@ -28,7 +28,6 @@ __all__ = ["Dlopen", "Library", "Module", "Native", "find_native"]
 Origin = Literal["wheel", "package", "python", "copied"]
 
 _MOST_NOTES = 50
-# What sonames look like; modules and plugins have none, or another kind of name.
 _SONAME = re.compile(r"lib[^/]+\.so(?:\.\d+)*")
 _HASHED = re.compile(r"-[0-9a-f]{8}(?=[.\-])")  # what auditwheel adds to a name, each time it runs
 _BUNDLED = re.compile(r"\w\.libs/[^/]+$")  # the directory that auditwheel makes, wherever it lies
@@ -251,6 +250,7 @@ def _opened(
     shipped: tuple[str, ...],
 ) -> Iterator[Dlopen]:
     for names, row in opened.items():
+        # By the beginning alone: auditwheel makes libpq-a17e3caa.so.5.17 of libpq.so.5.
         stems = tuple(f"/{name.partition('.')[0]}" for name in names)
         if any(stem in path for stem in stems for path in shipped):
             continue  # the wheel brings it along and opens it by its path

@@ -13,6 +13,7 @@ __all__ = ["ShadowedLink", "find_shadowed_links"]
 
 # The links of a merged /usr (file-hierarchy(7)); programs and loaders are named through them.
 _SYSTEM = frozenset(("bin", "sbin", "lib", "lib32", "lib64", "libx32"))
+# execve(2): spaces may stand before the path, and what follows it is an argument.
 _SHEBANG = re.compile(r"#!\s*(/\S+)")
 
 

@@ -41,6 +41,7 @@ _WORD = re.compile(r"[^\s;&|()<>`\"'$]+")
 _OF_NODE = re.compile(r"/node_modules/(?:npm|corepack|yarn|pnpm|node-gyp|n)/|/yarn-v\d|/pnpm/")
 # Jars that come with a JDK, or that build tools of Java keep for themselves.
 _JARS = re.compile(r"/(?:jvm|maven|\.m2|gradle|\.gradle|ant|sbt|kotlinc?)[^/]*/")
+# Entry points are shorter and call a handful of scripts: more is data, or hostile.
 _MOST_TEXT = 100_000
 _MOST_SCRIPTS = 20
 # Options of a shell may stand in one word: `-lc`, `-exc`.

@@ -50,6 +50,7 @@ def uses_of(
         elif tool.path:
             uses[tool.path] = "build-tool"
     uses.update({cache.path: "cache" for cache in caches if cache.kind not in INFORMATION})
+    # A path that is not known (there may be no libpython) is empty, and so is that of the root.
     uses.pop(_TOP, None)
     return uses
 

@@ -23,6 +23,7 @@ _OLDEST_MANYLINUX = {"x86_64": 5, "i686": 5}
 # The minor version of glibc 2 that each older tag stands for (PEP 600).
 _LEGACY = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
 
+# Kinds of Pythons in one run; each has hundreds of tags, which many images share.
 _MOST_KEPT = 50
 
 

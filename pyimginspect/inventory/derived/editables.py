@@ -131,6 +131,7 @@ def _judge(
     # Where some of it is there, that the rest is needed is certain only of modules by their name.
     if len(missing) < len(targets) and not (missing if modules else names):
         return None
+    # Where nothing says what is imported, it is mostly the project's own name.
     known = names or {each.name.replace("-", "_").replace(".", "_")}
     if _place_with(rootfs, known, _sight(inventory, each)) is not None:
         return None

@@ -130,6 +130,7 @@ def free_packages(inventory: Inventory, keys: Collection[str]) -> frozenset[str]
     if not keys:
         return frozenset()
     graph = dependency_graph(inventory.packages)
+    # What could be removed already has nothing to do with these packages.
     before, _ = without(inventory, graph, ())
     free, _ = without(inventory, graph, set(keys))
     leftovers = find_leftovers(inventory).packages

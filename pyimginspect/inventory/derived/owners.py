@@ -158,6 +158,7 @@ def _groups(needs: Mapping[str, Collection[str]]) -> Iterator[tuple[str, list[st
     """
     needed = {need for name, others in needs.items() for need in others if need != name}
     taken: set[str] = set()
+    # The second part begins circles alone: all that is in them is needed by another.
     for root in (*sorted(needs.keys() - needed), *sorted(needed)):
         group, todo = [], [root]
         while todo:

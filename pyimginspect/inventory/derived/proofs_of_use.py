@@ -159,6 +159,7 @@ def _linked(
     for path, elf in inventory.rootfs.elf.items():
         for library in elf.needed if nodes[path].layer >= since and path not in ignored else ():
             key = libraries.get(library)
+            # What packages need is in their dependencies: only other files prove anything.
             if key is None or key in proven or packages.owner(path):
                 continue
             if (path, library) in elsewhere:

@@ -146,6 +146,7 @@ def _asked(inventory: Inventory, layer: int, new: Collection[OsPackage]) -> _Ask
     if not text.startswith("RUN") or _INSTALLS.search(text) is None:
         return None
     manager: Manager = "apt" if next(iter(new)).manager == "dpkg" else "dnf"
+    # APT::Install-Recommends of apt.conf(5) may be false for the whole image.
     if manager == "apt" and not installs_recommends(inventory.rootfs):
         return None
     without = _WITHOUT[manager]
@@ -164,6 +165,7 @@ def _named(installations: Iterable[Installation], manager: Manager) -> _Asked:
     literal = [word for word in words if word.literal]
     return _Asked(
         names=tuple(dict.fromkeys(package_name(word.text, manager) for word in literal)),
+        # A variable among the names may stand for any number of them.
         complete=bool(words) and literal == words,
     )
 

@@ -40,6 +40,7 @@ def runtime_python(inventory: Inventory) -> RuntimePython | None:
         found[each.path] = each
         bases[each.path] = base
     startup, primary = inventory.startup, primary_python(inventory)
+    # Of an image that starts a shell, what a person gets who types `python`.
     path = startup.on_path or (startup.program if startup.program in found else startup.python)
     if primary is None or bases.get(path) == primary.python.path:
         return found.get(path)
