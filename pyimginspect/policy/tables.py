@@ -5,7 +5,9 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Collection, Iterator
-from typing import Any
+from typing import Annotated, Any
+
+import msgspec
 
 from pyimginspect.errors import PolicyError
 from pyimginspect.model import parse_size
@@ -17,6 +19,8 @@ __all__ = ["Place", "Table", "lines_of", "read_toml"]
 Place = tuple[str | int, ...]
 """Where a value stands: keys, and the numbers of tables in an array."""
 
+_DATES = (datetime.date, datetime.datetime)  # which tomllib makes itself
+_Said = Annotated[str, msgspec.Meta(min_length=1)]
 _SHARE = re.compile(r"(\d{1,15}(?:\.\d{1,6})?)\s*%")
 
 
@@ -50,14 +54,16 @@ class Table:
         where = f"{self._source}, line {line}" if line is not None else self._source
         return PolicyError(f"{where}: {name} {message}", hint=hint)
 
-    def _get(self, key: str, kinds: type | tuple[type, ...], expected: str) -> Any:
+    def _get(self, key: str, kind: Any, expected: str) -> Any:
         self._asked.add(key)
         value = self._values.get(key)
-        # TOML's true is a Python int, and its date-time a date.
-        confused = isinstance(value, bool | datetime.datetime)
-        if value is not None and (not isinstance(value, kinds) or (confused and kinds is not bool)):
-            raise self.error(f"must be {expected}, not {_toml_type(value)}", key)
-        return value
+        if value is None:
+            return None
+        try:
+            # Strict, so that true is no number and a date-time no date, as Python has them.
+            return msgspec.convert(value, kind, builtin_types=_DATES)
+        except msgspec.ValidationError as exc:
+            raise self.error(f"must be {expected}, not {_toml_type(value)}", key) from exc
 
     def string(self, key: str) -> str | None:
         """Return a string that says something."""
@@ -85,16 +91,17 @@ class Table:
 
     def strings(self, key: str) -> tuple[str, ...]:
         """Return strings; one alone may stand without its brackets."""
-        value = self._get(key, (str, list), "a string or a list of strings")
+        value = self._get(key, str | list[Any], "a string or a list of strings")
         values = [value] if isinstance(value, str) else value or []
-        if not all(isinstance(item, str) and item for item in values):
-            raise self.error("must be a list of strings", key)
-        return tuple(values)
+        try:
+            return msgspec.convert(values, tuple[_Said, ...])
+        except msgspec.ValidationError as exc:
+            raise self.error("must be a list of strings", key) from exc
 
     def amount(self, key: str) -> Amount | None:
         """Return bytes (a number, ``"5 MB"``) or a share of the image (``"2.5 %"``)."""
         expected = 'a number of bytes, or a string such as "5 MB" or "2 %"'
-        value = self._get(key, (int, str), expected)
+        value = self._get(key, int | str, expected)
         if value is None:
             return None
         share = _SHARE.fullmatch(str(value).strip())
@@ -107,12 +114,12 @@ class Table:
 
     def table(self, key: str) -> Table:
         """Return the table below ``key``, an empty one where there is none."""
-        value = self._get(key, dict, "a table")
+        value = self._get(key, dict[str, Any], "a table")
         return Table(value or {}, self._source, self._lines, (*self._place, key))
 
     def tables(self, key: str) -> list[Table]:
         """Return the tables of an array (``[[key]]``)."""
-        values = self._get(key, list, "an array of tables")
+        values = self._get(key, list[Any], "an array of tables")
         for value in values or []:
             if not isinstance(value, dict):
                 raise self.error(
