@@ -9,6 +9,7 @@ type, or converts to one.
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from typing import Any, TypeVar, overload
 
 import msgspec
@@ -50,10 +51,21 @@ def from_msgpack(data: bytes | memoryview, kind: type[_T]) -> _T:
     return decoder.decode(data)
 
 
-def from_builtins(value: object, kind: type[_T]) -> _T:
-    """Make a ``kind`` of plain values; raise :class:`msgspec.ValidationError` where none can be."""
+@overload
+def from_builtins(value: object, kind: type[_T], *, plain: Iterable[type] = ()) -> _T: ...
+
+
+@overload
+def from_builtins(value: object, kind: Any, *, plain: Iterable[type] = ()) -> Any: ...
+
+
+def from_builtins(value: object, kind: Any, *, plain: Iterable[type] = ()) -> Any:
+    """Make a ``kind`` of plain values; raise :class:`msgspec.ValidationError` where none can be.
+
+    Values of the types ``plain`` are as they are, besides those of JSON.
+    """
     _json_decoder(kind)  # what it needs to know of the type, the conversion needs as well
-    return msgspec.convert(value, kind)
+    return msgspec.convert(value, kind, builtin_types=plain)
 
 
 def _json_decoder(kind: Any) -> msgspec.json.Decoder[Any]:

@@ -43,8 +43,8 @@ _MADE_BY = {"debian": "# debian.sh", "distroless": "bazel build", "wolfi": "apko
 class System(Struct, frozen=True, kw_only=True):
     """A distribution's image, or what there is in its place.
 
-    ``layers`` is how many of the lowest layers are its own, ``told`` whether the history says so
-    (a guess by contents otherwise), ``codename`` what its tags go by.
+    ``layers`` is how many of the lowest layers are its own, ``recorded`` whether the history says
+    so (a guess by contents otherwise), ``codename`` what its tags go by.
     """
 
     family: str

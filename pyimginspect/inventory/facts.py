@@ -133,7 +133,7 @@ class Interpreter(Struct, frozen=True, kw_only=True):
     ``path`` is the real executable, ``aliases`` the other paths that lead to it, ``size`` the
     bytes of executable, libpython and standard library, each file once. ``packages`` own it,
     ``layer`` put the executable there. ``effective`` is true for the one that the image's
-    ENTRYPOINT and CMD start, or PATH where they start nothing else, and ``effective_because``
+    ENTRYPOINT and CMD start, or PATH where they start nothing else, and ``effective_reason``
     says why; for none of them where that is not known. ``primary`` is true for the one that the
     application is installed for: the others are second Pythons.
     ``site_packages`` are the directories it would import third-party code from.
@@ -195,7 +195,7 @@ class Startup(Struct, frozen=True, kw_only=True):
     """What a container of the image starts, as execve(2) and a shell would.
 
     ``status`` is ``starts``; ``cannot-start``, and ``problem`` says why; ``unknown``, and
-    ``because`` says what decides; or ``none`` for an image without a command. ``command`` is
+    ``reason`` says what decides; or ``none`` for an image without a command. ``command`` is
     ENTRYPOINT and CMD, ``user`` and ``working_dir`` those of the process. ``program`` is the
     program that stays, ``python`` the path of the interpreter that runs it, and empty where it
     is no Python. ``steps`` lead from one to the other. ``shell`` is true where nothing but a

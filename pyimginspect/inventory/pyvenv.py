@@ -28,13 +28,21 @@ class Pyvenv(Struct, frozen=True, kw_only=True):
 
 
 def parse_pyvenv(data: bytes) -> Pyvenv:
-    """Read ``pyvenv.cfg``; as ``site`` does, without regard to case, the first of a key counts."""
+    """Read ``pyvenv.cfg``, without regard to case: of ``home`` the first counts, as in getpath.
+
+    What ``site`` reads, ``include-system-site-packages``, counts as it stands last, and is true
+    where it is missing.
+    """
     keys: dict[str, str] = {}
+    system = "true"
     # site.py reads the file as UTF-8 whatever the locale; other bytes are kept for paths.
     for line in data.decode("utf-8", "surrogateescape").split("\n"):
         key, equals, value = line.partition("=")
+        name = key.strip().lower()
         if equals:
-            keys.setdefault(key.strip().lower(), value.strip())
+            keys.setdefault(name, value.strip())
+        if equals and name == "include-system-site-packages":
+            system = value.strip().lower()
     version = keys.get("version") or keys.get("version_info", "")
     # virtualenv and uv write their own version by their name; venv writes no such key.
     creator = next((name for name in ("uv", "virtualenv") if name in keys), "venv")
@@ -43,7 +51,7 @@ def parse_pyvenv(data: bytes) -> Pyvenv:
         # virtualenv's version_info is that of sys: 3.11.2.final.0.
         version=version.split(".final")[0],
         creator=creator,
-        system_site_packages=keys.get("include-system-site-packages", "").lower() == "true",
+        system_site_packages=system == "true",
     )
 
 

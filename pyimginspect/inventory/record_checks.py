@@ -61,7 +61,7 @@ class Survey(Struct, frozen=True, kw_only=True):
 class RecordChecks(Struct, frozen=True, kw_only=True):
     """What does not hold of RECORDs; distributions are named by the path of their metadata.
 
-    ``missing``, ``outside`` and ``changed`` are as in :class:`Survey`. ``lost`` has the
+    ``missing``, ``outside`` and ``changed`` are as in :class:`Survey`. ``missing_modules`` has the
     distributions that cannot be imported for want of their files. ``shared`` are files that
     several distributions say are theirs, ``owned`` those of a distribution that an OS package,
     which did not install it, says are its own. All are in the order of paths. ``notes`` say what

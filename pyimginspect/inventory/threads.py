@@ -35,8 +35,8 @@ _VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 class ThreadStack(Struct, frozen=True, kw_only=True):
     """The stack of a thread that Python starts, in bytes, and what decides that.
 
-    Unless ``told``, no trace was found of what the build of Python asked for, and the size is what
-    threads get if it asked for nothing.
+    Unless it is ``known``, no trace was found of what the build of Python asked for, and the size
+    is what threads get if it asked for nothing.
     """
 
     size: int

@@ -6,13 +6,28 @@ from collections.abc import Iterator
 
 from pyimginspect.errors import CorruptLayerError
 
-__all__ = ["LARGEST_NUMBER", "LEAST_NUMBER", "decimal", "pax_records", "xattrs_of"]
+__all__ = ["LARGEST_NUMBER", "LEAST_NUMBER", "decimal", "override", "xattrs_of"]
+
+_FIELDS = frozenset({"path", "linkpath", "size", "uid", "gid", "mtime"})
 
 LEAST_NUMBER, LARGEST_NUMBER = -(1 << 63), (1 << 64) - 1
 """What JSON and MessagePack of ours can hold."""
 
 
-def pax_records(data: bytes) -> Iterator[tuple[str, bytes]]:
+def override(extended: dict[str, bytes], data: bytes) -> None:
+    """Enter the records of an extended header. One without a value deletes what was said before.
+
+    Then the header of the member counts again (POSIX, pax, "pax Extended Header"; ``mergePAX`` of
+    Go's archive/tar, with which engines read layers). An empty attribute is one.
+    """
+    for key, value in _records(data):
+        if value or key not in _FIELDS:
+            extended[key] = value
+        else:
+            extended.pop(key, None)
+
+
+def _records(data: bytes) -> Iterator[tuple[str, bytes]]:
     """Yield the ``length key=value`` records of an extended header."""
     position = 0
     while position < len(data):

@@ -15,7 +15,7 @@ from zlib import adler32
 
 from pyimginspect.errors import CorruptLayerError, LimitError, TruncatedError, UnsafePathError
 from pyimginspect.layers.limits import DEFAULT_LIMITS, Limits
-from pyimginspect.layers.pax import LARGEST_NUMBER, LEAST_NUMBER, decimal, pax_records, xattrs_of
+from pyimginspect.layers.pax import LARGEST_NUMBER, LEAST_NUMBER, decimal, override, xattrs_of
 from pyimginspect.model import Entry, Kind
 
 __all__ = ["BLOCK", "Cursor", "normalise", "read_entries"]
@@ -201,7 +201,7 @@ def _read_extension(
     elif flag == b"K":
         extended.setdefault("linkpath", data.partition(b"\0")[0])
     elif flag == b"x":
-        extended.update(pax_records(data))
+        override(extended, data)
 
 
 def _plain_file(

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from pyimginspect.decoding import from_builtins
 from pyimginspect.errors import PolicyError
 from pyimginspect.model import parse_size
 from pyimginspect.policy.settings import Amount
@@ -61,7 +62,7 @@ class Table:
             return None
         try:
             # Strict, so that true is no number and a date-time no date, as Python has them.
-            return msgspec.convert(value, kind, builtin_types=_DATES)
+            return from_builtins(value, kind, plain=_DATES)
         except msgspec.ValidationError as exc:
             raise self.error(f"must be {expected}, not {_toml_type(value)}", key) from exc
 
@@ -94,7 +95,7 @@ class Table:
         value = self._get(key, str | list[Any], "a string or a list of strings")
         values = [value] if isinstance(value, str) else value or []
         try:
-            return msgspec.convert(values, tuple[_Said, ...])
+            return from_builtins(values, tuple[_Said, ...])
         except msgspec.ValidationError as exc:
             raise self.error("must be a list of strings", key) from exc
 

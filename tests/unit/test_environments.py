@@ -65,7 +65,8 @@ def test_a_virtual_environment() -> None:
             {
                 **pypy("opt/pypy", "7.3.17"),
                 "env/lib/pypy3.10/site-packages/": None,
-                "env/pyvenv.cfg": "home = /opt/pypy/bin\nversion = 3.10.14\n",
+                "env/pyvenv.cfg": "home = /opt/pypy/bin\nversion = 3.10.14\n"
+                "include-system-site-packages = false\n",
                 "env/bin/pypy3": Link("/opt/pypy/bin/pypy3"),
             },
             "opt/pypy/bin/pypy3.10",
@@ -143,12 +144,20 @@ def test_where_an_environment_imports_from(tree: Tree, expected: list[str]) -> N
             Pyvenv(home="/usr/bin", version="3.12.3", creator="uv"),
         ),
         (
-            b"home = /usr/bin\nvirtualenv = 20.26.2\nversion_info = 3.11.9.final.0\n",
+            b"home = /usr/bin\nvirtualenv = 20.26.2\nversion_info = 3.11.9.final.0\n"
+            b"include-system-site-packages = false\n",
             Pyvenv(home="/usr/bin", version="3.11.9", creator="virtualenv"),
         ),
-        (b"HOME=/a\nhome = /b\r\n", Pyvenv(home="/a")),
-        (b"\xff\0=\n=\n", Pyvenv()),
-        (b"", Pyvenv()),
+        # site.py begins with true, and every line with the key says it anew.
+        (b"HOME=/a\nhome = /b\r\n", Pyvenv(home="/a", system_site_packages=True)),
+        (b"\xff\0=\n=\n", Pyvenv(system_site_packages=True)),
+        (b"", Pyvenv(system_site_packages=True)),
+        (b"Include-System-Site-Packages=true\ninclude-system-site-packages = no\n", Pyvenv()),
+        (
+            b"include-system-site-packages = false\ninclude-system-site-packages = True\n",
+            Pyvenv(system_site_packages=True),
+        ),
+        (b"include-system-site-packages\n", Pyvenv(system_site_packages=True)),
     ],
 )
 def test_pyvenv(text: bytes, expected: Pyvenv) -> None:

@@ -34,7 +34,8 @@ TOOLS: Layer = {
     "usr/bin/cc": Link("/etc/alternatives/cc"),
 }
 PYVENV: Layer = {
-    "opt/venv/pyvenv.cfg": "home = /usr/local/bin\nversion = 3.13.1\n",
+    "opt/venv/pyvenv.cfg": "home = /usr/local/bin\nversion = 3.13.1\n"
+    "include-system-site-packages = false\n",
     "opt/venv/bin/python": Link("/usr/local/bin/python3.13"),
     f"{VENV_SITE}/first.py": "#",
 }

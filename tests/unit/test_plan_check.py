@@ -39,7 +39,8 @@ OPTION = AddOption(layer=4, manager="apt", option="--no-install-recommends")
 Layer = Mapping[str, Content]
 
 APPLICATION: Layer = {
-    "opt/venv/pyvenv.cfg": "home = /usr/local/bin\nversion = 3.13.1\n",
+    "opt/venv/pyvenv.cfg": "home = /usr/local/bin\nversion = 3.13.1\n"
+    "include-system-site-packages = false\n",
     "opt/venv/bin/python": Link("/usr/local/bin/python3.13"),
     "opt/venv/bin/python3": Link("python"),
     f"{VENV}/app/__main__.py": "",

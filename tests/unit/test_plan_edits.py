@@ -112,7 +112,8 @@ def test_only_what_the_started_python_imports_replaces_a_binding(
 ) -> None:
     """The edit of the plan and the fix of the finding say the same."""
     environment: dict[str, Content] = {
-        "opt/venv/pyvenv.cfg": "home = /usr/local/bin\nversion = 3.13.1\n",
+        "opt/venv/pyvenv.cfg": "home = /usr/local/bin\nversion = 3.13.1\n"
+        "include-system-site-packages = false\n",
         "opt/venv/bin/python": Link("/usr/local/bin/python3.13"),
     }
     one = on_slim(
@@ -160,7 +161,8 @@ def test_a_package_from_pypi_is_installed_beside_others_for_the_same_python(
     between: Sequence[str], layer: int
 ) -> None:
     environment: dict[str, Content] = {
-        "opt/venv/pyvenv.cfg": "home = /usr/local/bin\nversion = 3.13.1\n",
+        "opt/venv/pyvenv.cfg": "home = /usr/local/bin\nversion = 3.13.1\n"
+        "include-system-site-packages = false\n",
         "opt/venv/bin/python": Link("/usr/local/bin/python3.13"),
         **dist_info("black", "1", site=VENV),
     }
@@ -177,7 +179,8 @@ def test_a_package_from_pypi_is_installed_beside_others_for_the_same_python(
 
 def test_build_tools_from_pypi_are_taken_out_of_a_copied_environment() -> None:
     environment: dict[str, Content] = {
-        "opt/venv/pyvenv.cfg": "home = /usr/local/bin\nversion = 3.13.1\n",
+        "opt/venv/pyvenv.cfg": "home = /usr/local/bin\nversion = 3.13.1\n"
+        "include-system-site-packages = false\n",
         "opt/venv/bin/python": Link("/usr/local/bin/python3.13"),
         **dist_info("pip", "25.0", site=VENV),
         **dist_info("cmake", "4.2.0", site=VENV, files={"cmake/data.bin": MB}),
@@ -599,7 +602,8 @@ def test_one_binding_that_pip_has_installed_already_is_reason_enough() -> None:
 
 
 ENVIRONMENT: Mapping[str, Content] = {
-    "opt/venv/pyvenv.cfg": "home = /usr/local/bin\nversion = 3.13.1\n",
+    "opt/venv/pyvenv.cfg": "home = /usr/local/bin\nversion = 3.13.1\n"
+    "include-system-site-packages = false\n",
     "opt/venv/bin/python": Link("/usr/local/bin/python3.13"),
     **dist_info("flask", "3", site=VENV),
 }

@@ -227,7 +227,8 @@ def test_a_layer_goes_whole_where_its_instruction_has_nothing_left(
 
 
 VENV: Mapping[str, Content] = {
-    "opt/venv/pyvenv.cfg": "home = /usr/local/bin\nversion = 3.13.1\n",
+    "opt/venv/pyvenv.cfg": "home = /usr/local/bin\nversion = 3.13.1\n"
+    "include-system-site-packages = false\n",
     "opt/venv/bin/python": Link("/usr/local/bin/python3.13"),
     "opt/venv/lib/python3.13/site-packages/a.py": "#",
 }

@@ -20,7 +20,7 @@ def environment(
 ) -> dict[str, Content]:
     files: dict[str, Content] = {
         f"{top}/pyvenv.cfg": "home = /usr/local/bin\nversion = 3.13.1\n"
-        + ("include-system-site-packages = true\n" if system else ""),
+        f"include-system-site-packages = {system}\n",
         f"{top}/bin/python": Link(PYTHON),
         **dist_info("flask", "3", {"flask/x.py": MB}, site=f"{top}/lib/python3.13/site-packages"),
     }

@@ -112,7 +112,8 @@ def test_the_pip_of_an_environment_compiles_the_library_alone(
     """It is another pip, which imports the same standard library."""
     place = "opt/venv/lib/python3.13/site-packages"
     environment: dict[str, Content] = {
-        "opt/venv/pyvenv.cfg": "home = /usr/local/bin\nversion = 3.13.1\n",
+        "opt/venv/pyvenv.cfg": "home = /usr/local/bin\nversion = 3.13.1\n"
+        "include-system-site-packages = false\n",
         **dist_info("flask", "3.1", site=place),
         **beside,
     }

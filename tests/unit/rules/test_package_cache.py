@@ -48,7 +48,8 @@ def test_the_environments_that_poetry_makes_are_no_cache() -> None:
     env = f"{place}/virtualenvs/app-x-py3.13"
     tree = {
         f"{place}/artifacts/a.whl": "12",
-        f"{env}/pyvenv.cfg": "home = /usr/local/bin\nversion = 3.13.1\n",
+        f"{env}/pyvenv.cfg": "home = /usr/local/bin\nversion = 3.13.1\n"
+        "include-system-site-packages = false\n",
         f"{env}/bin/python": Link("/usr/local/bin/python3.13"),
         **dist_info("six", site=f"{env}/lib/python3.13/site-packages"),
     }
