@@ -25,6 +25,7 @@ from pyimginspect.rootfs import RootFS
 
 __all__ = ["find_interpreters", "interpreter_files"]
 
+# Debian's packages install into dist-packages, which a Python built from source does not read.
 _SITES = ("site-packages", "dist-packages")
 
 
@@ -77,6 +78,8 @@ def _describe(
 def _owners(executable: Executable, packages: PackageDatabase) -> tuple[str, ...]:
     """Return the packages that own the executable, its other names, or its own library."""
     layout = executable.layout
+    # Debian splits one Python over python3.11-minimal, libpython3.11-minimal and
+    # libpython3.11-stdlib.
     paths = (executable.path, *executable.aliases, layout.libpython, f"{layout.stdlib}/os.py")
     return tuple(sorted({key for path in paths for key in packages.owner(path)}))
 
@@ -90,6 +93,7 @@ def _site_packages(
     series = executable.series
     owners = packages.owner(executable.path)
     name = f"{'pypy' if executable.implementation == 'pypy' else 'python'}{series}"
+    # In the order of sys.path: PYTHONPATH, then what site.py adds, the user's own directory first.
     places = [
         *python_path(environment, config.working_dir),
         *lambda_directories(executable.path, series, environment),
@@ -111,6 +115,7 @@ def interpreter_files(
 ) -> tuple[str, ...]:
     """Return the paths of an interpreter's own files: third-party code is none of them."""
     files = [path for path in (executable, libpython) if path in rootfs]
+    # A zip file in place of the directory: ZIP_LANDMARK in Modules/getpath.py.
     if stdlib and rootfs[stdlib].kind == "file":
         files.append(stdlib)
     elif stdlib:

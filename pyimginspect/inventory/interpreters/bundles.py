@@ -16,8 +16,10 @@ from pyimginspect.rootfs import RootFS
 
 __all__ = ["find_bundles", "is_frozen"]
 
+# The modules that start before PyInstaller's own importer, which reads all others from the program.
 _MODULES = "base_library.zip"
 
+# The letters are ABI flags of PEP 3149, and t that of the free-threaded builds of PEP 703.
 _LIBPYTHON = re.compile(r"libpython(\d\.\d{1,2})[tdmu]{0,3}\.so(?:\.1\.0)?")
 
 
@@ -70,6 +72,7 @@ def _single_files(rootfs: RootFS, prefixes: set[str]) -> Iterator[Executable]:
     homes = {_home(prefix) for prefix in prefixes}
     found: dict[tuple[int, int], list[str]] = {}
     for path, elf in rootfs.elf.items():
+        # The program of an application in a directory ends in the same mark as a single file does.
         if elf.frozen_python and path.rpartition("/")[0] not in homes:
             content = rootfs[path].content
             found.setdefault((content.layer, content.position), []).append(path)

@@ -19,6 +19,8 @@ from pyimginspect.rootfs import RootFS
 
 __all__ = ["Executable", "environment_of", "find_executables", "python_name"]
 
+# platform-python3.6 is RHEL 8's, python3.11-dbg Debian's, pypy3-c what PyPy's own build makes. The
+# letters are ABI flags of PEP 3149, and t that of PEP 703.
 _NAME = re.compile(
     r"(?:platform-)?(?P<kind>python|pypy)(?P<series>\d(?:\.\d{1,2})?)?(?P<abi>[tdmu]{0,3}|-dbg|-c)"
 )
@@ -84,8 +86,10 @@ def find_executables(
         name = python_name(path)
         if (
             name is None
+            # To ELF a position-independent executable is a shared object (ET_DYN).
             or elf.kind not in ("executable", "shared")
             or elf.error
+            # bundles.py finds these, which PyInstaller made.
             or elf.frozen_python
             or _is_conda_cache(rootfs, path)
             or environment_of(rootfs, path) is not None
@@ -105,6 +109,8 @@ def _links(rootfs: RootFS) -> dict[str, list[str]]:
     """Return the symbolic links that lead to what is named as Python is, by its real path."""
     links: dict[str, list[str]] = {}
     for path in rootfs.symlinks:
+        # Images have thousands of links, and resolving each would take long: one of its two names
+        # has to be a Python's.
         if python_name(rootfs[path].content.entry.target) or python_name(path):
             real = rootfs.resolve(path)
             if real is not None and environment_of(rootfs, path) is None:
@@ -127,6 +133,7 @@ def _hard_links(
 
 def _is_conda_cache(rootfs: RootFS, path: str) -> bool:
     """Whether the path is ``…/pkgs/python-3.11.9-0/bin/…``: what conda unpacked, to link to."""
+    # conda-build writes info/ into every package.
     package = path.rsplit("/", 2)[0]
     holder = package.rpartition("/")[0]
     return holder.rpartition("/")[2] == "pkgs" and f"{package}/info" in rootfs
@@ -157,6 +164,7 @@ def _describe(
 
 def _series_of(aliases: Iterable[str], elf: ElfFile) -> str:
     """Return ``3.11`` where a link's name or the needed libpython says so."""
+    # The library first: which one is needed is certain, links are named as somebody likes.
     for library in elf.needed:
         match = _SERIES.search(library) if library.startswith("libpython") else None
         if match:
@@ -205,6 +213,7 @@ def _merge_copies(rootfs: RootFS, executables: list[Executable]) -> Iterator[Exe
     groups: dict[tuple[object, ...], list[Executable]] = {}
     for executable in executables:
         key = (
+            # Not every linker writes a build ID: then the length has to do.
             rootfs[executable.path].size,
             executable.elf.machine,
             executable.elf.build_id,

@@ -24,7 +24,8 @@ __all__ = [
     "joined",
 ]
 
-LIBRARY_DIRECTORIES = ("lib", "lib64")
+LIBRARY_DIRECTORIES = ("lib", "lib64")  # sys.platlibdir: Fedora and SUSE have lib64
+# libpython3.11.so.1.0 is CPython's DT_SONAME, libpypy3.9-c.so PyPy's.
 _LIBPYTHON = re.compile(
     r"libpython\d\.\d{1,2}[tdmu]{0,3}\.so(?:\.1\.0)?|libpypy[\w.-]*\.so(?:\.\d+)*"
 )
@@ -69,6 +70,8 @@ def find_layout(
     """Find what belongs to the executable at ``path``, a real path."""
     libpython = _libpython(rootfs, path, elf, loader)
     names = _stdlib_names(implementation, series, abi)
+    # An executable that was copied elsewhere finds its library by a run path, and its standard
+    # library by the prefix compiled in: that is where the library lies.
     starts = [path, libpython] if libpython else [path]
     for start in starts:
         for prefix in above(start):
@@ -110,6 +113,7 @@ def _stdlib_names(implementation: str, series: str, abi: str) -> tuple[str, ...]
         return (f"pypy{series}", f"lib-python/{series[:1] or '3'}")
     if not series:
         return ()
+    # ABI_THREAD in Modules/getpath.py: free-threaded builds have lib/python3.13t.
     return (f"python{series}t", f"python{series}") if "t" in abi else (f"python{series}",)
 
 
@@ -120,6 +124,7 @@ def _stdlib_in(rootfs: RootFS, prefix: str, names: tuple[str, ...]) -> str | Non
         for name in names or _series_directories(rootfs, directory):
             if _has_os(rootfs, f"{directory}/{name}"):
                 return rootfs.resolve(f"{directory}/{name}")
+            # ZIP_LANDMARK in Modules/getpath.py, lib/python311.zip.
             archive = f"{directory}/{name.replace('.', '')}.zip"
             if archive in rootfs:
                 return rootfs.resolve(archive)
@@ -137,4 +142,5 @@ def _series_directories(rootfs: RootFS, directory: str) -> list[str]:
 
 
 def _has_os(rootfs: RootFS, directory: str) -> bool:
+    # STDLIB_LANDMARKS in Modules/getpath.py: the second where sources were deleted.
     return any(rootfs.resolve(f"{directory}/{name}") is not None for name in ("os.py", "os.pyc"))

@@ -16,7 +16,9 @@ from pyimginspect.rootfs import RootFS
 
 __all__ = ["Origin", "find_origin", "is_externally_managed"]
 
+# python-3.11.9-h955ad1f_0.json, and not python-dateutil-2.9.0-….json.
 _CONDA = re.compile(r"(?:python|pypy)-\d.*\.json")
+# Versions of PPAs end in the series that they were built for: 3.13.1-1+jammy1 of deadsnakes.
 _PPA_VERSION = re.compile(r"\+[a-z]{4,12}\d{1,2}$")
 
 # A piece of the executable's path, and the tool that lays Pythons out like that.
@@ -55,6 +57,7 @@ def find_origin(rootfs: RootFS, executable: Executable, packages: PackageDatabas
     if owners:
         return _packaged(rootfs, owners[0], packages)
     prefix = executable.layout.prefix
+    # Before the places: conda makes an environment in any directory that it is given.
     record = _conda_record(rootfs, prefix)
     if record is not None:
         return _shown("conda", "conda installed it", record)
@@ -64,8 +67,10 @@ def find_origin(rootfs: RootFS, executable: Executable, packages: PackageDatabas
     if _is_of_buildpack(rootfs, executable.path):
         return _shown("buildpack", "a layer that a buildpack made", executable.path)
     marker = f"{executable.layout.stdlib}/EXTERNALLY-MANAGED"
+    # The message of PEP 668's file begins: "This Python installation is managed by uv".
     if b"managed by uv" in rootfs.texts.get(marker, b""):
         return _shown("uv", "says that uv manages it", marker)
+    # PYENV_ROOT may be any directory: what it holds is versions/3.12.4/ and shims/.
     root, _, versions = prefix.rpartition("/")[0].rpartition("/")
     shims = joined(root, "shims")
     if versions == "versions" and shims in rootfs:
@@ -95,6 +100,7 @@ def _shown(name: str, what: str, path: str) -> Origin:
 def _packaged(rootfs: RootFS, key: str, packages: PackageDatabase) -> Origin:
     package = packages[key]
     evidence = (Evidence(what=f"package {key} owns it", package=key, layer=package.layer),)
+    # The maintainer of a PPA's package may be a person: then the list of sources has to name it.
     if "deadsnakes" in package.maintainer.lower() or (
         _PPA_VERSION.search(package.version)
         and any(

@@ -16,8 +16,11 @@ from pyimginspect.rootfs import RootFS
 
 __all__ = ["upstream_version", "version_of"]
 
+# #define PY_VERSION "3.13.1+" in Include/patchlevel.h: a plus is of a build between two releases.
 _PATCHLEVEL = re.compile(rb'^#\s*define\s+PY_VERSION\s+"([^"\n]{1,40})"', re.MULTILINE)
+# Packages of pre-releases: 3.13.0~rc1 of dpkg and rpm, 3.13.0_rc1 of apk; an epoch comes first.
 _VERSION = re.compile(r"(?:\d{1,9}:)?(\d{1,3}\.\d{1,3}\.\d{1,3})(?:[~_]?((?:a|b|rc)\d{1,3}))?(\+)?")
+# sys.version_info.releaselevel; "final" adds nothing.
 _LEVELS = {"alpha": "a", "beta": "b", "candidate": "rc"}
 
 
@@ -60,6 +63,8 @@ def _witnesses(
 def _headers(rootfs: RootFS, executable: Executable) -> Iterator[tuple[str, Evidence]]:
     name = "pypy" if executable.implementation == "pypy" else "python"
     include = joined(executable.layout.prefix, "include")
+    # include/python3.13t of free-threaded builds; include/python3.7m, since up to 3.7 builds with
+    # pymalloc, which nearly all are, had that letter (PEP 3149).
     suffixes = dict.fromkeys((executable.abi, "t" if "t" in executable.abi else "", "m"))
     for suffix in suffixes:
         path = f"{include}/{name}{executable.series}{suffix}/patchlevel.h"
@@ -76,6 +81,7 @@ def _build_details(rootfs: RootFS, executable: Executable) -> Iterator[tuple[str
     try:
         details = msgspec.json.decode(rootfs.texts.get(path, b""))
         info: dict[str, Any] = details["implementation"]["version"]
+        # The format refuses what is no number: ValueError.
         version = f"{info['major']:d}.{info['minor']:d}.{info['micro']:d}"
         if info["releaselevel"] in _LEVELS:
             version += f"{_LEVELS[info['releaselevel']]}{info['serial']:d}"
@@ -123,6 +129,7 @@ def _paths(rootfs: RootFS, executable: Executable) -> Iterator[tuple[str, Eviden
     if not executable.series:
         return
     match = re.search(
+        # Not within a longer number: 3.1.2 is no part of 13.1.2 or 3.1.24.
         rf"(?<![\d.]){re.escape(executable.series)}\.\d{{1,3}}(?:(?:a|b|rc)\d{{1,3}})?(?![\d.])",
         executable.path,
     )

@@ -14,8 +14,11 @@ from pyimginspect.rootfs import RootFS
 
 __all__ = ["find_windows_interpreters"]
 
+# A layer of Windows has its file system here, beside Hives/ and UtilityVM/.
 _FILES = "Files/"
+# NTFS finds a name whatever its case.
 _EXECUTABLE = re.compile(r"(?P<prefix>Files/(?:.*/)?)python\.exe", re.IGNORECASE)
+# From Go's names, which configurations of images have, to those that ELF files are given here.
 _ARCHITECTURES = {"amd64": "x86_64", "arm64": "aarch64", "386": "i386"}
 
 
@@ -29,6 +32,7 @@ def find_windows_interpreters(rootfs: RootFS, config: ImageConfig) -> tuple[Inte
         if match is None:
             continue
         prefix = match["prefix"].rstrip("/")
+        # PEP 405: python.exe of an environment lies in Scripts\, or beside pyvenv.cfg.
         in_environment = f"{prefix.rpartition('/')[0]}/pyvenv.cfg" in rootfs
         if not in_environment and f"{prefix}/pyvenv.cfg" not in rootfs:
             found[prefix] = path, version
@@ -46,7 +50,7 @@ def _search_path(config: ImageConfig) -> Iterator[str]:
     stands where the official images have it.
     """
     for name, value in config.environment().items():
-        if name.upper() == "PATH":
+        if name.upper() == "PATH":  # names of variables have no case in Windows
             for directory in value.split(";"):
                 if directory[1:3] in (":\\", ":/"):
                     yield _FILES + directory[3:].replace("\\", "/").strip("/")

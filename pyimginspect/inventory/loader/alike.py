@@ -25,6 +25,8 @@ def likeness_of(elf: ElfFile) -> Likeness | None:
     Versions of symbols are not part of it: a loader compares them when all is loaded.
     """
     paths = (*elf.rpath, *elf.runpath, *elf.needed)
+    # A dependency may lead back to a file with a DT_SONAME by that name, and $ORIGIN stands for a
+    # directory of its own.
     if elf.error or elf.soname or any("$" in path for path in paths):
         return None
     form = (elf.kind, elf.bits, elf.machine, elf.endian, elf.interpreter, elf.dynamic)

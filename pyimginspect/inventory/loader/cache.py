@@ -15,13 +15,17 @@ from msgspec import Struct
 
 __all__ = ["CacheEntry", "read_cache"]
 
+# CACHEMAGIC and CACHEMAGIC_VERSION_NEW. Since 2.32 ldconfig writes the new format alone unless
+# asked for another; the cache of an older one begins with the old format.
 _OLD = b"ld.so-1.7.0"
 _NEW = b"glibc-ld.so.cache1.1"
-_EXTENSION_MAGIC = 0xEAA42174
-_TAG_HWCAPS = 1
+_EXTENSION_MAGIC = 0xEAA42174  # (uint32_t) -358342284 in dl-cache.h
+_TAG_HWCAPS = 1  # cache_extension_tag_glibc_hwcaps
 _ENTRIES = 100_000  # a big machine has 5,000
-_PATH = 4096
+_PATH = 4096  # PATH_MAX
+# Entries may share their strings, so that the length of the file is no limit to the sum of them.
 _ALL_TEXT = 16 << 20  # bytes
+# A cache without the flag, of an ldconfig that did not write it yet, has 0: either order.
 _ORDERS = {2: "<", 3: ">"}  # cache_file_new_flags_endian_*
 
 
@@ -43,6 +47,7 @@ class _InvalidError(Exception):
 
 def read_cache(data: bytes) -> tuple[CacheEntry, ...]:
     """Return the entries of a cache in their order; nothing where ``ld.so`` would ignore it."""
+    # The old format does not say which order it is in: it is the one whose sizes fit the file.
     for order in "<>":
         with suppress(_InvalidError, struct.error):
             if data.startswith(_NEW):
@@ -53,6 +58,8 @@ def read_cache(data: bytes) -> tuple[CacheEntry, ...]:
 
 
 def _read_old(data: bytes, order: str) -> list[CacheEntry]:
+    # struct cache_file: 11 bytes of magic, one of padding, nlibs; then struct file_entry, three
+    # numbers of 32 bits each.
     (count,) = struct.unpack_from(order + "I", data, 12)
     end = 16 + 12 * count
     if count > _ENTRIES or end > len(data):
@@ -61,6 +68,8 @@ def _read_old(data: bytes, order: str) -> list[CacheEntry]:
         new = -(-end // align) * align
         if data.startswith(_NEW, new):
             return _read_new(data, new, order)
+    # The old format counts offsets of strings from behind its entries, the new one from its header,
+    # wherever in the file that is.
     text = _texts(data, end)
     entries = []
     for flags, key, value in struct.iter_unpack(order + "iII", data[16:end]):
@@ -69,6 +78,8 @@ def _read_old(data: bytes, order: str) -> list[CacheEntry]:
 
 
 def _read_new(data: bytes, start: int, order: str) -> list[CacheEntry]:
+    # struct cache_file_new, 48 bytes: magic with version, nlibs, len_strings, flags, 3 of padding,
+    # extension_offset (from the beginning of the file), 12 that are not used.
     count, _, endian, extension = struct.unpack_from(order + "IIB3xI", data, start + len(_NEW))
     first = start + 48
     end = first + 24 * count
@@ -77,6 +88,7 @@ def _read_new(data: bytes, start: int, order: str) -> list[CacheEntry]:
     text = _texts(data, start)
     hwcaps = [text(offset) for offset in _hwcaps(data, extension, order)]
     entries = []
+    # struct file_entry_new, 24 bytes: flags, key, value, osversion, hwcap.
     for flags, key, value, _, hwcap in struct.iter_unpack(order + "iIIIQ", data[first:end]):
         name = ""
         if hwcap >> 42 == 1 << 20:  # DL_CACHE_HWCAP_EXTENSION, the ISA level masked out
@@ -97,6 +109,8 @@ def _hwcaps(data: bytes, extension: int, order: str) -> Iterator[int]:
     magic, sections = struct.unpack_from(order + "II", data, extension)
     if magic != _EXTENSION_MAGIC:
         return
+    # ldconfig writes two sections, its own name and this one; x86-64 has three names of
+    # directories. Only a hostile cache has more than 16, or than 1,024 names.
     for number in range(min(sections, 16)):
         tag, _, offset, size = struct.unpack_from(order + "IIII", data, extension + 8 + 16 * number)
         if tag == _TAG_HWCAPS and size <= 4096:

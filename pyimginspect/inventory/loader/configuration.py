@@ -12,6 +12,7 @@ from pyimginspect.rootfs import RootFS
 
 __all__ = ["configured_directories"]
 
+# More than any system has: packages bring one file each, and few have directories of their own.
 _FILES = 200
 
 
@@ -37,6 +38,7 @@ def configured_directories(rootfs: RootFS) -> tuple[str, ...]:
                 for pattern in words[1:]:
                     included += _matching(rootfs, pattern, real)
             elif words[0].startswith("/"):  # neither hwcap nor what is relative
+                # The old form `/opt/lib=libc6` names the C library that a directory is for.
                 directories[words[0].partition("=")[0].rstrip("/") or "/"] = None
         todo[:0] = included
     return tuple(directories)

@@ -24,8 +24,11 @@ from pyimginspect.rootfs import RootFS
 
 __all__ = ["GlibcSearch"]
 
-_DF_1_NODEFLIB = 0x800
+_DF_1_NODEFLIB = 0x800  # elf.h; of `ld -z nodefaultlib`
+# Without braces a token ends where an identifier would, so that $LIBRARY is none: is_dst() in
+# elf/dl-load.c.
 _TOKEN = re.compile(r"\$(?:\{(ORIGIN|LIB|PLATFORM)\}|(ORIGIN|LIB|PLATFORM)(?![A-Za-z0-9_]))")
+# Debian's: lib/x86_64-linux-gnu, lib/arm-linux-gnueabihf.
 _MULTIARCH = re.compile(r"(?:usr/)?lib/([\w-]+-linux-\w+)")
 _PLATFORMS = {"i386": "i686"}  # AT_PLATFORM where it is not the machine's name
 
@@ -57,6 +60,7 @@ class GlibcSearch:
         self._system_prefixes = tuple(f"{directory}/" for directory in self._system)
         self._platform = _PLATFORMS.get(model.machine, model.machine)
         self._preload = env.get("LD_PRELOAD", "")
+        # Colons or semicolons separate these directories, colons alone those of DT_RPATH: ld.so(8).
         paths = env.get("LD_LIBRARY_PATH", "").replace(";", ":")
         self._environment = self._directories(paths.split(":"), "/")
         self._cache: dict[str, list[CacheEntry]] = {}
@@ -93,6 +97,8 @@ class GlibcSearch:
 
     def names(self, loaded: Loaded, requested: str) -> Iterable[str]:
         """Return the name asked for, the path, and DT_SONAME."""
+        # _dl_map_object() compares a name with DT_SONAME of all that is loaded before it opens any
+        # file.
         return (requested, loaded.opened, loaded.elf.soname)
 
     def find(self, name: str, asker: Loaded) -> Found:
@@ -107,6 +113,8 @@ class GlibcSearch:
         return found
 
     def _open(self, opened: str) -> Found:
+        # A name with a slash is one file alone: of another machine it is an error, where a search
+        # passes it over. A relative one depends on the working directory.
         real, wrong = self._look.at(opened) if opened.startswith("/") else ("", "")
         if wrong == OTHER_MACHINE:
             wrong = "it is for another machine"
@@ -142,6 +150,7 @@ class GlibcSearch:
                 opened = f"{directory}/glibc-hwcaps/{subdirectory}/{name}"
                 real, wrong = self._look.at(opened)
                 if real and not wrong:
+                    # Only a processor with these features stops here; to others it is nothing.
                     if subdirectory in self._hwcaps:
                         return Found(opened=opened, real=real, how=how)
                     alternatives.append(real)
@@ -177,6 +186,7 @@ class GlibcSearch:
     def _in_cache(self, name: str, no_defaults: bool, passed: list[str]) -> Found | None:
         entries = [entry for entry in self._cache.get(name, ()) if entry.flags in self._our_flags()]
         chosen = self._chosen(entries)
+        # With DF_1_NODEFLIB not even the cache may lead to a default directory (_dl_map_object()).
         if chosen is None or (no_defaults and chosen.path.startswith(self._system_prefixes)):
             return None
         real, wrong = self._look.at(chosen.path)
@@ -203,6 +213,8 @@ class GlibcSearch:
 
     def _our_flags(self) -> set[int]:
         """Return the flags of entries for this machine: those of any entry that proves to be."""
+        # FLAG_ELF_LIBC6 without more bits is i386's and that of other 32-bit machines: a flag does
+        # not tell the machine, the files of its entries do.
         if self._flags is None:
             self._flags = set()
             for entries in self._cache.values():
@@ -231,11 +243,15 @@ class GlibcSearch:
 def _built_in(loader: str) -> tuple[str, tuple[str, ...]]:
     """Return what ``$LIB`` stands for and the default directories, by where the loader lies."""
     directory = loader.rpartition("/")[0]
+    # Debian builds in the multiarch directories, and the plain ones after them for packages that
+    # were not converted.
     multiarch = _MULTIARCH.fullmatch(directory)
     if multiarch:
         lib = f"lib/{multiarch[1]}"
         return lib, (f"/{lib}", f"/usr/{lib}", "/lib", "/usr/lib")
     lib = directory.removeprefix("usr/")
+    # x86-64 and others install into lib64, x32 into libx32, n32 of MIPS into lib32; all the rest
+    # into lib.
     if lib not in ("lib64", "libx32", "lib32"):
         lib = "lib"
     return lib, (f"/{lib}", f"/usr/{lib}")

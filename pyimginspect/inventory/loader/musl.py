@@ -22,7 +22,9 @@ __all__ = ["MuslSearch"]
 
 # Names that musl takes for its own, whatever follows: it has everything in one library.
 _ITSELF = re.compile(r"lib(?:c|pthread|rt|m|dl|util|xnet)\.")
+# sys_path in load_library(), where there is no file to read it from.
 _DEFAULT = ("/lib", "/usr/local/lib", "/usr/lib")
+# path_open() takes both, so that the file may have one directory a line.
 _SEPARATORS = re.compile(r"[:\n]+")
 
 
@@ -32,6 +34,7 @@ class MuslSearch:
     ``loader`` is the path of the loader as a program names it: its configuration lies beside it.
     """
 
+    # musl compares no names of versions: any definition that is not hidden will do.
     versions_count = False
 
     def __init__(self, rootfs: RootFS, loader: str, model: ElfFile, env: Mapping[str, str]) -> None:
@@ -40,6 +43,7 @@ class MuslSearch:
         self._look = Look(rootfs, model)
         self._environment = _split(env.get("LD_LIBRARY_PATH", ""))
         self._preload = env.get("LD_PRELOAD", "")
+        # /lib/ld-musl-x86_64.so.1 reads /etc/ld-musl-x86_64.path, /opt/lib/… reads below /opt/etc.
         prefix, _, name = loader.rpartition("/")
         prefix = prefix.rpartition("/")[0]
         name = name.removesuffix(".1").removesuffix(".so")
@@ -57,6 +61,8 @@ class MuslSearch:
 
         DT_RPATH and DT_RUNPATH are the same to musl, but for the latter counting if both are there.
         """
+        # load_library() goes up the line of `needed_by`, for either of the two; glibc does so for
+        # DT_RPATH alone, and before LD_LIBRARY_PATH.
         run_path = loaded.elf.runpath or loaded.elf.rpath
         inherited = loaded.parent.inherited if loaded.parent else ()
         own = _run_path(run_path, loaded.opened.rpartition("/")[0])
@@ -70,11 +76,14 @@ class MuslSearch:
 
     def names(self, loaded: Loaded, requested: str) -> Iterable[str]:
         """Return the file's name, if the object was searched for: DT_SONAME does not count."""
+        # `shortname` is the last part of the path, and what was searched for has the name it was
+        # searched by.
         return () if "/" in requested else (requested,)
 
     def find(self, name: str, asker: Loaded) -> Found:
         """Look for a library as ``load_library`` does."""
         if "/" in name:
+            # A relative path depends on the working directory of the process.
             return self._check(name, *self._look.at(name)) if name[0] == "/" else Found(how="path")
         if _ITSELF.match(name):
             return Found(opened=self._loader, real=self._real, how="itself")

@@ -102,6 +102,7 @@ class Loader:
         if process.search is None or process.main is None:
             return Resolution(path=real, problem=ready.problem)
         main = process.main.elf
+        # glibc: "wrong ELF class". A path is one file alone, and no other is looked for.
         if (elf.bits, elf.machine, elf.endian) != (main.bits, main.machine, main.endian):
             problem = f"it is for {_form(elf)}, the process is {_form(main)}"
             return Resolution(path=real, flavor=ready.flavor, loader=ready.loader, problem=problem)
@@ -127,6 +128,7 @@ class Loader:
 
     def _alone(self, real: str, opened: str) -> Resolution:
         """Return what starting a program does; of programs that need the same, once for all."""
+        # LD_PRELOAD may have $ORIGIN in it, which is the directory of the program.
         likeness = None if self._env.get("LD_PRELOAD") else likeness_of(self._rootfs.elf[real])
         if likeness is None:
             return self._start(real, opened).resolution
@@ -134,7 +136,9 @@ class Loader:
         node = self._rootfs[real].content
         if (
             known is not None
+            # Each counts as if it were followed by itself, whether or not others are alike.
             and looks <= self._looks
+            # The program may be one of the libraries of the other.
             and (node.layer, node.position) not in known.identities
         ):
             self._looks -= looks
@@ -162,12 +166,16 @@ class Loader:
         main = Loaded(opened, real, elf)
         link = _Link(search, {}, {})
         self._add(link, main, opened)
+        # The loader is there before anything is searched: libraries need it by its DT_SONAME
+        # (ld-linux-x86-64.so.2). It needs nothing itself.
         own = Loaded(f"/{loader}", loader, self._rootfs.elf[loader])
         self._add(link, own, own.opened)
         link.objects[:] = [main]
         for name in search.preloads():
             self._load(link, name, main, preload=True)
         resolution = self._finish(link, real, flavor, loader)
+        # glibc searches for dlopen() by the run paths of the object that calls it, which is
+        # libpython where there is one; musl by those of the program (dlopen() passes `head`).
         caller = next((o for o in link.objects if o.elf.soname.startswith("libpython")), main)
         if flavor == "musl":
             caller = main
@@ -215,6 +223,7 @@ class Loader:
     def _add(self, link: _Link, loaded: Loaded, requested: str) -> None:
         """Let a new object answer to its names, and queue it."""
         link.search.enter(loaded)
+        # The first object of a name is the one that all get who ask later.
         for name in link.search.names(loaded, requested):
             if name:
                 link.names.setdefault(name, loaded)
@@ -226,6 +235,7 @@ class Loader:
         found = link.search.find(name, asker)
         if found.real and not found.broken:
             node = self._rootfs[found.real].content
+            # Loaders compare device and inode: here that is the content that a path leads to.
             same = link.identities.get((node.layer, node.position))
             if same is not None:  # one file under two names
                 link.names[name] = same
@@ -264,6 +274,7 @@ class Loader:
         for loaded in link.objects:
             for need in loaded.elf.version_needs:
                 provider = link.names.get(need.library)
+                # What is missing is a failure of its own already.
                 if provider is None:
                     continue
                 defined = self._defined.get(provider.real)
@@ -272,6 +283,8 @@ class Loader:
                     self._defined[provider.real] = defined
                 if not defined or defined.issuperset(need.versions):
                     continue
+                # A weak need (VER_FLG_WEAK) that is not met is no error: match_symbol() in
+                # elf/dl-version.c.
                 mismatches += [
                     VersionMismatch(
                         version=version,
@@ -290,6 +303,7 @@ def _needs_itself_nowhere(process: Process) -> bool:
     main = process.main
     if main is None or process.resolution.problem:
         return False
+    # A name with a slash may be the path of any program.
     named = [name for name, loaded in process.names.items() if loaded is main]
     needed = (name for loaded in process.identities.values() for name in loaded.elf.needed)
     return all(name == main.opened for name in named) and not any("/" in name for name in needed)

@@ -98,6 +98,7 @@ class Look:
             return real, f"it is {elf.endian}-endian"
         if (elf.bits, elf.machine, elf.endian) != self._form:
             return real, OTHER_MACHINE
+        # "cannot dynamically load executable" in elf/dl-load.c.
         if elf.kind != "shared":
             return real, f"it is no shared library ({elf.kind})"
         return real, ""

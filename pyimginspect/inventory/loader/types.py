@@ -43,6 +43,7 @@ class Dependency(Struct, frozen=True, kw_only=True, gc=False):
     @property
     def fails(self) -> bool:
         """Whether the loader gives up for want of this library; LD_PRELOAD's are dispensable."""
+        # ld.so warns that the object "cannot be preloaded (…): ignored", and goes on.
         return self.how != "preload" and (not self.path or bool(self.broken))
 
 
