@@ -16,9 +16,11 @@ from pyimginspect.inventory.packages.limits import split_records
 
 __all__ = ["INSTALLED", "WORLD", "ApkPackage", "capability", "parse_installed", "parse_world"]
 
+# Alpine 3.23 moved it to usr/lib. Where an image has both, the record in usr/lib counts.
 INSTALLED = ("usr/lib/apk/db/installed", "lib/apk/db/installed")
 WORLD = "etc/apk/world"
 
+# The description that `apk add --virtual` gives to what it makes (src/app_add.c of apk-tools).
 _VIRTUAL = "virtual meta package"
 
 
@@ -79,10 +81,13 @@ def _read_record(record: str) -> ApkPackage | None:
         name=name,
         version=fields.get("V:", ""),
         architecture=fields.get("A:", ""),
+        # A virtual package has no origin.
         origin=fields.get("o:", name),
         maintainer=fields.get("m:", ""),
         license=fields.get("L:", ""),
         size=_number(fields.get("I:", "")),
+        # By custom only virtual packages have names that begin with a dot: .build-deps,
+        # .python-rundeps.
         virtual=fields.get("T:") == _VIRTUAL or name.startswith("."),
         depends=tuple(fields.get("D:", "").split()),
         provides=tuple(fields.get("p:", "").split()),
@@ -92,10 +97,12 @@ def _read_record(record: str) -> ApkPackage | None:
     )
 
 
+# Owners, modes and checksums of files: most lines of the database, and nothing asks for them.
 _OF_FILES = frozenset({"a:", "Z:", "M:"})
 
 
 def _number(text: str) -> int:
+    # 15 digits are a petabyte. Of more than 4,300 int() makes a ValueError.
     return int(text) if text.isdecimal() and len(text) <= 15 else 0
 
 
@@ -104,6 +111,7 @@ def parse_world(data: bytes) -> list[str]:
     return data.decode("utf-8", "surrogateescape").split()
 
 
+# Operators of versions, and what comes before the tag of a repository: name@edge in the world.
 _NAME_END = re.compile(r"[<>=~@]")
 
 

@@ -29,6 +29,7 @@ _PARTS = "etc/apt/apt.conf.d/"
 # Which files of the directory count: apt.conf(5), first paragraph.
 _PART_NAME = re.compile(r"[\w.-]+", re.ASCII)
 
+# apt's own files have some kilobytes, and few scopes in scopes: only hostile input has as much.
 _MOST_BYTES = 1 << 20
 _DEEPEST = 32
 
@@ -57,6 +58,8 @@ class AutoRemove(Struct, frozen=True, kw_only=True):
 
     def outlives(self, section: str) -> bool:
         """Whether ``APT::Never-MarkAuto-Sections`` names the section, or its last part."""
+        # Older configurations list every component (contrib/metapackages), newer ones the last part
+        # alone.
         component, _, last = section.rpartition("/")
         names = (section, last) if component else (section, f"/{section}")
         return bool(section) and any(name in self.lasting for name in names)
@@ -64,6 +67,8 @@ class AutoRemove(Struct, frozen=True, kw_only=True):
 
 def read_auto_remove(rootfs: RootFS) -> AutoRemove:
     """Read the settings from an image's ``apt.conf`` and ``apt.conf.d``; apt's own else."""
+    # deb.debian.org_debian_dists_trixie_main_binary-amd64_Packages.lz4, with or without an ending.
+    # Images without such files have directories all the same.
     has_lists = any("_Packages" in path for path in rootfs.children(APT_LISTS))
     return msgspec.structs.replace(parse_auto_remove(rootfs.texts), required=not has_lists)
 
@@ -97,6 +102,8 @@ def _settings(texts: Mapping[str, bytes]) -> tuple[dict[str, str], dict[str, lis
     settings: dict[str, str] = {}
     lists: dict[str, list[str]] = {}
     parts = sorted(path for path in texts if path.startswith(_PARTS))
+    # The order of apt.conf(5): the parts by name, then the main file, of which the last value
+    # counts.
     for path in (*filter(_is_part, parts), _MAIN):
         for name, value in _read(texts.get(path, b"")[:_MOST_BYTES].decode("utf-8", "replace")):
             scope, colons, _ = name.rpartition("::")
@@ -119,6 +126,8 @@ def _is_part(path: str) -> bool:
 
 
 def _truth(value: str) -> bool:
+    # StringToBool() in apt-pkg/contrib/strutl.cc. Other words leave the default, which is true for
+    # all that is asked here.
     return value.lower() not in ("0", "no", "false", "without", "off", "disable")
 
 
@@ -136,6 +145,7 @@ def _tokens(text: str) -> Iterator[tuple[str, str]]:
         elif text.startswith("/*", place):
             place = _after(text, "*/", place + 2)
         elif text.startswith("//", place) or (
+            # #clear and #include are directives, all else behind a # is a comment: apt.conf(5).
             character == "#" and not text.startswith(("#clear", "#include"), place)
         ):
             place = _after(text, "\n", place)
@@ -190,6 +200,7 @@ def _statement(
     if words and words[0] == "#clear":
         yield from ((_CLEAR + name.lower(), "") for name in words[1:])
     elif strings or len(words) > 1:
+        # A value without a name is an element of a list: `NeverAutoRemove { "^x"; };`.
         name = words[0].lower() if words else "::"
         full = "::".join(scope for scope in (*scopes, name.removesuffix("::")) if scope)
         yield (full + "::" if name.endswith("::") else full), (strings or words[1:])[0]
@@ -198,8 +209,10 @@ def _statement(
 # --- regular expressions ------------------------------------------------------------------------
 # Those that Debian uses: letters, classes, and few repetitions. Others could take for ever.
 _ATOM = re.compile(r"\\[^\w\s]|\[\^?[\w+.~-]+\]|[\w~-]|\.", re.ASCII)
+# With k of them a search may backtrack over n**k places of a name.
 _MOST_REPEATS = 2
 _LONGEST_EXPRESSION = 200
+# A name is cut to it before it is searched: only hostile ones are longer.
 _LONGEST_NAME = 200
 
 
@@ -219,6 +232,7 @@ def _compile(expression: str) -> re.Pattern[str] | None:
     if repeats > _MOST_REPEATS or len(expression) > _LONGEST_EXPRESSION:
         return None
     try:
+        # Configuration::MatchAgainstConfig compiles with REG_EXTENDED | REG_ICASE.
         return re.compile(expression, re.ASCII | re.IGNORECASE)
     except re.error:
         return None

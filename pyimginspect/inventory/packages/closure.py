@@ -18,6 +18,7 @@ from pyimginspect.rootfs import RootFS
 __all__ = ["RemovalPlan", "find_orphans", "plan_removal", "why"]
 
 
+# From nearly everything that was asked for some chain leads to the C library.
 _MOST_CHAINS = 100
 
 
@@ -54,6 +55,7 @@ def _chains(graph: Graph, key: str, *, recommended: bool) -> tuple[tuple[str, ..
                 if one not in towards:
                     towards[one] = current
                     following.append(one)
+        # Sorted, so that of chains of one length every run shows the same.
         frontier = sorted(following)
     chains = []
     for end in ends[:_MOST_CHAINS]:
@@ -65,6 +67,7 @@ def _chains(graph: Graph, key: str, *, recommended: bool) -> tuple[tuple[str, ..
 
 
 def _asked_for(node: Node, needing: tuple[str, ...]) -> bool:
+    # rpm by itself records no reasons.
     if node.package.automatic is None:
         return not needing
     return not node.package.automatic
@@ -115,6 +118,7 @@ def plan_removal(
     wanted = {key for key in roots if key in graph.nodes}
     settings = read_auto_remove(rootfs)
     gone = wanted | _dependents(graph, wanted)
+    # apk installs whatever its install_if asks for, even what is being deleted.
     gone -= _brought_back(graph, gone)
     chosen, dependents = wanted & gone, gone - wanted
     managers = {graph.nodes[key].package.manager for key in wanted}
@@ -164,6 +168,7 @@ def _dependents(graph: Graph, roots: set[str]) -> set[str]:
 
 
 def _goes_with(node: Node, gone: set[str]) -> bool:
+    # A clause that several packages satisfy holds while one of them stays.
     return node.package.manager == "apk" or any(
         gone.issuperset(one for alternative in clause for one in alternative)
         for clause in node.requires
@@ -228,5 +233,6 @@ def _only_owned_by(database: PackageDatabase, keys: set[str]) -> set[str]:
         path
         for key in keys
         for path in database.files_by_key.get(key, ())
+        # Packages of one name for two architectures share files (Multi-Arch: same).
         if keys.issuperset(database.owners[path])
     }

@@ -48,12 +48,14 @@ class _Words(Struct, frozen=True, kw_only=True):
 
 
 _DNF_OPTION = "--setopt=install_weak_deps=False"
+# True by default: `dnf remove` removes what only its packages needed too (dnf.conf(5)).
 _ALONE = "--setopt=clean_requirements_on_remove=False"
 _WORDS: Mapping[Tool, _Words] = {
     "apt-get": _Words(
         install="apt-get install -y",
         remove="apt-get purge -y --auto-remove",
         remove_alone="apt-get purge -y",
+        # Debian's images have apt delete archives itself (docker-clean), and the lists stay.
         clean="rm -rf /var/lib/apt/lists/*",
         option="--no-install-recommends",
     ),
@@ -101,6 +103,7 @@ _WORDS: Mapping[Tool, _Words] = {
 }
 # Those of an image that has rpm's database; the first that is there counts.
 _RPM_TOOLS: tuple[Tool, ...] = ("dnf", "microdnf", "tdnf", "zypper", "yum")
+# dnf is a link to dnf-3 on Red Hat 8 and 9, and to dnf5 on Fedora 41 and newer.
 _PROGRAMS = ("usr/bin/{}", "usr/bin/{}5", "usr/bin/{}-3")
 _OTHERS: Mapping[str, Tool] = {"sbin/apk": "apk", "usr/bin/apt-get": "apt-get"}
 
@@ -167,6 +170,7 @@ def update_and_install(
     tool: Tool, names: Sequence[str], *, recommended: bool = False, virtual: str = ""
 ) -> tuple[str, ...]:
     """Return the commands that install packages where the lists of packages may be gone."""
+    # The others fetch lists themselves where they are missing or old.
     before = ("apt-get update",) if tool == "apt-get" else ()
     return (*before, install(tool, names, recommended=recommended, virtual=virtual))
 
@@ -200,6 +204,7 @@ def remove(
     if keep and tool == "apt-get":
         marked = f"apt-mark manual {shlex.join(keep)} && "
     elif keep and tool == "apk":
+        # apk has no other mark than the world, and an installed package is only added to it.
         marked = f"apk add --no-network {shlex.join(keep)} && "
     elif keep:
         # dnf 4 and 5 have different words for marking packages, and microdnf has none.

@@ -105,6 +105,8 @@ def _order(package: OsPackage) -> tuple[str, ...]:
 
 def _keys(packages: list[OsPackage]) -> list[str]:
     """Name each package as shortly as tells it from all others (no two are wholly alike)."""
+    # The second tells packages of two architectures apart, the third several versions at once
+    # (kernels, gpg-pubkey of rpm), the last two managers in one image.
     forms = [
         [
             package.name,

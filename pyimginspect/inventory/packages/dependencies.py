@@ -82,6 +82,7 @@ class _Dpkg:
     def __init__(self, records: Mapping[str, DpkgPackage]) -> None:
         # A package for all architectures counts as one of the system's own.
         counts = Counter(r.architecture for r in records.values() if r.architecture != "all")
+        # Sorted first, so that of two that are as many every run takes the same.
         self._native = max(sorted(counts), key=counts.__getitem__, default="")
         self._candidates: dict[str, list[_Candidate]] = {}
         for key, record in records.items():
@@ -101,6 +102,7 @@ class _Dpkg:
         """Find the packages behind ``text``; ``fulfilled`` if each clause is known to hold."""
         found = []
         for clause in read_relations(text):
+            # Of alternatives any may be the one that holds.
             sure = fulfilled and len(clause) == 1
             alternatives = (self._satisfy(relation, architecture, sure) for relation in clause)
             satisfied = tuple(alternative for alternative in alternatives if alternative)
@@ -125,6 +127,8 @@ class _Dpkg:
 
 
 def _right_architecture(candidate: _Candidate, wanted: str, dependent: str) -> bool:
+    # Multi-Arch in deb-control(5): `allowed` is for those who ask for name:any, `foreign` is for
+    # whoever asks, of any architecture.
     if wanted == "any":
         return candidate.multi_arch == "allowed" or candidate.architecture == dependent
     if wanted and wanted != "native":
@@ -135,6 +139,7 @@ def _right_architecture(candidate: _Candidate, wanted: str, dependent: str) -> b
 def _right_version(version: str, operator: Operator, wanted: str) -> bool:
     if not operator:
         return True
+    # What is provided without a version satisfies no relation that has one: Debian Policy 7.5.
     if not version:
         return False
     order = compare_versions(version, wanted)
@@ -172,6 +177,7 @@ def _apk_nodes(database: PackageDatabase, records: Mapping[str, ApkPackage]) -> 
         providers.add(key, [record.name, *map(capability, record.provides)])
 
     def clauses(needs: Iterable[str]) -> Clauses:
+        # A need that begins with an exclamation mark is a conflict.
         return providers.clauses(capability(need) for need in needs if not need.startswith("!"))
 
     nodes = {}
@@ -194,6 +200,7 @@ def _rpm_nodes(database: PackageDatabase, records: Mapping[str, RpmPackage]) -> 
     Conditions such as ``(a if b)`` are passed over.
     """
     providers = _Providers()
+    # rpm's packages may require paths (/bin/sh), which are not among what is provided.
     wanted_files = {
         need for record in records.values() for need in record.requires if need.startswith("/")
     }

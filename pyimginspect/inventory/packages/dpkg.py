@@ -87,6 +87,7 @@ def parse_status(
 def _read_stanza(stanza: str) -> DpkgPackage | None:
     get = _fields(stanza).get
     name = get("package", "")
+    # Three words, dpkg(1): what is wanted, an error flag, the state. `status.d` has no such field.
     want, _, status = get("status", "install ok installed").partition(" ")
     if not name or status.rpartition(" ")[2] not in _INSTALLED:
         return None
@@ -108,7 +109,9 @@ def _read_stanza(stanza: str) -> DpkgPackage | None:
         multi_arch=get("multi-arch", ""),
         essential="yes" in (get("essential"), get("important"), get("protected")),
         held=want == "hold",
+        # Installed-Size is in KiB: deb-control(5). More than 12 digits are not meant as a size.
         size=int(size) * 1024 if len(size) <= 12 and size.isdecimal() else 0,
+        # Pre-Depends differ in the order of installing alone.
         depends=f"{before}, {depends}" if before else depends,
         recommends=get("recommends", ""),
         suggests=get("suggests", ""),
@@ -148,6 +151,7 @@ def parse_list(data: bytes) -> list[str]:
     links (``lib/…``), and files that were diverted stand under the name they had.
     """
     text = data.decode("utf-8", "surrogateescape")
+    # The first line is "/.", the root. A path may hold a newline only in hostile packages.
     paths = text.removesuffix("\n").removeprefix("/").split("\n/")
     return [path for path in paths if path and path != "."]
 
@@ -155,6 +159,7 @@ def parse_list(data: bytes) -> list[str]:
 def parse_md5sums(data: bytes) -> list[str]:
     """Return the paths of a ``.md5sums`` file: regular files, no configuration files."""
     text = data.decode("utf-8", "surrogateescape")
+    # The form of md5sum(1): a sum, two blanks and a path, which may have blanks in it.
     lines = (line.split("  ", 1) for line in text.split("\n"))
     return [line[1].removeprefix("./").lstrip("/") for line in lines if len(line) == 2]
 
@@ -164,6 +169,7 @@ def parse_diversions(data: bytes) -> dict[str, tuple[str, str]]:
 
     The package is ``:`` for a diversion that the administrator made (dpkg-divert(1)).
     """
+    # Three lines each: a path, where it went, and a package.
     lines = data.decode("utf-8", "surrogateescape").split("\n")
     records = zip(lines[::3], lines[1::3], lines[2::3], strict=False)
     return {source.lstrip("/"): (to.lstrip("/"), package) for source, to, package in records}

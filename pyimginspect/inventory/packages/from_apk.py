@@ -40,6 +40,7 @@ def installed_by_apk(rootfs: RootFS) -> Installation:
         if not wish.startswith("!")
     }
     asked = {name for (name,) in live if name in world}
+    # `apk add` of what a package provides puts that name into the world: cmd:bash.
     asked |= {
         package.name
         for package in live.values()
@@ -74,6 +75,7 @@ def _snapshots(rootfs: RootFS, known: _Known) -> Iterator[tuple[int, _Packages]]
 
 
 def _read(text: bytes, known: _Known) -> _Packages:
+    # apk has one version and one architecture of a package at a time.
     return {(package.name,): package for package in apk.parse_installed(text, known)}
 
 

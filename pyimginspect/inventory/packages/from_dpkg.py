@@ -50,6 +50,7 @@ def installed_by_dpkg(rootfs: RootFS) -> Installation:
         list(_snapshots(rootfs, known)),
         live,
         lambda package: package.version,
+        # While `status` is there only files of `status.d` can have been deleted.
         (dpkg.STATUS_D,) if dpkg.STATUS in texts else (dpkg.STATUS, dpkg.STATUS_D),
     )
     claims = (
@@ -95,6 +96,7 @@ def _read(text: bytes, known: _Known) -> _Packages:
 
 
 def _by_identity(packages: Sequence[DpkgPackage]) -> _Packages:
+    # Packages of two architectures are installed side by side.
     return {(package.name, package.architecture): package for package in packages}
 
 
@@ -117,12 +119,14 @@ def _listed(
 ) -> Sequence[str]:
     """Return the paths of ``package``, those that another package diverted where they are now."""
     texts = rootfs.texts
+    # The name has the architecture in it for Multi-Arch: same alone.
     data = texts.get(f"{dpkg.INFO}/{package.name}.list")
     if data is None:
         data = texts.get(f"{dpkg.INFO}/{package.name}:{package.architecture}.list", b"")
     paths = _paths(data, nodes=rootfs.nodes)
     diverted = diversions.keys() & paths
     if diverted:
+        # The package that diverts keeps the name for its own file: dpkg-divert(1).
         now = {
             path: diversions[path][0] for path in diverted if diversions[path][1] != package.name
         }

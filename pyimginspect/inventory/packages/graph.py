@@ -81,6 +81,7 @@ def _reverse(clauses_by_key: Mapping[str, Clauses]) -> dict[str, tuple[str, ...]
     reverse: dict[str, set[str]] = {key: set() for key in clauses_by_key}
     for key, clauses in clauses_by_key.items():
         for needed in members(clauses):
+            # A package may provide what it depends on.
             if needed != key:
                 reverse[needed].add(key)
     return {key: tuple(sorted(needing)) for key, needing in reverse.items()}

@@ -54,6 +54,8 @@ def _newest(nodes: Nodes, keys: list[str]) -> Iterator[str]:
     if len(keys) < 2:
         yield from keys
         return
+    # MarkPackage() in apt-pkg/depcache.cc: "only latest binary package of a source package is
+    # marked instead of all".
     newest: dict[str, str] = {}
     for key in keys:
         source, version = nodes[key].package.source, nodes[key].source_version

@@ -33,6 +33,7 @@ class Relation(Struct, frozen=True, gc=False):
 
 # Deprecated forms of deb-control(5): "<" means "<=", ">" means ">=".
 _OPERATORS = {"<": "<=", ">": ">="}
+# name[:architecture] [(operator version)]; [architectures] and <profiles> may come after it.
 _RELATION = re.compile(
     r"\s*([^\s:(\[<,|]+)(?::([^\s(\[<]+))?\s*(?:\(\s*(<<|<=|=|>=|>>|<|>)\s*([^\s)]+)\s*\))?"
 )
@@ -80,6 +81,7 @@ def names(text: str) -> tuple[tuple[str, ...], ...]:
     return tuple(clauses)
 
 
+# deb-version(7) compares in turn what is no digit, by characters, and what is, as numbers.
 _PART = re.compile(r"(\D*)(\d*)", re.ASCII)
 # A tilde sorts before everything, even the end; letters before all that is no letter.
 _RANK = {chr(code): code + (0 if chr(code).isalpha() else 256) for code in range(128)} | {"~": -1}
@@ -98,6 +100,7 @@ def _split(version: str) -> tuple[int, str, str]:
     epoch, colon, rest = version.partition(":")
     if not colon:
         epoch, rest = "", version
+    # The last hyphen: an upstream version may have hyphens itself.
     upstream, dash, revision = rest.rpartition("-")
     return _number(epoch) if epoch.isdecimal() else 0, *(
         (upstream, revision) if dash else (rest, "")

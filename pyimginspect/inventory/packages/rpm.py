@@ -57,6 +57,7 @@ def parse_manifest(data: bytes) -> list[RpmPackage]:
 
 
 def _number(text: str) -> int | None:
+    # As many digits fit 64 bits in any case.
     return int(text) if text.isdecimal() and len(text) <= 18 else None
 
 
@@ -69,6 +70,7 @@ def full_version(package: RpmPackage) -> str:
 
 def source_name(package: RpmPackage) -> str:
     """Return the name of the source package that ``package`` was built from."""
+    # name-version-release.src.rpm: neither version nor release may have a hyphen.
     return package.source.removesuffix(".rpm").rsplit("-", 2)[0]
 
 
@@ -94,4 +96,5 @@ def parse_dnf5_reasons(data: bytes) -> dict[str, bool]:
     }
 
 
+# transaction_item_reason_to_string() of libdnf5; others are User, Group, Clean and External User.
 _AUTOMATIC = frozenset({"Dependency", "Weak Dependency"})
