@@ -89,7 +89,6 @@ def find_executables(
             # To ELF a position-independent executable is a shared object (ET_DYN).
             or elf.kind not in ("executable", "shared")
             or elf.error
-            # bundles.py finds these, which PyInstaller made.
             or elf.frozen_python
             or _is_conda_cache(rootfs, path)
             or environment_of(rootfs, path) is not None

@@ -150,7 +150,6 @@ class GlibcSearch:
                 opened = f"{directory}/glibc-hwcaps/{subdirectory}/{name}"
                 real, wrong = self._look.at(opened)
                 if real and not wrong:
-                    # Only a processor with these features stops here; to others it is nothing.
                     if subdirectory in self._hwcaps:
                         return Found(opened=opened, real=real, how=how)
                     alternatives.append(real)

@@ -76,14 +76,12 @@ class MuslSearch:
 
     def names(self, loaded: Loaded, requested: str) -> Iterable[str]:
         """Return the file's name, if the object was searched for: DT_SONAME does not count."""
-        # `shortname` is the last part of the path, and what was searched for has the name it was
-        # searched by.
+        # `shortname` in load_library(): only what was searched for has one.
         return () if "/" in requested else (requested,)
 
     def find(self, name: str, asker: Loaded) -> Found:
         """Look for a library as ``load_library`` does."""
         if "/" in name:
-            # A relative path depends on the working directory of the process.
             return self._check(name, *self._look.at(name)) if name[0] == "/" else Found(how="path")
         if _ITSELF.match(name):
             return Found(opened=self._loader, real=self._real, how="itself")

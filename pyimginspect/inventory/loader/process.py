@@ -274,7 +274,6 @@ class Loader:
         for loaded in link.objects:
             for need in loaded.elf.version_needs:
                 provider = link.names.get(need.library)
-                # What is missing is a failure of its own already.
                 if provider is None:
                     continue
                 defined = self._defined.get(provider.real)
@@ -303,7 +302,6 @@ def _needs_itself_nowhere(process: Process) -> bool:
     main = process.main
     if main is None or process.resolution.problem:
         return False
-    # A name with a slash may be the path of any program.
     named = [name for name, loaded in process.names.items() if loaded is main]
     needed = (name for loaded in process.identities.values() for name in loaded.elf.needed)
     return all(name == main.opened for name in named) and not any("/" in name for name in needed)

@@ -108,6 +108,7 @@ def context_of(
         config=image.config,
         pythons=pythons,
         sites=_sites(rootfs, pythons, interpreters, environments),
+        # A bare file system (docker export) has no configuration that names its platform.
         architecture_known=image.source != "rootfs",
         complete=not any(layer.absent for layer in rootfs.layers),
     )
@@ -117,6 +118,7 @@ def _failing(known: Startup, how: str, error: CannotStartError, route: Route) ->
     """Return what is known of a command that fails; ``error`` has the Python, if that is what."""
     found, reached = error.problem, error.result
     name, *arguments = known.command
+    # The shell form is stored as ["/bin/sh", "-c", TEXT], or with what SHELL names.
     shell = name.rpartition("/")[2].endswith("sh") and arguments[:1] == ["-c"]
     if shell and (found.errno, found.subject) == ("ENOENT", name):
         fix = f'write {how} in exec form, {how} ["PROGRAM", "ARGUMENT"]: there is no shell'
@@ -176,12 +178,14 @@ def first_on_path(
         for part in config.environment().get("PATH", DEFAULT_PATH).split(":")
         if part
     ]
+    # python3 first: PEP 394 lets python be any version.
     for name in ("python3", "python"):
         for directory in directories:
             path = _file(rootfs, f"{directory}/{name}" if directory else name)
             if path is not None:
                 if is_python(path):
                     return path, f"the first {name} on PATH"
+                # Another file by that name hides all that follow.
                 break
     for directory in directories:
         for path in rootfs.children(directory):
@@ -221,6 +225,7 @@ def process_of(context: Context) -> Process:
         directory = f"/{directory}"
     _check_directory(context, directory)
     variables = dict(config.environment())
+    # Runtimes add PATH and HOME where the image sets none.
     variables.setdefault("PATH", DEFAULT_PATH)
     if user is not None and user.home:
         variables.setdefault("HOME", user.home)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["holds", "test_words"]
 
-_DEEPEST = 16
+_DEEPEST = 16  # each level is a call of holds()
 _NUMBERS: dict[str, Callable[[int, int], bool]] = {
     "-eq": lambda a, b: a == b,
     "-ne": lambda a, b: a != b,
@@ -34,6 +34,8 @@ def _either(one: bool | None, other: bool | None) -> bool | None:
     return True if True in (one, other) else (None if None in (one, other) else False)
 
 
+# -a and -o of test(1), && and || of [[ and of lists: no side of a condition that is decided has
+# effects, so that their order does not matter.
 _CONNECTIVES = {"&&": _both, "-a": _both, "||": _either, "-o": _either}
 
 
@@ -70,6 +72,7 @@ def _command(words: list[Word]) -> bool | None:
 
 def test_words(words: list[Word]) -> bool | None:
     """Decide test(1) given these words, in the forms of two and three of them."""
+    # POSIX test goes by the number of words, so that `[ "$1" = -n ]` compares whatever $1 is.
     if len(words) == 2 and words[0] in ("-z", "-n"):
         return None if words[1] is None else (words[1] == "") == (words[0] == "-z")
     if len(words) == 3 and words[0] is not None and words[2] is not None:

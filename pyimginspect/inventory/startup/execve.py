@@ -30,6 +30,7 @@ __all__ = ["execute", "find_program"]
 
 _BUFFER = 255  # bytes of a first line: BINPRM_BUF_SIZE without the NUL
 _DEEPEST = 5  # scripts that lead to scripts: exec_binprm()
+# By the names of Go (GOARCH), which configurations of images have.
 _MACHINES = {
     "amd64": {"x86_64", "i386"},
     "386": {"i386", "x86_64"},
@@ -57,10 +58,12 @@ def find_program(context: Context, process: Process, word: str, *, runtime: bool
     found: list[str] = []
     refused: CannotStartError | None = None
     for directory in dict.fromkeys(process.path.split(":")):
+        # An empty element of PATH is the working directory: POSIX, "Environment Variables".
         path = absolute(f"{directory or '.'}/{word}", process.directory)
         try:
             fits = _may_run(context, process, word, path)
         except CannotStartError as error:
+            # execvp(3) goes on, and reports EACCES if it finds nothing else.
             if error.problem.errno == "EACCES":
                 refused = refused or error
             continue
@@ -139,6 +142,8 @@ def execute(
             raise _no_format(error, [*scripts, real], text_runs) from error
         scripts.append(real)
         interpreters.append(name)
+        # load_script(): the script's own name, its first argument, makes way for the path by which
+        # it was executed.
         given: list[Word] = [name, *([option] if option else []), path, *arguments[1:]]
         path, arguments = absolute(name, process.directory), tuple(given)
 
@@ -229,6 +234,8 @@ def _first_line(line: str, script: str, subject: str) -> tuple[str, str]:
 
 
 def _split(text: bytes) -> tuple[bytes, bytes, bytes]:
+    # What follows the name is one argument, blanks in it included; a NUL ends the line, as of any
+    # string of C.
     text = text.rstrip(b" \t").partition(b"\0")[0]
     for number, byte in enumerate(text):
         if byte in b" \t":
@@ -249,6 +256,7 @@ def _check_elf(context: Context, process: Process, real: str, elf: ElfFile, subj
     if elf.kind not in ("executable", "shared"):
         what = f"/{real} is an ELF file, but no program"
         raise problem("ENOEXEC", subject, what, real)
+    # Statically linked: the kernel starts it without a loader.
     if not elf.interpreter:
         return
     loader = absolute(elf.interpreter, process.directory)
@@ -260,6 +268,7 @@ def _check_elf(context: Context, process: Process, real: str, elf: ElfFile, subj
     if kind != "file" or not may_execute(context.rootfs, found, process.user):
         what = f"/{real} requires the loader {elf.interpreter}, which may not be executed"
         raise problem("EACCES", subject, what, real)
+    # load_elf_binary() returns ELIBBAD for a loader that is no ELF file.
     other = context.rootfs.elf.get(found)
     if other is None:
         what = f"/{real} requires the loader {elf.interpreter}, which is not an ELF file"

@@ -34,6 +34,7 @@ def adds_account(context: Context, name: str, file: str) -> str:
     found = next((path for path in programs if context.rootfs.resolve(path)), None)
     if found is None or context.rootfs.resolve("bin/sh") is None:
         return f"bring a /{file} that has the {kind} {name}"
+    # Without it busybox asks for a password.
     option = " -D" if found == "usr/sbin/adduser" else ""
     return f"add the {kind}: RUN {found.rpartition('/')[2]}{option} {shlex.quote(name)}"
 
@@ -46,10 +47,13 @@ def installs(context: Context, package: str) -> str:
 
 def instead_of(context: Context, word: str) -> str:
     """Return what to start in place of a name that PATH does not lead to."""
+    # A builtin of bash: dash, which is /bin/sh of Debian, looks for a program of that name.
     if word == "source":
         return 'write . FILE in place of source FILE, or SHELL ["/bin/bash", "-c"] before it'
+    # dash takes no options of exec: `exec -a name program` looks for a program -a.
     if word.startswith("-"):
         return "leave the option out, or let bash run the script: exec of this shell has no options"
+    # The kernel passes all behind the interpreter on as one argument: env looks for "python3 -u".
     if " " in word:
         return f"let env split its argument: #!/usr/bin/env -S {word}"
     return (
@@ -65,6 +69,7 @@ def _found_at(context: Context, word: str) -> str:
     rootfs = context.rootfs
     names = [word]
     if word.startswith(("python", "pip")):
+        # python3.12, then python3 and python; pip alike.
         names += [f"{word.rstrip('.0123456789')}{series}" for series in ("3", "")]
     places = [path for path in rootfs.directories if path.rpartition("/")[2] in _BIN]
     on_path = _directories_of_path(context)

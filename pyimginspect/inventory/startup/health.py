@@ -25,8 +25,11 @@ from pyimginspect.rootfs import RootFS
 
 __all__ = ["HealthProblem", "find_health_problem"]
 
+# Programs that fail where they find nothing: POSIX, grep, "EXIT STATUS".
 _FILTERS = frozenset({"grep", "egrep", "fgrep"})
+# What a compound command begins with: not all that is in it has to run.
 _RESERVED = frozenset({"case", "for", "function", "if", "select", "time", "until", "while"})
+# 1 to 255: of a status eight bits are left, so that `exit 256` succeeds.
 _FAILURE = re.compile(r"[1-9]\d?|1\d\d|2[0-4]\d|25[0-5]")
 
 
@@ -98,6 +101,7 @@ def _of_item(script: Script, number: int) -> Iterator[Command]:
     pipeline = all(command.operator == "|" for command in inside[1:])
     if not inside or not pipeline or words[0] in _RESERVED or not words[0][0].isalnum():
         return
+    # Without pipefail the status of a pipeline is that of its last command.
     yield inside[-1]
     if inside[1:] and all(map(_finds_nothing_in_nothing, inside[1:])):
         yield inside[0]
@@ -106,6 +110,7 @@ def _of_item(script: Script, number: int) -> Iterator[Command]:
 def _finds_nothing_in_nothing(command: Command) -> bool:
     """Whether a command of a pipeline fails where it is given no text at all."""
     options = "".join(w.text for w in command.arguments if w.text.startswith("-"))
+    # -v and -L select what does not match, -c counts, -f may name a file without patterns.
     return command.program in _FILTERS and not {"v", "c", "L", "f"}.intersection(options)
 
 

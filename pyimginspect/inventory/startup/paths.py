@@ -94,9 +94,11 @@ class _Walk:
     def _enter(self, name: str) -> None:
         """Look a name up in the directory that was reached."""
         rootfs, place = self._context.rootfs, self.place
+        # Every name needs search permission in its directory, the dots as well.
         if not may_enter(rootfs, place, self._user):
             raise _forbidden(self._context, place, self._user, self._subject)
         if name == "..":
+            # At the root it stays the root.
             self.place = place.rpartition("/")[0]
             return
         self._check_length(name, _LONGEST_NAME, "a name on its path", place)
@@ -139,6 +141,8 @@ class _Walk:
         lacks = "which" if whole == full else f"and /{full}"
         what = f"{path} leads to /{whole}, {lacks} is in no layer of the image"
         fix = f"copy what the link leads to as well, to /{whole}"
+        # bin/python of a virtual environment is a link to the Python that made it, which a COPY of
+        # the environment alone leaves in its build stage.
         if self._context.rootfs.resolve(f"{path.rpartition('/bin/')[0]}/pyvenv.cfg") is not None:
             fix += ", or make the environment with a Python that the image has, at the same path"
         return problem("ENOENT", self._subject, what, full, fix)
@@ -150,6 +154,7 @@ def _forbidden(context: Context, place: str, user: User, subject: str) -> Cannot
         f"user {user} may not enter /{place} (mode {entry.mode:04o}, owner {entry.uid}:{entry.gid})"
     )
     fix = f"put what user {user} runs where every user may go, such as /opt, in place of /{place}"
+    # By default uv keeps its Pythons in the home of who runs it, and /root lets nobody else in.
     if "/uv/python" in f"/{place}/" or place == "root":
         fix += " (for a Python that uv installs: UV_PYTHON_INSTALL_DIR=/opt/python)"
     fix += f", or open the directory with chmod a+x /{place}"

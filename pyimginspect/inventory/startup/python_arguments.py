@@ -23,7 +23,7 @@ __all__ = ["check_arguments", "likely"]
 _CLUSTER = re.compile(r"-([^cVh?mWX]*)(.?)(.*)", re.DOTALL)
 """An argument of several options of one letter, up to one that ends it or has a value."""
 _VALUES = frozenset("mWX")
-_LONG_VALUES = ("--check-hash-based-pycs",)
+_LONG_VALUES = ("--check-hash-based-pycs",)  # the only one with a value: Python/getopt.c
 _NOT_USUAL = frozenset("IEsSP")
 """Options that change where modules are looked up."""
 _ENDING = frozenset("cVh?")
@@ -118,6 +118,8 @@ def _check_module(context: Context, process: Process, program: str, module: str)
     if process.directory is None:
         raise NotKnownError("the working directory, which Python imports from, is not known")
     own = rootfs.resolve(process.directory)
+    # `-m` puts the working directory first on sys.path; lib-dynload has extension modules of the
+    # standard library.
     places = [*sites, f"{sites[0]}/lib-dynload", *([own] if own is not None else [])]
     if name in _BUILT_IN or _may_have(context, [*places, *_python_path(context, process)], name):
         return
@@ -134,6 +136,7 @@ def _check_module(context: Context, process: Process, program: str, module: str)
     error = problem("", f"-m {name}", what, program, fix)
     if own == "" or (own is not None and _is_site(context, own)):
         raise error
+    # A directory that is not there: one that may be mounted.
     raise likely(context, error, "/nowhere")
 
 
@@ -148,9 +151,11 @@ def _python_path(context: Context, process: Process) -> list[str | None]:
     return [context.rootfs.resolve(absolute(each, process.directory)) for each in entries if each]
 
 
+# By these a directory adds others to sys.path, or is an archive of modules itself.
 _ADDING = (".pth", ".egg", ".zip", ".egg-link")
 _HARMLESS = frozenset({"distutils-precedence.pth", "_virtualenv.pth"})
 """Of setuptools and virtualenv: they change how distutils is imported."""
+# Of sys.builtin_module_names, in every build: there is no file for them.
 _BUILT_IN = frozenset(
     {"builtins", "sys", "time", "marshal", "itertools", "gc", "errno", "atexit", "posix", "signal"}
 )
@@ -168,16 +173,19 @@ def _has_module(context: Context, place: str, name: str) -> bool:
         return True  # an archive: what is in it is not known
     found = f"{place}/{name}" if place else name
     package = rootfs.resolve(found)
+    # Even without __init__.py, as a namespace package (PEP 420).
     if package is not None and rootfs[package].kind == "directory":
         return True
     if any(f"{found}{suffix}" in rootfs for suffix in _SUFFIXES):
         return True
     for path in rootfs.children(place):
         last = path.rpartition("/")[2]
+        # The tag of the platform stands between: name.cpython-313-x86_64-linux-gnu.so.
         if last.startswith(f"{name}.") and last.endswith(".so"):
             return True
         if last.endswith(_ADDING) and last not in _HARMLESS:
             code = last.endswith(".pth")
+            # site.py executes the lines of a .pth file that begin with "import".
             if not code or b"import" in rootfs.texts.get(path, b"import"):
                 return True
     return False

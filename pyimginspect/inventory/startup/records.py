@@ -67,6 +67,7 @@ class Program(Struct, frozen=True, kw_only=True):
     def applet(self) -> tuple[str, tuple[Word, ...]]:
         """Return the last part of the name and the arguments: ``busybox sh -c …`` is ``sh``."""
         name, arguments = self.path.rpartition("/")[2], self.arguments[1:]
+        # busybox is what its own name says, or the first argument where that is busybox.
         if name == "busybox" and arguments and arguments[0] is not None:
             return arguments[0], arguments[1:]
         return name, arguments

@@ -31,6 +31,7 @@ from pyimginspect.inventory.startup.wrappers import is_wrapper, unwrap
 
 __all__ = ["Route", "shown"]
 
+# Real commands have few: tini, an entry script, gosu, the program.
 _MOST_STEPS = 24
 _MOST_TEXTS, _MOST_COMMANDS = 64, 500
 """Of all forks together: each text may lead to several, and each of those to several more."""
@@ -77,6 +78,7 @@ class Route:
         if word is None:
             raise NotKnownError(f"{how} runs a command that is only known at run time")
         step = StartStep(how=how, words=shown(words), user=str(process.user))
+        # A script has Windows line ends: to a shell the carriage return is part of the last word.
         if word.endswith("\r"):
             script = how.partition(" of /")[2] or how.partition(",")[0].strip("/")
             what = f"{how} ends in a carriage return, so that it names {word.rstrip()}\\r"
@@ -127,6 +129,7 @@ class Route:
         """Follow what a program does with its arguments."""
         script = program.scripts[0] if program.scripts else ""
         outer = (script or program.path).rpartition("/")[2]
+        # Some wrappers are scripts (xvfb-run): what they do is in the table, not read from them.
         if script and is_wrapper(outer):
             return self._wrapped(program, outer, program.given, process, word)
         python = self._context.python(program.path)
@@ -225,6 +228,7 @@ class Route:
     ) -> Result:
         words, letters = shell_options(name, arguments)
         self._dialect = program.real.rpartition("/")[2]
+        # bash(1), "INVOCATION": not for interactive shells, which are those that ENV is for.
         if process.variables.get("BASH_ENV") and name == "bash":
             raise NotKnownError("BASH_ENV names a file that bash reads first")
         if not words:
@@ -238,6 +242,7 @@ class Route:
             raise NotKnownError(f"the script of {name} is only known at run time")
         strict = "e" in letters
         if "c" in letters:
+            # sh -c TEXT NAME ARGUMENT…: the word after the text is $0.
             zero = words.pop(0) if words else name
             return self._text(
                 first.encode("utf-8", "surrogateescape"),
@@ -308,6 +313,7 @@ class Route:
 
         if next(self._texts) > _MOST_TEXTS:
             raise NotKnownError("too many scripts lead to one another")
+        # On the first line, so that all lines keep their numbers.
         if strict:
             text = b"set -e; " + text
         ends = read_shell(self._context, process, text, zero, arguments, check, self._dialect)

@@ -162,6 +162,7 @@ class _Reader(Commands):
     def redirected(self, node: Node, state: State, ends: bool) -> State | None:
         body = node.child_by_field_name("body")
         redirects = [child for child in node.named_children if child.type.endswith("redirect")]
+        # `cat <<EOF | sh`: the grammar puts the rest of the pipeline into the here-document.
         if any(inner.type == "pipeline" for each in redirects for inner in each.named_children):
             raise NotKnownError(f"line {line_of(node)} gives a text to a pipeline")
         for each in redirects:  # a here-document too
@@ -178,6 +179,7 @@ class _Reader(Commands):
         return state
 
     def pipeline(self, node: Node, state: State, ends: bool) -> State | None:
+        # POSIX 2.9.2, Pipelines: the status is that of the last command; a subshell may run each.
         *first, last = node.named_children
         for each in first:
             self.beside(each, state)

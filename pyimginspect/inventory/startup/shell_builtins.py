@@ -13,6 +13,7 @@ from pyimginspect.inventory.tables import read_table
 __all__ = ["activate", "is_builtin", "is_harmless", "shell_options"]
 
 
+# What bash has and dash looks for on PATH.
 _NOT_OF_DASH = frozenset(
     {
         "builtin",
@@ -59,6 +60,7 @@ def is_builtin(name: str | None, shell: str = "") -> bool:
 def is_harmless(words: tuple[Word, ...]) -> bool:
     """Whether a command certainly installs, writes and removes no program."""
     name = (words[0] or "").rpartition("/")[2]
+    # Modules that install or make programs; a text, or standard input, may do anything.
     if name.startswith("python"):
         return not (set(words) & {"pip", "venv", "virtualenv", "ensurepip", "uv", "-c", "-"})
     return name in _table().harmless
@@ -99,11 +101,14 @@ def shell_options(name: str, arguments: tuple[Word, ...]) -> tuple[list[Word], s
         option = words.pop(0) or ""
         if option == "--":
             break
+        # Options of bash that read less than usual, or change how the text is read.
         if option in ("--norc", "--noprofile", "--posix"):
             continue
+        # -l is a login shell, -i an interactive one, -s reads standard input, -r is restricted.
         if option.startswith("--") or set("lirs") & set(option):
             raise NotKnownError(f"{name} {option} reads files first that change its environment")
         letters |= {*option[1:]} if option[0] == "-" else set()
+        # -o, and -O of bash, take the next word; letters may stand before it: -euo pipefail.
         if option[-1] in "oO" and words:
             words.pop(0)
     return words, letters

@@ -30,8 +30,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Commands"]
 
+# Real entry scripts have some hundred commands; a function that calls itself has no end.
 _DEEPEST = 24
 _MOST_STEPS = 4000
+# time and builtin are words of bash: dash looks for programs by these names.
 _PREFIXES = ("exec", "command", "builtin", "time")
 
 
@@ -126,6 +128,7 @@ class Commands:
     def call(self, call: Call, state: State, ends: bool) -> State | None:
         """Follow a simple command: a function, a builtin, or a program."""
         name = call.words[0]
+        # POSIX, "Command Search and Execution": functions come before programs and most builtins.
         if name is not None and name in state.functions:
             return self.function(call, state.functions[name], state, ends)
         prefixes = ("exec", "command") if self._shell == "dash" else _PREFIXES
@@ -164,6 +167,7 @@ class Commands:
         elif name == "cd":
             needed = state.must_succeed(ends=ends)
             state.process = change_directory(self._context, call, state.process, needed=needed)
+        # These set variables, or change which program a name stands for.
         elif name in ("read", "mapfile", "getopts", "hash", "enable", "alias"):
             state.process = unsettled(state.process)
         return state
@@ -177,6 +181,7 @@ class Commands:
             return state
         inner = msgspec.structs.replace(call, words=tuple(words))
         if name != "exec":
+            # `command` and `builtin` pass over functions.
             without = msgspec.structs.replace(state, functions={})
             with self.deeper():
                 after = self.call(inner, without, ends)

@@ -153,11 +153,13 @@ def set_options(call: Call, state: State) -> State:
     words = call.words[1:]
     while words and words[0] is not None and words[0][:1] in ("-", "+") and words[0] != "+":
         word, words = words[0], words[1:]
+        # `set --` alone leaves no arguments.
         if word == "--":
             state.arguments = words
             return state
         if word == "-":
             break
+        # Letters may stand together, the one that takes a word last: set -euo pipefail.
         if "e" in word[1:] and not word.startswith("--"):
             state.strict = word[0] == "-"
         if word.endswith("o"):
@@ -187,6 +189,7 @@ def change_directory(context: Context, call: Call, process: Process, *, needed: 
     """
     unknown = msgspec.structs.replace(process, directory=None)
     target = call.words[1] if len(call.words) == 2 else None
+    # `cd` alone goes home, `cd -` back, and -P resolves links.
     if not target or target.startswith("-"):
         return unknown
     try:
@@ -209,6 +212,7 @@ def change_directory(context: Context, call: Call, process: Process, *, needed: 
 
 def writes(redirect: Node) -> bool:
     """Whether a redirection writes a file of the image's."""
+    # Devices are no files of the image (>/dev/null), and >&2 names a descriptor.
     operator = next((child.type for child in redirect.children if not child.is_named), "")
     target = redirect.child_by_field_name("destination")
     text = (target.text or b"") if target is not None else b""

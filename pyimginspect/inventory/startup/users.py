@@ -25,6 +25,7 @@ __all__ = [
 ]
 
 USERS, GROUPS = "etc/passwd", "etc/group"
+# Real files have some dozens of lines; only hostile ones have more than thousands.
 _MOST_LINES = 20_000
 # moby/sys, user/user.go: runtimes take no larger number.
 _LARGEST_ID = 2**31 - 1
@@ -89,6 +90,7 @@ def find_user(rootfs: RootFS, spec: str) -> User | None:
 
 def _account(passwd: list[list[str]], name: str) -> _Account:
     """Return the account of a name, or of a number, which needs no entry."""
+    # GetExecUser() begins with root: an empty name leaves it at that.
     number = _number(name) if name else 0
     for fields in passwd:
         if len(fields) > 3 and _is_entry_of(fields, name, number):
@@ -116,6 +118,7 @@ def _group_id(groups: list[list[str]], group: str) -> int:
         for fields in groups
         if len(fields) > 2 and group in (fields[0], fields[2])
     )
+    # The first entry that fits counts, by its name or its number; a number needs none.
     found = next(numbers, _number(group))
     if found is None:
         raise NoSuchUserError(group, GROUPS)
@@ -141,11 +144,13 @@ def _lines(rootfs: RootFS, path: str) -> list[list[str]] | None:
 
 def _fields(text: bytes) -> Iterator[list[str]]:
     for line in text.decode("utf-8", "surrogateescape").split("\n", _MOST_LINES)[:_MOST_LINES]:
+        # The parser of moby/sys trims lines and passes over empty ones.
         if line.strip() and not line.startswith("#"):
             yield [field.strip() for field in line.split(":")]
 
 
 def _number(text: str) -> int | None:
+    # isdigit() alone takes digits of other scripts too. Ten digits hold the largest number.
     digits = text.lstrip("0")
     if not (text.isascii() and text.isdigit()) or len(digits) > 10:
         return None
@@ -175,6 +180,7 @@ def _allows(rootfs: RootFS, path: str, user: User, bit: int) -> bool:
     entry = rootfs[path].content.entry
     if _has_acl(rootfs, path):
         return True  # an access control list may say more than the mode: acl(5)
+    # The first class that fits decides, even if the next would allow more: path_resolution(7).
     if entry.uid == user.uid:
         return bool(entry.mode & bit << 6)
     if entry.gid in user.groups:
@@ -183,4 +189,5 @@ def _allows(rootfs: RootFS, path: str, user: User, bit: int) -> bool:
 
 
 def _has_acl(rootfs: RootFS, path: str) -> bool:
+    # system.posix_acl_access, behind whatever prefix the archive gives it.
     return any("posix_acl" in each for each in rootfs[path].content.entry.xattrs)

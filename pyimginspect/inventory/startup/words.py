@@ -20,8 +20,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Values", "expand_words", "line_of", "matches", "one_word", "whole_number"]
 
+# Of one word of the text; more than that is taken for words that are not known.
 _MOST_WORDS = 512
+# Parameters of POSIX 2.5. The special ones only where nothing or an operator follows: ${#x} is a
+# length and no $#.
 _NAME = re.compile(r"[A-Za-z_]\w*|\d+|[@*#?](?=$|[:%#-])", re.ASCII)
+# All that becomes several words in spite of quotes: "$@", "${@}", "${@-word}", "${@:-word}".
 _QUOTED = re.compile(r'"\$(?:@|\{@(?:(:?)-([^$`"\\]*))?\})"')
 _UNQUOTED = re.compile(r"\$(?:[@*]|\{[@*](?:(:?)-([^$`\"'\\~]*))?\})")
 _GLOB = ("*", "?", "[")
@@ -125,6 +129,7 @@ def _joined(node: Node, values: Values) -> Word:
 
 def _plain(text: str, values: Values) -> Word:
     """Return an unquoted word without its backslashes; what the file system decides is unknown."""
+    # Braces make several words in bash and none in dash.
     if _has_pattern(text) or "{" in text or "`" in text:
         return None
     if ":~" in text:
@@ -180,6 +185,7 @@ def _quoted_text(data: bytes) -> str:
         following = next(characters, "")
         if following == "\n":
             continue
+        # 2.2.3, Double-Quotes: before any other character a backslash is text.
         found.append(following if following in '$`"\\' else f"\\{following}")
     return "".join(found)
 
@@ -196,6 +202,7 @@ def _value(text: str, values: Values) -> Word:
     known = _parameter(name, values)
     if not rest:
         return known
+    # 2.6.2, Parameter Expansion: with a colon an empty value is replaced like an unset one.
     if rest.startswith((":-", "-", ":=", "=")):
         if known is None and (name in values.variables or not name.isidentifier()):
             return None
@@ -224,8 +231,10 @@ def _or_default(known: str | None, rest: str) -> Word:
 def _cut(known: str, rest: str) -> Word:
     """Return a value without what ``#pattern``, ``%pattern`` or ``:from:length`` takes away."""
     pattern = rest.lstrip("#%").strip("\"'")
+    # Without a pattern in it, # and ## take the same away.
     if rest[0] in "#%" and not any(c in pattern for c in "$`\\*?[") and pattern:
         return known.removeprefix(pattern) if rest[0] == "#" else known.removesuffix(pattern)
+    # Substrings are bash's; dash ends with "Bad substitution".
     if rest[0] == ":":
         match [whole_number(number.strip()) for number in rest[1:].split(":")]:
             case [int(begin)]:
@@ -283,6 +292,7 @@ def matches(word: str, pattern: Node, values: Values) -> bool | None:
         return None
     if any(sign in text for sign in ("$", "`", "\\", "(", "[")) or len(text) > 200:
         return None
+    # fnmatch makes a regular expression of it, which may take ever longer with every star.
     if text.count("*") > 4:
         return None
     return fnmatch.fnmatchcase(word, text)

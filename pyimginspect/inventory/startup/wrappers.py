@@ -17,9 +17,11 @@ from pyimginspect.inventory.tables import read_table
 
 __all__ = ["Wrapped", "is_wrapper", "unwrap"]
 
+# Whatever has an equals sign: env(1) asks for no name that a shell would allow.
 _ASSIGNMENT = re.compile(r"[^=]+=.*", re.DOTALL)
 _CLEARING = frozenset({"-i", "--ignore-environment", "-"})
 """Options of env(1) that take the environment away."""
+# nice -5, the old form of nice -n 5.
 _LEADS_ON = re.compile(r"-?\d+(?:\.\d+)?[smhd]?")
 
 
@@ -149,6 +151,7 @@ def _take_options(wrapper: _Wrapper, name: str, words: list[Word], options: dict
         if word == "--":
             del words[0]
             return
+        # A lone hyphen is an option of env alone (-i); to others it is a word.
         if not word.startswith("-") or (word == "-" and word not in wrapper.flags):
             return
         del words[0]
@@ -179,6 +182,7 @@ def _after(
             if not words:
                 return None
             value = words.pop(0)
+        # As getopt_long(3) has it: --name=value, -nvalue, or the next word.
         elif option.startswith("--") and word.startswith(f"{option}="):
             value = word[len(option) + 1 :]
         elif not option.startswith("--") and word.startswith(option):
@@ -201,6 +205,7 @@ def _split_string(text: str) -> list[Word]:
 
 
 def _as_user(context: Context, process: Process, name: str, spec: str) -> Process:
+    # Not set-user-ID, as sudo is: these change the user only with root's capabilities.
     if process.user.uid != 0 and name in ("gosu", "su-exec", "setpriv", "setuidgid"):
         raise NotKnownError(f"{name} may not change the user, since it is not run by root")
     try:
@@ -234,6 +239,7 @@ def _behind_runner(
     _take_options(wrapper, name, words, options)
     if not words or words[0] is None or words[0].startswith("-"):
         raise NotKnownError(f"{name} decides what runs")
+    # `uv run script.py` gives it to the environment's Python.
     if words[0].endswith(".py"):
         words.insert(0, "python")
     environment = process.variables.get("UV_PROJECT_ENVIRONMENT" if name == "uv" else "", "")
@@ -244,5 +250,6 @@ def _behind_runner(
     )
     if prefix:
         place = absolute(prefix, process.directory)
+    # Not settled: the tool may make or change the environment first, as `uv run` does.
     changed = msgspec.structs.replace(process, path=f"{place}/bin", settled=False)
     return Wrapped(arguments=tuple(words), process=changed, runner=True)
