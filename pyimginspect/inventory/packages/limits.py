@@ -17,6 +17,7 @@ def split_records(data: bytes) -> list[str]:
 
     rpm's database has a limit of its own (:mod:`pyimginspect.layers.rpmdb`).
     """
+    # Paths are bytes: names of files need not be UTF-8.
     text = data.decode("utf-8", "surrogateescape")
     return text.split("\n\n", _MOST_PACKAGES)[:_MOST_PACKAGES]
 
