@@ -139,7 +139,7 @@ def _right_architecture(candidate: _Candidate, wanted: str, dependent: str) -> b
 def _right_version(version: str, operator: Operator, wanted: str) -> bool:
     if not operator:
         return True
-    # What is provided without a version satisfies no relation that has one: Debian Policy 7.5.
+    # What is provided without a version satisfies no relation that has one: dpkg since 1.17.11.
     if not version:
         return False
     order = compare_versions(version, wanted)
