@@ -36,9 +36,11 @@ class SharedBases:
         chain = _chain(layers)
         shared = max((_common(chain, other) for other in self._chains), default=0)
         base = self._longest(chain)
+        # Copied, since layers change the stack that they are put on.
         stack = self._stacks[base].copy() if base else LayerStack()
         for layer in layers[len(base) :]:
             stack.apply(layer)
+            # Only what a second image begins with: most chains are of one image.
             if layer.number + 1 == shared and _is_worth_it(layers[len(base) : shared], stack):
                 self._keep(chain[:shared], stack)
         if chain not in self._chains:

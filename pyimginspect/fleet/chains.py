@@ -47,6 +47,7 @@ def find_bases(
         # Where all images go on alike, the chain above is their base.
         and all(len(nodes[c].images) < len(node.images) for c in children.get(chain, ()))
     }
+    # In no order: a set's changes from run to run, and whoever asks sorts.
     return [_base(chain, nodes, shared, saved) for chain in shared]
 
 
@@ -54,12 +55,14 @@ def _nodes(layers: Iterable[Mapping[str, Any]]) -> dict[str, _Node]:
     nodes: dict[str, _Node] = {}
     below = ""
     for row in layers:
+        # Rows are by image and position, so the one before is the layer below.
         parent = below if row["position"] else ""
         chain = below = row["chain"]
         node = nodes.get(chain)
         if node is None:
             node = nodes[chain] = _Node(row, parent)
         node.images.append(row["image"])
+        # What lies above may use a file or not: only what no image uses is sure to be wasted.
         node.wasted = min(node.wasted, row["wasted"])
         if row["name"]:
             node.names[row["name"]] += 1

@@ -91,6 +91,7 @@ class FolderCache:
         One machine at a time should do this, now and then: it looks at all files.
         """
         found = []
+        # Unlike a shell's, pathlib's "*" also matches names that begin with a dot.
         for path in self._folder.glob("??/*"):
             with contextlib.suppress(OSError):  # another machine deletes it just now
                 status = path.stat()
@@ -109,6 +110,7 @@ class FolderCache:
 
     def _path(self, kind: str, key: str) -> Path:
         name = hashlib.sha256(f"{kind}\0{key}".encode()).hexdigest()
+        # 256 directories, as git has for its objects: very large ones are slow on some drives.
         return self._folder / name[:2] / f"{name[2:]}.{kind}"
 
     def _get(self, kind: str, key: str) -> bytes | None:
@@ -116,6 +118,7 @@ class FolderCache:
         path = self._path(kind, key)
         try:
             sealed = path.read_bytes()
+            # Not at every read: on a network drive each change of a time is a request.
             if path.stat().st_mtime < time.time() - _USED_LATELY:
                 os.utime(path)
         except OSError:
@@ -128,9 +131,11 @@ class FolderCache:
         path = self._path(kind, key)
         with contextlib.suppress(OSError):
             path.parent.mkdir(exist_ok=True)
+            # In the same directory: os.replace() works within one file system only.
             handle, beside = tempfile.mkstemp(dir=path.parent, prefix=".")
             try:
                 with os.fdopen(handle, "wb") as file:
+                    # No fsync(): what a crash has left incomplete does not fit its digest.
                     file.write(hashlib.sha256(data).digest() + data)
                 os.replace(beside, path)
             except BaseException:

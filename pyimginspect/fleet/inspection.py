@@ -29,6 +29,7 @@ from pyimginspect.sources.options import LayerCache
 
 __all__ = ["Inspection", "Plan", "inspect_fleet"]
 
+# As many as there are connections to one registry (sources/adapters.py).
 _RESOLVERS = 16  # names resolved at a time: most of it is waiting
 
 
@@ -113,6 +114,7 @@ class Inspection:
         settings = Settings(
             cache=place, policy=plan.policy, today=datetime.datetime.now(datetime.UTC).date()
         )
+        # Callbacks run in reverse: the engine ends first, the cache closes after all that use it.
         self._stack.callback(work.close)
         cache = work.open_cache(place)
         if isinstance(cache, FolderCache) and place.size is not None:
@@ -211,6 +213,7 @@ def _place(plan: Plan) -> CacheAt:
     folder = str(plan.cache) if plan.cache is not None else None
     if plan.cluster is None:
         return CacheAt(folder=folder, size=plan.cache_size)
+    # A directory of the user's home is another one on each machine.
     if folder is None:
         raise InvalidReferenceError(
             "a cluster's workers need a cache that they share",
@@ -220,4 +223,5 @@ def _place(plan: Plan) -> CacheAt:
 
 
 def _temporary() -> tempfile.TemporaryDirectory[str]:
+    # Windows deletes no file that is open, as a process that is just ending may have one.
     return tempfile.TemporaryDirectory(prefix="pyimginspect-", ignore_cleanup_errors=True)

@@ -42,6 +42,7 @@ class LayersUnderWay:
     def add(self, identity: str, planned: Planned, position: int) -> bool:
         """Have an image wait for a layer that it has; return whether it is to be read now."""
         new = identity not in self._readings
+        # In the order in which they came: the first is the one that is asked.
         reading = self._readings.setdefault(identity, _Reading())
         reading.carriers.append(Carrier(planned, position))
         reading.waiting[planned.key] = None
@@ -65,6 +66,7 @@ class LayersUnderWay:
         carrier = reading.carriers.popleft()
         key = carrier.planned.key
         failed: list[tuple[str, BaseException]] = []
+        # The bytes themselves are wrong: this image has no other.
         if isinstance(error, LayerError):
             reading.waiting.pop(key, None)
             failed.append((key, error))

@@ -35,6 +35,7 @@ def pack_report(report: Report) -> tuple[bytes, Report]:
     try:
         return pack(msgspec.json.encode(report)), report
     except UnicodeEncodeError:
+        # Names that are no UTF-8 have surrogates in Python, which cannot be encoded.
         data = msgspec.json.encode(report.to_dict())
         return pack(data), from_json(data, Report)
 

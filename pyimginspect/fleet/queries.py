@@ -27,6 +27,7 @@ WHERE NOT finding.waived
 GROUP BY finding.rule, finding.subject, finding_layer.layer
 """
 
+# A layer's waste differs from image to image, by what lies above it.
 TOTALS = """
 WITH once AS (
     SELECT layer.stored, min(wasted) AS least, max(wasted) AS most
@@ -48,6 +49,7 @@ SELECT
     (SELECT ifnull(sum(most), 0) FROM once) AS wasted_once_anywhere
 """
 
+# Findings of one rule may overlap in a layer: no fix saves more than the layer stores.
 FIXES = f"""
 WITH each AS ({_EACH}),
 fixes AS (
@@ -105,6 +107,7 @@ GROUP BY layer.id
 ORDER BY images DESC, layer.stored DESC, layer.diff_id
 """
 
+# "second" needs another that is the effective one: an image without any has no second Python.
 PYTHONS = """
 SELECT python.version, python.implementation, python.origin, python.packages,
     min(python.path) AS path, layer.diff_id AS layer,
@@ -119,6 +122,7 @@ GROUP BY python.version, python.implementation, python.origin, python.packages, 
 ORDER BY count(DISTINCT python.image) DESC, python.version, layer.diff_id
 """
 
+# "status = 'deferred'" is 0 or 1 in SQLite, so what really failed comes first.
 FAILED = """
 SELECT name AS reference, platform, status, error FROM reference
 WHERE status != 'inspected' ORDER BY status = 'deferred', name, platform
@@ -151,6 +155,7 @@ def groups(by: str) -> tuple[str, tuple[str, ...]]:
     """
     values: tuple[str, ...] = ()
     if by.startswith("label:"):
+        # Not json_extract(), whose paths are divided at dots: most names of labels have some.
         expression = "ifnull((SELECT value FROM json_each(image.labels) WHERE key = ?), '')"
         values = (by.removeprefix("label:"),)
     elif by in _GROUPS:

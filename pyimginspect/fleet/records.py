@@ -45,6 +45,7 @@ class Target(Struct, frozen=True, kw_only=True):
         return f"{self.reference} ({self.platform})" if self.platform else self.reference
 
 
+# gc=False: texts and numbers alone, which are part of no cycle, and a fleet has millions.
 class LayerRow(Struct, frozen=True, kw_only=True, gc=False):
     """One layer of one image. Sizes are in bytes.
 
@@ -126,6 +127,7 @@ class Folded(Struct, frozen=True, kw_only=True):
     report: bytes
 
 
+# dict=True is where cached_property puts its value.
 class Outcome(Struct, frozen=True, kw_only=True, dict=True):
     """What became of one target.
 

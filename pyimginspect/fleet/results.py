@@ -147,6 +147,7 @@ class Fleet:
         return names
 
     def _with_images(self, kind: Any, row: dict[str, Any], images: list[int]) -> Any:
+        # A run that writes meanwhile may have dropped the names of an image.
         names = sorted(self._names[image] for image in set(images) if image in self._names)
         return from_builtins({**row, "images": len(names), "references": names}, kind)
 

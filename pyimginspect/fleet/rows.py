@@ -64,6 +64,7 @@ def _layers(report: Report) -> tuple[LayerRow, ...]:
         identity = layer.diff_id or f"none:{hashlib.sha256(name).hexdigest()}"
         if layer.toc_digest is not None:  # not verified, so it must not be mixed up with what is
             identity += f" by {layer.toc_digest}, {layer.size}"
+        # ChainID of OCI's config.md: the digest of the one below, a space, and the diff ID.
         chain = digest_of(f"{chain} {identity}".encode()) if chain else identity
         rows.append(
             LayerRow(
@@ -104,6 +105,7 @@ def _savings(finding: Finding) -> dict[int, int]:
     layers = sorted(set(finding.layers))
     if finding.savings or not layers:
         return dict.fromkeys(layers, 0) | dict(finding.savings)
+    # The rest is spread over the first ones, so that the parts add up.
     part, rest = divmod(finding.saving, len(layers))
     return {layer: part + (number < rest) for number, layer in enumerate(layers)}
 

@@ -118,6 +118,7 @@ class Run:
                 return
             if self._in_flight:
                 self._wake.wait(_PATIENCE)
+                # Before the engines are asked: what ends after that sets it again.
                 self._wake.clear()
             for done in self._resolver.completed():
                 self._resolved(done.key, done)
@@ -127,6 +128,7 @@ class Run:
     # --- targets ------------------------------------------------------------------------------
     def _fill(self) -> None:
         """Begin with as many more targets as the window has room for."""
+        # Outcomes count, too: failures that are known need no work, and would pile up.
         while self._more and self._in_flight < self._window and len(self._outcomes) < self._window:
             target = next(self._targets, None)
             if target is None:
@@ -142,6 +144,7 @@ class Run:
             self._begin(target)
 
     def _begin(self, target: Target) -> None:
+        # Before anything is asked for: a registry is not to be asked again for what is gone.
         if not self._retry_failed and (error := self._store.failure(target)) is not None:
             self._store.keep(target)
             self._failed(target, "failed", error, known=True)
@@ -154,6 +157,7 @@ class Run:
 
     def _resolved(self, target: Any, done: Done) -> None:
         self._asked.discard(target)
+        # A registry's list does not tell charts and signatures from images; opening one does.
         if isinstance(done.error, ArtifactError):
             self._skipped.add("artifacts that are no images", str(target))
             self._in_flight -= 1
@@ -195,6 +199,7 @@ class Run:
             self._store.name(target, kept.row, planned.named)
             self._inspected(target, planned.key, kept.report, planned.named, kept.fails, known=True)
             return
+        # Another name of an image that is on its way.
         image = self._images.get(planned.key)
         if image is not None:
             image.targets.append((target, planned.named))
@@ -244,6 +249,7 @@ class Run:
 
     def _not_read(self, identity: str, error: BaseException) -> None:
         """Try the next who has the layer; what one gets wrong fails the images that it brought."""
+        # What has not begun of that registry is deferred.
         if isinstance(error, QuotaError):
             self._exhausted.add(self._layers.carrier(identity).planned.registry)
         if isinstance(error, WorkerDiedError):  # as it would from any other

@@ -43,6 +43,7 @@ class CacheAt(Struct, frozen=True, kw_only=True):
 
 def holds(cache: LayerCache, layer: LayerRef) -> bool:
     """Whether a cache has the index of a layer."""
+    # An index by the diff ID is verified; one by a table of contents has a key of its own.
     keys = {layer.diff_id, layer.identity} - {None}
     if isinstance(cache, Cache | FolderCache):
         return any(cache.holds(key) for key in keys if key is not None)
@@ -61,4 +62,5 @@ class Settings(Struct, frozen=True, kw_only=True):
         """What of the settings a kept image depends on: not on the day, where no waiver does."""
         waivers = self.policy.waivers
         holding = [each.expires is None or each.expires >= self.today for each in waivers]
+        # "deterministic" sorts sets and dictionaries, whose order may change from run to run.
         return msgspec.json.encode((self.policy, holding), order="deterministic").decode()

@@ -218,6 +218,7 @@ class Store:
         row = self._database.execute(
             "INSERT INTO layer (diff_id, size, stored, entries, blob_size) VALUES (?, ?, ?, ?, ?)"
             " ON CONFLICT (diff_id) DO UPDATE SET blob_size = ifnull(blob_size, excluded.blob_size)"
+            # lastrowid is not set by an update, and DO NOTHING would return no row.
             " RETURNING id",
             (layer.identity, layer.size, layer.stored, layer.entries, layer.blob_size),
         ).fetchone()[0]
@@ -245,6 +246,7 @@ class Store:
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
         with self._translated():
+            # Locks for writing at once: to raise a read lock later may fail without waiting.
             self._database.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -278,6 +280,7 @@ def connect(path: Path, *, write: bool = False) -> sqlite3.Connection:
             path if write else f"{path.absolute().as_uri()}?mode=ro",
             uri=not write,
             timeout=_PATIENCE,
+            # Or the module would begin transactions of its own.
             isolation_level=None,
             check_same_thread=False,
         )
@@ -295,6 +298,7 @@ def _prepare(database: sqlite3.Connection, path: Path, *, write: bool) -> None:
     version = _pragma(database, "user_version")
     empty = not database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
     if empty and write:
+        # Readers do not wait for the run, nor it for them.
         database.execute("PRAGMA journal_mode = WAL")
         database.executescript(
             f"BEGIN; {TABLES} PRAGMA application_id = {APPLICATION};"
@@ -307,7 +311,9 @@ def _prepare(database: sqlite3.Connection, path: Path, *, write: bool) -> None:
             f"{path} is a results file of version {version}, this release has version {VERSION}",
             hint="give another name to --results; layers in the cache are not read again",
         )
+    # Off by default, and for each connection.
     database.execute("PRAGMA foreign_keys = ON")
+    # With WAL a crash of the system costs the last images, never the file (SQLite, "synchronous").
     database.execute("PRAGMA synchronous = NORMAL")
 
 
@@ -326,6 +332,7 @@ def _lock(path: Path) -> sqlite3.Connection:
     except sqlite3.Error as exc:
         raise ResultsError(f"{path} cannot be written: {exc}") from exc
     try:
+        # No journal beside the lock: nothing is ever written to it.
         lock.execute("PRAGMA journal_mode = MEMORY")
         lock.execute("BEGIN EXCLUSIVE")
     except sqlite3.Error as exc:

@@ -10,6 +10,8 @@ APPLICATION = 0x70796966
 VERSION = 2
 """Raised with every change of the tables."""
 
+# WITHOUT ROWID: the key is most of such a row, and would be stored twice. SQLite makes no index for
+# a foreign key by itself, and scans the table for what refers to a row that is deleted.
 TABLES = """
 CREATE TABLE image (
     id INTEGER PRIMARY KEY,

@@ -42,6 +42,7 @@ from pyimginspect.sources.selection import LayerRef
 
 __all__ = ["Planned", "Result", "decode_result", "fold", "plan", "read", "registry_of", "words_of"]
 
+# As many as SharedBases keeps paths (fleet/bases.py).
 _MOST_ENTRIES = 60_000
 """Entries of indexes that a worker keeps decoded: those of a big base image."""
 
@@ -109,6 +110,7 @@ def platforms(settings: Settings, target: Target) -> tuple[Target, ...]:
         return (plain,)
     from pyimginspect.sources.registry import registry_platforms
 
+    # An index, whose platforms are all that "all" can mean; another source has one image.
     found = registry_platforms(text, _options(settings, plain))
     return tuple(msgspec.structs.replace(target, platform=each) for each in found) or (plain,)
 
@@ -121,6 +123,7 @@ def save(settings: Settings, service: Literal["docker", "podman"], group: Iterab
     from pyimginspect.sources.daemon import save_together
 
     names = [target.reference.partition(":")[2] for target in group]
+    # Nothing is lost: whatever is not in the cache then is saved alone.
     with contextlib.suppress(PyimginspectError):
         save_together(service, names, _options(settings, Target(reference="")))
 
@@ -134,6 +137,7 @@ def plan(settings: Settings, target: Target) -> Planned:
     resolved = resolve(target.reference, _options(settings, target))
     if any(layer.diff_id is None for layer in resolved.layers):
         key = f"whole:{uuid.uuid4()}"  # what it holds is not known before it is read
+        # Indexes do not travel: whoever folds it reads it again.
         bare = msgspec.structs.replace(resolved, indexed={})
         return Planned(target=target, key=key, resolved=bare, whole=True)
     for layer in resolved.layers:
@@ -152,6 +156,7 @@ def reading(planned: Planned, position: int) -> Reading:
     """Return what :func:`read` must know to read one layer of an image."""
     layer, carrier = planned.resolved.layers[position], planned.resolved.carrier
     if isinstance(carrier, FileCarrier):
+        # Only the one layer's place is sent.
         carrier = FileCarrier(blobs={layer.place: carrier.blobs[layer.place]})
     return Reading(target=planned.target, carrier=carrier, layer=layer)
 
@@ -217,6 +222,7 @@ def words_of(error: BaseException, target: Target) -> str:
 
 def registry_of(target: Target) -> str:
     """Return the host that a target's layers come from; empty for what is on this machine."""
+    # A reference may have "http://" after its prefix.
     text = target.reference.removeprefix("registry:").partition("://")[2] or target.reference
     try:
         return parse_name(text.removeprefix("registry:")).registry
@@ -266,6 +272,7 @@ def _options(settings: Settings, target: Target, carrier: Carrier | None = None)
         verify=isinstance(carrier, FileCarrier),
         probes=registered(),
         cache=open_cache(settings.cache),
+        # There is a process for each processor already.
         workers=1,
         connections=_shared.connections,
     )
@@ -278,9 +285,11 @@ def _key(settings: Settings, resolved: Resolved, identity: str | None) -> str:
     image: the report repeats both.
     """
     probes = [probe.name for probe in registered()]
+    # OCI image specification, annotations.md.
     base = resolved.annotations.get("org.opencontainers.image.base.name", "")
     layers = [(layer.diff_id, layer.absent, layer.identity) for layer in resolved.layers]
     attached = resolved.attestations
+    # repr() of tuples tells where one part ends: joined texts would not.
     parts = (code_identity(), probes, settings.key, identity, layers, base, attached)
     return hashlib.sha256(repr(parts).encode("utf-8", "backslashreplace")).hexdigest()
 
@@ -307,10 +316,12 @@ class _Recent:
 
     def put(self, diff_id: Digest | None, index: LayerIndex) -> None:
         """Keep an index, and drop what was not used for longest."""
+        # One that is larger than all that may be kept would push out everything, and then itself.
         if diff_id is None or diff_id in self._indexes or len(index.entries) > self._most:
             return
         self._indexes[diff_id] = index
         self._entries += len(index.entries)
+        # By entries and not by number: indexes have ten of them or fifty thousand.
         while self._entries > self._most:
             _, dropped = self._indexes.popitem(last=False)
             self._entries -= len(dropped.entries)

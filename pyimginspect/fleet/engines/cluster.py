@@ -26,6 +26,7 @@ from pyimginspect.report_cache import code_identity
 __all__ = ["Cluster"]
 
 _CONNECT = 30.0  # seconds to wait for the scheduler at first
+# A scheduler that Kubernetes restarts on another node takes some minutes.
 _RETURN = 600.0  # seconds to wait for one that went away
 _PAUSE = 2.0
 _REACH = 2.0  # seconds for a worker to take a connection
@@ -69,6 +70,7 @@ class Cluster:
 
         ended, lost = [], []
         for done in self._inbox.take():
+            # Of a future that was given up, or of an earlier connection.
             if self._futures.get(done.key) is None or done.key not in self._calls:
                 continue
             del self._futures[done.key]
@@ -81,11 +83,13 @@ class Cluster:
                 continue
             del self._calls[done.key]
             ended.append(Done(done.key, None, _died()) if killed else done)
+        # Nothing else runs: if a worker dies now, it was this call that ended it.
         if self._suspects and not self._futures:
             self._alone = self._suspects.pop(0)
             self._start(self._alone)
         if lost:
             self._again()
+        # Not before: until a call has ended there may be no workers to try.
         elif ended and self._client.direct_to_workers is None:
             self._client.direct_to_workers = _are_reachable(self._client)
         return ended
@@ -102,6 +106,7 @@ class Cluster:
         name = f"pyimginspect-{call.fn.__name__}-{uuid.uuid4().hex}"
         # All that is sent goes by the scheduler, which takes pieces of a kilobyte better than ten.
         packed = pack(pickle.dumps((call.fn, call.args), pickle.HIGHEST_PROTOCOL))
+        # dask takes equal keys for one task, and would not make a call again: each has its own.
         future = self._client.submit(_called, self._code, packed, key=name, pure=False)
         self._futures[key] = future
         future.add_done_callback(lambda done: self._inbox.put(_settled(key, done)))
@@ -127,6 +132,7 @@ class Cluster:
         end = time.monotonic() + patience
         while True:
             try:
+                # Not the default client: the program that uses this may have one of its own.
                 return Client(self._address, timeout=5, set_as_default=False)
             except (OSError, TimeoutError, ValueError) as exc:
                 if time.monotonic() > end or isinstance(exc, ValueError):
@@ -159,6 +165,7 @@ def _called(code: str | None, packed: bytes) -> Any:
             "a worker has another version of pyimginspect, or of what it is made with",
             hint="give the workers the same image as the driver",
         )
+    # Whoever can reach a scheduler of dask's may execute code on its workers in any case.
     fn, args = pickle.loads(unpack(packed))
     return fn(*args)
 
@@ -168,6 +175,7 @@ def _are_reachable(client: Any) -> bool | None:
 
     Who is outside of the workers' network sees the scheduler alone. ``None`` without workers.
     """
+    # -1 is all of them: there are releases of distributed that return five by default.
     for address in client.scheduler_info(n_workers=-1)["workers"]:
         place = urlsplit(address)
         try:
@@ -181,6 +189,7 @@ def _are_reachable(client: Any) -> bool | None:
 def _check(client: Any) -> int:
     """Return the number of workers. Raises :class:`ClusterError` for those with many threads."""
     workers = client.scheduler_info(n_workers=-1)["workers"]
+    # Reading is Python's work, done under one interpreter lock.
     several = [name for name, worker in workers.items() if worker["nthreads"] != 1]
     if several:
         raise ClusterError(

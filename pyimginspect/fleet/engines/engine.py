@@ -50,6 +50,7 @@ class Inbox:
         """Add what has ended, and wake who waits."""
         with self._lock:
             self._items.append(done)
+        # After the item is there, or who wakes might find nothing and wait again.
         self._wake.set()
 
     def take(self) -> list[Done]:

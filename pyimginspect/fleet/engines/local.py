@@ -65,6 +65,7 @@ class Processes:
                 ended.append(Done(done.key, None, _died()))
             else:
                 self._suspects.append(call)
+            # A broken pool takes no more calls (concurrent.futures): the next one makes another.
             if isinstance(done.error, BrokenProcessPool):
                 self._end_pool()
                 self._on_trial = False
@@ -83,6 +84,7 @@ class Processes:
             return
         while not self._suspects and self._waiting and len(self._running) < self.workers:
             self._start(self._waiting.popleft())
+        # Alone in the pool: when it breaks now, this call did it.
         if self._suspects and not self._running:
             self._on_trial = True
             self._start(self._suspects.popleft())
@@ -107,6 +109,8 @@ class Processes:
         pool, self._pool = self._pool, None
         if pool is None:
             return
+        # There is no public way to them before Python 3.14 (kill_workers), and shutdown() lets
+        # calls that run go on, which may take minutes.
         processes = list((pool._processes or {}).values())
         manager = getattr(pool, "_executor_manager_thread", None)
         pool.shutdown(wait=False, cancel_futures=True)
@@ -133,6 +137,8 @@ def _died() -> WorkerDiedError:
 
 def _prepare() -> None:
     """Make ready in a new process: it ends with its parent, and not by itself at Ctrl-C."""
+    # A terminal sends Ctrl-C to all processes in the foreground, and a traceback of each would
+    # follow.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
     gc.disable()  # see pyimginspect.fleet.work
@@ -141,5 +147,6 @@ def _prepare() -> None:
 def _end_with_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
+        # The sentinel is ready when the parent has ended, however it did.
         wait([parent.sentinel])
         os._exit(1)

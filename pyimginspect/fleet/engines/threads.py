@@ -36,6 +36,7 @@ class Threads:
 
 def settle(inbox: Inbox, key: Hashable, future: Future[Any]) -> None:
     """Put into ``inbox`` what became of a future that is done."""
+    # By close(): nobody waits for it any more.
     if future.cancelled():
         return
     error = future.exception()

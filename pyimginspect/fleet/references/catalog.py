@@ -41,6 +41,7 @@ def registry_images(text: str, choice: Choice, skipped: Skipped) -> Iterator[str
             if choice.excludes(f"{host}/{repository}"):
                 skipped.add("repositories excluded", f"{host}/{repository}")
                 continue
+            # Not fnmatch(), which ignores case on Windows: tags differ by case everywhere.
             tags = [tag for tag in listing.tags(repository) if fnmatchcase(tag, tag_pattern)]
             for tag in choice.choose(f"{host}/{repository}", tags, skipped):
                 name = f"{host}/{repository}:{tag}"
@@ -62,6 +63,7 @@ def _repositories(listing: Listing, pattern: str) -> Iterator[str]:
         yield pattern
         return
     try:
+        # Docker Hub and GHCR refuse it: where many share a registry, a list tells too much.
         names = listing.catalog()
     except Refused as exc:
         listed = product_listing(listing, pattern)
@@ -72,4 +74,5 @@ def _repositories(listing: Listing, pattern: str) -> Iterator[str]:
                 f"registry:{listing.host}/NAME:*, or a list of them with @FILE",
             ) from exc
         names = listed
+    # In order, so that two runs begin with the same images.
     yield from sorted(name for name in names if fnmatchcase(name, pattern))

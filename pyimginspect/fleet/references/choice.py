@@ -15,6 +15,7 @@ from pyimginspect.errors import InvalidReferenceError
 
 __all__ = ["Choice", "Skipped"]
 
+# Of each kind, for who wants to see what was left out; the counts are exact in any case.
 _MOST_NAMED = 1000
 
 
@@ -71,12 +72,14 @@ class Choice(Struct, frozen=True, kw_only=True):
         forms = {name, without_host}
         for form in (name, without_host):
             repository, colon, tag = form.rpartition(":")
+            # A colon before the last slash is that of a host's port.
             if colon and "/" not in tag:
                 forms.add(repository)
         return any(fnmatchcase(form, glob) for form in forms if form for glob in self.exclude)
 
     def choose(self, repository: str, tags: Iterable[str], skipped: Skipped) -> list[str]:
         """Return those of a repository's tags that are wanted, in the order of their names."""
+        # The whole tag, as with --exclude: "1" is not meant to take "3.11-slim" as well.
         wanted = [tag for tag in tags if not self.tags or re.fullmatch(self.tags, tag)]
         if self.versions or self.newest is not None:
             wanted = self._by_version(repository, wanted, skipped)
@@ -94,5 +97,6 @@ class Choice(Struct, frozen=True, kw_only=True):
                 continue
             if not self.versions or specifiers.contains(version, prereleases=early):
                 versions.append((version, tag))
+        # By version and then by tag, so that "1.0" and "v1.0" are in one order on every run.
         versions.sort(reverse=True)
         return [tag for _, tag in versions[: self.newest]]

@@ -15,6 +15,8 @@ from pyimginspect.sources.stores import ArchiveStore, LayoutStore
 
 __all__ = ["is_folder", "saved_images"]
 
+# By name, unlike a single path: to open every file below a directory would take long, and most
+# of them are no archives.
 _ENDINGS = (".tar", ".tgz", ".tzst", ".txz", ".tbz2", ".tar.gz", ".tar.zst", ".tar.xz", ".tar.bz2")
 
 
@@ -32,6 +34,7 @@ def saved_images(folder: str, skipped: Skipped) -> Iterator[str]:
     """
     for place, folders, files in os.walk(folder):
         layouts = [name for name in folders if _is_layout(os.path.join(place, name))]
+        # In place: os.walk() goes into what is left in the list, and into no layout.
         folders[:] = sorted(name for name in folders if name not in layouts)
         for name in sorted([*layouts, *files]):
             path = os.path.join(place, name)
@@ -73,6 +76,7 @@ def _names(path: str) -> list[str]:
     manifest = store.document("manifest.json")
     if manifest is not None:
         images = parse_docker_manifest(manifest, "manifest.json")
+        # Reversed, so that of an image with several names the first one stays.
         by_config = {i.config: i.repo_tags[0] for i in reversed(images) if i.repo_tags}
         return sorted(by_config.values())
     index = store.document("index.json")

@@ -22,6 +22,7 @@ def installed_images(
     """
     for identity, names in list_images(service):
         wanted = sorted(name for name in names if fnmatchcase(name, pattern))
+        # The first by name, so that it is the same on every run.
         if wanted:
             yield f"{service}:{wanted[0]}"
         elif not names:

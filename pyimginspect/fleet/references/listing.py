@@ -18,7 +18,10 @@ from pyimginspect.sources.transport import Transport
 __all__ = ["Listing", "Refused"]
 
 _PAGE = 1000  # names; registries may give fewer
+# Larger than any real one: a thousand names of 255 characters are 250 kB, but some registries
+# ignore "n" and send all that they have.
 _LARGEST_PAGE = 32 << 20  # bytes
+# More than any registry lists. All are kept, to notice one that goes in circles.
 _MOST_NAMES = 2_000_000
 # RFC 8288, 3, as the distribution specification uses it ("Listing Tags").
 _NEXT = re.compile(r"<([^<>]*)>\s*;[^<]*?\brel\s*=\s*\"?next\"?", re.IGNORECASE)
@@ -85,6 +88,7 @@ class Listing:
                     seen[name] = None
                     yield name
             following = self._next(following, link)
+            # A page that brings no new name counts too: the next address may change without end.
             if following is not None and (following in asked or len(seen) == before):
                 raise RegistryError(f"{self.host} lists the same again and again")
             if len(seen) > _MOST_NAMES:
@@ -100,6 +104,7 @@ class Listing:
             status = response.status_code
             if status == 404 and repository:
                 raise ImageNotFoundError(f"{self.host} has no repository {repository}")
+            # Closed, or not built in: _catalog need not exist (distribution specification).
             if status in (401, 403, 404, 405, 501):
                 raise Refused(f"it answers {status}")
             if status != 200:
@@ -112,6 +117,7 @@ class Listing:
 
     def _next(self, path: str, link: str) -> str | None:
         """Return the path of the next page, which must be on the same host."""
+        # As long as the headers that servers usually take.
         found = _NEXT.search(link[:8192])
         if found is None:
             return None
@@ -128,6 +134,7 @@ class Listing:
 def _field(name: str) -> Callable[[Any], list[str]]:
     def names_of(document: Any) -> list[str]:
         listed = document.get(name) if isinstance(document, dict) else None
+        # distribution writes null for a repository that has lost its last tag.
         return [item for item in listed or () if isinstance(item, str)]
 
     return names_of

@@ -16,6 +16,7 @@ from pyimginspect.fleet.records import Target
 
 __all__ = ["read_list"]
 
+# kubectl writes some 10 kB for each pod: enough for a hundred thousand.
 _LARGEST = 1 << 30  # bytes
 
 
@@ -26,10 +27,12 @@ def read_list(name: str) -> Iterator[Target]:
     the digest that the node pulled. Raises :class:`InvalidReferenceError`.
     """
     text = _read(name)
+    # No reference begins so, but JSON does.
     if text.lstrip()[:1] in ("{", "["):
         yield from _pods(text, name)
         return
     for line in text.splitlines():
+        # With the space: a path may have "#" in it.
         reference = line.partition(" #")[0].strip()
         if reference and not reference.startswith("#"):
             if reference.startswith("@"):
@@ -46,6 +49,7 @@ def _read(name: str) -> str:
         else:
             with Path(name).open("rb") as file:
                 data = file.read(_LARGEST)
+        # Editors and PowerShell on Windows put a byte order mark before UTF-8.
         return data.decode("utf-8-sig")
     except OSError as exc:
         raise InvalidReferenceError(f"the list '{name}' cannot be read: {exc.strerror}") from exc
@@ -61,6 +65,7 @@ class _Container(Struct):
 class _Status(Struct, rename="camel"):
     container_statuses: list[_Container] | None = None
     init_container_statuses: list[_Container] | None = None
+    # Of kubectl debug, added to a pod that runs.
     ephemeral_container_statuses: list[_Container] | None = None
 
 
@@ -86,6 +91,7 @@ class _Pods(Struct):
 def _pods(text: str, name: str) -> Iterator[Target]:
     try:
         document: Any = msgspec.json.decode(text)
+        # kubectl get pod NAME writes the pod itself, without a list around it.
         if isinstance(document, dict) and "items" not in document:
             document = {"items": [document]}
         elif isinstance(document, list):

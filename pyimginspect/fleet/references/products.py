@@ -17,6 +17,7 @@ from pyimginspect.sources.credentials import find_credentials
 
 __all__ = ["product_listing"]
 
+# What fnmatch gives a meaning.
 _WILD = set("*?[")
 
 
@@ -24,6 +25,7 @@ def product_listing(listing: Listing, pattern: str) -> list[str] | None:
     """Return the repositories that may match ``pattern``; ``None`` where no product lists them."""
     challenge = parse_challenges(listing.challenge()).get("bearer", {})
     realm = urlsplit(challenge.get("realm", ""))
+    # GitLab's own token service; everything else is tried as Harbor.
     if realm.path.endswith("/jwt/auth"):
         return _first_of(_gitlab(listing, realm.scheme, realm.netloc, pattern))
     return _first_of(_harbor(listing, pattern))
@@ -60,10 +62,12 @@ def _gitlab(listing: Listing, scheme: str, host: str, pattern: str) -> Iterator[
         fixed.append(part)
     listing.check(f"{scheme}://{host}/")
     credentials = find_credentials(listing.host, "").found
+    # GitLab's header for access tokens, which also are passwords for its registry.
     headers = {"PRIVATE-TOKEN": credentials.secret} if credentials is not None else {}
     api = Listing(host, plain=scheme == "http")
     try:
         while fixed:
+            # One path segment: GitLab's API takes a path for an ID with its slashes encoded.
             identity = quote("/".join(fixed), safe="")
             for kind in ("groups", "projects"):
                 path = f"/api/v4/{kind}/{identity}/registry/repositories?per_page=100"
