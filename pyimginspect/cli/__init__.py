@@ -77,6 +77,7 @@ def run() -> NoReturn:
     """Be the process of the command: run it, and end without taking everything apart first."""
     kept: list[api.OpenedImage] = []
     status = _main(None, kept, is_process=True)
+    # os._exit(), by which the process ends, flushes nothing.
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, OSError, ValueError):
             stream.flush()
@@ -182,6 +183,7 @@ def _inspect(request: Request, kept: list[api.OpenedImage]) -> tuple[list[Result
         cache = open_cache(args, stack)
         progress = open_progress(args, stack)
         connections = stack.enter_context(Connections(args.timeout))
+        # One after the other: the layers of one image are read in parallel already.
         for reference in ([args.against] if args.against else []) + args.images:
             kept.clear()
             try:
@@ -196,9 +198,12 @@ def _inspect(request: Request, kept: list[api.OpenedImage]) -> tuple[list[Result
                     results.append(_result(image, args, page=page))
                     kept[:] = [image]
             except PyimginspectError as exc:
+                # SARIF, JUnit and their like have a place for it, by which a pipeline shows that it
+                # failed.
                 if len(args.images) == 1 and not request.documents:
                     raise
                 _complain(str(exc.at(image=reference)))
+                # Documents name the image beside the message.
                 message = str(exc).removeprefix(f"{reference}: ")
                 failures.append(Failure(reference=reference, message=message))
     return results, failures

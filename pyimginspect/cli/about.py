@@ -32,6 +32,7 @@ def all_rules() -> dict[str, Rule]:
         rule.id: msgspec.structs.replace(rule, page=f"{pages}/{rule.id}.md")
         for rule in builtin_rules()
     }
+    # In this order: a third party's rule of the same name must not take the page of a built-in one.
     return {**catalogue(), **ours, **OWN_RULES}
 
 
@@ -55,6 +56,7 @@ def compiled_modules() -> bool:
     from importlib.machinery import ExtensionFileLoader
     from importlib.util import find_spec
 
+    # One of the modules that setup.py may compile with mypyc; all of them are, or none.
     spec = find_spec("pyimginspect.layers.tar")
     return spec is not None and isinstance(spec.loader, ExtensionFileLoader)
 

@@ -60,6 +60,7 @@ class _Parser(argparse.ArgumentParser):
 
     def _nearest(self, message: str) -> str:
         """Return a hint where the message is about an option that is like one that exists."""
+        # argparse has no hook for this; its messages are what there is to go by.
         if (choice := _CHOICE.search(message)) is not None:
             return nearest(choice[1], re.findall(r"[^\s,']+", choice[2]))
         unknown = message.removeprefix("unrecognized arguments: ").split(" ")[0]
@@ -80,6 +81,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     given = sys.argv[1:] if arguments is None else arguments
     parser = build_parser()
     read_environment(parser)
+    # argparse takes what begins with a dash for an option, unless it is one dash alone.
     args = parser.parse_args(_protected(given))
     args.images = [image.removeprefix(_INPUT) for image in args.images]
     for name in ("against", "base"):
@@ -125,6 +127,7 @@ def read_environment(parser: argparse.ArgumentParser) -> None:
         elif isinstance(action, argparse._CountAction):
             if not text.isdecimal():
                 raise InvalidReferenceError(f"{name} is '{text}'", hint="a number")
+            # Python refuses to read integers of more than 4,300 digits, with an error of its own.
             value = int(text[:2])
         elif isinstance(action, argparse._AppendAction):
             value = text.split(",")
@@ -137,6 +140,7 @@ def read_environment(parser: argparse.ArgumentParser) -> None:
 
 def given_options(arguments: Sequence[str] | None) -> frozenset[str]:
     """Return the names of the settings that the command line itself has."""
+    # The environment is left out here, or its values would pass for given ones.
     parser = build_parser()
     for action in parser._actions:
         action.default = argparse.SUPPRESS
@@ -153,6 +157,7 @@ def build_parser() -> argparse.ArgumentParser:
         description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        # An abbreviation would become ambiguous, and fail, with the next option that begins so.
         allow_abbrev=False,
         add_help=False,  # argparse would not say that its help could not be written
     )

@@ -25,6 +25,7 @@ def put_asides(
         put(_json(asides, several=len(args.images) > 1), target, exact=True)
         return
     texts = [_text(aside, target, args) for aside in asides]
+    # A Dockerfile must arrive byte for byte; a list of edits may be escaped for the terminal.
     put("\n".join(texts), target, exact=args.plan == "dockerfile")
 
 

@@ -10,6 +10,7 @@ from pyimginspect.report import SEVERITIES
 
 __all__ = ["completion"]
 
+# Both engines take Go templates; errors are hidden, as either may be missing or not running.
 _LIST = "images --filter dangling=false --format '{{.Repository}}:{{.Tag}}' 2>/dev/null"
 # Names of images have colons, at which bash ends a word (COMP_WORDBREAKS): it wants the part after
 # the last colon alone.
@@ -27,6 +28,7 @@ _pyimginspect_policies() {{
   compgen -f -- "$1"
 }}
 """
+# _values takes what follows a colon for a message, unless a backslash stands before it.
 _ZSH = f"""
 _pyimginspect_images() {{
   local -a names
@@ -65,6 +67,7 @@ def completion(shell: str) -> str:
             complete = {"bash": "_pyimginspect_images", "zsh": "_pyimginspect_images"}
         elif action.dest == "policy":
             complete = {"bash": "_pyimginspect_policies", "zsh": "_pyimginspect_policies"}
+        # shtab offers files by itself for no option: argparse does not tell what a value is.
         elif action.metavar == "FILE":
             complete = shtab.FILE
         elif action.dest in offered and action.choices is None:

@@ -57,6 +57,7 @@ def find_settings(args: argparse.Namespace, dockerfile: formats.Dockerfile | Non
         option = f"--{name.replace('_', '-')}"
         checked = check_names(names, catalogue(), _complaint, option)
         if checked:
+            # To ignore one rule more, or to add one, must not drop those that the policy names.
             changes[name] = checked if name == "select" else (*getattr(policy, name), *checked)
     if dockerfile is not None:
         changes["waivers"] = (*policy.waivers, *waivers_in(dockerfile))
@@ -73,6 +74,7 @@ def _policy(args: argparse.Namespace) -> tuple[Policy, str]:
         return BUILTIN[args.policy], "built in"
     if args.policy:
         return load_policy(Path(args.policy), catalogue()), args.policy
+    # In a repository of several images each has its policy beside its Dockerfile.
     path = find_policy(Path(args.dockerfile).parent if args.dockerfile else Path())
     if path is None:
         return BUILTIN[_DEFAULT_POLICY], "built in"
@@ -93,6 +95,7 @@ def waivers_in(dockerfile: formats.Dockerfile) -> Iterator[Waiver]:
     for ignore in dockerfile.ignores:
         place = f"{dockerfile.path}, line {ignore.line}"
 
+        # `place` as a default, or every closure of the loop would see the last one.
         def complaint(message: str, _: str, hint: str, place: str = place) -> PolicyError:
             return PolicyError(f"{place}: the waiver {message}", hint=hint)
 
@@ -153,6 +156,7 @@ def show_settings(
     shown = [(name, printable(_shown(value)), where) for name, value, where in lines]
     widths = [max(len(line[n]) for line in shown) for n in (0, 1)]
     return "".join(
+        # A long list of rules must not push the last column out of the terminal.
         f"{name:{widths[0]}}  {value:{min(40, widths[1])}}  {printable(where)}\n"
         for name, value, where in shown
     )

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["change_dockerfile", "changes", "check_changes", "given_dockerfile", "patched"]
 
 _UNCHANGED, _CHANGES = 0, 1
+# A thousand times the size of real ones; what is larger is no Dockerfile but a slip.
 _LONGEST = 4 << 20  # bytes
 
 
@@ -65,6 +66,7 @@ def given_dockerfile(args: argparse.Namespace) -> formats.Dockerfile | None:
 
 def _read(path: str) -> bytes:
     try:
+        # No text mode: it would turn CRLF into LF, and the difference would be every line.
         with open(path, "rb") as file:
             data = file.read(_LONGEST + 1)
     except OSError as exc:
@@ -75,6 +77,7 @@ def _read(path: str) -> bytes:
 
 
 def _decoded(data: bytes) -> str:
+    # So that bytes that are no UTF-8 come back as they were when the file is written.
     return data.decode("utf-8", "surrogateescape")
 
 
@@ -90,6 +93,7 @@ def change_dockerfile(plan: Plan, dockerfile: formats.Dockerfile, args: argparse
         return _CHANGES if patch.diff else _UNCHANGED
     if patch.diff:
         _replace(Path(dockerfile.path), dockerfile.text, patch.text)
+    # Advice has no operations, and what the file has already needs none.
     left = [each.edit for each in patch.skipped if each.edit.operations and not each.settled]
     wanted = [edit for edit in left if level == "review" or edit.level == "safe"]
     return _CHANGES if wanted else _UNCHANGED
@@ -148,11 +152,13 @@ def _replace(path: Path, before: str, after: str) -> None:
     """Write the file beside itself and rename it, with its mode, if it is still as it was read."""
     import tempfile
 
+    # The file behind a link: os.replace() would put a file in the place of the link.
     real = Path(os.path.realpath(path))
     try:
         status = real.stat()
         if not stat.S_ISREG(status.st_mode):
             raise ReportError(f"{path} is no regular file", hint="--diff prints the change")
+        # root may write to everything, so access() alone would not respect a read-only file.
         if not status.st_mode & 0o222 or not os.access(real, os.W_OK):
             raise ReportError(f"{path} is read-only", hint="--diff prints the change")
         handle, beside = tempfile.mkstemp(dir=real.parent, prefix=f".{real.name[:50]}.")
@@ -163,11 +169,13 @@ def _replace(path: Path, before: str, after: str) -> None:
             if hasattr(os, "chown"):
                 with contextlib.suppress(OSError):  # root alone may give files away
                     os.chown(beside, status.st_uid, status.st_gid)
+            # An editor may have saved it meanwhile; inspecting an image can take minutes.
             if _decoded(_read(str(real))) != before:
                 raise ReportError(
                     f"{path} has changed since it was read", hint="run the command again"
                 )
             os.replace(beside, real)
+        # KeyboardInterrupt too: no file may be left beside it.
         except BaseException:
             os.unlink(beside)
             raise

@@ -51,6 +51,7 @@ def run_fleet(args: argparse.Namespace, policy: Policy) -> int:
             _say(args, why)
         for line in _asides(inspection, deferred):
             _say(args, line)
+        # From the file of results: reports of 10,000 images need not fit into memory.
         with Fleet.open(inspection.results) as fleet:
             if args.pages:
                 write_pages(fleet, Path(args.pages), policy)
@@ -98,6 +99,7 @@ def _cache_folder(args: argparse.Namespace, stack: contextlib.ExitStack) -> str 
         return folder
     import tempfile
 
+    # A layer is read once for all images that have it, and the processes hand it on by a cache.
     temporary = tempfile.TemporaryDirectory(prefix="pyimginspect-", ignore_cleanup_errors=True)
     return stack.enter_context(temporary)
 

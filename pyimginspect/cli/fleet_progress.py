@@ -56,10 +56,12 @@ class FleetProgress:
         self._show()
 
     def _show(self) -> None:
+        # Not refreshed by each layer: tqdm draws ten times a second at most by itself.
         self._bar.set_postfix_str(self._words(time.monotonic() - self._begun), refresh=False)
 
     def _words(self, seconds: float) -> str:
         words = f"{self._layers:,} layers, {naturalsize(self._bytes)}"
+        # The first layer may come within the clock's resolution.
         words += f" ({naturalsize(self._bytes / max(seconds, 0.001))}/s)"
         if self._failed:
             words += f", {self._failed:,} failed"

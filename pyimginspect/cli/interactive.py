@@ -55,6 +55,7 @@ def check_interactive(args: argparse.Namespace) -> None:
         raise InvalidReferenceError(
             "--interactive needs a terminal", hint="-o report.html is a report to walk through"
         )
+    # terminfo's `dumb` is a terminal that cannot move its cursor; Windows sets no TERM.
     if os.environ.get("TERM", "") in ("", "dumb") and os.name == "posix":
         raise InvalidReferenceError(
             "--interactive needs a terminal that can move its cursor", hint="TERM says which it is"
@@ -66,6 +67,7 @@ def check_interactive(args: argparse.Namespace) -> None:
 
 
 def _is_terminal(stream: object) -> bool:
+    # pythonw and `<&-` leave no stream at all.
     return stream is not None and bool(getattr(stream, "isatty", lambda: False)())
 
 
@@ -103,6 +105,7 @@ def walk(
         gc.enable()  # this runs for as long as somebody looks, and makes circles
         view = View(look_at(image, report, dockerfile, args.target))
         view.run()
+        # textual puts the terminal into raw mode, where Ctrl-C is a key and sends no signal.
         if view.return_code == INTERRUPTED:
             raise KeyboardInterrupt
 

@@ -97,6 +97,8 @@ def style(target: Path | None, args: argparse.Namespace) -> dict[str, Any]:
         args.color == "auto" and target is None and wants_color(terminal=terminal)
     )
     width = _WIDEST
+    # Of a pipe or a file the size is a guess from the environment, which would differ from run to
+    # run.
     if terminal:
         import shutil  # it loads every compression
 
@@ -124,12 +126,14 @@ def wants_hyperlinks(*, terminal: bool) -> bool:
     environment = os.environ
     if (forced := environment.get("FORCE_HYPERLINK")) is not None:
         return forced not in ("0", "")
+    # As supports-hyperlinks has it: logs of CI systems have no links.
     if not terminal or environment.get("TERM") == "dumb" or environment.get("CI"):
         return False
     vte = environment.get("VTE_VERSION", "")
     return (
         environment.get("TERM_PROGRAM") in _LINK_TERMINALS
         or environment.get("TERM", "").startswith(_LINK_TERMS)
+        # Windows Terminal and Konsole set variables of their own and a common TERM.
         or bool(environment.get("WT_SESSION") or environment.get("KONSOLE_VERSION"))
         or (vte.isdecimal() and len(vte) < 9 and int(vte) > _FIRST_VTE)
     )
@@ -166,6 +170,7 @@ def put(text: str, target: Path | None, *, exact: bool = False) -> None:
         else:
             sys.stdout.write(text)
         sys.stdout.flush()
+    # `head` has read enough: main() ends without a word then.
     except BrokenPipeError:
         discard()
         raise
@@ -198,15 +203,19 @@ def replace(path: Path, text: str | Iterable[bytes]) -> None:
 
     pieces = [text.encode()] if isinstance(text, str) else text
     try:
+        # A rename would put a plain file in the place of /dev/stdout or a named pipe.
         if path.exists() and not (path.is_file() or path.is_dir()):
             with open(path, "wb") as special:
                 special.writelines(pieces)
             return
         path = Path(os.path.realpath(path))
+        # In the same directory, as a rename does not reach over file systems; the name is cut since
+        # 255 bytes are the most (NAME_MAX).
         handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:50]}.")
         try:
             with os.fdopen(handle, "wb") as file:
                 file.writelines(pieces)
+            # There is no way to read it but to set it; mkstemp() has ignored it and made 0600.
             umask = os.umask(0)
             os.umask(umask)
             os.chmod(beside, 0o666 & ~umask)

@@ -163,6 +163,7 @@ def _write(
     }
     reports = [result.report for result in results]
     text = formats.render_many(reports, name, failures=failures, **options)
+    # Documents have a place for each image's verdict; pages of text one after the other do not.
     if name == "table" and len(args.images) > 1:
         from pyimginspect.formats.table import summary_of_failures, verdicts
 
@@ -171,5 +172,6 @@ def _write(
         else:
             text += "\n" * bool(text) + verdicts(reports, failures, **style(target, args))
     put(text, target, exact=name != "table")
+    # Annotations have room for ten findings of a kind; the summary of the step has all.
     if name == "github":
         add_job_summary(formats.render_many(reports, "markdown", failures=failures))

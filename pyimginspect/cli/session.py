@@ -45,6 +45,7 @@ def allow_processes(formats: Sequence[str]) -> None:
 def open_progress(args: argparse.Namespace, stack: contextlib.ExitStack) -> Reporter | None:
     """Return what shows progress, loaded only where it is seen."""
     terminal = sys.stderr is not None and sys.stderr.isatty() and not args.quiet
+    # tqdm is not loaded then: most runs are in pipelines, where no one looks.
     if args.progress != "json" and not (terminal and args.progress == "auto"):
         return None
     from pyimginspect.progress import progress_for
@@ -104,6 +105,7 @@ def open_cache(args: argparse.Namespace, stack: contextlib.ExitStack) -> Cache |
     try:
         cache = Cache(args.cache_dir, probes=registered(), size=size, warn=warn)
         return stack.enter_context(cache)
+    # A read-only home is common in CI, and no reason to fail; a directory that was named is.
     except CacheError as exc:
         if args.cache_dir:
             raise

@@ -34,10 +34,13 @@ def limited(seconds: float | None, *, is_process: bool) -> Iterator[None]:
         if is_process:
             with contextlib.suppress(OSError, AttributeError, ValueError):
                 print(f"pyimginspect: {message}", file=sys.stderr, flush=True)
+            # sys.exit() in a thread ends the thread alone.
             os._exit(2)
+        # As a library there is no process to end: the main thread gets a KeyboardInterrupt.
         _thread.interrupt_main()
 
     timer = threading.Timer(seconds, end)
+    # Or the process would wait for it after everything is done.
     timer.daemon = True
     timer.start()
     try:

@@ -42,7 +42,6 @@ def render(report: Report) -> str:
         metadata=BomMetaData(
             component=next(_component(part) for part in parts if part.ref == IMAGE),
             tools=ToolRepository(components=[_tool(report)]),
-            # Bom wants a time in any case; it is taken out again below.
             timestamp=time or datetime.datetime.now(datetime.UTC),
         ),
         components=[_component(part) for part in parts if part.ref != IMAGE],

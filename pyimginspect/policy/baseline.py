@@ -28,10 +28,12 @@ class _Versioned(Struct):
 
 def write_baseline(report: Report) -> str:
     """Return a baseline, as JSON, that knows all findings of a report but those waived."""
+    # Those of the old baseline are still there, and a new one must not lose them.
     known = report.verdict.accepted if report.verdict is not None else ()
     findings = {finding.fingerprint: remember(finding) for finding in (*report.findings, *known)}
     baseline = Baseline(
         tool_version=report.tool_version,
+        # Sorted, so that a baseline under version control changes only where findings do.
         findings=tuple(sorted(findings.values(), key=lambda known: (known.rule, known.subject))),
     )
     data = msgspec.json.encode(baseline)
@@ -44,6 +46,7 @@ def read_baseline(text: str | bytes, source: str = "baseline") -> Baseline:
     Raises :class:`PolicyError` for anything else, a baseline of another version among it.
     """
     try:
+        # First the version alone: a later one may have fields that this release calls wrong.
         version = from_json(text, _Versioned).baseline_version
         if version != BASELINE_VERSION:
             raise PolicyError(

@@ -40,11 +40,13 @@ def find_policy(directory: Path) -> Path | None:
     ``pyimginspect.toml`` in the directory for configuration (``~/.config`` on Linux).
     """
     start = directory.absolute()
+    # The nearest alone counts, as for ruff: settings of several files are not merged.
     for place in (start, *start.parents):
         own = place / _FILE
         if own.is_file():
             return own
         project = place / _PROJECT
+        # A pyproject.toml without our section is that of another tool; the search goes on above it.
         if project.is_file() and _has_section(_read(project)):
             return project
     user = user_policy()
@@ -193,6 +195,7 @@ def _rules(table: Table, rules: Mapping[str, Rule]) -> dict[str, RuleSettings]:
 def _dlopen(table: Table) -> dict[str, tuple[str, ...]]:
     from packaging.utils import canonicalize_name  # only a few policies have need of it
 
+    # Any spelling of the name will do (PEP 503).
     return {canonicalize_name(name): table.strings(name) for name in table}
 
 
@@ -201,6 +204,7 @@ def _waiver(table: Table, rules: Mapping[str, Rule]) -> Waiver:
     if rule is None or reason is None:
         raise table.error(f"has no {'rule' if rule is None else 'reason'}")
     known = {*rules, *OWN_RULES}
+    # A pattern of fnmatch may match rules of plug-ins that are not installed here.
     if not any(character in rule for character in "*?[") and rule not in known:
         raise table.error("is no rule", "rule", nearest(rule, known))
     waiver = Waiver(

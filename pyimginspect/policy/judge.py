@@ -71,8 +71,10 @@ def _judged(
 ) -> _Judged:
     """Return findings in their order; ``accepted`` are the fingerprints of the baseline."""
     found = _Judged([], [], [])
+    # The policy's severities may be others than the analyzers'; the order goes by them.
     for finding in sorted(findings, key=lambda finding: finding.order):
         waiver = next((each for each in waivers if _covers(each, finding, report)), None)
+        # A waiver before the baseline: its reason says more than that a finding was known.
         if waiver is not None:
             expires = waiver.expires.isoformat() if waiver.expires else ""
             found.waived.append(Waived(finding=finding, reason=waiver.reason, expires=expires))
@@ -132,6 +134,7 @@ def _enabled(policy: Policy, name: str, rule: Rule | None) -> bool:
         enabled = policy.rules.get(name, RuleSettings()).enabled
         if level == name and enabled is not None:
             return enabled
+    # As in ruff, naming some leaves out all others.
     if policy.select:
         return False
     return policy.groups is None or rule is None or group in policy.groups or name in OWN_RULES
@@ -164,10 +167,12 @@ def _is_of(instruction: str, report: Report, finding: Finding) -> bool:
 
 
 def _covers(waiver: Waiver, finding: Finding, report: Report) -> bool:
+    # fnmatchcase and not fnmatch, which ignores case on Windows.
     if not fnmatchcase(finding.rule, waiver.rule):
         return False
     if waiver.instruction and not _is_of(waiver.instruction, report, finding):
         return False
+    # Some rules have paths as evidence only; without any, no pattern of paths covers a finding.
     paths = finding.paths or tuple(e.path for e in finding.evidence if e.path)
     packages = finding.packages or tuple(e.package for e in finding.evidence if e.package)
     return all(

@@ -11,6 +11,7 @@ from pyimginspect.rules import Rule
 
 __all__ = ["policy_schema"]
 
+# What Table.amount() and parse_size() take, as a regular expression of ECMA-262.
 _AMOUNT = r"^\s*\d{1,15}(\.\d{1,6})?\s*([bB]|[kKmMgG]([iI])?[bB]|%)?\s*$"
 
 
@@ -106,6 +107,7 @@ def _enum(values: Any) -> dict[str, Any]:
 
 
 def _text(description: str) -> dict[str, Any]:
+    # Blanks alone are refused as an empty string is.
     return {"type": "string", "pattern": r"\S", "description": description}
 
 

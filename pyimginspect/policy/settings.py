@@ -30,6 +30,7 @@ class Amount(Struct, frozen=True, kw_only=True):
 
     def of(self, whole: int) -> int:
         """Return the amount in bytes, for an image of ``whole`` bytes."""
+        # Rounded down, so that a limit is never higher than was written.
         return self.bytes + int(whole * self.percent / 100)
 
 

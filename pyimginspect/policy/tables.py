@@ -22,6 +22,7 @@ Place = tuple[str | int, ...]
 
 _DATES = (datetime.date, datetime.datetime)  # which tomllib makes itself
 _Said = Annotated[str, msgspec.Meta(min_length=1)]
+# Digits are limited: a number of many hundreds is infinite as a float.
 _SHARE = re.compile(r"(\d{1,15}(?:\.\d{1,6})?)\s*%")
 
 
@@ -49,6 +50,7 @@ class Table:
         place = (*self._place, key) if key is not None else self._place
         name = ".".join(f"{part}" for part in place) or "the policy"
         line = next(
+            # The longest place that has a line: the key itself, or the table around it.
             (self._lines[place[:n]] for n in range(len(place), 0, -1) if place[:n] in self._lines),
             None,
         )
@@ -170,6 +172,7 @@ def lines_of(text: str) -> dict[Place, int]:
                 lines.setdefault(table, number)
         elif "=" in stripped:
             place = table
+            # With a value that always parses: the real one may go on over several lines.
             for key in _keys(stripped.partition("=")[0] + "= 0"):
                 place = (*place, key)
                 lines.setdefault(place, number)

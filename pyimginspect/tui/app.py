@@ -105,6 +105,7 @@ class View(App[None]):
         Binding("y", "copy", "copy fix"),
         Binding("w", "waste", "waste"),
         Binding("question_mark", "keys", "keys", key_display="?"),
+        # With priority: a focused input would take it for copying.
         Binding("ctrl+c", "interrupt", show=False, priority=True),
         Binding("n", "next", show=False),
         Binding("i", "whole", show=False),
@@ -129,6 +130,7 @@ class View(App[None]):
         self._path = ""
         self._whole = False
         self._findings: list[Finding] = []
+        # Threads share the layers' state, and the inventory that is made when first asked for.
         self._lock = threading.Lock()
         for theme in (DARK, LIGHT):
             self.register_theme(theme)
@@ -154,6 +156,7 @@ class View(App[None]):
     def on_mount(self) -> None:
         """Begin at the layer that wastes most, and with what is wrong with it."""
         layers = self._look.report.layers
+        # Of equal ones the highest, which the user's own Dockerfile made.
         largest = max(layers, key=lambda each: (each.account.waste, each.number), default=None)
         if largest is not None:
             self.query_one(LayerList).highlighted = largest.number
@@ -191,6 +194,7 @@ class View(App[None]):
         found = findings_of(self._look.report, None if self._whole else self._layer, self._path)
         if self._path and not found:
             found = findings_of(self._look.report, self._layer)
+        # Filling the list again would move the selection to its top.
         if found == self._findings and self.query_one(FindingList).option_count:
             return
         self._findings = found
@@ -227,9 +231,11 @@ class View(App[None]):
     @work(thread=True, exclusive=True)
     def _load(self) -> None:
         """Work out the files of the layer that is selected now, if it still is once it is done."""
+        # exclusive=True cancels a worker, which does not stop its thread: it must see for itself.
         asked = self._layer, self._changes, self._filter
         number, changes, text = asked
         with self._lock:
+            # Another layer may have been selected while this one waited for the lock.
             if asked != (self._layer, self._changes, self._filter):
                 return
             try:
@@ -238,12 +244,14 @@ class View(App[None]):
                 if text:
                     wanted = wanted_by(text, self._look.inventory(), layers.wasted(number))
                 tree = layers.files(number, changes, wanted)
+            # Raised in a thread: textual's widgets may be touched in its own thread alone.
             except PyimginspectError as exc:
                 self.call_from_thread(self._refuse, str(exc))
                 return
         self.call_from_thread(self._show_files, tree, asked)
 
     def _refuse(self, message: str) -> None:
+        # markup=False: brackets in a file's name would be read as textual's markup.
         self.notify(printable(message), severity="error", markup=False)
 
     def _show_files(self, tree: FileTree, asked: tuple[int, frozenset[Change], str]) -> None:
@@ -324,6 +332,7 @@ class View(App[None]):
 
     def _page_width(self) -> int:
         """The columns of text on a page, as `view.tcss` lays it out."""
+        # 90 % of the screen and 104 columns at most, less border, padding and scroll bar.
         return max(40, min(104, self.size.width * 9 // 10) - 8)
 
     def action_explain(self) -> None:
@@ -335,6 +344,7 @@ class View(App[None]):
         width = self._page_width()
         self.push_screen(Page(finding.rule, self._look.explain(finding.rule, width)))
 
+    # In a group of its own, or it would cancel the loading of files.
     @work(thread=True, exclusive=True, group="plan")
     def action_plan(self) -> None:
         """Show the plan; it is worked out when it is asked for first."""

@@ -57,6 +57,7 @@ class FileTree:
         self._sizes: dict[str, int] = {}
         placed = {""}
         for path in files:
+            # Up to the first directory that has been placed: each is placed once.
             while path not in placed:
                 placed.add(path)
                 parent = path.rpartition("/")[0]
@@ -114,6 +115,7 @@ class FileTree:
 
 
 def _order(path: str) -> tuple[str, ...]:
+    # By components: as text, `a-b` would come between `a` and `a/b`.
     return tuple(path.split("/"))
 
 
@@ -181,6 +183,7 @@ def _change(before: Node | None, after: Node, number: int) -> Change:
 
 def _metadata(node: Node) -> tuple[object, ...]:
     entry = node.entry
+    # No time: each build writes its directories with another.
     return entry.mode, entry.uid, entry.gid
 
 

@@ -17,6 +17,7 @@ HELP = "waste:KIND package:NAME distribution:NAME python:VERSION, or a part of a
 
 Wanted = Callable[[str], bool]
 
+# The accounts of the ledger, under words that are quicker to type.
 _WASTE: dict[str, tuple[str, ...]] = {
     "any": (),
     "removed": ("removed",),
@@ -87,6 +88,7 @@ def _files(distribution: Distribution, inventory: Inventory) -> Iterable[str]:
     yield distribution.metadata
     rows = recorded(inventory.rootfs, distribution.location, distribution.metadata)
     yield from rows or ()
+    # Many packages have an egg-info, which has no RECORD; their manager knows the files.
     if distribution.package:
         yield from inventory.packages.files(distribution.package)
 
@@ -106,6 +108,7 @@ def _of_python(version: str, inventory: Inventory) -> Wanted:
 def _is_called(python: Interpreter, version: str) -> bool:
     return (
         python.version == version
+        # With the dot: 3.1 is not 3.13.
         or python.version.startswith(f"{version}.")
         or version.lstrip("/") in (python.path, *python.aliases)
     )

@@ -25,6 +25,7 @@ __all__ = [
 BAR = 8
 """Cells of the longest bar."""
 
+# st_mode's file types, for stat.filemode(); tar has them in a field of their own.
 _FORMATS = {
     "directory": stat.S_IFDIR,
     "symlink": stat.S_IFLNK,
@@ -58,6 +59,7 @@ def layer_lines(report: Report) -> list[LayerLine]:
 
 def _layer_line(report: Report, layer: LayerFacts, largest: int) -> LayerLine:
     account = layer.account
+    # Rounded up, so that a layer with any bytes has a cell.
     cells = -(-account.stored * BAR // largest)
     wasted = round(cells * account.waste / account.stored) if account.stored else 0
     return LayerLine(
@@ -116,6 +118,7 @@ def _paths(finding: Finding) -> set[str]:
 
 def _concerns(one: str, other: str) -> bool:
     """Whether one of two paths is the other, or below it."""
+    # With the slash: `usr/lib64` is not below `usr/lib`.
     return one == other or one.startswith(f"{other}/") or other.startswith(f"{one}/")
 
 

@@ -111,8 +111,10 @@ class FileView(Tree[str]):
     ]
 
     def __init__(self, *, id: str) -> None:
+        # rich's Text and not a string: Tree would read markup in it.
         super().__init__(Text("/"), data="", id=id)
         self.border_title = "files"
+        # At the default, 4, deep paths leave little room for their names.
         self.guide_depth = 2
         self._files = FileTree({})
         self._attributes = False
@@ -204,6 +206,7 @@ class FileView(Tree[str]):
             node.expand()
 
     def _fill(self, node: TreeNode[str]) -> None:
+        # Each directory is filled once, when it is opened: an image may have half a million paths.
         if node.children or node.data is None:
             return
         below = self._files.children(node.data)
@@ -258,6 +261,7 @@ class Page(ModalScreen[None]):
         with VerticalScroll(id="page") as page:
             page.border_title = printable(self._title)
             page.border_subtitle = "Escape closes"
+            # Content and not a string, in which textual would read markup.
             yield Static(Content("\n".join(map(printable, self._text.split("\n")))))
 
     def action_scroll(self, where: str) -> None:
