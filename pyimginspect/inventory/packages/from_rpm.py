@@ -101,8 +101,8 @@ def _by_identity(packages: Sequence[RpmPackage], several: set[Identity]) -> _Pac
 
 def _unread_logs(rootfs: RootFS) -> Iterator[Note]:
     for directory in rpm.DIRECTORIES:
-        # SQLite writes the log back, and empties it, when the last connection closes. What is in it
-        # was written by a process that was killed.
+        # SQLite writes the log back and deletes it when the last connection closes: one that is
+        # there belongs to a process that was killed.
         path = f"{directory}/rpmdb.sqlite-wal"
         node = rootfs.get(path)
         if node is not None and node.size:
