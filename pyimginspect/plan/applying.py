@@ -81,6 +81,7 @@ def _append_command(draft: Draft, operation: AppendCommand) -> None:
     if operation.command == CLEAN and draft.is_dropped(operation.layer):
         return
     run = draft.run(operation.layer)
+    # append() writes a list of commands in braces, and another edit may have ended it so.
     ends = (operation.command, grouped(operation.command))
     if not run.script.text.rstrip().endswith(ends):
         draft.block(operation.layer).set(append(run, operation.command))
@@ -122,6 +123,7 @@ def _join(draft: Draft, layer: int, other: int) -> None:
     block, source = draft.block(layer), draft.block(other)
     if run.instruction.heredocs or moved.instruction.heredocs:
         raise NotEditableError("a here-document is not joined with another RUN")
+    # A `cd` in what is moved does no harm: it stands at the end.
     if any(command.program in ("cd", "pushd") for command in run.script.commands):
         raise NotEditableError("it changes the directory, which the joined commands would see")
     between = draft.between(block.instruction, source.instruction)
@@ -132,6 +134,7 @@ def _join(draft: Draft, layer: int, other: int) -> None:
         raise NotEditableError("there is no command in it")
     text = moved.text[moved.start(items[0].start) : moved.end(items[-1].end)]
     joined = append(run, text)
+    # A `--mount` of the moved commands is there for the others too: flags are the instruction's.
     for flag in moved.instruction.flags:
         changed = run.again(joined)
         joined = add_flag(joined, changed.instruction, moved.text[flag.start : flag.end])
@@ -171,6 +174,8 @@ def _narrow_copy(draft: Draft, operation: NarrowCopy) -> None:
     place = instruction.argument.origin(0)
     head = block.text[:place]
     names = [path.strip("/") for path in operation.sources]
+    # The reference, "COPY": of a directory the contents are copied, not itself, so that each target
+    # is named in full.
     lines = [f"{head}{source}/{name} {target}/{name}" for name in names]
     block.set(draft.document.newline.join(lines))
 
@@ -199,11 +204,14 @@ def _place_of_source(instruction: Instruction) -> str:
     if any(flag.name in ("chmod", "parents", "exclude") for flag in instruction.flags):
         raise NotEditableError("a mount has the source's own modes, and all of its files")
     source = words[0].removeprefix("./").rstrip("/")
+    # A mount's source is one path, no pattern.
     if re.search(r"[*?\[]", source):
         source = posixpath.dirname(source)
+    # The fields of a mount are comma-separated values: a comma or a blank would end one.
     if not source or source == "." or re.search(r"[$*?\[,\s]", source):
         raise NotEditableError("what it copies cannot be mounted by name")
     stage = instruction.flag("from")
+    # BuildKit writes `--from` into no history, so that it is missing in a Dockerfile made from one.
     if stage is None and source.startswith("/"):
         raise NotEditableError("it may copy from a stage that it does not name")
     return f"from={stage},source={source}" if stage else f"source={source}"
@@ -213,6 +221,7 @@ def _replace_base(draft: Draft, operation: ReplaceBase) -> None:
     """Begin with another image, where no other stage begins with the same ``FROM``."""
     origin = draft.match.chain[0]
     for stage in draft.document.stages:
+        # Only the final image was examined: what another stage needs of its base is not known.
         if origin.name and stage.base.lower() == origin.name and stage not in draft.match.chain:
             raise NotEditableError(f"the stage in line {stage.origin.line} begins with it too")
     block = draft.block_of(origin.origin)

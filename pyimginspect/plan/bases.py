@@ -56,6 +56,7 @@ def _unstripped(context: Context) -> Iterator[str]:
         if library is None or library.layer >= context.base or library.entry.size < _WITH_SYMBOLS:
             continue
         yield python.libpython
+        # The official build links extension modules with the LDFLAGS of the interpreter.
         for path in rootfs.children(f"{python.stdlib}/lib-dynload"):
             if path.endswith(".so") and rootfs[path].kind == "file":
                 yield path
@@ -66,6 +67,7 @@ def _slim_operations(context: Context, image: str) -> list[Operation]:
     operations: list[Operation] = [ReplaceBase(image=image)]
     keep = kept_of_full(context.inventory)
     if keep:
+        # In the first RUN above the base, since any later one may call what the full variant has.
         layers = context.runs(context.base)
         if not layers or context.user(layers[0]):
             return []

@@ -28,6 +28,7 @@ from pyimginspect.text import pronoun
 
 __all__ = ["build_stage"]
 
+# hier(7), with what packages put below /usr, /etc, /lib and /var, and the homes of users.
 _SYSTEM = re.compile(
     r"(?:bin|boot|dev|etc|home|lib\w*|media|mnt|proc|root|run|sbin|srv|sys|tmp|usr|var|opt)"
     r"|usr/(?:bin|games|include|lib\w*|libexec|sbin|share|src|local)"
@@ -35,6 +36,7 @@ _SYSTEM = re.compile(
     r"|home/[^/]+"
 )
 """Directories of the system: nothing directly in them, and no whole one of them, is copied."""
+# PEP 370: the user scheme has its scripts in ~/.local/bin, beside ~/.local/lib.
 _USER_SITE = re.compile(r"((?:root|home/[^/]+)/\.local)(?:/.*)?")
 _NAME = "builder"
 
@@ -132,6 +134,7 @@ def _units(context: Context, first: int, last: int) -> _Units | str:
     units: set[str] = set()
     for path in _made(context, first, last):
         inside = f"{path}/" if rootfs[path].kind == "directory" else path
+        # A directory that the build left empty may be the unit itself; of a file one above it.
         unit = places.unit_of(path) or _own_directory(inside, before)
         if unit is None:
             return f"layer {rootfs[path].layer} makes /{path}, no unit to copy"
@@ -153,6 +156,7 @@ def _places(context: Context) -> _Places:
     sites = tuple(
         site
         for python in inventory.interpreters
+        # What a package manager installs is the package manager's to install in the final stage.
         if python.prefix == "usr/local" and not python.packages
         for site in python.site_packages
     )
@@ -179,6 +183,7 @@ def _made(context: Context, first: int, last: int) -> Iterator[str]:
     for path in _leaves(rootfs, first, last):
         if path in owned or is_journal(path) or path.startswith(debris) or is_generated(path):
             continue
+        # Files of the base's packages, written again, and links that packages' scripts made.
         if not (packages.owner(path) or is_scripted(context, path)):
             yield path
 
@@ -189,6 +194,7 @@ def _leaves(rootfs: RootFS, first: int, last: int) -> Iterator[str]:
     for path, node in rootfs.nodes.items():
         if path and first <= node.layer <= last:
             folder = node.kind == "directory"
+            # A directory with anything in it is copied with that; one of the system is in the base.
             if not folder or not (path in parents or _SYSTEM.fullmatch(path)):
                 yield path
 
@@ -221,6 +227,7 @@ def _own_directory(path: str, before: Collection[str]) -> str | None:
 
 def _owner(context: Context, path: str) -> str:
     entry = context.inventory.rootfs[path].entry
+    # By number, for the final stage may have no such user; without --chown COPY makes files root's.
     return f"{entry.uid}:{entry.gid}" if (entry.uid, entry.gid) != (0, 0) else ""
 
 
@@ -233,6 +240,7 @@ def _spare(context: Context, first: int, whole: Collection[str]) -> Iterator[str
             files = recorded(inventory.rootfs, each.location, each.metadata)
             if files is None:
                 continue  # pip uninstalls nothing without RECORD, it ends with an error
+            # pip uninstalls the bytecode of what RECORD lists, too.
             compiled = bytecode_of(inventory.rootfs, files)
             if all(
                 inventory.rootfs[path].layer < first
@@ -243,6 +251,7 @@ def _spare(context: Context, first: int, whole: Collection[str]) -> Iterator[str
     for python in inventory.interpreters:
         for site in python.site_packages:
             if "pip" in names.get(site, ()):
+                # pip goes last, as it is what uninstalls the others.
                 ordered = sorted(names.pop(site), key=lambda name: (name == "pip", name))
                 yield shlex.join([f"/{python.path}", "-m", "pip", "uninstall", "-y", *ordered])
 
@@ -259,6 +268,7 @@ def _runtime_packages(context: Context, first: int, last: int) -> list[str]:
             if first <= package.installed_in <= last
             and package.key in graph.nodes
             and package.key not in going
+            # apt installs again by itself what these depend on.
             and (package.automatic is False or package.key in proven)
             and not package.virtual
         }

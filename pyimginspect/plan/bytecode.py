@@ -12,11 +12,13 @@ from pyimginspect.plan.context import Context
 __all__ = ["WhoseBytecode", "compiled_again", "for_environment", "whose_bytecode"]
 
 WhoseBytecode = Literal["pip", "library", "other"]
+# python(1): any value that is not empty forbids bytecode.
 _NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"
 
 
 def whose_bytecode(path: str) -> tuple[WhoseBytecode, ...]:
     """Return whose bytecode a file is: pip's, the standard library's; nothing for another file."""
+    # PEP 3147. Bytecode beside its module, as Python 2 has it, is not written by Python 3.
     if "/__pycache__/" not in path:
         return ()
     if "/site-packages/" not in path:
@@ -48,6 +50,7 @@ def compiled_again(context: Context, first: int, names: Collection[str] = ()) ->
                 and {*runs.names_of(installation)} <= {*names}
             ):
                 found.add("library")
+                # An environment's pip was compiled as it was installed; the library is the base's.
                 if not for_environment(context, number):
                     return {"pip", "library"}
             if call.program.startswith("python"):

@@ -39,6 +39,7 @@ _WORDS = {
 _CLEANERS = {
     "apt-lists": "rm -rf /var/lib/apt/lists/*",
     "apt-archives": "apt-get clean",
+    # pkgcache.bin and srcpkgcache.bin: apt builds them again from the lists.
     "apt-index": "rm -f /var/cache/apt/*.bin",
     "conda": "conda clean -afy",
 }
@@ -80,6 +81,7 @@ def _by_place(context: Context) -> Iterator[tuple[str, int, Proposal]]:
     """Yield kind, layer and edit for each directory that is a cache."""
     rootfs = context.inventory.rootfs
     for (kind, path), (live, wasted) in contents_of_caches(context.inventory).items():
+        # Where all of it was deleted, it was too late: that is the edit of a deletion.
         if not live or links_into_caches(rootfs).get(path):
             continue  # what is installed are links into it
         by_layer: dict[int, set[Content]] = {}
@@ -124,6 +126,7 @@ def _cache_edit(
     text = context.command(layer)
     if kind in _OPTIONS:
         manager, option = _OPTIONS[kind]
+        # The option is the smallest change, but only where nothing else fills the cache.
         if text is None or _all_installed_by(text, manager):
             operations: list[Operation] = [AddOption(layer=layer, manager=manager, option=option)]
             words = f"keep no {kind} cache: {option}"
@@ -135,6 +138,7 @@ def _cache_edit(
     operations = [AppendCommand(layer=layer, command=command)]
     if kind == "apt-lists":
         if only_fetches(text):
+            # A script that installs by these lists would find none, and cannot be given an update.
             if may_be_read(context, layer):
                 return words, command, []
             words = "fetch apt's lists in the RUN that installs, and delete them there"
@@ -155,6 +159,7 @@ def _all_installed_by(text: str, manager: Manager) -> bool:
     """Whether an option of the installations reaches every call that may fill the cache."""
     if not installs(text, manager):
         return False
+    # Subcommands beside `install` that download or build, and keep what they got in the cache.
     fillers = {"pip": {"download", "wheel"}, "uv": {"sync", "tool", "run", "add", "build"}}
     return not any(
         (call.manager == manager or call.program == manager)

@@ -47,6 +47,8 @@ def checked(
         if not proposal.edit.operations:
             good.append(proposal)
             continue
+        # With those that were found good, as one edit may need the other: a removal that another
+        # edit drops would not find its package otherwise.
         others = [each for each in good if each.edit.operations]
         fault = fault_of(context, [*others, proposal])
         if fault is None:
@@ -59,12 +61,15 @@ def checked(
 def fault_of(context: Context, proposals: Sequence[Proposal]) -> str | None:
     """Return what the image would miss after the edits of ``proposals``, as a clause."""
     gone = frozenset[str]().union(*(proposal.gone for proposal in proposals))
+    # Proposals name waste too, which the final file system has not.
     gone &= context.inventory.rootfs.nodes.keys()
     if not gone:
         return next(of_steps(context, proposals), None)
     replaced = any(isinstance(op, ReplaceBase) for op in operations_of(proposals))
     official = any(brings_python(proposal) for proposal in proposals)
+    # Generators: the first fault ends the questions.
     faults = (
+        # Another base brings a Python of its own, which these two know nothing of.
         *(() if replaced else (of_pythons(context, gone), of_start(context, gone))),
         of_libraries(context, gone, official),
         of_scripts(context, gone, official),

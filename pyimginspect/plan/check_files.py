@@ -53,6 +53,8 @@ def _library_files(rootfs: RootFS, python: Interpreter, gone: frozenset[str]) ->
                 yield path
 
 
+# Of the standard library, what Debian has in packages of their own (python3-tk, python3-distutils,
+# python3-venv, headers, tests), and what pip fills: an interpreter starts without them.
 _NOT_OF_THE_LIBRARY = (
     *("site-packages/", "dist-packages/", "test/", "idlelib/", "tkinter/", "lib2to3/"),
     *("ensurepip/", "distutils/", "config-", "turtledemo/", "pydoc_data/", "venv/"),
@@ -63,6 +65,7 @@ def of_start(context: Context, gone: frozenset[str]) -> Iterator[str]:
     """Yield what the command would start in place of what it starts now."""
     inventory = context.inventory
     before = inventory.startup
+    # A command that fails already cannot be broken.
     if before.status not in ("starts", "unknown"):
         return
     interpreters = tuple(each for each in inventory.interpreters if each.path not in gone)
@@ -98,6 +101,8 @@ def _programs(startup: Startup) -> tuple[str, ...]:
 def of_libraries(context: Context, gone: frozenset[str], official: bool) -> Iterator[str]:
     """Yield what would not find a library that it loads now; ``official`` as below."""
     inventory = context.inventory
+    # The official slim build installs no Tk: its search for run-time packages leaves out files of
+    # tkinter (Dockerfile-linux.template).
     tkinter = tkinter_of_base(inventory) if official else ()
     for library in inventory.native.libraries:
         if library.path in gone:
@@ -148,12 +153,14 @@ def _missed_requirements(
 ) -> frozenset[str]:
     """Return what distributions that stay for a Python require, and none of them is."""
     mine = [each for each in staying if python in each.interpreters]
+    # Requirements of the OS's packages are dependencies of packages, which edits go by already.
     by_pip = [each for each in mine if not each.package]
     required = required_names(context.inventory.rootfs, by_pip)
     return frozenset(required).difference(each.name for each in mine)
 
 
 def _is_gone(metadata: str, gone: frozenset[str]) -> bool:
+    # An .egg-info may be a file; a directory is itself never among those that go, its file is.
     return metadata in gone or f"{metadata}/METADATA" in gone or f"{metadata}/PKG-INFO" in gone
 
 

@@ -26,9 +26,13 @@ from pyimginspect.rootfs import RootFS
 
 __all__ = ["brings_python", "of_builds", "of_programs", "of_steps", "operations_of"]
 
+# With the prefix of a GNU triplet and the suffix of a version: `x86_64-linux-gnu-gcc-12`.
 _COMPILER = re.compile(r"(?:[\w-]+-)?(?:cc|gcc|g\+\+|c\+\+|clang|clang\+\+)(?:-[\d.]+)?")
+# What the official build links into /usr/local/bin (Dockerfile-linux.template: idle3, pip3, pydoc3,
+# python3, python3-config).
 _PYTHON = re.compile(r"(?:python|pip|pydoc|idle)[\d.]*|python[\d.]*-config")
 _ADDING = InsertCommand | AppendCommand | JoinRuns
+# After these edits later steps no longer find the packages.
 _LEAVING = frozenset({"leave-out", "bindings", "builder-stage", "purge"})
 
 
@@ -78,6 +82,7 @@ class _Missing(NamedTuple):
 
     def named_in(self, words: Sequence[str], rootfs: RootFS) -> str:
         """Return the word of a command that names one of them; nothing where none does."""
+        # The program, or the one that a wrapper starts: `sudo make`, `exec make`.
         for word in words[:2]:
             name = word.rpartition("/")[2]
             if name in self.programs and ("/" not in word or rootfs.resolve(word) is not None):
@@ -97,6 +102,8 @@ def of_programs(context: Context, proposals: Sequence[Proposal]) -> Iterator[str
         missing = _missing(context, proposal)
         layers = (rootfs[path].layer for path in proposal.gone if path in rootfs)
         first = min(layers, default=context.base)
+        # The base's own steps do not run again, and steps before the files were made never had
+        # them.
         for layer in steps.runs(max(first, context.base), but=proposal.there):
             for call in steps.calls(layer):
                 if word := missing.named_in(call.words, rootfs):
@@ -112,6 +119,7 @@ def of_builds(context: Context, proposals: Sequence[Proposal]) -> Iterator[str]:
         for layer in steps.runs(max(proposal.edit.layer, context.base), but=proposal.there):
             if compiler and needs_tools(context, layer):
                 yield f"layer {layer} may compile something, and {compiler} would not be there"
+            # pip calls git itself for `git+https:` requirements: no word of the command names it.
             if "git" in names and takes_sources(context, layer):
                 yield f"layer {layer} installs from version control, and git would not be there"
 
@@ -183,5 +191,6 @@ def _of_stages(proposals: Sequence[Proposal]) -> Iterator[str]:
     for stage in stages:
         for proposal in proposals:
             changed = {each.layer for each in proposal.edit.operations if isinstance(each, _ADDING)}
+            # What deletes a cache may stay in the stage: nothing of it was to be copied.
             if not changed.isdisjoint(stage.only) and proposal.edit.kind != "clean-cache":
                 yield "what another edit adds to the same instructions would not be copied"

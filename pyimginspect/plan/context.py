@@ -18,6 +18,8 @@ from pyimginspect.rootfs import Removal
 
 __all__ = ["LEAST", "Context", "Proposal"]
 
+# pip notes in its cache when it last looked for a newer pip (78 bytes): with a lower limit each
+# rebuild would have that to delete.
 LEAST = 4096
 """Bytes below which no edit is worth a line in a plan."""
 
@@ -51,6 +53,7 @@ class Context:
         self.packages = inventory.packages
         self.steps = read_steps(inventory.image.config.history)
         made = {step.layer: step for step in self.steps if step.layer is not None}
+        # Squashed and otherwise rewritten images have more steps than layers, or fewer.
         self.history_fits = len(made) == len(inventory.image.layers)
         # Otherwise it says of no layer for certain what made it.
         self.by_layer = made if self.history_fits else {}
@@ -72,6 +75,8 @@ class Context:
             return False
         numbers = [number for number, step in enumerate(self.steps) if step.layer in (first, last)]
         steps = self.steps[numbers[0] : numbers[-1] + 1]
+        # What a COPY, ENV, USER or WORKDIR between them does, one of the two would lack, or meet
+        # too early.
         runs = [step for step in steps if step.word not in _NEUTRAL]
         return all(step.word == "RUN" and step.shell == "sh" for step in runs) and all(
             runs_.keeps_state(step.text) for step in runs
@@ -85,6 +90,7 @@ class Context:
     def user(self, layer: int) -> str:
         """Return the user that runs the ``RUN`` of a layer, empty for root."""
         users = [step.text.strip() for step in self._before(layer) if step.word == "USER"]
+        # USER takes `NAME:GROUP` and numbers.
         user = users[-1].partition(":")[0] if users else ""
         return "" if user in ("root", "0") else user
 
@@ -101,6 +107,7 @@ class Context:
 
         A value that is quoted and has spaces ends at the first of them.
         """
+        # `[= ]`: kaniko writes the old form, `ENV NAME VALUE`, as it stands in the Dockerfile.
         pattern = re.compile(rf"(?:^|\s){re.escape(name)}[= ]['\"]?([^\s'\"]*)")
         value = ""
         for step in self._before(layer):
@@ -137,6 +144,8 @@ class Context:
             path
             for key in chosen
             for path in self.packages.files_by_key.get(key, ())
+            # Directories and some files belong to several packages, and stay while one of these
+            # does.
             if chosen.issuperset(owners[path])
         }
         return frozenset(owned) | files_of_packages(

@@ -63,6 +63,7 @@ class Draft:
 
     def snapshot(self) -> Snapshot:
         """Return what the operations have made by now."""
+        # Shallow copies do: a block's fields are replaced, never changed.
         return [copy(block) for block in self.blocks], self.staged
 
     def restore(self, snapshot: Snapshot) -> None:
@@ -108,6 +109,7 @@ class Draft:
 
     def _has_posix_shell(self, instruction: Instruction) -> bool:
         shell: tuple[str, ...] = ()
+        # From the chain of stages: a stage inherits the SHELL of the one that it begins with.
         for each in self.match.instructions:
             if each.start == instruction.start:
                 break

@@ -24,8 +24,11 @@ from pyimginspect.plan.plan import Plan
 
 __all__ = ["from_history", "reconstruct"]
 
+# The CMD that ends the official images of Python, Debian, Ubuntu and Alpine. It has no layer by
+# which it could be counted to the base.
 _ENDS_OF_BASES = ('["python3"]', '["python"]', '["bash"]', '["/bin/bash"]', '["/bin/sh"]', '["sh"]')
 _ASSIGNMENT = re.compile(r"(?:^|\s)([A-Za-z_][\w.-]*)=")
+# Only what can follow FROM as one word: a name comes out of the image, and is not trusted.
 _IMAGE = re.compile(r"[\w.:/@+-]+", re.ASCII)
 _SECRET = re.compile(
     r"(?i)token|secret|passw|credential|api_?key|private|(?:^|_)(?:pass|pwd|key|auth|dsn)(?:$|_)"
@@ -96,6 +99,7 @@ def application_steps(context: Context) -> Sequence[Step]:
     return steps[first:]
 
 
+# Characters: no version is longer, and few paths are; keys and tokens often are.
 _LONGEST = 40
 
 
@@ -113,6 +117,8 @@ class _Writer:
             yield from _run(step)
             return
         if word in ("CMD", "ENTRYPOINT", "SHELL"):
+            # The last one decides (reference, "CMD"), and the configuration has its words without
+            # the loss of Go's %q.
             if step is not self._last[word]:
                 return
             config = self._config
@@ -143,6 +149,7 @@ class _Writer:
     def _assignments(self, text: str, word: str) -> str:
         """Quote the values of ``ENV`` and ``LABEL``, which the history shows without quotes."""
         config = self._config
+        # A value may itself have `NAME=` in it: only names that the configuration has begin one.
         known = config.environment().keys() if word == "ENV" else config.labels.keys()
         marks = [match for match in _ASSIGNMENT.finditer(text) if match[1] in known]
         if not marks:
@@ -152,6 +159,7 @@ class _Writer:
             end = marks[number + 1].start() if number + 1 < len(marks) else len(text)
             value = text[mark.end() : end]
             if re.fullmatch(r"[\w./:@%+,-]*", value) is None:
+                # These keep a meaning within double quotes (`processDoubleQuote` in lex.go).
                 escaped = re.sub(r'(["\\$])', r"\\\1", value.strip('"'))
                 value = f'"{escaped}"'
             parts.append(f"{mark[1]}={value}")
@@ -186,6 +194,7 @@ def _run(step: Step) -> Iterator[str]:
     # What would end in the middle, or go on below, keeps to itself in a here-document.
     if "\n" in command or "<<" in command or command.endswith("\\") or _has_comment(command):
         lines = [printable(line) for line in command.split("\n")]
+        # A line that is the mark itself would end the here-document, and the rest be instructions.
         mark = "END_OF_RUN"
         while mark in lines:
             mark += "_"

@@ -54,10 +54,12 @@ def edits_of_upgraded_base(context: Context) -> Iterator[Proposal]:
     """Propose to leave pip and its like as the base image has them."""
     upgraded: dict[int, set[str]] = {}
     for cause in find_causes(context.inventory):
+        # The base itself cannot be edited: the upgrade is what goes.
         if cause.makers[0] < context.base <= cause.removed_in:
             names = {o.name for o in cause.owners if o.kind == "distribution" and o.after}
             upgraded.setdefault(cause.removed_in, set()).update(names & _SEEDS)
     for layer, names in sorted(upgraded.items()):
+        # Such a build may need a newer setuptools or wheel than the base has.
         if any(_NOT_ISOLATED.search(each.text) for each in context.steps):
             names = names & {"pip"}
         operations = _dropped(context, layer, names) if names else []
@@ -112,6 +114,7 @@ def _contents_of(context: Context, layer: int, names: set[str]) -> frozenset[Con
     whole = runs.has_nothing_left(context.command(layer) or "", names, _MANAGERS)
     if whole:
         stored |= context.stored_by(layer)
+    # From the RUN itself, where it stays and calls pip for something else, else from the next one.
     kept = compiled_again(context, layer + whole, names)
     return frozenset(
         content

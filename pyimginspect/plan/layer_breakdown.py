@@ -111,6 +111,7 @@ def _breakdown(
         share[1] += entry.stored
         if how == "removed":
             removed[removed_in] = removed.get(removed_in, 0) + entry.stored
+        # What a layer stores twice itself no other layer took.
         elif how != "repeated":
             overwritten[removed_in] = overwritten.get(removed_in, 0) + entry.stored
         largest.append(Share(name=entry.path, wasted=entry.stored, how=how, removed_in=removed_in))

@@ -23,9 +23,11 @@ UPDATE = "apt-get update"
 CLEAN = "rm -rf /var/lib/apt/lists/*"
 """What deletes apt's lists (docs.docker.com/build/building/best-practices)."""
 
+# The verbs of apt(8), apt-get(8) and apt-cache(8) whose answer comes from the lists.
 _READING = frozenset(
     {"install", "reinstall", "upgrade", "dist-upgrade", "full-upgrade", "build-dep"}
 ) | {"satisfy", "source", "download", "search", "show", "policy", "list"}
+# Programs that read the lists, whether `sudo` or `xargs` calls them or the shell.
 _PROGRAMS = frozenset({"apt", "apt-get", "apt-cache", "aptitude", "gdebi", "apt-file"})
 
 
@@ -91,9 +93,11 @@ def _readers(context: Context, layer: int) -> Iterator[int]:
     """Yield the later layers that install by the lists that are there after ``layer``."""
     for later in context.runs(layer + 1):
         uses = map(_use_of, calls(context.command(later) or ""))
+        # The first use decides: after an update of its own a RUN reads no older lists.
         reads = next((each for each in uses if each), "")
         if reads == "read":
             yield later
+        # From here on the lists are others, whoever reads them.
         elif reads == "update":
             return
 

@@ -76,6 +76,7 @@ def _torn_apart(
     for number in {layer for layer, _ in contents}:
         made = layers[number].index.entries
         paths = {made[position].path for layer, position in contents if layer == number}
+        # A second name is an entry of its own, a hard link to the path of the first one.
         links |= {e.path for e in made if e.kind == "hardlink" and e.target in paths}
     entries = layers[removed_in].index.entries
     return frozenset(
@@ -84,6 +85,7 @@ def _torn_apart(
 
 
 def _advice(context: Context, cause: Cause) -> Edit:
+    # A package that is installed again has its files' times from the archive: no command set them.
     if cause.changes <= {"time"}:
         words = f"bring these files once: layer {cause.removed_in} installs them again as they were"
         if cause.makers[0] < context.base:
@@ -98,6 +100,7 @@ def _edit(context: Context, removed_in: int, causes: Sequence[Cause]) -> Edit | 
     change = change_of(context, removed_in)
     kinds = frozenset(kind for cause in causes for kind in cause.changes)
     wasted = _by_maker(causes)
+    # COPY has no flag for extended attributes, and the base's instructions are in another file.
     if not change.commands or not kinds <= {"owner", "mode"} or min(wasted) < context.base:
         return None
     operations = _operations(context, change, wasted)
@@ -181,6 +184,7 @@ def _made_so(
     if step is None:
         return []
     if step.word == "RUN":
+        # Only root may give a file to somebody else (chown(2)).
         if not is_sequence(step.text) or context.user(layer):
             return []
         if not _known(context, layer, change):
@@ -257,6 +261,8 @@ def _changed(
     changed = {
         entry.path: entry
         for position, entry in enumerate(entries)
+        # chown and chmod follow a symbolic link that they are given by name: the link keeps its
+        # own.
         if entry.kind in ("directory", "file") and position not in files
     }
     before, made = _before(context, change.layer, changed)
@@ -265,6 +271,7 @@ def _changed(
     for path, new in sorted(changed.items()):
         old, maker = before.get(path), made.get(path)
         if maker not in owned and _gets_owner(change, old, new):
+            # Where commands name several owners, the numbers say which of them this path got.
             owner = next(iter(names)) if len(names) == 1 else f"{new.uid}:{new.gid}"
             yield f"chown {owner}", path, old is None
         if maker not in moded and _gets_mode(change, old, new):
@@ -303,6 +310,7 @@ def _gets_owner(change: MetadataChange, old: Entry | None, new: Entry) -> bool:
     """Whether ``chown`` gives a file its owner; ``old`` is what is there before, if anything."""
     if not change.reaches(new.path, "chown"):
         return False
+    # What is not there before is made as root's, by COPY and by a RUN that may use chown.
     return (new.uid, new.gid) != ((old.uid, old.gid) if old is not None else (0, 0))
 
 

@@ -23,6 +23,7 @@ from pyimginspect.text import listed
 
 __all__ = ["edits_of_copied_wheels", "edits_of_deleted_copies"]
 
+# The wildcards of a COPY are those of Go's filepath.Match (reference, "COPY", "Pattern matching").
 _GLOB = re.compile(r"[*?\[]")
 _REASON = (
     "needs BuildKit, and what is mounted is not there in any other RUN: look whether one reads it"
@@ -49,6 +50,7 @@ def edits_of_deleted_copies(context: Context, causes: Sequence[Cause]) -> Iterat
         if copied is None or context.contents.size(contents) < LEAST:
             continue
         runs, operations = _without_deletion(context, copied, removed_in)
+        # All that the COPY stores must be deleted, or what is left of it would be missing.
         if not operations or not contents >= context.stored_by(layer):
             continue
         if _same_by_mount(context, copied, runs):
@@ -64,6 +66,7 @@ def edits_of_copied_wheels(context: Context) -> Iterator[Proposal]:
         copied = _copied(context, layer) if wheels else None
         if copied is None or _is_started(context, copied):
             continue
+        # What a later layer replaced or removed is no wheel of this COPY any more.
         there = frozenset(p for p in copied.paths if p in rootfs and rootfs[p].layer == layer)
         contents = context.contents.behind(there)
         users = _users(context, copied)
@@ -82,6 +85,7 @@ def _proposal(
     gone: frozenset[str] = frozenset(),
     rules: tuple[str, ...] = (),
 ) -> Proposal:
+    # pip only reads wheels; an sdist or a tree of sources may be built where it lies.
     writable = not all(path.endswith(".whl") for path in copied.paths)
     mount = MountCopied(
         layer=copied.layer, runs=tuple(runs), target=copied.target, writable=writable
@@ -122,6 +126,7 @@ def _copied(context: Context, layer: int) -> _Copied | None:
     source, target = words
     if len(paths) == 1 and not _GLOB.search(source):
         (path,) = paths
+        # `COPY a /b` makes /b, `COPY a /b/` makes /b/a: what was stored tells which.
         if f"/{path}" in (target, f"{target}/{posixpath.basename(source.rstrip('/'))}"):
             return _Copied(layer, f"/{path}", paths)
     inside = all(f"/{path}".startswith(f"{target}/") for path in paths)
@@ -143,6 +148,7 @@ def _source_and_target(context: Context, layer: int) -> tuple[str, str] | None:
     if len(words) != 2:
         return None
     target = posixpath.normpath(posixpath.join(context.directory(layer), words[1]))
+    # Nothing can be mounted over the root directory.
     return (words[0], target) if target != "/" else None
 
 
@@ -167,6 +173,7 @@ def _same_by_mount(context: Context, copied: _Copied, runs: Sequence[int]) -> bo
         for layer in runs[:-1]
         for entry in context.inventory.image.layers[layer].index.entries
     )
+    # Files of a mount keep the owner that they have in their source, and in a context that is root.
     owned = "--chown" in context.by_layer[copied.layer].text
     return not written and not (owned and any(map(context.user, runs)))
 
@@ -180,6 +187,7 @@ def _users(context: Context, copied: _Copied, last: int | None = None) -> list[i
 def _mentions(context: Context, layer: int, copied: _Copied) -> bool:
     """Whether a ``RUN`` may read what was copied: it names it, or works in the directory."""
     directory = context.directory(layer)
+    # In that directory `pip install .` names nothing of it.
     if f"{directory}/".startswith(f"{copied.target}/"):
         return True
     command = context.command(layer) or ""
@@ -210,6 +218,7 @@ def _without_deletion(
     Nothing where something else deletes it.
     """
     command = context.command(removed_in)
+    # After a `cd` the words of `rm` are relative to another directory.
     if command is None or not is_sequence(command) or "cd " in command:
         return [], []
     directory = context.directory(removed_in)
@@ -240,6 +249,7 @@ def _covered(word: str, directory: str, path: str) -> bool:
     pattern = posixpath.normpath(posixpath.join(directory, word))
     parts = f"/{path}".split("/")
     depth = pattern.count("/") + 1
+    # fnmatch's `*` goes over slashes, a shell's does not (glob(7)): so both have as many parts.
     return len(parts) >= depth and fnmatchcase("/".join(parts[:depth]), pattern)
 
 

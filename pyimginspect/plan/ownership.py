@@ -13,6 +13,8 @@ from pyimginspect.plan.runs import Call, calls, collapsed
 
 __all__ = ["MetadataChange", "change_of", "copy_flags", "has_user", "paths_of"]
 
+# Options, a user with or without a group, and paths (chown(1)). `:GROUP` and variables do not fit,
+# and leave the commands in doubt.
 _CHOWN = re.compile(r"chown\s+(?:-\S+\s+)*([\w.-]+(?::[\w.-]*)?)\s+\S.*")
 _CHMOD = re.compile(r"chmod\s+(?:-\S+\s+)*[\w+=,-]+\s+\S.*")
 
@@ -73,6 +75,7 @@ def copy_flags(
     layers = context.inventory.rootfs.layers
     made, after = layers[layer].index.entries, layers[change.layer].index.entries
     positions = {content.position for content in wasted}
+    # A flag is for all that the COPY brings.
     if any(n not in positions for n, entry in enumerate(made) if entry.stored):
         return []
     pairs = [(made[content.position], after[content.successor]) for content in wasted]
@@ -91,6 +94,7 @@ def _owner_flag(
         return ""
     if len(owners) > 1:
         return None
+    # The name, where one command gave it: a reader knows `app`, not 10001.
     named = {*change.owners}
     name = named.pop() if len(named) == 1 else ""
     user, _, group = name.partition(":")
@@ -142,6 +146,7 @@ def has_user(context: Context, layer: int, owner: str) -> bool:
     """Whether user and group of ``owner`` are numbers, or known after ``layer``."""
     user, _, group = owner.partition(":")
     return all(
+        # COPY --chown looks names up in the image's tables, and fails without them (reference).
         not name or name.isdecimal() or _listed(context, layer, path, name)
         for path, name in (("etc/passwd", user), ("etc/group", group))
     )
@@ -153,5 +158,6 @@ def _listed(context: Context, layer: int, path: str, name: str) -> bool:
     for below in context.inventory.rootfs.layers[: layer + 1]:
         entries = below.index.entries
         texts = (t for at, t in below.index.texts.items() if entries[at].path == path)
+        # The highest layer that has the table decides; the index of a layer keeps its text.
         text = next(texts, text)
     return any(line.startswith(f"{name}:".encode()) for line in text.split(b"\n"))

@@ -55,6 +55,7 @@ def patch_dockerfile(
     applied: list[Edit] = []
     skipped: list[Skipped] = []
     order = {kind: number for number, kind in enumerate(_ORDER)}
+    # sorted() is stable: edits of a kind stay in the plan's order, those that save most first.
     for edit in sorted(edits, key=lambda edit: order.get(edit.kind, len(order))):
         reason = _refusal(edit, level) or _applied(draft, edit)
         if reason:
@@ -123,6 +124,7 @@ def _keep_comments(draft: Draft, edit: Edit, before: Snapshot) -> None:
 def _is_there(draft: Draft, edit: Edit, before: Snapshot) -> bool:
     """Whether an edit changed nothing, and no other one did what it would have done."""
     now, then = draft.snapshot(), before
+    # By text, since a snapshot holds copies of the blocks.
     if now[1] is not then[1] or [(b.text, b.gone) for b in now[0]] != [
         (b.text, b.gone) for b in then[0]
     ]:
@@ -153,6 +155,7 @@ def unified_diff(before: str, after: str, path: str = "Dockerfile") -> str:
         return ""
     name = path.replace("\\", "/").lstrip("/").removeprefix("./")
     name += "\t" if " " in name else ""  # as GNU diff has it: the name ends here
+    # `a/` and `b/` as git writes them, for `git apply` and `patch -p1`.
     lines = difflib.unified_diff(split_lines(before), split_lines(after), f"a/{name}", f"b/{name}")
     return "".join(_ended(lines))
 
@@ -165,4 +168,5 @@ def split_lines(text: str) -> list[str]:
 
 def _ended(lines: Iterable[str]) -> Iterator[str]:
     for line in lines:
+        # difflib leaves out the note of diff(1) without which patch adds a line break.
         yield line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"

@@ -79,6 +79,7 @@ class Plan(Struct, frozen=True, kw_only=True):
         Raises :class:`~pyimginspect.errors.DockerfileError` where the text cannot be read or
         is that of another image.
         """
+        # Loaded here: a patch needs the reader of Dockerfiles, a plan's figures do not.
         from pyimginspect.plan.patch import patch_dockerfile
 
         return patch_dockerfile(self.edits, self.steps, text, path, level, target)

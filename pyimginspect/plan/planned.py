@@ -17,6 +17,7 @@ class PlannedRootFS(RootFS):
     """
 
     def __init__(self, rootfs: RootFS, gone: Collection[str]) -> None:
+        # All else is shared with the file system at hand: its nodes take megabytes.
         children = dict(rootfs._children)
         for parent in {path.rpartition("/")[0] for path in gone}:
             if parent in children:

@@ -49,6 +49,8 @@ _RATIO = 0.4
 layers of a Debian image with Python, 0.37 to 0.42."""
 
 
+# In this order edits are tried one by one where all of them together break something: small changes
+# come before another base and stages, which touch the same instructions.
 _EDITS: tuple[Callable[[Context], Iterable[Proposal]], ...] = (
     edits_of_recommended,
     edits_of_tools,
@@ -93,6 +95,7 @@ def make_plan(inventory: Inventory, findings: Iterable[Finding] = ()) -> Plan:
         layers = context.contents.by_layer(proposal.contents)
         figured.append((_figured(proposal, layers, ratios), proposal.contents))
         sums.update(layers)
+        # Bytes that an edit before it frees, too, are in the sum already.
         sums.subtract(context.contents.by_layer(saved & proposal.contents))
         saved |= proposal.contents
     figured.sort(key=lambda pair: _rank(pair[0]))
@@ -119,6 +122,7 @@ def make_plan(inventory: Inventory, findings: Iterable[Finding] = ()) -> Plan:
 
 
 def _rank(edit: Edit) -> tuple[int, int, str, str]:
+    # Down to the words, so that the order is the same from run to run.
     return -edit.saving, edit.layer, edit.kind, edit.words
 
 
@@ -146,6 +150,7 @@ def _cited(proposal: Proposal, findings: Sequence[Finding]) -> Proposal:
     edit = proposal.edit
     layers = {edit.layer, *edit.others, *(layer for layer, _ in proposal.contents)}
     if any(isinstance(each, ReplaceBase) for each in edit.operations):
+        # Findings about a base are those of its lowest layer.
         layers.add(0)
     found = {f.rule for f in findings if not f.layers or not layers.isdisjoint(f.layers)}
     rules = tuple(rule for rule in edit.rules if rule in found)
@@ -206,6 +211,7 @@ def _with_advice(
         saved |= proposal.contents
         yield proposal
     claims = [finding for finding in findings if isinstance(finding, Claim)]
+    # The largest first, as findings count shared bytes: smaller ones have less left to advise.
     for claim in sorted(claims, key=lambda claim: -claim.saving):
         left = claim.frees - saved
         if left:

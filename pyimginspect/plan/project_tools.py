@@ -40,11 +40,14 @@ _LEFT = re.compile(
     r"|tmp/.*|var/tmp/.*"
 )
 """What the tools write beside the environment: locks, settings, caches."""
+# uv's documentation copies it from its image: `COPY --from=ghcr.io/astral-sh/uv /uv /uvx /bin/`.
 _BINARY = re.compile(r"(?:.+/)?bin/uvx?")
+# What prepares a call of the tool, or tells something, and leaves nothing that must stay.
 _IDLE = frozenset(
     {"set", "true", ":", "echo", "which", "ls", "cd", "export", "mkdir", ".", "source"}
 )
 
+# What may stand between and stay: it calls neither a tool nor an environment.
 _OTHERS = frozenset(
     {"useradd", "adduser", "groupadd", "addgroup", "mkdir", "set", "rm", "apt-mark"}
 )
@@ -143,6 +146,7 @@ def _copy(context: Context, paths: Collection[str], made: Environment) -> StageC
     owners = {
         (rootfs[path].entry.uid, rootfs[path].entry.gid)
         for path in paths
+        # The owner of a symbolic link gives nobody any right (symlink(7)).
         if path.startswith(top) and rootfs[path].kind != "symlink"
     }
     if len(owners) != 1:
@@ -159,6 +163,7 @@ def _modules(context: Context, gone: Collection[str]) -> set[str]:
     for path in gone:
         site = next((each for each in sites if path.startswith(f"{each}/")), "")
         name = path[len(site) + 1 :].partition("/")[0].partition(".")[0] if site else ""
+        # Leaves out `*.dist-info` and files that nothing can import.
         if name.isidentifier() and name != "__pycache__":
             found.add(name)
     return found
@@ -190,6 +195,7 @@ def _find(context: Context) -> _Found | None:
 
 def _tools_in(context: Context, layers: Collection[int]) -> set[str]:
     """Return the names of the tools that layers bring: uv as a program alone, or distributions."""
+    # A copied uv brings no distribution whose name would tell.
     copied = {"uv" for layer in layers if context.by_layer[layer].word == "COPY"}
     return copied.union(
         each.name
@@ -209,6 +215,7 @@ def _made_by(
         for python in each.interpreters
     }
     for each in context.inventory.environments:
+        # An environment that sees the system's site-packages is not complete by itself.
         whole = not (each.broken or each.system_site_packages)
         if whole and each.layer in layers and each.path not in homes:
             yield each
@@ -242,6 +249,7 @@ def _is_of_tools(context: Context, layer: int, word: str, text: str) -> bool:
 
 def _role(context: Context, call: Call) -> bool | None:
     """Whether a command installs or calls a tool; ``None`` for what else must stay."""
+    # `uv pip install --system` installs into the Python that stays.
     if call.program in _TOOLS and not (call.manager == "uv" and "--system" in call.words):
         return True
     if call.manager == "pip" and call.action == "install":
@@ -254,6 +262,7 @@ def _role(context: Context, call: Call) -> bool | None:
 def _installs_tools(context: Context, call: Call) -> bool:
     """Whether pip installs such tools, by name, and nothing but what they require."""
     names = installed_packages(call.text, "pip")
+    # A requirements file may name anything.
     if any(each.files for each in installs(call.text, "pip")):
         return False
     return bool(names & _TOOLS) and names <= _closure(context, names & _TOOLS)
@@ -269,4 +278,5 @@ def _closure(context: Context, names: Collection[str]) -> set[str]:
             found.add(name)
             if name in by_name:
                 todo.extend(required_names(context.inventory.rootfs, [by_name[name]]))
+    # These are the base's, whoever requires them.
     return found - {"pip", "setuptools", "wheel"}

@@ -48,6 +48,7 @@ def edits_of_bindings(context: Context) -> Iterator[Proposal]:
     graph = dependency_graph(context.packages)
     tools = {tool.package for tool in inventory.build_tools if tool.package and not tool.kept_by}
     for layer, bindings in sorted(by_layer.items()):
+        # With the tools, which other edits take out: what only these need keeps no binding.
         free, kept = without(inventory, graph, tools | {*bindings.keys})
         # Otherwise something that runs depends on one of them.
         if free.issuperset(bindings.keys):
@@ -97,6 +98,7 @@ def _with_pip(
         keep=keep,
         rules=("os-python-binding", "duplicate-python"),
         estimated=bool(asks),
+        # Packages that came by a dependency, or by `$PACKAGES`, cannot be taken out of the command.
         operations=[dropped, *operations] if named.issuperset(names) else [],
         reason="another build of these packages: look whether anything else calls them",
     )
@@ -133,6 +135,7 @@ def _pip_install(context: Context, layer: int, asks: Sequence[str]) -> tuple[str
             and not for_environment(context, n)
         )
         return command, [AppendCommand(layer=next(beside, layer), command=command)]
+    # An environment's own pip, for the plain one installs beside it.
     pip = f"/{environment.path}/bin/pip"
     command = f"{shlex.quote(pip)} install --no-cache-dir {shlex.join(asks)}"
     made = max(environment.layer, layer)
@@ -157,9 +160,11 @@ def edits_of_environments(context: Context) -> Iterator[Proposal]:
             if (node := inventory.rootfs.get(path)) is not None and node.kind == "file"
         ]
         names = [metadata[each].name for each in found]
+        # The layout of an environment: `PREFIX/lib/pythonX.Y/site-packages`.
         prefix = location.partition("/lib/")[0]
         python = _python_with_pip(context, location)
         command = f"{shlex.quote(f'/{python}')} -m pip uninstall -y {shlex.join(names)}"
+        # `<<` is no sequence: it stands for a layer that no RUN made.
         simple = is_sequence(context.command(layer) or "<<")
         operations = [AppendCommand(layer=layer, command=command)] if python and simple else []
         edit = context.edit(

@@ -36,6 +36,7 @@ def edits_of_recommended(context: Context) -> Iterator[Proposal]:
         option = without_recommended(tool_of(context.inventory.rootfs, found.manager))
         manager = MANAGERS[found.manager]
         operations: list[Operation] = [AddOption(layer=layer, manager=manager, option=option)]
+        # In the same instruction, so that what is in use comes by name once the option is given.
         if keep:
             operations.append(
                 DropPackages(layer=layer, manager=manager, names=(), instead=tuple(keep))

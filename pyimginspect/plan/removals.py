@@ -68,6 +68,7 @@ def _of_these_alone(
     others = {name for text in texts for name in installed_packages(text, *OS_MANAGERS)} - names
     for cause in causes:
         owners = {owner.name for owner in cause.owners}
+        # What else these layers install by name would be left out with the removed package's files.
         if layers.issuperset(cause.makers) and others.isdisjoint(owners):
             yield cause
 
@@ -133,6 +134,7 @@ def may_use(context: Context, layer: int, removal: Removal) -> bool:
         return True
     packages = removal.packages
     sources = any(runtime_of(package.name) in _SOURCES for package in packages)
+    # The prefix of version control in a requirement of pip's ("VCS Support" in its documentation).
     if sources and ("git+" in text or takes_sources(context, layer)):
         return True
     tools = any(kind_of_package(p) and runtime_of(p.name) is None for p in packages)

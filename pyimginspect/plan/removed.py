@@ -177,6 +177,7 @@ def _moved(context: Context, removal: Removal, first: int, last: int) -> _Change
     install = install_again(context, groups)
     if not context.joinable(first, last) or context.user(first) or install is None:
         return None
+    # The first RUN that may use them is the one that installs them: there is nowhere to move to.
     if groups[0].layer >= first:
         return None
     removes = last == removal.layer
@@ -195,6 +196,7 @@ def _moved(context: Context, removal: Removal, first: int, last: int) -> _Change
     if commands:
         operations.append(AppendCommand(layer=last, command=" && ".join(commands)))
     text = context.command(removal.layer) or ""
+    # A removal that deletes the lists itself has its commands moved with the rest.
     if groups[0].manager == "apt" and "apt/lists" not in text:
         operations += clean(context, last, [*(group.layer for group in groups), removal.layer])
     them = pronoun(removal.names)

@@ -41,6 +41,7 @@ def _chunk(draft: Draft, block: Block, position: int) -> str:
 def marked(above: str, rules: tuple[str, ...], indent: str, newline: str) -> str:
     """Return what stands above an instruction with the comment that names the rules."""
     head, mark, last = above.rpartition(FIXED)
+    # An earlier fix is directly above: its comment takes the new rules, rather than a second one.
     if mark and "\n" not in last.rstrip("\r\n"):
         known = tuple(rule.strip() for rule in last.split(","))
         return f"{head}{FIXED}{', '.join(dict.fromkeys((*known, *rules)))}{newline}"

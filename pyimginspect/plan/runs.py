@@ -45,6 +45,7 @@ _STATEFUL = frozenset(
 ) | {"ulimit", "alias", "shopt", "eval", "return", "declare", "readonly", "typeset", "local"}
 _HARMLESS = re.compile(r"-[eux]*o?|pipefail")
 """What ``set`` may be given: it changes nothing that a command does which succeeds."""
+# apt-get(8), apt(8), apk-del(8), dnf(8) with its aliases.
 _REMOVALS: dict[Manager, frozenset[str]] = {
     "apt": frozenset({"purge", "remove", "autoremove", "autopurge"}),
     "apk": frozenset({"del"}),
@@ -60,6 +61,8 @@ _CLEANING: dict[Manager, frozenset[str]] = {
 }
 OS_MANAGERS: tuple[Manager, ...] = ("apt", "apk", "dnf")
 """The package managers of operating systems."""
+# Compilers and build systems, and package managers whose packages compile as they are installed
+# (npm by node-gyp).
 _BUILDERS = (
     frozenset({"conda", "mamba", "npm", "npx", "yarn", "pnpm", "cargo", "go", "make", "cmake"})
     | {"ninja", "meson", "gcc", "g++", "cc", "c++", "clang", "rustc", "swig", "cython", "maturin"}
@@ -126,6 +129,7 @@ class Call(NamedTuple):
         return manager is not None and self.action in _REMOVALS.get(manager, ())
 
 
+# Every kind of edit asks for the same few dozen RUNs again.
 @lru_cache(maxsize=256)
 def calls(text: str) -> tuple[Call, ...]:
     """Return the simple commands of a script, wherever they stand; none where it cannot be read."""
@@ -183,8 +187,10 @@ def builds(call: Call) -> bool:
         return False
     if call.manager in ("pip", "uv") or program in _INSTALLERS:
         return action not in _IDLE
+    # What git is there for as a tool of builds: the other subcommands fetch nothing.
     if program == "git":
         return action in ("clone", "submodule", "fetch", "checkout", "pull")
+    # `sh build.sh`: what a script does is not known. The text after `-c` is not opened here.
     if program in _SHELLS:
         return bool(action) and "-c" not in call.words
     words = call.words[:4]
@@ -216,6 +222,7 @@ def has_nothing_left(
             if installation.files or not {*names_of(installation)} <= {*names}:
                 return False
             installed = True
+        # An update or a deletion serves the installation, and goes with it.
         elif not (_deletes(call) or (call.manager in OS_MANAGERS and call.action == "update")):
             return False
     return installed and is_sequence(text)

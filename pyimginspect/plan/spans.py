@@ -21,6 +21,7 @@ RULES = {"deleted": "deleted-but-shipped", "replaced": "overwritten-files"}
 
 _DELETERS = frozenset({"rm", "rmdir", "unlink", "find"})
 _SETTINGS = frozenset({"set", "true", ":"})
+# A home directory is the same where the same user runs it, which is asked before.
 _ABSOLUTE = ("/", "~/", "$HOME/")
 
 
@@ -127,6 +128,7 @@ def _removes_later(context: Context, removed_in: int, last: int) -> bool:
         folder, _, name = entry.path.rpartition("/")
         if name.startswith(WHITEOUT):
             hidden = name.removeprefix(WHITEOUT)
+            # An opaque marker hides all of its directory, as if each of its files had a whiteout.
             removed.add(folder if name == OPAQUE else posixpath.join(folder, hidden))
         elif entry.kind != "directory":
             removed.add(entry.path)

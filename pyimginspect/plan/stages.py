@@ -23,6 +23,7 @@ _GENERATED = (
     "var/lib/systemd/",
     "var/tmp",
 )
+# Where packages have their files (FHS); below /usr/local links are made by a user.
 _OF_PACKAGES = ("bin/", "etc/", "lib/", "sbin/", "usr/", "var/")
 
 

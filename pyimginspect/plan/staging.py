@@ -51,6 +51,7 @@ def with_stage(draft: Draft, chunks: Sequence[str]) -> list[str]:
     blocks = draft.blocks
     origin = blocks[begin]
     above = chunks[begin].removesuffix(_ended(origin.text, newline))
+    # Directives are among the comments above the first FROM, and must stay at the top of the file.
     builder = [f"{above}{comment}{_from(draft, origin.text, name)}{newline}"]
     builder += [
         _ended(chunks[number], newline)
@@ -63,6 +64,7 @@ def with_stage(draft: Draft, chunks: Sequence[str]) -> list[str]:
     final += [_ended(chunk, newline) for chunk in chunks[begin + 1 : first]]
     added: list[str] = []
     if operation.install:
+        # What is added stands before the settings that stay, and so under the user set before them.
         added += _as_root(draft, number=first - 1, command=_run(operation.install, draft))
     for each in operation.copies:
         owner = f" --chown={each.owner}" if each.owner else ""
@@ -88,6 +90,8 @@ def _from(draft: Draft, text: str, name: str) -> str:
     """Return the ``FROM`` of the build stage: the same image, another name."""
     instruction: Instruction = draft.again_text(text)
     words = instruction.argument.text.split()
+    # `--platform` is for both; the stage's name stays with the final one, from which others may
+    # copy.
     flags = "".join(f"{text[f.start : f.end]} " for f in instruction.flags)
     return f"{text[: instruction.keyword_end]} {flags}{words[0]} AS {name}"
 

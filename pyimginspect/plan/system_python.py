@@ -27,6 +27,7 @@ _OF_PYTHON = re.compile(
 )
 """Packages that are Python itself and what installs for it: the official image has all that."""
 _SYSTEM_PATH = re.compile(r"/usr/bin/(?:python|pip)[\d.]*|/usr/lib/python3.*")
+# PEP 668: Debian's Python is marked EXTERNALLY-MANAGED, the official image's is not.
 _BREAK = re.compile(r"\s+--break-system-packages?\b")
 _OFFICIAL = {9: 50, 10: 53, 11: 55, 12: 46, 13: 40, 14: 42}
 """Megabytes that an official slim image stores above Debian's, by the minor version of Python 3:
@@ -106,6 +107,7 @@ def _system_python(context: Context) -> _SystemPython | None:
         package for package in _asked_above(context) if _OF_PYTHON.fullmatch(package.name)
     )
     minor = int(python.version.split(".")[1])
+    # `python:3.11-slim-bookworm`: without the second hyphen there is no such image on that release.
     if not image.count("-") > 1 or not asked or minor not in _OFFICIAL:
         return None
     return _SystemPython(python, asked, image, minor)
@@ -122,6 +124,7 @@ def _only_python(context: Context) -> Interpreter | None:
     """Return the Python that Debian's packages brought, if there is no other, and pip is used."""
     inventory = context.inventory
     pythons = inventory.interpreters
+    # Official images are made on Debian and Alpine: none is on Ubuntu.
     if len(pythons) != 1 or not pythons[0].packages or inventory.os.id != "debian":
         return None
     python = pythons[0]
@@ -155,6 +158,7 @@ def _without(context: Context, asked: Iterable[OsPackage]) -> frozenset[str]:
         and (
             package.installed_in < context.base
             or package.essential
+            # What has no mark was installed by hand or by dpkg, and apt would not remove it either.
             or package.automatic is not True
         )
     ]

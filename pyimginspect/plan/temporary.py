@@ -64,6 +64,8 @@ _PARTICULAR: dict[Manager, re.Pattern[str]] = {
     ),
 }
 """Options of which the result depends, by the manager (apt-get(8), apk-add(8), dnf(8))."""
+# The `Tag` lines of WHEEL (PEP 427). PyPI takes no wheel with the plain tag `linux_x86_64` (PEP
+# 513): one that has it was built here, or comes from elsewhere.
 _LOCAL = re.compile(rb"^Tag:.*-linux_\w+\s*$", re.MULTILINE)
 
 
@@ -148,6 +150,7 @@ def _metadata(context: Context, layer: int) -> tuple[list[bytes], bool]:
             wheels.append(text)
         elif path.endswith(".dist-info/direct_url.json"):
             sources = sources or b"vcs_info" in text
+        # setup.py wrote these, by `install` and `develop`; wheels have .dist-info.
         elif ".egg-info" in path or path.endswith(".egg-link"):
             sources = True
     return wheels, sources
@@ -177,6 +180,7 @@ def install_again(context: Context, groups: Sequence[Temporary], virtual: str = 
                     return None
                 words.update(dict.fromkeys(mine))
                 found.update(mine.values())
+                # One of several that took recommended packages may have been built with these.
                 lean &= any(word.text == "--no-install-recommends" for word in each.options)
                 tool = TOOLS.get(each.command.program, tool)
         if found < names:
@@ -188,6 +192,7 @@ def install_again(context: Context, groups: Sequence[Temporary], virtual: str = 
 
 def _says_more(installation: Installation) -> bool:
     """Whether a command that has the names alone might install something else, or nothing."""
+    # In quotes a variable would not be expanded, and without them its value is not known.
     if not all(word.literal for word in installation.packages):
         return True
     options = _PARTICULAR[installation.manager]
@@ -227,6 +232,8 @@ def emptied_by(
         if group.layer != first and emptied:
             found |= emptied - noted
             journals.append(noted)
+    # The package manager's databases and logs: the RUN that installs now writes the largest of
+    # them.
     journals.sort(key=context.contents.size)
     return frozenset(found.union(*(journals if first is None else journals[:-1])))
 
@@ -249,6 +256,8 @@ def one_run(
     operations: list[Operation] = []
     moved = [group for group in groups if group.layer != first]
     if moved:
+        # apk deletes by `.build-deps` what was added for it, and refuses to delete that by its own
+        # names.
         alone = every.manager == "apk" and not every.virtual and len(moved) == len(groups)
         install = _moved_install(context, moved, _BUILD_DEPS if alone else "")
         if install is None:

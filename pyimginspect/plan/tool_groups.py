@@ -41,6 +41,7 @@ def find_tool_groups(context: Context, recommended: Collection[str]) -> ToolGrou
     if not found:
         return ToolGroups((), ())
     every = merged(found)
+    # What only tools that go need does not stay for a doubtful one.
     going = {package.key for package in every.asked if not may_be_used(package)}
     doubtful = tuple(_doubtful(context, found, {*every.keys}, going.union(recommended)))
     shared = frozenset[str]().union(*(group.keys for group in doubtful))
@@ -113,6 +114,7 @@ def _asked_for(context: Context, keys: Iterable[str]) -> tuple[OsPackage, ...]:
     packages = tuple(context.packages[key] for key in sorted(keys))
     asked = tuple(package for package in packages if package.automatic is False)
     known = tuple(package for package in packages if package.key in tools)
+    # Where the database has no marks of what was asked for, the tools themselves are named.
     return asked or known or packages
 
 

@@ -15,6 +15,7 @@ from pyimginspect.text import sized
 
 __all__ = ["edits_of_wheels"]
 
+# torch for CUDA requires gigabytes; less is no whole CUDA, and not worth another index.
 _LARGE = 500_000_000
 _OPTIONS: dict[Manager, str] = {
     # pytorch.org, "Start locally", compute platform CPU: pip takes the local version "+cpu" for the
@@ -23,6 +24,8 @@ _OPTIONS: dict[Manager, str] = {
     # docs.astral.sh/uv/guides/integration/pytorch, "Automatic backend selection".
     "uv": "--torch-backend=cpu",
 }
+# NVIDIA_VISIBLE_DEVICES and its like ask NVIDIA's container runtime for a GPU; nvidia/cuda images
+# set CUDA_VERSION.
 _FOR_GPU = ("NVIDIA_", "CUDA_")
 
 
@@ -67,6 +70,7 @@ def _is_for_gpu(inventory: Inventory) -> bool:
 def _is_of_cuda(distribution: Distribution) -> bool:
     """Whether torch requires a distribution for CUDA alone: ``nvidia-cublas-cu12``, ``triton``."""
     name = distribution.name
+    # CUDA's release is a suffix of most names on PyPI: -cu11, -cu12.
     return name == "triton" or (name.startswith("nvidia-") and "-cu" in name)
 
 
