@@ -181,6 +181,7 @@ def _made(context: Context, first: int, last: int) -> Iterator[str]:
     owned = files_of_packages(rootfs, packages, installed) | {*stray_bytecode(context, first, last)}
     debris = tuple(f"{c.path}/" for c in context.inventory.caches if c.kind not in INFORMATION)
     for path in _leaves(rootfs, first, last):
+        # Databases and logs of the package manager change with whatever a stage installs itself.
         if path in owned or is_journal(path) or path.startswith(debris) or is_generated(path):
             continue
         # Files of the base's packages, written again, and links that packages' scripts made.

@@ -74,6 +74,7 @@ def of_start(context: Context, gone: frozenset[str]) -> Iterator[str]:
     )
     rootfs = PlannedRootFS(inventory.rootfs, gone)
     after = find_startup(inventory.image, rootfs, interpreters, environments)
+    # The same function that finds what the image starts, on the file system without what goes.
     if after.problem is not None:
         problem = after.problem
         named = "" if problem.subject in problem.what else f"{problem.subject}: "
@@ -130,6 +131,7 @@ def of_scripts(context: Context, gone: frozenset[str], official: bool) -> Iterat
     ):
         if official and name.startswith("python"):
             continue  # pip writes it again, for the Python of the other base
+        # By the real path: of a script that goes too, a link may stand for it.
         if started in gone and inventory.rootfs.resolve(path) not in gone:
             yield f"/{path} is a script for /{started}, which would go"
 

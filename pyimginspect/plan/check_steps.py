@@ -102,8 +102,7 @@ def of_programs(context: Context, proposals: Sequence[Proposal]) -> Iterator[str
         missing = _missing(context, proposal)
         layers = (rootfs[path].layer for path in proposal.gone if path in rootfs)
         first = min(layers, default=context.base)
-        # The base's own steps do not run again, and steps before the files were made never had
-        # them.
+        # The base's steps do not run again; those before the files were made never had them.
         for layer in steps.runs(max(first, context.base), but=proposal.there):
             for call in steps.calls(layer):
                 if word := missing.named_in(call.words, rootfs):

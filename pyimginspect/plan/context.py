@@ -75,8 +75,7 @@ class Context:
             return False
         numbers = [number for number, step in enumerate(self.steps) if step.layer in (first, last)]
         steps = self.steps[numbers[0] : numbers[-1] + 1]
-        # What a COPY, ENV, USER or WORKDIR between them does, one of the two would lack, or meet
-        # too early.
+        # What a COPY, ENV or WORKDIR between them does, one would lack, or meet too early.
         runs = [step for step in steps if step.word not in _NEUTRAL]
         return all(step.word == "RUN" and step.shell == "sh" for step in runs) and all(
             runs_.keeps_state(step.text) for step in runs
@@ -144,8 +143,7 @@ class Context:
             path
             for key in chosen
             for path in self.packages.files_by_key.get(key, ())
-            # Directories and some files belong to several packages, and stay while one of these
-            # does.
+            # Directories and some files belong to several packages: they stay with the last one.
             if chosen.issuperset(owners[path])
         }
         return frozenset(owned) | files_of_packages(

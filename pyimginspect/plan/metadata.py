@@ -261,8 +261,7 @@ def _changed(
     changed = {
         entry.path: entry
         for position, entry in enumerate(entries)
-        # chown and chmod follow a symbolic link that they are given by name: the link keeps its
-        # own.
+        # chown and chmod follow symbolic links: a link itself keeps what it has.
         if entry.kind in ("directory", "file") and position not in files
     }
     before, made = _before(context, change.layer, changed)

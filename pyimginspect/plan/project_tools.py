@@ -149,6 +149,7 @@ def _copy(context: Context, paths: Collection[str], made: Environment) -> StageC
         # The owner of a symbolic link gives nobody any right (symlink(7)).
         if path.startswith(top) and rootfs[path].kind != "symlink"
     }
+    # COPY --chown gives one owner to all that it copies.
     if len(owners) != 1:
         return None
     uid, gid = owners.pop()
@@ -208,6 +209,7 @@ def _made_by(
     context: Context, layers: Collection[int], tools: Collection[str]
 ) -> Iterator[Environment]:
     """Yield the environments that layers made for the application: complete, not the tools' own."""
+    # A tool may be installed in an environment of its own: that is not what it made.
     homes = {
         python
         for each in context.inventory.distributions

@@ -77,6 +77,7 @@ def _by_layer(context: Context) -> dict[int, list[Cause]]:
     """Return the causes that are packages which a command removes by name, by its layer."""
     found: dict[int, list[Cause]] = {}
     for cause in late_causes(context):
+        # An owner with a version `after` was upgraded, not removed.
         owned = all(each.kind == "package" and not each.after for each in cause.owners)
         named = removed_packages(context.command(cause.removed_in) or "")
         if owned and cause.kind == "deleted" and named:

@@ -166,6 +166,7 @@ def _without_installs(
         yield DropPackages(
             layer=group.layer, manager=group.manager, names=group.names, instead=instead
         )
+        # Once is enough: the first of the installations asks for them.
         instead = ()
     for layer in emptied:
         yield from fetch_again(context, layer, layers)
@@ -180,6 +181,7 @@ def _moved(context: Context, removal: Removal, first: int, last: int) -> _Change
     # The first RUN that may use them is the one that installs them: there is nowhere to move to.
     if groups[0].layer >= first:
         return None
+    # `make && apt-get purge -y gcc`: the last use is in the command that removes them.
     removes = last == removal.layer
     emptied = _emptied(context, removal)
     operations: list[Operation] = [*_without_installs(context, removal, emptied)]

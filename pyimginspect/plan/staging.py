@@ -90,8 +90,7 @@ def _from(draft: Draft, text: str, name: str) -> str:
     """Return the ``FROM`` of the build stage: the same image, another name."""
     instruction: Instruction = draft.again_text(text)
     words = instruction.argument.text.split()
-    # `--platform` is for both; the stage's name stays with the final one, from which others may
-    # copy.
+    # `--platform` is for both; others may copy from the final stage by the name that it had.
     flags = "".join(f"{text[f.start : f.end]} " for f in instruction.flags)
     return f"{text[: instruction.keyword_end]} {flags}{words[0]} AS {name}"
 

@@ -36,6 +36,7 @@ _BYTECODE = {"pip": 5_400_000, "library": 5_300_000}
 """What the first ``RUN`` that calls pip stores beside them, measured with 3.11: bytecode of pip
 and of what it imports of the standard library. Debian compiles its own as it installs it."""
 _SETUPTOOLS = frozenset({"_distutils_hack", "pkg_resources", "setuptools"})
+# versions.json of docker-library/python has `setuptools` for 3.10 and 3.11 only.
 _WITHOUT_SETUPTOOLS = 12
 """The first minor version whose official images have no setuptools."""
 _OF_DEBIAN = re.compile(r"_distutils_system_mod|sitecustomize|test|_sysconfigdata_.*")
@@ -128,6 +129,7 @@ def _only_python(context: Context) -> Interpreter | None:
     if len(pythons) != 1 or not pythons[0].packages or inventory.os.id != "debian":
         return None
     python = pythons[0]
+    # A Python that the base itself brings was chosen with it.
     above = all(inventory.packages[key].installed_in >= context.base for key in python.packages)
     return python if above and application_of(inventory, python) else None
 
@@ -195,6 +197,7 @@ def _hindrances(context: Context, found: _SystemPython) -> Iterator[str]:
     others = [
         package.name
         for package in _asked_above(context)
+        # Debian builds its modules for its own Python alone: the other one does not import them.
         if package.name.startswith("python3-") and not _OF_PYTHON.fullmatch(package.name)
     ]
     if others:
@@ -226,6 +229,7 @@ def _system_paths(context: Context) -> Iterator[str]:
     inventory = context.inventory
     config = inventory.image.config
     for word in (*config.entrypoint, *config.cmd):
+        # /usr/bin/python3 is not there in an official image, whose Python is found by PATH.
         if _SYSTEM_PATH.search(word):
             yield "the image's command"
     for layer, call in _calls_above(context):

@@ -232,8 +232,7 @@ def emptied_by(
         if group.layer != first and emptied:
             found |= emptied - noted
             journals.append(noted)
-    # The package manager's databases and logs: the RUN that installs now writes the largest of
-    # them.
+    # Databases and logs of the package manager: the RUN that installs now writes the largest.
     journals.sort(key=context.contents.size)
     return frozenset(found.union(*(journals if first is None else journals[:-1])))
 
@@ -256,8 +255,7 @@ def one_run(
     operations: list[Operation] = []
     moved = [group for group in groups if group.layer != first]
     if moved:
-        # apk deletes by `.build-deps` what was added for it, and refuses to delete that by its own
-        # names.
+        # apk deletes by `.build-deps` what was added for it, and refuses to do so by its names.
         alone = every.manager == "apk" and not every.virtual and len(moved) == len(groups)
         install = _moved_install(context, moved, _BUILD_DEPS if alone else "")
         if install is None:

@@ -151,6 +151,7 @@ def edits_of_overwritten(context: Context) -> Iterator[Proposal]:
         command, operations = "", list[Operation]()
         if cause.kind == "again":
             words, command, operations = _copied(context, cause, top)
+        # A COPY that goes is missed by no build; a narrowed one may lack what a later build makes.
         drops = any(isinstance(each, DropInstruction) for each in operations)
         edit = context.edit(
             "narrow-copy" if operations else "advice",
@@ -172,6 +173,7 @@ def _copied(context: Context, cause: Cause, top: str) -> tuple[str, str, list[Op
     word = step.word if step is not None else ""
     if word not in ("COPY", "ADD"):
         return f"leave {top} as it is in layer {layer}, which changes nothing there", "", []
+    # The layer gives a directory another owner or mode, which dropping it would undo.
     if changed := changed_directories(context.inventory, cause):
         words = (
             f"set the owner and mode of /{changed[0]} where it is made, and drop this {word}:"
@@ -184,6 +186,8 @@ def _copied(context: Context, cause: Cause, top: str) -> tuple[str, str, list[Op
         words = f"drop this {word}: the layers below have all that it brings"
         return words, "", [DropInstruction(layer=layer)]
     more = len(paths) - _MOST_PLACES
+    # As of `COPY --from=build /usr/local /usr/local`: what differs lies in too many places for a
+    # list of them to stay right.
     if more > 0 and any("/site-packages/" in path for path in paths):
         words = (
             f"install into a virtual environment, or with --prefix, where {top} is made, and {word}"
