@@ -41,8 +41,8 @@ _MOST_EDITS = 3
 _LITTLE = 0.05
 """The part of a finding's bytes that its edits may leave, or be too little to be a part of it."""
 
-_OF_FINDINGS = frozenset({"owner", "narrow-copy"})
-"""Kinds of edits of which a finding says more: which files, from which instruction."""
+_OF_FINDINGS = frozenset({"bindings", "owner", "narrow-copy"})
+"""Kinds of edits of which a finding says more: of what, in which line of which layer."""
 
 _RATIO = 0.4
 """Compressed bytes for each byte of content where no layer is compressed: what gzip made of the

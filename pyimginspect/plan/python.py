@@ -109,7 +109,8 @@ def _with_pip(
 def _binding_words(names: Sequence[str], bindings: _Bindings) -> str:
     words = f"do not install {' '.join(names)}"
     if bindings.asks:
-        return f"{words}; pip install {' '.join(bindings.asks)}, which adds their size"
+        size = "its size" if len(bindings.asks) == 1 else "their size"
+        return f"{words}; pip install {' '.join(bindings.asks)}, which adds {size}"
     if any(bindings.twins.values()):
         return f"{words}: pip has installed the same already"
     return words

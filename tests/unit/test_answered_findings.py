@@ -153,6 +153,7 @@ def test_edits_that_free_its_bytes(
         # A finding looks at the files: it says more of them than the edit of the instruction.
         (["owner"], {}, [["app/0"]], {4: "Mend it."}),
         (["narrow-copy"], {}, [["app/0"]], {4: "Mend it."}),
+        (["bindings"], {"packages": ("python3-x",)}, [["app/0"]], {4: "Mend it."}),
         (["advice"], {}, [["app/0"]], {4: "Mend it."}),
         # What the plan asks of packages, no finding knows.
         (["advice"], {"packages": ("git",)}, [["app/0"]], {4: "edit 4"}),
