@@ -39,6 +39,7 @@ COPY --from=build /deps /usr/local/lib/python3.13/site-packages
 
 _NUMBERS = re.compile(r"\d+")
 _VERSION = re.compile(r"(\d+)\.(\d+)")
+_MOST_DIGITS = 18  # of a number; 14 are a date and a time. Of more than 4,300 int() makes an error
 # All files of a wheel are built on one system, and most of them want the same.
 _MOST = 5
 
@@ -173,8 +174,9 @@ def _family(version: str) -> str:
 
 def _order(version: str) -> tuple[list[int], str]:
     # As numbers: GLIBC_2.9 is older than GLIBC_2.10. Real versions have three or four; a hostile
-    # name may have thousands.
-    return [int(number) for number in _NUMBERS.findall(version)[:8]], version
+    # name may have thousands, or one of thousands of digits, and is then older than all others.
+    numbers = _NUMBERS.findall(version)[:8]
+    return [int(n) for n in numbers if max(map(len, numbers)) <= _MOST_DIGITS], version
 
 
 ANALYZER = Analyzer(rule=RULE, run=run)

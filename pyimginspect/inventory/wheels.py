@@ -23,8 +23,9 @@ from pyimginspect.rootfs import RootFS
 
 __all__ = ["Wheel", "find_wheels", "glibc_version", "is_opened"]
 
-# GLIBC_PRIVATE and GLIBC_ABI_DT_RELR, which files may need too, are no versions.
-_GLIBC_NEED = re.compile(r"GLIBC_(\d+)\.(\d+)(?:\.\d+)?")
+# GLIBC_PRIVATE and GLIBC_ABI_DT_RELR, which files may need too, are no versions; nor is a name with
+# thousands of digits, for which int() raises ValueError.
+_GLIBC_NEED = re.compile(r"GLIBC_(\d{1,4})\.(\d{1,4})(?:\.\d{1,4})?", re.ASCII)
 # CPython's by PEP 3149, abi3 by PEP 384 and abi3t by PEP 803; PyPy's and GraalPy's are alike.
 _ABI_SUFFIX = re.compile(r"\.(?:cpython-\d+\w*|pypy\d+-\w+|graalpy\w+|cp\d+|abi3t?)[\w-]*\.so")
 # What wheels for macOS and for Windows have: no ELF files, and no name that Linux imports.

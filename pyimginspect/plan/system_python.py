@@ -107,9 +107,11 @@ def _system_python(context: Context) -> _SystemPython | None:
     asked = tuple(
         package for package in _asked_above(context) if _OF_PYTHON.fullmatch(package.name)
     )
-    minor = int(python.version.split(".")[1])
     # `python:3.11-slim-bookworm`: without the second hyphen there is no such image on that release.
-    if not image.count("-") > 1 or not asked or minor not in _OFFICIAL:
+    if not image.count("-") > 1 or not asked:
+        return None
+    minor = int(image.partition("-")[0].rpartition(".")[2])
+    if minor not in _OFFICIAL:
         return None
     return _SystemPython(python, asked, image, minor)
 

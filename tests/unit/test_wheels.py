@@ -435,11 +435,17 @@ def test_what_is_no_tag_goes_with_nothing(tag: str) -> None:
     assert wheel_of(good, {f"x/_c{SUFFIX}": MODULE}).compatible is True
 
 
+HOSTILE_VERSIONS = [number.replace("N", "9" * 5000) for number in ("2.N", "N.2", "2.3.N")]
+
+
 @pytest.mark.parametrize(
     ("versions", "newest"),
     [
         (["GLIBC_2.9", "GLIBC_2.34", "GLIBC_2.2.5"], (2, 34)),
         (["GLIBC_PRIVATE", "GLIBCXX_3.4.30"], None),
+        # Of more than 4,300 digits int() raises ValueError.
+        *((["GLIBC_2.9", f"GLIBC_{hostile}"], (2, 9)) for hostile in HOSTILE_VERSIONS),
+        (["GLIBC_2.\u0663"], None),
         ([], None),
     ],
 )

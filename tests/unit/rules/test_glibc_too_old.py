@@ -1,5 +1,7 @@
 """The rule glibc-too-old: layers in, findings out."""
 
+import pytest
+
 from pyimginspect.analyzers import glibc_too_old
 from tests.elf import elf
 from tests.images import Content, File
@@ -25,6 +27,20 @@ def test_versions_that_glibc_does_not_define() -> None:
         "Build it in a stage with this image's own base (glibc 2.36), install a wheel"
         " (manylinux_2_36 or older), or start FROM a base with glibc 2.41 or newer."
     )
+
+
+@pytest.mark.parametrize("hostile", ["GLIBC_2.N", "GLIBC_N.2", "GLIBC_2.3.N"])
+def test_a_version_of_thousands_of_digits_is_older_than_all_others(hostile: str) -> None:
+    hostile = hostile.replace("N", "9" * 5000)  # int() raises ValueError
+    ordered = [hostile, "GLIBC_2.9", "GLIBC_2.38"]
+    versions = {"libc.so.6": ordered[::-1]}
+    built = wheel("x", {f"x/_c{SUFFIX}": module(verneed=versions)}, ["cp313-cp313-linux_x86_64"])
+    finding = only(debian(), built)
+    assert finding.message.endswith(
+        ", GLIBC_2.9 and GLIBC_2.38 of libc.so.6, and the glibc here is 2.36"
+    )
+    assert finding.fix.endswith("with glibc 2.38 or newer.")
+    assert sorted(versions["libc.so.6"], key=glibc_too_old._order) == ordered
 
 
 def test_versions_are_told_once_for_a_distribution_and_for_a_directory() -> None:
