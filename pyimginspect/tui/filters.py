@@ -78,7 +78,9 @@ def _of_package(name: str, inventory: Inventory) -> Wanted:
 
 
 def _of_distribution(name: str, inventory: Inventory) -> Wanted:
-    wanted = name.lower().replace("_", "-")
+    from packaging.utils import canonicalize_name  # only this filter has need of it
+
+    wanted = canonicalize_name(name)
     found = [each for each in inventory.distributions if each.name == wanted]
     _must_be(name, found, "distribution", {each.name for each in inventory.distributions})
     return _any_of(path for each in found for path in _files(each, inventory))

@@ -182,6 +182,17 @@ def test_filters(text: str, number: int, paths: list[str]) -> None:
     assert sorted(p for p in shown(tree) if (f := tree.file(p)) and not f.is_directory) == paths
 
 
+@pytest.mark.parametrize(
+    "name", ["zope.interface", "zope-interface", "Zope_Interface", "zope.-_interface"]
+)
+def test_a_distribution_by_any_spelling_of_its_name(name: str) -> None:
+    """PEP 503's: what a project calls itself and what pip lists."""
+    found = opened(dist_info("zope.interface", "7.0", {"zope/hooks.py": ""}, site=SITE))
+    wanted = wanted_by(f"distribution:{name}", found.inventory, {})
+    assert wanted is not None
+    assert (wanted(f"{SITE}/zope/hooks.py"), wanted(f"{SITE}/zope/other.py")) == (True, False)
+
+
 def test_no_filter_wants_all() -> None:
     assert wanted_by("  ", image().inventory, {}) is None
 
