@@ -11,6 +11,7 @@ from pyimginspect.model import Platform
 from pyimginspect.sources.opened import Opened
 from pyimginspect.sources.opening import open_reference
 from pyimginspect.sources.options import Options
+from pyimginspect.sources.platforms import host_platform
 from tests.contract import assert_valid_image, content
 from tests.images import (
     Compression,
@@ -253,13 +254,40 @@ def test_the_platform_asked_for(wanted: str, file: str, wrap: Compression, tmp_p
     assert Platform.parse(wanted).accepts(found.image.platform)
 
 
-@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+@pytest.mark.parametrize(
+    ("machine", "expected"),
+    [("x86_64", "linux-amd64"), ("aarch64", "linux-arm64"), ("armv7l", "linux-arm-v7")],
+)
 def test_the_platform_of_this_machine(
-    machine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    machine: str, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("platform.machine", lambda: machine)
-    expected = {"x86_64": "linux-amd64", "aarch64": "linux-arm64"}[machine]
     assert only_file(opened(write(tmp_path, oci_archive(MULTI)))) == expected
+
+
+@pytest.mark.parametrize(
+    ("machine", "platform"),
+    [
+        ("x86_64", "linux/amd64"),
+        ("AMD64", "linux/amd64"),
+        ("arm64", "linux/arm64"),
+        ("aarch64", "linux/arm64"),
+        ("armv5tejl", "linux/arm/v5"),
+        ("armv6l", "linux/arm/v6"),
+        ("armv7l", "linux/arm/v7"),
+        ("armv8l", "linux/arm/v7"),
+        *((f"i{number}86", "linux/386") for number in "3456"),
+        ("loongarch64", "linux/loong64"),
+        ("ppc64le", "linux/ppc64le"),
+        ("riscv64", "linux/riscv64"),
+        ("", "linux/amd64"),
+    ],
+)
+def test_what_the_kernel_calls_a_machine_and_images_do(
+    machine: str, platform: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("platform.machine", lambda: machine)
+    assert str(host_platform()) == platform
 
 
 @pytest.mark.parametrize(
