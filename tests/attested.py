@@ -241,10 +241,10 @@ class Attested:
         return {**self.files, "index.json": index(outer)}
 
 
-def bundle(data: bytes) -> bytes:
-    """A statement in the envelope of a Sigstore bundle."""
+def bundle(data: bytes, digits: bytes = b"+/") -> bytes:
+    """A statement in the envelope of a Sigstore bundle, in base64 with these last two digits."""
     envelope = {
-        "payload": base64.b64encode(data).decode(),
+        "payload": base64.b64encode(data, digits).decode(),
         "payloadType": IN_TOTO,
         "signatures": [{"sig": "AAAA"}],
     }

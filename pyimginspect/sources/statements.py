@@ -73,7 +73,12 @@ def _unwrapped(document: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(payload, str) or "payloadType" not in envelope:
         return document
     try:
-        return mapping(decode_json(base64.b64decode(payload, validate=True), "its payload"))
+        # DSSE (envelope.md): standard or URL-safe, as the signer likes; a mixture is neither.
+        safe = "-" in payload or "_" in payload
+        data = base64.b64decode(payload, b"-_" if safe else None, validate=True)
+        if safe and ("+" in payload or "/" in payload):
+            raise ValueError("both encodings at once")
+        return mapping(decode_json(data, "its payload"))
     except (binascii.Error, ValueError) as exc:
         raise ManifestError("its payload is not base64") from exc
 

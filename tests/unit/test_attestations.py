@@ -342,6 +342,30 @@ def test_buildkit_names_no_subject_of_an_image_without_a_name(tmp_path: Path, su
     assert (found.ignored, found.base_name) == ("", "python:3.12-slim")
 
 
+@pytest.mark.parametrize(
+    ("digits", "reason"),
+    [
+        (b"+/", ""),
+        (b"-_", ""),
+        (b"+_", "its payload is not base64"),
+        (b"-/", "its payload is not base64"),
+        (b".!", "its payload is not base64"),
+    ],
+)
+def test_an_envelope_is_in_either_base64(tmp_path: Path, digits: bytes, reason: str) -> None:
+    """DSSE: standard or URL-safe, and verifiers must accept either."""
+    one = Attested(SAMPLE)
+    # Of each digit some, whatever is before them.
+    envelope = bundle(statement(v1(one.layers), V1, one.digest, x="???~~~" * 9 + ">>" * 9), digits)
+    assert all(
+        digit in json.loads(envelope)["dsseEnvelope"]["payload"].encode() for digit in digits
+    )
+    one.attach(envelope)
+    (found,) = report_of(tmp_path, one).attestations
+    assert found.ignored == reason
+    assert found.base_name == ("" if reason else "python:3.12-slim")
+
+
 HOSTILE: dict[str, tuple[bytes, str]] = {
     "no JSON": (b"\xff\x00", "the attestation is not JSON"),
     "deep": (b"[" * 100_000, "the attestation is not JSON"),
