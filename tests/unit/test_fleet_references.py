@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from pyimginspect.errors import PyimginspectError
+from pyimginspect.errors import InvalidReferenceError, PyimginspectError
 from pyimginspect.fleet.records import Target
-from pyimginspect.fleet.references import Choice, Skipped, expand
+from pyimginspect.fleet.references import Choice, Skipped, expand, lists
 from tests.fleets import fleet, push
 from tests.images import docker_archive, image, layer, oci_layout
 from tests.servers import FakeEngine, FakeRegistry, TokenServer
@@ -77,6 +77,25 @@ def test_lists_that_are_none(content: bytes, words: str, tmp_path: Path) -> None
     (tmp_path / "list").write_bytes(content)
     with pytest.raises(PyimginspectError, match=re.escape(words)):
         names(f"@{tmp_path}/list")
+
+
+@pytest.mark.parametrize("name", ["list", "-"])
+def test_a_list_over_its_limit_is_refused_and_not_cut(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its last line may be half a name, which is another image's."""
+    name = name if name == "-" else str(tmp_path / name)
+
+    def read(content: bytes) -> list[str]:
+        (tmp_path / "list").write_bytes(content)
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+        return names(f"@{name}")
+
+    monkeypatch.setattr(lists, "_LARGEST", 1200)
+    assert read(b"python\n".ljust(1200, b"\n")) == ["python"]
+    with pytest.raises(InvalidReferenceError) as caught:
+        read(b"python\n".ljust(1201, b"\n"))
+    assert str(caught.value) == f"the list '{name}' has more than 1,200 bytes"
 
 
 def test_a_list_that_is_not_there(tmp_path: Path) -> None:

@@ -45,10 +45,12 @@ def _read(name: str) -> str:
         if name == "-":
             if sys.stdin is None or sys.stdin.isatty():
                 raise InvalidReferenceError("standard input is no list", hint="pipe one in")
-            data = sys.stdin.buffer.read(_LARGEST)
+            data = sys.stdin.buffer.read(_LARGEST + 1)
         else:
             with Path(name).open("rb") as file:
-                data = file.read(_LARGEST)
+                data = file.read(_LARGEST + 1)
+        if len(data) > _LARGEST:
+            raise InvalidReferenceError(f"the list '{name}' has more than {_LARGEST:,} bytes")
         # Editors and PowerShell on Windows put a byte order mark before UTF-8.
         return data.decode("utf-8-sig")
     except OSError as exc:
