@@ -164,18 +164,19 @@ def _paths() -> list[Path]:
     """Return the files that count, the one that is overruled first.
 
     Of the two main files the user's own is the only one that counts, where there is one, and
-    then of the two directories as well.
+    then of the two directories as well. One that the environment names takes the place of both,
+    and both directories count (newConfigWrapper in containers/image).
     """
     config = Path(os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config"))
     # The second name is the one that older releases of Buildah and Podman know.
     named = os.environ.get("CONTAINERS_REGISTRIES_CONF") or os.environ.get("REGISTRIES_CONFIG_PATH")
-    if named:
-        return [Path(named)]
     own = config / "containers"
-    folders = [own] if (own / "registries.conf").is_file() else [_SYSTEM, own]
-    main = folders[0] / "registries.conf"
+    alone = not named and (own / "registries.conf").is_file()
+    folders = [own] if alone else [_SYSTEM, own]
+    main = Path(named) if named else folders[0] / "registries.conf"
     dropped_in = [path for each in folders for path in _dropped_in(each / "registries.conf.d")]
-    return [*([main] if main.is_file() else []), *dropped_in]
+    # One that is named has to be there.
+    return [*([main] if named or main.is_file() else []), *dropped_in]
 
 
 def _dropped_in(folder: Path) -> Iterable[Path]:

@@ -25,6 +25,8 @@ def conf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The file that is to count, yet to be written."""
     path = tmp_path / "registries.conf"
     monkeypatch.setenv("CONTAINERS_REGISTRIES_CONF", str(path))
+    monkeypatch.setattr(mirrors, "_SYSTEM", tmp_path / "etc")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "none"))
     monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
     return path
@@ -187,6 +189,14 @@ def test_which_files_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     (tmp_path / "config/containers/registries.conf.d/00.conf").unlink()
     write("config/containers/registries.conf", "five.example")
     assert place() == "five.example", "the system's directory goes with the system's file"
+    monkeypatch.setenv("CONTAINERS_REGISTRIES_CONF", str(tmp_path / "named"))
+    write("named", "six.example")
+    assert place() == "three.example", "a file that is named takes the place of the two files alone"
+    write("config/containers/registries.conf.d/00.conf", "seven.example")
+    assert place() == "seven.example"
+    for each in tmp_path.glob("*/**/*.conf"):
+        each.unlink()
+    assert place() == "six.example"
 
 
 def test_an_image_comes_from_its_mirror(registry: FakeRegistry, conf: Path) -> None:
