@@ -165,7 +165,7 @@ def _versions(pair: CudaPair, name: str) -> str:
 
 def _source(source: CudaSource, size: int) -> Iterator[Evidence]:
     libraries = sorted(source.libraries, key=lambda each: each.path)
-    count = counted(len(libraries), "library").replace("librarys", "libraries")
+    count = counted(len(libraries), "library", "libraries")
     what = f"{source.title}: {count}, {sized(size)} in common with the other"
     yield Evidence(what=what, path=libraries[0].path, layer=libraries[0].layer)
     if source.users:
