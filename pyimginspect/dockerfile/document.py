@@ -163,7 +163,7 @@ class _Reader:
     def _heredocs(self, line: Logical, first: int, number: int) -> tuple[tuple[Heredoc, ...], int]:
         """Return the here-documents of a line, and the number of the line after them."""
         keyword, rest = split_keyword(line, self.escape)
-        if "<<" not in rest or keyword not in _FILES or read_json(rest) is not None:
+        if "<<" not in rest or keyword not in _FILES or self._words(rest, first + 1) is not None:
             return (), number
         found = []
         for word in read_words(rest):
@@ -232,11 +232,20 @@ class _Reader:
             last_line=lines[1],
             argument=argument,
             flags=flags,
-            words=read_json(argument.text) if keyword in _JSON else None,
+            words=self._words(argument.text, lines[0]) if keyword in _JSON else None,
             heredocs=heredocs,
             trigger=trigger,
             comments=above,
         )
+
+    def _words(self, text: str, line: int) -> tuple[str, ...] | None:
+        """Return the words of the JSON form, ``None`` for a shell's text."""
+        try:
+            return read_json(text)
+        except ValueError as error:
+            if self.strict:
+                raise self._error(line - 1, str(error)) from None
+            return None
 
     def _error(self, number: int, message: str) -> DockerfileError:
         return DockerfileError(f"line {number + 1}: {message}")

@@ -87,7 +87,10 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 def read_json(text: str) -> tuple[str, ...] | None:
-    """Return the words of the JSON form, ``None`` where the text is none or has other values."""
+    """Return the words of the JSON form, ``None`` where the text is none.
+
+    An array with other values is a `ValueError`: BuildKit refuses it (`parseMaybeJSON`).
+    """
     if not text.startswith("["):
         return None
     try:
@@ -96,6 +99,6 @@ def read_json(text: str) -> tuple[str, ...] | None:
     # brackets, and raises RecursionError at the interpreter's limit.
     except (msgspec.DecodeError, RecursionError):
         return None
-    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-        return None
+    if not all(isinstance(value, str) for value in values):
+        raise ValueError("a JSON array may have strings only")
     return tuple(values)

@@ -20,7 +20,7 @@ from pyimginspect.plan.operations import (
     ReplaceCommand,
     ReplaceInstructions,
 )
-from pyimginspect.plan.runs import Call, calls
+from pyimginspect.plan.runs import Call, calls, is_read, tokens
 from pyimginspect.plan.temporary import needs_tools, takes_sources
 from pyimginspect.rootfs import RootFS
 
@@ -73,6 +73,11 @@ class _Steps:
             ):
                 yield call
 
+    def unread(self, layer: int) -> frozenset[str]:
+        """Return all that may be a name in the text of a layer that cannot be read."""
+        text = self._context.command(layer) or ""
+        return frozenset() if is_read(text) else tokens(text)
+
 
 class _Missing(NamedTuple):
     """The programs that would not be there, and the modules that ``python -m`` would not find."""
@@ -104,6 +109,8 @@ def of_programs(context: Context, proposals: Sequence[Proposal]) -> Iterator[str
         first = min(layers, default=context.base)
         # The base's steps do not run again; those before the files were made never had them.
         for layer in steps.runs(max(first, context.base), but=proposal.there):
+            if found := steps.unread(layer) & (missing.programs | missing.modules):
+                yield f"layer {layer} may call {min(found)}, which would not be there"
             for call in steps.calls(layer):
                 if word := missing.named_in(call.words, rootfs):
                     yield f"layer {layer} calls {word}, which would not be there"
@@ -177,6 +184,8 @@ def _of_removals(context: Context, proposals: Sequence[Proposal]) -> Iterator[st
         # What is purged is installed again in the RUNs of its span.
         but = proposal.there if proposal.edit.kind == "purge" else None
         for layer in steps.runs(proposal.edit.layer, but):
+            if found := steps.unread(layer) & names:
+                yield f"layer {layer} may remove {min(found)}, which would not be there"
             for call in steps.calls(layer):
                 missing = names.intersection(call.operands)
                 if missing and call.removes:

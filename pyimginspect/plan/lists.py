@@ -7,7 +7,7 @@ from typing import Literal
 
 from pyimginspect.plan.context import Context
 from pyimginspect.plan.operations import AppendCommand, InsertCommand
-from pyimginspect.plan.runs import Call, calls
+from pyimginspect.plan.runs import Call, calls, is_read, tokens
 
 __all__ = [
     "CLEAN",
@@ -92,7 +92,12 @@ def needless_fetches(context: Context, dropped: Collection[int]) -> Iterator[int
 def _readers(context: Context, layer: int) -> Iterator[int]:
     """Yield the later layers that install by the lists that are there after ``layer``."""
     for later in context.runs(layer + 1):
-        uses = map(_use_of, calls(context.command(later) or ""))
+        text = context.command(later) or ""
+        # Nothing can be added to what cannot be read: then no edit that needs it is applied.
+        if not (is_read(text) or _PROGRAMS.isdisjoint(tokens(text))):
+            yield later
+            continue
+        uses = map(_use_of, calls(text))
         # The first use decides: after an update of its own a RUN reads no older lists.
         reads = next((each for each in uses if each), "")
         if reads == "read":
@@ -105,8 +110,9 @@ def _readers(context: Context, layer: int) -> Iterator[int]:
 def may_be_read(context: Context, layer: int) -> bool:
     """Whether a later script, whose commands are not known, may install by the lists of a layer."""
     for later in context.runs(layer + 1):
-        found = calls(context.command(later) or "")
-        if any(map(_is_script, found)):
+        text = context.command(later) or ""
+        found = calls(text)
+        if not is_read(text) or any(map(_is_script, found)):
             return True
         if any(_use_of(call) == "update" for call in found):
             return False

@@ -18,7 +18,7 @@ from pyimginspect.inventory.contents import Content
 from pyimginspect.inventory.derived.causes import Cause
 from pyimginspect.plan.context import LEAST, Context, Proposal
 from pyimginspect.plan.operations import DropCommand, MountCopied, Operation, ReplaceCommand
-from pyimginspect.plan.runs import Call, calls, is_only_deletion, is_sequence
+from pyimginspect.plan.runs import Call, calls, is_only_deletion, is_read, is_sequence
 from pyimginspect.text import listed
 
 __all__ = ["edits_of_copied_wheels", "edits_of_deleted_copies"]
@@ -191,6 +191,9 @@ def _mentions(context: Context, layer: int, copied: _Copied) -> bool:
     if f"{directory}/".startswith(f"{copied.target}/"):
         return True
     command = context.command(layer) or ""
+    # What a script that cannot be read names is not known.
+    if not is_read(command):
+        return True
     relative = posixpath.relpath(copied.target, directory)
     # An option may have it too: --find-links=./dist.
     words = (word.rpartition("=")[2] for call in calls(command) for word in call.words)

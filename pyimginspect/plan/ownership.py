@@ -14,9 +14,11 @@ from pyimginspect.plan.runs import Call, calls, collapsed
 __all__ = ["MetadataChange", "change_of", "copy_flags", "has_user", "paths_of"]
 
 # Options, a user with or without a group, and paths (chown(1)). `:GROUP` and variables do not fit,
-# and leave the commands in doubt.
-_CHOWN = re.compile(r"chown\s+(?:-\S+\s+)*([\w.-]+(?::[\w.-]*)?)\s+\S.*")
-_CHMOD = re.compile(r"chmod\s+(?:-\S+\s+)*[\w+=,-]+\s+\S.*")
+# and leave the commands in doubt, as do other options: `--reference=FILE` and `--from=OWNER` say
+# themselves whose the files are to be, `-h`, `-H` and `-L` which, and `chmod -w` is a mode.
+_OPTIONS = r"(?:(?:-[Rcfv]+|--(?:recursive|changes|silent|quiet|verbose))\s+)*"
+_CHOWN = re.compile(rf"chown\s+{_OPTIONS}(\w[\w.-]*(?::[\w.-]*)?)\s+\S.*")
+_CHMOD = re.compile(rf"chmod\s+{_OPTIONS}[\w+=][\w+=,-]*\s+\S.*")
 
 _Pair = tuple[Entry, Entry]
 """A file as one layer makes it, and as another changes it."""
@@ -52,11 +54,15 @@ def change_of(context: Context, layer: int) -> MetadataChange:
         for call in calls(collapsed(context.command(layer) or ""))
         if call.program in ("chown", "chmod", "chgrp")
     )
-    plain = all(
-        call.command.always and (_CHOWN.fullmatch(call.text) or _CHMOD.fullmatch(call.text))
-        for call in found
-    )
-    return MetadataChange(layer, found if plain else ())
+    return MetadataChange(layer, found if all(map(_is_plain, found)) else ())
+
+
+def _is_plain(call: Call) -> bool:
+    """Whether a command always runs, and is the owner or mode and the paths that it seems to be."""
+    match = _CHOWN.fullmatch(call.text) or _CHMOD.fullmatch(call.text)
+    # GNU's getopt takes an option after the operands, too; busybox's ends at the first of them.
+    options = [word.startswith("-") for word in call.words[1:]]
+    return match is not None and call.command.always and options == sorted(options, reverse=True)
 
 
 def paths_of(call: Call) -> list[str]:

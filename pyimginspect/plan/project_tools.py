@@ -25,6 +25,7 @@ from pyimginspect.plan.runs import (
     calls,
     installed_packages,
     installs,
+    is_read,
     is_sequence,
 )
 from pyimginspect.plan.stages import stray_bytecode
@@ -225,11 +226,12 @@ def _made_by(
 
 def _others_can_do_without(context: Context, layers: Sequence[int]) -> bool:
     """Whether what stays between ``layers`` calls neither the tools nor the environments."""
-    return all(
+    between = (n for n in context.runs(layers[0], layers[-1]) if n not in layers)
+    texts = [context.command(layer) or "" for layer in between]
+    return all(map(is_read, texts)) and all(
         call.program in _OTHERS or call.manager in OS_MANAGERS
-        for layer in context.runs(layers[0], layers[-1])
-        if layer not in layers
-        for call in calls(context.command(layer) or "false")
+        for text in texts
+        for call in calls(text)
     )
 
 

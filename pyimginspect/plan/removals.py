@@ -12,7 +12,14 @@ from pyimginspect.inventory.packages import dependency_graph, find_orphans
 from pyimginspect.inventory.runtimes import runtime_of
 from pyimginspect.inventory.tool_names import kind_of_package
 from pyimginspect.plan.context import Context
-from pyimginspect.plan.runs import OS_MANAGERS, calls, installed_packages, removed_packages
+from pyimginspect.plan.runs import (
+    OS_MANAGERS,
+    calls,
+    installed_packages,
+    is_read,
+    removed_packages,
+    tokens,
+)
 from pyimginspect.plan.spans import late_causes
 from pyimginspect.plan.temporary import MANAGERS, Temporary, merged, needs_tools, takes_sources
 
@@ -36,7 +43,7 @@ class Removal(NamedTuple):
     @property
     def names(self) -> tuple[str, ...]:
         """Their names, as the commands have them."""
-        return tuple(package.name for package in self.packages)
+        return tuple(dict.fromkeys(package.name for package in self.packages))
 
     @property
     def programs(self) -> set[str]:
@@ -144,6 +151,8 @@ def may_use(context: Context, layer: int, removal: Removal) -> bool:
 
 def _called(text: str) -> Iterator[str]:
     """Yield the last name of every word, but of what the OS's package manager is told."""
+    if not is_read(text):
+        yield from tokens(text)
     for call in calls(text):
         if call.manager not in OS_MANAGERS:
             yield from (word.rpartition("/")[2] for word in call.words)

@@ -30,6 +30,7 @@ __all__ = [
     "installed_packages",
     "installs",
     "is_only_deletion",
+    "is_read",
     "is_sequence",
     "keeps_state",
     "may_build",
@@ -37,6 +38,7 @@ __all__ = [
     "programs",
     "removed_packages",
     "takes_wheels",
+    "tokens",
 ]
 
 # What a command leaves behind in its shell, and what those that are joined to it would meet.
@@ -76,6 +78,8 @@ _IDLE = frozenset(
 _SHELLS = frozenset({"sh", "bash", "ash", "dash"})
 _SCRIPT = re.compile(r"(?!.*/s?bin/[^/]+$).*/[^/]+", re.DOTALL)
 """A program that is named by its path, and that is in no directory of programs."""
+# Packages and programs: `g++`, `python3.11`, `apt-get`, `[`.
+_TOKEN = re.compile(r"[\w.+-]+|\[")
 _SPACE = re.compile(r"[ \t]+")
 _DELETES = frozenset({"rm", "rmdir", "unlink", "set", "true", ":"})
 
@@ -137,6 +141,16 @@ def calls(text: str) -> tuple[Call, ...]:
     if script is None:
         return ()
     return tuple(Call(each, text[each.start : each.end]) for each in script.commands)
+
+
+def is_read(text: str) -> bool:
+    """Whether a script's commands are known: of one that cannot be read none is."""
+    return read_script(text) is not None
+
+
+def tokens(text: str) -> frozenset[str]:
+    """Return all in a script that may be a name, for one that cannot be read may call any."""
+    return frozenset(_TOKEN.findall(text))
 
 
 def is_sequence(text: str) -> bool:

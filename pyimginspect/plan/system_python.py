@@ -15,7 +15,7 @@ from pyimginspect.plan.bytecode import compiled_again
 from pyimginspect.plan.context import Context, Proposal
 from pyimginspect.plan.lists import fetch_again
 from pyimginspect.plan.operations import DropPackages, Operation, ReplaceBase, ReplaceCommand
-from pyimginspect.plan.runs import Call, calls, installed_packages
+from pyimginspect.plan.runs import Call, calls, installed_packages, programs
 from pyimginspect.text import listed
 
 __all__ = ["edits_of_system_python"]
@@ -234,8 +234,9 @@ def _system_paths(context: Context) -> Iterator[str]:
         # /usr/bin/python3 is not there in an official image, whose Python is found by PATH.
         if _SYSTEM_PATH.search(word):
             yield "the image's command"
-    for layer, call in _calls_above(context):
-        if any(map(_SYSTEM_PATH.search, call.words)):
+    for layer in context.runs(context.base):
+        # The words, or all of a text that cannot be read.
+        if any(map(_SYSTEM_PATH.search, programs(context.command(layer) or ""))):
             yield f"layer {layer}"
     for path, line in inventory.rootfs.scripts.items():
         if inventory.rootfs[path].layer < context.base or inventory.packages.owner(path):

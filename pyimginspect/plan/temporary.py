@@ -30,6 +30,7 @@ from pyimginspect.plan.runs import (
     calls,
     installed_packages,
     installs,
+    is_read,
     is_sequence,
     may_build,
     names_of,
@@ -82,7 +83,8 @@ class Temporary(Struct, frozen=True, kw_only=True):
     @property
     def names(self) -> tuple[str, ...]:
         """The names that the command has."""
-        return tuple(package.name for package in self.asked)
+        # One name for a package of two architectures: `libc6-dev:amd64 libc6-dev:i386`.
+        return tuple(dict.fromkeys(package.name for package in self.asked))
 
     @property
     def manager(self) -> Manager:
@@ -125,7 +127,7 @@ def needs_tools(context: Context, layer: int) -> bool:
     text = context.command(layer) or ""
     if not may_build(text):
         return False
-    if not all(takes_wheels(call) for call in calls(text) if builds_(call)):
+    if not (is_read(text) and all(takes_wheels(call) for call in calls(text) if builds_(call))):
         return True
     wheels, sources = _metadata(context, layer)
     return not wheels or sources or any(_LOCAL.search(text) for text in wheels)

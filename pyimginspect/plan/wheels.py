@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from pyimginspect.dockerfile.installs import Manager
@@ -24,6 +25,13 @@ _OPTIONS: dict[Manager, str] = {
     # docs.astral.sh/uv/guides/integration/pytorch, "Automatic backend selection".
     "uv": "--torch-backend=cpu",
 }
+# What torch's wheels require. CUDA's release is a suffix of the names up to 12 (-cu11, -cu12), and
+# of those that are released apart from CUDA; from 13 on the others have none. Not all of NVIDIA's
+# is CUDA's: nvidia-ml-py, nvidia-cudnn-frontend.
+_CUDA = re.compile(
+    r"triton|nvidia-(?:cublas|cuda-(?:cupti|nvrtc|runtime)|cudnn|cufft|cufile|curand|cusolver"
+    r"|cusparse|cusparselt|nccl|nvjitlink|nvshmem|nvtx)(?:-cu\d+)?"
+)
 # NVIDIA_VISIBLE_DEVICES and its like ask NVIDIA's container runtime for a GPU; nvidia/cuda images
 # set CUDA_VERSION.
 _FOR_GPU = ("NVIDIA_", "CUDA_")
@@ -69,9 +77,7 @@ def _is_for_gpu(inventory: Inventory) -> bool:
 
 def _is_of_cuda(distribution: Distribution) -> bool:
     """Whether torch requires a distribution for CUDA alone: ``nvidia-cublas-cu12``, ``triton``."""
-    name = distribution.name
-    # CUDA's release is a suffix of most names on PyPI: -cu11, -cu12.
-    return name == "triton" or (name.startswith("nvidia-") and "-cu" in name)
+    return _CUDA.fullmatch(distribution.name) is not None
 
 
 def _files(context: Context, distributions: list[Distribution]) -> Iterator[str]:

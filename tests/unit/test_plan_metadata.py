@@ -207,6 +207,16 @@ LEAVE = "change owner and mode where the files are made, or leave them as they a
             ["COPY x /app/", "RUN a", "RUN chown 5:6 /app/x && b && chown 7:8 /srv/log"],
             LEAVE,
         ),
+        # Whose the files are to be, or which they are, is not what the words seem to say.
+        ([APP, OWNED], ["COPY x /app/", "RUN chown --reference=/app/z 5:6 /app/x"], LEAVE),
+        ([APP, OWNED], ["COPY x /app/", "RUN chown --from=0 5:6 /app/x"], LEAVE),
+        ([APP, OWNED], ["COPY x /app/", "RUN chown -h 5:6 /app/x"], LEAVE),
+        ([APP, OWNED], ["COPY x /app/", "RUN chown -RL 5:6 /app"], LEAVE),
+        ([APP, OWNED], ["COPY x /app/", "RUN chown -- 5:6 /app/x"], LEAVE),
+        ([APP, OWNED], ["COPY x /app/", "RUN chown 5:6 /app/x -R"], LEAVE),
+        ([APP, OWNED], ["COPY x /app/", "RUN chown 5:6 /app/x --reference=/z"], LEAVE),
+        ([APP, EXECUTABLE], ["COPY x /app/", "RUN chmod --reference=755 755 /app/x"], LEAVE),
+        ([APP, EXECUTABLE], ["COPY x /app/", "RUN chmod -x /srv /app/x"], LEAVE),
         # What is made after the command is not there where it stands.
         (
             [APP, {**EXECUTABLE, "app/d/": Directory(mode=0o700)}],

@@ -1770,6 +1770,8 @@ def test_what_torch_for_cuda_brings_is_all_that_goes(monkeypatch: pytest.MonkeyP
     beside = {
         **dist_info("triton", "3", {"triton.so": MB}, site=SITE),
         **dist_info("nvidia-ml-py", "12", {"pynvml.py": MB}, site=SITE),  # torch needs none of it
+        **dist_info("nvidia-nvjitlink", "13", {"nvidia/nvjitlink.so": MB}, site=SITE),
+        **dist_info("nvidia-cudnn-frontend", "1", {"cudnn.so": MB}, site=SITE),
         **dist_info("cupy-cuda12x", "13", {"cupy.so": MB}, site=SITE),
         **dist_info("nvidia-nccl-cu12", "2", {"nvidia/nccl.so": MB, "nvidia/no": "x"}, site=SITE),
     }
@@ -1778,9 +1780,10 @@ def test_what_torch_for_cuda_brings_is_all_that_goes(monkeypatch: pytest.MonkeyP
     layers: Layers = [{**TORCH, **beside}, later]
     plan = planned(layers, ["RUN pip install torch", "RUN pip install nvidia-cudnn-cu12"])
     (edit,) = (each for each in plan.edits if each.kind == "wheels")
-    assert edit.packages == ("nvidia-cublas-cu12", "nvidia-nccl-cu12", "triton")
+    cuda = ("nvidia-cublas-cu12", "nvidia-nccl-cu12", "nvidia-nvjitlink")
+    assert edit.packages == (*cuda, "triton")
     assert edit.estimated
-    assert 3_000_000 < edit.saving < 3_010_000
+    assert 4_000_000 < edit.saving < 4_010_000
 
 
 # --- tools beside what may be used ----------------------------------------------------------------

@@ -142,6 +142,7 @@ def test_what_cannot_be_told_apart_stays(history: list[str], made: Layer) -> Non
         ("RUN /app/.venv/bin/python -m compileall /app", False),
         ("RUN chown -R 1000 /app", False),
         ("RUN if true; then x; fi", False),
+        ("RUN poetry run (x)", False),  # no shell reads it
     ],
 )
 def test_what_stays_between_needs_neither_tool_nor_environment(between: str, offered: bool) -> None:

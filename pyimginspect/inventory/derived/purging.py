@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 
 import msgspec
@@ -24,7 +25,7 @@ def purge_command(
     ``kept`` are the names of packages that must stay though they were installed with these.
     """
     tool = tool_of(inventory.rootfs, asked[0].manager)
-    names = [package.name for package in asked]
+    names = _names(asked)
     keep = {*kept}
     if tool == "apt-get":
         # Recommended packages would stay for as long as anything in the base suggests them.
@@ -33,6 +34,19 @@ def purge_command(
         return remove(tool, names, sorted(keep))
     # They cannot be marked as asked for in a way that all of rpm's tools know.
     return remove_alone(tool, sorted({*names, *(inventory.packages[key].name for key in keys)}))
+
+
+def _names(asked: Sequence[OsPackage]) -> list[str]:
+    """Return what the package manager is told, each once.
+
+    Where apt has a package of several architectures, its name alone is the native one's.
+    """
+    count = Counter(package.name for package in asked)
+    names = (
+        package.key if package.manager == "dpkg" and count[package.name] > 1 else package.name
+        for package in asked
+    )
+    return list(dict.fromkeys(names))
 
 
 def _would_go(
