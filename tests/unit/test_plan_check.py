@@ -289,6 +289,9 @@ def test_what_compiles_as_it_runs_keeps_its_compiler() -> None:
         ("python3 tool", f"{SITE}/tool/__main__.py", None),
         ("python3 -m", f"{SITE}/tool/__main__.py", None),
         ("a b tool", "usr/bin/tool", None),
+        ("x (a; /usr/bin/tool", "usr/bin/tool", "layer 5 may call tool, which would not be there"),
+        ("x (python3 -m tool", f"{SITE}/tool/__main__.py", "layer 5 may call tool, which would"),
+        ("x (tools", "usr/bin/tool", None),
     ],
 )
 def test_every_run_finds_the_programs_that_it_calls(
@@ -465,6 +468,18 @@ def test_each_package_that_is_purged_is_there(
     context = context_of(f"RUN {command}")
     found = fault_of(context, [proposal(context, *gone, kind=kind, packages=["gcc"])])
     assert found == ("layer 5 removes gcc, which would not be there" if fault else None)
+
+
+@pytest.mark.parametrize(
+    ("command", "fault"),
+    [
+        ("apt-get purge -y gcc (x", "layer 5 may remove gcc, which would not be there"),
+        ("apt-get purge -y gcc-12 (x", None),
+    ],
+)
+def test_what_cannot_be_read_may_remove_all_that_it_names(command: str, fault: str | None) -> None:
+    context = context_of(f"RUN {command}")
+    assert fault_of(context, [proposal(context, kind="leave-out", packages=["gcc"])]) == fault
 
 
 def test_of_several_packages_the_first_by_name_is_given() -> None:

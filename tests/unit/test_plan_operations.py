@@ -1085,6 +1085,15 @@ def test_whatever_reads_lists_fetches_them(command: str) -> None:
     )
 
 
+@pytest.mark.parametrize("text", ["apt-get install -y (x", "x (apt-cache show y"])
+def test_lists_stay_where_what_reads_them_cannot_be_changed(text: str) -> None:
+    history = ["RUN apt-get update && apt-get install -y y", f"RUN {text}"]
+    plan = planned([LISTS, {"app/x": "x"}], history)
+    assert InsertCommand(layer=5, after=(), command="apt-get update") in plan.edits[0].operations
+    patch = plan.patch("\n".join(["FROM x", *history]))
+    assert (len(patch.applied), len(patch.skipped)) == (0, 1)
+
+
 def test_a_user_who_installs_by_sudo_fetches_lists_by_sudo() -> None:
     history = ["RUN apt-get update", "USER app", "RUN sudo apt-get install -y x"]
     _, done = found([LISTS, {"app/x": "x"}], history)
@@ -1105,6 +1114,7 @@ def test_a_user_who_installs_by_sudo_fetches_lists_by_sudo() -> None:
         (["RUN bash /opt/install"], False),
         (["RUN true", "RUN sh x"], False),
         (["RUN apt-get update && apt-get install -y x", "RUN ./install"], True),
+        (["RUN x (y"], False),
         (["RUN bash -c 'true'"], True),
         (["RUN apt-get clean"], True),
         (["RUN apt-mark hold x"], True),

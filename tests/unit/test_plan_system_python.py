@@ -120,7 +120,7 @@ def test_scripts_of_the_application_keep_the_systems_python(
     ("history", "why"),
     [
         ([INSTALL, f"RUN {PIP} && /usr/bin/python3 x"], "layer 2 names the system's Python"),
-        ([INSTALL, f"RUN {PIP}", "RUN x (/usr/bin/python3 y"], "layer 3 names the system's Python"),
+        ([INSTALL, f"RUN {PIP} (/usr/bin/python3"], "layer 2 names the system's Python"),
         ([INSTALL, f"RUN {PIP} && ls /usr/lib/python3.11"], "layer 2 names the system's Python"),
         (["RUN ./install", f"RUN {PIP}"], "layer 1 does not name python3 python3-pip"),
         (

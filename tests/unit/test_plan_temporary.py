@@ -281,6 +281,13 @@ def test_the_wheels_of_a_layer_say_whether_it_compiled(
     assert kinds == ["purge" if needed else "leave-out"]
 
 
+def test_what_cannot_be_read_may_have_compiled() -> None:
+    layers = [apt(tool("gcc"), manual=["gcc"]), READY]
+    history = ["RUN apt-get install -y gcc", "RUN pip install a && (x"]
+    plan = make_plan(taken(on_slim(*layers, history=history)))
+    assert not [each for each in plan.edits if each.kind == "leave-out"]
+
+
 def test_what_stays_of_the_packages_is_not_saved() -> None:
     packages: dict[str, Package] = {
         **tool("gcc"),

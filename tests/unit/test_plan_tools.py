@@ -44,6 +44,22 @@ def proposed(*layers: Layer, history: Sequence[str]) -> Edit:
     return edit
 
 
+def test_a_package_of_two_architectures_is_named_once() -> None:
+    other = {
+        **GCC["gcc"],
+        "Package": "gcc",
+        "Architecture": "i386",
+        "files": {"usr/bin/i-gcc": "x" * 5000},
+    }
+    layer = apt({**GCC, "gcc-i386": other}, manual=["gcc"])
+    edit = proposed(layer, history=["RUN apt-get install -y gcc gcc:i386"])
+    assert edit.packages == ("gcc",)
+    assert edit.operations == (DropPackages(layer=4, manager="apt", names=("gcc",), instead=()),)
+    edit = proposed(layer, history=["RUN apt-get install -y gcc gcc:i386 && make"])
+    assert edit.packages == ("gcc",)
+    assert edit.command.endswith(" gcc:amd64 gcc:i386")
+
+
 # --- what is said ---------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("packages", "asked", "program", "builds", "words"),
