@@ -6,7 +6,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pyimginspect.inventory.startup.records import Word
-from pyimginspect.inventory.startup.words import Values, expand_words, matches, whole_number
+from pyimginspect.inventory.startup.words import (
+    Values,
+    expand_words,
+    matches,
+    one_word,
+    whole_number,
+)
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -22,6 +28,8 @@ _NUMBERS: dict[str, Callable[[int, int], bool]] = {
     "-lt": lambda a, b: a < b,
     "-le": lambda a, b: a <= b,
 }
+_TEXTS = ("=", "==", "!=")
+_BINARY = frozenset({*_NUMBERS, *_TEXTS})
 
 
 def _both(one: bool | None, other: bool | None) -> bool | None:
@@ -34,9 +42,9 @@ def _either(one: bool | None, other: bool | None) -> bool | None:
     return True if True in (one, other) else (None if None in (one, other) else False)
 
 
-# -a and -o of test(1), && and || of [[ and of lists: no side of a condition that is decided has
-# effects, so that their order does not matter.
-_CONNECTIVES = {"&&": _both, "-a": _both, "||": _either, "-o": _either}
+# Of [[ and of lists: no side of a condition that is decided has effects, so that their order does
+# not matter.
+_CONNECTIVES = {"&&": _both, "||": _either}
 
 
 def holds(node: Node, values: Values, depth: int = 0) -> bool | None:
@@ -44,6 +52,8 @@ def holds(node: Node, values: Values, depth: int = 0) -> bool | None:
     if depth > _DEEPEST:
         return None
     kind = node.type
+    if kind == "test_command" and node.children[0].type == "[":
+        return _bracket(node, values)
     if kind in ("test_command", "parenthesized_expression"):
         inner = node.named_children
         return holds(inner[0], values, depth + 1) if len(inner) == 1 else None
@@ -58,7 +68,7 @@ def holds(node: Node, values: Values, depth: int = 0) -> bool | None:
         return _binary(node, values, depth)
     if kind == "command":
         words = [word for child in node.named_children for word in expand_words(child, values)]
-        return _command(words)
+        return None if "==" in words[2:4] and values.shell == "dash" else _command(words)
     return None
 
 
@@ -71,16 +81,61 @@ def _command(words: list[Word]) -> bool | None:
 
 
 def test_words(words: list[Word]) -> bool | None:
-    """Decide test(1) given these words, in the forms of two and three of them."""
-    # POSIX test goes by the number of words, so that `[ "$1" = -n ]` compares whatever $1 is.
-    if len(words) == 2 and words[0] in ("-z", "-n"):
-        return None if words[1] is None else (words[1] == "") == (words[0] == "-z")
-    if len(words) == 3 and words[0] is not None and words[2] is not None:
-        if words[1] in ("=", "=="):
-            return words[0] == words[2]
-        if words[1] == "!=":
-            return words[0] != words[2]
+    """Decide test(1) given these words: one that is not known may be none, or several.
+
+    An error (status 2) is no less false than what is not true.
+    """
+    known = [word for word in words if word is not None]
+    if len(known) != len(words):
+        return None
+    # POSIX test goes by the number of words, so that `[ "$1" = -n ]` compares whatever $1 is, and
+    # `[ -n $1 ]` without a $1 asks whether "-n" is empty.
+    match known:
+        case []:
+            return False
+        case [word]:
+            return word != ""
+        case ["-z" | "-n" as operator, word]:
+            return (word == "") == (operator == "-z")
+        case ["!", word]:
+            return word == ""
+        case [word, other]:  # dash takes `[ a -o ]`
+            return None if "-" in (word[:1], other[:1]) else False
+        case [left, operator, right] if operator in _BINARY:
+            return _compared(left, operator, right)
+        case ["!", "-z" | "-n", _] | ["!", _, _, _]:
+            inside = test_words(words[1:]) if len(words) == 3 or words[2] in _BINARY else None
+            return None if inside is None else not inside
     return None
+
+
+def _bracket(node: Node, values: Values) -> bool | None:
+    """Decide ``[ … ]``: a command like others, whose words the grammar takes for a condition."""
+    words: list[Word] = []
+    todo, end = node.children[-2:0:-1], -1
+    while todo:
+        each = todo.pop()
+        if each.type in ("unary_expression", "binary_expression"):
+            todo += reversed(each.children)
+        elif each.is_named:
+            if each.start_byte == end:
+                return None
+            text = (each.text or b"").decode(errors="replace")
+            words += [text] if each.type == "test_operator" else expand_words(each, values)
+            end = each.end_byte
+        elif each.type in ("!", "=", "!=", "=="):
+            if each.start_byte != end:
+                words.append(each.type)
+            elif not words or words[-1] not in ("!", "="):
+                return None
+            else:
+                words[-1] = f"{words[-1]}{each.type}"
+            end = each.end_byte
+        else:
+            return None  # parentheses and redirections
+    if "==" in words[1:3] and values.shell == "dash":
+        return None
+    return test_words(words)
 
 
 def _list(node: Node, values: Values, depth: int) -> bool | None:
@@ -92,13 +147,11 @@ def _list(node: Node, values: Values, depth: int) -> bool | None:
 
 
 def _unary(node: Node, values: Values) -> bool | None:
+    """Decide ``[[ -n $X ]]``, where nothing is split, and nothing empty dropped."""
     if node.named_child_count != 2:
         return None
     operator = (node.named_children[0].text or b"").decode(errors="replace")
-    words = expand_words(node.named_children[1], values)
-    if len(words) > 1 or None in words:
-        return None
-    return test_words([operator, words[0] if words else ""])
+    return test_words([operator, one_word(node.named_children[1], values)])
 
 
 def _binary(node: Node, values: Values, depth: int) -> bool | None:
@@ -121,19 +174,24 @@ def _binary(node: Node, values: Values, depth: int) -> bool | None:
 
 
 def _comparison(left: Node, operator: str, right: Node, values: Values) -> bool | None:
-    words = expand_words(left, values)
-    if len(words) != 1 or words[0] is None:
+    word = one_word(left, values)
+    # `[[ -z = a ]]` has an operator first, which the grammar takes for a word.
+    if word is None or (left.text or b"").startswith(b"-"):
         return None
     if operator in ("=", "==", "!="):
-        same = matches(words[0], right, values)
+        same = matches(word, right, values)
         return None if same is None else same == (operator != "!=")
-    return _compared(words[0], operator, expand_words(right, values))
-
-
-def _compared(number: str, operator: str, others: list[Word]) -> bool | None:
-    """Decide ``[ 2 -gt 1 ]``; ``None`` for what are no whole numbers."""
-    compare = _NUMBERS.get(operator)
-    if compare is None or len(others) != 1 or others[0] is None:
+    other = one_word(right, values)
+    # [[ computes: 010 is eight.
+    if other is None or any(each[:1] == "0" and each != "0" for each in (word, other)):
         return None
-    one, other = whole_number(number), whole_number(others[0])
-    return compare(one, other) if one is not None and other is not None else None
+    return _compared(word, operator, other)
+
+
+def _compared(left: str, operator: str, right: str) -> bool | None:
+    """Decide ``[ 2 -gt 1 ]`` and ``[ a = b ]``; ``None`` for what are no whole numbers."""
+    if operator in _TEXTS:
+        return (left == right) == (operator != "!=")
+    compare = _NUMBERS.get(operator)
+    one, other = whole_number(left), whole_number(right)
+    return None if compare is None or one is None or other is None else compare(one, other)

@@ -38,6 +38,7 @@ class Process(Struct, frozen=True, kw_only=True):
 
     ``directory`` is its working directory, as an absolute path, ``None`` where it is not known.
     ``variables`` are those whose value is known. ``path`` is ``PATH``, ``None`` where unknown.
+    ``forgotten`` are variables that may have any value, or none: ``*`` is all of the others.
     ``settled`` is false once something ran that may have changed files, user or environment in
     ways that cannot be read off: then nothing that is missing is certainly missing.
     """
@@ -45,6 +46,7 @@ class Process(Struct, frozen=True, kw_only=True):
     user: User
     directory: str | None = "/"
     variables: Mapping[str, str] = {}
+    forgotten: frozenset[str] = frozenset()
     path: str | None = DEFAULT_PATH
     settled: bool
 

@@ -21,14 +21,15 @@ from pyimginspect.inventory.startup.shell_state import (
     State,
     asks,
     distinct,
-    forget,
     merged,
     not_replacing,
     statements_of,
     substitutions_of,
     succeeds,
+    without,
     writes,
 )
+from pyimginspect.inventory.startup.shell_variables import forget_set, moves_arguments
 from pyimginspect.inventory.startup.words import Values, line_of, matches, one_word
 
 if TYPE_CHECKING:
@@ -129,6 +130,7 @@ class _Reader(Commands):
     def tested(self, node: Node, state: State, ends: bool) -> State | None:
         """``[ … ]`` and ``[[ … ]]``."""
         self.substituted(node, state)
+        forget_set(node, state)
         return state
 
     def defined(self, node: Node, state: State, ends: bool) -> State | None:
@@ -140,19 +142,26 @@ class _Reader(Commands):
     def assignment(self, node: Node, state: State, ends: bool) -> State | None:
         self.substituted(node, state)
         state.process = self.assigned(node, state)
+        forget_set(node, state, within=False)
         return state
 
     def assignments(self, node: Node, state: State, ends: bool) -> State | None:
-        """``a=1 b=2``, and ``export a=1 b``: a name without a value keeps its own."""
+        """``a=1 b=2``, and ``export a=1 b``: a name without a value keeps its own.
+
+        Not that of ``local b``, which bash unsets.
+        """
         self.substituted(node, state)
+        if node.children[0].type in ("local", "declare", "typeset"):
+            forget_set(node, state)
         for each in node.named_children:
             if each.type == "variable_assignment":
                 state.process = self.assigned(each, state)
+        forget_set(node, state, within=False)
         return state
 
     def unset(self, node: Node, state: State, ends: bool) -> State | None:
         for each in node.named_children:
-            state.process = forget(state.process, (each.text or b"").decode(errors="replace"))
+            state.process = without(state.process, (each.text or b"").decode(errors="replace"))
         return state
 
     # --- compounds ---
@@ -228,6 +237,7 @@ class _Reader(Commands):
         aside = state.copy(certain=False)
         self.statement(node.named_children[-1], aside)
         self.unsettle(state)
+        forget_set(node, state)
         return state
 
     def chain(self, node: Node, state: State, ends: bool) -> State | None:
@@ -238,6 +248,7 @@ class _Reader(Commands):
         both = node.children[1].type == "&&"
         decided = holds(left, self.values(state))
         if decided is not None:
+            forget_set(left, state)
             return self.statement(right, state, ends=ends) if decided == both else state
         # With "set -e" a failure within the list does not end the shell, at its end it does.
         guarded, state.guarded = state.guarded, True
@@ -304,6 +315,7 @@ class _Reader(Commands):
     def truth(self, condition: Node, state: State) -> bool | None:
         """Decide a condition; what it runs where it cannot be decided may change files."""
         truth = holds(condition, self.values(state))
+        forget_set(condition, state)
         if truth is None and condition.type == "test_command":
             self.substituted(condition, state)
         elif truth is None:
@@ -323,11 +335,10 @@ class _Reader(Commands):
                 yield _Way(_fits(word, patterns, values), body)
 
     def loop(self, node: Node, state: State, ends: bool) -> State | None:
+        forget_set(node, state)  # another time it begins with what the last has set
+        if moves_arguments(node):
+            state.arguments = None
         aside = state.copy(certain=False)
-        variable = node.child_by_field_name("variable")
-        if variable is not None:
-            name = (variable.text or b"").decode(errors="replace")
-            state.process = aside.process = forget(state.process, name)
         body = node.child_by_field_name("body")
         reached = self.statement(body, aside) if body is not None else None
         self.unsettle(state)

@@ -24,6 +24,7 @@ _NOT_OF_DASH = frozenset(
         "popd",
         "pushd",
         "shopt",
+        "readarray",
         "source",
         "typeset",
     }
@@ -73,7 +74,9 @@ def activate(context: Context, process: Process, words: tuple[Word, ...]) -> Pro
     """
     rootfs = context.rootfs
     name = words[1] if words[1:] else None
-    nothing = msgspec.structs.replace(process, path=None, variables={}, settled=False)
+    nothing = msgspec.structs.replace(
+        process, path=None, variables={}, forgotten=frozenset("*"), settled=False
+    )
     if name is None or not name.endswith("/bin/activate"):
         return nothing
     if not name.startswith("/"):

@@ -21,6 +21,13 @@ from pyimginspect.inventory.startup.shell_state import (
     unsettled,
     writes,
 )
+from pyimginspect.inventory.startup.shell_variables import (
+    different,
+    forget_all,
+    forget_set,
+    locals_of,
+    set_by,
+)
 from pyimginspect.inventory.startup.words import Values, expand_words, line_of, one_word
 
 if TYPE_CHECKING:
@@ -83,7 +90,13 @@ class Commands:
 
     def values(self, state: State) -> Values:
         """Return what expansions are replaced by."""
-        return Values(variables=state.process.variables, arguments=state.arguments, name=self._name)
+        return Values(
+            variables=state.process.variables,
+            arguments=state.arguments,
+            name=self._name,
+            forgotten=state.process.forgotten,
+            shell=self._shell,
+        )
 
     def statement(self, node: Node, state: State, *, ends: bool) -> State | None:
         """Follow any statement: of whoever knows the others too."""
@@ -98,11 +111,22 @@ class Commands:
         text = one_word(value, self.values(state)) if value is not None else ""
         if node.children[1].type != "=" or name_node.type != "variable_name":
             text = None  # x+=…, x[0]=…
+        # Some dash splits what follows `export`; an option such as -i computes.
+        declared = (
+            node.parent if node.parent and node.parent.type == "declaration_command" else None
+        )
+        if declared is not None and value is not None and text is not None:
+            split = expand_words(value, self.values(state)) not in ([text], [])
+            options = any(child.type == "word" for child in declared.named_children)
+            text = None if split or options else text
         if text is None:
             return forget(state.process, name)
         variables = {**state.process.variables, name: text}
         path = text if name == "PATH" else state.process.path
-        return msgspec.structs.replace(state.process, variables=variables, path=path)
+        forgotten = state.process.forgotten - {name}
+        return msgspec.structs.replace(
+            state.process, variables=variables, path=path, forgotten=forgotten
+        )
 
     def command(self, node: Node, state: State, ends: bool) -> State | None:
         """Follow a command with its assignments and redirections."""
@@ -118,6 +142,7 @@ class Commands:
                 changes = changes or writes(child)
             else:
                 words += expand_words(child, values)
+        forget_set(node, state, within=False)
         if changes:
             self.unsettle(state)
         if not words:
@@ -155,6 +180,7 @@ class Commands:
 
     def builtin(self, name: str, call: Call, state: State, ends: bool) -> State:
         """Follow what the shell does itself."""
+        before = state.process
         if name == "eval":
             raise NotKnownError(f"line {call.line} evaluates a text")
         if name == "set":
@@ -170,6 +196,9 @@ class Commands:
         # These set variables, or change which program a name stands for.
         elif name in ("read", "mapfile", "getopts", "hash", "enable", "alias"):
             state.process = unsettled(state.process)
+        # What stands before a special builtin stays in dash: X=1 export Y.
+        names = set_by(call.words) | different(before, call.process)
+        state.process = forget_all(state.process, names)
         return state
 
     def prefixed(self, call: Call, state: State, ends: bool) -> State | None:
@@ -180,6 +209,12 @@ class Commands:
         if (options and _take_options(name, words, call.line)) or not words:
             return state
         inner = msgspec.structs.replace(call, words=tuple(words))
+        if name == "time":
+            with self.deeper():
+                return self.call(inner, state, ends)
+        if name == "builtin" and not is_builtin(words[0], self._shell):
+            state.last, state.nothing = (), True  # bash looks for no program
+            return state
         if name != "exec":
             # `command` and `builtin` pass over functions.
             without = msgspec.structs.replace(state, functions={})
@@ -198,12 +233,15 @@ class Commands:
         arguments = state.arguments
         state.arguments = call.words[1:]
         before = state.copy()
+        names = locals_of(body) | different(state.process, call.process)
+        state.process = call.process  # X=1 f
         self._returns.append([])
         reached = self.statement(body, state, ends=ends)
         ways = [*self._returns.pop(), *([reached] if reached is not None else [])]
         after = merged(ways, before)
         if after is not None:
             after.arguments = arguments
+            after.process = forget_all(after.process, names)
         return after
 
 

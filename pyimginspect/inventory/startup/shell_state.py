@@ -38,6 +38,7 @@ __all__ = [
     "substitutions_of",
     "succeeds",
     "unsettled",
+    "without",
     "writes",
 ]
 
@@ -120,12 +121,12 @@ def merged(states: Iterable[State], before: State) -> State | None:
 
 
 def _both(one: Process, other: Process) -> Process:
-    same = {
-        name: value for name, value in one.variables.items() if other.variables.get(name) == value
-    }
+    # What only one of them has, or each its own, may be anything a later text asks for.
+    for name in sorted({name for name, _ in one.variables.items() ^ other.variables.items()}):
+        one = forget(one, name)
     return msgspec.structs.replace(
         one,
-        variables=same,
+        forgotten=one.forgotten | other.forgotten,
         path=one.path if one.path == other.path else None,
         directory=one.directory if one.directory == other.directory else None,
         settled=one.settled and other.settled,
@@ -143,9 +144,17 @@ def forget(process: Process, name: str) -> Process:
     Without knowing where Python imports from, nothing that is missing is certainly missing.
     """
     settled = process.settled and name not in ("PYTHONPATH", "PYTHONHOME")
+    process = without(process, name)
+    forgotten = process.forgotten | {name}
+    return msgspec.structs.replace(process, forgotten=forgotten, settled=settled)
+
+
+def without(process: Process, name: str) -> Process:
+    """Return the process with a variable unset."""
     variables = {key: value for key, value in process.variables.items() if key != name}
     path = None if name == "PATH" else process.path
-    return msgspec.structs.replace(process, variables=variables, path=path, settled=settled)
+    forgotten = process.forgotten - {name}
+    return msgspec.structs.replace(process, variables=variables, path=path, forgotten=forgotten)
 
 
 def set_options(call: Call, state: State) -> State:

@@ -47,11 +47,15 @@ class Values(Struct, frozen=True, kw_only=True):
     """What expansions are replaced by: variables whose value is known, ``$0``, ``$1``, …
 
     ``arguments`` is ``None`` where they are not known, and ends in ``None`` where it goes on.
+    ``forgotten`` are variables that may have any value, or none: ``*`` is all of the others.
+    ``shell`` is the last name of the file that runs.
     """
 
     variables: Mapping[str, str]
     arguments: tuple[Word, ...] | None
     name: str = "sh"
+    forgotten: frozenset[str] = frozenset()
+    shell: str = ""
 
 
 def expand_words(node: Node, values: Values) -> list[Word]:
@@ -61,9 +65,13 @@ def expand_words(node: Node, values: Values) -> list[Word]:
 
 
 def one_word(node: Node, values: Values) -> Word:
-    """Return the text of a word where it stays one word, as in ``case`` and assignments."""
-    found = expand_words(node, values)
-    return found[0] if len(found) == 1 else ("" if not found else None)
+    """Return the text of a word where it stays one, as in ``case``, ``[[`` and assignments."""
+    words = _arguments(node, values)
+    if words is not None:
+        return words[0] if len(words) == 1 else ("" if not words else None)
+    if node.type in ("simple_expansion", "expansion"):  # neither split nor a pattern
+        return _value(_text(node), values)
+    return _joined(node, values)
 
 
 def _pieces(node: Node, values: Values) -> Iterator[Word]:
@@ -204,7 +212,7 @@ def _value(text: str, values: Values) -> Word:
         return known
     # 2.6.2, Parameter Expansion: with a colon an empty value is replaced like an unset one.
     if rest.startswith((":-", "-", ":=", "=")):
-        if known is None and (name in values.variables or not name.isidentifier()):
+        if known is None and (values.forgotten & {name, "*"} or not name.isidentifier()):
             return None
         number = whole_number(name) or 0
         unset = number > len(values.arguments or ())
@@ -282,7 +290,9 @@ def matches(word: str, pattern: Node, values: Values) -> bool | None:
         return word == text[1:-1]
     if pattern.type in ("string", "simple_expansion", "expansion"):
         value = _joined(pattern, values)
-        return None if value is None else word == value
+        # Without quotes a backslash in the value is one of the pattern's.
+        quoted = pattern.type == "string" or "\\" not in (value or "")
+        return None if value is None or not quoted else word == value
     if pattern.type == "concatenation":
         parts = [_part(child, values) for child in pattern.children]
         if None in parts:
