@@ -27,7 +27,7 @@ VARIABLES = {
 }  # fmt: skip
 ARGUMENTS = ("web", "-x", "a.py")
 VALUES = Values(variables=VARIABLES, arguments=ARGUMENTS, name="sh")
-UNKNOWN = Values(variables={"STAR": "w*", "TWO": "a b"}, arguments=None, name="sh")
+UNKNOWN = Values(variables={"STAR": "w*", "TWO": "a b", "BACK": r"a\b"}, arguments=None, name="sh")
 BASHISMS = ("[[", "==", "${WEB:")
 
 
@@ -113,6 +113,38 @@ def run(shell: str, text: str) -> subprocess.CompletedProcess[bytes]:
         ('[ 999999999 -gt 1 ]', True),
         ('[ 1 -gt "$ONE" ]', False),
         (f"[[ $1 == {'w' * 200} ]]", False),
+        # An empty word without quotes is none: what is left is another test.
+        ("[ -n $EMPTY ]", True),
+        ("test -n $EMPTY", True),
+        ("[ -n $4 ]", True),
+        ("! [ -n $EMPTY ]", False),
+        ("[ ! -n $EMPTY ]", False),
+        ("[ ! -n $ONE ]", False),
+        ("[ $EMPTY ]", False),
+        ("[ $ONE ]", True),
+        ('[ "$EMPTY" ]', False),
+        ("[ ! $EMPTY ]", True),
+        ("[ ! $ONE ]", False),
+        ("[ $EMPTY = a ]", False),
+        ("[ $EMPTY != a ]", False),
+        ("! [ $EMPTY != a ]", True),
+        ("[ ! $EMPTY = a ]", False),
+        ("[ a = $EMPTY ]", False),
+        ("[ a != $EMPTY ]", False),
+        ("[ $EMPTY = $EMPTY ]", True),
+        ('[ "$EMPTY" = $EMPTY ]', False),
+        ("[ ! a = b ]", True),
+        ("[ ! 1 -gt 2 ]", True),
+        ("[ -n = a ]", False),
+        ("[[ -n $EMPTY ]]", False),
+        ("[[ -z $EMPTY ]]", True),
+        ("[[ -n $TWO ]]", True),
+        ("[[ -z $TWO ]]", False),
+        ("[[ $TWO == a ]]", False),
+        ("[[ $EMPTY == a ]]", False),
+        ("[[ $EMPTY != a ]]", True),
+        ('[[ $TWO == "a b" ]]', True),
+        ("[[ 10 -eq 0 ]]", False),
     ],
 )  # fmt: skip
 def test_a_condition_is_decided_as_shells_decide_it(condition: str, expected: bool) -> None:
@@ -131,8 +163,24 @@ def test_a_condition_is_decided_as_shells_decide_it(condition: str, expected: bo
         "[ $# -gt 0 ]",
         'test "$X" = a',
         'test a = "$X"',
-        "test a",
+        "test $X",
+        "test a == a",
         "[ -n $TWO ]",
+        "[ -n $X ]",
+        "[ $X = a ]",
+        "[ ! $X = a ]",
+        "[ -n $STAR ]",
+        "[ a = w* ]",
+        "[ a -a b ]",
+        "test a -o",
+        "[ -f a ]",
+        "[ a < b ]",
+        "[ ( a = a ) ]",
+        "[[ -n $X ]]",
+        "[[ -z = a ]]",
+        "[[ 010 -eq 8 ]]",
+        "[[ 8 -eq 010 ]]",
+        "[[ a == $BACK ]]",
         "true && # a comment\ntrue",
         "[ 1 -eq x ]",
         "[ 1 -eq ² ]",
@@ -180,6 +228,20 @@ def test_a_condition_that_only_a_container_decides(condition: str) -> None:
 )
 def test_one_side_may_decide_alone(condition: str, expected: bool) -> None:
     assert decided(condition, UNKNOWN) is expected
+
+
+def test_dash_may_not_know_two_equal_signs() -> None:
+    for condition in ("[ a == a ]", "test 'a' '==' a"):
+        for shell, expected in (("bash", True), ("dash", None)):
+            values = Values(variables={}, arguments=(), shell=shell)
+            assert decided(condition, values) is expected
+
+
+def test_a_forgotten_variable_has_no_default() -> None:
+    for names in ({"X"}, {"*"}):
+        values = Values(variables={}, arguments=(), forgotten=frozenset(names))
+        assert expanded("${X:-a}", values) == [None]
+        assert expanded("${1:-a}", values) == ["a"]
 
 
 def test_a_condition_too_deep_is_left_undecided() -> None:

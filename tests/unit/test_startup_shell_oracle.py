@@ -22,6 +22,7 @@ CONDITIONS = (
     '[ "$1" = web ]', "[ $# -gt 0 ]", '[ -z "$X" ]', '[ -n "$Y" ]', "[ -f /nonexistent ]", "true",
     "false", 'test "$1" = "$2"', '! [ "$1" = web ]', '[ "${1#-}" != "$1" ]', "alpha", "nope",
     "command -v alpha", "command -v nope", "(true)", '[ ! "$1" = web ]', "cd /", "f1",
+    "[ -n $E ]", "[ $E = a ]", "[ -z $E ]", "[ ! $E ]", "[ $1 = web ]", "read X <<E\nalpha\nE\n",
     '[ "$Y" = y ] && [ "$X" = 1 ]', '[ -z "${X:-}" ]', "cd /nowhere",
 )  # fmt: skip
 COMMANDS = (
@@ -37,6 +38,12 @@ COMMANDS = (
     "exec ${2-alpha}", "( set -e; nope; alpha )", "f2() { set -e; nope; alpha; }", "f2 && beta",
     "exec -- alpha", "time alpha", '[ -z "${X:-}" ] && exec nope',
     '[ -z "$X" ] || exec beta', "umask 022", "exec 2>&1", "X=2 f1", 'f1() { nope; }',
+    "E=", "E=nope", "exec ${E:-alpha}", "exec $E", "read E <<X\nalpha\nX\n", "time f1",
+    "command f1", "f1() { local E=nope; }", "f1() { exec $E; }", "E=alpha f1", ": ${E:=alpha}",
+    ": $((E=1))", "for E in alpha; do :; done", "unset E",
+    "while read E <<X\nalpha\nX\ndo exec $E; done", "Q=x",
+    "for i in 1 2; do [ -n $Q ] && exec $E; E=alpha; Q=; done", "E=alpha :",
+    "getopts a: E -a",
 )  # fmt: skip
 PATTERNS = ("web", "api|web", '"$X"', "*", "-*", "w?b", "$1", "al*", "1")
 SUBJECTS = ("$1", '"$1"', "$X", "web", '"${1:-web}"', '"$Y"')

@@ -52,11 +52,8 @@ def holds(node: Node, values: Values, depth: int = 0) -> bool | None:
     if depth > _DEEPEST:
         return None
     kind = node.type
-    if kind == "test_command" and node.children[0].type == "[":
-        return _bracket(node, values)
     if kind in ("test_command", "parenthesized_expression"):
-        inner = node.named_children
-        return holds(inner[0], values, depth + 1) if len(inner) == 1 else None
+        return _inside(node, values, depth)
     if kind in ("negated_command", "unary_expression") and node.children[0].type == "!":
         inside = holds(node.named_children[-1], values, depth + 1)
         return None if inside is None else not inside
@@ -67,17 +64,30 @@ def holds(node: Node, values: Values, depth: int = 0) -> bool | None:
     if kind == "binary_expression":
         return _binary(node, values, depth)
     if kind == "command":
-        words = [word for child in node.named_children for word in expand_words(child, values)]
-        return None if "==" in words[2:4] and values.shell == "dash" else _command(words)
+        return _command(node, values)
     return None
 
 
-def _command(words: list[Word]) -> bool | None:
+def _inside(node: Node, values: Values, depth: int) -> bool | None:
+    if node.children[0].type == "[":
+        return _bracket(node, values)
+    inner = node.named_children
+    return holds(inner[0], values, depth + 1) if len(inner) == 1 else None
+
+
+def _command(node: Node, values: Values) -> bool | None:
+    if node.child_count != node.named_child_count:
+        return None  # == and =~ are no words to the grammar
+    words = [word for child in node.named_children for word in expand_words(child, values)]
     if words in (["true"], [":"]):
         return True
     if words == ["false"]:
         return False
-    return test_words(words[1:]) if words[:1] == ["test"] else None
+    return _test(words[1:], values) if words[:1] == ["test"] else None
+
+
+def _test(words: list[Word], values: Values) -> bool | None:
+    return None if "==" in words[1:3] and values.shell == "dash" else test_words(words)
 
 
 def test_words(words: list[Word]) -> bool | None:
@@ -133,9 +143,7 @@ def _bracket(node: Node, values: Values) -> bool | None:
             end = each.end_byte
         else:
             return None  # parentheses and redirections
-    if "==" in words[1:3] and values.shell == "dash":
-        return None
-    return test_words(words)
+    return _test(words, values)
 
 
 def _list(node: Node, values: Values, depth: int) -> bool | None:

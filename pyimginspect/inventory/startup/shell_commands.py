@@ -111,14 +111,8 @@ class Commands:
         text = one_word(value, self.values(state)) if value is not None else ""
         if node.children[1].type != "=" or name_node.type != "variable_name":
             text = None  # x+=…, x[0]=…
-        # Some dash splits what follows `export`; an option such as -i computes.
-        declared = (
-            node.parent if node.parent and node.parent.type == "declaration_command" else None
-        )
-        if declared is not None and value is not None and text is not None:
-            split = expand_words(value, self.values(state)) not in ([text], [])
-            options = any(child.type == "word" for child in declared.named_children)
-            text = None if split or options else text
+        if text is not None and value is not None and self._differs(node, value, text, state):
+            text = None
         if text is None:
             return forget(state.process, name)
         variables = {**state.process.variables, name: text}
@@ -127,6 +121,13 @@ class Commands:
         return msgspec.structs.replace(
             state.process, variables=variables, path=path, forgotten=forgotten
         )
+
+    def _differs(self, node: Node, value: Node, text: str, state: State) -> bool:
+        """Whether a declaration may set another value: dash splits it, ``-i`` computes."""
+        if node.parent is None or node.parent.type != "declaration_command":
+            return False
+        options = any(child.type == "word" for child in node.parent.named_children)
+        return options or expand_words(value, self.values(state)) not in ([text], [])
 
     def command(self, node: Node, state: State, ends: bool) -> State | None:
         """Follow a command with its assignments and redirections."""

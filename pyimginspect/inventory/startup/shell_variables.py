@@ -26,7 +26,19 @@ __all__ = [
 
 # Builtins that set variables which their words name; all else in them may be no name.
 _SETTING = frozenset(
-    "read mapfile readarray getopts let declare typeset local export readonly unset".split()
+    {
+        "declare",
+        "export",
+        "getopts",
+        "let",
+        "local",
+        "mapfile",
+        "read",
+        "readarray",
+        "readonly",
+        "typeset",
+        "unset",
+    }
 )
 _USUAL = frozenset({"REPLY", "MAPFILE", "OPTARG", "OPTIND"})
 _LOCAL = (b"local", b"declare", b"typeset")

@@ -289,10 +289,7 @@ def matches(word: str, pattern: Node, values: Values) -> bool | None:
     if pattern.type == "raw_string":
         return word == text[1:-1]
     if pattern.type in ("string", "simple_expansion", "expansion"):
-        value = _joined(pattern, values)
-        # Without quotes a backslash in the value is one of the pattern's.
-        quoted = pattern.type == "string" or "\\" not in (value or "")
-        return None if value is None or not quoted else word == value
+        return _equals(word, pattern, values)
     if pattern.type == "concatenation":
         parts = [_part(child, values) for child in pattern.children]
         if None in parts:
@@ -306,3 +303,11 @@ def matches(word: str, pattern: Node, values: Values) -> bool | None:
     if text.count("*") > 4:
         return None
     return fnmatch.fnmatchcase(word, text)
+
+
+def _equals(word: str, pattern: Node, values: Values) -> bool | None:
+    value = _joined(pattern, values)
+    # Without quotes a backslash in the value is one of the pattern's.
+    if value is None or (pattern.type != "string" and "\\" in value):
+        return None
+    return word == value
