@@ -458,7 +458,8 @@ PASSWD = (
     "five:x:9:9:of five fields\n"
     "six:x:10:10::/six\n"
 )
-GROUP = "pair:x\nroot:x:0:\nstaff:x:50:twin,app\nword:x:none:app\nhomeless:x:8\n77:x:78:\n"
+GROUP = "# crew:x:5:\n # crew:x:5:\n# note:x:6:app\n"
+GROUP += "pair:x\nroot:x:0:\nstaff:x:50:twin,app\nword:x:none:app\nhomeless:x:8\n77:x:78:\n"
 
 
 @pytest.mark.parametrize(
@@ -475,13 +476,14 @@ GROUP = "pair:x\nroot:x:0:\nstaff:x:50:twin,app\nword:x:none:app\nhomeless:x:8\n
         ("app:", 1000, {1000, 50, 0}, "app", "/home/app"),
         (":staff", 0, {50}, "root", "/root"),
         ("app:77", 1000, {78}, "app", "/home/app"),
-        ("homeless", 7, {8}, "homeless", "/"),
-        ("homeless:homeless", 7, {8}, "homeless", "/"),
+        ("homeless", 7, {8}, "homeless", ""),
+        ("homeless:homeless", 7, {8}, "homeless", ""),
         ("4711", 4711, {0}, "", "/"),
         ("2147483647", 2147483647, {0}, "", "/"),
         ("42", 42, {0}, "", "/"),
         ("1001", 1001, {0}, "", "/"),
-        ("five", 9, {9}, "five", "/"),
+        ("1", 1, {1}, "# comment", ""),
+        ("five", 9, {9}, "five", ""),
         ("six", 10, {10}, "six", "/six"),
         ("00000000005", 5, {0}, "", "/"),
     ],
@@ -497,7 +499,8 @@ def test_whom_user_names(spec: str, uid: int, groups: set[int], name: str, home:
     [
         ("nobody", "nobody"),
         ("short", "short"),
-        ("# comment", "# comment"),
+        ("app:# crew", "# crew"),
+        ("app:\t# crew", "\t# crew"),
         ("-1", "-1"),
         ("99999999999", "99999999999"),
         ("2147483648", "2147483648"),
@@ -519,7 +522,7 @@ def test_a_number_needs_no_files_and_an_entry_needs_a_number() -> None:
     assert find_user(rootfs({"etc/hostname": ""}), "5") == User(
         uid=5, groups=frozenset({0}), home="/"
     )
-    assert find_user(rootfs({"etc/hostname": ""}), "0") == User(home="/root")
+    assert find_user(rootfs({"etc/hostname": ""}), "0") == User(home="/")
     assert find_user(rootfs({"etc/passwd": PASSWD}), "word") is None
 
 

@@ -95,20 +95,17 @@ def _account(passwd: list[list[str]], name: str) -> _Account:
     for fields in passwd:
         if len(fields) > 3 and _is_entry_of(fields, name, number):
             uid = _number(fields[2])
-            home = fields[5] if len(fields) > 5 else _usual_home(uid)
+            # runc gives what looks like a comment its home, crun none; an entry cut short has none.
+            home = fields[5] if len(fields) > 5 and not fields[0].startswith("#") else ""
             return _Account(uid=uid, gid=_number(fields[3]) or 0, name=fields[0], home=home)
     if number is None:
         raise NoSuchUserError(name, USERS)
-    return _Account(uid=number, home=_usual_home(number))
+    return _Account(uid=number, home="/")  # runc's getUserHome and crun, even for root
 
 
 def _is_entry_of(fields: list[str], name: str, number: int | None) -> bool:
     """Whether an entry is the one meant: what is a number is no name (``GetExecUser``)."""
     return fields[0] == name if number is None else _number(fields[2]) == number
-
-
-def _usual_home(uid: int | None) -> str:
-    return "/root" if uid == 0 else "/"
 
 
 def _group_id(groups: list[list[str]], group: str) -> int:
@@ -139,13 +136,13 @@ def _lines(rootfs: RootFS, path: str) -> list[list[str]] | None:
     text = rootfs.texts.get(real)
     if text is None:
         return [] if not rootfs[real].size else None
-    return list(_fields(text))
+    return list(_fields(text, comments=path == GROUPS))
 
 
-def _fields(text: bytes) -> Iterator[list[str]]:
+def _fields(text: bytes, *, comments: bool) -> Iterator[list[str]]:
     for line in text.decode("utf-8", "surrogateescape").split("\n", _MOST_LINES)[:_MOST_LINES]:
-        # The parser of moby/sys trims lines and passes over empty ones.
-        if line.strip() and not line.startswith("#"):
+        # moby/sys trims lines and passes over empty ones, and over comments among groups alone.
+        if line.strip() and not (comments and line.strip().startswith("#")):
             yield [field.strip() for field in line.split(":")]
 
 

@@ -219,7 +219,9 @@ def _as_user(context: Context, process: Process, name: str, spec: str) -> Proces
         raise problem("", name, what, error.file, fix) from error
     if user is None:
         raise NotKnownError(f"which rights user {spec} has is not known")
-    variables = {**process.variables, **({"HOME": user.home} if user.home else {})}
+    variables = {key: value for key, value in process.variables.items() if key != "HOME"}
+    if user.home:
+        variables["HOME"] = user.home
     return msgspec.structs.replace(process, user=user, variables=variables)
 
 
