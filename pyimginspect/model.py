@@ -220,7 +220,6 @@ class RpmPackage(Struct, frozen=True, kw_only=True, omit_defaults=True):
     provides: tuple[str, ...] = ()
     recommends: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
-    install_time: int = 0
 
 
 class Note(Struct, frozen=True, kw_only=True, gc=False):

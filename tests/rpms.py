@@ -16,7 +16,6 @@ NUMBERS = {
     "version": 1001,
     "release": 1002,
     "epoch": 1003,
-    "installtime": 1008,
     "size": 1009,
     "vendor": 1011,
     "arch": 1022,

@@ -21,7 +21,7 @@ _MOST_DATA: Final = 0x0FFFFFFF
 _LONGEST_DIRECTORY: Final = 4096
 
 _NAME, _VERSION, _RELEASE, _EPOCH = 1000, 1001, 1002, 1003
-_INSTALL_TIME, _SIZE, _LONG_SIZE, _VENDOR, _ARCHITECTURE = 1008, 1009, 5009, 1011, 1022
+_SIZE, _LONG_SIZE, _VENDOR, _ARCHITECTURE = 1009, 5009, 1011, 1022
 _LICENSE = 1014
 # Old names are whole paths, as rpm wrote them before rpmlib(CompressedFileNames).
 _OLD_FILE_NAMES, _FILE_STATES, _SOURCE_RPM = 1027, 1029, 1044
@@ -29,7 +29,7 @@ _PROVIDES, _REQUIRE_FLAGS, _REQUIRES, _RECOMMENDS = 1047, 1048, 1049, 5046
 _DIRECTORY_INDEXES, _BASE_NAMES, _DIRECTORY_NAMES = 1116, 1117, 1118
 _WANTED: Final = frozenset(
     {
-        *(_NAME, _VERSION, _RELEASE, _EPOCH, _INSTALL_TIME, _SIZE, _LONG_SIZE, _VENDOR),
+        *(_NAME, _VERSION, _RELEASE, _EPOCH, _SIZE, _LONG_SIZE, _VENDOR),
         *(
             _LICENSE,
             _ARCHITECTURE,
@@ -157,7 +157,6 @@ def _package(tags: _Tags, room: int) -> RpmPackage:
         provides=_unique(tags.texts(_PROVIDES)),
         recommends=_unique(tags.texts(_RECOMMENDS)),
         files=_files(tags, room),
-        install_time=tags.number(_INSTALL_TIME) or 0,
     )
 
 

@@ -114,16 +114,13 @@ def ask(folder: Path, form: str) -> list[str]:
 
 def assert_same(packages: Sequence[RpmPackage], folder: Path) -> None:
     """The packages are those that rpm finds in `folder`, to the last file."""
-    form = (
-        "%{NAME}|%{VERSION}|%{RELEASE}|%{EPOCH}|%{ARCH}|%{VENDOR}|%{SOURCERPM}|%{LONGSIZE}"
-        "|%{INSTALLTIME}\\n"
-    )
+    form = "%{NAME}|%{VERSION}|%{RELEASE}|%{EPOCH}|%{ARCH}|%{VENDOR}|%{SOURCERPM}|%{LONGSIZE}\\n"
     ours = [
         "|".join(
             "(none)" if value in (None, "") else str(value)
             for value in (
                 *(p.name, p.version, p.release, p.epoch, p.architecture, p.vendor, p.source),
-                *(p.size, p.install_time),
+                p.size,
             )
         )
         for p in packages

@@ -78,15 +78,13 @@ def test_source_names(source: str, name: str) -> None:
     ("line", "expected"),
     [
         ("a 1-2 3 4 v 5 6 x", RpmPackage(
-            name="a", version="1", release="2", epoch=5, architecture="x", vendor="v", size=6,
-            install_time=3)),
+            name="a", version="1", release="2", epoch=5, architecture="x", vendor="v", size=6)),
         ("a 1 (none) 4 (none) (none) (none) (none) 0", RpmPackage(name="a", version="1")),
         ("a 1 3 4 v 5 6 x 5 s-1-1.src.rpm z", RpmPackage(
-            name="a", version="1", epoch=5, architecture="x", vendor="v", size=6, install_time=3,
+            name="a", version="1", epoch=5, architecture="x", vendor="v", size=6,
             source="s-1-1.src.rpm")),
         (f"a 1 {'9' * 18} 4 v 5 {'9' * 19} x", RpmPackage(
-            name="a", version="1", epoch=5, architecture="x", vendor="v", size=0,
-            install_time=10**18 - 1)),
+            name="a", version="1", epoch=5, architecture="x", vendor="v", size=0)),
         ("a 1-2 3 4 v 5 6", None),
         (" 1-2 3 4 v 5 6 x", None),
     ],
@@ -106,7 +104,6 @@ def test_manifest() -> None:
             vendor="Microsoft Corporation",
             source="openssl-1.1.1k-17.cm2.src.rpm",
             size=2500000,
-            install_time=1660000000,
         ),
         RpmPackage(
             name="mariner-release",
@@ -115,7 +112,6 @@ def test_manifest() -> None:
             epoch=2,
             architecture="noarch",
             size=100,
-            install_time=1660000001,
         ),
     ]
 

@@ -38,7 +38,7 @@ def parse_manifest(data: bytes) -> list[RpmPackage]:
         columns = line.split("\t")
         if len(columns) < 8 or not columns[0]:
             continue
-        name, version, installed, _, vendor, epoch, size, architecture, *rest = columns
+        name, version, _, _, vendor, epoch, size, architecture, *rest = columns
         number, _, release = version.rpartition("-")
         packages.append(
             RpmPackage(
@@ -50,7 +50,6 @@ def parse_manifest(data: bytes) -> list[RpmPackage]:
                 vendor="" if vendor == _NONE else vendor,
                 source=rest[1] if len(rest) > 1 and rest[1] != _NONE else "",
                 size=_number(size) or 0,
-                install_time=_number(installed) or 0,
             )
         )
     return packages
