@@ -90,6 +90,7 @@ CREATE TABLE finding_layer (
     saving INTEGER NOT NULL,
     PRIMARY KEY (finding, layer)
 ) WITHOUT ROWID;
+CREATE INDEX finding_layer_layer ON finding_layer (layer);
 CREATE TABLE python (
     image INTEGER NOT NULL REFERENCES image (id) ON DELETE CASCADE,
     path TEXT NOT NULL,
@@ -104,6 +105,7 @@ CREATE TABLE python (
     past_end INTEGER NOT NULL,
     PRIMARY KEY (image, path)
 ) WITHOUT ROWID;
+CREATE INDEX python_layer ON python (layer);
 CREATE TABLE run (
     id INTEGER PRIMARY KEY,
     started TEXT NOT NULL,

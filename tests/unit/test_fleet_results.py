@@ -12,7 +12,7 @@ from pyimginspect import Fleet, PyimginspectError, inspect_fleet
 from pyimginspect.errors import ImageNotFoundError, ResultsError
 from pyimginspect.fleet.records import Target
 from pyimginspect.fleet.store import Store
-from pyimginspect.fleet.tables import VERSION
+from pyimginspect.fleet.tables import TABLES, VERSION
 from tests.fleets import CACHED, LOST, fleet, push, use_threads
 from tests.servers import FakeRegistry
 
@@ -215,3 +215,17 @@ def test_the_lock_goes_with_its_run(tmp_path: Path) -> None:
         Store(tmp_path / "r")
     first.close()
     Store(tmp_path / "r").close()
+
+
+def test_what_refers_to_rows_that_are_deleted_has_an_index() -> None:
+    """SQLite makes none for a foreign key, and would read the whole table for each deleted row."""
+    kept = {"run"}  # whose rows stay
+    with closing(sqlite3.connect(":memory:")) as database:
+        database.executescript(TABLES)
+        for (table,) in database.execute("SELECT name FROM sqlite_schema WHERE type = 'table'"):
+            first = {
+                database.execute(f"PRAGMA index_info('{index[1]}')").fetchone()[2]
+                for index in database.execute(f"PRAGMA index_list('{table}')")
+            }
+            for key in database.execute(f"PRAGMA foreign_key_list('{table}')"):
+                assert key[3] in first or key[2] in kept, (table, key[3])
