@@ -276,7 +276,8 @@ def _elsewhere(inventory: Inventory, soname: str) -> str | None:
 def _found_elsewhere(inventory: Inventory, soname: str, path: str) -> str:
     directory = f"/{path.rpartition('/')[0]}"
     # ld.so reads the cache and never ld.so.conf, which is ldconfig's alone (ld.so(8)).
-    if directory in configured_directories(inventory.rootfs):
+    rootfs = inventory.rootfs
+    if directory in configured_directories(rootfs) and rootfs.resolve("bin/sh") is not None:
         return f"RUN ldconfig: {soname} is in {directory}, and not in /etc/ld.so.cache"
     return f"ENV LD_LIBRARY_PATH={directory}: {soname} is there, where no loader looks by itself"
 

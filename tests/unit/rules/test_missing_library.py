@@ -62,6 +62,11 @@ def test_a_library_where_ldconfig_was_not_run() -> None:
     }
     missing = next(f for f in findings(debian(), tree) if f.rule == "missing-library")
     assert missing.fix == ("RUN ldconfig: libpq.so.5 is in /opt/pg, and not in /etc/ld.so.cache")
+    base = {path: data for path, data in debian().items() if not path.endswith(("bin/sh", "dash"))}
+    missing = next(f for f in findings(base, tree) if f.rule == "missing-library")
+    assert missing.fix == (
+        "ENV LD_LIBRARY_PATH=/opt/pg: libpq.so.5 is there, where no loader looks by itself"
+    )
 
 
 def test_a_library_where_no_loader_looks() -> None:
