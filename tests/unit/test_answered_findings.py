@@ -131,6 +131,8 @@ def answering(found: Inventory, claims: Sequence[Claim]) -> list[int]:
         ([940, 60], 0, [4, 5]),
         ([950, 950, 950, 150], 0, [4, 5, 6]),
         ([940, 950, 950, 160], 0, []),
+        # Those that free most count, wherever they stand.
+        ([10, 10, 10, 970], 0, [7]),
         # What no edit frees may be little too.
         ([950], 50, [4]),
         ([940], 60, []),
@@ -145,6 +147,13 @@ def test_edits_that_free_its_bytes(
     found = taken(on_slim(*trees, history=["RUN make"] * len(trees)))
     paths = [path for path in found.rootfs.children("app") if found.rootfs[path].entry.size]
     assert answering(found, [claim(found, paths)]) == layers
+
+
+def test_what_edits_free_beside_a_finding_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pyimginspect.plan.planner._EDITS", (an_edit_for_each_layer,))
+    trees = [{f"app/{n}": File(b"x" * size)} for n, size in enumerate([5000, 5000, 5000, 100])]
+    found = taken(on_slim(*trees, history=["RUN make"] * len(trees)))
+    assert answering(found, [claim(found, ["app/3"])]) == [7]
 
 
 @pytest.mark.parametrize(
