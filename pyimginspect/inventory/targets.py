@@ -22,7 +22,10 @@ _EXT_SUFFIX = re.compile(rb"'EXT_SUFFIX': '([^'\n]{1,100})'")
 
 
 class Target(Struct, frozen=True, kw_only=True):
-    """What one interpreter can import: tags of wheels, and endings of extension modules."""
+    """What one interpreter can import: tags of wheels, and endings of extension modules.
+
+    ``own_suffix`` is the ending of its own modules, empty where that is not known.
+    """
 
     path: str
     version: tuple[int, int]
@@ -32,6 +35,7 @@ class Target(Struct, frozen=True, kw_only=True):
     libc: Libc
     tags: frozenset[str]
     suffixes: tuple[str, ...]
+    own_suffix: str
 
 
 def target_of(rootfs: RootFS, python: Interpreter) -> Target | None:
@@ -65,6 +69,7 @@ def target_of(rootfs: RootFS, python: Interpreter) -> Target | None:
         libc=libc,
         tags=tags,
         suffixes=(*suffixes, ".so"),
+        own_suffix=suffix,
     )
 
 

@@ -205,15 +205,16 @@ def _foreign_files(
 
 def _newest_glibc(rootfs: RootFS, files: Iterable[str]) -> tuple[str, str]:
     """Return the newest version of glibc that files need, and the first file that needs it."""
-    newest, newest_file = (0, 0), ""
+    newest: tuple[int, int] | None = None
+    newest_file = ""
     for path in files:
         elf = rootfs.elf[path]
         if elf.error:
             continue
         need = glibc_version(v for n in elf.version_needs for v in n.versions)
-        if need and need > newest:
+        if need and (newest is None or need > newest):
             newest, newest_file = need, path
-    return (f"{newest[0]}.{newest[1]}" if newest_file else ""), newest_file
+    return (f"{newest[0]}.{newest[1]}" if newest else ""), newest_file
 
 
 def _opened(location: str, files: Iterable[str], foreign: Collection[str]) -> list[str]:
@@ -273,8 +274,8 @@ def _foreign_abi(
     every = tuple(files)
     names = ((path, path.rpartition("/")[2]) for path in every)
     marked = [p for p, name in names if _ABI_SUFFIX.search(name) or _OTHER_SYSTEMS.search(name)]
-    # The ending that this Python has for its own modules is not known, and `.so` fits all.
-    if len(target.suffixes) < 2 or any(_importable(path, target) for path in marked):
+    # Where the ending of this Python's own modules is not known, any may be it.
+    if not target.own_suffix or any(_importable(path, target) for path in marked):
         return ()
     there = {_without_ending(path) for path in every if _importable(path, target)}
     return tuple(

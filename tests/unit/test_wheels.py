@@ -366,6 +366,9 @@ def test_a_distribution_without_a_wheel_file_is_judged_by_its_files() -> None:
         ("cp310-cp310.cp39-linux_x86_64", False),
         ("cp311-cp311-x-linux_x86_64", False),
         ("cp311-linux_x86_64", False),
+        # Sixteen full stops are read, which no real tag has; more are not.
+        ("cp311" + ".x" * 16 + "-cp311-linux_x86_64", True),
+        ("cp311" + ".x" * 17 + "-cp311-linux_x86_64", False),
     ],
 )
 def test_a_tag_stands_for_all_that_it_is_made_of(tag: str, compatible: bool) -> None:
@@ -390,6 +393,8 @@ def test_a_tag_stands_for_all_that_it_is_made_of(tag: str, compatible: bool) -> 
         ({"x/_c.cpython-311-darwin.so": "\xca\xfe", "x/_c.so": MODULE}, []),
         ({"x/_c.pyd": "MZ", "x/_d.so": MODULE}, ["x/_c.pyd"]),
         ({"x/_c.pyd": "MZ", "_c.so": MODULE}, ["x/_c.pyd"]),
+        # Of one module that fits the others are seen to be for more than this Python.
+        ({"x/_c.cpython-310-x86_64-linux-gnu.so": MODULE, f"x/_d{SUFFIX}": MODULE}, []),
     ],
 )  # fmt: skip
 def test_modules_that_this_python_does_not_import(
@@ -397,6 +402,18 @@ def test_modules_that_this_python_does_not_import(
 ) -> None:
     wheel = wheel_of("cp311-cp311-linux_x86_64", files)
     assert wheel.foreign_abi == tuple(f"{SITE}/{path}" for path in foreign)
+
+
+@pytest.mark.parametrize("name", [f"_c{SUFFIX}", "_c.cpython-310-x86_64-linux-gnu.so"])
+def test_without_modules_of_its_own_any_ending_may_be_that_of_a_python(name: str) -> None:
+    """As of a Python whose modules are all built in; abi3, which it imports too, says nothing."""
+    bare = {path: data for path, data in python_files().items() if "/lib-dynload/" not in path}
+    system = rootfs(
+        {**bare, **distribution("x", "cp311-cp311-linux_x86_64", {f"x/{name}": MODULE})}
+    )
+    distributions = find_distributions(system, PackageDatabase(), (interpreter(),), ())
+    (wheel,) = find_wheels(system, (interpreter(),), (), distributions)
+    assert wheel.foreign_abi == ()
 
 
 def test_a_module_for_another_system_that_is_listed_and_gone_is_none() -> None:
