@@ -133,8 +133,9 @@ def install_line(inventory: Inventory, packages: Iterable[str]) -> str:
         return ""
     (manager,) = managers
     if not can_install(inventory.rootfs, manager):
+        its = "its" if len(names) == 1 else "their"
         return (
-            f"Install {listed(names)} in a build stage, and COPY its files with those of its"
+            f"Install {listed(names)} in a build stage, and COPY {its} files with those of {its}"
             " dependencies: this image has nothing to install packages with"
         )
     return f"RUN {' && '.join(install_and_clean(tool_of(inventory.rootfs, manager), names))}"

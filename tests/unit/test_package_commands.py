@@ -111,6 +111,7 @@ def test_images_that_can_install_packages(
     [
         ([], None),
         (["sbin/apk"], "apk"),
+        (["usr/bin/apk"], "apk"),
         (["usr/bin/apt-get", "usr/bin/dnf"], "apt-get"),
         (["usr/bin/microdnf", "usr/bin/yum"], "microdnf"),
         (["usr/bin/zypper"], "zypper"),

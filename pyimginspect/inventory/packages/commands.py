@@ -105,7 +105,12 @@ _WORDS: Mapping[Tool, _Words] = {
 _RPM_TOOLS: tuple[Tool, ...] = ("dnf", "microdnf", "tdnf", "zypper", "yum")
 # dnf is a link to dnf-3 on Red Hat 8 and 9, and to dnf5 on Fedora 41 and newer.
 _PROGRAMS = ("usr/bin/{}", "usr/bin/{}5", "usr/bin/{}-3")
-_OTHERS: Mapping[str, Tool] = {"sbin/apk": "apk", "usr/bin/apt-get": "apt-get"}
+# apk's own place, and the one of systems whose sbin is a part of usr/bin.
+_OTHERS: Mapping[str, Tool] = {
+    "sbin/apk": "apk",
+    "usr/bin/apk": "apk",
+    "usr/bin/apt-get": "apt-get",
+}
 
 
 def can_install(rootfs: RootFS, manager: PackageManager) -> bool:

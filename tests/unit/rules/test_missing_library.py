@@ -38,6 +38,11 @@ def test_an_image_that_cannot_install_packages_gets_their_files() -> None:
         "Install libpq5 in a build stage, and COPY its files with those of its dependencies: this"
         " image has nothing to install packages with"
     )
+    two = wheel("x", {f"x/_x{SUFFIX}": module(["libpq.so.5", "libxml2.so.2"])})
+    assert only(tree, two).fix == (
+        "Install libpq5 and libxml2 in a build stage, and COPY their files with those of their"
+        " dependencies: this image has nothing to install packages with"
+    )
 
 
 @pytest.mark.parametrize(
