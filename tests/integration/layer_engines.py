@@ -27,8 +27,12 @@ NAMESPACE: Final = "pyimginspect-layers"
 ADDED: Final = {"dev", "etc", "proc", "sys", ".dockerenv"}
 
 
+# Of a longer file the size is compared: a sparse one is stored without its zeros.
+LONGEST: Final = 1000
+
+
 class Seen(NamedTuple):
-    """One path: `content` is a file's, or where a link leads."""
+    """One path: `content` is a file's, where a link leads, or the numbers of a device."""
 
     kind: str
     mode: int
@@ -86,15 +90,18 @@ def _exported(engine: Engine, name: str) -> View:
             if member.islnk():
                 found[path] = found[member.linkname.strip("/")]
                 continue
-            kind, content = "other", ""
+            kind, content = "fifo", ""
             if member.isreg():
                 data = opened.extractfile(member)
                 assert data is not None
-                kind, content = "file", data.read().decode()
+                kind, content = "file", _told(data.read(), member.size)
             elif member.isdir():
                 kind = "directory"
             elif member.issym():
                 kind, content = "symlink", member.linkname
+            elif member.ischr() or member.isblk():
+                kind = "character" if member.ischr() else "block"
+                content = f"{member.devmajor}:{member.devminor}"
             found[path] = Seen(kind, member.mode & 0o7777, member.uid, member.gid, content)
     return {path: seen for path, seen in found.items() if path.partition("/")[0] not in ADDED}
 
@@ -155,15 +162,22 @@ def walk(top: Path) -> View:
     return found
 
 
+def _told(data: bytes, size: int) -> str:
+    return data.decode() if size <= LONGEST else f"{size} bytes"
+
+
 def _seen(path: Path) -> Seen:
     status = path.lstat()
-    kind, content = "other", ""
+    kind, content = "fifo", ""
     if stat.S_ISDIR(status.st_mode):
         kind = "directory"
     elif stat.S_ISLNK(status.st_mode):
         kind, content = "symlink", str(path.readlink())
     elif stat.S_ISREG(status.st_mode):
-        kind, content = "file", path.read_text()
+        kind, content = "file", _told(path.read_bytes(), status.st_size)
+    elif stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode):
+        kind = "character" if stat.S_ISCHR(status.st_mode) else "block"
+        content = f"{os.major(status.st_rdev)}:{os.minor(status.st_rdev)}"
     return Seen(kind, stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid, content)
 
 
@@ -178,7 +192,9 @@ def by_us(rootfs: RootFS, layers: tuple[bytes, ...]) -> View:
         content = entry.target if node.kind == "symlink" else ""
         if node.kind == "file":
             start = entry.offset
-            content = layers[node.content.layer][start : start + entry.stored].decode()
+            content = _told(layers[node.content.layer][start : start + entry.stored], entry.size)
+        elif entry.device is not None:
+            content = "{}:{}".format(*entry.device)
         found[path] = Seen(node.kind, entry.mode, entry.uid, entry.gid, content)
     return found
 

@@ -5,13 +5,13 @@ The table is the unit tests' own: what it expects is held here against the engin
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from pyimginspect.changesets import apply_layers
-from tests.images import image
+from tests.images import Tree, image
 from tests.images import layer as packed
 from tests.integration.conftest import missing
 from tests.integration.engine import Engine
@@ -27,7 +27,9 @@ from tests.integration.layer_engines import (
     without_modes,
     without_targets,
 )
-from tests.unit.test_changesets import CASES, stack
+from tests.integration.random_layers import ENGINES, outcomes
+from tests.stacks import refused_by_containerd, stack
+from tests.unit.test_changesets import CASES, applied
 
 # What Docker does not take, and we read as the specification has it: one path twice, a whiteout
 # of what the layer has, hard links across layers or to nothing, files used as directories, links
@@ -47,9 +49,12 @@ REFUSED = {
     "a hard link that climbs out of a file",
     "a hard link below a file, behind a link to one, and to the root",
     "a whiteout of what the layer has made through a link",
+    "a file of the layer in the place of a device 0/0 of it",
 }
 # containerd looks at all layers below for a way to the directory that it is to make.
 REFUSED_BY_CONTAINERD = {"a lower symbolic link loop"}
+# containerd sets no attributes of the kind `trusted`.
+ANOTHER_WITH_CONTAINERD = {"a directory of an overlay file system may be marked as opaque"}
 # containerd and Podman simplify the target of a link.
 SIMPLIFIED = {"through a link that is not written plainly"}
 NAMES = [name for name in CASES if name not in REFUSED and CASES[name][0]]
@@ -77,12 +82,12 @@ def test_layers_are_put_together_as_engines_do(
     views: dict[str, dict[str, View]], name: str
 ) -> None:
     trees = CASES[name][0]
-    rootfs = apply_layers(stack(*trees))
+    rootfs = applied(*trees)
     ours = by_us(rootfs, tuple(packed(tree) for tree in trees))
     assert ours == views["Docker"][TAGS[name]]
     alike = without_targets if name in SIMPLIFIED else dict
     assert alike(ours) == alike(views["Podman"][TAGS[name]])
-    if name in REFUSED_BY_CONTAINERD:
+    if name in REFUSED_BY_CONTAINERD | ANOTHER_WITH_CONTAINERD:
         return
     implied = {path for path in rootfs if rootfs[path].position < 0}
     theirs = views["containerd"][TAGS[name]]
@@ -94,6 +99,36 @@ def test_what_no_engine_promises_is_refused(engine: Engine, name: str, tmp_path:
     one = of_layers(CASES[name][0], "layers/refused:1")
     with refused():
         by_docker(engine, {"layers/refused:1": one}, tmp_path)
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_random_stacks(engine: Engine, name: str, tmp_path: Path) -> None:
+    """A sample of what `scripts/fuzz_layers` tries."""
+    stacks = [stack(seed) for seed in range(100)]
+    seen = [*outcomes(name, ENGINES[name](engine, tmp_path), stacks)]
+    assert [one for one in seen if one.differences] == []
+    taken = {one.stack.seed for one in seen if one.differences is not None}
+    left_out = {one.seed for one in stacks if refused_by_containerd(one)}
+    assert taken == set(range(100)) - (left_out if name == "containerd" else set())
+    assert len(taken) > 50
+
+
+def test_containerd_refuses_directories_below_a_lower_file(engine: Engine, tmp_path: Path) -> None:
+    below: Tree = {"a": "1"}
+    for above, taken in (({"a/b": "2"}, True), ({"a/b/c": "2"}, False)):
+        one = {"layers/below:1": of_layers([below, above], "layers/below:1")}
+        assert set(by_docker(engine, one, tmp_path)["layers/below:1"]) >= {"a", "a/b"}
+        with nullcontext() if taken else refused():
+            by_containerd(engine, one, tmp_path)
+
+
+def test_an_opaque_mark_in_the_lowest_layer_of_containerd(engine: Engine, tmp_path: Path) -> None:
+    """It takes away what came before it in directories that no entry describes."""
+    tree = {"d/a/x": "1", "d/b/": None, "d/b/x": "2", "d/.wh..wh..opq": "", "d/c/x": "3"}
+    one = {"layers/mark:1": of_layers([tree], "layers/mark:1")}
+    there = {"d", "d/b", "d/b/x", "d/c", "d/c/x"}
+    assert set(by_containerd(engine, one, tmp_path)["layers/mark:1"]) == there
+    assert set(by_docker(engine, one, tmp_path)["layers/mark:1"]) == there | {"d/a", "d/a/x"}
 
 
 @pytest.mark.parametrize("without", [1, 2])

@@ -37,7 +37,7 @@ from tests.images import (
     oci_layout,
 )
 from tests.inventories import on_slim, read
-from tests.tars import MTIME, Format
+from tests.tars import MTIME, Format, Sparse
 
 LONG = "/".join(["a-directory-of-a-rather-long-name"] * 8) + "/file"
 
@@ -117,6 +117,18 @@ def test_extended_headers_and_pairs_with_a_name_twice() -> None:
     data = layer([("a", File("1", pax=xattr)), ("a", "22")])
     with tarfile.open(fileobj=io.BytesIO(data)) as opened:
         assert [(m.name, m.size, m.pax_headers) for m in opened] == [("a", 1, xattr), ("a", 2, {})]
+
+
+def test_sparse_files_are_in_pax_alone() -> None:
+    tree = {"a/s": Sparse(b"data", start=1024, size=3000, mode=0o600)}
+    with tarfile.open(fileobj=io.BytesIO(layer(tree))) as opened:
+        (member,) = opened
+        stored = opened.extractfile(member)
+        assert (member.name, member.size, member.mode) == ("a/s", 3000, 0o600)
+        assert stored is not None
+        assert stored.read() == (bytes(1024) + b"data").ljust(3000, b"\0")
+    with pytest.raises(ValueError, match="sparse"):
+        layer(tree, fmt="gnu")
 
 
 def test_gnu_tar_accepts_a_layer(tmp_path: Path) -> None:
