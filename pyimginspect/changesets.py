@@ -2,10 +2,11 @@
 
 The rules are those of the OCI image specification (layer.md, "Applying changesets") as Docker
 carries them out with overlay2: each layer is unpacked into a directory of its own, and those are
-merged (docs.kernel.org, "Overlay Filesystem"). Whiteouts hide what lower layers hold, a directory
-over a directory merges, everything else replaces. A name whose parent is a symbolic link goes
-through that link if the same layer has it; a directory stands in the place of a lower one.
-containerd and Podman do the same, but for the modes of directories that no entry describes.
+merged (docs.kernel.org, "Overlay Filesystem"). Whiteouts hide what lower layers hold, as do that
+file system's own (devices 0/0, a mark on a directory); a directory over a directory merges, all
+else replaces. A name whose parent is a symbolic link goes through that link if the same layer has
+it; a directory stands in the place of a lower one. containerd and Podman do the same, but for the
+modes of directories that no entry describes.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from pyimginspect.rootfs import (
     Removal,
     ReplacedLink,
     RootFS,
+    give_headers,
     implied_directory,
     target_of,
 )
@@ -31,6 +33,7 @@ __all__ = ["LayerStack", "apply_layers"]
 
 _MOST_STEPS = 2_000_000
 _MOST_IMPLIED = 64 << 20  # characters: 300 entries of 4 kB imply half a million directories
+_OPAQUE_MARK = "trusted.overlay.opaque=79"  # `y`, as in an entry's `xattrs`
 
 _How = Literal["overwritten", "removed"]
 _Look = Callable[[str], Node | None]
@@ -74,12 +77,13 @@ class LayerStack:
         self._headers: dict[tuple[int, int], Entry] = {}
         # Numbers that are objects once, not once for each layer.
         self._positions: list[int] = []
-        # Of the layer that is being applied: its directories, where the parents that its entries
-        # name really are, what it hides of lower layers.
+        # Of the layer that is being applied: its directories, where its entries' parents really
+        # are, what it hides of lower layers.
         self._literal: set[str] = {""}
         self._through_links: dict[str, str] = {}
         self._whiteouts: list[str] = []
         self._opaque: list[str] = []
+        self._devices: list[str] = []
         # Steps taken on the way through links, and characters of the paths of directories that
         # only are implied: one entry of 4 kB may take and imply thousands of them.
         self._steps = 0
@@ -89,7 +93,7 @@ class LayerStack:
         """Put one layer on top."""
         number = layer.number
         self._literal, self._through_links = {""}, {}
-        self._whiteouts, self._opaque = [], []
+        self._whiteouts, self._opaque, self._devices = [], [], []
         entries = layer.index.entries
         self._positions += range(len(self._positions), len(entries))
         for position, entry in zip(self._positions, entries, strict=False):
@@ -134,6 +138,10 @@ class LayerStack:
         for path in self._whiteouts:
             node = self.nodes.get(path)
             if node is not None and node.layer != layer:
+                self._remove(path, layer, "removed")
+        for path in self._devices:
+            node = self.nodes.get(path)
+            if node is not None and _is_whiteout(node.content.entry):
                 self._remove(path, layer, "removed")
         seen = set()
         todo = self._opaque
@@ -249,19 +257,26 @@ class LayerStack:
             origin = self._origin(path, entry, layer)
             if origin is None:
                 return
+            if _is_whiteout(origin.entry):
+                self._devices.append(path)
         elif kind == "symlink":
             self.links.add(path)
+        elif kind == "character" and _is_whiteout(entry):
+            self._devices.append(path)
         old = self.nodes.get(path)
         if kind == "directory":
             if old is not None and old.kind != "directory":
                 self._replace(old, entry, layer)
             self._literal.add(path)
+            if path and _OPAQUE_MARK in entry.xattrs:
+                self._opaque.append(path)
         elif old is not None:
             if origin is not None and origin.layer == layer:
                 successor = origin.position  # a further name of what this layer stores
             else:
                 successor = position if kind == "file" else -1
-            self._remove(path, layer, "overwritten", successor)
+            how: _How = "removed" if path in self._devices[-1:] else "overwritten"
+            self._remove(path, layer, how, successor)
         node = Node(path=path, layer=layer, position=position, entry=entry, origin=origin)
         self._put(parent, node)
 
@@ -295,25 +310,10 @@ class LayerStack:
 
     def rootfs(self, layers: tuple[Layer, ...]) -> RootFS:
         """Return the file system of ``layers``, all that were applied; the stack ends with it."""
-        self._finish()
+        give_headers(self.nodes, self._headers)
         removals = tuple(sorted(self.removals, key=lambda r: (r.layer, r.position)))
         said = removals, tuple(self.notes), tuple(self.replaced_links)
         return RootFS(layers, self.nodes, self.children, self.moved, self.links, *said)
-
-    def _finish(self) -> None:
-        """Give files with several names the mode, owner and time that were applied last."""
-        if not self._headers:
-            return
-        origins: dict[tuple[int, int], Node] = {}
-        for path, node in self.nodes.items():
-            key = (node.content.layer, node.content.position)
-            entry = self._headers.get(key)
-            if entry is None:
-                continue
-            origin = origins.get(key)
-            if origin is None:
-                origin = origins[key] = replace(node.content, entry=entry)
-            self.nodes[path] = origin if node.origin is None else replace(node, origin=origin)
 
     def _put(self, parent: str, node: Node) -> None:
         self.nodes[node.path] = node
@@ -369,6 +369,10 @@ class LayerStack:
                     successor=after,
                 )
             )
+
+
+def _is_whiteout(entry: Entry) -> bool:
+    return entry.kind == "character" and entry.device == (0, 0)
 
 
 def _is_directory(path: str, node: Node | None) -> bool:

@@ -10,6 +10,7 @@ from functools import cached_property, partial
 from typing import Literal, TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from pyimginspect.model import ElfFile, Entry, Kind, Layer, LayerIndex, Note
 from pyimginspect.path_resolution import MAX_LINKS, PathResolver
@@ -19,6 +20,7 @@ __all__ = [
     "Removal",
     "ReplacedLink",
     "RootFS",
+    "give_headers",
     "implied_directory",
     "target_of",
 ]
@@ -274,6 +276,22 @@ class RootFS:
                     found[other] = fact
         # By path, whichever layer brought what: reports are the same from run to run.
         return dict(sorted(found.items()))
+
+
+def give_headers(nodes: dict[str, Node], headers: Mapping[tuple[int, int], Entry]) -> None:
+    """Give content the mode, owner and time that ``headers`` has, by its layer and position."""
+    if not headers:
+        return
+    origins: dict[tuple[int, int], Node] = {}
+    for path, node in nodes.items():
+        key = (node.content.layer, node.content.position)
+        entry = headers.get(key)
+        if entry is None:
+            continue
+        origin = origins.get(key)
+        if origin is None:
+            origin = origins[key] = replace(node.content, entry=entry)
+        nodes[path] = origin if node.origin is None else replace(node, origin=origin)
 
 
 def implied_directory(path: str, layer: int) -> Node:

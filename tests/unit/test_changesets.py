@@ -16,7 +16,7 @@ from pyimginspect.model import Digest, Layer
 from pyimginspect.plan.planned import PlannedRootFS
 from pyimginspect.rootfs import RootFS
 from tests.effort import examples
-from tests.images import Content, Directory, File, HardLink, Link, Tree, elf, layer
+from tests.images import Content, Device, Directory, File, HardLink, Link, Tree, elf, layer
 
 
 def stack(*trees: Tree) -> tuple[Layer, ...]:
@@ -34,6 +34,9 @@ def listing(rootfs: RootFS) -> dict[str, int]:
     """Every path that an entry describes, with the layer that put it there."""
     return {path: rootfs[path].layer for path in rootfs if rootfs[path].position >= 0}
 
+
+NOTHING = Device(major=0, minor=0)
+MARKED = Directory(pax={"SCHILY.xattr.trusted.overlay.opaque": "y"})
 
 CASES: dict[str, tuple[Sequence[Tree], dict[str, int]]] = {
     "nothing": ([], {}),
@@ -255,6 +258,31 @@ CASES: dict[str, tuple[Sequence[Tree], dict[str, int]]] = {
         {"d": 1, "l": 1, "d/e": 1},
     ),
     "a file used as a directory": ([{"a": "1"}, {"a/b": "2"}], {"a/b": 1}),
+    "a device 0/0 is a whiteout of an overlay file system": (
+        [
+            {"d/a": "1", "e": "2", "f": "3", "x/y": "4"},
+            {"d": NOTHING, "e": NOTHING, "l": HardLink("e"), "x/y": NOTHING, "x/z": "5"},
+            {"f": NOTHING, "e": "6"},
+        ],
+        {"e": 2, "x/z": 1},
+    ),
+    "other devices are devices": (
+        [{"a": "1", "b": "2"}, {"a": Device(block=True, major=0, minor=0), "b": Device(minor=0)}],
+        {"a": 1, "b": 1},
+    ),
+    "a directory of an overlay file system may be marked as opaque": (
+        [
+            {"d/": None, "d/a": "1", "d/e/b": "2", "c": "3"},
+            {"d": MARKED, "d/e/": None, "d/f": "4"},
+            {"d/": None, "d/g": "5"},
+        ],
+        {"c": 0, "d": 2, "d/e": 1, "d/f": 1, "d/g": 2},
+    ),
+    "but for that of the root": ([{"a": "1"}, {"./": MARKED, "b": "1"}], {"": 1, "a": 0, "b": 1}),
+    "a file of the layer in the place of a device 0/0 of it": (
+        [{"a": "1"}, [("a", NOTHING), ("a", "2")]],
+        {"a": 1},
+    ),
     "dot files are files": ([{".whatever": "1", "d/.wh": "2"}], {".whatever": 0, "d/.wh": 0}),
 }
 
@@ -655,8 +683,8 @@ def test_a_directory_that_no_entry_describes_is_as_docker_makes_it() -> None:
 
 
 def test_a_removal_names_what_took_the_place() -> None:
-    below: Tree = {"d/a": "123", "b": "12", "c": "1", "e": "1"}
-    above: Tree = {".wh.c": "", "d": "x", "b": "12", "e": Link("b")}
+    below: Tree = {"d/a": "123", "b": "12", "c": "1", "e": "1", "f": "1"}
+    above: Tree = {".wh.c": "", "d": "x", "b": "12", "e": Link("b"), "f": NOTHING}
     assert [
         (removal.position, removal.how, removal.successor, removal.removed_in)
         for removal in applied({}, below, above).removals
@@ -665,6 +693,7 @@ def test_a_removal_names_what_took_the_place() -> None:
         (1, "overwritten", 2, 2),
         (2, "removed", -1, 2),
         (3, "overwritten", -1, 2),
+        (4, "removed", -1, 2),
     ]
 
 
