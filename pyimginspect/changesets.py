@@ -115,8 +115,7 @@ class LayerStack:
         """Take note of what a whiteout hides, of lower layers only, wherever it stands."""
         self._account(layer, position, entry, layer, "removed")
         if name == OPAQUE:
-            if parent:  # no engine hides what is at the root
-                self._opaque.append(parent)
+            self._opaque.append(parent)
             return
         victim = name[len(WHITEOUT) :]
         if victim in ("", ".", ".."):
@@ -143,7 +142,7 @@ class LayerStack:
             node = self.nodes.get(path)
             if node is not None and _is_whiteout(node.content.entry):
                 self._remove(path, layer, "removed")
-        seen = set()
+        seen = {""}  # no engine hides what is at the root
         todo = self._opaque
         while todo:
             top = todo.pop()
@@ -257,8 +256,6 @@ class LayerStack:
             origin = self._origin(path, entry, layer)
             if origin is None:
                 return
-            if _is_whiteout(origin.entry):
-                self._devices.append(path)
         elif kind == "symlink":
             self.links.add(path)
         elif kind == "character" and _is_whiteout(entry):
@@ -268,7 +265,7 @@ class LayerStack:
             if old is not None and old.kind != "directory":
                 self._replace(old, entry, layer)
             self._literal.add(path)
-            if path and _OPAQUE_MARK in entry.xattrs:
+            if _OPAQUE_MARK in entry.xattrs:
                 self._opaque.append(path)
         elif old is not None:
             if origin is not None and origin.layer == layer:
@@ -292,6 +289,8 @@ class LayerStack:
             return None  # a link to what it already is
         self._names[key] = self._names.get(key, 1) + 1
         self.moved.add(path)
+        if _is_whiteout(origin.entry):
+            self._devices.append(path)
         now = self._headers.get(key, origin.entry)
         mode = now.mode if origin.kind == "symlink" else entry.mode
         if (mode, entry.uid, entry.gid, entry.mtime) != (now.mode, now.uid, now.gid, now.mtime):
