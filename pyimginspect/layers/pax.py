@@ -1,4 +1,8 @@
-"""Extended headers of tar archives (IEEE Std 1003.1, "pax"): records, and what they say."""
+"""Extended headers of tar archives (IEEE Std 1003.1, "pax"): records, and what they say.
+
+Where two of them say something of one entry, that counts which counts for Go's archive/tar, with
+which engines read layers.
+"""
 
 from __future__ import annotations
 
@@ -6,20 +10,40 @@ from collections.abc import Iterator
 
 from pyimginspect.errors import CorruptLayerError
 
-__all__ = ["LARGEST_NUMBER", "LEAST_NUMBER", "decimal", "override", "xattrs_of"]
+__all__ = [
+    "LARGEST_NUMBER",
+    "LEAST_NUMBER",
+    "LONG_LINK",
+    "LONG_NAME",
+    "NO_SIZE",
+    "enter",
+    "overridden",
+    "xattrs_of",
+]
 
 _FIELDS = frozenset({"path", "linkpath", "size", "uid", "gid", "mtime"})
+
+_SPARSE = {(b"0", b"0"), (b"0", b"1"), (b"1", b"0")}
 
 LEAST_NUMBER, LARGEST_NUMBER = -(1 << 63), (1 << 64) - 1
 """What JSON and MessagePack of ours can hold."""
 
 
-def override(extended: dict[str, bytes], data: bytes) -> None:
-    """Enter the records of an extended header. One without a value deletes what was said before.
+NO_SIZE = -1
+"""Where a file has no length but that of its content."""
 
-    Then the header of the member counts again (POSIX, pax, "pax Extended Header"; ``mergePAX`` of
-    Go's archive/tar, with which engines read layers). An empty attribute is one.
+LONG_NAME, LONG_LINK = "L=", "K="
+"""Where GNU tar's long names are among the records, whose own keys have no ``=``."""
+
+
+def enter(extended: dict[str, bytes], data: bytes) -> None:
+    """Enter the records of an extended header, in place of those of another one before it.
+
+    Of one without a value the header of the member counts (POSIX, pax, "pax Extended Header";
+    ``mergePAX`` of Go's archive/tar). An empty attribute is one.
     """
+    for key in extended.keys() - {LONG_NAME, LONG_LINK}:
+        del extended[key]
     for key, value in _records(data):
         if value or key not in _FIELDS:
             extended[key] = value
@@ -45,7 +69,7 @@ def _records(data: bytes) -> Iterator[tuple[str, bytes]]:
         position = end
 
 
-def decimal(extended: dict[str, bytes], key: str, otherwise: int) -> int:
+def _decimal(extended: dict[str, bytes], key: str, otherwise: int) -> int:
     """Return a pax number, its fraction dropped (mtime may have one)."""
     value = extended.get(key)
     if value is None:
@@ -59,6 +83,39 @@ def decimal(extended: dict[str, bytes], key: str, otherwise: int) -> int:
     if not LEAST_NUMBER <= number <= LARGEST_NUMBER:
         raise CorruptLayerError(f"'{key}' of an extended header is of more than 64 bits")
     return number
+
+
+def overridden(
+    extended: dict[str, bytes], raw: bytes, size: int, owner: tuple[int, int, int], mtime: int
+) -> tuple[bytes, int, tuple[int, int, int], int, int]:
+    """Return what a header says, but for what the extended headers before it say otherwise.
+
+    After name, size, owner and time comes the length that the file has with its holes.
+    """
+    mode, uid, gid = owner
+    name, length = _sparse(extended)
+    return (
+        name or extended.get(LONG_NAME) or extended.get("path", raw),
+        _decimal(extended, "size", size),
+        (mode, _decimal(extended, "uid", uid), _decimal(extended, "gid", gid)),
+        _decimal(extended, "mtime", mtime),
+        length,
+    )
+
+
+def _sparse(extended: dict[str, bytes]) -> tuple[bytes, int]:
+    """Return the name and the length of a file that GNU tar stored without its holes.
+
+    Of any other file, and where they are not said, they are empty and NO_SIZE. Versions 0.0 and 0.1
+    may come without their number, but have a map (GNU tar's manual, "Storing Sparse Files";
+    ``readGNUSparsePAXHeaders`` of Go's archive/tar).
+    """
+    version = extended.get("GNU.sparse.major", b""), extended.get("GNU.sparse.minor", b"")
+    mapped = extended.get("GNU.sparse.map") or extended.get("GNU.sparse.offset")
+    if version not in _SPARSE and not (version == (b"", b"") and mapped):
+        return b"", NO_SIZE
+    length = _decimal(extended, "GNU.sparse.realsize", NO_SIZE)
+    return extended.get("GNU.sparse.name", b""), _decimal(extended, "GNU.sparse.size", length)
 
 
 def xattrs_of(extended: dict[str, bytes]) -> tuple[str, ...]:

@@ -15,7 +15,16 @@ from zlib import adler32
 
 from pyimginspect.errors import CorruptLayerError, LimitError, TruncatedError, UnsafePathError
 from pyimginspect.layers.limits import DEFAULT_LIMITS, Limits
-from pyimginspect.layers.pax import LARGEST_NUMBER, LEAST_NUMBER, decimal, override, xattrs_of
+from pyimginspect.layers.pax import (
+    LARGEST_NUMBER,
+    LEAST_NUMBER,
+    LONG_LINK,
+    LONG_NAME,
+    NO_SIZE,
+    enter,
+    overridden,
+    xattrs_of,
+)
 from pyimginspect.model import Entry, Kind
 
 __all__ = ["BLOCK", "Cursor", "normalise", "read_entries"]
@@ -39,7 +48,6 @@ _KINDS: dict[bytes, Kind] = {
     b"6": "fifo",
 }
 _LARGEST = 1 << 60  # bytes: no layer stores as many
-_NO_SIZE = -1  # where a file has no length but that of its content
 
 
 class Cursor:
@@ -197,11 +205,13 @@ def _read_extension(
         raise TruncatedError("the layer ends within an extended header")
     cursor.advance_to(cursor.position + -size % BLOCK)
     if flag == b"L":
-        extended.setdefault("path", data.partition(b"\0")[0])
+        extended[LONG_NAME] = data.partition(b"\0")[0]
     elif flag == b"K":
-        extended.setdefault("linkpath", data.partition(b"\0")[0])
+        extended[LONG_LINK] = data.partition(b"\0")[0]
     elif flag == b"x":
-        override(extended, data)
+        enter(extended, data)
+    else:  # for Go's reader an entry, of which whatever came before is said
+        extended.clear()
 
 
 def _plain_file(
@@ -255,14 +265,10 @@ def _entry(
     raw = name.partition(b"\0")[0]
     if block[345]:
         raw = _with_prefix(block, raw)
-    logical = _NO_SIZE
+    logical = NO_SIZE
     xattrs: tuple[str, ...] = ()
     if extended:
-        raw, size, owner, mtime = _overridden(extended, raw, size, owner, mtime)
-        # realsize is of version 1.0, size of 0.0 and 0.1 (GNU tar's manual, "Storing Sparse
-        # Files").
-        logical = decimal(extended, "GNU.sparse.realsize", logical)
-        logical = decimal(extended, "GNU.sparse.size", logical)
+        raw, size, owner, mtime, logical = overridden(extended, raw, size, owner, mtime)
         xattrs = xattrs_of(extended)
     path = normalise(raw, limits)
     kind = _KINDS.get(flag)
@@ -308,25 +314,12 @@ def _with_prefix(block: bytes, raw: bytes) -> bytes:
     return block[345:500].partition(b"\0")[0] + b"/" + raw
 
 
-def _overridden(
-    extended: dict[str, bytes], raw: bytes, size: int, owner: tuple[int, int, int], mtime: int
-) -> tuple[bytes, int, tuple[int, int, int], int]:
-    """Return what a header says, but for what the extended header before it says otherwise."""
-    mode, uid, gid = owner
-    return (
-        extended.get("GNU.sparse.name", extended.get("path", raw)),
-        decimal(extended, "size", size),
-        (mode, decimal(extended, "uid", uid), decimal(extended, "gid", gid)),
-        decimal(extended, "mtime", mtime),
-    )
-
-
 def _unusual_kind(flag: bytes, raw: bytes, path: str) -> Kind:
     """Return the kind of an entry whose type or name is not what nearly all have."""
     kind = _KINDS.get(flag)
     if kind is None:
         raise CorruptLayerError(f"entries of type {flag!r} belong in no image", entry=path)
-    if kind == "file" and flag != b"S" and raw.endswith(b"/"):
+    if flag == b"\0" and raw.endswith(b"/"):
         return "directory"  # V7 archives have no type for directories
     if not path:
         raise CorruptLayerError("the root of the image is no directory", entry=_text(raw))
@@ -335,7 +328,7 @@ def _unusual_kind(flag: bytes, raw: bytes, path: str) -> Kind:
 
 def _target(block: bytes, kind: Kind, extended: dict[str, bytes], limits: Limits) -> str:
     """Return what a link leads to: a path of the archive, or what a symbolic link says."""
-    link = extended.get("linkpath") or block[157:257].partition(b"\0")[0]
+    link = extended.get(LONG_LINK) or extended.get("linkpath") or block[157:257].partition(b"\0")[0]
     if kind == "hardlink":
         return normalise(link, limits)
     return link.decode("utf-8", "surrogateescape")

@@ -36,6 +36,7 @@ def listing(rootfs: RootFS) -> dict[str, int]:
 
 
 NOTHING = Device(major=0, minor=0)
+EMPTY = File("123", pax={"GNU.sparse.map": "0,0", "GNU.sparse.size": "0"})
 MARKED = Directory(pax={"SCHILY.xattr.trusted.overlay.opaque": "y"})
 
 CASES: dict[str, tuple[Sequence[Tree], dict[str, int]]] = {
@@ -614,7 +615,10 @@ LEDGER: dict[str, tuple[Sequence[Tree], dict[tuple[int, str], tuple[str, int, in
         {(0, "a"): ("content_changed", 1, 3)},
     ),
     "replaced by a second name of a link": (
-        [{"a": File("123", pax={"GNU.sparse.size": "0"})}, {"l": Link("x"), "a": HardLink("l")}],
+        [
+            {"a": EMPTY},
+            {"l": Link("x"), "a": HardLink("l")},
+        ],
         {(0, "a"): ("content_changed", 1, 3)},
     ),
     "a second name made again": (

@@ -7,7 +7,7 @@ import shutil
 import struct
 import subprocess
 import tarfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -297,12 +297,35 @@ def long_header(kind: bytes, text: bytes, *, size: int | None = None) -> bytes:
     return header + text + bytes(-len(text) % 512)
 
 
-def test_of_long_names_of_gnu_the_first_counts() -> None:
-    data = long_header(b"L", b"first\0x") + long_header(b"L", b"second")
-    data += long_header(b"K", b"target\0") + long_header(b"K", b"other")
-    (entry, after) = entries(data + raw_header(b"x", kind=b"2") + raw_header(b"y") + END)
-    assert (entry.path, entry.target) == ("first", "target")
-    assert (after.path, after.target) == ("y", "")
+P1, P2, UID = b"11 path=p1\n", b"11 path=p2\n", b"8 uid=5\n"
+TO = b"14 linkpath=t\n"
+
+
+@pytest.mark.parametrize(
+    ("headers", "found"),
+    [
+        (((b"L", b"one\0x"), (b"L", b"two"), (b"K", b"a\0"), (b"K", b"b")), ("two", "b", 0)),
+        (((b"L", b"one"), (b"x", P1 + TO), (b"K", b"a")), ("one", "a", 0)),
+        (((b"x", P1 + TO), (b"L", b"one"), (b"K", b"a")), ("one", "a", 0)),
+        (((b"L", b""), (b"K", b"\0")), ("x", "old", 0)),
+        (((b"x", P1), (b"L", b"\0")), ("p1", "old", 0)),
+        (((b"x", P1 + TO), (b"x", UID)), ("x", "old", 5)),
+        (((b"L", b"one"), (b"x", P1), (b"x", P2)), ("one", "old", 0)),
+        (((b"x", P1 + UID), (b"x", b"8 path=\n")), ("x", "old", 0)),
+        (((b"x", P1 + b"8 path=\n"),), ("x", "old", 0)),
+        (((b"L", b"one"), (b"K", b"a"), (b"x", UID), (b"g", P2)), ("x", "old", 0)),
+        (((b"g", P2), (b"L", b"one"), (b"x", UID)), ("one", "old", 5)),
+    ],
+)
+def test_which_of_several_headers_counts(
+    headers: Sequence[tuple[bytes, bytes]], found: tuple[str, str, int]
+) -> None:
+    """As for Go's archive/tar, with which engines read layers."""
+    data = b"".join(long_header(kind, text) for kind, text in headers)
+    data += raw_header(b"x", kind=b"2", link=b"old") + raw_header(b"y") + END
+    (entry, after) = entries(data)
+    assert (entry.path, entry.target, entry.uid) == found
+    assert (after.path, after.target, after.uid) == ("y", "", 0)
 
 
 def test_the_limit_of_an_extended_header() -> None:
@@ -339,11 +362,14 @@ def test_records_of_extended_headers() -> None:
     [
         (b"x/", b"1", ("x", "hardlink")),
         (b"x/", b"2", ("x", "symlink")),
-        (b"x/", b"0", ("x", "directory")),
+        (b"x/", b"0", ("x", "file")),
+        (b"x/", b"7", ("x", "file")),
+        (b"x/", b"\0", ("x", "directory")),
         (b"x", b"7", ("x", "file")),
         (b"./", b"5", ("", "directory")),
         (b"./", b"2", None),
-        (b"./", b"0", ("", "directory")),
+        (b"./", b"0", None),
+        (b"./", b"\0", ("", "directory")),
     ],
 )
 def test_kinds_and_names(name: bytes, kind: bytes, found: tuple[str, str] | None) -> None:
@@ -374,17 +400,41 @@ def test_the_map_of_a_sparse_file_is_passed() -> None:
         entries(sparse(b"00000000004\0", *maps)[: 1024 + 100])
 
 
-def test_sizes_of_sparse_files_and_their_limits() -> None:
-    both = {"GNU.sparse.realsize": "7", "GNU.sparse.size": "9", "GNU.sparse.name": "real"}
-    (entry,) = entries(layer({"x": File("123", pax=both)}))
-    assert (entry.path, entry.size, entry.stored) == ("real", 9, 3)
-    (none,) = entries(layer({"x": File("123", pax={"GNU.sparse.size": "0"})}))
-    assert (none.size, none.stored) == (0, 3)
-    most = str(1 << 60)
-    (entry,) = entries(layer({"x": File("123", pax={"GNU.sparse.size": most})}))
-    assert entry.size == 1 << 60
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        ({"major": "1", "minor": "0", "realsize": "7", "size": "9", "name": "real"}, ("real", 9)),
+        ({"major": "1", "minor": "0", "realsize": "7"}, ("x", 7)),
+        ({"major": "0", "minor": "1", "name": ""}, ("x", 3)),
+        ({"major": "0", "minor": "0", "size": "9"}, ("x", 9)),
+        ({"map": "0,3", "size": "9", "name": "real"}, ("real", 9)),
+        ({"map": "0,3", "major": "2", "minor": "0", "size": "9", "name": "real"}, ("x", 3)),
+        ({"map": "0,3", "major": "1", "size": "9", "name": "real"}, ("x", 3)),
+        ({"map": "0,3", "minor": "0", "size": "9", "name": "real"}, ("x", 3)),
+        ({"offset": "0", "size": "0"}, ("x", 0)),
+        ({"size": "9", "name": "real"}, ("x", 3)),
+    ],
+)
+def test_which_files_are_sparse(said: dict[str, str], found: tuple[str, int]) -> None:
+    pax = {f"GNU.sparse.{key}": value for key, value in said.items()}
+    (entry,) = entries(layer({"x": File("123", pax=pax)}))
+    assert (entry.path, entry.size, entry.stored) == (*found, 3)
+
+
+def test_a_long_name_gives_way_to_that_of_a_sparse_file() -> None:
+    record = b"22 GNU.sparse.major=1\n22 GNU.sparse.minor=0\n24 GNU.sparse.name=name\n"
+    (entry,) = entries(long_header(b"x", record) + long_header(b"L", b"x") + raw_header() + END)
+    assert entry.path == "name"
+
+
+def test_the_limit_of_a_sparse_files_length() -> None:
+    most = 1 << 60
+    pax = {"GNU.sparse.map": "0,3", "GNU.sparse.size": str(most)}
+    (entry,) = entries(layer({"x": File("123", pax=pax)}))
+    assert entry.size == most
+    pax["GNU.sparse.size"] = str(most + 1)
     with pytest.raises(CorruptLayerError, match="claims 1,152,921,504,606,846,977 bytes"):
-        entries(layer({"x": File("123", pax={"GNU.sparse.size": str((1 << 60) + 1)})}))
+        entries(layer({"x": File("123", pax=pax)}))
 
 
 def test_the_longest_name() -> None:
@@ -556,7 +606,7 @@ BAD: Mapping[str, tuple[bytes, type[LayerError], str]] = {
         "more than 64 bits",
     ),
     "sparse and of 2^61 bytes": (
-        pax(b"43 GNU.sparse.realsize=2305843009213693952\n"),
+        pax(b"20 GNU.sparse.map=0\n43 GNU.sparse.realsize=2305843009213693952\n"),
         CorruptLayerError,
         "claims 2,305,843,009,213,693,952 bytes",
     ),
