@@ -12,6 +12,7 @@ from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.contents import Content, contents_of
 from pyimginspect.inventory.derived.leftovers import files_of_packages, find_leftovers
 from pyimginspect.inventory.instructions import Step, read_steps
+from pyimginspect.inventory.packages.removable import only_owned_by
 from pyimginspect.plan import runs as runs_
 from pyimginspect.plan.records import Edit, EditKind
 from pyimginspect.rootfs import Removal
@@ -138,17 +139,8 @@ class Context:
     def behind(self, keys: Iterable[str]) -> frozenset[str]:
         """Return the paths, links among them, that would not be there without packages."""
         chosen = set(keys)
-        owners = self.packages.owners
-        owned = {
-            path
-            for key in chosen
-            for path in self.packages.files_by_key.get(key, ())
-            # Directories and some files belong to several packages: they stay with the last one.
-            if chosen.issuperset(owners[path])
-        }
-        return frozenset(owned) | files_of_packages(
-            self.inventory.rootfs, self.packages, list(chosen)
-        )
+        files = files_of_packages(self.inventory.rootfs, self.packages, chosen)
+        return files.union(only_owned_by(self.packages, chosen))
 
     def emptied(self, layer: int, names: Sequence[str], keep: Sequence[str]) -> frozenset[Content]:
         """Return all that a layer stores, if its command has nothing left to do without ``names``.

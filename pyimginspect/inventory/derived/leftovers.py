@@ -19,6 +19,7 @@ from pyimginspect.inventory.official_images import TKINTER
 from pyimginspect.inventory.packages import Graph, PackageDatabase, dependency_graph
 from pyimginspect.inventory.packages.dpkg import INFO
 from pyimginspect.inventory.packages.graph import dependency_closure
+from pyimginspect.inventory.packages.removable import owned_alone, owned_together
 from pyimginspect.inventory.tool_names import kind_of_package
 from pyimginspect.rootfs import RootFS
 
@@ -234,18 +235,34 @@ def _files_already(packages: PackageDatabase) -> dict[frozenset[str], frozenset[
 
 
 def _files_of(rootfs: RootFS, packages: PackageDatabase, keys: frozenset[str]) -> set[str]:
-    nodes, owners = rootfs.nodes, packages.owners
-    owned = [
-        path
-        for key in keys
-        for path in packages.files_by_key.get(key, ())
-        if keys.issuperset(owners[path])
-    ]
+    already = _files_of_one(packages)
+    for key in keys - already.keys():
+        already[key] = frozenset(_made_by(rootfs, packages, key))
+    together = _with_bytecode(rootfs, owned_together(packages, keys))
+    return together.union(*(already[key] for key in keys))
+
+
+@memoized
+def _files_of_one(packages: PackageDatabase) -> dict[str, frozenset[str]]:
+    """Return what was found so far of single packages: most are in several questions."""
+    return {}
+
+
+def _made_by(rootfs: RootFS, packages: PackageDatabase, key: str) -> set[str]:
+    """Return the files of one package, without those that it owns with others."""
+    found = _with_bytecode(rootfs, owned_alone(packages).get(key, ()))
+    package = packages[key]
+    if package.manager == "dpkg":
+        found.update(_notes(rootfs).get(package.name, ()))
+        found.update(_generated(rootfs, packages, package.name))
+    return found
+
+
+def _with_bytecode(rootfs: RootFS, owned: Collection[str]) -> set[str]:
+    """Return the files among these paths, no links, and what was compiled of the modules."""
+    nodes = rootfs.nodes
     found = {path for path in owned if nodes[path].kind == "file"}
-    names = {packages[key].name for key in keys if packages[key].manager == "dpkg"}
-    found.update(path for name in names for path in _notes(rootfs).get(name, ()))
     found.update(bytecode_of(rootfs, owned))
-    found.update(path for name in names for path in _generated(rootfs, packages, name))
     return found
 
 
@@ -275,13 +292,25 @@ def _notes(rootfs: RootFS) -> dict[str, list[str]]:
 
 def bytecode_of(rootfs: RootFS, owned: Iterable[str]) -> Iterator[str]:
     """Yield what was compiled of the modules among these files, whoever owns it."""
-    sources: dict[str, set[str]] = {}
+    already = _compiled(rootfs)
     for path in owned:
         if path.endswith(".py"):
             directory, _, name = path.rpartition("/")
-            sources.setdefault(directory, set()).add(name[:-3])
-    for directory, stems in sources.items():
-        for path in rootfs.children(f"{directory}/__pycache__"):
-            # PEP 3147: STEM.TAG.pyc, with `.opt-1` and the like behind the tag.
-            if path.rpartition("/")[2].partition(".")[0] in stems:
-                yield path
+            if directory not in already:
+                already[directory] = _compiled_in(rootfs, directory)
+            yield from already[directory].get(name[:-3], ())
+
+
+@memoized
+def _compiled(rootfs: RootFS) -> dict[str, dict[str, list[str]]]:
+    """Return what was found so far, by the directory and the names of modules in it."""
+    return {}
+
+
+def _compiled_in(rootfs: RootFS, directory: str) -> dict[str, list[str]]:
+    """Return the bytecode of a directory's modules, by their names."""
+    found: dict[str, list[str]] = {}
+    for path in rootfs.children(f"{directory}/__pycache__"):
+        # PEP 3147: STEM.TAG.pyc, with `.opt-1` and the like behind the tag.
+        found.setdefault(path.rpartition("/")[2].partition(".")[0], []).append(path)
+    return found

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 from msgspec import Struct
 
+from pyimginspect.inventory.memoize import memoized
 from pyimginspect.model import Note
 from pyimginspect.rootfs import RootFS
 
@@ -65,6 +66,7 @@ class AutoRemove(Struct, frozen=True, kw_only=True):
         return bool(section) and any(name in self.lasting for name in names)
 
 
+@memoized
 def read_auto_remove(rootfs: RootFS) -> AutoRemove:
     """Read the settings from an image's ``apt.conf`` and ``apt.conf.d``; apt's own else."""
     # deb.debian.org_debian_dists_trixie_main_binary-amd64_Packages.lz4, with or without an ending.
@@ -73,6 +75,7 @@ def read_auto_remove(rootfs: RootFS) -> AutoRemove:
     return msgspec.structs.replace(parse_auto_remove(rootfs.texts), required=not has_lists)
 
 
+@memoized
 def installs_recommends(rootfs: RootFS) -> bool:
     """Whether apt installs recommended packages by default: it does unless configured not to."""
     return _truth(_settings(rootfs.texts)[0].get("apt::install-recommends", ""))

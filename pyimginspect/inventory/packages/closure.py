@@ -6,11 +6,13 @@ from collections.abc import Collection, Iterable, Mapping
 
 from msgspec import Struct
 
+from pyimginspect.inventory.memoize import memoized
 from pyimginspect.inventory.packages.apt_conf import AutoRemove, read_auto_remove
 from pyimginspect.inventory.packages.database import PackageDatabase
 from pyimginspect.inventory.packages.graph import Graph, Node, members
 from pyimginspect.inventory.packages.needed import needed_by_apk, needed_by_apt, needed_by_dnf
 from pyimginspect.inventory.packages.ownership import stored_by_layer
+from pyimginspect.inventory.packages.removable import only_owned_by
 from pyimginspect.mappings import freeze
 from pyimginspect.model import Note
 from pyimginspect.rootfs import RootFS
@@ -122,11 +124,13 @@ def plan_removal(
     gone -= _brought_back(graph, gone)
     chosen, dependents = wanted & gone, gone - wanted
     managers = {graph.nodes[key].package.manager for key in wanted}
-    before = _orphans(graph, managers, settings)
+    before = _orphans_now(graph, managers, settings)
     after = _orphans(graph, managers, settings, gone, _left_behind(graph, dependents, settings))
     already = before & after
-    layers = stored_by_layer(rootfs, _only_owned_by(database, gone | after))
-    without = stored_by_layer(rootfs, _only_owned_by(database, (gone | after) - already))
+    layers = stored_by_layer(rootfs, only_owned_by(database, gone | after))
+    without = layers
+    if already:
+        without = stored_by_layer(rootfs, only_owned_by(database, (gone | after) - already))
     size = sum(layers.values())
     return RemovalPlan(
         roots=tuple(sorted(chosen)),
@@ -149,7 +153,7 @@ def find_orphans(rootfs: RootFS, graph: Graph) -> tuple[str, ...]:
     ``dnf autoremove``. There are none where the manager does not tell what was asked for.
     """
     managers = {node.package.manager for node in graph.nodes.values()}
-    return tuple(sorted(_orphans(graph, managers, read_auto_remove(rootfs))))
+    return tuple(sorted(_orphans_now(graph, managers, read_auto_remove(rootfs))))
 
 
 def _dependents(graph: Graph, roots: set[str]) -> set[str]:
@@ -201,6 +205,22 @@ def _telling(graph: Graph, managers: Collection[str]) -> set[str]:
     }
 
 
+def _orphans_now(graph: Graph, managers: Collection[str], settings: AutoRemove) -> frozenset[str]:
+    """Return what nothing needs as things are."""
+    already, key = _orphans_already(graph), (frozenset(managers), settings)
+    if key not in already:
+        already[key] = frozenset(_orphans(graph, managers, settings))
+    return already[key]
+
+
+@memoized
+def _orphans_already(
+    graph: Graph,
+) -> dict[tuple[frozenset[str], AutoRemove], frozenset[str]]:
+    """Return what was found so far: each question about a removal asks for it."""
+    return {}
+
+
 def _orphans(
     graph: Graph,
     managers: Collection[str],
@@ -225,14 +245,3 @@ def _orphans(
             needed = needed_by_dnf(stay, asked)
         orphans |= stay.keys() - needed
     return orphans
-
-
-def _only_owned_by(database: PackageDatabase, keys: set[str]) -> set[str]:
-    """Return the files that no package but ``keys`` owns: those that are deleted with them."""
-    return {
-        path
-        for key in keys
-        for path in database.files_by_key.get(key, ())
-        # Packages of one name for two architectures share files (Multi-Arch: same).
-        if keys.issuperset(database.owners[path])
-    }

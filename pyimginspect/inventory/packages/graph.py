@@ -35,7 +35,7 @@ class Node(Struct, frozen=True, kw_only=True):
     required: bool = False
 
 
-class Graph(Struct, frozen=True, kw_only=True, eq=False):
+class Graph(Struct, frozen=True, kw_only=True, eq=False, dict=True):
     """The installed packages by key, and for each of them those that require or recommend it."""
 
     nodes: Mapping[str, Node]

@@ -7,7 +7,7 @@ several packages that satisfy one dependency they hold on to.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from pyimginspect.inventory.packages.apt_conf import AutoRemove
 from pyimginspect.inventory.packages.graph import Node, members
@@ -46,14 +46,15 @@ def needed_by_apt(nodes: Nodes, asked: Collection[str], settings: AutoRemove) ->
             clauses += node.suggests
         for clause in clauses:
             for alternative in clause:
-                todo.extend(_newest(nodes, [one for one in alternative if one in nodes]))
+                todo.extend(_newest(nodes, alternative))
     return needed
 
 
-def _newest(nodes: Nodes, keys: list[str]) -> Iterator[str]:
+def _newest(nodes: Nodes, alternative: Iterable[str]) -> list[str]:
+    """Return those of an alternative that are there, and no older version of the same source."""
+    keys = [one for one in alternative if one in nodes]
     if len(keys) < 2:
-        yield from keys
-        return
+        return keys
     # MarkPackage() in apt-pkg/depcache.cc: "only latest binary package of a source package is
     # marked instead of all".
     newest: dict[str, str] = {}
@@ -61,9 +62,7 @@ def _newest(nodes: Nodes, keys: list[str]) -> Iterator[str]:
         source, version = nodes[key].package.source, nodes[key].source_version
         if source not in newest or compare_versions(version, newest[source]) > 0:
             newest[source] = version
-    for key in keys:
-        if nodes[key].source_version == newest[nodes[key].package.source]:
-            yield key
+    return [key for key in keys if nodes[key].source_version == newest[nodes[key].package.source]]
 
 
 def needed_by_apk(nodes: Nodes, asked: Collection[str]) -> set[str]:
