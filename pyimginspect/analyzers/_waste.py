@@ -40,9 +40,8 @@ def covering(wasted_files: Sequence[WastedContent]) -> list[str]:
 
     These are the files, of few; else their directories, of very many those above them.
     """
-    few = largest(wasted_files)
-    if len(few) == len({wasted.path for wasted in wasted_files}):
-        return [wasted.path for wasted in few]
+    if len({wasted.path for wasted in wasted_files}) <= MOST:
+        return [wasted.path for wasted in largest(wasted_files)]
     # A file of the root has no directory, and an empty path would cover the whole image.
     places = {wasted.path.rpartition("/")[0] or wasted.path for wasted in wasted_files}
     depth = max(place.count("/") for place in places)

@@ -77,8 +77,8 @@ def _directories(inventory: Inventory, reached: set[str]) -> set[str]:
     """
     rootfs = inventory.rootfs
     found = set()
-    for path in rootfs.nodes:
-        if not path.endswith(SITES) or path in reached or rootfs[path].kind != "directory":
+    for path in rootfs.directories:
+        if not path.endswith(SITES) or path in reached:
             continue
         # A site-packages within another is vendored, and its own code's to find.
         inside = any(f"{site}/" in path for site in SITES) or in_cache(rootfs, path)

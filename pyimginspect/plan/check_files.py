@@ -8,8 +8,8 @@ from itertools import zip_longest
 from pyimginspect.inventory.derived.leftovers import tkinter_of_base
 from pyimginspect.inventory.derived.loading import loads_without
 from pyimginspect.inventory.derived.primary_python import primary_python, running_python
+from pyimginspect.inventory.derived.proofs_of_use import scripts_on_path
 from pyimginspect.inventory.facts import Distribution, Interpreter, Startup
-from pyimginspect.inventory.runtimes import interpreted_programs
 from pyimginspect.inventory.startup import find_startup
 from pyimginspect.inventory.tool_names import required_names, users_at_run_time
 from pyimginspect.plan.context import Context
@@ -126,9 +126,7 @@ def of_libraries(context: Context, gone: frozenset[str], official: bool) -> Iter
 def of_scripts(context: Context, gone: frozenset[str], official: bool) -> Iterator[str]:
     """Yield scripts that would lose their interpreter; ``official`` where another Python comes."""
     inventory = context.inventory
-    for path, name, started in interpreted_programs(
-        inventory.rootfs, inventory.image.config, inventory.packages
-    ):
+    for path, name, started in scripts_on_path(inventory):
         if official and name.startswith("python"):
             continue  # pip writes it again, for the Python of the other base
         # By the real path: of a script that goes too, a link may stand for it.

@@ -36,8 +36,9 @@ _MOST_OWNERS = 20
 class Cause(Struct, frozen=True, kw_only=True):
     """What layer ``removed_in`` did to files of one owner, and which contents were wasted.
 
-    ``freed`` is what is not stored when the cause is fixed. ``changes`` are those of metadata,
-    ``owners`` all whose files these were, ``owner`` the one that wasted most.
+    ``size`` is the bytes of these, ``makers`` are the layers that stored them first. ``freed`` is
+    what is not stored when the cause is fixed. ``changes`` are those of metadata, ``owners`` all
+    whose files these were, ``owner`` the one that wasted most.
     """
 
     kind: CauseKind
@@ -45,18 +46,10 @@ class Cause(Struct, frozen=True, kw_only=True):
     owner: Owner
     owners: tuple[Owner, ...]
     wasted_files: tuple[WastedContent, ...]
+    size: int
+    makers: tuple[int, ...]
     freed: Freed
     changes: frozenset[Change] = frozenset()
-
-    @property
-    def size(self) -> int:
-        """Bytes that were wasted."""
-        return sum(wasted.size for wasted in self.wasted_files)
-
-    @property
-    def makers(self) -> tuple[int, ...]:
-        """The layers that stored first what was wasted."""
-        return tuple(sorted({wasted.layer for wasted in self.wasted_files}))
 
 
 @memoized
@@ -154,6 +147,8 @@ def _cause(
         owner=owners[0],
         owners=tuple(owners),
         wasted_files=tuple(wasted_files),
+        size=sum(wasted.size for wasted in wasted_files),
+        makers=tuple(sorted({wasted.layer for wasted in wasted_files})),
         freed=contents_of(inventory.rootfs).freed(wasted=(each for each in contents if each)),
         changes=what,
     )

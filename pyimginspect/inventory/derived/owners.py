@@ -81,7 +81,8 @@ def by_owner(
     packaged = {path: packages[name] for path, name in files.items()}
     found: dict[Owner, list[WastedContent]] = {}
     left = _share_out(wasted_files, lambda path: _listed_owner(path, packaged, listed), found)
-    left = _share_out(left, lambda path: _first(lone, _parents(path)), found)
+    if lone:
+        left = _share_out(left, lambda path: _first(lone, _parents(path)), found)
     for name, group in _places(left, inventory).items():
         found.setdefault(Owner("directory", name), []).extend(group)
     return dict(
@@ -107,9 +108,13 @@ def _share_out(
 
 def _listed_owner(path: str, *lists: Mapping[str, Owner]) -> Owner | None:
     """Return who lists a file, or the source that it was compiled from; the first list counts."""
-    source = _COMPILED.fullmatch(path)
+    source = _COMPILED.fullmatch(path) if path.endswith(".pyc") else None
     names = (path, f"{source[1]}{source[2]}.py") if source else (path,)
-    return next((found for owners in lists if (found := _first(owners, names)) is not None), None)
+    for owners in lists:
+        for name in names:
+            if name in owners:
+                return owners[name]
+    return None
 
 
 def _first(owners: Mapping[str, Owner], names: Iterable[str]) -> Owner | None:

@@ -176,6 +176,7 @@ def starting_packages(inventory: Inventory) -> frozenset[str]:
     return frozenset(key for path in paths for key in inventory.packages.owner(path))
 
 
+@memoized
 def needed_packages(inventory: Inventory) -> frozenset[str]:
     """Return the packages of what starts, of the primary Python, and of those in use.
 
@@ -183,7 +184,7 @@ def needed_packages(inventory: Inventory) -> frozenset[str]:
     every Python may be the one.
     """
     needed = set(starting_packages(inventory))
-    for python in _pythons_in_use(inventory):
+    for python in {each.path: each for each in _pythons_in_use(inventory)}.values():
         needed.update(python.packages, _packages_of_stdlib(inventory, python))
     return frozenset(needed)
 

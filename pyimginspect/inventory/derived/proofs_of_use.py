@@ -10,12 +10,13 @@ from msgspec import Struct
 from pyimginspect.inventory.collect import Inventory
 from pyimginspect.inventory.derived.loading import loaded_elsewhere, loads_without
 from pyimginspect.inventory.derived.primary_python import needed_packages
+from pyimginspect.inventory.memoize import memoized
 from pyimginspect.inventory.packages import Graph
 from pyimginspect.inventory.packages.graph import dependency_closure
 from pyimginspect.inventory.runtimes import called_programs, callers, interpreted_programs
 from pyimginspect.model import DEFAULT_PATH
 
-__all__ = ["Kept", "program_on_path", "proofs_of_use", "used_by_files"]
+__all__ = ["Kept", "program_on_path", "proofs_of_use", "scripts_on_path", "used_by_files"]
 
 
 class Kept(Struct, frozen=True, kw_only=True):
@@ -107,9 +108,15 @@ def program_on_path(inventory: Inventory, name: str) -> str | None:
         return rootfs.resolve(name)
     if not name or "/" in name:
         return None
-    directories = inventory.image.config.environment().get("PATH", DEFAULT_PATH).split(":")
-    found = (rootfs.resolve(f"{each}/{name}") for each in directories if each.startswith("/"))
+    found = (rootfs.resolve(f"{each}/{name}") for each in _directories(inventory))
     return next(filter(None, found), None)
+
+
+@memoized
+def _directories(inventory: Inventory) -> tuple[str, ...]:
+    """Return the directories of PATH, without those that depend on where a program is called."""
+    directories = inventory.image.config.environment().get("PATH", DEFAULT_PATH).split(":")
+    return tuple(each for each in directories if each.startswith("/"))
 
 
 def _called(inventory: Inventory, free: Collection[str]) -> Iterator[Kept]:
@@ -117,6 +124,16 @@ def _called(inventory: Inventory, free: Collection[str]) -> Iterator[Kept]:
 
     By the health check, by a shell script that starts, or by a distribution that is known for it.
     """
+    proven: set[str] = set()
+    for proof in _calls(inventory):
+        if proof.package in free and proof.package not in proven:
+            proven.add(proof.package)
+            yield proof
+
+
+@memoized
+def _calls(inventory: Inventory) -> tuple[Kept, ...]:
+    """Return a proof for each package of a program, and each call of it as a container runs."""
     calls = [
         (name, Kept(package="", path=who[1:]) if who[0] == "/" else Kept(package="", by=who))
         for name, who in called_programs(inventory.rootfs, inventory.image.config)
@@ -126,13 +143,11 @@ def _called(inventory: Inventory, free: Collection[str]) -> Iterator[Kept]:
         for each in inventory.distributions
         for caller in callers().get(each.name, ())
     ]
-    proven: set[str] = set()
-    for name, proof in calls:
-        for owner in inventory.packages.owner(program_on_path(inventory, name) or ""):
-            if owner in free and owner not in proven:
-                proven.add(owner)
-                library = name.rpartition("/")[2]
-                yield msgspec.structs.replace(proof, package=owner, library=library)
+    return tuple(
+        msgspec.structs.replace(proof, package=owner, library=name.rpartition("/")[2])
+        for name, proof in calls
+        for owner in inventory.packages.owner(program_on_path(inventory, name) or "")
+    )
 
 
 def _opened(inventory: Inventory, free: Collection[str], since: int) -> dict[str, Kept]:
@@ -153,21 +168,33 @@ def _linked(
     inventory: Inventory, libraries: Mapping[str, str], since: int, ignored: Collection[str]
 ) -> Iterator[Kept]:
     """Yield one proof for each package that has one of ``libraries`` which a file is linked to."""
-    packages, elsewhere = inventory.packages, loaded_elsewhere(inventory)
     proven: set[str] = set()
     nodes = inventory.rootfs.nodes
-    for path, elf in inventory.rootfs.elf.items():
-        for library in elf.needed if nodes[path].layer >= since and path not in ignored else ():
-            key = libraries.get(library)
-            # What packages need is in their dependencies: only other files prove anything.
-            if key is None or key in proven or packages.owner(path):
-                continue
-            if (path, library) in elsewhere:
-                continue  # it loads another one of that name: a wheel's own, for instance
-            if loads_without(inventory, path, library, packages[key].installed_in):
-                continue
-            proven.add(key)
-            yield Kept(package=key, library=library, path=path)
+    for path, library in _needs_of_files(inventory):
+        key = libraries.get(library)
+        if key is None or key in proven or nodes[path].layer < since or path in ignored:
+            continue
+        if loads_without(inventory, path, library, inventory.packages[key].installed_in):
+            continue
+        proven.add(key)
+        yield Kept(package=key, library=library, path=path)
+
+
+@memoized
+def _needs_of_files(inventory: Inventory) -> tuple[tuple[str, str], ...]:
+    """Return file and library where no package owns the file, and one may have the library.
+
+    What packages need is in their dependencies: only other files prove anything. Left out is what
+    is loaded from elsewhere, a wheel's own for instance.
+    """
+    owners, elsewhere = inventory.packages.owners, loaded_elsewhere(inventory)
+    return tuple(
+        (path, library)
+        for path, elf in inventory.rootfs.elf.items()
+        if not owners.get(path)
+        for library in elf.needed
+        if (path, library) not in elsewhere
+    )
 
 
 def _programs(inventory: Inventory, free: Collection[str], since: int) -> Iterator[Kept]:
@@ -175,9 +202,9 @@ def _programs(inventory: Inventory, free: Collection[str], since: int) -> Iterat
 
     Of perl, a script may use any module, and Debian keeps most of those in another package.
     """
-    rootfs, packages, config = inventory.rootfs, inventory.packages, inventory.image.config
-    proven: set[str] = set()
-    for path, program, started in interpreted_programs(rootfs, config, packages):
+    rootfs, packages = inventory.rootfs, inventory.packages
+    proven, chosen = set[str](), {*free}
+    for path, program, started in scripts_on_path(inventory):
         if rootfs[path].layer < since:
             continue
         owners = {*packages.owner(started)}
@@ -185,7 +212,13 @@ def _programs(inventory: Inventory, free: Collection[str], since: int) -> Iterat
             # The package that is named after the program: `perl` has modules, perl-base the
             # program.
             owners.add(program)
-        owners &= set(free)
-        for owner in sorted(owners - proven):
+        for owner in sorted(owners & chosen - proven):
             proven.add(owner)
             yield Kept(package=owner, library=program, path=path)
+
+
+@memoized
+def scripts_on_path(inventory: Inventory) -> tuple[tuple[str, str, str], ...]:
+    """Return the ``interpreted_programs`` of an image: several questions begin with them."""
+    rootfs, packages, config = inventory.rootfs, inventory.packages, inventory.image.config
+    return tuple(interpreted_programs(rootfs, config, packages))
