@@ -222,8 +222,12 @@ def _bdb_overflow(data: bytes, page: int, length: int, page_size: int, order: st
     """Join the pages of a value that is too long for one; each carries at least one byte."""
     parts = []
     left = length
+    pages = len(data) // page_size
     while left > 0:
         start = page * page_size
+        pages -= 1
+        if pages < 0:  # or a length of 4 GiB, a byte a page, would take an hour
+            raise CorruptLayerError("a header of the rpm database leads in a circle")
         if not page or start + page_size > len(data) or data[start + 25] != _BDB_OVERFLOW_PAGE:
             raise CorruptLayerError("a header of the rpm database leads to a wrong page")
         (page,) = struct.unpack_from(f"{order}I", data, start + 16)

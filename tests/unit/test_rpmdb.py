@@ -490,6 +490,12 @@ def test_overflow_pages_in_a_circle_end() -> None:
     struct.pack_into("<I", data, 2 * 512 + 16, 2)  # The first overflow page names itself.
     with pytest.raises(LayerError):
         read_rpmdb(PATH, bytes(data))
+    # A header that claims 4 GiB, of which the page has one byte.
+    struct.pack_into("<H", data, 2 * 512 + 22, 1)
+    record = data.index(b"\3\0\0\0" + struct.pack("<2I", 2, len(BASH)))
+    struct.pack_into("<I", data, record + 8, 0xFFFFFFFF)
+    with pytest.raises(CorruptLayerError, match="leads in a circle"):
+        read_rpmdb(PATH, bytes(data))
 
 
 @every_database
