@@ -100,7 +100,7 @@ def read_entries(
             if block or cursor.position:
                 _check_open_end(block, extended, unclosed)
             return
-        if block[0] == 0 and block == _ZERO:
+        if block == _ZERO:
             _check_end(cursor, extended)
             return
         name, ownership, length, time, checksum, flag = _FIELDS.unpack_from(block)
@@ -134,7 +134,9 @@ def read_entries(
             entry = _entry(cursor, block, name, flag, size, owner, mtime, extended, limits)
             extended = {}
         after = entry.offset + entry.stored
-        yield entry
+        # Whatever stands for the root and is no directory, engines pass over.
+        if entry.path or entry.kind == "directory":
+            yield entry
         after += -after % BLOCK
 
 
@@ -272,8 +274,8 @@ def _entry(
         xattrs = xattrs_of(extended)
     path = normalise(raw, limits)
     kind = _KINDS.get(flag)
-    if kind is None or (kind != "directory" and (not path or raw.endswith(b"/"))):
-        kind = _unusual_kind(flag, raw, path)
+    if kind is None or (flag == b"\0" and raw.endswith(b"/")):
+        kind = _unusual_kind(flag, path)
     if flag == b"S":
         # realsize of oldgnu_header (tar.h); isextended is at 482, and at 504 in further blocks.
         logical = _number(block[483:495], name)
@@ -314,16 +316,11 @@ def _with_prefix(block: bytes, raw: bytes) -> bytes:
     return block[345:500].partition(b"\0")[0] + b"/" + raw
 
 
-def _unusual_kind(flag: bytes, raw: bytes, path: str) -> Kind:
+def _unusual_kind(flag: bytes, path: str) -> Kind:
     """Return the kind of an entry whose type or name is not what nearly all have."""
-    kind = _KINDS.get(flag)
-    if kind is None:
+    if flag != b"\0":
         raise CorruptLayerError(f"entries of type {flag!r} belong in no image", entry=path)
-    if flag == b"\0" and raw.endswith(b"/"):
-        return "directory"  # V7 archives have no type for directories
-    if not path:
-        raise CorruptLayerError("the root of the image is no directory", entry=_text(raw))
-    return kind
+    return "directory"  # V7 archives have no type for directories
 
 
 def _target(block: bytes, kind: Kind, extended: dict[str, bytes], limits: Limits) -> str:

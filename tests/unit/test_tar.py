@@ -274,8 +274,6 @@ def test_errors_of_headers_name_the_entry() -> None:
         with pytest.raises(CorruptLayerError, match=message) as caught:
             entries(data + END)
         assert caught.value.entry == "a"
-    with pytest.raises(CorruptLayerError, match="root of the image"):
-        entries(raw_header(b"", kind=b"2", link=b"x") + END)
 
 
 @pytest.mark.parametrize("name", [b"\x7f\xff", b"\x80", b"\x7f\x80\x81"])
@@ -360,25 +358,28 @@ def test_records_of_extended_headers() -> None:
 @pytest.mark.parametrize(
     ("name", "kind", "found"),
     [
-        (b"x/", b"1", ("x", "hardlink")),
-        (b"x/", b"2", ("x", "symlink")),
-        (b"x/", b"0", ("x", "file")),
-        (b"x/", b"7", ("x", "file")),
-        (b"x/", b"\0", ("x", "directory")),
-        (b"x", b"7", ("x", "file")),
-        (b"./", b"5", ("", "directory")),
-        (b"./", b"2", None),
-        (b"./", b"0", None),
-        (b"./", b"\0", ("", "directory")),
+        (b"x/", b"1", [("x", "hardlink")]),
+        (b"x/", b"2", [("x", "symlink")]),
+        (b"x/", b"0", [("x", "file")]),
+        (b"x/", b"7", [("x", "file")]),
+        (b"x/", b"\0", [("x", "directory")]),
+        (b"x", b"7", [("x", "file")]),
+        (b"./", b"5", [("", "directory")]),
+        (b"./", b"\0", [("", "directory")]),
+        (b".", b"\0", []),
+        (b"./", b"2", []),
+        (b"./", b"3", []),
+        (b"./", b"0", []),
     ],
 )
-def test_kinds_and_names(name: bytes, kind: bytes, found: tuple[str, str] | None) -> None:
-    data = raw_header(name, kind=kind, link=b"to") + END
-    if found is not None:
-        assert [(entry.path, entry.kind) for entry in entries(data)] == [found]
-        return
-    with pytest.raises(CorruptLayerError, match="the root of the image is no directory"):
-        entries(data)
+def test_kinds_and_names(name: bytes, kind: bytes, found: list[tuple[str, str]]) -> None:
+    data = raw_header(name, kind=kind, link=b"to") + raw_header(b"next") + END
+    assert [(entry.path, entry.kind) for entry in entries(data)] == [*found, ("next", "file")]
+
+
+def test_the_content_of_a_root_that_is_a_file_is_passed() -> None:
+    data = raw_header(b".", size=b"00000000005\0") + b"hello".ljust(512, b"\0")
+    assert [entry.path for entry in entries(data + raw_header(b"next") + END)] == ["next"]
 
 
 def sparse(size: bytes, *more: bytes, content: bytes = b"") -> bytes:
@@ -577,7 +578,6 @@ BAD: Mapping[str, tuple[bytes, type[LayerError], str]] = {
     "negative size": (claims(b"\xff" * 12), CorruptLayerError, "claims -1 bytes"),
     "no number": (claims(b"12zz5678901\0"), CorruptLayerError, "is not a number"),
     "unknown type": (raw_header(kind=b"Z") + END, CorruptLayerError, "type b'Z'"),
-    "a file as root": (raw_header(b".") + END, CorruptLayerError, "root of the image"),
     "goes on": (bytes(512) + raw_header() + END, CorruptLayerError, "goes on after a zero block"),
     "describes nothing": (
         pax(b"10 path=a\n")[:1024] + END,
