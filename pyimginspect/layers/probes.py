@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BUILTIN_VERSION", "Probe", "registered", "version_key"]
 
-BUILTIN_VERSION = 5
+BUILTIN_VERSION = 6
 """Raised whenever an index made by an older release would say something else."""
 
 GROUP = "pyimginspect.probes"
