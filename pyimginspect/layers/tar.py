@@ -93,9 +93,10 @@ def read_entries(
     most = limits.entries
     extended: dict[str, bytes] = {}
     count = 0
-    after = cursor.position
+    after, padding = cursor.position, 0
     while True:
-        block = cursor.take_at(after, BLOCK)
+        # Go's writer pads a file when another header follows: the last one's zeros may be missing.
+        block = cursor.take_at(after, padding + BLOCK)[padding:]
         if len(block) != BLOCK:
             if block or cursor.position:
                 _check_open_end(block, extended, unclosed)
@@ -116,7 +117,7 @@ def read_entries(
             _check_signed_sum(block, name)
         if flag in b"xgLK":
             _read_extension(cursor, flag, size, extended, limits)
-            after = cursor.position
+            after, padding = cursor.position, 0
             continue
         count += 1
         if count > most:
@@ -128,16 +129,16 @@ def read_entries(
         mtime = times.get(time)
         if mtime is None:
             mtime = times[time] = _number(time, name)
-        offset = after + BLOCK
+        offset = after + padding + BLOCK
         entry = _plain_file(block, name, flag, size, owner, mtime, extended, limits, offset)
         if entry is None:
             entry = _entry(cursor, block, name, flag, size, owner, mtime, extended, limits)
             extended = {}
         after = entry.offset + entry.stored
+        padding = -after % BLOCK
         # Whatever stands for the root and is no directory, engines pass over.
         if entry.path or entry.kind == "directory":
             yield entry
-        after += -after % BLOCK
 
 
 def _check_open_end(
@@ -181,7 +182,7 @@ def _number(field: bytes, name: bytes) -> int:
         if first & 0x40:
             value -= 1 << (8 * len(field) - 1)
     else:
-        digits = field.partition(b"\0")[0].strip(b" ")
+        digits = field.strip(b" \0").partition(b"\0")[0]
         try:
             value = int(digits, 8) if digits else 0
         except ValueError:
@@ -290,7 +291,7 @@ def _entry(
     if kind in ("symlink", "hardlink"):
         target = _target(block, kind, extended, limits)
     elif kind in ("character", "block"):
-        device = _device(block, name)
+        device = _number(block[329:337], name), _number(block[337:345], name)
     mode, uid, gid = owner
     return Entry(
         path=path,
@@ -309,11 +310,28 @@ def _entry(
 
 
 def _with_prefix(block: bytes, raw: bytes) -> bytes:
-    """Return a name with what comes before it in ustar, if the header is one."""
-    # GNU's magic number is `ustar` and two spaces, and its headers have atime and ctime there.
-    if block[257:263] != b"ustar\0":
+    """Return a name with what comes before it in ustar, if the header is one.
+
+    GNU's magic number is `ustar` and two spaces, and its headers have atime and ctime there. But
+    Go wrote a prefix into them before 1.8, which shows as times that are no numbers.
+    """
+    length = 155
+    if block[257:265] == b"ustar  \0":
+        if (_is_time(block[345:357]) and _is_time(block[357:369])) or not block[345:500].isascii():
+            return raw
+    elif block[257:263] != b"ustar\0":
         return raw
-    return block[345:500].partition(b"\0")[0] + b"/" + raw
+    elif block[508:] == b"tar\0":  # star's, with the times after the prefix
+        length = 131
+    return block[345 : 345 + length].partition(b"\0")[0] + b"/" + raw
+
+
+def _is_time(field: bytes) -> bool:
+    try:
+        _number(field, b"")
+    except CorruptLayerError:
+        return False
+    return True
 
 
 def _unusual_kind(flag: bytes, path: str) -> Kind:
@@ -329,10 +347,6 @@ def _target(block: bytes, kind: Kind, extended: dict[str, bytes], limits: Limits
     if kind == "hardlink":
         return normalise(link, limits)
     return link.decode("utf-8", "surrogateescape")
-
-
-def _device(block: bytes, name: bytes) -> tuple[int, int]:
-    return _number(block[329:337], name), _number(block[337:345], name)
 
 
 def _skip_sparse_map(cursor: Cursor, block: bytes) -> None:
