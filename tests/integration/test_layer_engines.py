@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from pyimginspect.changesets import apply_layers
+from pyimginspect.layers import BytesBlob, index_layer
+from pyimginspect.model import Layer
 from tests.images import Tree, image
 from tests.images import layer as packed
 from tests.integration.conftest import missing
@@ -30,6 +33,7 @@ from tests.integration.layer_engines import (
 from tests.integration.random_layers import ENGINES, outcomes
 from tests.stacks import refused_by_containerd, stack
 from tests.unit.test_changesets import CASES, applied
+from tests.unit.test_tar import END, PREFIXES, SEVERAL, raw_header, several
 
 # What Docker does not take, and we read as the specification has it: one path twice, a whiteout
 # of what the layer has, hard links across layers or to nothing, files used as directories, links
@@ -129,6 +133,26 @@ def test_an_opaque_mark_in_the_lowest_layer_of_containerd(engine: Engine, tmp_pa
     there = {"d", "d/b", "d/b/x", "d/c", "d/c/x"}
     assert set(by_containerd(engine, one, tmp_path)["layers/mark:1"]) == there
     assert set(by_docker(engine, one, tmp_path)["layers/mark:1"]) == there | {"d/a", "d/a/x"}
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_headers_say_of_entries_what_engines_take_them_to_say(
+    engine: Engine, name: str, tmp_path: Path
+) -> None:
+    layers = [several(headers) for headers, _ in SEVERAL]
+    layers += [raw_header(b"name", tail=tail, magic=magic) + END for magic, tail, _ in PREFIXES]
+    layers += [raw_header(b"d/", kind=kind) + raw_header(b"e") + END for kind in (b"\0", b"0")]
+    layers += [raw_header(b".", kind=kind) + raw_header(b"e") + END for kind in (b"0", b"2")]
+    layers += [packed({"a": "123"})[: 512 + 3]]
+    images = {f"headers/{n}:1": image([b], tag=f"headers/{n}:1") for n, b in enumerate(layers)}
+    views = ENGINES[name](engine, tmp_path)(images)
+    for one, blob in zip(views.values(), layers, strict=True):
+        entries = index_layer(BytesBlob(data=blob)).index
+        ours = by_us(apply_layers([Layer(number=0, index=entries)]), (blob,))
+        # Linux gives all links the same mode.
+        assert {path: seen._replace(mode=0) for path, seen in ours.items()} == {
+            path: seen._replace(mode=0) for path, seen in one.items()
+        }
 
 
 @pytest.mark.parametrize("without", [1, 2])

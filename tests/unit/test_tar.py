@@ -136,21 +136,21 @@ def test_ustar_prefix_is_part_of_the_name_and_gnu_has_none() -> None:
     assert gnu.path == "name"
 
 
-@pytest.mark.parametrize(
-    ("magic", "tail", "path"),
-    [
-        (b"ustar  \0", b"usr/lib", "usr/lib/name"),  # Go's before 1.8
-        (b"ustar  \0", b"14371573312\0usr", "14371573312/name"),
-        (b"ustar  \0", b"14371573312\x0014371573312\0", "name"),
-        (b"ustar  \0", b"0777", "name"),
-        (b"ustar  \0", "\u00e9/x".encode(), "name"),
-        (b"ustar  \0", b"\x80" + bytes(11) + b"usr", "name"),
-        (b"ustar xx", b"usr/lib", "name"),
-        (b"ustar\0zz", b"usr/lib", "usr/lib/name"),
-        (bytes(8), b"usr/lib", "name"),
-        (b"ustar\x0000", b"p" * 155, "p" * 155 + "/name"),
-    ],
-)
+PREFIXES = [
+    (b"ustar  \0", b"usr/lib", "usr/lib/name"),  # Go's before 1.8
+    (b"ustar  \0", b"14371573312\0usr", "14371573312/name"),
+    (b"ustar  \0", b"14371573312\x0014371573312\0", "name"),
+    (b"ustar  \0", b"0777", "name"),
+    (b"ustar  \0", "\u00e9/x".encode(), "name"),
+    (b"ustar  \0", b"\x80" + bytes(11) + b"usr", "name"),
+    (b"ustar xx", b"usr/lib", "name"),
+    (b"ustar\0zz", b"usr/lib", "usr/lib/name"),
+    (bytes(8), b"usr/lib", "name"),
+    (b"ustar\x0000", b"p" * 155, "p" * 155 + "/name"),
+]
+
+
+@pytest.mark.parametrize(("magic", "tail", "path"), PREFIXES)
 def test_what_engines_take_for_a_prefix(magic: bytes, tail: bytes, path: str) -> None:
     (entry,) = entries(raw_header(b"name", tail=tail, magic=magic) + END)
     assert entry.path == path
@@ -327,29 +327,33 @@ P1, P2, UID = b"11 path=p1\n", b"11 path=p2\n", b"8 uid=5\n"
 TO = b"14 linkpath=t\n"
 
 
-@pytest.mark.parametrize(
-    ("headers", "found"),
-    [
-        (((b"L", b"one\0x"), (b"L", b"two"), (b"K", b"a\0"), (b"K", b"b")), ("two", "b", 0)),
-        (((b"L", b"one"), (b"x", P1 + TO), (b"K", b"a")), ("one", "a", 0)),
-        (((b"x", P1 + TO), (b"L", b"one"), (b"K", b"a")), ("one", "a", 0)),
-        (((b"L", b""), (b"K", b"\0")), ("x", "old", 0)),
-        (((b"x", P1), (b"L", b"\0")), ("p1", "old", 0)),
-        (((b"x", P1 + TO), (b"x", UID)), ("x", "old", 5)),
-        (((b"L", b"one"), (b"x", P1), (b"x", P2)), ("one", "old", 0)),
-        (((b"x", P1 + UID), (b"x", b"8 path=\n")), ("x", "old", 0)),
-        (((b"x", P1 + b"8 path=\n"),), ("x", "old", 0)),
-        (((b"L", b"one"), (b"K", b"a"), (b"x", UID), (b"g", P2)), ("x", "old", 0)),
-        (((b"g", P2), (b"L", b"one"), (b"x", UID)), ("one", "old", 5)),
-    ],
-)
-def test_which_of_several_headers_counts(
-    headers: Sequence[tuple[bytes, bytes]], found: tuple[str, str, int]
-) -> None:
-    """As for Go's archive/tar, with which engines read layers."""
+Found = tuple[str, str, int]
+SEVERAL: list[tuple[Sequence[tuple[bytes, bytes]], Found]] = [
+    (((b"L", b"one\0x"), (b"L", b"two"), (b"K", b"a\0"), (b"K", b"b")), ("two", "b", 0)),
+    (((b"L", b"one"), (b"x", P1 + TO), (b"K", b"a")), ("one", "a", 0)),
+    (((b"x", P1 + TO), (b"L", b"one"), (b"K", b"a")), ("one", "a", 0)),
+    (((b"L", b""), (b"K", b"\0")), ("x", "old", 0)),
+    (((b"x", P1), (b"L", b"\0")), ("p1", "old", 0)),
+    (((b"x", P1 + TO), (b"x", UID)), ("x", "old", 5)),
+    (((b"L", b"one"), (b"x", P1), (b"x", P2)), ("one", "old", 0)),
+    (((b"x", P1 + UID), (b"x", b"8 path=\n")), ("x", "old", 0)),
+    (((b"x", P1 + b"8 path=\n"),), ("x", "old", 0)),
+    (((b"L", b"one"), (b"K", b"a"), (b"x", UID), (b"g", P2)), ("x", "old", 0)),
+    (((b"g", P2), (b"L", b"one"), (b"x", UID)), ("one", "old", 5)),
+]
+"""Headers before that of a symbolic link `x` to `old`: its path, target and owner with them."""
+
+
+def several(headers: Sequence[tuple[bytes, bytes]]) -> bytes:
     data = b"".join(long_header(kind, text) for kind, text in headers)
-    data += raw_header(b"x", kind=b"2", link=b"old") + raw_header(b"y") + END
-    (entry, after) = entries(data)
+    return data + raw_header(b"x", kind=b"2", link=b"old") + raw_header(b"y") + END
+
+
+@pytest.mark.parametrize(("headers", "found"), SEVERAL)
+def test_which_of_several_headers_counts(
+    headers: Sequence[tuple[bytes, bytes]], found: Found
+) -> None:
+    (entry, after) = entries(several(headers))
     assert (entry.path, entry.target, entry.uid) == found
     assert (after.path, after.target, after.uid) == ("y", "", 0)
 
