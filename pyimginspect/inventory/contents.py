@@ -80,7 +80,8 @@ class Contents:
 
     def size(self, contents: Iterable[Content]) -> int:
         """Return the bytes that the layers store of ``contents``."""
-        return sum(self._layers[layer][position].stored for layer, position in contents)
+        entries = self._layers
+        return sum([entries[layer][position].stored for layer, position in contents])
 
 
 @memoized

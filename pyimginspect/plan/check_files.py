@@ -32,7 +32,7 @@ def of_pythons(context: Context, gone: frozenset[str]) -> Iterator[str]:
     primary = primary_python(inventory)
     pythons = [primary.python] if primary is not None else []
     running = running_python(inventory)
-    if running is not None:
+    if running is not None and running not in pythons:
         pythons.append(running)
     for python in pythons:
         if python.path in gone or not {python.libpython, *python.aliases}.isdisjoint(gone):
@@ -46,11 +46,14 @@ def _library_files(rootfs: RootFS, python: Interpreter, gone: frozenset[str]) ->
     real = rootfs.resolve(python.stdlib) if python.stdlib else None
     if real is None:
         return
+    top = f"{real}/"
     for path in gone:
-        if path.startswith(f"{real}/") and path.endswith((".py", ".so")):
-            inside = path[len(real) + 1 :]
-            if not inside.startswith(_NOT_OF_THE_LIBRARY):
-                yield path
+        if (
+            path.startswith(top)
+            and path.endswith((".py", ".so"))
+            and not path[len(top) :].startswith(_NOT_OF_THE_LIBRARY)
+        ):
+            yield path
 
 
 # Of the standard library, what Debian has in packages of their own (python3-tk, python3-distutils,

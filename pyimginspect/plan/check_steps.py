@@ -102,10 +102,11 @@ class _Missing(NamedTuple):
 def of_programs(context: Context, proposals: Sequence[Proposal]) -> Iterator[str]:
     """Yield the ``RUN``s that would not find a program that they call."""
     rootfs = context.inventory.rootfs
+    nodes = rootfs.nodes
     steps = _Steps(context, proposals)
     for proposal in proposals:
         missing = _missing(context, proposal)
-        layers = (rootfs[path].layer for path in proposal.gone if path in rootfs)
+        layers = (nodes[path].layer for path in nodes.keys() & proposal.gone)
         first = min(layers, default=context.base)
         # The base's steps do not run again; those before the files were made never had them.
         for layer in steps.runs(max(first, context.base), but=proposal.there):

@@ -129,7 +129,8 @@ def _copied(context: Context, layer: int) -> _Copied | None:
         # `COPY a /b` makes /b, `COPY a /b/` makes /b/a: what was stored tells which.
         if f"/{path}" in (target, f"{target}/{posixpath.basename(source.rstrip('/'))}"):
             return _Copied(layer, f"/{path}", paths)
-    inside = all(f"/{path}".startswith(f"{target}/") for path in paths)
+    top = f"{target[1:]}/"
+    inside = all(path.startswith(top) for path in paths)
     return _Copied(layer, target, paths) if inside and not _hides(context, layer, target) else None
 
 

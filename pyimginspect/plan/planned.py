@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from typing import TypeVar
 
-from pyimginspect.rootfs import Node, RootFS
+from pyimginspect.rootfs import RootFS
 
 __all__ = ["PlannedRootFS"]
+
+_T = TypeVar("_T")
 
 
 class PlannedRootFS(RootFS):
@@ -32,22 +35,27 @@ class PlannedRootFS(RootFS):
             rootfs.notes,
             rootfs.replaced_links,
         )
+        # What the layers' indexes say of a file is the same as long as it is there.
+        self.texts = _Without(rootfs.texts, gone)
+        self.elf = _Without(rootfs.elf, gone)
+        self.scripts = _Without(rootfs.scripts, gone)
+        self.strings = _Without(rootfs.strings, gone)
 
 
-class _Without(Mapping[str, Node]):
-    """Nodes without those that are gone: of tens of thousands a few are asked for."""
+class _Without(Mapping[str, _T]):
+    """What is known by path, without what is gone: of tens of thousands a few are asked for."""
 
-    def __init__(self, nodes: Mapping[str, Node], gone: Collection[str]) -> None:
-        self._nodes = nodes
+    def __init__(self, known: Mapping[str, _T], gone: Collection[str]) -> None:
+        self._known = known
         self._gone = gone
 
-    def __getitem__(self, path: str) -> Node:
+    def __getitem__(self, path: str) -> _T:
         if path in self._gone:
             raise KeyError(path)
-        return self._nodes[path]
+        return self._known[path]
 
     def __iter__(self) -> Iterator[str]:
-        return (path for path in self._nodes if path not in self._gone)
+        return (path for path in self._known if path not in self._gone)
 
     def __len__(self) -> int:
         return sum(1 for _ in self)

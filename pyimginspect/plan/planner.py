@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -128,14 +128,22 @@ def _rank(edit: Edit) -> tuple[int, int, str, str]:
 
 def _parts(context: Context, contents: Sequence[frozenset[Content]]) -> Iterator[SavingPart]:
     """Yield all contents once, together those that the same edits free."""
+    once, several = set[Content](), set[Content]()
+    for each in contents:
+        several |= once & each
+        once |= each
+    # Nearly all of them are one edit's alone, and need not be looked at one by one.
+    parts: dict[tuple[int, ...], Collection[Content]] = {
+        (number,): each - several for number, each in enumerate(contents) if not each <= several
+    }
     edits: dict[Content, tuple[int, ...]] = {}
     for number, each in enumerate(contents):
-        for content in each:
+        for content in each & several:
             edits[content] = (*edits.get(content, ()), number)
-    parts: dict[tuple[int, ...], list[Content]] = {}
+    shared: dict[tuple[int, ...], list[Content]] = {}
     for content, numbers in edits.items():
-        parts.setdefault(numbers, []).append(content)
-    for numbers, together in sorted(parts.items()):
+        shared.setdefault(numbers, []).append(content)
+    for numbers, together in sorted({**parts, **shared}.items()):
         yield SavingPart(edits=numbers, size=context.contents.size(together))
 
 
@@ -177,15 +185,20 @@ def _answering(
 def _answers(context: Context, proposals: Sequence[Proposal], claim: Claim) -> list[int]:
     """Return which proposals free the bytes of a finding, those that free most of them first."""
     size = context.contents.size
-    little = size(claim.frees) * _LITTLE
     numbers = [n for n, each in enumerate(proposals) if claim.rule in each.edit.rules]
-    numbers.sort(key=lambda n: -size(claim.frees & proposals[n].contents))
+    if len(numbers) > 1:
+        numbers.sort(key=lambda n: -size(claim.frees & proposals[n].contents))
     left, chosen = claim.frees, []
+    rest = size(left) if numbers else 0
+    little = rest * _LITTLE
     for number in numbers[:_MOST_EDITS]:
-        if size(left & proposals[number].contents) > little:
-            left -= proposals[number].contents
+        share = left & proposals[number].contents
+        freed = size(share)
+        if freed > little:
+            left -= share
+            rest -= freed
             chosen.append(number)
-    return chosen if size(left) <= little else []
+    return chosen if rest <= little else []
 
 
 def _finding_says_more(edit: Edit) -> bool:

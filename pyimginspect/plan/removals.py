@@ -8,6 +8,7 @@ from typing import NamedTuple
 from pyimginspect.inventory.derived.causes import Cause
 from pyimginspect.inventory.derived.leftovers import without
 from pyimginspect.inventory.facts import OsPackage
+from pyimginspect.inventory.memoize import memoized
 from pyimginspect.inventory.packages import dependency_graph, find_orphans
 from pyimginspect.inventory.runtimes import runtime_of
 from pyimginspect.inventory.tool_names import kind_of_package
@@ -54,8 +55,13 @@ class Removal(NamedTuple):
         return {name for directory, _, name in places if directory.endswith("bin")}
 
 
-def find_removals(context: Context) -> Iterator[Removal]:
-    """Yield the removals that one ``RUN`` in place of several would not fix."""
+@memoized
+def find_removals(context: Context) -> tuple[Removal, ...]:
+    """Return the removals that one ``RUN`` in place of several would not fix."""
+    return tuple(_removals(context))
+
+
+def _removals(context: Context) -> Iterator[Removal]:
     for removed_in, causes in _by_layer(context).items():
         if any(context.joinable(cause.makers[0], removed_in) for cause in causes):
             continue

@@ -10,6 +10,7 @@ from pyimginspect.inventory.contents import Content
 from pyimginspect.inventory.derived.causes import Cause
 from pyimginspect.inventory.derived.purging import purge_command
 from pyimginspect.inventory.journals import is_journal
+from pyimginspect.inventory.memoize import memoized
 from pyimginspect.plan.context import Context, Proposal
 from pyimginspect.plan.lists import clean, fetch_again, needless_fetches
 from pyimginspect.plan.operations import (
@@ -49,7 +50,8 @@ class _Change(NamedTuple):
         return self.layer is None
 
 
-def edits_of_removed(context: Context) -> tuple[list[Cause], list[Proposal]]:
+@memoized
+def edits_of_removed(context: Context) -> tuple[Sequence[Cause], Sequence[Proposal]]:
     """Return proposals for packages that are installed and removed later, and their causes."""
     mended: list[Cause] = []
     proposals: list[Proposal] = []
@@ -91,7 +93,8 @@ def _proposal(
         reason="look whether what stands between calls any of them",
     )
     orphans, _ = orphans_of(context, removal)
-    contents = frozenset(each for cause in causes for each in cause.freed.contents).union(
+    contents = frozenset[Content]().union(
+        *(cause.freed.contents for cause in causes),
         _emptied_by(context, removal, change),
         *(context.stored_by(layer) for layer in fetches),
         context.behind_packages(orphans),
@@ -127,9 +130,10 @@ def left_by_removals(context: Context) -> frozenset[str]:
 
 def _live_in(context: Context, layers: Collection[int]) -> frozenset[str]:
     """Return the paths that go with layers whose ``RUN`` has nothing left to do."""
+    nodes = context.inventory.rootfs.nodes if layers else {}
     return frozenset(
         path
-        for path, node in context.inventory.rootfs.nodes.items()
+        for path, node in nodes.items()
         if node.layer in layers and node.kind != "directory" and not is_journal(path)
     )
 

@@ -97,7 +97,7 @@ def _joined(context: Context, span: Span, causes: list[Cause]) -> Proposal:
         operations=span.operations(context),
         level="safe",
     )
-    contents = frozenset(each for cause in causes for each in cause.freed.contents)
+    contents = frozenset[Content]().union(*(cause.freed.contents for cause in causes))
     # What they overwrite of each other is stored once.
     last = max([span.last, *span.moved])
     return Proposal(edit, contents | _wasted_between(context, span.first, span.last, last))

@@ -311,6 +311,17 @@ def test_a_file_system_without_some_of_its_files() -> None:
     assert list(whole) == ["", "a", "a/x", "a/y", "a/z", "b"]
 
 
+def test_what_is_known_of_files_goes_with_them() -> None:
+    files: dict[str, Content] = {"pyvenv.cfg": "home = /bin", "lib.so": elf()}
+    trees = {f"{top}/{name}": files[name] for top in ("x", "y") for name in files}
+    whole = applied(trees)
+    planned = PlannedRootFS(whole, {path for path in trees if path.startswith("x/")})
+    for known in ("texts", "elf"):
+        here, there = getattr(whole, known), getattr(planned, known)
+        assert {**there} == {path: here[path] for path in here if path.startswith("y/")} != {}
+        assert len(here) == 2 * len(there)
+
+
 def test_the_root_is_there_from_the_beginning() -> None:
     root = applied({}, {"a": "1"})[""]
     assert (root.kind, root.layer, root.position) == ("directory", 0, -1)

@@ -7,10 +7,10 @@ several packages that satisfy one dependency they hold on to.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from pyimginspect.inventory.packages.apt_conf import AutoRemove
-from pyimginspect.inventory.packages.graph import Node, members
+from pyimginspect.inventory.packages.graph import Clauses, Node, members
 from pyimginspect.inventory.packages.relations import compare_versions
 
 __all__ = ["needed_by_apk", "needed_by_apt", "needed_by_dnf"]
@@ -44,17 +44,21 @@ def needed_by_apt(nodes: Nodes, asked: Collection[str], settings: AutoRemove) ->
             clauses += node.recommends
         if settings.suggests:
             clauses += node.suggests
-        for clause in clauses:
-            for alternative in clause:
-                todo.extend(_newest(nodes, alternative))
+        todo.extend(_held_on_to(nodes, clauses))
     return needed
 
 
-def _newest(nodes: Nodes, alternative: Iterable[str]) -> list[str]:
-    """Return those of an alternative that are there, and no older version of the same source."""
-    keys = [one for one in alternative if one in nodes]
-    if len(keys) < 2:
-        return keys
+def _held_on_to(nodes: Nodes, clauses: Clauses) -> list[str]:
+    """Return every package that satisfies a clause, and no older one of the same source."""
+    found = []
+    for clause in clauses:
+        for alternative in clause:
+            keys = [key for key in alternative if key in nodes]
+            found += keys if len(keys) < 2 else _newest(nodes, keys)
+    return found
+
+
+def _newest(nodes: Nodes, keys: Sequence[str]) -> list[str]:
     # MarkPackage() in apt-pkg/depcache.cc: "only latest binary package of a source package is
     # marked instead of all".
     newest: dict[str, str] = {}
