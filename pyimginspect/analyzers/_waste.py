@@ -46,7 +46,10 @@ def covering(wasted_files: Sequence[WastedContent]) -> list[str]:
     places = {wasted.path.rpartition("/")[0] or wasted.path for wasted in wasted_files}
     depth = max(place.count("/") for place in places)
     while len(places) > _MOST_PLACES and depth:
-        places = {"/".join(place.split("/")[:depth]) for place in places}
+        # None is deeper than this.
+        places = {
+            place.rpartition("/")[0] if place.count("/") == depth else place for place in places
+        }
         depth -= 1
     return sorted(places)
 

@@ -115,12 +115,14 @@ def _absent_python(inventory: Inventory, script: str) -> str | None:
     Scripts of packages and environments are left out: other rules are about those.
     """
     rootfs = inventory.rootfs
+    if inventory.packages.owner(script):
+        return None  # a dependency answers for its interpreter
     program = shebang_program(rootfs, script)
     if program is None or not program.startswith("/") or python_name(program) is None:
         return None
     there = rootfs.resolve(program) is not None
-    # broken-venv judges environments; a package's scripts have a dependency to answer for.
-    if there or inventory.packages.owner(script) or environment_of(rootfs, script) is not None:
+    # broken-venv judges environments.
+    if there or environment_of(rootfs, script) is not None:
         return None
     return program
 

@@ -106,7 +106,8 @@ def users_at_run_time(
     )
 
 
-_REQUIRES = re.compile(rb"^Requires-Dist:\s*([\w.-]+)([^\n]*)$", re.MULTILINE)
+# With the end of the line before, which is found much faster than each line's beginning.
+_REQUIRES = re.compile(rb"\nRequires-Dist:\s*([\w.-]+)([^\n]*)")
 
 
 def python_build_tools(
@@ -127,7 +128,7 @@ def required_names(rootfs: RootFS, distributions: Iterable[Distribution]) -> set
     required = set()
     for one in distributions:
         metadata = rootfs.texts.get(f"{one.metadata}/METADATA", b"")
-        for name, condition in _REQUIRES.findall(metadata):
+        for name, condition in _REQUIRES.findall(b"\n" + metadata):
             # Core metadata: the marker of a requirement that only an extra has names that extra.
             if b"extra ==" not in condition:
                 required.add(re.sub(r"[-_.]+", "-", name.decode()).lower())

@@ -127,7 +127,7 @@ def _packages_of(inventory: Inventory, removed_in: int) -> dict[str, Owner]:
 
     Removed packages go with the one that was asked for: the one that no other of them needs.
     """
-    found = {package.name: package for package in _upgraded(inventory, removed_in)}
+    found = {package.name: package for package in _upgraded(inventory).get(removed_in, ())}
     removed = {
         package.name: package
         for package in inventory.packages.removed
@@ -147,13 +147,18 @@ def _packages_of(inventory: Inventory, removed_in: int) -> dict[str, Owner]:
     return found
 
 
-def _upgraded(inventory: Inventory, layer: int) -> Iterator[Owner]:
-    """Yield the packages that a layer upgraded."""
+@memoized
+def _upgraded(inventory: Inventory) -> dict[int, list[Owner]]:
+    """Return the packages that each layer upgraded."""
+    found: dict[int, list[Owner]] = {}
     for package in inventory.packages.packages:
-        versions = ["", *(event.version for event in package.history)]
-        for before, event in zip(versions, package.history, strict=False):
-            if event.layer == layer and event.action == "upgraded":
-                yield Owner("package", package.name, before, event.version, (package.name,))
+        before = ""
+        for event in package.history:
+            if event.action == "upgraded":
+                owner = Owner("package", package.name, before, event.version, (package.name,))
+                found.setdefault(event.layer, []).append(owner)
+            before = event.version
+    return found
 
 
 def _groups(needs: Mapping[str, Collection[str]]) -> Iterator[tuple[str, list[str]]]:
@@ -188,7 +193,7 @@ def _package_files(
         entries = layer.index.entries
         for position, text in layer.index.texts.items():
             path = entries[position].path
-            listed = _LIST.fullmatch(path)
+            listed = _LIST.fullmatch(path) if path.endswith(".list") else None
             if listed is not None and listed[1] in packages:
                 files.update(dict.fromkeys(_merged(dpkg.parse_list(text)), listed[1]))
             elif path in apk.INSTALLED:
@@ -221,9 +226,10 @@ def _distributions_of(
     Those of a directory that went as a whole, as a virtual environment does, are not distinguished.
     """
     rootfs = inventory.rootfs
-    now = _installed_by(inventory, removed_in)
+    metadata = _metadata_wasted(inventory).get(removed_in, ())
+    now = _installed_by(inventory, removed_in) if metadata else {}
     found: dict[_Distribution, dict[str, Owner]] = {}
-    for wasted in _metadata_wasted(inventory).get(removed_in, ()):
+    for wasted in metadata:
         match = _METADATA.fullmatch(wasted.path)
         assert match is not None
         location, name = match[1] or "", normalized(match[3])
@@ -268,7 +274,8 @@ def _installed_by(inventory: Inventory, layer: int) -> dict[tuple[str, str], str
     index = inventory.rootfs.layers[layer].index
     found = {}
     for position in index.texts:
-        match = _METADATA.fullmatch(index.entries[position].path)
+        path = index.entries[position].path
+        match = _METADATA.fullmatch(path) if "-info" in path else None
         if match:
             found[match[1] or "", normalized(match[3])] = match[4]
     return found

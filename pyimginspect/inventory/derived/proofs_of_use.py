@@ -106,7 +106,7 @@ def program_on_path(inventory: Inventory, name: str) -> str | None:
     rootfs = inventory.rootfs
     if name.startswith("/"):
         return rootfs.resolve(name)
-    if not name or "/" in name:
+    if name not in _names_on_path(inventory):
         return None
     found = (rootfs.resolve(f"{each}/{name}") for each in _directories(inventory))
     return next(filter(None, found), None)
@@ -117,6 +117,15 @@ def _directories(inventory: Inventory) -> tuple[str, ...]:
     """Return the directories of PATH, without those that depend on where a program is called."""
     directories = inventory.image.config.environment().get("PATH", DEFAULT_PATH).split(":")
     return tuple(each for each in directories if each.startswith("/"))
+
+
+@memoized
+def _names_on_path(inventory: Inventory) -> frozenset[str]:
+    """Return the names of all that is on PATH: of the words of a Dockerfile few are among them."""
+    rootfs = inventory.rootfs
+    places = {rootfs.resolve(each) for each in _directories(inventory)} - {None}
+    paths = (path for place in places for path in rootfs.children(place or ""))
+    return frozenset(path.rpartition("/")[2] for path in paths)
 
 
 def _called(inventory: Inventory, free: Collection[str]) -> Iterator[Kept]:

@@ -7,7 +7,7 @@ several packages that satisfy one dependency they hold on to.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 
 from pyimginspect.inventory.packages.apt_conf import AutoRemove
 from pyimginspect.inventory.packages.graph import Clauses, Node, members
@@ -35,10 +35,10 @@ def needed_by_apt(nodes: Nodes, asked: Collection[str], settings: AutoRemove) ->
     ]
     while todo:
         key = todo.pop()
-        if key in needed:
+        node = nodes.get(key)
+        if node is None or key in needed:
             continue
         needed.add(key)
-        node = nodes[key]
         clauses = node.requires
         if settings.recommends:
             clauses += node.recommends
@@ -50,17 +50,17 @@ def needed_by_apt(nodes: Nodes, asked: Collection[str], settings: AutoRemove) ->
 
 def _held_on_to(nodes: Nodes, clauses: Clauses) -> list[str]:
     """Return every package that satisfies a clause, and no older one of the same source."""
-    found = []
+    found: list[str] = []
     for clause in clauses:
         for alternative in clause:
-            keys = [key for key in alternative if key in nodes]
-            found += keys if len(keys) < 2 else _newest(nodes, keys)
+            found += alternative if len(alternative) == 1 else _newest(nodes, alternative)
     return found
 
 
-def _newest(nodes: Nodes, keys: Sequence[str]) -> list[str]:
+def _newest(nodes: Nodes, alternative: Iterable[str]) -> list[str]:
     # MarkPackage() in apt-pkg/depcache.cc: "only latest binary package of a source package is
     # marked instead of all".
+    keys = [key for key in alternative if key in nodes]
     newest: dict[str, str] = {}
     for key in keys:
         source, version = nodes[key].package.source, nodes[key].source_version

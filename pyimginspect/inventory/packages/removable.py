@@ -41,8 +41,9 @@ def owned_together(database: PackageDatabase, keys: Collection[str]) -> set[str]
 @memoized
 def _shared(database: PackageDatabase) -> dict[str, list[str]]:
     """Return the files that a package is one of several owners of, by its key."""
+    several = [(path, keys) for path, keys in database.owners.items() if len(keys) > 1]
     shared: dict[str, list[str]] = {}
-    for path, keys in database.owners.items():
-        for key in keys if len(keys) > 1 else ():
+    for path, keys in several:
+        for key in keys:
             shared.setdefault(key, []).append(path)
     return shared
