@@ -132,7 +132,7 @@ def _parts(context: Context, contents: Sequence[frozenset[Content]]) -> Iterator
     for each in contents:
         several |= once & each
         once |= each
-    # Nearly all of them are one edit's alone, and need not be looked at one by one.
+    # Nearly all of them are the contents of one edit alone, which sets tell at once.
     parts: dict[tuple[int, ...], Collection[Content]] = {
         (number,): each - several for number, each in enumerate(contents) if not each <= several
     }
