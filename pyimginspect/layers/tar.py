@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator
-from zlib import adler32
 
 from pyimginspect.errors import CorruptLayerError, LimitError, TruncatedError, UnsafePathError
 from pyimginspect.layers.limits import DEFAULT_LIMITS, Limits
@@ -26,6 +25,11 @@ from pyimginspect.layers.pax import (
     xattrs_of,
 )
 from pyimginspect.model import Entry, Kind
+
+try:
+    from isal.isal_zlib import adler32
+except ImportError:  # no wheel for this machine: slower, and the same sums
+    from zlib import adler32
 
 __all__ = ["BLOCK", "Cursor", "normalise", "read_entries"]
 
