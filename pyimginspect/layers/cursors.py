@@ -11,15 +11,11 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from pyimginspect.errors import TruncatedError
+from pyimginspect.layers.checksums import crc32
 from pyimginspect.layers.compression import Decompressed
 from pyimginspect.layers.digests import Sums
 from pyimginspect.layers.elf import WHOLE_UP_TO, RandomAccess, wanted_ranges
 from pyimginspect.layers.tar import Cursor
-
-try:
-    from isal.isal_zlib import crc32
-except ImportError:  # no wheel for this machine: slower, and the same sums
-    from zlib import crc32
 
 __all__ = ["Buffered", "ContentCursor", "SeekCursor", "StreamCursor"]
 

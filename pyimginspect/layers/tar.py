@@ -13,6 +13,7 @@ import struct
 from collections.abc import Callable, Iterator
 
 from pyimginspect.errors import CorruptLayerError, LimitError, TruncatedError, UnsafePathError
+from pyimginspect.layers.checksums import adler32
 from pyimginspect.layers.limits import DEFAULT_LIMITS, Limits
 from pyimginspect.layers.pax import (
     LARGEST_NUMBER,
@@ -25,11 +26,6 @@ from pyimginspect.layers.pax import (
     xattrs_of,
 )
 from pyimginspect.model import Entry, Kind
-
-try:
-    from isal.isal_zlib import adler32
-except ImportError:  # no wheel for this machine: slower, and the same sums
-    from zlib import adler32
 
 __all__ = ["BLOCK", "Cursor", "normalise", "read_entries"]
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from msgspec import Struct
 
 from pyimginspect.layers import FileBlob
+from pyimginspect.layers.checksums import crc32
 from pyimginspect.model import History, Image, ImageConfig, Layer, LayerIndex
 from pyimginspect.sources.resolved import FileCarrier, RegistryCarrier, Resolved
 from pyimginspect.sources.selection import LayerRef
@@ -46,7 +46,7 @@ class Opened(Struct, frozen=True, kw_only=True):
             file.seek(entry.offset)
             while left:
                 data = file.read(min(left, 1 << 20))
-                crc = zlib.crc32(data, crc)
+                crc = crc32(data, crc)
                 left -= len(data)
         return crc
 

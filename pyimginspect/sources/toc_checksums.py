@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import zlib
-
+from pyimginspect.layers.checksums import crc32
 from pyimginspect.layers.toc import checksum_by_toc
 from pyimginspect.sources.connections import shared
 from pyimginspect.sources.registry import remote_blob
@@ -26,4 +25,4 @@ def checksum_in_registry(carrier: RegistryCarrier, ref: LayerRef, position: int)
             carrier.registry, carrier.repository, plain=carrier.plain, insecure=carrier.insecure
         )
         blob = remote_blob(transport, carrier.repository, ref)
-        return checksum_by_toc(blob, ref.toc, position, zlib.crc32)
+        return checksum_by_toc(blob, ref.toc, position, crc32)
