@@ -1,4 +1,5 @@
-"""Extended headers of tar archives (IEEE Std 1003.1, "pax"): records, and what they say.
+"""Extended headers of tar archives (IEEE Std 1003.1, "pax"): records, and what they say; and a name's
+prefix, for which ustar has a field instead.
 
 Where two of them say something of one entry, that counts which counts for Go's archive/tar, with
 which engines read layers.
@@ -11,13 +12,16 @@ from collections.abc import Iterator
 from pyimginspect.errors import CorruptLayerError
 
 __all__ = [
+    "GNU",
     "LARGEST_NUMBER",
     "LEAST_NUMBER",
     "LONG_LINK",
     "LONG_NAME",
     "NO_SIZE",
+    "USTAR",
     "enter",
     "overridden",
+    "with_prefix",
     "xattrs_of",
 ]
 
@@ -28,6 +32,9 @@ _SPARSE = {(b"0", b"0"), (b"0", b"1"), (b"1", b"0")}
 LEAST_NUMBER, LARGEST_NUMBER = -(1 << 63), (1 << 64) - 1
 """What JSON and MessagePack of ours can hold."""
 
+
+USTAR, GNU = b"ustar\0", b"ustar  \0"
+"""What stands at 257 in headers with a prefix, and in those of GNU tar, which have none."""
 
 NO_SIZE = -1
 """Where a file has no length but that of its content."""
@@ -128,3 +135,24 @@ def xattrs_of(extended: dict[str, bytes]) -> tuple[str, ...]:
             if key.startswith(prefix)
         )
     )
+
+
+def with_prefix(block: bytes, raw: bytes) -> bytes:
+    """Return a name with what comes before it in ustar, if the header is one.
+
+    GNU's have times there, or what Go before 1.8 wrote: a prefix, which is no number.
+    """
+    prefix = block[345:500].partition(b"\0")[0]
+    if block[257:265] == GNU:
+        if (_is_time(block[345:357]) and _is_time(block[357:369])) or not prefix.isascii():
+            return raw
+    elif block[257:263] != USTAR:
+        return raw
+    elif block[508:] == b"tar\0":  # star's, with the times after the prefix
+        prefix = prefix[:131]
+    return prefix + b"/" + raw
+
+
+def _is_time(field: bytes) -> bool:
+    digits = field.strip(b" \0").partition(b"\0")[0]
+    return not field[0] or field[0] > 0x7F or not digits.strip(b"01234567")

@@ -16,13 +16,16 @@ from pyimginspect.errors import CorruptLayerError, LimitError, TruncatedError, U
 from pyimginspect.layers.checksums import adler32
 from pyimginspect.layers.limits import DEFAULT_LIMITS, Limits
 from pyimginspect.layers.pax import (
+    GNU,
     LARGEST_NUMBER,
     LEAST_NUMBER,
     LONG_LINK,
     LONG_NAME,
     NO_SIZE,
+    USTAR,
     enter,
     overridden,
+    with_prefix,
     xattrs_of,
 )
 from pyimginspect.model import Entry, Kind
@@ -85,8 +88,7 @@ def read_entries(
     At each ``yield`` the cursor stands at the member's content; whoever iterates may take any
     of it. ``unclosed`` is called, once, where the archive ends after a whole member and no zero
     block closes it. Raises :class:`TruncatedError`, without ``unclosed`` there too,
-    :class:`CorruptLayerError`, :class:`UnsafePathError` or :class:`LimitError`. An archive of no
-    bytes is an empty one.
+    :class:`CorruptLayerError`, :class:`UnsafePathError` or :class:`LimitError`.
     """
     owners: dict[bytes, tuple[int, int, int]] = {}
     times: dict[bytes, int] = {}
@@ -102,7 +104,7 @@ def read_entries(
                 _check_open_end(block, extended, unclosed)
             return
         if block == _ZERO:
-            _check_end(cursor, extended)
+            _check_end(cursor)
             return
         name, ownership, length, time, checksum, flag = _FIELDS.unpack_from(block)
         try:
@@ -154,9 +156,7 @@ def _check_open_end(
     unclosed()
 
 
-def _check_end(cursor: Cursor, extended: dict[str, bytes]) -> None:
-    if extended:
-        raise CorruptLayerError("an extended header at the end describes no entry")
+def _check_end(cursor: Cursor) -> None:
     # POSIX ends an archive with two such blocks. GNU tar, with a warning, and Go's reader take one.
     block = cursor.take(BLOCK)
     if block.strip(b"\0"):
@@ -267,7 +267,7 @@ def _entry(
 ) -> Entry:
     raw = name.partition(b"\0")[0]
     if block[345]:
-        raw = _with_prefix(block, raw)
+        raw = with_prefix(block, raw)
     logical = NO_SIZE
     xattrs: tuple[str, ...] = ()
     if extended:
@@ -291,7 +291,7 @@ def _entry(
     if kind in ("symlink", "hardlink"):
         target = _target(block, kind, extended, limits)
     elif kind in ("character", "block"):
-        device = _number(block[329:337], name), _number(block[337:345], name)
+        device = _device(block, name)
     mode, uid, gid = owner
     return Entry(
         path=path,
@@ -307,31 +307,6 @@ def _entry(
         device=device,
         xattrs=xattrs,
     )
-
-
-def _with_prefix(block: bytes, raw: bytes) -> bytes:
-    """Return a name with what comes before it in ustar, if the header is one.
-
-    GNU's magic number is `ustar` and two spaces, and its headers have atime and ctime there. But
-    Go wrote a prefix into them before 1.8, which shows as times that are no numbers.
-    """
-    length = 155
-    if block[257:265] == b"ustar  \0":
-        if (_is_time(block[345:357]) and _is_time(block[357:369])) or not block[345:500].isascii():
-            return raw
-    elif block[257:263] != b"ustar\0":
-        return raw
-    elif block[508:] == b"tar\0":  # star's, with the times after the prefix
-        length = 131
-    return block[345 : 345 + length].partition(b"\0")[0] + b"/" + raw
-
-
-def _is_time(field: bytes) -> bool:
-    try:
-        _number(field, b"")
-    except CorruptLayerError:
-        return False
-    return True
 
 
 def _unusual_kind(flag: bytes, path: str) -> Kind:
@@ -356,6 +331,12 @@ def _skip_sparse_map(cursor: Cursor, block: bytes) -> None:
         if len(block) != BLOCK:
             raise TruncatedError("the layer ends within a sparse file's map")
         more = block[504]
+
+
+def _device(block: bytes, name: bytes) -> tuple[int, int]:
+    if block[257:265] != GNU and block[257:263] != USTAR:  # V7 has no numbers
+        return 0, 0
+    return _number(block[329:337], name), _number(block[337:345], name)
 
 
 def normalise(raw: bytes, limits: Limits = DEFAULT_LIMITS) -> str:

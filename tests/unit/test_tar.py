@@ -122,6 +122,15 @@ def test_reads_what_tarfile_reads(fmt: Format) -> None:
     assert {e.path: e.device for e in found if e.device} == {"null": (1, 3), "disk": (8, 0)}
 
 
+@pytest.mark.parametrize(
+    ("magic", "device"),
+    [(b"ustar\x0000", (0, 7)), (b"ustar  \0", (0, 7)), (b"ustar xx", (0, 0)), (bytes(8), (0, 0))],
+)
+def test_v7_has_no_numbers_of_devices(magic: bytes, device: tuple[int, int]) -> None:
+    (entry,) = entries(changed(337, b"0000007\0", kind=b"3", magic=magic) + END)
+    assert entry.device == device
+
+
 def test_names_that_are_no_utf8_survive() -> None:
     (entry,) = entries(raw_header(b"caf\xe9") + END)
     assert entry.path == "caf\udce9"
@@ -142,6 +151,10 @@ PREFIXES = [
     (b"ustar  \0", b"14371573312\x0014371573312\0", "name"),
     (b"ustar  \0", b"0777", "name"),
     (b"ustar  \0", "\u00e9/x".encode(), "name"),
+    (b"ustar  \0", b"usr\0\xe9", "usr/name"),
+    (b"ustar  \0", b"\n4371573312\x0014371573312\0", "\n4371573312/name"),
+    (b"ustar  \0", b"14371573312\0\0garbage", "name"),
+    (b"ustar  \0", b" 4371573312 ".ljust(12) + b" 8", " 4371573312  8/name"),
     (b"ustar  \0", b"\x80" + bytes(11) + b"usr", "name"),
     (b"ustar xx", b"usr/lib", "name"),
     (b"ustar\0zz", b"usr/lib", "usr/lib/name"),
@@ -611,11 +624,6 @@ BAD: Mapping[str, tuple[bytes, type[LayerError], str]] = {
     "no number": (claims(b"12zz5678901\0"), CorruptLayerError, "is not a number"),
     "unknown type": (raw_header(kind=b"Z") + END, CorruptLayerError, "type b'Z'"),
     "goes on": (bytes(512) + raw_header() + END, CorruptLayerError, "goes on after a zero block"),
-    "describes nothing": (
-        pax(b"10 path=a\n")[:1024] + END,
-        CorruptLayerError,
-        "describes no entry",
-    ),
     "huge extended header": (
         raw_header(kind=b"x", size=b"77777777777\0") + END,
         LimitError,
@@ -652,6 +660,11 @@ def test_what_does_not_hold_is_a_typed_error(name: str) -> None:
     data, error, message = BAD[name]
     with pytest.raises(error, match=message):
         entries(data)
+
+
+def test_headers_at_the_end_describe_nothing() -> None:
+    data = raw_header(b"here") + long_header(b"x", P1) + long_header(b"L", b"x") + END
+    assert [entry.path for entry in entries(data)] == ["here"]
 
 
 def test_more_entries_than_the_limit() -> None:
