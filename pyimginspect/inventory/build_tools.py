@@ -22,7 +22,7 @@ from pyimginspect.inventory.memoize import memoized
 from pyimginspect.inventory.packages import Graph, PackageDatabase, dependency_graph
 from pyimginspect.inventory.records import recorded
 from pyimginspect.inventory.runtimes import COMMAND, runtime_of, used_runtimes
-from pyimginspect.inventory.tool_names import kind_of_package, tool_patterns
+from pyimginspect.inventory.tool_names import kind_of_file, kind_of_package
 from pyimginspect.model import ImageConfig
 from pyimginspect.rootfs import RootFS
 
@@ -40,7 +40,6 @@ _MARKS: Mapping[str, tuple[BuildToolKind, str]] = {
     "/.rustup/toolchains": ("toolchain", ""),
     "/node_modules": ("toolchain", ""),
 }
-_ENDS = tuple(_MARKS)
 # Where the official images of Rust and Go have them.
 _PLACES = ("usr/local/cargo", "usr/local/rustup", "usr/local/go")
 
@@ -198,58 +197,72 @@ def _group(rootfs: RootFS) -> dict[_Group, list[str]]:
             name = top.rpartition("/")[2]
             groups[name, kind, top] = [node.path for node in rootfs.walk(top)]
     loose: dict[str, _Group] = {}
-    for path in _loose(rootfs):
-        if _installed(path, prefixes) or _is_within(path, tops):
+    for directory, found in _loose(rootfs):
+        place = f"{directory}/"
+        if _installed(place, prefixes) or _is_within(place, tops) or in_cache(rootfs, directory):
             continue
-        found = _loose_kind(path)
-        if found is not None and not in_cache(rootfs, path):
-            loose[path] = found
-    listed = _listed_elsewhere(rootfs) if loose else ()
-    for path, found in loose.items():
+        loose.update(found)
+    listed = _listed(rootfs, loose) if loose else ()
+    for path, group in loose.items():
         if path not in listed:
-            groups.setdefault(found, []).append(path)
+            groups.setdefault(group, []).append(path)
     return groups
 
 
 def _marked(rootfs: RootFS) -> list[tuple[str, BuildToolKind]]:
     """Return top directory and kind of trees that are one thing, outer ones first."""
     found: list[tuple[str, BuildToolKind]] = []
-    for directory in rootfs.directories:
-        if directory.endswith(_ENDS):
-            end = next(end for end in _ENDS if directory.endswith(end))
-            kind, needed = _MARKS[end]
-            if not needed or f"{directory}/{needed}" in rootfs:
-                found.append((directory.removesuffix(end) + "/" + end.split("/")[1], kind))
+    for end, (kind, needed) in _MARKS.items():
+        found += [
+            (directory.removesuffix(end) + "/" + end.split("/")[1], kind)
+            for directory in rootfs.directories_by_name.get(end.rpartition("/")[2], ())
+            if directory.endswith(end) and (not needed or f"{directory}/{needed}" in rootfs)
+        ]
     found += [(path, "toolchain") for path in _PLACES if path in rootfs]
     return sorted(found)
 
 
-def _loose(rootfs: RootFS) -> Iterable[str]:
+def _loose(rootfs: RootFS) -> Iterator[tuple[str, dict[str, _Group]]]:
+    """Yield directories, and what is directly in each that building may have left."""
     for directory in rootfs.directories:
         place = f"{directory}/"
+        if "include/" in place and place.startswith(_HEADERS):
+            yield directory, _headers(rootfs, place)
         # GCC has cc1 and collect2 in lib/gcc/TARGET/VERSION or libexec/gcc/TARGET/VERSION.
-        if "bin/" in place or "/gcc/" in place or place.startswith(_HEADERS):
-            yield from rootfs.children(directory)
-    yield from (path for path in rootfs.nodes if path.endswith(".a"))
+        elif "/gcc/" in place or ("bin/" in place and place.endswith("bin/")):
+            yield directory, _tools(rootfs.children(directory))
+    for path in rootfs.archives[".a"]:
+        if not path.startswith(_HEADERS):
+            directory, _, name = path.rpartition("/")
+            yield directory, {path: (name, "static-library", path)}
 
 
-def _loose_kind(path: str) -> _Group | None:
-    directory, _, name = path.rpartition("/")
-    for top in _HEADERS:
-        if path.startswith(top):
-            first = path[len(top) :].partition("/")[0]
-            # The headers that the official build of Python installs are its own.
-            if first.startswith("python") and first[6:7].isdigit():
-                return None
-            return first, "headers", f"{top}{first}"
-    if name.endswith(".a"):
-        return name, "static-library", path
-    in_bin = directory.endswith("bin") or "/gcc/" in f"{directory}/"
-    if in_bin and tool_patterns().any_file.fullmatch(name):
-        for kind, pattern in tool_patterns().files.items():
-            if pattern.fullmatch(name):
-                return name, kind, path
-    return None
+def _headers(rootfs: RootFS, place: str) -> dict[str, _Group]:
+    paths = rootfs.children(place.rstrip("/"))
+    if place in _HEADERS:
+        found = {path: _group_of_headers(path) for path in paths}
+    else:
+        found = dict.fromkeys(paths, _group_of_headers(place))
+    return {path: group for path, group in found.items() if group is not None}
+
+
+def _group_of_headers(path: str) -> _Group | None:
+    top = next(top for top in _HEADERS if path.startswith(top))
+    first = path[len(top) :].partition("/")[0]
+    # The headers that the official build of Python installs are its own.
+    if first.startswith("python") and first[6:7].isdigit():
+        return None
+    return first, "headers", f"{top}{first}"
+
+
+def _tools(paths: Iterable[str]) -> dict[str, _Group]:
+    tools: dict[str, _Group] = {}
+    for path in paths:
+        name = path.rpartition("/")[2]
+        kind = kind_of_file(name)
+        if kind is not None:
+            tools[path] = name, kind, path
+    return tools
 
 
 def _installed(path: str, prefixes: tuple[str, ...]) -> bool:
@@ -257,16 +270,15 @@ def _installed(path: str, prefixes: tuple[str, ...]) -> bool:
     return "/site-packages/" in path or "/dist-packages/" in path or path.startswith(prefixes)
 
 
-def _listed_elsewhere(rootfs: RootFS) -> frozenset[str]:
-    """Return what distributions list elsewhere: programs, and all that pip's ``--target`` has."""
-    records = [path for path in rootfs.texts if path.endswith(".dist-info/RECORD")]
-    return frozenset(
-        place
-        for record in records
-        for metadata in (record.rpartition("/")[0],)
-        for place in recorded(rootfs, metadata.rpartition("/")[0], metadata) or ()
-        if not _installed(place, ())
-    )
+def _listed(rootfs: RootFS, paths: Mapping[str, object]) -> set[str]:
+    """Return those of ``paths`` that distributions list: programs, what pip's ``--target`` has."""
+    listed: set[str] = set()
+    for record in rootfs.texts:
+        if record.endswith(".dist-info/RECORD"):
+            metadata = record.rpartition("/")[0]
+            rows = recorded(rootfs, metadata.rpartition("/")[0], metadata) or {}
+            listed |= rows.keys() & paths.keys()
+    return listed
 
 
 def _is_within(path: str, tops: Collection[str]) -> bool:

@@ -71,7 +71,8 @@ _LAYOUTS = {
 }  # fmt: skip
 # Up to so many, one test of all prefixes is quicker than a look at each directory above a path.
 _FEW = 20
-_MARKS = tuple(f"/{name}" for name in ("http-v2", "selfcheck", "artifacts", "hashes", "pkgs"))
+# What a directory that is a cache, or tells of one, is called.
+_NAMES = {end.rpartition("/")[2] for end in _IN_HOMES} | {*_LAYOUTS, "conda-meta", "pkgs"}
 _UV_BUCKET = re.compile(r"(.+)/archive-v\d+")
 
 
@@ -82,12 +83,22 @@ def cache_places(rootfs: RootFS) -> Mapping[str, str]:
     apt's are not among them: there, only some of the files are a cache.
     """
     found: dict[str, str] = {top: kind for top, kind in _PLACES.items() if top in rootfs}
-    for directory in rootfs.directories:
+    for directory in _telling(rootfs):
         for top, kind in _shown_by(rootfs, directory):
             found.setdefault(top, kind)
     # What lies in another cache counts with that one, and once.
     inner = {top for top in found if any(above in found for above in _above(top))}
     return {top: found[top] for top in sorted(found.keys() - inner)}
+
+
+def _telling(rootfs: RootFS) -> list[str]:
+    """Return the directories with a name that a cache, or the mark of one, may have, sorted."""
+    return sorted(
+        directory
+        for name, places in rootfs.directories_by_name.items()
+        if name in _NAMES or "archive-v" in name
+        for directory in places
+    )
 
 
 def _shown_by(rootfs: RootFS, directory: str) -> Iterator[tuple[str, str]]:
@@ -99,7 +110,7 @@ def _shown_by(rootfs: RootFS, directory: str) -> Iterator[tuple[str, str]]:
         pkgs = directory.removesuffix("conda-meta") + "pkgs"
         if pkgs in rootfs:
             yield pkgs, "conda"
-    elif directory.endswith(_MARKS) or "/archive-v" in directory:
+    elif "/" in directory:
         yield from _laid_out(rootfs, directory)
 
 

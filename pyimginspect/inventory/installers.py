@@ -7,6 +7,7 @@ In this order: the OS package that owns its metadata; conda's record of an insta
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import cached_property
 
 import msgspec
@@ -73,15 +74,12 @@ class Installers:
     def _conda(self) -> dict[str, bool]:
         """The metadata that conda installed, and whether it was asked for."""
         installed = {}
-        for path, data in self._rootfs.texts.items():
-            directory, _, name = path.rpartition("/")
-            if not (name.endswith(".json") and directory.endswith("conda-meta")):
-                continue
+        for path in self._conda_records():
             try:
-                record = from_json(data, _CondaRecord)
+                record = from_json(self._rootfs.texts[path], _CondaRecord)
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 continue
-            prefix = directory.removesuffix("conda-meta")
+            prefix = path.rpartition("/")[0].removesuffix("conda-meta")
             # What came as a dependency may have the text `None` there.
             asked = bool(record.requested_spec) and record.requested_spec != "None"
             for file in record.files:
@@ -89,14 +87,21 @@ class Installers:
                     installed[prefix + file] = asked
         return installed
 
+    def _conda_records(self) -> Iterator[str]:
+        rootfs = self._rootfs
+        for directory in rootfs.directories_by_name.get("conda-meta", ()):
+            for path in rootfs.children(directory):
+                if path.endswith(".json") and path in rootfs.texts:
+                    yield path
+
 
 @memoized
 def conda_prefixes(rootfs: RootFS) -> tuple[str, ...]:
     """Return the directories, each with ``/`` at its end, that conda installs to."""
     return tuple(
         directory.removesuffix("conda-meta")
-        for directory in rootfs.directories
-        if directory.endswith("/conda-meta") and f"{directory}/history" in rootfs
+        for directory in rootfs.directories_by_name.get("conda-meta", ())
+        if "/" in directory and f"{directory}/history" in rootfs
     )
 
 

@@ -216,8 +216,7 @@ def _shell_script(rootfs: RootFS, config: ImageConfig, word: str) -> str | None:
 
 def _jars(rootfs: RootFS, packages: PackageDatabase) -> Iterator[str]:
     """Yield the archives of Java classes that no package owns and no build tool brought."""
-    for path in rootfs.nodes:
-        if not path.endswith(".jar") or _JARS.search(f"/{path}"):
+    for path in rootfs.archives[".jar"]:
+        if _JARS.search(f"/{path}") or packages.owner(path) or in_cache(rootfs, path):
             continue
-        if not packages.owner(path) and not in_cache(rootfs, path):
-            yield path
+        yield path

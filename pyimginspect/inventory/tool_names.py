@@ -6,7 +6,7 @@ The names are in ``data/build_tools.json``.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 
 from msgspec import Struct
@@ -16,11 +16,10 @@ from pyimginspect.inventory.tables import read_table
 from pyimginspect.rootfs import RootFS
 
 __all__ = [
-    "ToolPatterns",
+    "kind_of_file",
     "kind_of_package",
     "python_build_tools",
     "required_names",
-    "tool_patterns",
     "users_at_run_time",
 ]
 
@@ -33,45 +32,42 @@ class _Table(Struct, frozen=True, kw_only=True):
     source: str
     date: str
     used_at_run_time: dict[str, list[BuildToolKind]]
-    distributions: list[str]
+    distributions: frozenset[str]
     packages: dict[str, dict[BuildToolKind, str]]
     files: dict[BuildToolKind, str]
 
 
-class ToolPatterns(Struct, frozen=True):
-    """The table's patterns, ready to match; of several kinds that match the first counts."""
-
-    packages: dict[str, dict[BuildToolKind, re.Pattern[str]]]
-    files: dict[BuildToolKind, re.Pattern[str]]
-    any_file: re.Pattern[str]
-    users: dict[str, frozenset[BuildToolKind]]
-    distributions: frozenset[str]
+@cache
+def _table() -> _Table:
+    return read_table("build_tools", _Table)
 
 
 @cache
-def tool_patterns() -> ToolPatterns:
-    """Return the names of the table as patterns."""
-    table = read_table("build_tools", _Table)
-    return ToolPatterns(
-        {
-            manager: {kind: re.compile(pattern) for kind, pattern in kinds.items()}
-            for manager, kinds in table.packages.items()
-        },
-        {kind: re.compile(pattern) for kind, pattern in table.files.items()},
-        re.compile("|".join(table.files.values())),
-        {name: frozenset(kinds) for name, kinds in table.used_at_run_time.items()},
-        frozenset(table.distributions),
-    )
+def _packages(manager: str) -> Mapping[BuildToolKind, re.Pattern[str]]:
+    return {kind: re.compile(each) for kind, each in _table().packages[manager].items()}
+
+
+@cache
+def _any_file() -> re.Pattern[str]:
+    return re.compile("|".join(_table().files.values()))
 
 
 def kind_of_package(package: OsPackage) -> BuildToolKind | None:
     """Return what kind of build tool a package is, ``None`` for anything else."""
     if package.virtual:
         return "meta" if _is_temporary(package) else None
-    for kind, pattern in tool_patterns().packages[package.manager].items():
+    # Of several kinds that match the first counts.
+    for kind, pattern in _packages(package.manager).items():
         if pattern.fullmatch(package.name):
             return kind
     return None
+
+
+def kind_of_file(name: str) -> BuildToolKind | None:
+    """Return what kind of build tool a program of this name is, ``None`` for anything else."""
+    if not _any_file().fullmatch(name):
+        return None
+    return next(kind for kind, each in _table().files.items() if re.fullmatch(each, name))
 
 
 def _is_temporary(package: OsPackage) -> bool:
@@ -83,7 +79,7 @@ def _is_temporary(package: OsPackage) -> bool:
         return False
     if _TEMPORARY.search(package.name):
         return True
-    patterns = tool_patterns().packages[package.manager].values()
+    patterns = _packages(package.manager).values()
     return any(
         pattern.fullmatch(name)
         for names in package.depends
@@ -100,9 +96,9 @@ def users_at_run_time(
     Triton, for one, compiles when it is first called.
     """
     kinds = {tool.category for tool in tools}
-    users = tool_patterns().users
+    users = _table().used_at_run_time
     return tuple(
-        sorted({one.name for one in distributions if kinds & users.get(one.name, frozenset())})
+        sorted({one.name for one in distributions if kinds.intersection(users.get(one.name, ()))})
     )
 
 
@@ -115,10 +111,10 @@ def python_build_tools(
 ) -> tuple[Distribution, ...]:
     """Return the distributions that build others (CMake, Cython) and that no other requires."""
     every = tuple(distributions)
-    tools = [one for one in every if one.name in tool_patterns().distributions]
+    tools = [one for one in every if one.name in _table().distributions]
     if not tools:
         return ()
-    others = [one for one in every if one.name not in tool_patterns().distributions]
+    others = [one for one in every if one.name not in _table().distributions]
     required = required_names(rootfs, others)
     return tuple(one for one in tools if one.name not in required)
 

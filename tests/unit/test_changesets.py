@@ -697,6 +697,46 @@ def test_a_directory_that_no_entry_describes_is_as_docker_makes_it() -> None:
     assert (entry.size, entry.stored, entry.offset, entry.mtime) == (0, 0, 0, 0)
 
 
+def test_directories_by_their_names_have_something_in_them() -> None:
+    system = applied({"b/x/f": "", "a/x/x/f": "", "x/f": "", "c/x": Directory(), "d/x": ""})
+    assert system.directories_by_name == {
+        "": [""],
+        "a": ["a"],
+        "b": ["b"],
+        "c": ["c"],
+        "d": ["d"],
+        "x": ["a/x", "a/x/x", "b/x", "x"],
+    }
+
+
+def test_the_files_of_a_directory_are_those_that_are_no_links_and_no_directories() -> None:
+    tree: Tree = {"d/a": "", "d/b/c": "", "d/l": Link("a"), "e": HardLink("d/a"), "d/h": ""}
+    system = applied(tree, {"d/h": HardLink("d/a"), "d/k": HardLink("d/l"), "d/.wh.a": ""})
+    assert system.files("d") == ["d/h"]
+    assert system.files("") == ["e"]
+    assert system.files("d/a") == system.files("nowhere") == []
+
+
+def test_archives_are_found_by_their_endings_alone() -> None:
+    names = (
+        "lib.a",
+        "d/x.jar",
+        "d/x.a/x.jar",
+        "d/.a",
+        "x.aa",
+        "x.jar.b",
+        "b/a",
+        "\udcff.a",
+        "d/a\n.a",
+    )
+    system = applied(dict.fromkeys(names, "") | {"gone.a": ""}, {".wh.gone.a": ""})
+    assert {ending: sorted(paths) for ending, paths in system.archives.items()} == {
+        ".a": ["d/.a", "d/a\n.a", "d/x.a", "lib.a", "\udcff.a"],
+        ".jar": ["d/x.a/x.jar", "d/x.jar"],
+    }
+    assert applied({}).archives == {".a": [], ".jar": []}
+
+
 def test_a_removal_names_what_took_the_place() -> None:
     below: Tree = {"d/a": "123", "b": "12", "c": "1", "e": "1", "f": "1"}
     above: Tree = {".wh.c": "", "d": "x", "b": "12", "e": Link("b"), "f": NOTHING}
