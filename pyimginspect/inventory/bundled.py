@@ -19,7 +19,7 @@ from pyimginspect.decoding import from_builtins, from_json
 from pyimginspect.inventory.facts import Bundled
 from pyimginspect.rootfs import RootFS
 
-__all__ = ["bundled_in", "components_in", "named_after", "read_sbom"]
+__all__ = ["bundled_in", "named_after", "read_sbom"]
 
 _T = TypeVar("_T")
 _MOST = 2_000
@@ -59,14 +59,14 @@ class _Document(msgspec.Struct):
     packages: list[Any] = []
 
 
-def bundled_in(rootfs: RootFS, metadata: str) -> tuple[Bundled, ...]:
-    """Return the native libraries that the SBOMs in a ``.dist-info`` list, sorted by name."""
-    return tuple(each for each in _listed(rootfs, metadata) if _is_native(each))
+def bundled_in(rootfs: RootFS, metadata: str) -> tuple[tuple[Bundled, ...], tuple[Bundled, ...]]:
+    """Return what the SBOMs in a ``.dist-info`` list, sorted by name: native libraries, all else.
 
-
-def components_in(rootfs: RootFS, metadata: str) -> tuple[Bundled, ...]:
-    """Return what else those SBOMs list: crates, modules of other languages, distributions."""
-    return tuple(each for each in _listed(rootfs, metadata) if not _is_native(each))
+    The latter are crates, modules of other languages, distributions.
+    """
+    listed = _listed(rootfs, metadata)
+    native = tuple(filter(_is_native, listed))
+    return native, tuple(each for each in listed if not _is_native(each))
 
 
 def _listed(rootfs: RootFS, metadata: str) -> list[Bundled]:

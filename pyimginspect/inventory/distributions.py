@@ -12,8 +12,9 @@ from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
-from pyimginspect.inventory.bundled import bundled_in, components_in
+from pyimginspect.inventory.bundled import bundled_in
 from pyimginspect.inventory.cache_places import in_cache
+from pyimginspect.inventory.core_metadata import headers_of
 from pyimginspect.inventory.facts import Distribution, Environment, Interpreter
 from pyimginspect.inventory.installers import Installation, Installers, direct_url
 from pyimginspect.inventory.licenses import distribution_licenses
@@ -234,17 +235,14 @@ def _installed(rootfs: RootFS, found: _Found, reachable: set[str]) -> bool:
 def _name_and_version(rootfs: RootFS, found: _Found) -> tuple[str, str]:
     """Return the normalised name and the version, of the metadata or else of the file's name."""
     name = version = ""
-    text = rootfs.texts[found.text].decode("utf-8", "replace")
-    for line in text.split("\n"):
-        line = line.rstrip("\r")
-        # Core metadata is email headers: the description follows the first empty line.
-        if not line:
-            break
+    for line in headers_of(rootfs.texts[found.text]):
         key, _, value = line.partition(":")
         if key == "Name":
             name = name or value.strip()
         elif key == "Version":
             version = version or value.strip()
+        if name and version:
+            break
     if not name or not version:
         place = found.metadata.removesuffix("/EGG-INFO").rpartition("/")[2]
         # NAME-VERSION[-pyX.Y]: hyphens within either part are written as underscores.
@@ -301,6 +299,7 @@ def _describe(
     origin = direct_url(_text(rootfs, f"{metadata}/direct_url.json"))
     # The layer of the link, if it is one: what it leads to may be a cache of a lower layer.
     node = rootfs.get(f"{metadata}/METADATA") or rootfs[found.text]
+    bundled, components = bundled_in(rootfs, metadata)
     return Distribution(
         name=name[0],
         version=name[1],
@@ -314,8 +313,8 @@ def _describe(
         direct_url=origin or (f"file:///{found.location}" if editable else ""),
         tags=_tags(_text(rootfs, f"{metadata}/WHEEL")),
         interpreters=interpreters,
-        bundled=bundled_in(rootfs, metadata),
-        components=components_in(rootfs, metadata),
+        bundled=bundled,
+        components=components,
         licenses=distribution_licenses(rootfs.texts[found.text]),
         layer=node.layer,
     )

@@ -116,11 +116,14 @@ def find_loaders(rootfs: RootFS) -> dict[str, LibcFlavor]:
     loaders: dict[str, LibcFlavor] = {}
     for path in _loader_candidates(rootfs):
         name = path.rpartition("/")[2]
+        musl = _MUSL_LOADER.fullmatch(name) is not None
+        if not musl and not _GLIBC_LOADER.fullmatch(name):
+            continue
         real = rootfs.resolve(path)
         if real is not None and real in rootfs.elf:
-            if _MUSL_LOADER.fullmatch(name):
+            if musl:
                 loaders[real] = "musl"
-            elif _GLIBC_LOADER.fullmatch(name):
+            else:
                 # Alpine's libc6-compat linked names of glibc's to musl's loader: musl's name
                 # decides.
                 loaders.setdefault(real, "glibc")

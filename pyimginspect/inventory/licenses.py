@@ -6,6 +6,7 @@ classifiers, which it takes the place of), DEP-5 for Debian's ``copyright``.
 
 from __future__ import annotations
 
+from pyimginspect.inventory.core_metadata import headers_of
 from pyimginspect.rootfs import RootFS
 
 __all__ = ["debian_licenses", "distribution_licenses", "one_license"]
@@ -13,7 +14,7 @@ __all__ = ["debian_licenses", "distribution_licenses", "one_license"]
 # No expression or name of a licence is as long: what is longer is the text of one.
 _LONGEST = 200
 _MOST = 50
-_MOST_HEADERS = 64 << 10  # bytes of METADATA: the description behind them is no matter
+_MOST_HEADERS = 64 << 10  # bytes of METADATA
 _CLASSIFIER = "License ::"
 # setuptools wrote UNKNOWN for a field without a value, and rpm prints (none).
 _NOTHING = frozenset({"", "unknown", "none", "(none)"})
@@ -32,20 +33,19 @@ def distribution_licenses(metadata: bytes) -> tuple[str, ...]:
     """
     fields: dict[str, list[str]] = {}
     last: list[str] = []
-    for line in metadata[:_MOST_HEADERS].decode("utf-8", "replace").split("\n"):
-        line = line.rstrip("\r")
-        if not line:
-            break
-        # Core metadata is email headers, which may be folded: the field above goes on.
+    for line in headers_of(metadata[:_MOST_HEADERS]):
+        # A header may be folded: the field above goes on.
         if line[0] in " \t":
             last.append(line.strip())
             continue
-        key, _, value = line.partition(":")
-        last = [value.strip()]
-        if key in ("License-Expression", "License") and key not in fields:
-            fields[key] = last
-        elif key == "Classifier" and value.strip().startswith(_CLASSIFIER):
-            fields.setdefault(key, []).append(value.strip())
+        last = []
+        # Most headers are others; what classifies by licence has the word in its value.
+        if "License" in line:
+            key, _, value = line.partition(":")
+            if key in ("License-Expression", "License") and key not in fields:
+                last = fields[key] = [value.strip()]
+            elif key == "Classifier" and value.strip().startswith(_CLASSIFIER):
+                fields.setdefault(key, []).append(value.strip())
     for key in ("License-Expression", "License"):
         value_lines = fields.get(key, [])
         if len(value_lines) == 1 and (found := one_license(value_lines[0])):

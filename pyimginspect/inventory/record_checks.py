@@ -134,9 +134,13 @@ def _find(rootfs: RootFS, sizes: Mapping[str, str]) -> tuple[list[Node], list[No
 
 def _stored(rootfs: RootFS, files: Collection[Node]) -> int:
     """Return the bytes that layers store for files, content with several names once."""
-    if any(node.origin is not None for node in files):
-        return sum(stored_by_layer(rootfs, [node.path for node in files]).values())
-    return sum(node.entry.stored for node in files if node.entry.kind == "file")
+    stored = 0
+    for node in files:
+        if node.origin is not None:
+            return sum(stored_by_layer(rootfs, [each.path for each in files]).values())
+        if node.entry.kind == "file":
+            stored += node.entry.stored
+    return stored
 
 
 def _optional(path: str) -> bool:
@@ -182,24 +186,25 @@ def _is_older(node: Node, record: Node) -> bool:
 def compare_claims(
     rootfs: RootFS,
     packages: PackageDatabase,
-    claims: Mapping[str, Iterable[str]],
+    claims: Mapping[str, Mapping[str, object]],
     packaged: Mapping[str, str],
 ) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]:
     """Return ``shared`` and ``owned`` of :class:`RecordChecks`.
 
     ``claims`` are the files of each distribution, ``packaged`` the OS package of each or empty.
     """
-    shared: dict[str, list[str]] = {}
+    seen: set[str] = set()
+    again: set[str] = set()
     owned: dict[str, tuple[str, ...]] = {}
-    first: dict[str, str] = {}
     for metadata, files in claims.items():
-        mine = dict.fromkeys(files, metadata)
-        for path in first.keys() & mine.keys():
-            shared.setdefault(path, [first[path]]).append(metadata)
-        first |= mine
+        again.update(seen.intersection(files))
+        seen.update(files)
         if not packaged[metadata]:
-            taken = packages.owners.keys() & mine.keys()
+            taken = packages.owners.keys() & files.keys()
             if taken:
                 owned[metadata] = tuple(sorted(taken))
-    live = {path: tuple(shared[path]) for path in sorted(shared) if path in rootfs}
-    return live, owned
+    shared: dict[str, list[str]] = {path: [] for path in sorted(again) if path in rootfs}
+    for metadata, files in claims.items():
+        for path in shared.keys() & files.keys():
+            shared[path].append(metadata)
+    return {path: tuple(whose) for path, whose in shared.items()}, owned

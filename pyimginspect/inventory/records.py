@@ -73,13 +73,14 @@ def rows_of(
         return rows
     prefix = f"{location}/" if location else ""
     for line in text.split("\n", _MOST_ROWS)[:_MOST_ROWS]:
-        path, comma, rest = line.partition(",")
+        path, _, rest = line.partition(",")
         if path:
             place = prefix + path if path[0] not in "./" else place_of(location, path)
             if (node := there.get(place)) is not None:
                 place = node.path
-            size = rest.rpartition(",")[2] if comma else ""
-            rows[place] = size if rows.get(place, size) == size else ""
+            size = rest.rpartition(",")[2]
+            if rows.setdefault(place, size) != size:
+                rows[place] = ""
     return rows
 
 

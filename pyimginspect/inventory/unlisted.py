@@ -35,10 +35,14 @@ def find_unlisted(
         for place in places:
             users.setdefault(place, []).append(user)
     groups: dict[tuple[str, str], list[str]] = {}
+    known: dict[str, str | None] = {}
     for path, elf in rootfs.elf.items():
         if path in listed or elf.error or elf.kind != "shared" or elf.interpreter:
             continue
-        where = _place(path, users)
+        directory = path.rpartition("/")[0]
+        if directory not in known:
+            known[directory] = _place(directory, users)
+        where = known[directory]
         if where is None or owner(path):
             continue
         top = _importable(path[len(where) + 1 :])
@@ -48,15 +52,14 @@ def find_unlisted(
         yield _stand_in(rootfs, where, top, users[where]), tuple(sorted(files))
 
 
-def _place(path: str, places: Mapping[str, object]) -> str | None:
-    """Return the innermost of the directories that a file is in."""
-    directory = path
+def _place(directory: str, places: Mapping[str, object]) -> str | None:
+    """Return the innermost of ``places`` that a directory is, or is in."""
     for _ in range(_MOST_PARTS):
-        directory = directory.rpartition("/")[0]
         if not directory:
             return None
         if directory in places:
             return directory
+        directory = directory.rpartition("/")[0]
     return None
 
 

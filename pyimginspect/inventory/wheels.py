@@ -147,14 +147,17 @@ def glibc_version(versions: Iterable[str]) -> tuple[int, int] | None:
 
 
 def _elf_files(rootfs: RootFS, distribution: Distribution) -> tuple[str, ...]:
-    elf = rootfs.elf
     paths = files_of(rootfs, distribution.location, distribution.metadata)
-    return tuple(sorted({path for path in paths if path in elf}))
+    return tuple(sorted(rootfs.elf.keys() & paths))
 
 
 def _of_other_systems(rootfs: RootFS, distribution: Distribution) -> tuple[str, ...]:
     """Return the extension modules for macOS and Windows, which a wheel for Linux has none of."""
     paths = files_of(rootfs, distribution.location, distribution.metadata)
+    # Hardly any has one, which a look at all paths as one text tells quicker than one at each.
+    text = "\n".join(paths)
+    if "-darwin.so" not in text and ".pyd" not in text:
+        return ()
     named = {path for path in paths if _OTHER_SYSTEMS.search(path)}
     return tuple(sorted(path for path in named if path in rootfs and path not in rootfs.elf))
 

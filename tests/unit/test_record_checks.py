@@ -116,7 +116,8 @@ def test_what_was_there_before_its_record_is_as_the_wheel_has_it(
 
 
 def test_files_that_several_claim() -> None:
-    claims = {"one": ["a", "b", "gone"], "two": ["c", "b", "gone"], "three": ["b", "d"]}
+    files = {"one": ["a", "b", "gone"], "two": ["c", "b", "gone"], "three": ["b", "d"]}
+    claims = {who: dict.fromkeys(paths, "") for who, paths in files.items()}
     packages = PackageDatabase(owners={"a": ("p",), "d": ("q",), "c": ("p",), "x": ("p",)})
     packaged = {"one": "", "two": "p", "three": ""}
     system = rootfs(dict.fromkeys("abcd", "x"))

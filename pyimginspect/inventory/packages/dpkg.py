@@ -129,7 +129,7 @@ def _fields(stanza: str) -> dict[str, str]:
     fields: dict[str, str] = {}
     last = ""
     for line in stanza.split("\n"):
-        if line[:1] in (" ", "\t"):
+        if line and line[0] in " \t":
             # Only a folded relation is worth joining; texts are not examined.
             if last in _FOLDED:
                 fields[last] += line

@@ -138,9 +138,8 @@ def _listed(
 def _paths(data: bytes, *, nodes: Mapping[str, Node]) -> tuple[str, ...]:
     """Return what :func:`dpkg.parse_list` does; paths of ``nodes`` are those, no copies of them."""
     find = nodes.get
-    return tuple(
-        path if (node := find(path)) is None else node.path for path in dpkg.parse_list(data)
-    )
+    paths = dpkg.parse_list(data)
+    return tuple([path if (node := find(path)) is None else node.path for path in paths])
 
 
 def _describe(

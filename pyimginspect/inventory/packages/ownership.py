@@ -39,7 +39,7 @@ class LiveFiles:
             if parent not in self._parents:
                 self._parents[parent] = self._follow(parent)
             real, links = self._parents[parent]
-            if real is not None:
+            if real is not None and real != parent:
                 through |= links
                 path = f"{real}/{name}" if real else name
                 node = nodes.get(path)
@@ -73,14 +73,16 @@ def stored_by_layer(rootfs: RootFS, paths: Iterable[str]) -> dict[int, int]:
     Layers that store nothing of it are left out.
     """
     contents = {}
+    nodes = rootfs.nodes
     for path in paths:
-        content = rootfs[path].content
+        node = nodes[path]
+        content = node.origin or node
         if content.entry.stored:
             contents[content.layer, content.position] = content.entry.stored
     layers: dict[int, int] = {}
-    for (layer, _), stored in sorted(contents.items()):
+    for (layer, _), stored in contents.items():
         layers[layer] = layers.get(layer, 0) + stored
-    return layers
+    return dict(sorted(layers.items()))
 
 
 def own(files: Mapping[str, Iterable[str]]) -> dict[str, tuple[str, ...]]:

@@ -37,6 +37,8 @@ _OPERATORS = {"<": "<=", ">": ">="}
 _RELATION = re.compile(
     r"\s*([^\s:(\[<,|]+)(?::([^\s(\[<]+))?\s*(?:\(\s*(<<|<=|=|>=|>>|<|>)\s*([^\s)]+)\s*\))?"
 )
+# Beyond the name there may be ":any", " (>= 1)", " [amd64]" and " <!nocheck>".
+_NAME = re.compile(r"\s*([^\s(:]+)")
 
 
 # The longest field in Debian 12's archive has 1,603 clauses.
@@ -72,10 +74,9 @@ def names(text: str) -> tuple[tuple[str, ...], ...]:
     for clause in _clauses(text):
         alternatives = []
         for alternative in clause.split("|", _MOST_ALTERNATIVES)[:_MOST_ALTERNATIVES]:
-            # Beyond the name there may be ":any", " (>= 1)", " [amd64]" and " <!nocheck>".
-            name = alternative.partition("(")[0].partition(":")[0].split(None, 1)
-            if name:
-                alternatives.append(name[0])
+            name = _NAME.match(alternative)
+            if name is not None:
+                alternatives.append(name[1])
         if alternatives:
             clauses.append(tuple(alternatives))
     return tuple(clauses)
