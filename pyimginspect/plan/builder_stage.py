@@ -119,9 +119,7 @@ def build_stage(
         reason=reason,
     )
     # What is made and removed within the stage stays there too, and bytecode of the base's modules.
-    wasted = context.wasted(
-        lambda removal, _: first <= removal.layer and removal.removed_in <= last
-    )
+    wasted = context.wasted(lambda removal: first <= removal.layer and removal.removed_in <= last)
     stray = context.contents.behind(stray_bytecode(context, first, last))
     contents = context.behind_packages(keys) | wasted | stray
     return Proposal(edit, contents, context.behind(keys), (first, last))

@@ -61,9 +61,10 @@ def compiled_again(context: Context, first: int, names: Collection[str] = ()) ->
 def for_environment(context: Context, layer: int) -> bool:
     """Whether all that a layer installed is in virtual environments, by a pip of their own."""
     tops = tuple(f"{each.path}/" for each in context.inventory.environments)
-    installed = [
-        entry.path
-        for entry in context.inventory.image.layers[layer].index.entries
-        if entry.path.endswith(".dist-info/METADATA")
-    ]
-    return bool(installed) and all(path.startswith(tops) for path in installed)
+    installed = False
+    for entry in context.inventory.image.layers[layer].index.entries:
+        if entry.path.endswith(".dist-info/METADATA"):
+            if not entry.path.startswith(tops):
+                return False
+            installed = True
+    return installed

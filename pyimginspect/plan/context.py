@@ -120,21 +120,17 @@ class Context:
         """Return the steps before that of a layer."""
         return takewhile(lambda step: step.layer != layer, self.steps)
 
-    def path(self, removal: Removal) -> str:
-        """Return the path that the wasted content had."""
-        return self._entries[removal.layer][removal.position].path
-
     def path_of(self, content: Content) -> str:
         """Return the path of the entry that stores a content."""
         layer, position = content
         return self._entries[layer][position].path
 
-    def wasted(self, wanted: Callable[[Removal, str], bool]) -> frozenset[Content]:
+    def wasted(self, wanted: Callable[[Removal], bool]) -> frozenset[Content]:
         """Return the wasted contents of layers above the base that ``wanted`` chooses."""
         return frozenset(
             (removal.layer, removal.position)
             for removal in self.inventory.rootfs.removals
-            if removal.layer >= self.base and wanted(removal, self.path(removal))
+            if removal.layer >= self.base and wanted(removal)
         )
 
     def behind(self, keys: Iterable[str]) -> frozenset[str]:
@@ -157,7 +153,7 @@ class Context:
         """Return all that a layer stores."""
         if layer not in self._stored:
             entries = enumerate(self._entries[layer])
-            self._stored[layer] = frozenset((layer, n) for n, entry in entries if entry.stored)
+            self._stored[layer] = frozenset([(layer, n) for n, entry in entries if entry.stored])
         return self._stored[layer]
 
     def behind_packages(self, keys: Iterable[str]) -> frozenset[Content]:

@@ -24,7 +24,7 @@ class PlannedRootFS(RootFS):
         children = dict(rootfs._children)
         for parent in {path.rpartition("/")[0] for path in gone}:
             if parent in children:
-                children[parent] = [path for path in children[parent] if path not in gone]
+                children[parent] = {*children[parent]}.difference(gone)
         super().__init__(
             rootfs.layers,
             _Without(rootfs.nodes, gone),

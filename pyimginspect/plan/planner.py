@@ -189,7 +189,7 @@ def _answers(context: Context, proposals: Sequence[Proposal], claim: Claim) -> l
     if len(numbers) > 1:
         numbers.sort(key=lambda n: -size(claim.frees & proposals[n].contents))
     left, chosen = claim.frees, []
-    rest = size(left) if numbers else 0
+    rest = claim.saving
     little = rest * _LITTLE
     for number in numbers[:_MOST_EDITS]:
         share = left & proposals[number].contents

@@ -79,7 +79,7 @@ def edits_of_project_tools(context: Context) -> Iterator[Proposal]:
     names = " and ".join(found.tools)
     places = " ".join(f"/{each.path}" for each in found.environments)
     stored = frozenset[Content]().union(*map(context.stored_by, found.layers))
-    wasted = context.wasted(lambda removal, _: removal.removed_in <= last)
+    wasted = context.wasted(lambda removal: removal.removed_in <= last)
     kept = {each for each in stored - wasted if context.path_of(each) in parts.stays}
     edit = context.edit(
         "builder-stage",

@@ -130,11 +130,12 @@ def left_by_removals(context: Context) -> frozenset[str]:
 
 def _live_in(context: Context, layers: Collection[int]) -> frozenset[str]:
     """Return the paths that go with layers whose ``RUN`` has nothing left to do."""
-    nodes = context.inventory.rootfs.nodes if layers else {}
+    if not layers:
+        return frozenset()
     return frozenset(
-        path
-        for path, node in nodes.items()
-        if node.layer in layers and node.kind != "directory" and not is_journal(path)
+        node.path
+        for node in context.inventory.rootfs.nodes.values()
+        if node.layer in layers and node.kind != "directory" and not is_journal(node.path)
     )
 
 

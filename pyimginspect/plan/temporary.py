@@ -230,7 +230,8 @@ def emptied_by(
                 for package in context.packages.packages
                 if package.installed_in == group.layer and package.key not in group.keys
             )
-        noted = {each for each in emptied if is_journal(context.path_of(each))}
+        entries = context.inventory.image.layers[group.layer].index.entries
+        noted = {each for each in emptied if is_journal(entries[each[1]].path)}
         if group.layer != first and emptied:
             found |= emptied - noted
             journals.append(noted)

@@ -174,9 +174,7 @@ def _for_builds(context: Context, building: Sequence[tuple[Temporary, Sequence[i
         operations=(*operations, *asked_again(context, every.names, every.manager, last)),
         reason=LOOK,
     )
-    wasted = context.wasted(
-        lambda removal, _: first <= removal.layer and removal.removed_in <= last
-    )
+    wasted = context.wasted(lambda removal: first <= removal.layer and removal.removed_in <= last)
     more = wasted | emptied_by(context, groups, first)
     return context.without_packages(edit, every.keys, there=(first, last), more=more)
 

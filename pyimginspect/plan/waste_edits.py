@@ -136,7 +136,7 @@ def _names(owners: tuple[Owner, ...]) -> str:
 
 def _wasted_between(context: Context, first: int, last: int, end: int) -> frozenset[Content]:
     return context.wasted(
-        lambda removal, _: first <= removal.layer <= last and removal.removed_in <= end
+        lambda removal: first <= removal.layer <= last and removal.removed_in <= end
     )
 
 

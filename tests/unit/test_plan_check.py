@@ -634,5 +634,5 @@ def test_what_the_base_stored_is_no_waste_of_the_image(base: int, wasted: int) -
     layers: list[Layer] = [{"opt/big": File(MB)}, {"opt/.wh.big": ""}]
     history = ["COPY big /opt/", "RUN rm /opt/big"]
     context = Context(_on(on_slim(*layers, history=history), base))
-    found = context.wasted(lambda _, path: path == "opt/big")
+    found = context.wasted(lambda each: context.path_of((each.layer, each.position)) == "opt/big")
     assert len(found) == wasted
