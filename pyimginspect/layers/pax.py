@@ -1,8 +1,7 @@
-"""Extended headers of tar archives (IEEE Std 1003.1, "pax"): records, and what they say; and a name's
-prefix, for which ustar has a field instead.
+"""Extended headers of tar archives (IEEE Std 1003.1, "pax"): records, and what they say.
 
-Where two of them say something of one entry, that counts which counts for Go's archive/tar, with
-which engines read layers.
+Also a name's prefix, for which ustar has a field instead. Where two of them say something of one
+entry, that counts which counts for Go's archive/tar, with which engines read layers.
 """
 
 from __future__ import annotations
