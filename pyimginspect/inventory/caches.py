@@ -154,6 +154,8 @@ def _information(rootfs: RootFS) -> Iterator[tuple[str, str, list[str]]]:
     """Bytecode and test suites, summed up by the directory that Python imports from."""
     found: dict[tuple[str, str], list[str]] = {}
     for directory in rootfs.directories:
+        if "/__pycache__" not in directory and "/test" not in directory:
+            continue
         place = f"{directory}/"
         compiled = "/__pycache__/" in place
         # CPython's own suite is in `test`; of packages some have the one, some the other.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 
 from pyimginspect.inventory.facts import Libc, LibcFlavor, OsPackage
 from pyimginspect.inventory.memoize import memoized
@@ -93,12 +94,9 @@ def wanted_libc(elf: ElfFile | None) -> tuple[LibcFlavor, str]:
     if _GLIBC_LOADER.fullmatch(name):
         return "glibc", f"loader {elf.interpreter}"
     for needed in elf.needed:
-        # musl's own build sets no soname, and its file is libc.so; Alpine's sets
-        # libc.musl-ARCH.so.1.
-        if needed.startswith("libc.musl-") or needed == "libc.so":
-            return "musl", f"dependency on {needed}"
-        if GLIBC_NAMES.fullmatch(needed) or _GLIBC_LOADER.fullmatch(needed):
-            return "glibc", f"dependency on {needed}"
+        flavor = _flavor_named(needed)
+        if flavor is not None:
+            return flavor, f"dependency on {needed}"
     # A library may need libm and not libc: its symbols have the same versions, and musl's have
     # none.
     for need in elf.version_needs:
@@ -108,6 +106,18 @@ def wanted_libc(elf: ElfFile | None) -> tuple[LibcFlavor, str]:
     if elf.kind == "executable" and not elf.dynamic:
         return "none", "statically linked"
     return "unknown", "no dependency on a C library"
+
+
+# Thousands of files need the same few libraries.
+@lru_cache(maxsize=1000)
+def _flavor_named(library: str) -> LibcFlavor | None:
+    """Return which C library is needed by this name; ``None`` if it is the name of none."""
+    # musl's own build sets no soname, and its file is libc.so; Alpine's sets libc.musl-ARCH.so.1.
+    if library.startswith("libc.musl-") or library == "libc.so":
+        return "musl"
+    if GLIBC_NAMES.fullmatch(library) or _GLIBC_LOADER.fullmatch(library):
+        return "glibc"
+    return None
 
 
 @memoized

@@ -52,7 +52,8 @@ class Executable(Struct, frozen=True, kw_only=True):
 
 def python_name(path: str) -> PythonName | None:
     """Read the last part of ``path`` as the name of a Python executable, if it is one."""
-    match = _NAME.fullmatch(path.rpartition("/")[2])
+    # Both names have these letters, and most paths have not.
+    match = _NAME.fullmatch(path.rpartition("/")[2]) if "py" in path else None
     if match is None:
         return None
     implementation = "pypy" if match["kind"] == "pypy" else "cpython"
