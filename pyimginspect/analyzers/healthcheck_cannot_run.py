@@ -47,7 +47,7 @@ _CLIENTS = frozenset({"curl", "wget"})
 # into Python source within JSON within a Dockerfile.
 _ADDRESS = re.compile(r"https?://[\w.:/?&=%~+\[\]-]+")
 # Options that change nothing of what is asked, and their values: curl(1), wget(1).
-_PLAIN = re.compile(
+_PLAIN = (
     r"-[fsSLqvm]+|-nv|-[qO]*O-?|-[otT]|--(?:fail|silent|show-error|location|output|max-time"
     r"|connect-timeout|spider|quiet|no-verbose|tries|timeout|output-document)(?:=\S*)?"
     r"|-|/dev/null|\d+s?"
@@ -94,7 +94,7 @@ def _with_python(inventory: Inventory, found: HealthProblem) -> str:
     # python3 first: Debian's packages have no `python`.
     name = next((n for n in ("python3", "python") if program_on_path(inventory, n)), "")
     # Where a header, a method or a certificate matters, this code would not ask the same.
-    known = all(word in addresses or _PLAIN.fullmatch(word) for word in others)
+    known = all(word in addresses or re.fullmatch(_PLAIN, word) for word in others)
     if len(addresses) != 1 or not known or not name:
         return ""
     # urlopen() has no timeout by default, and HEALTHCHECK's own is 30 s.

@@ -28,8 +28,9 @@ from pyimginspect.text import pronoun
 
 __all__ = ["build_stage"]
 
+# Not compiled before it is needed, which few images do: that takes longest of all here.
 # hier(7), with what packages put below /usr, /etc, /lib and /var, and the homes of users.
-_SYSTEM = re.compile(
+_SYSTEM = (
     r"(?:bin|boot|dev|etc|home|lib\w*|media|mnt|proc|root|run|sbin|srv|sys|tmp|usr|var|opt)"
     r"|usr/(?:bin|games|include|lib\w*|libexec|sbin|share|src|local)"
     r"|usr/(?:lib\w*|libexec|share|include|bin|sbin)/.*|usr/local/.*|(?:etc|var|lib\w*|bin|sbin)/.*"
@@ -194,7 +195,7 @@ def _leaves(rootfs: RootFS, first: int, last: int) -> Iterator[str]:
         if path and first <= node.layer <= last:
             folder = node.kind == "directory"
             # A directory with anything in it is copied with that; one of the system is in the base.
-            if not folder or not (path in parents or _SYSTEM.fullmatch(path)):
+            if not folder or not (path in parents or re.fullmatch(_SYSTEM, path)):
                 yield path
 
 
@@ -218,7 +219,7 @@ def _own_directory(path: str, before: Collection[str]) -> str | None:
     """
     found, place = None, path
     while place := place.rpartition("/")[0]:
-        if _SYSTEM.fullmatch(place) or place in before:
+        if re.fullmatch(_SYSTEM, place) or place in before:
             break
         found = place
     return found

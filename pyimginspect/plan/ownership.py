@@ -17,8 +17,8 @@ __all__ = ["MetadataChange", "change_of", "copy_flags", "has_user", "paths_of"]
 # and leave the commands in doubt, as do other options: `--reference=FILE` and `--from=OWNER` say
 # themselves whose the files are to be, `-h`, `-H` and `-L` which, and `chmod -w` is a mode.
 _OPTIONS = r"(?:(?:-[Rcfv]+|--(?:recursive|changes|silent|quiet|verbose))\s+)*"
-_CHOWN = re.compile(rf"chown\s+{_OPTIONS}(\w[\w.-]*(?::[\w.-]*)?)\s+\S.*")
-_CHMOD = re.compile(rf"chmod\s+{_OPTIONS}[\w+=][\w+=,-]*\s+\S.*")
+_CHOWN = rf"chown\s+{_OPTIONS}(\w[\w.-]*(?::[\w.-]*)?)\s+\S.*"
+_CHMOD = rf"chmod\s+{_OPTIONS}[\w+=][\w+=,-]*\s+\S.*"
 
 _Pair = tuple[Entry, Entry]
 """A file as one layer makes it, and as another changes it."""
@@ -33,7 +33,7 @@ class MetadataChange(NamedTuple):
     @property
     def owners(self) -> tuple[str, ...]:
         """What ``chown`` is given, ``USER`` or ``USER:GROUP``, as often as it is."""
-        found = (_CHOWN.fullmatch(call.text) for call in self.commands)
+        found = (re.fullmatch(_CHOWN, call.text) for call in self.commands)
         return tuple(match[1] for match in found if match)
 
     def reaches(self, path: str, program: str = "") -> bool:
@@ -59,7 +59,7 @@ def change_of(context: Context, layer: int) -> MetadataChange:
 
 def _is_plain(call: Call) -> bool:
     """Whether a command always runs, and is the owner or mode and the paths that it seems to be."""
-    match = _CHOWN.fullmatch(call.text) or _CHMOD.fullmatch(call.text)
+    match = re.fullmatch(_CHOWN, call.text) or re.fullmatch(_CHMOD, call.text)
     # GNU's getopt takes an option after the operands, too; busybox's ends at the first of them.
     options = [word.startswith("-") for word in call.words[1:]]
     return match is not None and call.command.always and options == sorted(options, reverse=True)

@@ -34,7 +34,8 @@ from pyimginspect.rootfs import RootFS
 __all__ = ["edits_of_project_tools"]
 
 _TOOLS = frozenset({"poetry", "pdm", "pipenv", "uv", "uvx"})
-_LEFT = re.compile(
+# Not compiled before it is needed, which few images do.
+_LEFT = (
     r"(?:.*/)?(?:poetry\.lock|pdm\.lock|uv\.lock|Pipfile\.lock|\.pdm-python|\.pdm-build/.*)"
     r"|(?:root|home/[^/]+)/\.(?:cache|config|local/state|local/share)"
     r"/(?:pypoetry|pdm|uv|pip|pipenv|virtualenv)/.*"
@@ -104,7 +105,7 @@ def _parts(context: Context, found: _Found) -> _Parts | None:
     stays = frozenset(path for path in made if path.startswith(tops))
     gone = frozenset(path for path in made - stays if rootfs[path].kind != "directory")
     of_tools = _of_tools(context, found)
-    if not all(path in of_tools or _LEFT.fullmatch(path) for path in gone):
+    if not all(path in of_tools or re.fullmatch(_LEFT, path) for path in gone):
         return None
     if not made.isdisjoint(_targets(rootfs, stays) - stays):
         return None  # links into uv's cache, with --link-mode=symlink

@@ -21,7 +21,7 @@ from pyimginspect.text import listed
 __all__ = ["edits_of_system_python"]
 
 _RULES = ("base-not-official-slim",)
-_OF_PYTHON = re.compile(
+_OF_PYTHON = (
     r"python3(?:\.\d+)?(?:-(?:pip|venv|dev|full|setuptools|wheel|distutils|minimal|virtualenv))?"
     r"|python-is-python3|virtualenv"
 )
@@ -39,7 +39,7 @@ _SETUPTOOLS = frozenset({"_distutils_hack", "pkg_resources", "setuptools"})
 # versions.json of docker-library/python has `setuptools` for 3.10 and 3.11 only.
 _WITHOUT_SETUPTOOLS = 12
 """The first minor version whose official images have no setuptools."""
-_OF_DEBIAN = re.compile(r"_distutils_system_mod|sitecustomize|test|_sysconfigdata_.*")
+_OF_DEBIAN = r"_distutils_system_mod|sitecustomize|test|_sysconfigdata_.*"
 """Modules in Debian's standard library that a Python built from source does not have there."""
 
 
@@ -105,7 +105,7 @@ def _system_python(context: Context) -> _SystemPython | None:
         return None
     image = slim_image(python.version, f"{system.id} {system.version_id}")
     asked = tuple(
-        package for package in _asked_above(context) if _OF_PYTHON.fullmatch(package.name)
+        package for package in _asked_above(context) if re.fullmatch(_OF_PYTHON, package.name)
     )
     # `python:3.11-slim-bookworm`: without the second hyphen there is no such image on that release.
     if not image.count("-") > 1 or not asked:
@@ -146,7 +146,7 @@ def _modules(python: Interpreter, gone: Iterable[str], minor: int) -> list[str]:
             continue
         module = name.removesuffix(".py")
         of_packages = directory in python.site_packages and module not in there
-        if of_packages or (directory == python.stdlib and _OF_DEBIAN.fullmatch(module)):
+        if of_packages or (directory == python.stdlib and re.fullmatch(_OF_DEBIAN, module)):
             found.add(module)
     return sorted(found)
 
@@ -176,7 +176,7 @@ def _without(context: Context, asked: Iterable[OsPackage]) -> frozenset[str]:
 
 def _debian_alone(modules: Iterable[str]) -> str:
     """Return the clause about packages from Debian among modules that would not be there."""
-    named = [each for each in modules if each[0] != "_" and not _OF_DEBIAN.fullmatch(each)]
+    named = [each for each in modules if each[0] != "_" and not re.fullmatch(_OF_DEBIAN, each)]
     return f"; it does not have Debian's {listed(named)}" if named else ""
 
 
@@ -200,7 +200,7 @@ def _hindrances(context: Context, found: _SystemPython) -> Iterator[str]:
         package.name
         for package in _asked_above(context)
         # Debian builds its modules for its own Python alone: the other one does not import them.
-        if package.name.startswith("python3-") and not _OF_PYTHON.fullmatch(package.name)
+        if package.name.startswith("python3-") and not re.fullmatch(_OF_PYTHON, package.name)
     ]
     if others:
         yield f"{', '.join(others)} would have to come from PyPI first"
