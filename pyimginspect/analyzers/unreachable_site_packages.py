@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import chain
 
 from pyimginspect.analyzers.rule import Analyzer, Rule
 from pyimginspect.inventory.cache_places import in_cache
@@ -77,8 +78,10 @@ def _directories(inventory: Inventory, reached: set[str]) -> set[str]:
     """
     rootfs = inventory.rootfs
     found = set()
-    for path in rootfs.directories:
-        if not path.endswith(SITES) or path in reached:
+    named = (rootfs.directories_by_name.get(site[1:], ()) for site in SITES)
+    for path in chain.from_iterable(named):
+        # One in the root is no Python's.
+        if "/" not in path or path in reached:
             continue
         # A site-packages within another is vendored, and its own code's to find.
         inside = any(f"{site}/" in path for site in SITES) or in_cache(rootfs, path)
