@@ -49,6 +49,9 @@ MEMORY = 500 << 20
 """Bytes that no input may make the process grow by."""
 
 LONGEST = 1 << 16
+LEAST = 10
+"""Mutated inputs that are tried however slow the machine is."""
+
 SITE = "usr/local/lib/python3.13/site-packages"
 
 
@@ -297,8 +300,8 @@ def attempt(target: Target, data: bytes) -> None:
 
 
 def fuzz(target: Target, seconds: float, seed: int, corpus: list[bytes]) -> Iterator[bytes]:
-    """Try inputs for so many seconds of CPU, and give each; raise :class:`Failed` for the first
-    that fails."""
+    """Try inputs for so many seconds of CPU, but some at least, and give each; raise
+    :class:`Failed` for the first that fails."""
     chance = Random(seed)
     pool = [*target.seeds(), *corpus]
     lines = Lines()
@@ -312,8 +315,9 @@ def fuzz(target: Target, seconds: float, seed: int, corpus: list[bytes]) -> Iter
         lines.reaches_more(traced, data)
         yield data
     end = time.process_time() + seconds
-    in_vain = 0
-    while time.process_time() < end:
+    tried = in_vain = 0
+    while tried < LEAST or time.process_time() < end:
+        tried += 1
         one, other = (pool[int(chance.random() * len(pool))] for _ in range(2))
         data = mutated(one, other, target.words, chance)
         attempt(target, data)
