@@ -163,23 +163,15 @@ def _information(rootfs: RootFS) -> Iterator[tuple[str, str, list[str]]]:
         top = _library(place) if compiled or tested else ""
         if not top:
             continue
-        bytecode, others = _divided(rootfs.files(directory))
+        files = rootfs.files(directory)
         if compiled:
-            found.setdefault(("bytecode", top), []).extend(bytecode)
+            paths = [path for path in files if path.endswith(".pyc")]
+            found.setdefault(("bytecode", top), []).extend(paths)
         if tested:
-            found.setdefault(("tests", top), []).extend(others)
+            paths = [path for path in files if not path.endswith(".pyc")]
+            found.setdefault(("tests", top), []).extend(paths)
     for kind, top in sorted(found):
         yield kind, top, found[kind, top]
-
-
-def _divided(files: list[str]) -> tuple[list[str], list[str]]:
-    """Return which of the files are bytecode, and the others."""
-    # Nearly all directories have one kind alone, which a look at all paths as one text tells.
-    count = f"{'//'.join(files)}//".count(".pyc//")
-    if count in (0, len(files)):
-        return (files, []) if count else ([], files)
-    bytecode = [path for path in files if path.endswith(".pyc")]
-    return bytecode, [path for path in files if not path.endswith(".pyc")]
 
 
 def _library(path: str) -> str:
