@@ -252,9 +252,7 @@ class LayerStack:
     def _add(self, path: str, parent: str, entry: Entry, position: int, layer: int) -> None:
         kind = entry.kind
         origin = None
-        if kind == "file":  # nearly all are
-            pass
-        elif kind == "hardlink":
+        if kind == "hardlink":
             origin = self._origin(path, entry, layer)
             if origin is None:
                 return
@@ -274,7 +272,7 @@ class LayerStack:
                 successor = origin.position  # a further name of what this layer stores
             else:
                 successor = position if kind == "file" else -1
-            how: _How = "removed" if kind == "character" and _is_whiteout(entry) else "overwritten"
+            how: _How = "removed" if path in self._devices[-1:] else "overwritten"
             self._remove(path, layer, how, successor)
         node = Node(path=path, layer=layer, position=position, entry=entry, origin=origin)
         self._put(parent, node)

@@ -59,7 +59,6 @@ class Context:
         # Otherwise it says of no layer for certain what made it.
         self.by_layer = made if self.history_fits else {}
         self.leftovers = find_leftovers(inventory)
-        self._stored: dict[int, frozenset[Content]] = {}  # by layer, as far as it was asked for
         self._entries = {layer.number: layer.index.entries for layer in inventory.image.layers}
 
     def command(self, layer: int) -> str | None:
@@ -151,10 +150,9 @@ class Context:
 
     def stored_by(self, layer: int) -> frozenset[Content]:
         """Return all that a layer stores."""
-        if layer not in self._stored:
-            entries = enumerate(self._entries[layer])
-            self._stored[layer] = frozenset([(layer, n) for n, entry in entries if entry.stored])
-        return self._stored[layer]
+        # Not kept: it is asked for few layers, and takes a megabyte of a large one.
+        entries = enumerate(self._entries[layer])
+        return frozenset([(layer, n) for n, entry in entries if entry.stored])
 
     def behind_packages(self, keys: Iterable[str]) -> frozenset[Content]:
         """Return what is stored for packages and for nothing else."""
