@@ -1,10 +1,10 @@
-"""Checksums of isal, which computes them with vector instructions, or else of zlib: the same."""
+"""CRC-32 by isal, which computes it with vector instructions, or else by zlib: the same sums."""
 
 from __future__ import annotations
 
 try:
-    from isal.isal_zlib import adler32, crc32
+    from isal.isal_zlib import crc32
 except ImportError:  # no wheel for this machine
-    from zlib import adler32, crc32
+    from zlib import crc32
 
-__all__ = ["adler32", "crc32"]
+__all__ = ["crc32"]

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator
+from zlib import adler32
 
 from pyimginspect.errors import CorruptLayerError, LimitError, TruncatedError, UnsafePathError
-from pyimginspect.layers.checksums import adler32
 from pyimginspect.layers.limits import DEFAULT_LIMITS, Limits
 from pyimginspect.layers.pax import (
     GNU,
