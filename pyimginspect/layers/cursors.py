@@ -111,7 +111,7 @@ class SeekCursor(ContentCursor):
         self._at = 0
         wanted = min(max(count, _WINDOW), self._size - self._base)
         self._file.seek(self._start + self._base)
-        window = self._file.read(wanted)
+        window = b""
         while len(window) < wanted:  # a read may return less than there is
             more = self._file.read(wanted - len(window))
             if not more:
@@ -136,14 +136,10 @@ class SeekCursor(ContentCursor):
         at = position - self._base
         stop = at + count
         if stop > len(self._window):
-            if position > self._size:
-                raise TruncatedError("the layer ends within an entry")
-            self._at = at
-            self._fill(count)
-            at, stop = 0, count
-        data = self._window[at:stop]
-        self._at = at + len(data)
-        return data
+            self.advance_to(position)
+            return self.take(count)
+        self._at = stop
+        return self._window[at:stop]
 
     def peek(self, count: int) -> bytes:
         """Return up to ``count`` bytes, and stay."""

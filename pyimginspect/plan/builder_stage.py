@@ -28,7 +28,7 @@ from pyimginspect.text import pronoun
 
 __all__ = ["build_stage"]
 
-# Not compiled before it is needed, which few images do: that takes longest of all here.
+# Compiled where an image needs it, which few do: that takes longer than all else here.
 # hier(7), with what packages put below /usr, /etc, /lib and /var, and the homes of users.
 _SYSTEM = (
     r"(?:bin|boot|dev|etc|home|lib\w*|media|mnt|proc|root|run|sbin|srv|sys|tmp|usr|var|opt)"
